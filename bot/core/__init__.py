@@ -1,0 +1,3 @@
+"""The pure heart: types, rules and contracts. Standard library only; no I/O, no clock, no asyncio
+loop.
+"""

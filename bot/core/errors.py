@@ -1,0 +1,299 @@
+"""Every failure that the program knows by name.
+
+    RelayError                      has `code` and `permanent`
+    ├ Rejected                      the request cannot be served, whatever is tried
+    │ ├ NotAllowed                  not_allowed
+    │ ├ FileTooLarge                file_too_large
+    │ ├ FileEmpty                   file_empty
+    │ └ SpoolQuotaTooSmall          spool_quota_too_small
+    ├ SourceError                   Telegram did not give us the file
+    │ ├ SourceUnavailable           source_unavailable      (transient)
+    │ ├ SourceGone                  source_gone
+    │ └ SizeMismatch                size_mismatch           (transient: the next may be whole)
+    ├ DiskError                     the spool could not take the bytes
+    │ └ DiskFull                    disk_full               (transient)
+    ├ StoreError                    OSS did not take or give the bytes
+    │ ├ StoreUnavailable            store_unavailable       (transient)
+    │ ├ StoreThrottled              store_throttled         (transient)
+    │ ├ ClockSkewed                 clock_skewed            (transient: corrected on the way)
+    │ ├ Corrupted                   corrupted               (transient)
+    │ ├ UploadGone                  upload_gone             (transient: begun anew)
+    │ ├ StoreForbidden              store_forbidden
+    │ ├ StoreKeyRefused             store_key_refused
+    │ ├ BucketMissing               bucket_missing
+    │ ├ WrongRegion                 wrong_region
+    │ ├ AccountOverdue              account_overdue
+    │ └ StoreRefused                store_refused
+    ├ ChatError                     a message could not be placed
+    │ ├ ChatUnavailable             chat_unavailable        (transient)
+    │ ├ ChatFlooded                 chat_flooded            (transient)
+    │ ├ ChatUncertain               chat_uncertain          (transient: it may have been placed)
+    │ ├ ChatMoved                   chat_moved              (transient)
+    │ ├ ChatGone                    chat_gone
+    │ ├ MessageGone                 message_gone
+    │ └ MessageRefused              message_refused
+    ├ TransferCancelled             transfer_cancelled: raised inside a thread that must stop
+    └ Unexpected                    unexpected: a defect of ours; the log has the traceback
+
+Codes are stable: they are stored in the ledger, named in the documentation and never renamed. No
+error carries a sentence for users; the locale files have one for every code
+(`tests/adapters/telegram/test_texts.py` holds it).
+"""
+
+from typing import ClassVar
+
+
+class RelayError(Exception):
+    """Root of the tree. `code` is stable; `permanent` says that trying again cannot help."""
+
+    code: ClassVar[str] = "relay_error"
+    permanent: ClassVar[bool] = True
+
+
+class Rejected(RelayError):
+    """The request cannot be served, whatever is tried."""
+
+    code = "rejected"
+
+
+class NotAllowed(Rejected):
+    """The sender has no right to do this."""
+
+    code = "not_allowed"
+
+
+class FileTooLarge(Rejected):
+    """The file is over a limit; `size` and `limit` are bytes, `size` is `None` where nobody told
+    it.
+    """
+
+    code = "file_too_large"
+
+    def __init__(self, size: int | None, limit: int) -> None:
+        super().__init__(f"{size if size is not None else 'unknown'} bytes, limit {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class FileEmpty(Rejected):
+    """The file has no bytes; OSS cannot complete a multipart upload of nothing, and nobody needs
+    the link.
+    """
+
+    code = "file_empty"
+
+
+class SpoolQuotaTooSmall(Rejected):
+    """The file alone is larger than the whole spool may become."""
+
+    code = "spool_quota_too_small"
+
+
+class SourceError(RelayError):
+    """Telegram did not give us the file."""
+
+    code = "source_error"
+
+
+class SourceUnavailable(SourceError):
+    """The download broke or Telegram was out of reach; another try may work."""
+
+    code = "source_unavailable"
+    permanent = False
+
+
+class SourceGone(SourceError):
+    """Telegram does not know this file (any more)."""
+
+    code = "source_gone"
+
+
+class SizeMismatch(SourceError):
+    """The bytes that arrived are not as many as Telegram announced; both counts are bytes."""
+
+    code = "size_mismatch"
+    permanent = False
+
+    def __init__(self, announced: int, received: int) -> None:
+        super().__init__(f"announced {announced} bytes, received {received}")
+        self.announced = announced
+        self.received = received
+
+
+class DiskError(RelayError):
+    """The spool could not take the bytes."""
+
+    code = "disk_error"
+    permanent = False
+
+
+class DiskFull(DiskError):
+    """No space is left, or less than the floor that must stay free."""
+
+    code = "disk_full"
+
+
+class StoreError(RelayError):
+    """OSS did not take or give the bytes."""
+
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """A connection failed, stalled or timed out, or OSS answered with a 5xx."""
+
+    code = "store_unavailable"
+    permanent = False
+
+
+class StoreThrottled(StoreError):
+    """OSS asks to slow down; `delay` is the number of seconds it asked for, 0 where it did not
+    say.
+    """
+
+    code = "store_throttled"
+    permanent = False
+
+    def __init__(self, message: str, delay: float = 0.0) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class ClockSkewed(StoreError):
+    """OSS refused our time; the offset has been taken from its `Date` header, so the next try may
+    work.
+    """
+
+    code = "clock_skewed"
+    permanent = False
+
+
+class Corrupted(StoreError):
+    """A CRC-64 that OSS computed is not ours."""
+
+    code = "corrupted"
+    permanent = False
+
+
+class UploadGone(StoreError):
+    """OSS does not know the upload id: it was completed or aborted."""
+
+    code = "upload_gone"
+    permanent = False
+
+
+class StoreForbidden(StoreError):
+    """The key is valid but may not do this."""
+
+    code = "store_forbidden"
+
+
+class StoreKeyRefused(StoreError):
+    """The access key is unknown, disabled, or its secret is wrong."""
+
+    code = "store_key_refused"
+
+
+class BucketMissing(StoreError):
+    """There is no bucket of this name."""
+
+    code = "bucket_missing"
+
+
+class WrongRegion(StoreError):
+    """The bucket lives in another region; the message names the endpoint that OSS suggests."""
+
+    code = "wrong_region"
+
+
+class AccountOverdue(StoreError):
+    """The Alibaba Cloud account is overdue or frozen."""
+
+    code = "account_overdue"
+
+
+class StoreRefused(StoreError):
+    """OSS refused for a reason that has no class of its own; the message has its code and EC."""
+
+    code = "store_refused"
+
+
+class ChatError(RelayError):
+    """A message could not be placed, changed or removed."""
+
+    code = "chat_error"
+
+
+class ChatUnavailable(ChatError):
+    """Telegram was out of reach; the message was certainly not placed."""
+
+    code = "chat_unavailable"
+    permanent = False
+
+
+class ChatFlooded(ChatError):
+    """A flood limit was hit; `delay` is the number of seconds to wait."""
+
+    code = "chat_flooded"
+    permanent = False
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(f"retry after {delay} s")
+        self.delay = delay
+
+
+class ChatUncertain(ChatError):
+    """The answer to the call was lost; the message may have been placed."""
+
+    code = "chat_uncertain"
+    permanent = False
+
+
+class ChatMoved(ChatError):
+    """The group became a supergroup with the id `chat_id`."""
+
+    code = "chat_moved"
+    permanent = False
+
+    def __init__(self, chat_id: int) -> None:
+        super().__init__(f"moved to {chat_id}")
+        self.chat_id = chat_id
+
+
+class ChatGone(ChatError):
+    """The bot was blocked, kicked, or the chat does not exist."""
+
+    code = "chat_gone"
+
+
+class MessageGone(ChatError):
+    """The message to change does not exist any more or cannot be changed."""
+
+    code = "message_gone"
+
+
+class MessageRefused(ChatError):
+    """Telegram refused the text or the markup: a defect of ours."""
+
+    code = "message_refused"
+
+
+class TransferCancelled(RelayError):
+    """Raised where bytes are read, inside a thread whose transfer must stop."""
+
+    code = "transfer_cancelled"
+
+
+class Unexpected(RelayError):
+    """A defect of ours; the log has the traceback."""
+
+    code = "unexpected"
+
+
+def all_codes() -> frozenset[str]:
+    """Return the code of every class in the tree."""
+
+    def walk(cls: type[RelayError]) -> set[str]:
+        return {cls.code}.union(*(walk(sub) for sub in cls.__subclasses__()))
+
+    return frozenset(walk(RelayError))

@@ -1,0 +1,80 @@
+"""A job: one file of one message on its way to one link."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, StrEnum
+
+from bot.core.files import IncomingFile
+
+
+class JobState(StrEnum):
+    """Where a job stands. Every state but the first two is final."""
+
+    QUEUED = "queued"
+    """Waits for its turn, or for the moment of its next attempt."""
+    RUNNING = "running"
+    """One runner owns it; the attempt number is its fence."""
+    DONE = "done"
+    """The object is complete and checked, the link exists."""
+    FAILED = "failed"
+    """Given up with an error code."""
+    CANCELLED = "cancelled"
+    """Stopped by its user, or because its chat is gone."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to the job."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class StopReason(Enum):
+    """Why a running job is stopped (DESIGN: one way in, one way out, two reasons)."""
+
+    USER = "user"
+    """Undo everything: upload, object, spool."""
+    SHUTDOWN = "shutdown"
+    """Keep upload id, parts, spool and state for the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a job came from. These five never change; migration of a group changes only where
+    answers go.
+
+    `chat_id` and `message_id` name the requesting message, `owner_id` the user (or the chat that
+    sent as itself) to whom the job belongs, `thread_id` the forum topic or `None`, `language` an
+    IETF tag as Telegram gave it, or "".
+    """
+
+    bot_id: int
+    chat_id: int
+    message_id: int
+    owner_id: int
+    thread_id: int | None = None
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the ledger, as it was when it was read.
+
+    `attempt` counts acquisitions and is the fence of every later write. `failures` counts attempts
+    that ended in an error. `size` (bytes), `sha256` (hex) and `finished_at` are set once the job
+    is done; `error_code` once it failed (or as the reason of the wait for the next attempt).
+    `card_id` is the status card that shows it, if any.
+    """
+
+    id: int
+    origin: Origin
+    file: IncomingFile
+    state: JobState
+    attempt: int
+    failures: int
+    created_at: datetime
+    run_at: datetime
+    error_code: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    finished_at: datetime | None = None
+    card_id: int | None = None
+    answer_id: int | None = None

@@ -1,0 +1,112 @@
+"""What a link is made of: the key, the names that travel with it, the moment it ends."""
+
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+from bot.core.files import BLOCKED_EXTENSIONS, split_extension
+
+LONGEST_LIFETIME: Final = timedelta(hours=24)
+"""The promise: no link lives longer."""
+
+LONGEST_KEY_NAME: Final = 40
+"""Bytes of the readable end of a key."""
+
+SAFE_CONTENT_TYPE: Final = "application/octet-stream"
+
+
+class LinkMode(StrEnum):
+    """Who ends a link."""
+
+    SIGNED = "signed"
+    """Objects are private, the link is presigned: OSS itself refuses it at the deadline."""
+    PUBLIC = "public"
+    """Objects are public-read, the link is short and plain: only the bot ends it, by deleting the
+    object.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL that anyone can open until `expires_at`. Treat it like a secret: it never belongs in a
+    log.
+    """
+
+    url: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Link(url=<hidden>, expires_at={self.expires_at.isoformat()})"
+
+
+def key_prefix(bot_id: int) -> str:
+    """Return the prefix under which this bot, and nobody else, keeps its objects."""
+    return f"relay/{bot_id}/"
+
+
+def make_key(bot_id: int, name: str) -> str:
+    """Make a new object key with 128 random bits, so that it cannot be guessed.
+
+    The readable end is ASCII, at most 40 bytes, and free of extensions that OSS refuses to serve
+    on its own domains.
+    """
+    return f"{key_prefix(bot_id)}{secrets.token_urlsafe(16)}/{key_name(name)}"
+
+
+def key_name(name: str) -> str:
+    """Reduce a file name to ASCII letters, digits, dot, dash and underscore; never empty, never
+    only dots.
+    """
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    stem, extension = split_extension(re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-."))
+    if extension[1:].lower() in BLOCKED_EXTENSIONS:
+        extension = ""
+    stem = stem.strip("-._")[: LONGEST_KEY_NAME - len(extension)]
+    # A stem that itself ends in a blocked extension would surface once the outer one is gone.
+    while split_extension(stem)[1][1:].lower() in BLOCKED_EXTENSIONS:
+        stem = split_extension(stem)[0]
+    return (stem or "file") + extension
+
+
+def content_disposition(name: str) -> str:
+    """Build the attachment disposition with an ASCII fallback and the full name.
+
+    Source: RFC 6266 section 5 and appendix D; RFC 5987 for `filename*` (UTF-8, percent-encoded).
+    """
+    fallback = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    fallback = re.sub(r"[^A-Za-z0-9 ._()+,=@~#&-]", "_", fallback).strip(" .") or "file"
+    if split_extension(fallback)[0] == "":
+        fallback = f"file{fallback}"
+    return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def content_type(mime_type: str | None) -> str:
+    """Return a content type that no browser runs or shows as a page, and that OSS does not refuse.
+
+    Media types stay, so that phones know what to do with the file; everything else becomes a plain
+    stream of bytes. SVG is an image that carries scripts, hence not media.
+    """
+    mime = (mime_type or "").strip().lower()
+    if (
+        re.fullmatch(r"(image|video|audio)/[a-z0-9.+-]+", mime)
+        and "svg" not in mime
+        and "xml" not in mime
+    ):
+        return mime
+    return mime if mime in {"application/pdf", "application/zip"} else SAFE_CONTENT_TYPE
+
+
+def deadline(completed_at: datetime, lifetime: timedelta) -> datetime:
+    """Return when the link ends: `lifetime` after the upload completed.
+
+    Raises:
+        ValueError: the lifetime is not within the promise (above 0, at most 24 h).
+    """
+    if not timedelta(0) < lifetime <= LONGEST_LIFETIME:
+        raise ValueError("a link lives more than 0 and at most 24 hours")
+    return completed_at + lifetime

@@ -1,0 +1,1 @@
+"""Contracts between the layers: what each side guarantees, which errors it raises."""

@@ -1,0 +1,154 @@
+"""What is said in a chat, as data; an adapter words it. No sentence for users lives here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from bot.core.jobs import JobState
+from bot.core.links import Link
+from bot.core.progress import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to say something: chat, forum topic (or `None`), and the message to reply to (or
+    `None`).
+    """
+
+    chat_id: int
+    thread_id: int | None = None
+    reply_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A fixed sentence: `name` is a message of the locale files, `args` its variables."""
+
+    name: str
+    args: dict[str, str | int] = field(default_factory=dict)
+
+
+class ItemState(StrEnum):
+    """What an answer says of one job."""
+
+    LIVE = "live"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerItem:
+    """One job in an answer. `link`, `size` (bytes), `sha256` (hex) belong to live ones; `code` to
+    failed ones.
+
+    `args` are further variables of the sentence for `code` (sizes in bytes).
+    """
+
+    job_id: int
+    name: str
+    state: ItemState
+    link: Link | None = None
+    size: int | None = None
+    sha256: str | None = None
+    code: str | None = None
+    args: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of one or several jobs."""
+
+    items: tuple[AnswerItem, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    """One job on a status message. `position` counts from 1; `retry_in` is the wait before the
+    next attempt.
+    """
+
+    job_id: int
+    name: str
+    state: JobState
+    phase: Phase | None = None
+    position: int | None = None
+    fraction: float | None = None
+    moved: int = 0
+    total: int | None = None
+    rate: float | None = None
+    time_left: timedelta | None = None
+    elapsed: timedelta | None = None
+    retry_in: timedelta | None = None
+    code: str | None = None
+    cancelling: bool = False
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A status message: the jobs it shows, and how many more there are than lines."""
+
+    lines: tuple[CardLine, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLink:
+    """A link that still works, as `/status` lists it."""
+
+    job_id: int
+    name: str
+    size: int
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The answer to `/status`: what runs or waits, what is alive, and how many more of each there
+    are.
+    """
+
+    running: tuple[CardLine, ...]
+    live: tuple[LiveLink, ...]
+    now: datetime
+    more_running: int = 0
+    more_live: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer to `/start` and `/help`: the limit (bytes) and lifetime that hold here."""
+
+    limit: int
+    lifetime: timedelta
+
+
+View = Notice | Answer | Card | Overview | Welcome
+
+
+class Messenger(Protocol):
+    """Places, changes and removes messages. One call is one attempt; each is worded in `language`.
+
+    Raises `ChatFlooded`, `ChatUnavailable`, `ChatUncertain`, `ChatMoved`, `ChatGone`,
+    `MessageRefused`.
+    """
+
+    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+        """Place a message and return its id. A reply to a message that is gone is placed too."""
+
+    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+        """Change a message; unchanged text is no error. Raises `MessageGone`."""
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        """Remove a message; a message that is gone is no error."""
+
+    async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
+        """Answer the press of a button; a query that is too old is no error."""
+
+    def fit(self, items: Sequence[AnswerItem], now: datetime, *, language: str) -> int:
+        """Return how many leading items (at least 1) one message can hold."""

@@ -1,0 +1,123 @@
+"""Object storage, as the uploader, the reaper and the link use it. Every method blocks: call it
+from a pool thread.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class PartBody(Protocol):
+    """The bytes of one request: restartable (each `iter()` starts at the beginning), of known
+    length, no iterator.
+
+    Source: facts of alibabacloud-oss-v2 1.4.1: such a body is sent with Content-Length and may be
+    sent again; the SDK refuses to retry anything that has `__next__`.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMeta:
+    """What is stored with an object. `public` sets the object ACL: public-read, or private where
+    false.
+    """
+
+    content_type: str
+    content_disposition: str
+    public: bool
+    cache_control: str = "no-store"
+
+
+@dataclass(frozen=True, slots=True)
+class PartReceipt:
+    """OSS's answer to one part. `crc64` is the CRC-64/XZ that OSS computed, `None` where it sent
+    none.
+    """
+
+    part_number: int
+    etag: str
+    size: int
+    crc64: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectStat:
+    """An object as HeadObject or a listing shows it; a listing has no CRC."""
+
+    key: str
+    size: int
+    last_modified: datetime
+    crc64: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """A multipart upload that was initiated and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated_at: datetime
+
+
+class ObjectStore(Protocol):
+    """One bucket. One call is one attempt: nothing is retried below this port.
+
+    Every method may raise `StoreUnavailable`, `StoreThrottled`, `ClockSkewed` (transient) and
+    `StoreForbidden`, `StoreKeyRefused`, `BucketMissing`, `WrongRegion`, `AccountOverdue`,
+    `StoreRefused` (permanent), and lets `TransferCancelled` that a body raises out unchanged.
+    Thread-safe.
+    """
+
+    def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
+        """Store a whole object in one request; return the CRC-64 that OSS computed."""
+
+    def initiate(self, key: str, meta: ObjectMeta) -> str:
+        """Initiate a multipart upload; return its upload id."""
+
+    def upload_part(
+        self, key: str, upload_id: str, part_number: int, body: PartBody
+    ) -> PartReceipt:
+        """Upload one part (a number sent twice replaces the part). Raises `UploadGone`."""
+
+    def complete(
+        self, key: str, upload_id: str, parts: Sequence[PartReceipt], meta: ObjectMeta
+    ) -> int | None:
+        """Complete the upload from `parts`, ascending by number; return the CRC-64 of the object.
+
+        Waits long for the answer. Raises `UploadGone` when OSS does not know the upload, which
+        after a repeated call also means that an earlier one succeeded.
+        """
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Abort a multipart upload; one that is gone is no error. No part may be under way."""
+
+    def head(self, key: str) -> ObjectStat | None:
+        """Return the object, or `None` if there is none."""
+
+    def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
+        """Return every part that OSS has, ascending by number. Raises `UploadGone`."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects, any number, in batches of 1,000; a key that is gone is no error."""
+
+    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
+        """Walk all objects below `prefix`, in the order of their keys."""
+
+    def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
+        """Walk all pending multipart uploads below `prefix`."""
+
+
+class LinkSigner(Protocol):
+    """Makes links; pure computation, callable from the event loop."""
+
+    def link(self, key: str, *, expires_at: datetime) -> str:
+        """Return the URL under which anyone can read `key` until `expires_at` (aware).
+
+        In `signed` mode the URL carries its own end, never later than `expires_at`; in `public`
+        mode it is plain.
+        """

@@ -1,0 +1,1 @@
+"""The Bot API stand-in: a server, and a side from which to act as a user."""
