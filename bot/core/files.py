@@ -26,8 +26,14 @@ BLOCKED_EXTENSIONS: Final = frozenset({"apk", "ipa"})
 ApkDownloadForbidden).
 """
 
-_RESERVED: Final = re.compile(r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
+# Windows also takes `NUL .txt` and superscript digits for devices (source: Microsoft, "Naming
+# Files, Paths, and Namespaces").
+_RESERVED: Final = re.compile(
+    r"^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE
+)
 _UNSAFE: Final = re.compile(r'[\\/:*?"<>|]')
+# Letters and symbols by category, yet nothing is seen: Hangul fillers, the blank Braille pattern.
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 class FileKind(StrEnum):
@@ -71,7 +77,9 @@ def clean_name(raw: str | None, *, fallback: str) -> str:
     name = unicodedata.normalize("NFC", raw or "").encode("utf-8", "replace").decode("utf-8")
     name = re.split(r"[\\/]", name)[-1]
     name = "".join(c for c in name if _is_kept(c))
-    name = re.sub(r"\s+", " ", _UNSAFE.sub("_", name)).strip(" .")
+    # Composed again, because what was dropped may have stood between a letter and its accent.
+    name = unicodedata.normalize("NFC", re.sub(r"\s+", " ", _UNSAFE.sub("_", name)))
+    name = name.strip(" .\u200d")
     if not name or not any(c.isalnum() or unicodedata.category(c)[0] in "LNS" for c in name):
         name = fallback
     if _RESERVED.match(name):
@@ -81,7 +89,7 @@ def clean_name(raw: str | None, *, fallback: str) -> str:
 
 def _is_kept(char: str) -> bool:
     # Cf holds bidi controls and zero-width characters; U+200D joins emoji and is harmless alone.
-    return (
+    return char not in _BLANK and (
         unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
         or char == "\u200d"
     )
@@ -110,4 +118,4 @@ def shorten(name: str, limit: int = LONGEST_SHOWN_NAME) -> str:
     if len(name) <= limit:
         return name
     tail = limit // 3
-    return f"{name[: limit - tail - 1]}…{name[-tail:]}"
+    return f"{name[: limit - tail - 1]}…{name[len(name) - tail :]}"

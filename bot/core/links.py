@@ -78,11 +78,14 @@ def content_disposition(name: str) -> str:
 
     Source: RFC 6266 section 5 and appendix D; RFC 5987 for `filename*` (UTF-8, percent-encoded).
     """
-    fallback = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    fallback = re.sub(r"[^A-Za-z0-9 ._()+,=@~#&-]", "_", fallback).strip(" .") or "file"
-    if split_extension(fallback)[0] == "":
-        fallback = f"file{fallback}"
+    stem, extension = split_extension(name)
+    fallback = (_ascii_name(stem) or "file") + _ascii_name(extension).rstrip(".")
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _ascii_name(text: str) -> str:
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9 ._()+,=@~#&-]", "_", ascii_text).strip(" ")
 
 
 def content_type(mime_type: str | None) -> str:
