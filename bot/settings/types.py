@@ -1,0 +1,197 @@
+"""The types of single settings. Each says in words what is allowed, for the message that names a
+bad one.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from bot.core.links import LONGEST_LIFETIME
+from bot.settings.units import parse_duration, parse_size
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a setting may be, as the end of a sentence; the value of a `secret` one is never
+    shown.
+    """
+
+    text: str
+    secret: bool = False
+
+
+class Contradiction(ValueError):
+    """A value that would be allowed but for another one; the text says which, and why.
+
+    `key` is the dotted name where it is not that of the value under validation.
+    """
+
+    def __init__(self, text: str, *, key: str | None = None) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether a URL names this machine itself, by address or as `localhost`."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split_url(text: str, schemes: set[str]) -> SplitResult:
+    """Split a URL that has a host, one of `schemes`, and neither query nor fragment."""
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("not such a URL")
+    # Read once, because urllib checks the port only when it is asked for.
+    _ = parts.port
+    return parts
+
+
+def _web_url(text: str) -> str:
+    parts = _split_url(text, {"http", "https"})
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL with a password in it")
+    return text.rstrip("/")
+
+
+def _web_origin(text: str) -> str:
+    url = _web_url(text if "://" in text else f"https://{text}")
+    if urlsplit(url).path:
+        raise ValueError("a URL with a path")
+    if urlsplit(url).scheme == "http" and not is_loopback(url):
+        raise ValueError("a URL that anyone on the way can read")
+    return url
+
+
+def _proxy(secret: SecretStr) -> SecretStr:
+    _split_url(secret.get_secret_value(), {"http", "https", "socks4", "socks5", "socks5h"})
+    return secret
+
+
+def _secret_of(pattern: str) -> Callable[[SecretStr], SecretStr]:
+    def check(secret: SecretStr) -> SecretStr:
+        if not re.fullmatch(pattern, secret.get_secret_value()):
+            raise ValueError("does not look like one")
+        return secret
+
+    return check
+
+
+def _number(value: object) -> object:
+    # TOML's `true` is a Python int; nobody who writes it means 1.
+    if isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic reports only this one
+    return value
+
+
+def _split_list(value: object) -> object:
+    """Take "1, 2" where a variable cannot hold a list."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _split_map(value: object) -> object:
+    """Take "/there=/here, /b=/c" where a variable cannot hold a table."""
+    if not isinstance(value, str):
+        return value
+    pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+    return {there.strip(): here.strip() for there, _, here in pairs}
+
+
+def _absolute_map(paths: dict[str, Path]) -> dict[str, Path]:
+    if not all(Path(there).is_absolute() and here.is_absolute() for there, here in paths.items()):
+        raise ValueError("a path that is not absolute")
+    return paths
+
+
+_SIZE_EXAMPLES: Final = 'such as "512KiB", "8MiB", "20MB", "10GiB"'
+
+Token = Annotated[
+    SecretStr,
+    AfterValidator(_secret_of(r"[1-9][0-9]{0,19}:[A-Za-z0-9_-]{10,60}")),
+    Allowed("the token that @BotFather gave you, such as 123456789:AAE…", secret=True),
+]
+AccessKey = Annotated[
+    SecretStr,
+    AfterValidator(_secret_of(r"[!-~]{4,128}")),
+    Allowed("an access key of Alibaba Cloud, without blanks", secret=True),
+]
+ProxyUrl = Annotated[
+    SecretStr,
+    AfterValidator(_proxy),
+    Allowed(
+        "a URL such as http://127.0.0.1:3128 or socks5://user:password@host:1080", secret=True
+    ),
+]
+WebUrl = Annotated[
+    str,
+    AfterValidator(_web_url),
+    Allowed("a URL such as https://api.telegram.org, without user, query or fragment"),
+]
+WebOrigin = Annotated[
+    str,
+    AfterValidator(_web_origin),
+    Allowed("https:// and a host, without a path (http:// only for 127.0.0.1)"),
+]
+Bucket = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"),
+    Allowed("the bucket's name: 3 to 63 lower-case letters, digits and hyphens"),
+]
+Region = Annotated[
+    str,
+    Field(pattern=r"^[a-z]{2}-[a-z0-9-]+$"),
+    Allowed('a region id such as "cn-hongkong", without "oss-" in front'),
+]
+Size = Annotated[
+    int, BeforeValidator(parse_size), Field(gt=0), Allowed(f"a size above 0, {_SIZE_EXAMPLES}")
+]
+SizeOrNone = Annotated[
+    int, BeforeValidator(parse_size), Field(ge=0), Allowed(f"0 or a size, {_SIZE_EXAMPLES}")
+]
+Lifetime = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(gt=timedelta(0), le=LONGEST_LIFETIME),
+    Allowed('more than 0 and at most 24 h, such as "23h55m", "90m", "3600s"'),
+]
+Grace = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(ge=timedelta(0), le=timedelta(minutes=10)),
+    Allowed('from "0s" to "10m"'),
+]
+Connections = Annotated[
+    int,
+    BeforeValidator(_number),
+    Field(ge=1, le=256),
+    Allowed("a whole number from 1 to 256"),
+]
+Count = Annotated[
+    int, BeforeValidator(_number), Field(ge=1, le=64), Allowed("a whole number from 1 to 64")
+]
+UserIds = Annotated[
+    tuple[Annotated[int, BeforeValidator(_number), Field(gt=0)], ...],
+    BeforeValidator(_split_list),
+    Allowed("a list of numeric user ids such as [123456789]; the bot tells strangers theirs"),
+]
+LocalPath = Annotated[
+    Path, AfterValidator(Path.expanduser), Allowed("a path; a relative one starts at this file")
+]
+PathMap = Annotated[
+    dict[str, Path],
+    BeforeValidator(_split_map),
+    AfterValidator(_absolute_map),
+    Allowed('absolute paths such as { "/var/lib/telegram-bot-api" = "/srv/telegram" }'),
+]

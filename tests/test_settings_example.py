@@ -1,0 +1,98 @@
+"""`settings.example.toml` is the manual of every setting, and true."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.settings import Settings, load
+from bot.settings.problems import walk
+
+MANUAL = Path(__file__).parents[1] / "settings.example.toml"
+SECTION = re.compile(r"\[(\w+)\]")
+LINE = re.compile(r"(?P<mark>#|# e\.g\. |)(?P<key>\w+) = (?P<value>.+)")
+
+
+def entries() -> list[tuple[str, str, str]]:
+    """Return (mark, dotted key, line of TOML) for every setting in the manual, in its order."""
+    found = []
+    section = ""
+    for line in MANUAL.read_text(encoding="utf-8").splitlines():
+        if match := SECTION.fullmatch(line):
+            section = match[1]
+        # The examples of how to read the manual stand above the first section.
+        elif section and (match := LINE.fullmatch(line)):
+            toml = f"[{section}]\n{match['key']} = {match['value']}\n"
+            found.append((match["mark"], f"{section}.{match['key']}", toml))
+    return found
+
+
+def value_of(settings: Settings, key: str) -> object:
+    """Return the value behind a dotted key."""
+    section, _, name = key.partition(".")
+    return getattr(getattr(settings, section), name)
+
+
+def with_line(toml: str, key: str, folder: Path) -> Settings:
+    """Load the manual with one more line in force."""
+    section, _, name = key.partition(".")
+    data = tomllib.loads(MANUAL.read_text(encoding="utf-8"))
+    environ = {
+        f"RELAY_{s.upper()}__{k.upper()}": str(v)
+        for s, keys in data.items()
+        for k, v in keys.items()
+        if (s, k) not in {(section, name), ("access", "users")}
+    }
+    if key in {"telegram.file_root", "telegram.path_map"}:
+        environ["RELAY_TELEGRAM__MODE"] = "local"
+    if key == "telegram.path_map":
+        environ["RELAY_TELEGRAM__FILE_ROOT"] = "/srv/telegram-bot-api"
+    path = folder / "settings.toml"
+    path.write_text(toml, encoding="utf-8")
+    return load(path, environ)
+
+
+def test_loads() -> None:
+    """The manual as it is, with its placeholders, is a file that the bot accepts."""
+    settings = load(MANUAL, {})
+
+    assert settings.oss.bucket == "my-relay-bucket"
+
+
+def test_every_setting_once() -> None:
+    """Every setting of the code stands in it exactly once, and nothing else does."""
+    assert sorted(key for key, _ in walk(Settings)) == sorted(key for _, key, _ in entries())
+
+
+def test_required_and_only_those_are_in_force() -> None:
+    """What must be filled in is not commented out; the user ids are, in all but name, required."""
+    in_force = {key for mark, key, _ in entries() if not mark}
+    required = {key for key, info in walk(Settings) if info.is_required()}
+
+    expected = required | {"oss.access_key_id", "oss.access_key_secret", "access.users"}
+    assert expected == in_force
+
+
+@pytest.mark.parametrize(
+    ("key", "toml"), [(key, toml) for mark, key, toml in entries() if mark == "#"]
+)
+def test_default(key: str, toml: str, tmp_path: Path) -> None:
+    """A line that is commented out shows the default of the code."""
+    default = value_of(load(MANUAL, {}), key)
+    written = value_of(with_line(toml, key, tmp_path), key)
+
+    if isinstance(default, Path):
+        assert default.relative_to(MANUAL.parent) == written.relative_to(tmp_path)  # type: ignore[attr-defined]  # both are paths.
+    else:
+        assert default == written
+
+
+@pytest.mark.parametrize(
+    ("key", "toml"), [(key, toml) for mark, key, toml in entries() if mark == "# e.g. "]
+)
+def test_example(key: str, toml: str, tmp_path: Path) -> None:
+    """An example belongs to a setting without a default, and would be accepted."""
+    assert not value_of(load(MANUAL, {}), key)
+
+    assert value_of(with_line(toml, key, tmp_path), key)
