@@ -1,1 +1,5 @@
-"""The OSS stand-in: a server that checks signatures, sums and rules as the real one does."""
+"""The OSS stand-in: the protocol of Alibaba Cloud OSS on loopback, with files on disk."""
+
+from bot.sandbox.oss.server import OssStandIn
+
+__all__ = ["OssStandIn"]

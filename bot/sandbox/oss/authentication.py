@@ -1,0 +1,137 @@
+"""Who sent a request: reads the signature, checks time, key and signature, names the caller."""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from bot.sandbox.oss import signature_v4 as v4
+from bot.sandbox.oss.errors import OssError, access_denied
+from bot.sandbox.oss.model import AccessKey, Auth, Caller
+from bot.sandbox.oss.request import OssRequest
+
+
+class Authenticator:
+    """Checks signatures against the keys it knows, for one region."""
+
+    def __init__(self, keys: Mapping[str, AccessKey], region: str) -> None:
+        self._keys = keys
+        self._region = region
+
+    def authenticate(self, request: OssRequest, now: datetime) -> Caller:
+        """Return who sent the request. `now` is the service's own time at arrival.
+
+        Raises:
+            OssError: the key, the time or the signature is wrong.
+        """
+        authorization = request.header("authorization")
+        if authorization.startswith(v4.ALGORITHM):
+            return self._header_v4(request, now)
+        if authorization:
+            message = "Unsupported Authorization Type."
+            details = {"ArgumentName": "Authorization", "ArgumentValue": ""}
+            raise OssError(400, "InvalidArgument", message, "0002-00000002", details)
+        if request.query("x-oss-signature-version") == v4.ALGORITHM:
+            return self._query_v4(request, now)
+        return Caller(Auth.ANONYMOUS)
+
+    def _header_v4(self, request: OssRequest, now: datetime) -> Caller:
+        claim = v4.read_header(request)
+        key = self._key(claim.scope.key_id, request.header("x-oss-security-token"), now)
+        check_skew(claim.signed_at, now)
+        v4.check_scope(claim, self._region)
+        self._compare_v4(request, claim, key)
+        return Caller(Auth.HEADER, key)
+
+    def _query_v4(self, request: OssRequest, now: datetime) -> Caller:
+        claim = v4.read_query(request)
+        key = self._key(claim.scope.key_id, request.query("x-oss-security-token"), now)
+        v4.check_scope(claim, self._region)
+        if now < claim.signed_at - v4.MAX_SKEW:
+            raise access_denied("Request is not valid yet.", "0002-00000235")
+        check_expiry(claim.signed_at + timedelta(seconds=claim.expires or 0), now)
+        self._compare_v4(request, claim, key)
+        return Caller(Auth.QUERY, key)
+
+    def _compare_v4(self, request: OssRequest, claim: v4.Claim, key: AccessKey) -> None:
+        canonical = v4.canonical_request(request, claim.additional)
+        text = v4.string_to_sign(claim, canonical)
+        expected = v4.sign(key.secret, claim.scope, text)
+        if not hmac.compare_digest(expected, claim.signature):
+            raise mismatch(key.key_id, claim.signature, text, canonical)
+
+    def _key(self, key_id: str, token: str, now: datetime) -> AccessKey:
+        """Return an access key that works at this moment."""
+        key = self._keys.get(key_id)
+        if key is None:
+            message = "The OSS Access Key Id you provided does not exist in our records."
+            raise _bad_key(key_id, message, "0002-00000902")
+        if not key.enabled:
+            message = "The OSS Access Key Id you provided is disabled."
+            raise _bad_key(key_id, message, "0002-00000903")
+        if key.token is not None and not hmac.compare_digest(key.token, token):
+            message = "The security token you provided is invalid."
+            raise OssError(403, "InvalidSecurityToken", message)
+        if key.expires_at is not None and now >= key.expires_at:
+            message = "The security token you provided has expired."
+            raise OssError(403, "SecurityTokenExpired", message, "0002-00000007")
+        return key
+
+
+def _bad_key(key_id: str, message: str, ec: str) -> OssError:
+    return OssError(403, "InvalidAccessKeyId", message, ec, {"OSSAccessKeyId": key_id})
+
+
+def check_skew(signed_at: datetime, now: datetime) -> None:
+    """Refuse a header signature that is more than 15 minutes away from the service's clock.
+
+    Raises:
+        OssError: it is.
+    """
+    if abs(now - signed_at) <= v4.MAX_SKEW:
+        return
+    message = "The difference between the request time and the current time is too large."
+    details = {
+        "MaxAllowedSkewMilliseconds": str(int(v4.MAX_SKEW.total_seconds() * 1000)),
+        "RequestTime": timestamp(signed_at),
+        "ServerTime": timestamp(now),
+    }
+    raise OssError(403, "RequestTimeTooSkewed", message, "0002-00000504", details)
+
+
+def check_expiry(expires_at: datetime, now: datetime) -> None:
+    """Refuse a presigned URL whose time is over when the request arrives.
+
+    Raises:
+        OssError: it is over.
+    """
+    if now < expires_at:
+        return
+    details = {"Expires": timestamp(expires_at), "ServerTime": timestamp(now)}
+    raise access_denied("Request has expired.", "0002-00000069", **details)
+
+
+def mismatch(key_id: str, provided: str, text: str, canonical: str = "") -> OssError:
+    """Return the 403 that shows what the service signed itself."""
+    details = {
+        "OSSAccessKeyId": key_id,
+        "SignatureProvided": provided,
+        "StringToSign": text,
+        "StringToSignBytes": _hex(text),
+    }
+    if canonical:
+        details |= {"CanonicalRequest": canonical, "CanonicalRequestBytes": _hex(canonical)}
+    message = (
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your key and signing method."
+    )
+    ec = "0002-00000201" if canonical else "0002-00000040"
+    return OssError(403, "SignatureDoesNotMatch", message, ec, details)
+
+
+def _hex(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").hex(" ").upper() + " "
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as OSS writes it in documents: UTC, with milliseconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

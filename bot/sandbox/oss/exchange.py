@@ -1,0 +1,198 @@
+"""One HTTP exchange: decode, remember, let the script strike, carry out, answer."""
+
+import asyncio
+import base64
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bot.sandbox.faults import Effect, Fault, FaultScript
+from bot.sandbox.memory import Recorded, RequestLog
+from bot.sandbox.oss.dispatch import authenticate, carry_out
+from bot.sandbox.oss.errors import OssError, invalid_argument
+from bot.sandbox.oss.model import Answer, Auth
+from bot.sandbox.oss.operations import Operation, find_operation
+from bot.sandbox.oss.reading import http_date
+from bot.sandbox.oss.request import OssRequest, decode
+from bot.sandbox.oss.transmission import Broken, Download, Pace, Upload, reset
+from bot.sandbox.oss.world import World, new_request_id
+
+_UNLOGGED = {
+    "x-oss-signature",
+    "x-oss-credential",
+    "x-oss-security-token",
+    "security-token",
+    "Signature",
+    "OSSAccessKeyId",
+}
+_BEFORE = {Effect.ERROR, Effect.HTML, Effect.RESET, Effect.STALL}
+_ERROR_FIELDS = {"status", "code", "description", "message", "ec", "close"}
+_CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "ServiceUnavailable"}
+_TRAFFIC_LIMITS = range(819_200, 838_860_800 + 1)
+"""Bits per second that a client may ask for (OSS documentation, "single-connection bandwidth")."""
+
+
+@dataclass
+class Front:
+    """Answers requests; one for each server. `closing` ends every wait that a fault asked for."""
+
+    world: World
+    log: RequestLog
+    faults: FaultScript
+    pace: Pace
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, or break its connection."""
+        try:
+            return await self._exchange(http)
+        except Broken:
+            reset(http)
+            return web.Response(status=500)
+
+    async def _exchange(self, http: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(self.pace.shape.latency)
+        request_id = new_request_id()
+        entry = Recorded(self.world.now(), "Unknown")
+        fault: Fault | None = None
+        upload = Upload(http, self.pace)
+        try:
+            request = self._decode(http)
+            operation = find_operation(request)
+            fault = await self._remember(entry, operation, request)
+            answer = await self._answer(request, operation, fault, upload, entry)
+        except OssError as error:
+            answer = _refusal(error, request_id, http)
+        answer.headers |= self._common_headers(request_id)
+        return await self._send(http, answer, fault, entry)
+
+    def _decode(self, http: web.BaseRequest) -> OssRequest:
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        return decode(http.method, http.raw_path, headers, self.world.domains)
+
+    async def _remember(
+        self, entry: Recorded, operation: Operation, request: OssRequest
+    ) -> Fault | None:
+        entry.operation = operation.name
+        entry.params = {name: value for name, value in request.pairs if name not in _UNLOGGED}
+        entry.params |= {
+            "bucket": request.bucket,
+            "key": request.key,
+            "size": request.length or 0,
+            "auth": _claimed_auth(request),
+        }
+        await self.log.add(entry)
+        return self.faults.take(entry.operation, entry.params)
+
+    async def _answer(
+        self,
+        request: OssRequest,
+        operation: Operation,
+        fault: Fault | None,
+        upload: Upload,
+        entry: Recorded,
+    ) -> Answer:
+        if fault is not None and fault.effect in _BEFORE:
+            return await self._strike(fault, upload)
+        upload.limit = _traffic_limit(request)
+        caller = authenticate(self.world, request)
+        try:
+            answer = await carry_out(self.world, request, operation, caller, upload)
+        finally:
+            entry.params["size"] = upload.received or entry.params["size"]
+            await self.log.touch()
+        answer.limit = upload.limit
+        return answer
+
+    async def _strike(self, fault: Fault, upload: Upload) -> Answer:
+        """Do what goes wrong before anything is applied."""
+        args = fault.args
+        if fault.effect is Effect.HTML:
+            return _html(int(args.get("status", 502)))
+        if fault.effect is Effect.ERROR:
+            raise _scripted(fault)
+        if "bytes" in args and int(args["bytes"]) > 0:
+            await upload.drain(int(args["bytes"]))
+        if fault.effect is Effect.STALL:
+            await self._pause(float(args.get("seconds", 60)))
+        raise Broken
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), seconds)
+
+    async def _send(
+        self, http: web.BaseRequest, answer: Answer, fault: Fault | None, entry: Recorded
+    ) -> web.StreamResponse:
+        effect = fault.effect if fault is not None else None
+        args = fault.args if fault is not None else {}
+        if effect is Effect.LOST:
+            raise Broken
+        if effect is Effect.LATE:
+            await self._pause(float(args.get("seconds", 60)))
+        if effect is Effect.WRONG_CRC and "x-oss-hash-crc64ecma" in answer.headers:
+            wrong = int(answer.headers["x-oss-hash-crc64ecma"]) ^ 1
+            answer.headers["x-oss-hash-crc64ecma"] = str(wrong)
+        download = Download(http, self.pace, self.world.storage, answer.limit)
+        if effect is Effect.TRUNCATE:
+            download.cut = int(args.get("bytes", 0))
+        entry.status = answer.status
+        await self.log.touch()
+        response = await download.send(answer)
+        if args.get("close") and http.transport is not None:
+            http.transport.close()
+        return response
+
+    def _common_headers(self, request_id: str) -> dict[str, str]:
+        return {
+            "Server": "AliyunOSS",
+            "Date": http_date(self.world.now()),
+            "x-oss-request-id": request_id,
+            "x-oss-server-time": "1",
+        }
+
+
+def _claimed_auth(request: OssRequest) -> str:
+    if request.header("authorization"):
+        return Auth.HEADER.value
+    if request.has("x-oss-signature") or request.has("Signature"):
+        return Auth.QUERY.value
+    return Auth.ANONYMOUS.value
+
+
+def _traffic_limit(request: OssRequest) -> float | None:
+    """Return the bytes per second that the client itself asked for."""
+    text = request.header("x-oss-traffic-limit") or request.query("x-oss-traffic-limit")
+    if not text:
+        return None
+    if not text.isdigit() or int(text) not in _TRAFFIC_LIMITS:
+        message = "The bandwidth limit must be between 819200 and 838860800 bits per second."
+        raise invalid_argument(message, "x-oss-traffic-limit", text)
+    return int(text) / 8
+
+
+def _refusal(error: OssError, request_id: str, http: web.BaseRequest) -> Answer:
+    """Return the answer for a refusal; HEAD carries the document in a header."""
+    body = error.body(request_id, http.host)
+    headers = {"Content-Type": "application/xml", **error.headers}
+    if error.ec:
+        headers["x-oss-ec"] = error.ec
+    if http.method == "HEAD":
+        headers["x-oss-err"] = base64.b64encode(body).decode()
+    return Answer(error.status, headers, body)
+
+
+def _html(status: int) -> Answer:
+    page = f"<html><head><title>{status}</title></head><body>Bad gateway</body></html>"
+    return Answer(status, {"Content-Type": "text/html"}, page.encode())
+
+
+def _scripted(fault: Fault) -> OssError:
+    """Return the refusal that the script asks for; unknown arguments become headers."""
+    args = fault.args
+    status = int(args.get("status", 500))
+    code = str(args.get("code") or _CODES.get(status, "InternalError"))
+    message = str(args.get("message") or args.get("description") or "As the script says.")
+    headers = {name: str(value) for name, value in args.items() if name not in _ERROR_FIELDS}
+    return OssError(status, code, message, str(args.get("ec", "")), headers=headers)

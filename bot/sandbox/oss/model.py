@@ -1,0 +1,136 @@
+"""What the stand-in keeps: buckets with their objects and pending uploads, keys, callers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bot.sandbox.oss.disk import Data, Segment
+
+BUCKET_ACLS = ("private", "public-read", "public-read-write")
+OBJECT_ACLS = ("default", *BUCKET_ACLS)
+
+
+@dataclass(eq=False)
+class Stored:
+    """An object. `etag` is without quotes; `headers` are those that a download returns."""
+
+    key: str
+    data: Data
+    size: int
+    crc64: int
+    etag: str
+    last_modified: datetime
+    acl: str = "default"
+    headers: dict[str, str] = field(default_factory=dict)
+    kind: str = "Normal"
+
+    def read_bytes(self) -> bytes:
+        """Return the content. Blocks; for tests."""
+        return self.data.read_all()
+
+
+@dataclass(eq=False)
+class Part:
+    """One uploaded part. `etag` is without quotes."""
+
+    number: int
+    segment: Segment
+    uploaded_at: datetime
+
+    @property
+    def size(self) -> int:
+        """Bytes of the part."""
+        return self.segment.size
+
+    @property
+    def crc64(self) -> int:
+        """CRC-64/XZ of the part."""
+        return self.segment.crc64
+
+    @property
+    def etag(self) -> str:
+        """The MD5 of the part, in upper-case hex."""
+        return self.segment.md5
+
+
+@dataclass(eq=False)
+class Pending:
+    """A multipart upload that was initiated and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated_at: datetime
+    headers: dict[str, str]
+    acl: str = "default"
+    forbids_overwrite: bool = False
+    parts: dict[int, Part] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Bucket:
+    """A bucket and everything in it. `owner` is the account's id."""
+
+    name: str
+    acl: str
+    owner: str
+    region: str
+    created_at: datetime
+    objects: dict[str, Stored] = field(default_factory=dict)
+    uploads: dict[str, Pending] = field(default_factory=dict)
+    blocks_public_access: bool = False
+    storage_class: str = "Standard"
+    redundancy: str = "LRS"
+
+
+@dataclass(eq=False)
+class AccessKey:
+    """An access key. `allow` holds RAM actions (`oss:PutObject`, `oss:List*`); `None` allows all.
+
+    A `token` makes it temporary: requests must carry it, and from `expires_at` on it is refused.
+    """
+
+    key_id: str
+    secret: str = field(repr=False)
+    owner: str
+    enabled: bool = True
+    allow: frozenset[str] | None = None
+    token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+class Auth(StrEnum):
+    """How a request says who sent it."""
+
+    HEADER = "header"
+    QUERY = "query"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request; `key` is `None` for anonymous ones."""
+
+    auth: Auth
+    key: AccessKey | None = None
+
+
+@dataclass
+class Answer:
+    """What a handler answers: a body of bytes, or `count` bytes of `data` from `start`.
+
+    `limit` is the pace that the client asked for, bytes per second.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    data: Data | None = None
+    start: int = 0
+    count: int = 0
+    limit: float | None = None
+
+
+def xml_answer(body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return a 200 with a document."""
+    return Answer(200, {"Content-Type": "application/xml", **(headers or {})}, body)

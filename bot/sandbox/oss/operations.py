@@ -1,0 +1,107 @@
+"""Which operation a request is, and what one needs to be allowed to do it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.sandbox.oss.errors import method_not_allowed, not_implemented
+from bot.sandbox.oss.request import OssRequest
+
+
+class Right(StrEnum):
+    """What an ACL can grant to anybody; `OWNER` is never granted by one."""
+
+    READ = "read"
+    WRITE = "write"
+    LIST = "list"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation under the name that its documentation gives it; `action` is the RAM action."""
+
+    name: str
+    right: Right
+    action: str
+
+
+def _row(name: str, right: Right, action: str = "") -> Operation:
+    return Operation(name, right, f"oss:{action or name}")
+
+
+_READ, _WRITE, _LIST, _OWNER = Right.READ, Right.WRITE, Right.LIST, Right.OWNER
+
+_SERVICE = {
+    ("GET", ""): _row("ListBuckets", _OWNER),
+}
+
+_BUCKET = {
+    ("GET", ""): _row("ListObjects", _LIST),
+    ("GET", "list-type"): _row("ListObjectsV2", _LIST, "ListObjects"),
+    ("GET", "uploads"): _row("ListMultipartUploads", _OWNER),
+    ("GET", "acl"): _row("GetBucketACL", _OWNER, "GetBucketAcl"),
+    ("GET", "bucketInfo"): _row("GetBucketInfo", _OWNER),
+    ("GET", "location"): _row("GetBucketLocation", _OWNER),
+    ("GET", "stat"): _row("GetBucketStat", _OWNER),
+    ("PUT", ""): _row("PutBucket", _OWNER),
+    ("PUT", "acl"): _row("PutBucketACL", _OWNER, "PutBucketAcl"),
+    ("POST", "delete"): _row("DeleteMultipleObjects", _WRITE, "DeleteObject"),
+    ("DELETE", ""): _row("DeleteBucket", _OWNER),
+}
+
+_OBJECT = {
+    ("GET", ""): _row("GetObject", _READ),
+    ("HEAD", ""): _row("HeadObject", _READ, "GetObject"),
+    ("HEAD", "objectMeta"): _row("GetObjectMeta", _READ, "GetObject"),
+    ("GET", "acl"): _row("GetObjectACL", _OWNER, "GetObjectAcl"),
+    ("GET", "uploadId"): _row("ListParts", _OWNER),
+    ("PUT", ""): _row("PutObject", _WRITE),
+    ("PUT", "acl"): _row("PutObjectACL", _OWNER, "PutObjectAcl"),
+    ("PUT", "uploadId"): _row("UploadPart", _WRITE, "PutObject"),
+    ("POST", "uploads"): _row("InitiateMultipartUpload", _WRITE, "PutObject"),
+    ("POST", "uploadId"): _row("CompleteMultipartUpload", _WRITE, "PutObject"),
+    ("DELETE", ""): _row("DeleteObject", _WRITE),
+    ("DELETE", "uploadId"): _row("AbortMultipartUpload", _WRITE),
+}
+
+_KNOWN = {
+    "acl", "append", "asyncFetch", "bucketInfo", "callback", "cors", "delete", "encryption",
+    "inventory", "lifecycle", "live", "location", "logging", "metaQuery", "objectMeta", "policy",
+    "policyStatus", "publicAccessBlock", "qos", "referer", "regions", "replication",
+    "requestPayment", "resourceGroup", "restore", "stat", "style", "symlink", "tagging",
+    "transferAcceleration", "uploadId", "uploads", "versioning", "versions", "website", "worm",
+    "x-oss-process",
+}  # fmt: skip
+"""Sub-resources of OSS: one that is not in a table above is refused, never mistaken
+for another.
+"""
+
+
+def find_operation(request: OssRequest) -> Operation:
+    """Return the operation of a request.
+
+    Raises:
+        OssError: the method does not exist there, or the stand-in does not know the sub-resource.
+    """
+    level, table = _level(request)
+    sub = _sub_resource(request)
+    found = table.get((request.method, sub))
+    if found is not None:
+        return found
+    if sub and not any(known == sub for _, known in table):
+        raise not_implemented(f"{request.method} ?{sub} on a {level.lower()}")
+    raise method_not_allowed(request.method, level)
+
+
+def _level(request: OssRequest) -> tuple[str, dict[tuple[str, str], Operation]]:
+    if not request.bucket:
+        return "Service", _SERVICE
+    if not request.key:
+        return "Bucket", _BUCKET
+    return "Object", _OBJECT
+
+
+def _sub_resource(request: OssRequest) -> str:
+    if request.query("list-type") == "2" and not request.key:
+        return "list-type"
+    return next((name for name, _ in request.pairs if name in _KNOWN), "")

@@ -1,0 +1,154 @@
+"""Bodies on the wire, both ways, at the pace of the shape and with the faults of the script."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from socket import SO_LINGER, SOL_SOCKET
+
+from aiohttp import web
+
+from bot.sandbox.oss.disk import BLOCK, Storage
+from bot.sandbox.oss.model import Answer
+from bot.sandbox.shaping import Gate, Shape
+
+_SHAPED_BLOCK = 16 * 1024
+
+
+class Broken(Exception):
+    """The connection was broken on purpose; there is nobody left to answer."""
+
+
+@dataclass
+class Pace:
+    """The rates of one server: the shape, and the gates that all its transfers share."""
+
+    shape: Shape
+    up: Gate = field(default_factory=Gate)
+    down: Gate = field(default_factory=Gate)
+
+
+def slower(*rates: float | None) -> float | None:
+    """Return the lowest rate; `None` means unlimited."""
+    return min((rate for rate in rates if rate), default=None)
+
+
+@dataclass
+class Upload:
+    """A request body. Iterated once, or drained in part before the connection is broken.
+
+    `limit` is the client's own wish (`x-oss-traffic-limit`), bytes per second.
+    """
+
+    http: web.BaseRequest
+    pace: Pace
+    limit: float | None = None
+    received: int = 0
+    _own: Gate = field(default_factory=Gate)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives.
+
+        Raises:
+            Broken: the client went away before its end.
+        """
+        self._say_continue()
+        try:
+            while chunk := await self.http.content.readany():
+                for start in range(0, len(chunk), BLOCK):
+                    piece = chunk[start : start + BLOCK]
+                    await self._pass(len(piece))
+                    self.received += len(piece)
+                    yield piece
+        except (OSError, web.RequestPayloadError) as error:
+            raise Broken from error
+
+    async def drain(self, count: int) -> None:
+        """Read up to `count` bytes of the body and drop them."""
+        async for _ in self.chunks():
+            if self.received >= count:
+                return
+
+    async def _pass(self, count: int) -> None:
+        shape = self.pace.shape
+        await self._own.pass_through(count, slower(shape.up_per_connection, self.limit))
+        await self.pace.up.pass_through(count, shape.up_total)
+
+    def _say_continue(self) -> None:
+        """Answer `Expect: 100-continue`; some clients wait for it before they send."""
+        expected = self.http.headers.get("Expect", "").lower() == "100-continue"
+        if expected and self.http.transport is not None:
+            self.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@dataclass
+class Download:
+    """An answer on its way to the client; `cut` ends it after so many bytes of the body."""
+
+    http: web.BaseRequest
+    pace: Pace
+    storage: Storage
+    limit: float | None = None
+    cut: int | None = None
+    _own: Gate = field(default_factory=Gate)
+
+    async def send(self, answer: Answer) -> web.StreamResponse:
+        """Send head and body.
+
+        Raises:
+            Broken: the client went away, or `cut` was reached.
+        """
+        response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        size = answer.count if answer.data else len(answer.body)
+        if answer.status not in {204, 304}:
+            response.content_length = size
+        try:
+            await response.prepare(self.http)
+            if self.http.method != "HEAD" and response.status not in {204, 304}:
+                await self._send_body(response, answer)
+            await response.write_eof()
+        except OSError as error:
+            raise Broken from error
+        return response
+
+    async def _send_body(self, response: web.StreamResponse, answer: Answer) -> None:
+        left = self.cut
+        async for piece in self._pieces(answer):
+            part = piece if left is None else piece[:left]
+            await self._pass(len(part))
+            if part:
+                await response.write(part)
+            if left is not None:
+                left -= len(part)
+                if left <= 0:
+                    raise Broken
+
+    async def _pieces(self, answer: Answer) -> AsyncIterator[bytes]:
+        if answer.data is None:
+            if answer.body:
+                yield answer.body
+            return
+        block = BLOCK if self._rate() is None else _SHAPED_BLOCK
+        async for piece in self.storage.read(answer.data, answer.start, answer.count, block):
+            yield piece
+
+    def _rate(self) -> float | None:
+        shape = self.pace.shape
+        return slower(shape.down_per_connection, shape.down_total, self.limit)
+
+    async def _pass(self, count: int) -> None:
+        shape = self.pace.shape
+        await self._own.pass_through(count, slower(shape.down_per_connection, self.limit))
+        await self.pace.down.pass_through(count, shape.down_total)
+
+
+def reset(http: web.BaseRequest) -> None:
+    """Break the connection as a crash would: with a reset instead of an orderly end."""
+    transport = http.transport
+    if transport is None:
+        return
+    socket = transport.get_extra_info("socket")
+    if socket is not None:
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()

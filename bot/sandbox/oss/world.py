@@ -1,0 +1,184 @@
+"""Everything that one stand-in knows, and one request on its way through it."""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.oss.disk import Data, Segment, Storage
+from bot.sandbox.oss.errors import OssError, invalid_digest, no_such_bucket, no_such_key, too_large
+from bot.sandbox.oss.model import AccessKey, Bucket, Caller, Stored
+from bot.sandbox.oss.operations import Operation
+from bot.sandbox.oss.request import OssRequest
+
+MAX_BODY = 5 * 1024**3
+"""Bytes of one PutObject or one part (OSS documentation, "Limits")."""
+MAX_DOCUMENT = 4 * 1024**2
+"""Bytes of an XML body; ten thousand parts need about one million."""
+
+
+@dataclass
+class World:
+    """The state of the service; lives in one event loop."""
+
+    region: str
+    owner: str
+    clock: SandboxClock
+    storage: Storage
+    clock_skew: timedelta = timedelta(0)
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    keys: dict[str, AccessKey] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
+    forces_download: bool = True
+
+    def now(self) -> datetime:
+        """Return the service's own time."""
+        return self.clock.now() + self.clock_skew
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket.
+
+        Raises:
+            OssError: NoSuchBucket.
+        """
+        if name not in self.buckets:
+            raise no_such_bucket(name)
+        return self.buckets[name]
+
+    def put(self, bucket: Bucket, stored: Stored) -> None:
+        """Store an object in place of the one that has its key."""
+        old = bucket.objects.get(stored.key)
+        bucket.objects[stored.key] = stored
+        if old is not None:
+            self.storage.discard(old.data)
+
+    def remove(self, bucket: Bucket, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        old = bucket.objects.pop(key, None)
+        if old is not None:
+            self.storage.discard(old.data)
+
+    def drop_upload(self, bucket: Bucket, upload_id: str, *, kept: frozenset[int]) -> None:
+        """Forget an upload and remove its parts, but those whose numbers are `kept`."""
+        pending = bucket.uploads.pop(upload_id)
+        gone = [part.segment for part in pending.parts.values() if part.number not in kept]
+        self.storage.discard(Data(gone))
+
+
+class Source(Protocol):
+    """Where the bytes of a body come from, at the pace that the shape allows."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body, once."""
+
+
+@dataclass
+class Call:
+    """One request that is allowed to be carried out."""
+
+    world: World
+    request: OssRequest
+    operation: Operation
+    caller: Caller
+    source: Source
+
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket that the request names."""
+        return self.world.bucket(self.request.bucket)
+
+    @property
+    def key(self) -> str:
+        """The key that the request names."""
+        return self.request.key
+
+    def stored(self) -> Stored:
+        """Return the object that the request names.
+
+        Raises:
+            OssError: NoSuchKey.
+        """
+        found = self.bucket.objects.get(self.key)
+        if found is None:
+            raise no_such_key(self.key)
+        return found
+
+    async def receive(self) -> Segment:
+        """Store the body as a file, checked against Content-Length and Content-MD5.
+
+        Raises:
+            OssError: missing length, too large, cut short, or another digest.
+        """
+        announced = self._announced()
+        segment = await self.world.storage.receive(self._limited())
+        try:
+            _check_length(segment, announced)
+            self._check_digest(bytes.fromhex(segment.md5))
+        except OssError:
+            self.world.storage.discard(Data([segment]))
+            raise
+        return segment
+
+    def _announced(self) -> int | None:
+        length = self.request.length
+        if length is None and "transfer-encoding" not in self.request.headers:
+            message = "You must provide the Content-Length HTTP header."
+            raise OssError(411, "MissingContentLength", message)
+        if length is not None and length > MAX_BODY:
+            raise too_large(MAX_BODY, length)
+        return length
+
+    async def _limited(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.source.chunks():
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise too_large(MAX_BODY, size)
+            yield chunk
+
+    def _check_digest(self, md5: bytes) -> None:
+        given = self.request.header("content-md5")
+        if not given:
+            return
+        try:
+            wanted = base64.b64decode(given, validate=True)
+        except binascii.Error as error:
+            raise invalid_digest(given) from error
+        if wanted != md5:
+            raise invalid_digest(given)
+
+    async def read_document(self) -> bytes:
+        """Read a small body into memory.
+
+        Raises:
+            OssError: too large, or not what its Content-MD5 says.
+        """
+        body = bytearray()
+        async for chunk in self.source.chunks():
+            body += chunk
+            if len(body) > MAX_DOCUMENT:
+                raise too_large(MAX_DOCUMENT, len(body))
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        self._check_digest(digest)
+        return bytes(body)
+
+
+def _check_length(segment: Segment, announced: int | None) -> None:
+    if announced is not None and segment.size != announced:
+        message = "The request body is shorter than its Content-Length."
+        raise OssError(400, "IncompleteBody", message)
+
+
+def new_id() -> str:
+    """Return a new upload id: 32 hex digits, as OSS makes them."""
+    return secrets.token_hex(16).upper()
+
+
+def new_request_id() -> str:
+    """Return a new request id: 24 hex digits."""
+    return secrets.token_hex(12).upper()
