@@ -297,3 +297,18 @@ def all_codes() -> frozenset[str]:
         return {cls.code}.union(*(walk(sub) for sub in cls.__subclasses__()))
 
     return frozenset(walk(RelayError))
+
+
+def leaf(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the one error of a group that callers should see: a named one before an unexpected
+    one.
+
+    A `TaskGroup` wraps even a single error; this is its edge.
+    """
+    errors = [
+        leaf(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions
+    ]
+    named = [error for error in errors if isinstance(error, RelayError)]
+    # A permanent error explains more than the transient ones that it caused elsewhere.
+    named.sort(key=lambda error: not error.permanent)
+    return (named or errors)[0]

@@ -1,6 +1,6 @@
 """A job: one file of one message on its way to one link."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 
@@ -60,8 +60,9 @@ class Job:
 
     `attempt` counts acquisitions and is the fence of every later write. `failures` counts attempts
     that ended in an error. `size` (bytes), `sha256` (hex) and `finished_at` are set once the job
-    is done; `error_code` once it failed (or as the reason of the wait for the next attempt).
-    `card_id` is the status card that shows it, if any.
+    is done; `error_code` once it failed (or as the reason of the wait for the next attempt), with
+    the variables of its sentence in `error_args`. `card_id` is the status card that shows it, if
+    any.
     """
 
     id: int
@@ -73,6 +74,7 @@ class Job:
     created_at: datetime
     run_at: datetime
     error_code: str | None = None
+    error_args: dict[str, int] = field(default_factory=dict)
     size: int | None = None
     sha256: str | None = None
     finished_at: datetime | None = None

@@ -1,0 +1,139 @@
+"""Which message concludes which jobs, in SQL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.rows import to_job
+from bot.adapters.ledger.schema import answers, jobs
+from bot.core.jobs import Job, JobState
+from bot.core.ports.ledger import AnswerState, StoredAnswer
+
+_ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
+MOST_UNCERTAIN_TRIES = 2
+"""A lost answer to a call may hide a message that was placed; once more is a promise, twice more
+is spam.
+"""
+
+
+class SqlAnswers:
+    """Implements `AnswerLedger`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def unanswered(self, limit: int) -> list[Job]:
+        """Return ended jobs that no answer includes yet."""
+        statement = (
+            select(jobs)
+            .where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED))
+            .order_by(jobs.c.finished_at, jobs.c.id)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return [to_job(row) for row in rows.mappings()]
+
+    async def begin(self, jobs_: Sequence[Job], card_message_id: int | None) -> StoredAnswer:
+        """Create the answer for jobs of one chat and topic, state SENDING."""
+        first = jobs_[0].origin
+        values = {
+            "chat_id": first.chat_id,
+            "thread_id": first.thread_id,
+            "reply_to": first.message_id,
+            "language": first.language,
+            "state": AnswerState.SENDING.value,
+            "tries": 0,
+            "message_id": card_message_id,
+            "changes": 0,
+            "shown": 0,
+        }
+        async with self._database.write() as connection:
+            row = await connection.execute(insert(answers).values(values).returning(answers.c.id))
+            answer_id = row.scalar_one()
+            await connection.execute(
+                update(jobs)
+                .where(jobs.c.id.in_([job.id for job in jobs_]), jobs.c.answer_id.is_(None))
+                .values(answer_id=answer_id)
+            )
+            return (await _read(connection, answers.c.id == answer_id))[0]
+
+    async def resumable(self) -> list[StoredAnswer]:
+        """Return answers that are PENDING or SENDING, oldest first."""
+        unsent = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
+        async with self._database.read() as connection:
+            return await _read(connection, unsent)
+
+    async def stale(self, limit: int) -> list[StoredAnswer]:
+        """Return sent answers whose items have changed since they were shown."""
+        async with self._database.read() as connection:
+            return await _read(
+                connection,
+                answers.c.state == AnswerState.SENT.value,
+                answers.c.changes > answers.c.shown,
+                limit=limit,
+            )
+
+    async def sending(self, answer_id: int) -> None:
+        """Store the intention before another call."""
+        await self._set(answer_id, state=AnswerState.SENDING.value)
+
+    async def sent(self, answer_id: int, message_id: int) -> None:
+        """Store that the answer is placed."""
+        await self._set(answer_id, state=AnswerState.SENT.value, message_id=message_id)
+
+    async def lost(self, answer_id: int) -> None:
+        """Store that the answer cannot be placed."""
+        await self._set(answer_id, state=AnswerState.LOST.value)
+
+    async def refreshed(self, answer_id: int, changes: int) -> None:
+        """Store that the answer shows the first `changes` changes."""
+        await self._set(answer_id, shown=changes)
+
+    async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
+        """Store that a call failed."""
+        tries = answers.c.tries + (1 if uncertain else 0)
+        state = case(
+            (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
+            else_=AnswerState.PENDING.value,
+        )
+        await self._set(answer_id, state=state, tries=tries)
+
+    async def _set(self, answer_id: int, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(answers).where(answers.c.id == answer_id).values(values)
+            )
+
+
+async def _read(
+    connection: AsyncConnection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[StoredAnswer]:
+    statement = select(answers).where(*conditions).order_by(answers.c.id).limit(limit)
+    rows = list((await connection.execute(statement)).mappings())
+    members = await connection.execute(
+        select(jobs.c.answer_id, jobs.c.id)
+        .where(jobs.c.answer_id.in_([row["id"] for row in rows]))
+        .order_by(jobs.c.id)
+    )
+    included: dict[int, list[int]] = {}
+    for answer_id, job_id in members:
+        included.setdefault(answer_id, []).append(job_id)
+    return [
+        StoredAnswer(
+            id=row["id"],
+            chat_id=row["chat_id"],
+            thread_id=row["thread_id"],
+            reply_to=row["reply_to"],
+            language=row["language"],
+            state=AnswerState(row["state"]),
+            tries=row["tries"],
+            message_id=row["message_id"],
+            job_ids=tuple(included.get(row["id"], ())),
+            changes=row["changes"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,133 @@
+"""One SQLite file: how it is opened, locked, migrated, read and written."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class LedgerLocked(Exception):
+    """Another process runs on this ledger; two bots on one ledger would do every job twice."""
+
+
+class Database:
+    """Reads side by side, writes one after the other.
+
+    Writers use a connection of their own with BEGIN IMMEDIATE; readers never take the write lock,
+    because SQLAlchemy's `begin` event fires for reads too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        url = f"sqlite+aiosqlite:///{path}"
+        self._writer = _engine(url, begin="BEGIN IMMEDIATE")
+        self._reader = _engine(url, begin="BEGIN")
+        self._write_lock = asyncio.Lock()
+        self._read_lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Open a write transaction; it is committed at the end, rolled back on an exception."""
+        async with self._write_lock, self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a read transaction: one moment of the ledger, which later writes do not change."""
+        async with self._read_lock, self._reader.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close both connections; afterwards the write-ahead log is folded into the file."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _engine(url: str, *, begin: str) -> AsyncEngine:
+    # One connection each is enough: statements take microseconds, and aiosqlite gives every
+    # connection a thread.
+    engine = create_async_engine(url, poolclass=StaticPool)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(dbapi_connection: Any, _record: object) -> None:
+        # The driver must not begin transactions behind our back (facts of sqlite3: legacy
+        # isolation levels).
+        dbapi_connection.isolation_level = None
+        _configure(dbapi_connection)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _configure(dbapi_connection: Any) -> None:
+    cursor = dbapi_connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextmanager
+def process_lock(path: Path) -> Iterator[None]:
+    """Hold the lock beside the ledger that makes this process the only one that runs jobs.
+
+    Raises:
+        LedgerLocked: another process holds it.
+    """
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerLocked(f"another bot runs on the ledger {path}") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def migrate(path: Path) -> None:
+    """Create the ledger, readable by its owner only, or bring an older one up to date. Blocks.
+
+    Raises:
+        alembic.util.CommandError: the ledger was written by a newer version of this program.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("PRAGMA journal_mode=WAL"))
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Migrate and open the ledger; close it at the end."""
+    await asyncio.to_thread(migrate, path)
+    database = Database(path)
+    try:
+        yield database
+    finally:
+        await database.close()

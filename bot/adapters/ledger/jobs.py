@@ -1,0 +1,172 @@
+"""Jobs in SQL. Every change of state is one conditional update that names the state and the
+attempt it expects.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.rows import from_new_job, to_job
+from bot.adapters.ledger.schema import jobs, objects
+from bot.core.files import IncomingFile
+from bot.core.jobs import Job, JobState, Origin
+from bot.core.objects import ObjectState, StoredObject
+from bot.core.ports.ledger import Finished
+
+_UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+
+
+class SqlJobs:
+    """Implements `JobLedger`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
+        """Store a new job, or return `None` if this file of this message is known already."""
+        values = from_new_job(origin, file) | {
+            "state": JobState.QUEUED.value,
+            "attempt": 0,
+            "failures": 0,
+            "cancel_requested": False,
+            "error_args": {},
+            "created_at": now,
+            "run_at": now,
+        }
+        statement = sqlite_insert(jobs).values(values).on_conflict_do_nothing().returning(jobs)
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return to_job(row) if row else None
+
+    async def get(self, job_id: int) -> Job | None:
+        """Return a job, or `None`."""
+        found = await self.get_many([job_id])
+        return found[0] if found else None
+
+    async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
+        """Return the jobs of these ids that exist, in the order of their ids."""
+        return await self._select(jobs.c.id.in_(job_ids))
+
+    async def unfinished(self) -> list[Job]:
+        """Return all unfinished jobs, oldest first."""
+        return await self._select(jobs.c.state.in_(_UNFINISHED))
+
+    async def unfinished_of(self, owner_id: int) -> list[Job]:
+        """Return the unfinished jobs of an owner, oldest first."""
+        return await self._select(jobs.c.owner_id == owner_id, jobs.c.state.in_(_UNFINISHED))
+
+    async def _select(self, *conditions: ColumnElement[bool]) -> list[Job]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(jobs).where(*conditions).order_by(jobs.c.id))
+        return [to_job(row) for row in rows.mappings()]
+
+    async def request_cancel(self, job_id: int) -> None:
+        """Store that the user wants the job to end, so that a restart does not forget it."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
+            )
+
+    async def recover(self, now: datetime) -> list[Job]:
+        """Put jobs that a dead process left running back; return all unfinished ones."""
+        unfinished = jobs.c.state.in_(_UNFINISHED)
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(jobs)
+                .where(unfinished, jobs.c.cancel_requested)
+                .values(state=JobState.CANCELLED.value, finished_at=now)
+            )
+            await connection.execute(
+                update(jobs).where(unfinished).values(state=JobState.QUEUED.value)
+            )
+        return await self._select(jobs.c.state == JobState.QUEUED.value)
+
+    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+        """Take a queued job that is due."""
+        statement = (
+            update(jobs)
+            .where(
+                jobs.c.id == job_id,
+                jobs.c.state == JobState.QUEUED.value,
+                jobs.c.run_at <= now,
+            )
+            .values(state=JobState.RUNNING.value, attempt=jobs.c.attempt + 1)
+            .returning(jobs)
+        )
+        async with self._database.write() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return to_job(row) if row else None
+
+    async def give_back(self, job: Job) -> bool:
+        """Put a running job back as it was."""
+        return await self._change(job, state=JobState.QUEUED.value)
+
+    async def retry_later(self, job: Job, run_at: datetime, code: str) -> bool:
+        """Put a running job back for another attempt."""
+        return await self._change(
+            job,
+            state=JobState.QUEUED.value,
+            run_at=run_at,
+            failures=jobs.c.failures + 1,
+            error_code=code,
+        )
+
+    async def finish(
+        self, job: Job, stored: StoredObject, result: Finished, now: datetime
+    ) -> bool:
+        """Make a running job done and its object live, in one transaction."""
+        async with self._database.write() as connection:
+            changed = await _change(
+                connection,
+                job,
+                state=JobState.DONE.value,
+                finished_at=now,
+                size=result.size,
+                sha256=result.sha256,
+                error_code=None,
+            )
+            if changed:
+                await connection.execute(
+                    update(objects)
+                    .where(objects.c.id == stored.id)
+                    .values(state=ObjectState.LIVE.value, due_at=result.expires_at)
+                )
+        return changed
+
+    async def fail(self, job: Job, code: str, args: dict[str, int], now: datetime) -> bool:
+        """Give a running job up."""
+        return await self._change(
+            job,
+            state=JobState.FAILED.value,
+            failures=jobs.c.failures + 1,
+            error_code=code,
+            error_args=args,
+            finished_at=now,
+        )
+
+    async def cancel(self, job: Job, now: datetime) -> bool:
+        """Make a job cancelled that is as it was when it was read."""
+        return await self._change(job, state=JobState.CANCELLED.value, finished_at=now)
+
+    async def _change(self, job: Job, **values: Any) -> bool:
+        async with self._database.write() as connection:
+            return await _change(connection, job, **values)
+
+
+async def _change(connection: AsyncConnection, job: Job, **values: Any) -> bool:
+    # The fence: whoever holds an older attempt, or an older state, changes nothing.
+    result = await connection.execute(
+        update(jobs)
+        .where(
+            jobs.c.id == job.id,
+            jobs.c.state == job.state.value,
+            jobs.c.attempt == job.attempt,
+        )
+        .values(values)
+    )
+    return result.rowcount == 1

@@ -1,0 +1,20 @@
+"""All tables of one database, as the `Ledger` port groups them."""
+
+from bot.adapters.ledger.answers import SqlAnswers
+from bot.adapters.ledger.cards import SqlCards
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.jobs import SqlJobs
+from bot.adapters.ledger.objects import SqlObjects
+from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
+
+
+class SqlLedger:
+    """Implements `Ledger`."""
+
+    def __init__(self, database: Database) -> None:
+        self.jobs = SqlJobs(database)
+        self.objects = SqlObjects(database)
+        self.answers = SqlAnswers(database)
+        self.cards = SqlCards(database)
+        self.outbox = SqlOutbox(database)
+        self.dead_updates = SqlDeadUpdates(database)

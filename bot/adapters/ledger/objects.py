@@ -1,0 +1,180 @@
+"""Objects and their due dates in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, case, func, insert, or_, select, update
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.rows import to_job, to_object
+from bot.adapters.ledger.schema import answers, jobs, objects
+from bot.core.jobs import Job, JobState
+from bot.core.objects import Ending, ObjectState, StoredObject
+
+_IS_LIVE = objects.c.state == ObjectState.LIVE.value
+_IS_LEFT = objects.c.state != ObjectState.GONE.value
+# A planned object belongs to its job until that has ended; only then is it the reaper's.
+_HAS_NO_RUNNER = or_(
+    _IS_LIVE,
+    objects.c.ending.is_not(None),
+    jobs.c.state.not_in([JobState.QUEUED.value, JobState.RUNNING.value]),
+)
+
+_NATURAL_ENDING = case((_IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
+
+
+class SqlObjects:
+    """Implements `ObjectLedger`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def plan(self, job: Job, key: str, due_at: datetime) -> StoredObject:
+        """Store the intention to create `key`."""
+        statement = (
+            insert(objects)
+            .values(
+                job_id=job.id,
+                key=key,
+                state=ObjectState.PLANNED.value,
+                due_at=due_at,
+                sweeps=0,
+            )
+            .returning(objects)
+        )
+        async with self._database.write() as connection:
+            return to_object((await connection.execute(statement)).mappings().one())
+
+    async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
+        """Store the upload id and the part size."""
+        await self._update(objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
+
+    async def planned_for(self, job_id: int) -> StoredObject | None:
+        """Return the newest planned object of a job that has not been abandoned."""
+        found = await self._select(
+            objects.c.job_id == job_id,
+            objects.c.state == ObjectState.PLANNED.value,
+            objects.c.ending.is_(None),
+        )
+        return found[-1] if found else None
+
+    async def of_jobs(self, job_ids: Sequence[int]) -> dict[int, StoredObject]:
+        """Return the newest object of each of these jobs."""
+        return {found.job_id: found for found in await self._select(objects.c.job_id.in_(job_ids))}
+
+    async def _select(self, *conditions: ColumnElement[bool]) -> list[StoredObject]:
+        statement = select(objects).where(*conditions).order_by(objects.c.id)
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return [to_object(row) for row in rows.mappings()]
+
+    async def _update(self, *conditions: ColumnElement[bool], **values: object) -> int:
+        async with self._database.write() as connection:
+            result = await connection.execute(update(objects).where(*conditions).values(values))
+        return result.rowcount
+
+    async def live_of(self, owner_id: int) -> list[tuple[Job, StoredObject]]:
+        """Return the live objects of an owner with their jobs, the newest first."""
+        async with self._database.read() as connection:
+            owned = (
+                await connection.execute(
+                    select(jobs)
+                    .join(objects, objects.c.job_id == jobs.c.id)
+                    .where(jobs.c.owner_id == owner_id, _IS_LIVE, objects.c.ending.is_(None))
+                    .order_by(jobs.c.finished_at.desc(), jobs.c.id.desc())
+                )
+            ).mappings()
+            found = [to_job(row) for row in owned]
+            stored = await connection.execute(
+                select(objects).where(objects.c.job_id.in_([job.id for job in found]), _IS_LIVE)
+            )
+        by_job = {row["job_id"]: to_object(row) for row in stored.mappings()}
+        return [(job, by_job[job.id]) for job in found]
+
+    async def revoke(self, job_id: int, now: datetime) -> bool:
+        """Make the live object of a job due now, because its owner said so."""
+        changed = await self._update(
+            objects.c.job_id == job_id,
+            _IS_LIVE,
+            objects.c.ending.is_(None),
+            due_at=now,
+            ending=Ending.DELETED.value,
+            not_before=None,
+        )
+        return changed == 1
+
+    async def abandon(self, object_id: int, now: datetime) -> None:
+        """Make a planned object due now."""
+        await self._update(
+            objects.c.id == object_id,
+            objects.c.state == ObjectState.PLANNED.value,
+            due_at=now,
+            ending=Ending.UNDONE.value,
+        )
+
+    async def due(self, now: datetime, limit: int) -> list[StoredObject]:
+        """Return objects that must go now, the longest overdue first."""
+        statement = (
+            select(objects)
+            .join(jobs, objects.c.job_id == jobs.c.id)
+            .where(_IS_LEFT, _HAS_NO_RUNNER, objects.c.due_at <= now)
+            .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= now))
+            .order_by(objects.c.due_at)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return [to_object(row) for row in rows.mappings()]
+
+    async def next_due_at(self) -> datetime | None:
+        """Return when the next object falls due."""
+        moment = func.max(objects.c.due_at, func.coalesce(objects.c.not_before, 0))
+        statement = (
+            select(objects.c.due_at, objects.c.not_before)
+            .join(jobs, objects.c.job_id == jobs.c.id)
+            .where(_IS_LEFT, _HAS_NO_RUNNER)
+            .order_by(moment)
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        return max(filter(None, row)) if row else None
+
+    async def gone(self, object_ids: Sequence[int], now: datetime) -> None:
+        """Store that objects and uploads are gone; answers that showed them become stale."""
+        shown = (
+            select(jobs.c.answer_id)
+            .join(objects, objects.c.job_id == jobs.c.id)
+            .where(objects.c.id.in_(object_ids), _IS_LIVE)
+        )
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(answers)
+                .where(answers.c.id.in_(shown))
+                .values(changes=answers.c.changes + 1)
+            )
+            await connection.execute(
+                update(objects)
+                .where(objects.c.id.in_(object_ids))
+                .values(
+                    state=ObjectState.GONE.value,
+                    gone_at=now,
+                    ending=func.coalesce(objects.c.ending, _NATURAL_ENDING),
+                )
+            )
+
+    async def swept(self, object_ids: Sequence[int], again_at: datetime) -> None:
+        """Store that these planned objects were removed once, and must be again."""
+        await self._update(
+            objects.c.id.in_(object_ids), sweeps=objects.c.sweeps + 1, not_before=again_at
+        )
+
+    async def postpone(self, object_ids: Sequence[int], until: datetime) -> None:
+        """Do not return these from `due` before `until`."""
+        await self._update(objects.c.id.in_(object_ids), not_before=until)
+
+    async def owners_of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return the rows of those keys that the ledger knows and that are not gone."""
+        return {
+            found.key: found for found in await self._select(objects.c.key.in_(keys), _IS_LEFT)
+        }

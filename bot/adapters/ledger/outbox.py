@@ -1,0 +1,113 @@
+"""What must still be said beside answers, and updates that could not be handled, in SQL."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.schema import dead_updates, outbox
+from bot.core.ports.ledger import Priority, Saying, SayingKind
+
+KEPT_FOR = timedelta(hours=48)
+"""Said rows stay this long, so that an update that is delivered again (Telegram: 24 h) says
+nothing twice.
+"""
+
+
+class SqlOutbox:
+    """Implements `Outbox`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def post(self, saying: Saying, now: datetime) -> bool:
+        """Store a saying; false if `dedupe` is known already."""
+        statement = insert(outbox).values(_values(saying, now)).on_conflict_do_nothing()
+        async with self._database.write() as connection:
+            await connection.execute(
+                delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR)
+            )
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def pending(self, limit: int) -> list[Saying]:
+        """Return what must still be said, by priority, then age."""
+        statement = (
+            select(outbox)
+            .where(outbox.c.said.is_(False))
+            .order_by(outbox.c.priority, outbox.c.id)
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return [_saying(row) for row in rows.mappings()]
+
+    async def said(self, saying_id: int) -> None:
+        """Store that it has been said."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(outbox).where(outbox.c.id == saying_id).values(said=True)
+            )
+
+    async def tried(self, saying_id: int) -> int:
+        """Store the intention before a call; return how many calls there have been."""
+        statement = (
+            update(outbox)
+            .where(outbox.c.id == saying_id)
+            .values(tries=outbox.c.tries + 1)
+            .returning(outbox.c.tries)
+        )
+        async with self._database.write() as connection:
+            return int((await connection.execute(statement)).scalar_one())
+
+
+class SqlDeadUpdates:
+    """Implements `DeadUpdates`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bury(self, update_id: int, body: str, error: str, now: datetime) -> None:
+        """Store an update with the last error; a second burial changes nothing."""
+        statement = (
+            insert(dead_updates)
+            .values(update_id=update_id, body=body, error=error, buried_at=now)
+            .on_conflict_do_nothing()
+        )
+        async with self._database.write() as connection:
+            await connection.execute(statement)
+
+
+def _values(saying: Saying, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": saying.kind.value,
+        "priority": saying.priority.value,
+        "chat_id": saying.chat_id,
+        "thread_id": saying.thread_id,
+        "reply_to": saying.reply_to,
+        "owner_id": saying.owner_id,
+        "language": saying.language,
+        "payload": saying.payload,
+        "dedupe": saying.dedupe,
+        "tries": 0,
+        "created_at": now,
+        "said": False,
+    }
+
+
+def _saying(row: RowMapping) -> Saying:
+    return Saying(
+        id=row["id"],
+        kind=SayingKind(row["kind"]),
+        priority=Priority(row["priority"]),
+        chat_id=row["chat_id"],
+        thread_id=row["thread_id"],
+        reply_to=row["reply_to"],
+        owner_id=row["owner_id"],
+        language=row["language"],
+        payload=row["payload"],
+        dedupe=row["dedupe"],
+        tries=row["tries"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,77 @@
+"""Rows become values of the core, and nothing else."""
+
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from bot.core.files import FileKind, IncomingFile
+from bot.core.jobs import Job, JobState, Origin
+from bot.core.objects import Ending, ObjectState, StoredObject
+
+
+def to_job(row: RowMapping) -> Job:
+    """Read a row of `jobs`."""
+    return Job(
+        id=row["id"],
+        origin=Origin(
+            bot_id=row["bot_id"],
+            chat_id=row["chat_id"],
+            message_id=row["message_id"],
+            owner_id=row["owner_id"],
+            thread_id=row["thread_id"],
+            language=row["language"],
+        ),
+        file=IncomingFile(
+            file_id=row["file_id"],
+            file_unique_id=row["file_unique_id"],
+            kind=FileKind(row["kind"]),
+            name=row["name"],
+            mime_type=row["mime_type"],
+            size=row["announced_size"],
+        ),
+        state=JobState(row["state"]),
+        attempt=row["attempt"],
+        failures=row["failures"],
+        created_at=row["created_at"],
+        run_at=row["run_at"],
+        error_code=row["error_code"],
+        error_args=row["error_args"],
+        size=row["size"],
+        sha256=row["sha256"],
+        finished_at=row["finished_at"],
+        card_id=row["card_id"],
+        answer_id=row["answer_id"],
+    )
+
+
+def from_new_job(origin: Origin, file: IncomingFile) -> dict[str, Any]:
+    """Return the columns of a new job that come from the message."""
+    return {
+        "bot_id": origin.bot_id,
+        "chat_id": origin.chat_id,
+        "message_id": origin.message_id,
+        "owner_id": origin.owner_id,
+        "thread_id": origin.thread_id,
+        "language": origin.language,
+        "file_id": file.file_id,
+        "file_unique_id": file.file_unique_id,
+        "kind": file.kind.value,
+        "name": file.name,
+        "mime_type": file.mime_type,
+        "announced_size": file.size,
+    }
+
+
+def to_object(row: RowMapping) -> StoredObject:
+    """Read a row of `objects`."""
+    return StoredObject(
+        id=row["id"],
+        job_id=row["job_id"],
+        key=row["key"],
+        state=ObjectState(row["state"]),
+        due_at=row["due_at"],
+        upload_id=row["upload_id"],
+        part_size=row["part_size"],
+        ending=Ending(row["ending"]) if row["ending"] else None,
+        sweeps=row["sweeps"],
+    )

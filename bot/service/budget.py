@@ -1,0 +1,65 @@
+"""How much may be said in a chat. One budget for each chat, shared by everything that speaks
+there.
+
+Source of the figures: Telegram's bots FAQ (one message a second in a chat with short bursts, 20 a
+minute in a group) and the maintainers of TDLib (edits: about 20 a minute in one chat, in groups
+together with messages). A bucket with a burst of b and n more a minute lets b + n through in its
+first minute, so n + b stays at 20.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from bot.core.limits import Rate, TokenBucket
+
+MINUTE: Final = timedelta(minutes=1)
+PRIVATE_MESSAGES: Final = Rate(count=60, period=MINUTE, burst=3)
+PRIVATE_EDITS: Final = Rate(count=16, period=MINUTE, burst=4)
+GROUP_ACTIONS: Final = Rate(count=14, period=MINUTE, burst=6)
+
+RESERVED_FOR_REPLIES: Final = 1.0
+RESERVED_FOR_ANSWERS: Final = 2.0
+
+
+class ChatBudget:
+    """The budget of one chat. Groups have one bucket for everything, private chats one for
+    messages, one for edits.
+    """
+
+    def __init__(self, chat_id: int) -> None:
+        is_group = chat_id < 0
+        self.messages = TokenBucket(GROUP_ACTIONS if is_group else PRIVATE_MESSAGES)
+        self.edits = self.messages if is_group else TokenBucket(PRIVATE_EDITS)
+        self._paused_until: datetime | None = None
+
+    def pause(self, until: datetime) -> None:
+        """Say nothing before `until`: Telegram asked for it, or cannot be reached."""
+        self._paused_until = max(until, self._paused_until or until)
+
+    def ready_at(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> datetime:
+        """Return when one action of this bucket is possible and leaves `reserve`."""
+        return max(bucket.ready_at(now, reserve=reserve), self._paused_until or now)
+
+    def take(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> bool:
+        """Take one action out of the bucket, if it is possible now."""
+        return self.ready_at(bucket, now, reserve=reserve) <= now and bucket.take(
+            now, reserve=reserve
+        )
+
+
+class Budgets:
+    """The budgets of all chats. Those of quiet chats are full and may be forgotten."""
+
+    MOST_KEPT = 10_000
+
+    def __init__(self) -> None:
+        self._chats: dict[int, ChatBudget] = {}
+
+    def of(self, chat_id: int) -> ChatBudget:
+        """Return the budget of a chat."""
+        budget = self._chats.pop(chat_id, None) or ChatBudget(chat_id)
+        # The least recently used one stands first.
+        self._chats[chat_id] = budget
+        if len(self._chats) > self.MOST_KEPT:
+            del self._chats[next(iter(self._chats))]
+        return budget

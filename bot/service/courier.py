@@ -1,0 +1,236 @@
+"""Says what must be said: replies to commands, and one answer for every ended job."""
+
+import logging
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from bot.core.errors import (
+    ChatError,
+    ChatFlooded,
+    ChatGone,
+    ChatUncertain,
+    MessageGone,
+    MessageRefused,
+)
+from bot.core.jobs import Job, JobState
+from bot.core.ports.chat import Messenger, Notice, Place, View
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import AnswerState, Ledger, Saying, SayingKind, StoredAnswer
+from bot.service.budget import RESERVED_FOR_REPLIES, Budgets
+from bot.service.lanes import Lanes
+from bot.service.views import Views
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = timedelta(seconds=3)
+MOST_READ = 200
+MOST_TRIES_OF_A_SAYING = 5
+
+
+class Courier:
+    """Sends by priority, merging answers where the budget of a chat is short. Driven
+    by `Voice`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        messenger: Messenger,
+        views: Views,
+        budgets: Budgets,
+        lanes: Lanes,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._messenger = messenger
+        self._views = views
+        self._budgets = budgets
+        self._lanes = lanes
+        self._clock = clock
+
+    async def tick(self) -> datetime | None:
+        """Start every call that is possible now; return when the next may be."""
+        moments = [await self._tick_sayings(), await self._tick_started(), await self._tick_new()]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _tick_sayings(self) -> datetime | None:
+        moments = []
+        for saying in await self._ledger.outbox.pending(MOST_READ):
+            if saying.kind is SayingKind.PRESS:
+                lane: tuple[str, int] = ("press", saying.id)
+                if self._lanes.is_free(lane):
+                    self._lanes.start(lane, self._answer_press(saying))
+            elif (moment := self._ready(saying.chat_id, reserve=0.0)) is not None:
+                if moment > self._clock.now():
+                    moments.append(moment)
+                else:
+                    self._take(saying.chat_id, reserve=0.0)
+                    self._lanes.start(("send", saying.chat_id), self._say(saying))
+        return min(moments, default=None)
+
+    async def _tick_started(self) -> datetime | None:
+        """Go on with answers that a failed call or a dead process left behind."""
+        moments = []
+        for answer in await self._ledger.answers.resumable():
+            moment = self._ready(answer.chat_id, reserve=RESERVED_FOR_REPLIES)
+            if moment is None or not self._lanes.is_free(("edit", answer.chat_id)):
+                continue
+            if moment > self._clock.now():
+                moments.append(moment)
+                continue
+            if answer.state is AnswerState.SENDING:
+                # Nobody is sending it now, so a call was cut off: it may have arrived.
+                await self._ledger.answers.unsent(answer.id, uncertain=answer.message_id is None)
+                return self._clock.now()
+            self._take(answer.chat_id, reserve=RESERVED_FOR_REPLIES)
+            self._lanes.start(("send", answer.chat_id), self._send_again(answer))
+        return min(moments, default=None)
+
+    async def _tick_new(self) -> datetime | None:
+        moments = []
+        waiting = await self._ledger.answers.unanswered(MOST_READ)
+        for chat_id, jobs in _by_chat(waiting):
+            moment = self._ready(chat_id, reserve=RESERVED_FOR_REPLIES)
+            if moment is None:
+                continue
+            if moment > self._clock.now():
+                moments.append(moment)
+                continue
+            batch = self._choose(chat_id, jobs)
+            self._take(chat_id, reserve=RESERVED_FOR_REPLIES)
+            self._lanes.start(("send", chat_id), self._begin_answer(batch))
+        return min(moments, default=None)
+
+    def _ready(self, chat_id: int, *, reserve: float) -> datetime | None:
+        """Return when a message may go, or `None` while one is under way."""
+        if not self._lanes.is_free(("send", chat_id)):
+            return None
+        budget = self._budgets.of(chat_id)
+        return budget.ready_at(budget.messages, self._clock.now(), reserve=reserve)
+
+    def _take(self, chat_id: int, *, reserve: float) -> None:
+        budget = self._budgets.of(chat_id)
+        budget.take(budget.messages, self._clock.now(), reserve=reserve)
+
+    def _choose(self, chat_id: int, jobs: Sequence[Job]) -> list[Job]:
+        """One job for one message while the budget lasts for all of them; as many as fit where it
+        does not.
+        """
+        left = self._budgets.of(chat_id).messages.available(self._clock.now())
+        together = [job for job in jobs if job.origin.thread_id == jobs[0].origin.thread_id]
+        if len(jobs) <= math.floor(left - RESERVED_FOR_REPLIES):
+            return together[:1]
+        return together
+
+    async def _begin_answer(self, jobs: list[Job]) -> None:
+        language = jobs[0].origin.language
+        view = await self._views.answer(jobs)
+        count = self._messenger.fit(view.items, view.now, language=language)
+        card = await self._card_that_becomes_the_answer(jobs)
+        answer = await self._ledger.answers.begin(jobs[: 1 if card else count], card)
+        await self._deliver(answer)
+
+    async def _card_that_becomes_the_answer(self, jobs: Sequence[Job]) -> int | None:
+        """A cancelled job ends in its own status message, where the user has just pressed the
+        button.
+        """
+        job = jobs[0]
+        if job.state is not JobState.CANCELLED or job.card_id is None:
+            return None
+        for card in await self._ledger.cards.open_cards():
+            if card.id == job.card_id and not card.shared and card.message_id is not None:
+                await self._ledger.cards.close(card.id)
+                return card.message_id
+        return None
+
+    async def _send_again(self, answer: StoredAnswer) -> None:
+        await self._ledger.answers.sending(answer.id)
+        await self._deliver(answer)
+
+    async def _deliver(self, answer: StoredAnswer) -> None:
+        answers = self._ledger.answers
+        view = await self._views.answer(await self._ledger.jobs.get_many(answer.job_ids))
+        try:
+            message_id = await self._place(answer, view)
+        except ChatUncertain:
+            # An edit may be repeated at will; a message is sent once more, and only once.
+            await answers.unsent(answer.id, uncertain=answer.message_id is None)
+            self._pause(answer.chat_id, RETRY_AFTER)
+        except (ChatGone, MessageRefused) as error:
+            log.warning("answer lost", extra={"answer": answer.id, "code": error.code})
+            await answers.lost(answer.id)
+        except ChatError as error:
+            await answers.unsent(answer.id, uncertain=False)
+            self._pause(answer.chat_id, _wait(error))
+        else:
+            await answers.sent(answer.id, message_id)
+
+    async def _place(self, answer: StoredAnswer, view: View) -> int:
+        if answer.message_id is not None:
+            try:
+                await self._messenger.edit(
+                    answer.chat_id, answer.message_id, view, language=answer.language
+                )
+            except MessageGone:
+                log.info("status message gone, answering anew", extra={"answer": answer.id})
+            else:
+                return answer.message_id
+        place = Place(answer.chat_id, answer.thread_id, answer.reply_to)
+        return await self._messenger.send(place, view, language=answer.language)
+
+    async def _say(self, saying: Saying) -> None:
+        outbox = self._ledger.outbox
+        tries = await outbox.tried(saying.id)
+        place = Place(saying.chat_id, saying.thread_id, saying.reply_to)
+        try:
+            view = await self._view(saying)
+            await self._messenger.send(place, view, language=saying.language)
+        except (ChatUncertain, ChatGone, MessageRefused) as error:
+            # A reply to a command is not worth saying twice; the user can ask again.
+            log.warning("reply lost", extra={"saying": saying.id, "code": error.code})
+            await outbox.said(saying.id)
+        except ChatError as error:
+            self._pause(saying.chat_id, _wait(error))
+            if tries >= MOST_TRIES_OF_A_SAYING:
+                log.warning("reply given up", extra={"saying": saying.id, "code": error.code})
+                await outbox.said(saying.id)
+        else:
+            await outbox.said(saying.id)
+
+    async def _view(self, saying: Saying) -> View:
+        if saying.kind is SayingKind.OVERVIEW:
+            return await self._views.overview(saying.owner_id or saying.chat_id)
+        if saying.kind is SayingKind.WELCOME:
+            return self._views.welcome
+        return _notice(saying)
+
+    async def _answer_press(self, saying: Saying) -> None:
+        try:
+            await self._messenger.answer_press(
+                str(saying.payload["query_id"]), _notice(saying), language=saying.language
+            )
+        except ChatError as error:
+            log.info("press not answered", extra={"saying": saying.id, "code": error.code})
+        await self._ledger.outbox.said(saying.id)
+
+    def _pause(self, chat_id: int, wait: timedelta) -> None:
+        self._budgets.of(chat_id).pause(self._clock.now() + wait)
+
+
+def _wait(error: ChatError) -> timedelta:
+    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else RETRY_AFTER
+
+
+def _notice(saying: Saying) -> Notice:
+    args = {key: value for key, value in saying.payload.items() if key not in {"name", "query_id"}}
+    return Notice(str(saying.payload["name"]), args)
+
+
+def _by_chat(jobs: Sequence[Job]) -> list[tuple[int, list[Job]]]:
+    ordered = sorted(jobs, key=lambda job: job.origin.chat_id)
+    return [
+        (chat_id, list(group))
+        for chat_id, group in groupby(ordered, key=lambda job: job.origin.chat_id)
+    ]

@@ -1,0 +1,54 @@
+"""One call at a time for each key; different keys side by side."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any
+
+
+class Lanes:
+    """Owns the tasks of calls to the chat service, so that a slow chat delays nobody else.
+
+    A lane that is taken stays taken until its call has returned, which Telegram may delay by a
+    minute (silent flood waits); whoever wants it looks again when `freed` has been called.
+    """
+
+    def __init__(self, freed: Callable[[], None]) -> None:
+        self._freed = freed
+        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._defect: BaseException | None = None
+
+    def is_free(self, key: Hashable) -> bool:
+        """Whether nothing is under way on this lane."""
+        return key not in self._tasks
+
+    def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
+        """Begin a call on a free lane."""
+        self._tasks[key] = asyncio.create_task(self._run(key, call))
+
+    async def _run(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
+        try:
+            await call
+        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens.
+            self._defect = error
+        finally:
+            del self._tasks[key]
+            self._freed()
+
+    def raise_defect(self) -> None:
+        """Raise what a call let out: expected errors are handled there, so this is a defect or a
+        broken ledger.
+        """
+        if self._defect is not None:
+            raise self._defect
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until the calls under way have returned, at most `timeout` seconds; cancel the
+        rest.
+        """
+        tasks = list(self._tasks.values())
+        if not tasks:
+            return
+        _, pending = await asyncio.wait(tasks, timeout=timeout)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)

@@ -1,0 +1,164 @@
+"""Which job runs when: fair between owners, bounded overall and per owner. Owns the tasks of
+running jobs.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.core.jobs import StopReason
+from bot.core.ports.clock import Clock
+from bot.core.progress import ProgressMeter, Speed
+from bot.core.turns import Turns
+from bot.service.clock import wait_for_news
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Running:
+    """A job that runs. `stop` is set before its task is cancelled, so that the task knows why."""
+
+    job_id: int
+    owner_id: int
+    started_at: datetime
+    meter: ProgressMeter = field(default_factory=ProgressMeter)
+    speed: Speed = field(default_factory=Speed)
+    stop: StopReason | None = None
+
+
+Runner = Callable[[Running], Awaitable[datetime | None]]
+"""Runs one attempt; returns when the next one is due, or `None` if there will be none."""
+
+
+class JobQueue:
+    """The in-process queue. It says only when an id runs; the ledger says whether it may."""
+
+    def __init__(self, runner: Runner, clock: Clock, *, at_once: int, per_owner: int) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._at_once = at_once
+        self._per_owner = per_owner
+        self._turns = Turns()
+        self._owners: dict[int, int] = {}
+        self._later: list[tuple[datetime, int]] = []
+        self._running: dict[int, tuple[Running, asyncio.Task[None]]] = {}
+        self._news = asyncio.Event()
+        self._open = True
+        self._defect: BaseException | None = None
+
+    def enqueue(self, job_id: int, owner_id: int, not_before: datetime) -> None:
+        """Let a job take its turn, at once or from `not_before` on. A job that is known already is
+        left alone.
+        """
+        if job_id in self._owners:
+            return
+        self._owners[job_id] = owner_id
+        if not_before > self._clock.now():
+            heapq.heappush(self._later, (not_before, job_id))
+        else:
+            self._turns.add(owner_id, job_id)
+        self._news.set()
+
+    def withdraw(self, job_id: int) -> None:
+        """Take a job out that waits; nothing happens if it runs or is unknown."""
+        if job_id in self._running:
+            return
+        owner_id = self._owners.pop(job_id, None)
+        if owner_id is not None and not self._turns.remove(owner_id, job_id):
+            self._later = [entry for entry in self._later if entry[1] != job_id]
+            heapq.heapify(self._later)
+
+    def stop_job(self, job_id: int, reason: StopReason) -> bool:
+        """Cancel the task of a running job; false if it does not run. The first reason stays."""
+        entry = self._running.get(job_id)
+        if entry is None:
+            return False
+        running, task = entry
+        running.stop = running.stop or reason
+        task.cancel()
+        return True
+
+    def running(self, job_id: int) -> Running | None:
+        """Return a running job, or `None`."""
+        entry = self._running.get(job_id)
+        return entry[0] if entry else None
+
+    def position(self, job_id: int) -> int | None:
+        """Return the place in the queue, from 1; `None` if the job runs, is unknown, or waits for
+        a moment.
+        """
+        owner_id = self._owners.get(job_id)
+        return None if owner_id is None else self._turns.position(owner_id, job_id)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many jobs run, and how many wait."""
+        return len(self._running), len(self._turns) + len(self._later)
+
+    async def run(self) -> None:
+        """Start jobs as they fit, until cancelled.
+
+        Raises whatever a runner lets out: it handles the failures of jobs itself, so what comes
+        out is a defect or a ledger that cannot be written, and only a restart can make that good.
+        """
+        while True:
+            self._news.clear()
+            if self._defect is not None:
+                raise self._defect
+            self._ripen()
+            self._start_what_fits()
+            await wait_for_news(
+                self._news, self._clock, self._later[0][0] if self._later else None
+            )
+
+    def _ripen(self) -> None:
+        now = self._clock.now()
+        while self._later and self._later[0][0] <= now:
+            _, job_id = heapq.heappop(self._later)
+            self._turns.add(self._owners[job_id], job_id)
+
+    def _start_what_fits(self) -> None:
+        while self._open and len(self._running) < self._at_once:
+            taken = self._turns.take(self._may_start)
+            if taken is None:
+                return
+            owner_id, job_id = taken
+            running = Running(job_id, owner_id, self._clock.now())
+            task = asyncio.create_task(self._run(running), name=f"job {job_id}")
+            self._running[job_id] = (running, task)
+
+    def _may_start(self, owner_id: int) -> bool:
+        mine = sum(1 for running, _ in self._running.values() if running.owner_id == owner_id)
+        return mine < self._per_owner
+
+    async def _run(self, running: Running) -> None:
+        again_at: datetime | None = None
+        try:
+            again_at = await self._runner(running)
+        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens, in `run`.
+            self._defect = error
+        finally:
+            del self._running[running.job_id]
+            del self._owners[running.job_id]
+            if again_at is not None:
+                self.enqueue(running.job_id, running.owner_id, again_at)
+            self._news.set()
+
+    async def stop(self, grace: timedelta) -> None:
+        """Start nothing more; give running jobs `grace`, then stop the rest, and wait until they
+        have ended.
+
+        Jobs that are stopped keep what they have for the next start.
+        """
+        self._open = False
+        tasks = [task for _, task in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace.total_seconds())
+        for running, task in list(self._running.values()):
+            running.stop = running.stop or StopReason.SHUTDOWN
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

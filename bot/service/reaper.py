@@ -1,0 +1,147 @@
+"""Ends what must end: links at their deadline, leftovers at once, strays when they are found."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from bot.core.errors import StoreError, StoreForbidden
+from bot.core.objects import ObjectState, StoredObject
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.store import ObjectStore
+from bot.service.attempts import News
+from bot.service.clock import wait_for_news
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LOOK_EVERY = timedelta(seconds=5)
+"""Other processes write the ledger too, so it is looked at even without news."""
+RECONCILE_EVERY = timedelta(hours=1)
+RETRY_AFTER = timedelta(seconds=10)
+SWEEP_AGAIN_AFTER = timedelta(minutes=10)
+"""A request that broke may still be applied by OSS; what it made is removed by the
+second sweep.
+"""
+UNKNOWN_AFTER = timedelta(hours=24)
+"""An object that the ledger does not know is ours to delete only when no promise can cover it any
+more.
+"""
+BATCH = 1000
+
+
+class Threads(Protocol):
+    """Where blocking calls run."""
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread and return what it returns."""
+
+
+class Reaper:
+    """Deletes from the ledger's due dates; the bucket's lifecycle rule is only a net below."""
+
+    def __init__(
+        self, objects: ObjectLedger, store: ObjectStore, threads: Threads, clock: Clock, news: News
+    ) -> None:
+        self._objects = objects
+        self._store = store
+        self._threads = threads
+        self._clock = clock
+        self._news = news
+
+    async def run(self, prefix: str) -> None:
+        """Sweep whenever something falls due, reconcile every hour; until cancelled."""
+        reconcile_at = self._clock.now()
+        while True:
+            self._news.due.clear()
+            await self.sweep()
+            if self._clock.now() >= reconcile_at:
+                await self._reconcile_calmly(prefix)
+                reconcile_at = self._clock.now() + RECONCILE_EVERY
+            latest = self._clock.now() + LOOK_EVERY
+            due_at = await self._objects.next_due_at()
+            await wait_for_news(self._news.due, self._clock, min(latest, due_at or latest))
+
+    async def sweep(self) -> None:
+        """Delete everything that is due now. What OSS does not let go is due again a
+        little later.
+        """
+        while due := await self._objects.due(self._clock.now(), BATCH):
+            live = [stored for stored in due if stored.state is ObjectState.LIVE]
+            if live:
+                await self._delete(live)
+            for stored in due:
+                if stored.state is ObjectState.PLANNED:
+                    await self._undo(stored)
+            self._news.said.set()
+
+    async def _delete(self, live: Sequence[StoredObject]) -> None:
+        ids, keys = [stored.id for stored in live], [stored.key for stored in live]
+        try:
+            await self._threads.call(lambda: self._store.delete(keys))
+        except StoreError as error:
+            await self._postpone(ids, error)
+            return
+        now = self._clock.now()
+        await self._objects.gone(ids, now)
+        latest = max(now - stored.due_at for stored in live)
+        log.info("links ended", extra={"count": len(live), "late": latest.total_seconds()})
+
+    async def _undo(self, stored: StoredObject) -> None:
+        """Remove what an unfinished upload left: every upload of its key, and the object."""
+        try:
+            await self._threads.call(lambda: self._remove(stored))
+        except StoreError as error:
+            await self._postpone([stored.id], error)
+            return
+        now = self._clock.now()
+        if stored.sweeps == 0:
+            await self._objects.swept([stored.id], now + SWEEP_AGAIN_AFTER)
+        else:
+            await self._objects.gone([stored.id], now)
+
+    def _remove(self, stored: StoredObject) -> None:
+        if stored.upload_id is not None:
+            self._store.abort(stored.key, stored.upload_id)
+        try:
+            # An initiate whose answer was lost left an upload whose id nobody knows.
+            for upload in list(self._store.list_uploads(stored.key)):
+                self._store.abort(upload.key, upload.upload_id)
+        except StoreForbidden:
+            log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
+        self._store.delete([stored.key])
+
+    async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:
+        log.error("cannot delete yet", extra={"count": len(ids), "code": error.code})
+        await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
+
+    async def _reconcile_calmly(self, prefix: str) -> None:
+        try:
+            await self.reconcile(prefix)
+        except StoreError as error:
+            log.warning("cannot reconcile with the bucket", extra={"code": error.code})
+
+    async def reconcile(self, prefix: str) -> None:
+        """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
+        nobody owns.
+
+        Raises `StoreError` when the bucket cannot be listed.
+        """
+        old = self._clock.now() - UNKNOWN_AFTER
+        objects = iter(await self._threads.call(lambda: list(self._store.list_objects(prefix))))
+        while batch := [stat for stat in islice(objects, BATCH)]:  # noqa: C416 -- islice is lazy.
+            known = await self._objects.owners_of_keys([stat.key for stat in batch])
+            strays = [s.key for s in batch if s.key not in known and s.last_modified < old]
+            if strays:
+                log.warning("deleting unknown objects", extra={"count": len(strays)})
+                await self._threads.call(lambda keys=strays: self._store.delete(keys))  # type: ignore[misc]
+        uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
+        owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
+        for upload in uploads:
+            if upload.key not in owned:
+                log.warning("aborting an upload that nobody owns", extra={"key": upload.key})
+                await self._threads.call(
+                    lambda u=upload: self._store.abort(u.key, u.upload_id)  # type: ignore[misc]
+                )

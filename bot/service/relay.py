@@ -1,0 +1,133 @@
+"""The story of one file: room is reserved, it is fetched and uploaded at the same time, checked,
+linked, answered.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Protocol
+
+from bot.core.errors import SizeMismatch, leaf
+from bot.core.jobs import Job
+from bot.core.links import content_disposition, content_type, deadline, make_key
+from bot.core.objects import StoredObject
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
+from bot.core.ports.source import Content, Digest, FileSource
+from bot.core.ports.store import ObjectMeta
+from bot.core.progress import ProgressMeter
+from bot.transfer.uploader import Target, Uploaded, UploadJournal
+
+UNFINISHED_DUE = timedelta(hours=24)
+"""When an upload that never finished must be gone, if nothing removed it before."""
+
+
+class Uploads(Protocol):
+    """What the relay needs of the uploader."""
+
+    async def upload(
+        self, content: Content, target: Target, meter: ProgressMeter, journal: UploadJournal
+    ) -> Uploaded:
+        """Upload the content while it grows; see `Uploader.upload`."""
+
+
+class Relay:
+    """Relays one job. Whatever goes wrong leaves as an exception; the caller decides what becomes
+    of the rest.
+    """
+
+    def __init__(
+        self,
+        source: FileSource,
+        uploads: Uploads,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        lifetime: timedelta,
+        public: bool,
+    ) -> None:
+        self._source = source
+        self._uploads = uploads
+        self._jobs = ledger.jobs
+        self._objects = ledger.objects
+        self._clock = clock
+        self._lifetime = lifetime
+        self._public = public
+
+    async def relay(self, job: Job, meter: ProgressMeter) -> None:
+        """Take a running job to its link; when this returns, the ledger has it and the answer is
+        due.
+        """
+        async with self._source.open(job.id, job.file, meter) as content:
+            stored = await self._plan(job)
+            digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
+        if digest.size != uploaded.size:
+            raise SizeMismatch(digest.size, uploaded.size)
+        await self._conclude(job, stored, digest)
+
+    async def _plan(self, job: Job) -> StoredObject:
+        """Go on with the object of an earlier attempt, or plan a new one; the ledger knows it
+        before OSS does.
+        """
+        earlier = await self._objects.planned_for(job.id)
+        if earlier is not None:
+            return earlier
+        key = make_key(job.origin.bot_id, job.file.name)
+        return await self._objects.plan(job, key, self._clock.now() + UNFINISHED_DUE)
+
+    async def _fetch_and_upload(
+        self, job: Job, content: Content, stored: StoredObject, meter: ProgressMeter
+    ) -> tuple[Digest, Uploaded]:
+        journal = _Journal(self._objects, stored.id)
+        target = Target(stored.key, self._meta(job), stored.upload_id, stored.part_size)
+        fetch: asyncio.Task[Digest] | None = None
+        upload: asyncio.Task[Uploaded] | None = None
+        try:
+            async with asyncio.TaskGroup() as halves:
+                fetch = halves.create_task(content.fill())
+                upload = halves.create_task(self._uploads.upload(content, target, meter, journal))
+        except ExceptionGroup as group:
+            raise leaf(group) from group
+        except asyncio.CancelledError:
+            # A cancel after Complete was sent loses: the finished upload wins, and the user can
+            # delete the link.
+            if not (_succeeded(fetch) and _succeeded(upload)):
+                raise
+            _forget_cancellation()
+        assert fetch is not None and upload is not None  # noqa: S101, PT018 -- for the type checker: both were created.
+        return fetch.result(), upload.result()
+
+    def _meta(self, job: Job) -> ObjectMeta:
+        return ObjectMeta(
+            content_type=content_type(job.file.mime_type),
+            content_disposition=content_disposition(job.file.name),
+            public=self._public,
+        )
+
+    async def _conclude(self, job: Job, stored: StoredObject, digest: Digest) -> None:
+        """The link lives from now on; its end is in the ledger before anyone hears of it."""
+        now = self._clock.now()
+        result = Finished(digest.size, digest.sha256, deadline(now, self._lifetime))
+        if not await self._jobs.finish(job, stored, result, now):
+            # Somebody else owns the job by now: what this attempt made must go.
+            await self._objects.abandon(stored.id, now)
+
+
+class _Journal:
+    """Writes what the uploader must not forget into the ledger."""
+
+    def __init__(self, objects: ObjectLedger, object_id: int) -> None:
+        self._objects = objects
+        self._object_id = object_id
+
+    async def initiated(self, upload_id: str, part_size: int) -> None:
+        await self._objects.initiated(self._object_id, upload_id, part_size)
+
+
+def _succeeded(task: "asyncio.Task[Digest] | asyncio.Task[Uploaded] | None") -> bool:
+    return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+
+def _forget_cancellation() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

@@ -1,0 +1,136 @@
+"""What a chat is shown, composed at the moment it is shown from the ledger and the meters of
+running jobs.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.core.jobs import Job, JobState, StopReason
+from bot.core.links import Link
+from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.ports.chat import (
+    Answer,
+    AnswerItem,
+    Card,
+    CardLine,
+    ItemState,
+    LiveLink,
+    Overview,
+    Welcome,
+)
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.store import LinkSigner
+from bot.core.progress import Phase
+from bot.service.queue import JobQueue, Running
+
+MOST_LINES_ON_A_CARD = 8
+MOST_RUNNING_SHOWN = 12
+MOST_LIVE_SHOWN = 12
+
+
+class Views:
+    """Composes views. Links are made here, late, and nowhere stored. `welcome` never changes."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: JobQueue,
+        signer: LinkSigner,
+        clock: Clock,
+        welcome: Welcome,
+    ) -> None:
+        self._ledger = ledger
+        self._queue = queue
+        self._signer = signer
+        self._clock = clock
+        self.welcome = welcome
+
+    async def answer(self, jobs: Sequence[Job]) -> Answer:
+        """Compose the answer to ended jobs, as things stand now."""
+        stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
+        items = tuple(self._item(job, stored.get(job.id)) for job in jobs)
+        return Answer(items, self._clock.now())
+
+    def _item(self, job: Job, stored: StoredObject | None) -> AnswerItem:
+        name = job.file.name
+        if job.state is JobState.DONE and stored is not None:
+            state = _item_state(stored, self._clock.now())
+            link = self._link(stored) if state is ItemState.LIVE else None
+            return AnswerItem(job.id, name, state, link, job.size, job.sha256)
+        if job.state is JobState.CANCELLED:
+            return AnswerItem(job.id, name, ItemState.CANCELLED)
+        return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
+
+    def _link(self, stored: StoredObject) -> Link:
+        return Link(self._signer.link(stored.key, expires_at=stored.due_at), stored.due_at)
+
+    def card(self, jobs: Sequence[Job], *, paused: bool = False) -> Card:
+        """Compose the status message of jobs that have not ended."""
+        shown = sorted(jobs, key=lambda job: self._queue.running(job.id) is None)
+        lines = tuple(self._line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
+        return Card(lines, more=max(0, len(shown) - MOST_LINES_ON_A_CARD))
+
+    def _line(self, job: Job, *, paused: bool = False) -> CardLine:
+        running = self._queue.running(job.id)
+        if running is not None:
+            return self._running_line(job, running, paused=paused)
+        wait = job.run_at - self._clock.now()
+        return CardLine(
+            job.id,
+            job.file.name,
+            JobState.QUEUED,
+            position=self._queue.position(job.id),
+            retry_in=wait if job.failures and wait > timedelta(0) else None,
+            code=job.error_code if job.failures else None,
+            total=job.file.size,
+            paused=paused,
+        )
+
+    def _running_line(self, job: Job, running: Running, *, paused: bool) -> CardLine:
+        now = self._clock.now()
+        snapshot = running.meter.snapshot()
+        running.speed.add(now, snapshot)
+        return CardLine(
+            job.id,
+            job.file.name,
+            JobState.RUNNING,
+            phase=snapshot.phase,
+            fraction=snapshot.fraction,
+            moved=(snapshot.downloaded + snapshot.uploaded) // 2,
+            total=snapshot.total,
+            rate=running.speed.rate(),
+            time_left=running.speed.time_left(snapshot),
+            # Shown while nothing else moves; otherwise it would make every card a new one.
+            elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
+            cancelling=running.stop is StopReason.USER,
+            paused=paused,
+        )
+
+    async def overview(self, owner_id: int) -> Overview:
+        """Compose the answer to `/status`."""
+        unfinished = await self._ledger.jobs.unfinished_of(owner_id)
+        unfinished.sort(key=lambda job: self._queue.running(job.id) is None)
+        now = self._clock.now()
+        live = [
+            (job, stored)
+            for job, stored in await self._ledger.objects.live_of(owner_id)
+            if stored.due_at > now
+        ]
+        return Overview(
+            running=tuple(self._line(job) for job in unfinished[:MOST_RUNNING_SHOWN]),
+            live=tuple(
+                LiveLink(job.id, job.file.name, job.size or 0, self._link(stored))
+                for job, stored in live[:MOST_LIVE_SHOWN]
+            ),
+            now=now,
+            more_running=max(0, len(unfinished) - MOST_RUNNING_SHOWN),
+            more_live=max(0, len(live) - MOST_LIVE_SHOWN),
+        )
+
+
+def _item_state(stored: StoredObject, now: datetime) -> ItemState:
+    if stored.ending is Ending.DELETED:
+        return ItemState.DELETED
+    is_over = stored.state is ObjectState.GONE or stored.due_at <= now
+    return ItemState.EXPIRED if is_over else ItemState.LIVE
