@@ -1,1 +1,35 @@
-"""The Bot API stand-in: a server, and a side from which to act as a user."""
+"""The Bot API stand-in: a strict server on loopback, and people who use the bot."""
+
+from bot.sandbox.telegram.chats import (
+    REAL_SIZE,
+    ButtonNotFound,
+    Chat,
+    MessageNotFound,
+    PrivateChat,
+)
+from bot.sandbox.telegram.flood import Flood, FloodMode
+from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.queries import Query, QueryAnswer
+from bot.sandbox.telegram.shown import Button, Event, Happening, Shown, ShownFile
+from bot.sandbox.telegram.stand_in import TelegramStandIn
+from bot.sandbox.telegram.users import User
+
+__all__ = [
+    "REAL_SIZE",
+    "Button",
+    "ButtonNotFound",
+    "Chat",
+    "Event",
+    "Flood",
+    "FloodMode",
+    "Happening",
+    "Message",
+    "MessageNotFound",
+    "PrivateChat",
+    "Query",
+    "QueryAnswer",
+    "Shown",
+    "ShownFile",
+    "TelegramStandIn",
+    "User",
+]

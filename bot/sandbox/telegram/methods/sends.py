@@ -1,0 +1,141 @@
+"""Methods that put something new into a chat."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bot.sandbox.telegram.attachments import DEFAULT_MIME, KINDS, NAMELESS, Attachment, attach
+from bot.sandbox.telegram.chats import new_media_group_id
+from bot.sandbox.telegram.errors import bad_request
+from bot.sandbox.telegram.files import StoredFile
+from bot.sandbox.telegram.formatting import message_caption, message_text
+from bot.sandbox.telegram.keyboards import parse_markup
+from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.methods.method import Method
+from bot.sandbox.telegram.params import Params
+from bot.sandbox.telegram.targets import Place, place, writable_chat
+from bot.sandbox.telegram.world import World
+
+ACTIONS: Final = frozenset(
+    {
+        "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice",
+        "upload_document", "choose_sticker", "find_location", "record_video_note",
+        "upload_video_note", "record_audio", "upload_audio", "cancel",
+    }
+)  # fmt: skip
+
+
+async def send_message(world: World, params: Params) -> Any:
+    """`sendMessage`."""
+    body = message_text(params)
+    message = _new(place(world, params), params)
+    message.body = body
+    message.link_preview = _link_preview(params)
+    return await _deliver(world, message)
+
+
+async def send_media(world: World, params: Params, *, kind: str) -> Any:
+    """`sendDocument` and its siblings: by upload or by the id of a file that is there."""
+    body = message_caption(params)
+    target = place(world, params)
+    attachment = _attachment(world, params, kind, kind)
+    message = _new(target, params)
+    message.body, message.attachment = body, attachment
+    return await _deliver(world, message)
+
+
+async def send_media_group(world: World, params: Params) -> Any:
+    """`sendMediaGroup`: 2-10 items, one message each."""
+    items = params.items("media", "InputMedia")
+    if not items:
+        raise bad_request('parameter "media" is required')
+    target = place(world, params)
+    made = [_grouped(world, params, item) for item in items]
+    group_id = new_media_group_id() if len(made) > 1 else None
+    told = []
+    for attachment, body in made:
+        message = _new(target, params)
+        message.attachment, message.body, message.media_group_id = attachment, body, group_id
+        told.append(await _deliver(world, message))
+    return told
+
+
+def _grouped(world: World, params: Params, item: Any) -> tuple[Attachment, Any]:
+    if not isinstance(item, dict) or item.get("type") not in KINDS:
+        raise bad_request("can't parse InputMedia: type must be one of the known ones")
+    own = Params(dict(item), params.uploads)
+    return _attachment(world, own, str(item["type"]), "media"), message_caption(own)
+
+
+async def send_chat_action(world: World, params: Params) -> Any:
+    """`sendChatAction`."""
+    chat = writable_chat(world, params)
+    action = params.text("action")
+    if action not in ACTIONS:
+        raise bad_request("wrong parameter action in request")
+    chat.actions.append(action)
+    return True
+
+
+def _new(target: Place, params: Params) -> Message:
+    markup = parse_markup(params)
+    message = Message(target.chat, 0, target.chat.world.clock.now(), target.chat.world.bot)
+    message.reply_to, message.thread_id = target.reply_to, target.thread_id
+    message.is_topic = target.is_topic
+    message.markup = markup
+    message.silent = params.flag("disable_notification")
+    message.protected = params.flag("protect_content")
+    return message
+
+
+async def _deliver(world: World, message: Message) -> Any:
+    await world.flood.admit(message.chat.id, edit=False)
+    message.chat.require_writable()  # held back, the chat may have changed meanwhile.
+    message.id, message.date = message.chat.take_message_id(), world.clock.now()
+    message.chat.place(message, by_bot=True)
+    return message.json()
+
+
+def _link_preview(params: Params) -> dict[str, Any] | None:
+    return params.mapping("link_preview_options", "link preview options")
+
+
+def _attachment(world: World, params: Params, kind: str, name: str) -> Attachment:
+    """Find or store the file that parameter `name` speaks of."""
+    wanted = params.text(name)
+    upload = params.uploads.get(wanted.removeprefix("attach://") if wanted else name)
+    if upload is not None:
+        stored = world.files.add(kind, upload.path)
+        stored.name = None if kind in NAMELESS else upload.name
+        stored.mime = upload.mime or DEFAULT_MIME.get(kind)
+        return attach(world.files, stored)
+    if not wanted:
+        raise bad_request(f"there is no {kind.replace('_', ' ')} in the request")
+    stored = world.files.find(wanted) or _local(world, wanted, kind)
+    if stored.kind != kind:
+        raise bad_request("wrong type of file")
+    return attach(world.files, stored)
+
+
+def _local(world: World, wanted: str, kind: str) -> StoredFile:
+    if not wanted.startswith("file://"):
+        raise bad_request("wrong remote file identifier specified: can't unserialize it")
+    path = Path(wanted.removeprefix("file://"))
+    if not path.is_file():
+        raise bad_request("wrong file identifier/HTTP URL specified")
+    return world.files.add(kind, path, name=path.name)
+
+
+METHODS: Final[dict[str, Method]] = {
+    "sendMessage": send_message,
+    "sendDocument": partial(send_media, kind="document"),
+    "sendPhoto": partial(send_media, kind="photo"),
+    "sendVideo": partial(send_media, kind="video"),
+    "sendAudio": partial(send_media, kind="audio"),
+    "sendVoice": partial(send_media, kind="voice"),
+    "sendVideoNote": partial(send_media, kind="video_note"),
+    "sendAnimation": partial(send_media, kind="animation"),
+    "sendSticker": partial(send_media, kind="sticker"),
+    "sendMediaGroup": send_media_group,
+    "sendChatAction": send_chat_action,
+}

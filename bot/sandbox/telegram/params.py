@@ -1,0 +1,103 @@
+"""The parameters of one request, decoded and lenient exactly where the real server is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bot.sandbox.telegram.errors import bad_request
+
+PLAIN: Final = frozenset(
+    {
+        "text", "caption", "name", "description", "short_description", "title", "performer",
+        "callback_query_id", "file_id", "url", "secret_token", "language_code", "parse_mode",
+        "emoji", "action", "draft_text", "custom_title", "method", "ip_address",
+        "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
+    }
+)  # fmt: skip
+"""Parameters that are text whatever they look like: "12" typed by a person is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came as part of a multipart request and lies at `path` now."""
+
+    path: Path
+    name: str
+    mime: str
+
+
+@dataclass
+class Params:
+    """Decoded parameters (`values`) and uploaded files by the name of their part."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+
+    def add(self, name: str, raw: str) -> None:
+        """Take a value of a form or query string; JSON is decoded where the parameter
+        is no text.
+        """
+        self.values[name] = raw if name in PLAIN else _decode(raw)
+
+    def add_json(self, values: Mapping[str, Any]) -> None:
+        """Take the object of a JSON body."""
+        for name, value in values.items():
+            if isinstance(value, str):
+                self.add(name, value)
+            else:
+                self.values[name] = value
+
+    def text(self, name: str) -> str:
+        """Return a text; absent and `null` are the empty one."""
+        value = self.values.get(name)
+        return "" if value is None else str(value)
+
+    def integer(self, name: str, default: int = 0) -> int:
+        """Return a whole number; what is none counts as `default`, as the real server has it."""
+        value = self.values.get(name, default)
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            return default
+
+    def flag(self, name: str) -> bool:
+        """Return a Boolean; `true`, `yes` and `1` are true."""
+        return str(self.values.get(name, "")).lower() in {"true", "yes", "1"}
+
+    def mapping(self, name: str, what: str) -> dict[str, Any] | None:
+        """Return a JSON object, or `None` when it is absent.
+
+        Raises:
+            ApiError: it is something else; `what` names the type in the text.
+        """
+        value = self.values.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, dict):
+            raise bad_request(f"can't parse {what} JSON object")
+        return value
+
+    def items(self, name: str, what: str) -> list[Any]:
+        """Return a JSON array; absent is the empty one.
+
+        Raises:
+            ApiError: it is something else.
+        """
+        value = self.values.get(name)
+        if value is None or value == "":
+            return []
+        if not isinstance(value, list):
+            raise bad_request(f"can't parse {what} JSON object")
+        return value
+
+
+def _decode(raw: str) -> Any:
+    # Only what JSON clients would have sent as another type than text; the rest stays as it came.
+    if raw[:1] in {"{", "[", "-"} or raw[:1].isdigit() or raw in {"true", "false", "null"}:
+        try:
+            return json.loads(raw)
+        except ValueError:
+            return raw
+    return raw

@@ -1,0 +1,107 @@
+"""The webhook of the bot: where updates go instead of waiting for a poll.
+
+Texts and limits: github tdlib/telegram-bot-api `Client.cpp` (`process_set_webhook_query` and
+around).
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.telegram.errors import bad_request, conflict, too_many_requests
+from bot.sandbox.telegram.params import Params
+from bot.sandbox.telegram.updates import UpdateQueue
+
+SECRET: Final = re.compile(r"^[A-Za-z0-9_-]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to deliver, and how."""
+
+    url: str
+    secret: str
+    max_connections: int
+    ip_address: str
+
+
+class Webhook:
+    """The one webhook of a bot; without one, updates wait in the queue."""
+
+    def __init__(self, updates: UpdateQueue, clock: SandboxClock) -> None:
+        self._updates = updates
+        self._clock = clock
+        self._next_set_at = 0.0
+        self.target: Target | None = None
+        self.last_error: tuple[int, str] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Return whether updates go to a webhook."""
+        return self.target is not None
+
+    def set(self, params: Params) -> bool:
+        """Set it; returns false when it was exactly so already.
+
+        Raises:
+            ApiError: the address or the secret is not allowed, or it was set within the last
+                (real) second.
+        """
+        target = _target(params)
+        if target == self.target:
+            return False
+        now = time.monotonic()
+        if now < self._next_set_at:
+            raise too_many_requests(1)
+        self._next_set_at = now + 1.0
+        self.target, self.last_error = target, None
+        self._updates.abort(conflict("terminated by setWebhook request"))
+        return True
+
+    def remove(self) -> bool:
+        """Remove it; returns whether there was one."""
+        existed, self.target = self.is_set, None
+        return existed
+
+    def info(self) -> dict[str, Any]:
+        """Return a `WebhookInfo`."""
+        info: dict[str, Any] = {
+            "url": self.target.url if self.target else "",
+            "has_custom_certificate": False,
+            "pending_update_count": len(self._updates.waiting),
+        }
+        if self.target is not None:
+            if self.target.ip_address:
+                info["ip_address"] = self.target.ip_address
+            if self.last_error is not None:
+                info["last_error_date"], info["last_error_message"] = self.last_error
+            info["max_connections"] = self.target.max_connections
+        if self._updates.allowed is not None:
+            info["allowed_updates"] = self._updates.allowed
+        return info
+
+    def failed(self, text: str) -> None:
+        """Note why a delivery failed."""
+        self.last_error = (int(self._clock.now().timestamp()), text)
+
+
+def _target(params: Params) -> Target:
+    url, secret = params.text("url"), params.text("secret_token")
+    if len(secret) > 256:
+        raise bad_request("secret token is too long")
+    if not SECRET.match(secret):
+        raise bad_request("secret token contains unallowed characters")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    # A local Bot API server takes plain HTTP, any address and any port; so does this one, because
+    # there is nothing but loopback here.
+    if parts.scheme not in {"http", "https"} or not host:
+        raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
+    connections = min(max(params.integer("max_connections", 40), 1), 100)
+    return Target(url, secret, connections, params.text("ip_address"))
