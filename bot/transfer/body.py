@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from bot.core.errors import SizeMismatch
+from bot.core.errors import DiskError, SizeMismatch
 from bot.core.parts import Part
 from bot.core.ports.source import Content
 from bot.core.progress import ProgressMeter
@@ -25,6 +25,7 @@ class ContentBody:
 
     Raises:
         TransferCancelled: the flag was raised; seen at every block.
+        DiskError: they cannot be read.
         SizeMismatch: the bytes are not on disk (any more).
     """
 
@@ -56,7 +57,11 @@ class ContentBody:
         self.crc64 = checksum
 
     def _read(self, offset: int) -> bytes:
-        block = self._content.pread(min(BLOCK, self._part.end - offset), offset)
+        try:
+            block = self._content.pread(min(BLOCK, self._part.end - offset), offset)
+        except OSError as error:
+            # Named here, or the HTTP library would take it for a broken connection.
+            raise DiskError(f"cannot read at {offset}: {error.strerror}") from error
         if not block:
             raise SizeMismatch(announced=self._part.end, received=offset)
         return block

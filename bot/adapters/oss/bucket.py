@@ -1,0 +1,195 @@
+"""One bucket, as the rest of the program uses it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import alibabacloud_oss_v2 as oss
+
+from bot.adapters.oss.client import OssConnection
+from bot.adapters.oss.errors import ObjectMissing, translated
+from bot.core.errors import StoreUnavailable, UploadGone
+from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
+
+P = TypeVar("P")
+
+DELETED_AT_ONCE: Final = 1000
+"""Keys in one DeleteMultipleObjects (source: OSS API reference)."""
+
+
+class OssBucket:
+    """Fulfils the `ObjectStore` port through the SDK's synchronous client. Thread-safe."""
+
+    def __init__(self, connection: OssConnection) -> None:
+        self._client = connection.client
+        self._bucket = connection.address.bucket
+        self._complete_timeout = connection.limits.complete_timeout
+
+    def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
+        """Store a whole object."""
+        request = oss.PutObjectRequest(
+            bucket=self._bucket,
+            key=key,
+            body=body,
+            acl=_acl(meta),
+            content_type=meta.content_type,
+            content_disposition=meta.content_disposition,
+            cache_control=meta.cache_control,
+        )
+        with translated():
+            return _crc64(self._client.put_object(request).hash_crc64)
+
+    def initiate(self, key: str, meta: ObjectMeta) -> str:
+        """Initiate a multipart upload. The ACL is set by Complete, which is where OSS takes it."""
+        request = oss.InitiateMultipartUploadRequest(
+            bucket=self._bucket,
+            key=key,
+            content_type=meta.content_type,
+            content_disposition=meta.content_disposition,
+            cache_control=meta.cache_control,
+        )
+        with translated():
+            result = self._client.initiate_multipart_upload(request)
+        if not result.upload_id:
+            raise StoreUnavailable("InitiateMultipartUpload: the answer has no upload id")
+        return result.upload_id
+
+    def upload_part(
+        self, key: str, upload_id: str, part_number: int, body: PartBody
+    ) -> PartReceipt:
+        """Upload one part."""
+        request = oss.UploadPartRequest(
+            bucket=self._bucket,
+            key=key,
+            upload_id=upload_id,
+            part_number=part_number,
+            body=body,
+        )
+        with translated():
+            result = self._client.upload_part(request)
+        return PartReceipt(part_number, result.etag or "", len(body), _crc64(result.hash_crc64))
+
+    def complete(
+        self, key: str, upload_id: str, parts: Sequence[PartReceipt], meta: ObjectMeta
+    ) -> int | None:
+        """Complete the upload."""
+        listed = [oss.UploadPart(part_number=p.part_number, etag=p.etag) for p in parts]
+        request = oss.CompleteMultipartUploadRequest(
+            bucket=self._bucket,
+            key=key,
+            upload_id=upload_id,
+            acl=_acl(meta),
+            complete_multipart_upload=oss.CompleteMultipartUpload(parts=listed),
+        )
+        with translated():
+            result = self._client.complete_multipart_upload(
+                request, readwrite_timeout=self._complete_timeout
+            )
+        return _crc64(result.hash_crc64)
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Abort the upload; gone is as good."""
+        request = oss.AbortMultipartUploadRequest(
+            bucket=self._bucket, key=key, upload_id=upload_id
+        )
+        try:
+            with translated():
+                self._client.abort_multipart_upload(request)
+        except UploadGone:
+            return
+
+    def head(self, key: str) -> ObjectStat | None:
+        """Look at an object."""
+        request = oss.HeadObjectRequest(bucket=self._bucket, key=key)
+        try:
+            with translated():
+                result = self._client.head_object(request)
+        except ObjectMissing:
+            return None
+        return ObjectStat(
+            key=key,
+            size=result.content_length or 0,
+            last_modified=_utc(result.last_modified),
+            crc64=_crc64(result.hash_crc64),
+        )
+
+    def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
+        """Return every part that OSS has."""
+        request = oss.ListPartsRequest(bucket=self._bucket, key=key, upload_id=upload_id)
+        pages = self._client.list_parts_paginator().iter_page(request)
+        return [
+            PartReceipt(
+                part_number=int(part.part_number or 0),
+                etag=part.etag or "",
+                size=int(part.size or 0),
+                crc64=_crc64(part.hash_crc64),
+            )
+            for page in _each(pages)
+            for part in page.parts or []
+        ]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; a single one with the cheaper call."""
+        if len(keys) == 1:
+            with translated():
+                self._client.delete_object(
+                    oss.DeleteObjectRequest(bucket=self._bucket, key=keys[0])
+                )
+            return
+        for first in range(0, len(keys), DELETED_AT_ONCE):
+            self._delete_batch(keys[first : first + DELETED_AT_ONCE])
+
+    def _delete_batch(self, keys: Sequence[str]) -> None:
+        # Verbose, because a quiet answer is empty: only this one says which keys are gone.
+        listed = [oss.ObjectIdentifier(key=key) for key in keys]
+        request = oss.DeleteMultipleObjectsRequest(
+            bucket=self._bucket, encoding_type="url", delete=oss.Delete(objects=listed)
+        )
+        with translated():
+            result = self._client.delete_multiple_objects(request)
+        gone = {deleted.key for deleted in result.deleted_objects or []}
+        if left := len(set(keys) - gone):
+            raise StoreUnavailable(f"DeleteMultipleObjects: {left} of {len(keys)} are left")
+
+    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
+        """Walk objects, a thousand in one request."""
+        request = oss.ListObjectsV2Request(
+            bucket=self._bucket, prefix=prefix, encoding_type="url", max_keys=1000
+        )
+        pages = self._client.list_objects_v2_paginator().iter_page(request)
+        for page in _each(pages):
+            for found in page.contents or []:
+                yield ObjectStat(str(found.key), int(found.size or 0), _utc(found.last_modified))
+
+    def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
+        """Walk pending uploads, a thousand in one request."""
+        request = oss.ListMultipartUploadsRequest(
+            bucket=self._bucket, prefix=prefix, encoding_type="url", max_uploads=1000
+        )
+        pages = self._client.list_multipart_uploads_paginator().iter_page(request)
+        for page in _each(pages):
+            for found in page.uploads or []:
+                yield PendingUpload(str(found.key), str(found.upload_id), _utc(found.initiated))
+
+
+def _each(pages: Iterator[P]) -> Iterator[P]:
+    # Only the request is translated, not what the caller does with a page.
+    while True:
+        with translated():
+            page = next(pages, None)
+        if page is None:
+            return
+        yield page
+
+
+def _acl(meta: ObjectMeta) -> str:
+    return "public-read" if meta.public else "private"
+
+
+def _crc64(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def _utc(at: datetime | None) -> datetime:
+    # OSS always tells; without it the object counts as new, which no clean-up touches.
+    return at.astimezone(UTC) if at else datetime.now(UTC)

@@ -1,0 +1,153 @@
+"""What the SDK raises becomes what the program knows, once, here."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NoReturn
+from xml.etree.ElementTree import ParseError
+
+import requests
+from alibabacloud_oss_v2 import exceptions as sdk
+
+from bot.core.errors import (
+    AccountOverdue,
+    BucketMissing,
+    ClockSkewed,
+    Corrupted,
+    RelayError,
+    StoreError,
+    StoreForbidden,
+    StoreKeyRefused,
+    StoreRefused,
+    StoreThrottled,
+    StoreUnavailable,
+    TransferCancelled,
+    UploadGone,
+    WrongRegion,
+)
+from bot.transfer.flag import current_flag
+
+
+class ObjectMissing(StoreRefused):
+    """There is no object of this key; never leaves this package."""
+
+
+_BY_CODE: Final[Mapping[str, type[StoreError]]] = {
+    "AccessDenied": StoreForbidden,
+    "InvalidAccessKeyId": StoreKeyRefused,
+    "InvalidSecurityToken": StoreKeyRefused,
+    "SecurityTokenExpired": StoreKeyRefused,
+    "SignatureDoesNotMatch": StoreKeyRefused,
+    "RequestTimeTooSkewed": ClockSkewed,
+    "NoSuchKey": ObjectMissing,
+    "NoSuchBucket": BucketMissing,
+    "NoSuchUpload": UploadGone,
+    "UserDisable": AccountOverdue,
+    "InDebt": AccountOverdue,
+    "InDebtOverdue": AccountOverdue,
+    "AbnormalBucketOwnerStatus": AccountOverdue,
+    # What OSS has is not what was sent to it.
+    "InvalidPart": Corrupted,
+    "FilePartNotExist": Corrupted,
+    "InvalidDigest": Corrupted,
+    "RequestTimeout": StoreUnavailable,
+    "InternalError": StoreUnavailable,
+}
+_UNREADABLE: Final = "BadErrorResponse"
+"""The SDK's own code where an answer carries no error that it can read, as to a HEAD."""
+_WRONG_REGION_ECS: Final = frozenset({"0002-00000226", "0002-00000228"})
+"""The region in the signature is not that of the bucket (source: OSS help, pages of these
+names).
+"""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Translate what the block raises. One attempt, one error; `TransferCancelled` stays itself.
+
+    The original is not chained: its text has the URL of the request, and with it the key, which in
+    public mode is the link itself and must never reach a log.
+    """
+    try:
+        yield
+    except (sdk.BaseError, requests.RequestException, ParseError) as error:
+        _raise(error)
+
+
+def _raise(error: Exception) -> NoReturn:
+    reason, operation = error, "OSS"
+    if isinstance(error, sdk.OperationError):
+        reason, operation = error.unwrap(), str(error.kwargs.get("name", "OSS"))
+    if isinstance(reason, RelayError):
+        raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
+    flag = current_flag()
+    if flag is not None and flag.is_set:
+        raise TransferCancelled(f"{operation} was cut short") from None
+    if isinstance(reason, sdk.ServiceError):
+        raise _from_service(reason, operation) from None
+    if isinstance(reason, sdk.BaseError | requests.RequestException | ParseError):
+        raise _from_client(reason, operation) from None
+    raise reason  # A defect of ours; it needs its own traceback.
+
+
+def _from_service(error: sdk.ServiceError, operation: str) -> StoreError:
+    text = (
+        f"{operation}: {error.code} (HTTP {error.status_code}, EC {error.ec or '-'}, "
+        f"request {error.request_id or '-'})"
+    )
+    if error.code != _UNREADABLE:  # Else its page may repeat the address.
+        text = f"{text}: {error.message}"
+    if endpoint := (error.error_fileds or {}).get("Endpoint"):
+        text = f"{text} (endpoint: {endpoint})"
+    if (delay := _asked_delay(error)) is not None:
+        return StoreThrottled(text, delay)
+    return _class_of(error)(text)
+
+
+def _class_of(error: sdk.ServiceError) -> type[StoreError]:
+    if error.ec in _WRONG_REGION_ECS or (error.error_fileds or {}).get("Endpoint"):
+        return WrongRegion
+    if (known := _BY_CODE.get(error.code or "")) is not None:
+        return known
+    if error.code == _UNREADABLE and error.status_code == 404:
+        return ObjectMissing
+    if error.status_code >= 500 or error.status_code == 408:
+        return StoreUnavailable
+    return StoreRefused
+
+
+def _asked_delay(error: sdk.ServiceError) -> float | None:
+    """Return the seconds that OSS asks to wait, or `None` if it does not throttle."""
+    headers = error.headers or {}
+    if delay := _number(headers.get("x-oss-qos-delay-time")):
+        return delay / 1000
+    if error.status_code in {429, 503}:
+        return _number(headers.get("Retry-After"))
+    return None
+
+
+def _number(text: str | None) -> float:
+    # Retry-After may be a date; OSS sends none such, and our own backoff serves as well.
+    return float(text) if text and text.isdigit() else 0.0
+
+
+def _from_client(error: Exception, operation: str) -> StoreError:
+    if isinstance(error, sdk.CredentialsBaseError):
+        return StoreKeyRefused(f"{operation}: no access key to sign with")
+    if isinstance(error, sdk.RequestError | sdk.ResponseError | requests.RequestException):
+        return StoreUnavailable(f"{operation}: {_kind(error)}")
+    if isinstance(error, sdk.DeserializationError | ParseError):
+        return StoreUnavailable(f"{operation}: the answer cannot be read")
+    return StoreRefused(f"{operation}: {type(error).__name__}: {error}")
+
+
+def _kind(error: BaseException) -> str:
+    """Name the innermost reason without its text, which may have an address in it."""
+    names: list[str] = []
+    inner: object = error
+    while isinstance(inner, BaseException) and len(names) < 8:
+        names.append(type(inner).__name__)
+        if isinstance(inner, sdk.RequestError | sdk.ResponseError):
+            inner = inner.unwrap()
+        else:
+            inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
+    return " ← ".join(reversed(names))

@@ -1,0 +1,164 @@
+"""Connections that end at once when their transfer is cancelled, and notice when they stall.
+
+requests and urllib3 give no hold on the socket of a running request, so the connection classes are
+replaced by ones that announce it to the `Wire` of their thread.
+"""
+
+import fcntl
+import select
+import socket
+import struct
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import HTTPResponse
+from urllib3.util import Retry
+
+from bot.transfer.body import BLOCK
+
+_thread = threading.local()
+
+
+class Wire:
+    """The socket of one request. `send_deadline` is the number of seconds in which one block of
+    the body must get through.
+    """
+
+    def __init__(self, send_deadline: float) -> None:
+        self.send_deadline = send_deadline
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def attach(self, sock: socket.socket) -> None:
+        """Take the socket that the request uses; it is cut at once if the order came before."""
+        with self._lock:
+            self._socket = sock
+            if self._is_cut:
+                _shut_down(sock)
+
+    def cut(self) -> None:
+        """End the request, from any thread: every call that blocks on the socket returns."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                _shut_down(self._socket)
+
+    @contextmanager
+    def in_this_thread(self) -> Iterator[None]:
+        """Receive the sockets of the request that this thread makes inside the block."""
+        _thread.wire = self
+        try:
+            yield
+        finally:
+            _thread.wire = None
+
+
+def _shut_down(sock: socket.socket) -> None:
+    # The method of the plain socket, also for TLS: that of SSLSocket drops the encryption first,
+    # and a thread in the middle of sending would go on in clear text until the shutdown.
+    with suppress(OSError):  # It is closed already, or was never connected.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _current_wire() -> Wire | None:
+    wire: Wire | None = getattr(_thread, "wire", None)
+    return wire
+
+
+class _Announcing(HTTPConnection):
+    """Tells the wire of its thread which socket it uses, and keeps the deadline for sending apart
+    from that for connecting, which urllib3 does not.
+    """
+
+    def connect(self) -> None:
+        super().connect()
+        self._announce()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._announce()
+        super().request(*args, **kwargs)
+
+    def _announce(self) -> None:
+        wire = _current_wire()
+        if wire is None or self.sock is None:
+            return
+        wire.attach(self.sock)
+        self.timeout = wire.send_deadline
+        self.sock.settimeout(wire.send_deadline)
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it.
+        wire = _current_wire()
+        if wire is not None and self.sock is not None:
+            _wait_until_sent(self.sock, wire.send_deadline)
+        return super().getresponse()
+
+
+class _AnnouncingTls(_Announcing, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Announcing
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _AnnouncingTls
+
+
+_POOLS: Final = {"http": _Pool, "https": _TlsPool}
+
+
+class WireAdapter(HTTPAdapter):
+    """The transport of a requests session whose connections announce themselves; never retries."""
+
+    def __init__(self, connections: int) -> None:
+        never = Retry(total=False, redirect=False, raise_on_status=False)
+        super().__init__(pool_connections=connections, pool_maxsize=connections, max_retries=never)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Use our connection classes."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Use our connection classes through HTTP proxies too; SOCKS has its own."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _wait_until_sent(sock: socket.socket, deadline: float) -> None:
+    """Wait until the kernel has got rid of the body, or an answer is there.
+
+    The kernel buffers megabytes, so the body has "left" long before it arrives; a fixed time-out
+    for the answer would take a slow line for a dead one, or a dead one for a slow one.
+
+    Raises:
+        TimeoutError: less than a block got through within `deadline`.
+    """
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    left = _unsent(sock)
+    while left and not waiting.poll(deadline * 1000):
+        before, left = left, _unsent(sock)
+        if before - left < min(BLOCK, before):
+            raise TimeoutError(f"{before - left} bytes in {deadline:.0f} s")
+
+
+def _unsent(sock: socket.socket) -> int:
+    # SIOCOUTQ of tcp(7): bytes that the other side has not acknowledged. Where the system does not
+    # offer it, the time-out for the answer has to do.
+    try:
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    unsent: int = struct.unpack("i", answer)[0]
+    return unsent

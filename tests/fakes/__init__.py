@@ -1,0 +1,1 @@
+"""Fakes with memory: real semantics, a record of what happened, failures at a chosen step."""
