@@ -1,11 +1,11 @@
 """Buckets themselves: create, delete, ACL, what they say of themselves."""
 
 from bot.sandbox.oss.authentication import timestamp
+from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.errors import OssError, access_denied, invalid_argument, malformed_xml
 from bot.sandbox.oss.model import BUCKET_ACLS, Answer, Bucket, xml_answer
 from bot.sandbox.oss.objects import acl_document
 from bot.sandbox.oss.request import OssRequest, check_bucket_name
-from bot.sandbox.oss.world import Call
 from bot.sandbox.oss.xml import Node, document, parse
 
 

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from bot.sandbox.oss import buckets, listing, multipart, objects, reading
 from bot.sandbox.oss.access import check_access
 from bot.sandbox.oss.authentication import Authenticator
+from bot.sandbox.oss.call import Call, Source
 from bot.sandbox.oss.errors import not_implemented, wrong_endpoint
 from bot.sandbox.oss.model import Answer, Bucket, Caller
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest, check_bucket_name, check_key
-from bot.sandbox.oss.world import Call, Source, World
+from bot.sandbox.oss.world import World
 
 Handler = Callable[[Call], Awaitable[Answer]]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from bot.sandbox.oss.disk import Data, Segment
 
@@ -24,6 +25,11 @@ class Stored:
     acl: str = "default"
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "Normal"
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files that hold the content, in order; one for each part."""
+        return [segment.path for segment in self.data.segments]
 
     def read_bytes(self) -> bytes:
         """Return the content. Blocks; for tests."""

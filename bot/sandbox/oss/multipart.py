@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
+from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.crc64 import combine
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.errors import (
@@ -18,7 +19,7 @@ from bot.sandbox.oss.errors import (
 )
 from bot.sandbox.oss.model import Answer, Part, Pending, Stored, xml_answer
 from bot.sandbox.oss.objects import forbids_overwrite, kept_headers, object_acl
-from bot.sandbox.oss.world import Call, new_id
+from bot.sandbox.oss.world import new_id
 from bot.sandbox.oss.xml import Node, document, encoded, parse
 
 MAX_PARTS = 10_000

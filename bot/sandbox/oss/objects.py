@@ -1,5 +1,6 @@
 """Objects as they are written: put, delete, ACL."""
 
+from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.errors import (
     access_denied,
@@ -10,7 +11,6 @@ from bot.sandbox.oss.errors import (
 )
 from bot.sandbox.oss.model import OBJECT_ACLS, Answer, Bucket, Stored, xml_answer
 from bot.sandbox.oss.request import OssRequest, check_key
-from bot.sandbox.oss.world import Call
 from bot.sandbox.oss.xml import Node, document, encoded, parse
 
 _MAX_DELETES = 1000

@@ -4,10 +4,10 @@ import re
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
+from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.errors import OssError
 from bot.sandbox.oss.model import Answer, Auth, Stored
 from bot.sandbox.oss.request import OssRequest
-from bot.sandbox.oss.world import Call
 
 _OVERRIDES = {
     "response-content-type": "Content-Type",

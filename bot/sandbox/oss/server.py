@@ -12,10 +12,10 @@ from aiohttp import web
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultScript
 from bot.sandbox.memory import RequestLog
+from bot.sandbox.oss.control import PREFIX, Control
 from bot.sandbox.oss.disk import Storage
 from bot.sandbox.oss.exchange import Front
-from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket
-from bot.sandbox.oss.request import check_bucket_name
+from bot.sandbox.oss.model import AccessKey, Bucket
 from bot.sandbox.oss.transmission import Pace
 from bot.sandbox.oss.world import World
 from bot.sandbox.shaping import Shape
@@ -59,13 +59,14 @@ class OssStandIn:
         self.world = World(region, OWNER, self.clock, Storage(data_dir))
         self._pace = Pace(shape or Shape())
         self._front = Front(self.world, self.log, self.faults, self._pace)
+        self._control = Control(self.world, self.log, self.faults, self._pace)
         self._port = port
         self._runner: web.ServerRunner | None = None
         self.add_key(access_key_id, access_key_secret)
 
     async def __aenter__(self) -> Self:
         server = web.Server(
-            self._front.handle,
+            self._handle,
             access_log=None,
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
@@ -89,6 +90,11 @@ class OssStandIn:
         if self._runner is not None:
             await self._runner.cleanup()
         self.world.storage.close()
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        if http.path.startswith(PREFIX):
+            return await self._control.handle(http)
+        return await self._front.handle(http)
 
     @property
     def endpoint(self) -> str:
@@ -123,7 +129,7 @@ class OssStandIn:
         name: str,
         acl: str = "private",
         *,
-        owner: str = OWNER,
+        owner: str | None = None,
         region: str | None = None,
         blocks_public_access: bool = False,
     ) -> Bucket:
@@ -133,14 +139,9 @@ class OssStandIn:
             ValueError: no such ACL.
             OssError: no bucket can have this name.
         """
-        check_bucket_name(name)
-        if acl not in BUCKET_ACLS:
-            raise ValueError(f"a bucket ACL is one of {', '.join(BUCKET_ACLS)}")
-        now = self.world.now()
-        bucket = Bucket(name, acl, owner, region or self.region, now)
-        bucket.blocks_public_access = blocks_public_access
-        self.world.buckets[name] = bucket
-        return bucket
+        return self.world.add_bucket(
+            name, acl, owner=owner, region=region, blocks_public_access=blocks_public_access
+        )
 
     def add_key(  # noqa: PLR0913 - a key has these properties.
         self,
@@ -149,15 +150,20 @@ class OssStandIn:
         *,
         enabled: bool = True,
         allow: Iterable[str] | None = None,
-        owner: str = OWNER,
+        owner: str | None = None,
         token: str | None = None,
         expires_at: datetime | None = None,
     ) -> AccessKey:
         """Add or replace an access key. `allow` holds RAM actions; `None` allows everything."""
-        allowed = None if allow is None else frozenset(allow)
-        key = AccessKey(key_id, secret, owner, enabled, allowed, token, expires_at)
-        self.world.keys[key_id] = key
-        return key
+        return self.world.add_key(
+            key_id,
+            secret,
+            enabled=enabled,
+            allow=allow,
+            owner=owner,
+            token=token,
+            expires_at=expires_at,
+        )
 
     def add_domain(self, domain: str, bucket: str) -> None:
         """Bind an own domain to a bucket, as a CNAME does."""

@@ -1,25 +1,15 @@
-"""Everything that one stand-in knows, and one request on its way through it."""
+"""Everything that one stand-in knows: buckets, keys, the time; it lives in one event loop."""
 
-import base64
-import binascii
-import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.oss.disk import Data, Segment, Storage
-from bot.sandbox.oss.errors import OssError, invalid_digest, no_such_bucket, no_such_key, too_large
-from bot.sandbox.oss.model import AccessKey, Bucket, Caller, Stored
-from bot.sandbox.oss.operations import Operation
-from bot.sandbox.oss.request import OssRequest
-
-MAX_BODY = 5 * 1024**3
-"""Bytes of one PutObject or one part (OSS documentation, "Limits")."""
-MAX_DOCUMENT = 4 * 1024**2
-"""Bytes of an XML body; ten thousand parts need about one million."""
+from bot.sandbox.oss.disk import Data, Storage
+from bot.sandbox.oss.errors import no_such_bucket
+from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket, Stored
+from bot.sandbox.oss.request import check_bucket_name
 
 
 @dataclass
@@ -50,6 +40,54 @@ class World:
             raise no_such_bucket(name)
         return self.buckets[name]
 
+    def add_bucket(
+        self,
+        name: str,
+        acl: str = "private",
+        *,
+        owner: str | None = None,
+        region: str | None = None,
+        blocks_public_access: bool = False,
+    ) -> Bucket:
+        """Create a bucket past the protocol.
+
+        Raises:
+            ValueError: no such ACL.
+            OssError: no bucket can have this name.
+        """
+        check_bucket_name(name)
+        if acl not in BUCKET_ACLS:
+            raise ValueError(f"a bucket ACL is one of {', '.join(BUCKET_ACLS)}")
+        bucket = Bucket(name, acl, owner or self.owner, region or self.region, self.now())
+        bucket.blocks_public_access = blocks_public_access
+        self.buckets[name] = bucket
+        return bucket
+
+    def add_key(  # noqa: PLR0913 - a key has these properties.
+        self,
+        key_id: str,
+        secret: str,
+        *,
+        enabled: bool = True,
+        allow: Iterable[str] | None = None,
+        owner: str | None = None,
+        token: str | None = None,
+        expires_at: datetime | None = None,
+    ) -> AccessKey:
+        """Add or replace an access key."""
+        allowed = None if allow is None else frozenset(allow)
+        key = AccessKey(
+            key_id,
+            secret,
+            owner or self.owner,
+            enabled=enabled,
+            allow=allowed,
+            token=token,
+            expires_at=expires_at,
+        )
+        self.keys[key_id] = key
+        return key
+
     def put(self, bucket: Bucket, stored: Stored) -> None:
         """Store an object in place of the one that has its key."""
         old = bucket.objects.get(stored.key)
@@ -68,110 +106,6 @@ class World:
         pending = bucket.uploads.pop(upload_id)
         gone = [part.segment for part in pending.parts.values() if part.number not in kept]
         self.storage.discard(Data(gone))
-
-
-class Source(Protocol):
-    """Where the bytes of a body come from, at the pace that the shape allows."""
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body, once."""
-
-
-@dataclass
-class Call:
-    """One request that is allowed to be carried out."""
-
-    world: World
-    request: OssRequest
-    operation: Operation
-    caller: Caller
-    source: Source
-
-    @property
-    def bucket(self) -> Bucket:
-        """The bucket that the request names."""
-        return self.world.bucket(self.request.bucket)
-
-    @property
-    def key(self) -> str:
-        """The key that the request names."""
-        return self.request.key
-
-    def stored(self) -> Stored:
-        """Return the object that the request names.
-
-        Raises:
-            OssError: NoSuchKey.
-        """
-        found = self.bucket.objects.get(self.key)
-        if found is None:
-            raise no_such_key(self.key)
-        return found
-
-    async def receive(self) -> Segment:
-        """Store the body as a file, checked against Content-Length and Content-MD5.
-
-        Raises:
-            OssError: missing length, too large, cut short, or another digest.
-        """
-        announced = self._announced()
-        segment = await self.world.storage.receive(self._limited())
-        try:
-            _check_length(segment, announced)
-            self._check_digest(bytes.fromhex(segment.md5))
-        except OssError:
-            self.world.storage.discard(Data([segment]))
-            raise
-        return segment
-
-    def _announced(self) -> int | None:
-        length = self.request.length
-        if length is None and "transfer-encoding" not in self.request.headers:
-            message = "You must provide the Content-Length HTTP header."
-            raise OssError(411, "MissingContentLength", message)
-        if length is not None and length > MAX_BODY:
-            raise too_large(MAX_BODY, length)
-        return length
-
-    async def _limited(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self.source.chunks():
-            size += len(chunk)
-            if size > MAX_BODY:
-                raise too_large(MAX_BODY, size)
-            yield chunk
-
-    def _check_digest(self, md5: bytes) -> None:
-        given = self.request.header("content-md5")
-        if not given:
-            return
-        try:
-            wanted = base64.b64decode(given, validate=True)
-        except binascii.Error as error:
-            raise invalid_digest(given) from error
-        if wanted != md5:
-            raise invalid_digest(given)
-
-    async def read_document(self) -> bytes:
-        """Read a small body into memory.
-
-        Raises:
-            OssError: too large, or not what its Content-MD5 says.
-        """
-        body = bytearray()
-        async for chunk in self.source.chunks():
-            body += chunk
-            if len(body) > MAX_DOCUMENT:
-                raise too_large(MAX_DOCUMENT, len(body))
-        digest = hashlib.md5(body, usedforsecurity=False).digest()
-        self._check_digest(digest)
-        return bytes(body)
-
-
-def _check_length(segment: Segment, announced: int | None) -> None:
-    if announced is not None and segment.size != announced:
-        message = "The request body is shorter than its Content-Length."
-        raise OssError(400, "IncompleteBody", message)
 
 
 def new_id() -> str:

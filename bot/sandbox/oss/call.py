@@ -1,0 +1,124 @@
+"""One request on its way through the service, and its body."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.errors import OssError, invalid_digest, no_such_key, too_large
+from bot.sandbox.oss.model import Bucket, Caller, Stored
+from bot.sandbox.oss.operations import Operation
+from bot.sandbox.oss.request import OssRequest
+from bot.sandbox.oss.world import World
+
+MAX_BODY = 5 * 1024**3
+"""Bytes of one PutObject or one part (OSS documentation, "Limits")."""
+MAX_DOCUMENT = 4 * 1024**2
+"""Bytes of an XML body; ten thousand parts need about one million."""
+
+
+class Source(Protocol):
+    """Where the bytes of a body come from, at the pace that the shape allows."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body, once."""
+
+
+@dataclass
+class Call:
+    """One request that is allowed to be carried out."""
+
+    world: World
+    request: OssRequest
+    operation: Operation
+    caller: Caller
+    source: Source
+
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket that the request names."""
+        return self.world.bucket(self.request.bucket)
+
+    @property
+    def key(self) -> str:
+        """The key that the request names."""
+        return self.request.key
+
+    def stored(self) -> Stored:
+        """Return the object that the request names.
+
+        Raises:
+            OssError: NoSuchKey.
+        """
+        found = self.bucket.objects.get(self.key)
+        if found is None:
+            raise no_such_key(self.key)
+        return found
+
+    async def receive(self) -> Segment:
+        """Store the body as a file, checked against Content-Length and Content-MD5.
+
+        Raises:
+            OssError: missing length, too large, cut short, or another digest.
+        """
+        announced = self._announced()
+        segment = await self.world.storage.receive(self._limited())
+        try:
+            _check_length(segment, announced)
+            self._check_digest(bytes.fromhex(segment.md5))
+        except OssError:
+            self.world.storage.discard(Data([segment]))
+            raise
+        return segment
+
+    def _announced(self) -> int | None:
+        length = self.request.length
+        if length is None and "transfer-encoding" not in self.request.headers:
+            message = "You must provide the Content-Length HTTP header."
+            raise OssError(411, "MissingContentLength", message)
+        if length is not None and length > MAX_BODY:
+            raise too_large(MAX_BODY, length)
+        return length
+
+    async def _limited(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.source.chunks():
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise too_large(MAX_BODY, size)
+            yield chunk
+
+    def _check_digest(self, md5: bytes) -> None:
+        given = self.request.header("content-md5")
+        if not given:
+            return
+        try:
+            wanted = base64.b64decode(given, validate=True)
+        except binascii.Error as error:
+            raise invalid_digest(given) from error
+        if wanted != md5:
+            raise invalid_digest(given)
+
+    async def read_document(self) -> bytes:
+        """Read a small body into memory.
+
+        Raises:
+            OssError: too large, or not what its Content-MD5 says.
+        """
+        body = bytearray()
+        async for chunk in self.source.chunks():
+            body += chunk
+            if len(body) > MAX_DOCUMENT:
+                raise too_large(MAX_DOCUMENT, len(body))
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        self._check_digest(digest)
+        return bytes(body)
+
+
+def _check_length(segment: Segment, announced: int | None) -> None:
+    if announced is not None and segment.size != announced:
+        message = "The request body is shorter than its Content-Length."
+        raise OssError(400, "IncompleteBody", message)
