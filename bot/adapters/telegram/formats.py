@@ -1,0 +1,87 @@
+"""Sizes, durations, moments and bars, as people write them."""
+
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from bot.adapters.telegram.languages import Language
+
+UNITS: Final = ("B", "KB", "MB", "GB", "TB")
+
+BAR_CELLS: Final = 10
+
+
+def size(count: int) -> str:
+    """Write bytes as a phone shows them: `12.4 MB`, in steps of 1024, three digits at most.
+
+    Telegram's own apps call 2**20 bytes a "MB", and the user compares with the size on their file:
+    20,971,520 bytes, the most that the cloud Bot API hands out, are "20 MB" there and here.
+    """
+    value, unit = float(count), 0
+    while unit < len(UNITS) - 1 and round(value, 1 if value < 100 else 0) >= 1024:
+        value, unit = value / 1024, unit + 1
+    digits = f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+    return f"{digits.removesuffix('.0')} {UNITS[unit]}"
+
+
+def sizes(language: Language, counts: dict[str, int]) -> dict[str, str]:
+    """Write several sizes of one sentence: in full where two that differ would look alike."""
+    short = {name: size(count) for name, count in counts.items()}
+    if len(set(short.values())) == len(set(counts.values())):
+        return short
+    return {name: language.say("size-exact", count=count) for name, count in counts.items()}
+
+
+def duration(language: Language, time: timedelta) -> str:
+    """Write a time span, rounded down: hours and minutes, or minutes, or seconds."""
+    seconds = max(0, int(time.total_seconds()))
+    if seconds < 60:
+        return language.say("duration-seconds", seconds=str(seconds))
+    hours, minutes = divmod(seconds // 60, 60)
+    if not hours:
+        return language.say("duration-minutes", minutes=str(minutes))
+    if not minutes:
+        return language.say("duration-hours", hours=str(hours))
+    return language.say("duration-hours-minutes", hours=str(hours), minutes=str(minutes))
+
+
+def remaining(language: Language, time: timedelta) -> str:
+    """Write how long a link still works: never more than is true, to the minute."""
+    if time < timedelta(minutes=1):
+        return language.say("duration-moment")
+    return duration(language, time)
+
+
+def estimate(language: Language, time: timedelta) -> str:
+    """Write an estimate, rounded up: to 5 seconds below a minute, else to whole minutes."""
+    seconds = max(0.0, time.total_seconds())
+    step = 5 if seconds <= 55 else 60
+    return duration(language, timedelta(seconds=max(step, -(-seconds // step) * step)))
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """Write a point in time with its zone: `2026-11-25 14:20 UTC`, `2026-11-25 22:20 UTC+8`.
+
+    Rounded down to the minute. The offset instead of the zone's own abbreviation, because those
+    are ambiguous (CST is China and Chicago).
+    """
+    local = at.astimezone(zone)
+    minutes = int((local.utcoffset() or timedelta(0)).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    offset = f"{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
+    return f"{local:%Y-%m-%d %H:%M} UTC{offset if minutes else ''}"
+
+
+def percent(fraction: float) -> str:
+    """Write a share from 0 to 1 in whole percent, rounded down: 100 only when all is done."""
+    return f"{_whole(fraction, 100)}%"
+
+
+def bar(fraction: float, cells: int = BAR_CELLS) -> str:
+    """Draw a share from 0 to 1 with characters of equal width, rounded down."""
+    full = _whole(fraction, cells)
+    return "█" * full + "░" * (cells - full)
+
+
+def _whole(fraction: float, of: int) -> int:
+    # The tiny addend keeps 0.57 * 100 from being 56.
+    return int(min(1.0, max(0.0, fraction)) * of + 1e-9)

@@ -1,0 +1,159 @@
+# Every sentence that a user can see, in English. Plain text: markup is added by the code.
+# Figures arrive formatted ($size, $at), except those that decide a plural ($count).
+
+## Sizes and times
+
+size-exact =
+    { $count ->
+        [one] { $count } byte
+       *[other] { $count } bytes
+    }
+duration-hours = { $hours } h
+duration-hours-minutes = { $hours } h { $minutes } min
+duration-minutes = { $minutes } min
+duration-seconds = { $seconds } s
+duration-moment = less than a minute
+speed = { $size }/s
+part-of-total = { $moved } of { $total }
+time-left = { $time } left
+
+## Buttons
+
+button-open = Open
+button-copy = Copy link
+button-delete = Delete now
+button-delete-number = Delete { $number }
+button-cancel = Cancel
+button-cancel-number = Cancel { $number }
+
+## The answer to a file
+
+answer-link = Open the link
+answer-sha256 = SHA-256
+answer-expiry = The link ends { $at }, in { $left }.
+answer-expiry-all = All links end { $at }, in { $left }.
+answer-expired = The link has ended and the file is deleted.
+answer-deleted = Deleted: link and file are gone.
+answer-cancelled = Cancelled: nothing was kept.
+
+## The status message
+
+card-waiting = Waiting for its turn
+card-position = Waiting, place { $position } in the queue
+card-retry = Waiting: { $reason }; next try in { $time }
+card-retry-now = Waiting: { $reason }; next try now
+card-fetching = Telegram is handing over the file
+card-fetching-since = Telegram is handing over the file, { $time } so far
+card-so-far = { $moved } so far
+card-finishing = Finishing
+card-cancelling = Cancelling…
+card-paused = Paused, continues after the restart
+card-done = Done
+card-cancelled = Cancelled
+card-more =
+    { $count ->
+        [one] and { $count } more
+       *[other] and { $count } more
+    }
+
+## The answer to /status
+
+overview-running = Running
+overview-live = Live links
+overview-nothing = Nothing is running and no link is live. Send me a file to get one.
+
+## The answer to /start and /help
+
+welcome-what = Send me a file. I answer with a link that anyone can open, without an account.
+welcome-keeps = Link and file are gone { $lifetime } after the upload, on their own; “Delete now” ends them at once. The bot’s records keep who sent what and when, never the file.
+welcome-limit = A file may have up to { $limit }.
+welcome-status = While I work you see how far it is and can cancel. /status shows what is running and which links are live.
+
+## Single sentences
+
+help-any-text = Send me a file and I answer with a link. /help tells more.
+stranger = This bot is private. To get access, send your id { $id } to the person who runs it.
+unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
+queue-full =
+    { $count ->
+        [one] You already have { $count } file waiting. Send this one again when it is done.
+       *[other] You already have { $count } files waiting. Send this one again when some are done.
+    }
+press-not-yours = Only the person who sent this file can do that.
+press-too-late = Too late: this has already ended.
+press-unknown = This button no longer works. /status shows the current ones.
+cancelling = Cancelling…
+deleting = Deleting…
+deleted = Deleted: link and file are gone.
+nothing-to-cancel = Nothing is running.
+paused = Paused, continues after the restart.
+
+## What the bot says about itself
+
+command-start = What this bot does
+command-help = How it works and what it keeps
+command-status = Running transfers and live links
+bot-short-description = Send a file, get a link that anyone can open. Within 24 hours link and file are gone.
+bot-description = Send me a file and I answer with a link that anyone can open, without an account. Within 24 hours link and file are gone. While I work you see how far it is, and can cancel.
+
+## Errors: what happened, and what to do. One message per code.
+## A message with figures has a twin "-bare" for when they are not known.
+
+error-relay-error = Something went wrong; send the file again, and if it happens again tell the person who runs this bot.
+error-rejected = This cannot be done here; ask the person who runs this bot what is possible.
+error-not-allowed = You have no right to do this; ask the person who runs this bot for access.
+error-file-too-large =
+    { $where ->
+        [cloud] The file has { $size }, but { $limit } is the most that Telegram hands to this bot; the person who runs it can lift that with a local Bot API server.
+       *[local] The file has { $size }, but { $limit } is the most that this bot takes; the person who runs it can raise that limit.
+    }
+error-file-too-large-partly =
+    { $where ->
+        [cloud] The file is larger than { $limit }, the most that Telegram hands to this bot; the person who runs it can lift that with a local Bot API server.
+       *[local] The file is larger than { $limit }, the most that this bot takes; the person who runs it can raise that limit.
+    }
+error-file-too-large-bare = The file is too large for this bot; send a smaller one, or ask the person who runs it to set up a local Bot API server.
+error-file-empty = The file is empty, so there is nothing to link to; check it and send it again.
+error-spool-quota-too-small = The file is larger than the disk space this bot may use; send a smaller one or tell the person who runs this bot.
+error-source-error = Telegram did not hand over the file; send it again.
+error-source-unavailable = Telegram could not be reached for the file; send it again in a few minutes.
+error-source-gone = Telegram no longer has this file; upload it to the chat again.
+error-size-mismatch = Telegram announced { $announced } but handed over { $received }; send the file again.
+error-size-mismatch-bare = Telegram handed over more or less than it announced; send the file again.
+error-disk-error = The bot’s disk did not take the file; send it again later or tell the person who runs this bot.
+error-disk-full = The bot’s disk is full; send the file again later or tell the person who runs this bot.
+error-store-error = The storage did not take the file; send it again in a few minutes.
+error-store-unavailable = The storage could not be reached; send the file again in a few minutes.
+error-store-throttled = The storage is too busy; send the file again in a few minutes.
+error-clock-skewed = The storage rejected the bot’s clock; tell the person who runs this bot to set it right.
+error-corrupted = The file was damaged on its way and not kept; send it again.
+error-upload-gone = The storage lost the unfinished upload; send the file again.
+error-store-forbidden = The storage does not let the bot do this; tell the person who runs this bot to check the permissions of its key.
+error-store-key-refused = The storage refused the bot’s key; tell the person who runs this bot.
+error-bucket-missing = The bot’s storage bucket does not exist; tell the person who runs this bot.
+error-wrong-region = The bot looks for its storage in the wrong region; tell the person who runs this bot.
+error-account-overdue = The bot’s storage account is overdue or frozen; tell the person who runs this bot.
+error-store-refused = The storage refused the file; tell the person who runs this bot.
+error-chat-error = The answer could not be shown here; /status lists your links.
+error-chat-unavailable = Telegram could not be reached for the answer; /status lists your links.
+error-chat-flooded = There are too many messages in this chat just now; /status lists your links in a minute.
+error-chat-uncertain = It is not certain that the answer arrived; /status lists your links.
+error-chat-moved = This group has become a supergroup; look for the answer there.
+error-chat-gone = The bot cannot write to that chat any more; send the file from a chat where it can.
+error-message-gone = The message to change is gone; /status shows what is running and live.
+error-message-refused = Telegram refused the bot’s answer; tell the person who runs this bot.
+error-transfer-cancelled = The transfer was cancelled; send the file again if you still need a link.
+error-unexpected = The bot made a mistake; send the file again, and if it happens again tell the person who runs this bot.
+
+## Why a job waits for its next try: the middle of "Waiting: …; next try in 20 s".
+
+reason-source-unavailable = Telegram is out of reach
+reason-size-mismatch = the file arrived incomplete
+reason-disk-error = the disk did not take the file
+reason-disk-full = the disk is full
+reason-store-unavailable = the storage is out of reach
+reason-store-throttled = the storage is busy
+reason-clock-skewed = the storage rejected the clock
+reason-corrupted = a piece arrived damaged
+reason-upload-gone = the storage lost the upload
+reason-other = the last try failed

@@ -1,0 +1,147 @@
+# 用户可能看到的全部文字（简体中文）。只有纯文本，格式由代码添加。
+# 数字以格式化后的形式传入（$size、$at），决定单复数的（$count）除外。
+
+## 大小与时间
+
+size-exact = { $count } 字节
+duration-hours = { $hours } 小时
+duration-hours-minutes = { $hours } 小时 { $minutes } 分钟
+duration-minutes = { $minutes } 分钟
+duration-seconds = { $seconds } 秒
+duration-moment = 不到 1 分钟
+speed = { $size }/秒
+part-of-total = { $moved } / { $total }
+time-left = 剩 { $time }
+
+## 按钮
+
+button-open = 打开
+button-copy = 复制链接
+button-delete = 立即删除
+button-delete-number = 删除 { $number }
+button-cancel = 取消
+button-cancel-number = 取消 { $number }
+
+## 对文件的答复
+
+answer-link = 打开链接
+answer-sha256 = SHA-256
+answer-expiry = 链接将于 { $at } 失效（{ $left }后）。
+answer-expiry-all = 所有链接将于 { $at } 失效（{ $left }后）。
+answer-expired = 链接已失效，文件已删除。
+answer-deleted = 已删除，链接和文件都不在了。
+answer-cancelled = 已取消，没有保留任何内容。
+
+## 状态消息
+
+card-waiting = 等待中
+card-position = 排队中，第 { $position } 位
+card-retry = 等待重试：{ $reason }，{ $time }后再试
+card-retry-now = 等待重试：{ $reason }，马上再试
+card-fetching = 正在从 Telegram 取文件
+card-fetching-since = 正在从 Telegram 取文件，已用 { $time }
+card-so-far = 已传 { $moved }
+card-finishing = 即将完成
+card-cancelling = 正在取消…
+card-paused = 已暂停，重启后继续
+card-done = 已完成
+card-cancelled = 已取消
+card-more = 还有 { $count } 个
+
+## 对 /status 的答复
+
+overview-running = 进行中
+overview-live = 有效链接
+overview-nothing = 现在没有传输，也没有有效链接。发一个文件给我就能得到链接。
+
+## 对 /start 和 /help 的答复
+
+welcome-what = 发一个文件给我，我会回复一个链接，任何人无需账号即可打开。
+welcome-keeps = 上传完成 { $lifetime }后，链接和文件自动消失；点“立即删除”可马上删除。机器人只记录谁在何时发了什么，不保留文件本身。
+welcome-limit = 文件最大 { $limit }。
+welcome-status = 传输时可以看到进度，也可以取消。/status 显示正在进行的传输和有效链接。
+
+## 单句
+
+help-any-text = 发一个文件给我，我会回复链接。详情见 /help。
+stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给管理员。
+unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
+queue-full = 你已有 { $count } 个文件在排队，请稍后再发这个文件。
+press-not-yours = 只有发送这个文件的人可以这样做。
+press-too-late = 太晚了，这个任务已经结束。
+press-unknown = 这个按钮已失效，请用 /status 查看最新状态。
+cancelling = 正在取消…
+deleting = 正在删除…
+deleted = 已删除，链接和文件都不在了。
+nothing-to-cancel = 没有正在进行的传输。
+paused = 已暂停，重启后继续。
+
+## 机器人的自我介绍
+
+command-start = 这个机器人能做什么
+command-help = 如何使用，会保留什么
+command-status = 正在进行的传输和有效链接
+bot-short-description = 发送文件，得到任何人都能打开的链接。24 小时内链接和文件都会消失。
+bot-description = 发一个文件给我，我会回复一个链接，任何人无需账号即可打开。24 小时内链接和文件都会消失。传输时可以看到进度，也可以取消。
+
+## 错误：发生了什么，该怎么办。每个代码一句。
+## 带数字的句子另有“-bare”版本，供数字未知时使用。
+
+error-relay-error = 出错了，请重新发送文件；如果再次出错，请告知管理员。
+error-rejected = 这里无法这样做，请向管理员了解可以做什么。
+error-not-allowed = 你没有权限这样做，请向管理员申请。
+error-file-too-large =
+    { $where ->
+        [cloud] 文件有 { $size }，而 Telegram 最多只向此机器人提供 { $limit }；管理员可以架设本地 Bot API 服务器来解除限制。
+       *[local] 文件有 { $size }，而此机器人最多接收 { $limit }；管理员可以提高这个上限。
+    }
+error-file-too-large-partly =
+    { $where ->
+        [cloud] 文件超过了 { $limit }，Telegram 最多只向此机器人提供这么多；管理员可以架设本地 Bot API 服务器来解除限制。
+       *[local] 文件超过了此机器人的上限 { $limit }；管理员可以提高这个上限。
+    }
+error-file-too-large-bare = 文件太大，请发送小一些的文件，或请管理员架设本地 Bot API 服务器。
+error-file-empty = 文件是空的，没有内容可以分享，请检查后重新发送。
+error-spool-quota-too-small = 文件超过了机器人可用的磁盘空间，请发送小一些的文件，或告知管理员。
+error-source-error = Telegram 没有提供这个文件，请重新发送。
+error-source-unavailable = 无法从 Telegram 取得文件，请过几分钟重新发送。
+error-source-gone = Telegram 上已没有这个文件，请重新上传到聊天中。
+error-size-mismatch = Telegram 说文件有 { $announced }，实际给了 { $received }，请重新发送。
+error-size-mismatch-bare = 收到的文件大小与 Telegram 所说的不符，请重新发送。
+error-disk-error = 机器人的磁盘无法保存文件，请稍后重新发送，或告知管理员。
+error-disk-full = 机器人的磁盘已满，请稍后重新发送，或告知管理员。
+error-store-error = 存储没有接收文件，请过几分钟重新发送。
+error-store-unavailable = 无法连接存储，请过几分钟重新发送。
+error-store-throttled = 存储太忙，请过几分钟重新发送。
+error-clock-skewed = 存储不接受机器人的时钟，请告知管理员校准时间。
+error-corrupted = 文件在途中损坏，没有保留，请重新发送。
+error-upload-gone = 存储丢失了未完成的上传，请重新发送文件。
+error-store-forbidden = 存储不允许机器人这样做，请告知管理员检查密钥权限。
+error-store-key-refused = 存储拒绝了机器人的密钥，请告知管理员。
+error-bucket-missing = 机器人的存储空间不存在，请告知管理员。
+error-wrong-region = 机器人的存储地域设置有误，请告知管理员。
+error-account-overdue = 机器人的存储账户欠费或被冻结，请告知管理员。
+error-store-refused = 存储拒绝了这个文件，请告知管理员。
+error-chat-error = 无法在这里显示结果，请用 /status 查看你的链接。
+error-chat-unavailable = 无法连接 Telegram 发送结果，请用 /status 查看你的链接。
+error-chat-flooded = 这个聊天里消息太多，请过一分钟用 /status 查看你的链接。
+error-chat-uncertain = 不确定结果是否送达，请用 /status 查看你的链接。
+error-chat-moved = 这个群组已升级为超级群组，请到那里查看结果。
+error-chat-gone = 机器人无法再在那个聊天里发言，请从它能发言的聊天里发送文件。
+error-message-gone = 要修改的消息已不存在，请用 /status 查看最新状态。
+error-message-refused = Telegram 拒绝了机器人的答复，请告知管理员。
+error-transfer-cancelled = 传输已取消；如果还需要链接，请重新发送文件。
+error-unexpected = 机器人出错了，请重新发送文件；如果再次出错，请告知管理员。
+
+## 任务等待重试的原因，用在“等待重试：…，20 秒后再试”的中间。
+
+reason-source-unavailable = 无法连接 Telegram
+reason-size-mismatch = 文件不完整
+reason-disk-error = 磁盘无法保存文件
+reason-disk-full = 磁盘已满
+reason-store-unavailable = 无法连接存储
+reason-store-throttled = 存储繁忙
+reason-clock-skewed = 存储不接受时钟
+reason-corrupted = 有一段数据损坏
+reason-upload-gone = 存储丢失了上传
+reason-other = 上次尝试失败

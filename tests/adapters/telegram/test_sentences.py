@@ -1,0 +1,108 @@
+"""Notices and the sentences of error codes."""
+
+import pytest
+
+from bot.adapters.telegram import sentences
+from bot.adapters.telegram.languages import load_languages
+from bot.core.errors import MessageRefused, all_codes
+
+LANGUAGES = load_languages()
+EN, ZH = LANGUAGES["en"], LANGUAGES["zh-Hans"]
+
+
+def test_file_too_large_tells_size_limit_and_remedy() -> None:
+    """The user learns both figures, and what the operator can do about the cloud's limit."""
+    told = sentences.error(EN, "file_too_large", {"size": 31_457_280, "limit": 20_971_520})
+
+    assert (
+        told
+        == "The file has 30 MB, but 20 MB is the most that Telegram hands to this bot; the person "
+        "who runs it can lift that with a local Bot API server."
+    )
+
+
+def test_file_too_large_of_an_own_limit_has_another_remedy() -> None:
+    """Where the limit is the operator's own, a local server would not help."""
+    told = sentences.error(EN, "file_too_large", {"size": 5 << 30, "limit": 4_000_000_000})
+
+    assert "The file has 5 GB, but 3.7 GB is the most that this bot takes" in told
+    assert "local Bot API server" not in told
+
+
+def test_one_byte_too_much_is_told_in_full() -> None:
+    """Figures that would look alike are written to the byte."""
+    told = sentences.error(ZH, "file_too_large", {"size": 20_971_521, "limit": 20_971_520})
+
+    assert told.startswith(
+        "文件有 20,971,521 字节，而 Telegram 最多只向此机器人提供 20,971,520 字节"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "args", "expected"),
+    [
+        ("file_too_large", {"limit": 20_971_520}, "The file is larger than 20 MB,"),
+        ("file_too_large", {}, "The file is too large for this bot;"),
+        ("size_mismatch", {}, "Telegram handed over more or less than it announced;"),
+        (
+            "size_mismatch",
+            {"announced": 2048, "received": 1024},
+            "Telegram announced 2 KB but handed over 1 KB;",
+        ),
+        ("code_of_a_newer_version", {}, "The bot made a mistake;"),
+        (None, {}, "The bot made a mistake;"),
+        ("store_key_refused", {"size": 5}, "The storage refused the bot’s key;"),
+    ],
+)
+def test_error_says_what_is_known(code: str | None, args: dict[str, int], expected: str) -> None:
+    """A missing figure, or a code that nobody knows here, never costs the user the sentence."""
+    assert sentences.error(EN, code, args).startswith(expected)
+
+
+@pytest.mark.parametrize("code", sorted(all_codes()))
+@pytest.mark.parametrize("tag", sorted(LANGUAGES))
+def test_every_code_is_one_sentence(tag: str, code: str) -> None:
+    """One sentence, short enough for the answer to a press, whatever is known of the figures."""
+    told = sentences.error(LANGUAGES[tag], code, {})
+
+    assert 5 < len(told) <= 200
+    assert told.endswith((".", "。"))
+    assert told.count(". ") + told.count("。") + told.endswith(".") == 1
+
+
+def test_reason_is_a_part_of_a_sentence() -> None:
+    """A wait has a reason in words, known or not."""
+    assert sentences.reason(EN, "store_unavailable") == "the storage is out of reach"
+
+    assert sentences.reason(ZH, None) == "上次尝试失败"
+
+
+def test_id_can_be_copied_and_is_not_grouped() -> None:
+    """A stranger's id is a name made of digits, not a figure."""
+    args: dict[str, str | int] = {"id": 1234567890}
+
+    assert "<code>1234567890</code>" in sentences.notice_html(EN, "stranger", args)
+    assert " 1234567890 " in sentences.notice(EN, "stranger", args)
+
+
+def test_notice_escapes_what_people_wrote() -> None:
+    """An argument is text, in HTML as well as in an answer to a press."""
+    args: dict[str, str | int] = {"id": "<i>&"}
+
+    assert "<code>&lt;i&gt;&amp;</code>" in sentences.notice_html(EN, "stranger", args)
+    assert "<i>&" in sentences.notice(EN, "stranger", args)
+
+
+def test_count_decides_the_plural() -> None:
+    """The one variable that stays a number does its work."""
+    one = sentences.notice(EN, "queue-full", {"count": 1})
+    many = sentences.notice(EN, "queue-full", {"count": 20})
+
+    assert "1 file waiting" in one
+    assert "20 files waiting" in many
+
+
+def test_unknown_notice_is_refused() -> None:
+    """A name that no locale file has is a defect of ours, and says so."""
+    with pytest.raises(MessageRefused, match="no message nonsense in en"):
+        sentences.notice(EN, "nonsense", {})
