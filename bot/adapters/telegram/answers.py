@@ -1,0 +1,153 @@
+"""The end of one or several jobs: the message that people wait for."""
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from typing import Final
+
+from bot.adapters.telegram import formats, sentences
+from bot.adapters.telegram.buttons import (
+    LONGEST_COPIED,
+    MOST_BUTTONS,
+    Action,
+    Button,
+    Buttons,
+    Press,
+    rows,
+)
+from bot.adapters.telegram.languages import Language
+from bot.adapters.telegram.markup import (
+    LONGEST_RAW,
+    LONGEST_TEXT,
+    Html,
+    bold,
+    code,
+    link,
+    plain,
+    shown_name,
+    visible_length,
+)
+from bot.core.links import Link
+from bot.core.ports.chat import AnswerItem, ItemState
+
+LONGEST_SHOWN_URL: Final = 2048
+"""Characters of a URL that is shown for copying; a longer one can only be opened, or a single
+answer could exceed a message.
+"""
+
+
+class Answers:
+    """Words answers in one language. `zone` is that of the moments that are shown."""
+
+    def __init__(self, language: Language, zone: tzinfo) -> None:
+        self._language = language
+        self._zone = zone
+
+    def text(self, items: Sequence[AnswerItem], now: datetime) -> Html:
+        """Word one item in full, or several as a numbered list."""
+        if len(items) == 1:
+            return self._single(items[0], now)
+        shared = self._shared_expiry(items)
+        blocks = [
+            self._block(number, item, now, alone=shared is None)
+            for number, item in enumerate(items, 1)
+        ]
+        if shared is not None:
+            blocks.append(self._expiry("answer-expiry-all", shared, now))
+        return Html("\n\n".join(blocks))
+
+    def buttons(self, items: Sequence[AnswerItem]) -> Buttons:
+        """Return what can still be done: only live links have buttons."""
+        if len(items) == 1:
+            return self._single_buttons(items[0])
+        return rows(
+            [
+                Button(
+                    self._language.say("button-delete-number", number=str(number)),
+                    press=Press(Action.DELETE, item.job_id),
+                )
+                for number, item in enumerate(items, 1)
+                if item.state is ItemState.LIVE
+            ]
+        )
+
+    def fit(self, items: Sequence[AnswerItem], now: datetime) -> int:
+        """Count how many leading items (at least 1) one message can hold. Linear in
+        their number.
+        """
+        visible = raw = 0
+        # Judged as if each item told its own end, which takes at least as much as the shared line.
+        for number, item in enumerate(items[:MOST_BUTTONS], 1):
+            block = self._block(number, item, now, alone=True)
+            visible += visible_length(block) + 2
+            raw += len(block.encode()) + 2
+            if visible > LONGEST_TEXT or raw > LONGEST_RAW:
+                return max(1, number - 1)
+        return max(1, min(len(items), MOST_BUTTONS))
+
+    def _single(self, item: AnswerItem, now: datetime) -> Html:
+        title = bold(shown_name(item.name))
+        if item.state is not ItemState.LIVE or item.link is None:
+            return Html(f"{title}\n{self._ending(item)}")
+        lines = [
+            self._with_size(title, item),
+            link(self._language.say("answer-link"), item.link.url),
+            *_copied(item.link),
+            "",
+            *self._hash(item),
+            self._expiry("answer-expiry", item.link.expires_at, now),
+        ]
+        return Html("\n".join(lines))
+
+    def _block(self, number: int, item: AnswerItem, now: datetime, *, alone: bool) -> Html:
+        name = shown_name(item.name)
+        if item.state is not ItemState.LIVE or item.link is None:
+            return Html(f"{number}. {bold(name)}\n{self._ending(item)}")
+        lines = [
+            f"{number}. {self._with_size(link(name, item.link.url), item)}",
+            *_copied(item.link),
+            *self._hash(item),
+        ]
+        if alone:
+            lines.append(self._expiry("answer-expiry", item.link.expires_at, now))
+        return Html("\n".join(lines))
+
+    def _ending(self, item: AnswerItem) -> Html:
+        if item.state is ItemState.FAILED:
+            return sentences.error(self._language, item.code, item.args)
+        # A live item without a link is a defect; it is told as one that has ended, never lost.
+        name = "expired" if item.state is ItemState.LIVE else item.state.value
+        return self._language.html(f"answer-{name}")
+
+    def _with_size(self, title: Html, item: AnswerItem) -> Html:
+        return title if item.size is None else Html(f"{title} · {formats.size(item.size)}")
+
+    def _hash(self, item: AnswerItem) -> list[Html]:
+        if item.sha256 is None:
+            return []
+        label = plain(self._language.say("answer-sha256"))
+        return [Html(f"{label} {code(item.sha256)}")]
+
+    def _expiry(self, name: str, at: datetime, now: datetime) -> Html:
+        left = formats.remaining(self._language, at - now)
+        return self._language.html(name, at=formats.moment(at, self._zone), left=left)
+
+    def _shared_expiry(self, items: Sequence[AnswerItem]) -> datetime | None:
+        """Return the end that all live items share to the minute, the earliest of them."""
+        ends = [i.link.expires_at for i in items if i.state is ItemState.LIVE and i.link]
+        if len(ends) < 2 or len({formats.moment(end, self._zone) for end in ends}) > 1:
+            return None
+        return min(ends)
+
+    def _single_buttons(self, item: AnswerItem) -> Buttons:
+        if item.state is not ItemState.LIVE or item.link is None:
+            return ()
+        say, url = self._language.say, item.link.url
+        top = [Button(say("button-open"), url=url)]
+        if len(url) <= LONGEST_COPIED:
+            top.append(Button(say("button-copy"), copies=url))
+        delete = Button(say("button-delete"), press=Press(Action.DELETE, item.job_id))
+        return (tuple(top), (delete,))
+
+
+def _copied(link_: Link) -> list[Html]:
+    return [code(link_.url)] if len(link_.url) <= LONGEST_SHOWN_URL else []

@@ -1,0 +1,53 @@
+"""Buttons as data: what they say and what a press does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+LONGEST_COPIED: Final = 256
+"""Characters that a button can copy (source: Bot API, "CopyTextButton")."""
+
+LONGEST_ROW: Final = 4
+"""Numbered buttons in a row; more are too narrow on a phone."""
+
+MOST_BUTTONS: Final = 100
+"""Buttons below one message (source: Telegram's servers refuse more with
+REPLY_MARKUP_TOO_LONG).
+"""
+
+
+class Action(StrEnum):
+    """What a press asks for. The values are part of buttons that are out there: never rename."""
+
+    CANCEL = "cancel"
+    """Stop the job while it waits or runs."""
+    DELETE = "delete"
+    """End the link and delete the file now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A press of one of our own buttons."""
+
+    action: Action
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button: `text`, and exactly one of what it opens, copies, or asks for."""
+
+    text: str
+    url: str | None = None
+    copies: str | None = None
+    press: Press | None = None
+
+
+Buttons = tuple[tuple[Button, ...], ...]
+"""Rows of buttons, from top to bottom."""
+
+
+def rows(buttons: Sequence[Button], width: int = LONGEST_ROW) -> Buttons:
+    """Lay buttons out in rows of at most `width`."""
+    return tuple(tuple(buttons[start : start + width]) for start in range(0, len(buttons), width))

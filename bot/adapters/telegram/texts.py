@@ -1,0 +1,81 @@
+"""Views become messages: the one place that knows which words, and whose language."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import assert_never
+
+from bot.adapters.telegram import sentences
+from bot.adapters.telegram.answers import Answers
+from bot.adapters.telegram.buttons import Buttons
+from bot.adapters.telegram.cards import Cards
+from bot.adapters.telegram.languages import LOCALES, Language, load_languages, pick_language
+from bot.adapters.telegram.markup import Html
+from bot.adapters.telegram.overviews import Overviews
+from bot.core.ports.chat import Answer, AnswerItem, Card, Notice, Overview, View, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message that is ready to be sent: Telegram's HTML, and rows of buttons."""
+
+    html: Html
+    buttons: Buttons = ()
+
+
+class Texts:
+    """Words every view in every language. `zone` is that of the moments that are shown.
+
+    Every `language` is an IETF tag as Telegram gives it, or "". Reads the locale files at once
+    (blocks); afterwards everything is pure computation.
+
+    Raises:
+        ValueError: a locale file cannot be read as Fluent.
+        OSError: a locale file cannot be read at all.
+    """
+
+    def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC) -> None:
+        self._languages = load_languages(locales)
+        self._answers = {tag: Answers(lang, zone) for tag, lang in self._languages.items()}
+        self._cards = {tag: Cards(lang) for tag, lang in self._languages.items()}
+        self._overviews = {tag: Overviews(lang) for tag, lang in self._languages.items()}
+
+    def language(self, tag: str) -> Language:
+        """Return the language that serves a user with this tag best."""
+        return self._languages[pick_language(tag)]
+
+    def render(self, view: View, language: str) -> Rendered:
+        """Word a view. It fits into one message, an answer if `fit` was asked for its items.
+
+        Raises:
+            MessageRefused: a notice that no locale file has, or one without its variables.
+        """
+        tag = pick_language(language)
+        match view:
+            case Notice():
+                html = sentences.notice_html(self._languages[tag], view.name, view.args)
+                return Rendered(html)
+            case Answer():
+                words = self._answers[tag]
+                return Rendered(words.text(view.items, view.now), words.buttons(view.items))
+            case Card():
+                return Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
+            case Overview():
+                return Rendered(*self._overviews[tag].render(view))
+            case Welcome():
+                return Rendered(self._overviews[tag].welcome(view))
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def notice(self, notice: Notice, language: str) -> str:
+        """Word a notice as plain text, as the answer to a press shows it (at most 200 characters).
+
+        Raises:
+            MessageRefused: a notice that no locale file has, or one without its variables.
+        """
+        return sentences.notice(self.language(language), notice.name, notice.args)
+
+    def fit(self, items: Sequence[AnswerItem], now: datetime, language: str) -> int:
+        """Count how many leading items (at least 1) one answer can hold."""
+        return self._answers[pick_language(language)].fit(items, now)

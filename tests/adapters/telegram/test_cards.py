@@ -1,0 +1,166 @@
+"""Jobs under way, in words."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.telegram.buttons import Action, Button, Press
+from bot.adapters.telegram.cards import Cards
+from bot.adapters.telegram.languages import load_languages
+from bot.adapters.telegram.markup import fits
+from bot.core.jobs import JobState
+from bot.core.ports.chat import Card, CardLine
+from bot.core.progress import Phase
+
+LANGUAGES = load_languages()
+EN, ZH = Cards(LANGUAGES["en"]), Cards(LANGUAGES["zh-Hans"])
+
+QUEUED = CardLine(7, "report.pdf", JobState.QUEUED)
+RUNNING = CardLine(7, "report.pdf", JobState.RUNNING)
+MOVING = replace(
+    RUNNING,
+    phase=Phase.MOVING,
+    fraction=0.47,
+    moved=6_186_598,
+    total=13_002_342,
+    rate=4_299_161.6,
+    time_left=timedelta(seconds=130),
+)
+
+
+def second(cards: Cards, line: CardLine) -> str:
+    """Return how a card with one job tells how far it is: the line below the name."""
+    name, progress = cards.text(Card((line,))).split("\n")
+    assert name == "<b>report.pdf</b>"
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("line", "english", "chinese"),
+    [
+        (QUEUED, "Waiting for its turn", "等待中"),
+        (replace(QUEUED, position=3), "Waiting, place 3 in the queue", "排队中，第 3 位"),
+        (
+            replace(QUEUED, retry_in=timedelta(seconds=18), code="store_unavailable"),
+            "Waiting: the storage is out of reach; next try in 20 s",
+            "等待重试：无法连接存储，20 秒后再试",
+        ),
+        (
+            replace(QUEUED, retry_in=timedelta(0), code=None, position=2),
+            "Waiting: the last try failed; next try now",
+            "等待重试：上次尝试失败，马上再试",
+        ),
+        (
+            replace(RUNNING, phase=Phase.FETCHING),
+            "Telegram is handing over the file",
+            "正在从 Telegram 取文件",
+        ),
+        (
+            replace(RUNNING, phase=Phase.FETCHING, elapsed=timedelta(seconds=75), fraction=0.0),
+            "Telegram is handing over the file, 1 min so far",
+            "正在从 Telegram 取文件，已用 1 分钟",
+        ),
+        (RUNNING, "Telegram is handing over the file", "正在从 Telegram 取文件"),
+        (
+            MOVING,
+            "████░░░░░░ 47% · 5.9 MB of 12.4 MB · 4.1 MB/s · 3 min left",
+            "████░░░░░░ 47% · 5.9 MB / 12.4 MB · 4.1 MB/秒 · 剩 3 分钟",
+        ),
+        (
+            replace(MOVING, rate=None, time_left=None),
+            "████░░░░░░ 47% · 5.9 MB of 12.4 MB",
+            "████░░░░░░ 47% · 5.9 MB / 12.4 MB",
+        ),
+        (
+            replace(MOVING, fraction=None, total=None, time_left=None),
+            "5.9 MB so far · 4.1 MB/s",
+            "已传 5.9 MB · 4.1 MB/秒",
+        ),
+        (replace(MOVING, phase=Phase.FINISHING), "██████████ Finishing", "██████████ 即将完成"),
+        (replace(MOVING, cancelling=True), "Cancelling…", "正在取消…"),
+        (
+            replace(MOVING, paused=True),
+            "Paused, continues after the restart",
+            "已暂停，重启后继续",
+        ),
+        (replace(MOVING, state=JobState.DONE), "Done", "已完成"),
+        (replace(MOVING, state=JobState.CANCELLED), "Cancelled", "已取消"),
+        (
+            replace(MOVING, state=JobState.FAILED, code="file_empty"),
+            "The file is empty, so there is nothing to link to; check it and send it again.",
+            "文件是空的，没有内容可以分享，请检查后重新发送。",
+        ),
+    ],
+)
+def test_progress_in_words(line: CardLine, english: str, chinese: str) -> None:
+    """Every state of a job has its words, and no figure is made up."""
+    assert (english, chinese) == (second(EN, line), second(ZH, line))
+
+
+def test_single_job_has_one_button() -> None:
+    """One job, one Cancel."""
+    expected = Button("Cancel", press=Press(Action.CANCEL, 7))
+
+    assert ((expected,),) == EN.buttons(Card((MOVING,)))
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
+def test_ended_job_cannot_be_cancelled(state: JobState) -> None:
+    """There is no button for what is over."""
+    assert EN.buttons(Card((replace(MOVING, state=state),))) == ()
+
+
+def test_cancelling_job_cannot_be_cancelled_again() -> None:
+    """The button goes as soon as it was pressed."""
+    assert EN.buttons(Card((replace(MOVING, cancelling=True),))) == ()
+
+
+def test_paused_job_can_be_cancelled() -> None:
+    """A press during the pause is served after the restart."""
+    assert len(EN.buttons(Card((replace(QUEUED, paused=True),)))) == 1
+
+
+def test_several_jobs_are_numbered() -> None:
+    """Lines and buttons carry the same numbers; jobs without a button leave a gap."""
+    lines = tuple(replace(QUEUED, job_id=n, cancelling=n == 2) for n in range(1, 7))
+    card = Card(lines)
+    first, rest = EN.buttons(card)
+
+    assert EN.text(card).startswith("1. <b>report.pdf</b>\nWaiting for its turn\n2. <b>")
+    assert [f"Cancel {n}" for n in (1, 3, 4, 5)] == [button.text for button in first]
+    assert [Button("Cancel 6", press=Press(Action.CANCEL, 6))] == list(rest)
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "expected"),
+    [(8, 0, None), (8, 1, "and 1 more"), (11, 0, "and 3 more"), (11, 20, "and 23 more")],
+)
+def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
+    """What is not shown is counted, whether the view or this message left it out."""
+    card = Card((QUEUED,) * lines, more)
+    told = EN.text(card).split("\n")
+
+    assert 8 * 2 + (expected is not None) == len(told)
+    assert expected is None or expected == told[-1]
+    assert sum(map(len, EN.buttons(card))) == 8
+
+
+def test_longest_card_fits() -> None:
+    """Eight jobs with the longest names and sentences are one message."""
+    worst = replace(MOVING, name="👍" * 200, state=JobState.FAILED, code="store_forbidden")
+
+    assert fits(EN.text(Card((worst,) * 8, 10**6)))
+
+
+def test_names_are_escaped() -> None:
+    """Markup in a name is shown, not obeyed."""
+    told = EN.text(Card((replace(QUEUED, name="<a>&.txt"),)))
+
+    assert told.startswith("<b>&lt;a&gt;&amp;.txt</b>\n")
+
+
+def test_card_without_jobs_is_not_empty() -> None:
+    """Telegram refuses empty text; a card whose last job has ended says so."""
+    assert EN.text(Card(())) == "Done"
+    assert EN.buttons(Card(())) == ()

@@ -1,0 +1,89 @@
+"""Signed callback data and keyboards."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.adapters.telegram.buttons import Button
+from bot.adapters.telegram.keyboards import LONGEST_DATA, Action, Keyboards, Press
+from tests.adapters.telegram.views import URL
+
+KEYBOARDS = Keyboards(b"123456:TEST-token")
+
+
+@given(st.sampled_from(Action), st.integers(0, (1 << 63) - 1))
+def test_press_is_read_back(action: Action, job_id: int) -> None:
+    """What a button asks for is what a press says, in at most 64 bytes."""
+    data = KEYBOARDS.encode(action, job_id)
+
+    assert Press(action, job_id) == KEYBOARDS.parse(data)
+    assert len(data.encode()) <= LONGEST_DATA
+
+
+@given(st.text(max_size=80))
+def test_made_up_data_is_nobody_s_press(data: str) -> None:
+    """Anything that we did not sign is not ours, and never an error."""
+    assert KEYBOARDS.parse(data) is None
+
+
+def test_tag_belongs_to_one_job_and_one_action() -> None:
+    """A tag moved to another job or another action is refused."""
+    action, job_id, tag = KEYBOARDS.encode(Action.CANCEL, 7).split(":")
+
+    assert KEYBOARDS.parse(f"{action}:8:{tag}") is None
+    assert KEYBOARDS.parse(f"delete:{job_id}:{tag}") is None
+    assert KEYBOARDS.parse(f"{action}:07:{tag}") is None
+    assert KEYBOARDS.parse(f"{action}:{job_id}:{tag[:-1]}") is None
+    assert KEYBOARDS.parse(f"{action}:{job_id}:{tag}\n") is None
+    assert KEYBOARDS.parse(f"{action}:\u0667:{tag}") is None
+
+
+@given(st.integers(0, 15), st.integers(1, 63))
+def test_changed_tag_is_refused(position: int, step: int) -> None:
+    """Each character of the tag counts."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    head, tag = KEYBOARDS.encode(Action.DELETE, 7).rsplit(":", 1)
+    other = alphabet[(alphabet.index(tag[position]) + step) % 64]
+
+    assert KEYBOARDS.parse(f"{head}:{tag[:position]}{other}{tag[position + 1 :]}") is None
+
+
+def test_buttons_work_after_a_restart_but_not_for_another_bot() -> None:
+    """The same token makes the same tags; another token makes others."""
+    data = KEYBOARDS.encode(Action.DELETE, 7)
+
+    assert Press(Action.DELETE, 7) == Keyboards(b"123456:TEST-token").parse(data)
+    assert Keyboards(b"123456:TEST-other").parse(data) is None
+
+
+def test_secret_does_not_show() -> None:
+    """Neither the object nor its data tells the token."""
+    assert "TEST" not in repr(KEYBOARDS) + KEYBOARDS.encode(Action.CANCEL, 1)
+
+
+def test_empty_secret_is_refused() -> None:
+    """Buttons that anybody could sign are a mistake of the caller."""
+    with pytest.raises(ValueError, match="empty secret"):
+        Keyboards(b"")
+
+
+def test_markup_of_each_kind() -> None:
+    """A button opens, copies, or carries signed data; rows stay rows."""
+    markup = KEYBOARDS.markup(
+        (
+            (Button("Open", url=URL), Button("Copy", copies=URL)),
+            (Button("Delete", press=Press(Action.DELETE, 7)),),
+        )
+    )
+    assert markup is not None
+    (first, second), (third,) = markup.inline_keyboard
+
+    assert (first.text, first.url) == ("Open", URL)
+    assert second.copy_text is not None
+    assert second.copy_text.text == URL
+    assert KEYBOARDS.encode(Action.DELETE, 7) == third.callback_data
+
+
+def test_no_buttons_make_no_keyboard() -> None:
+    """Without a keyboard an edit removes the old one."""
+    assert KEYBOARDS.markup(()) is None
