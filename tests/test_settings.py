@@ -179,6 +179,7 @@ def test_key_from_environment() -> None:
         ("oss", 'endpoint = "http://oss-cn-hongkong.aliyuncs.com"', "oss.endpoint"),
         ("oss", 'upload_endpoint = "ftp://x"', "oss.upload_endpoint"),
         ("oss", 'proxy = "proxy:3128"', "oss.proxy"),
+        ("oss", 'proxy = "http://127.0.0.1"', "oss.proxy"),
         ("oss", 'path_style = "perhaps"', "oss.path_style"),
         ("telegram", 'base_url = "http://api.telegram.org"', "telegram.base_url"),
         ("telegram", 'base_url = "https://me:pw@api.telegram.org"', "telegram.base_url"),

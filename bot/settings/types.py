@@ -74,7 +74,9 @@ def _web_origin(text: str) -> str:
 
 
 def _proxy(secret: SecretStr) -> SecretStr:
-    _split_url(secret.get_secret_value(), {"http", "https", "socks4", "socks5", "socks5h"})
+    schemes = {"http", "https", "socks4", "socks5", "socks5h"}
+    if _split_url(secret.get_secret_value(), schemes).port is None:
+        raise ValueError("a proxy without a port")
     return secret
 
 
