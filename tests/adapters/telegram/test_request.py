@@ -1,0 +1,249 @@
+"""Our HTTP client under the Telegram library behaves as the library's own one."""
+
+import asyncio
+import json
+import logging
+import traceback
+
+import aiohttp
+import pytest
+from telegram import Bot, InputFile
+from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
+from telegram.request import BaseRequest, HTTPXRequest, RequestData
+
+from bot.adapters.telegram.request import AiohttpRequest
+from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
+
+TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
+
+ANSWERS: dict[str, Answer] = {
+    "200": api({"id": 7}),
+    "400": refusal(400, "Bad Request: message is not modified"),
+    "401": refusal(401, "Unauthorized"),
+    "403": refusal(403, "Forbidden: bot was blocked by the user"),
+    "404": refusal(404, "Not Found"),
+    "409": refusal(409, "Conflict: terminated by other getUpdates request"),
+    "429": refusal(429, "Too Many Requests: retry after 7", retry_after=7),
+    "migrated": refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-100),
+    "500": refusal(500, "Internal Server Error: restart"),
+    "502 html": http(502, b"<html><body>Bad Gateway</body></html>", Content_Type="text/html"),
+    "302": http(302, b"", Location="http://127.0.0.1:1/elsewhere"),
+    "no json": http(200, b"<html>"),
+    "reset": reset,
+    "silence": silence,
+}
+
+
+async def outcome(request: BaseRequest, url: str) -> tuple[type[object], str]:
+    """Return what a call ends with: a result, or the kind of an error and its text."""
+    try:
+        async with request:
+            result = await request.post(url, RequestData([]), read_timeout=0.2)
+    except TelegramError as error:
+        # The library's own client names its errors in the text; ours names aiohttp's.
+        text = "" if type(error) in {NetworkError, TimedOut} else error.message
+        return type(error), text
+    return type(result), json.dumps(result)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the server does, both clients end with the same result or error."""
+    monkeypatch.setenv("PTB_TIMEDELTA", "true")
+    async with Wire(answer) as server:
+        url = f"{server.url}/bot{TOKEN}/getMe"
+        theirs = await outcome(HTTPXRequest(httpx_kwargs={"trust_env": False}), url)
+        ours = await outcome(AiohttpRequest(), url)
+
+    assert theirs == ours
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection is a `NetworkError` whose cause says that nothing was sent."""
+    async with AiohttpRequest() as request:
+        with pytest.raises(NetworkError) as caught:
+            await request.post(f"http://127.0.0.1:1/bot{TOKEN}/getMe")
+
+    assert isinstance(caught.value.__cause__, aiohttp.ClientConnectorError)
+
+
+async def test_no_free_connection() -> None:
+    """A call that gets no connection in time is a `TimedOut` whose cause says so."""
+    async with Wire(silence) as server, AiohttpRequest(connections=1) as request:
+        first = asyncio.create_task(request.post(f"{server.url}/bot{TOKEN}/getUpdates"))
+        await server.was_asked.wait()
+        with pytest.raises(TimedOut) as caught:
+            await request.post(
+                f"{server.url}/bot{TOKEN}/getMe", pool_timeout=0.05, connect_timeout=0.05
+            )
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+    assert isinstance(caught.value.__cause__, aiohttp.ConnectionTimeoutError)
+
+
+async def _failures() -> list[TelegramError]:
+    """Return one error of each kind that the network can cause."""
+    caught: list[TelegramError] = []
+    async with Wire(reset) as broken, Wire(silence) as silent, AiohttpRequest() as request:
+        for url in (broken.url, silent.url, "http://127.0.0.1:1", "http://127.0.0.1:port"):
+            try:
+                await request.post(f"{url}/bot{TOKEN}/getMe", read_timeout=0.05)
+            except TelegramError as error:
+                caught.append(error)
+        try:
+            await request.post(
+                f"{silent.url}/bot{TOKEN}/x", connect_timeout=1e-9, pool_timeout=0.0
+            )
+        except TelegramError as error:
+            caught.append(error)
+    return caught
+
+
+async def test_no_token_in_errors() -> None:
+    """No error of the network shows the token, nor does its traceback or its cause."""
+    errors = await _failures()
+
+    assert len(errors) == 5
+    for error in errors:
+        shown = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__cause__)
+        # The lines of this test's own source are not what an operator would see.
+        assert TOKEN not in shown
+
+
+async def test_no_token_in_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """A call writes nothing into the log that has the address."""
+    caplog.set_level(logging.DEBUG)
+    async with Wire(api(3)) as server, AiohttpRequest() as request:
+        await request.post(f"{server.url}/bot{TOKEN}/getMe")
+
+    assert TOKEN not in caplog.text
+
+
+async def test_parameters_as_json() -> None:
+    """Parameters go as one JSON object, text as it is."""
+    async with Wire(api({"message_id": 1, "date": 0, "chat": {"id": 5, "type": "private"}})) as (
+        server
+    ):
+        bot = _bot(server)
+        async with bot:
+            await bot.send_message(5, "文 \U0001f600", disable_notification=True)
+
+    head, body = server.asked[-1]
+    assert "content-type: application/json" in head.lower()
+    sent = json.loads(body)
+    assert (str(sent["chat_id"]), sent["text"]) == ("5", "文 \U0001f600")
+
+
+async def test_files_as_multipart() -> None:
+    """A file goes as multipart with its name, beside the other parameters."""
+    message = {"message_id": 1, "date": 0, "chat": {"id": 5, "type": "private"}}
+    async with Wire(api(message)) as server:
+        bot = _bot(server)
+        async with bot:
+            await bot.send_document(5, InputFile(b"bytes of it", filename="a.bin"), caption="c")
+
+    head, body = server.asked[-1]
+    assert "content-type: multipart/form-data" in head.lower()
+    assert b"bytes of it" in body
+    assert b'filename="a.bin"' in body
+    assert b'name="caption"' in body
+
+
+def _bot(server: Wire) -> Bot:
+    class Offline(Bot):
+        """Does not ask who it is; the server here knows one answer."""
+
+        async def initialize(self) -> None:
+            """Open the requests alone."""
+            await self._request[0].initialize()
+            await self._request[1].initialize()
+
+        async def shutdown(self) -> None:
+            """Close them."""
+            await self._request[0].shutdown()
+            await self._request[1].shutdown()
+
+    return Offline(
+        TOKEN,
+        base_url=f"{server.url}/bot",
+        request=AiohttpRequest(),
+        get_updates_request=AiohttpRequest(),
+    )
+
+
+async def test_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seconds of a flood limit arrive."""
+    monkeypatch.setenv("PTB_TIMEDELTA", "true")
+    async with Wire(ANSWERS["429"]) as server, AiohttpRequest() as request:
+        with pytest.raises(RetryAfter, match="Retry in 0:00:07"):
+            await request.post(f"{server.url}/bot{TOKEN}/getMe")
+
+
+async def test_read_timeout() -> None:
+    """Silence is borne as long as the constructor says, unless the call says otherwise."""
+    request = AiohttpRequest(read_timeout=0.05)
+    assert request.read_timeout == 0.05
+    async with Wire(silence) as server, request:
+        with pytest.raises(TimedOut):
+            await request.post(f"{server.url}/bot{TOKEN}/getMe")
+
+
+async def test_not_initialized() -> None:
+    """A call before `initialize` is an error and not a hang."""
+    with pytest.raises(NetworkError, match="not initialized"):
+        await AiohttpRequest().post("http://127.0.0.1:1/")
+
+
+async def test_open_and_close_again() -> None:
+    """Opening and closing twice is harmless, and it can be opened anew."""
+    request = AiohttpRequest()
+    async with Wire(api(3)) as server:
+        for _ in range(2):
+            await request.initialize()
+            await request.initialize()
+            assert await request.post(f"{server.url}/bot{TOKEN}/x") == 3
+            await request.shutdown()
+            await request.shutdown()
+
+
+async def test_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls go through the proxy of the settings; those of the environment do not count."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    async with Wire(api(3)) as proxy, AiohttpRequest(proxy=proxy.url) as request:
+        assert await request.post("http://telegram.invalid/botx/getMe") == 3
+
+    assert proxy.asked[0][0].startswith("POST http://telegram.invalid/botx/getMe HTTP/1.1")
+
+
+async def test_socks_proxy() -> None:
+    """With a SOCKS proxy the name is resolved by the proxy."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # RFC 1928: a greeting with methods, then one request with a name (type 3) and a port.
+        async with closing(writer):
+            await reader.readexactly(3)
+            writer.write(b"\x05\x00")
+            head = await reader.readexactly(5)
+            asked.append(await reader.readexactly(head[4]))
+            await reader.readexactly(2)
+            writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50")
+            await reader.readuntil(b"\r\n\r\n")
+            await api(3)(writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, AiohttpRequest(proxy=f"socks5h://127.0.0.1:{port}") as request:
+        assert await request.post("http://telegram.invalid/botx/getMe") == 3
+
+    assert asked == [b"telegram.invalid"]
+
+
+async def test_socks_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the start fails with the name of what to install."""
+    monkeypatch.setitem(__import__("sys").modules, "aiohttp_socks", None)
+
+    with pytest.raises(RuntimeError, match=r"file-relay-bot\[socks\]"):
+        await AiohttpRequest(proxy="socks5://127.0.0.1:1080").initialize()
