@@ -1,0 +1,29 @@
+"""`python -m tests.bench [name…]`: run the benchmarks, all of them if none is named.
+
+Prints ratios only, each figure beside the thing that it is compared to, measured in the same run:
+bare times say more about the machine than about the program. A benchmark is a module of this
+package with a function `measure() -> Sheet`, and an entry below.
+"""
+
+import sys
+from collections.abc import Callable
+
+from tests.bench import uploads
+from tests.bench.report import Sheet, show
+
+BENCHES: dict[str, Callable[[], Sheet]] = {"uploads": uploads.measure}
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks; return the exit code."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        sys.stderr.write(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHES)}\n")
+        return 2
+    for name in names or list(BENCHES):
+        show(BENCHES[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
