@@ -33,13 +33,13 @@ class ChatState(ABC):
         self.actions: list[str] = []
         """Every `sendChatAction`, oldest first."""
         self._messages: dict[int, Message] = {}
+        self._shown: dict[int, Shown] = {}
         self._events: list[Event] = []
 
     @property
     def messages(self) -> list[Shown]:
         """Return what a person sees now, oldest first."""
-        shown = (m for m in self._messages.values() if not m.deleted)
-        return [show(message, self.world.bot.id) for message in shown]
+        return list(self._shown.values())
 
     @property
     def bot_messages(self) -> list[Shown]:
@@ -142,5 +142,12 @@ class ChatState(ABC):
         return message.edit_date or message.date
 
     def _note(self, what: Happening, message: Message, *, by_bot: bool) -> None:
-        shown = show(message, self.world.bot.id)
+        shown = self.redraw(message)
+        if message.deleted:
+            del self._shown[message.id]
         self._events.append(Event(self.world.clock.now(), what, by_bot, shown))
+
+    def redraw(self, message: Message) -> Shown:
+        """Show a message as it is now; drawing is done once per change, not once per look."""
+        self._shown[message.id] = show(message, self.world.bot.id)
+        return self._shown[message.id]

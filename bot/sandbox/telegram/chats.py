@@ -103,7 +103,7 @@ class Chat(ChatState):
             ButtonNotFound: it shows no such button, or the button asks the bot nothing.
         """
         found = self.require(message)
-        pressed = self._shown(found).button(button)
+        pressed = self.redraw(found).button(button)
         if pressed is None or pressed.data is None:
             raise ButtonNotFound(f"no button {button!r} that asks the bot, message {found.id}")
         query = Query(self, found, sender, pressed.data, self.world.clock.now())
@@ -143,9 +143,6 @@ class Chat(ChatState):
         self.place(message, by_bot=False)
         await self.world.touch()
         return message
-
-    def _shown(self, message: Message) -> Shown:
-        return next(shown for shown in self.messages if shown.id == message.id)
 
     def _stored(
         self,

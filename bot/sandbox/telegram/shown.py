@@ -39,7 +39,8 @@ class ShownFile:
 class Shown:
     """A message at one moment. `text` is the caption where there is a file; `edited` counts edits.
 
-    `html` is drawn anew from text and entities, escaped. `reply_to` is a message id.
+    `preview_off` says that the message forbids a preview of its links. `html` is drawn anew from
+    text and entities, escaped. `reply_to` is a message id.
     """
 
     id: int
@@ -53,6 +54,7 @@ class Shown:
     buttons: tuple[tuple[Button, ...], ...]
     edited: int
     silent: bool
+    preview_off: bool
     reactions: tuple[str, ...]
     file: ShownFile | None
     at: datetime
@@ -101,6 +103,7 @@ def show(message: Message, bot_id: int) -> Shown:
         buttons=_buttons(message.markup),
         edited=message.edits,
         silent=message.silent,
+        preview_off=bool((message.link_preview or {}).get("is_disabled")),
         reactions=tuple(item.get("emoji", "") for item in message.reactions),
         file=_file(message),
         at=message.date,

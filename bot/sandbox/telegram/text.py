@@ -6,6 +6,23 @@ from typing import Any, Final
 Entity = dict[str, Any]
 """One entity as the Bot API spells it: `type`, `offset`, `length`, and `url` or `language`."""
 
+PRIORITY: Final = {
+    "blockquote": 0,
+    "expandable_blockquote": 0,
+    "pre": 10,
+    "code": 20,
+    "text_link": 49,
+    "bold": 90,
+    "italic": 91,
+    "underline": 92,
+    "strikethrough": 93,
+    "spoiler": 94,
+    "custom_emoji": 99,
+}
+"""Which of two entities of the same place is the outer one (source: td `MessageEntity.cpp`,
+`get_type_priority`); 50 for all others.
+"""
+
 SPACE: Final = " \t\n\r\v\f\0"
 
 
@@ -30,7 +47,11 @@ def utf16_slice(text: str, offset: int, length: int) -> str:
 
 def order(entities: list[Entity]) -> tuple[Entity, ...]:
     """Sort entities as the server sends them; those of the same place keep the outer one first."""
-    return tuple(sorted(entities, key=lambda entity: (entity["offset"], -entity["length"])))
+    return tuple(sorted(entities, key=_rank))
+
+
+def _rank(entity: Entity) -> tuple[int, int, int]:
+    return entity["offset"], -entity["length"], PRIORITY.get(entity["type"], 50)
 
 
 def trimmed(formatted: Formatted) -> Formatted:

@@ -63,6 +63,7 @@ async def set_message_reaction(world: World, params: Params) -> Any:
     if len(reactions) > 1 or any(not _is_reaction(item) for item in reactions):
         raise bad_request("REACTION_INVALID")
     message.reactions = reactions
+    chat.redraw(message)
     return True
 
 

@@ -20,9 +20,7 @@ async def edit_text(world: World, params: Params) -> Any:
     if message.attachment is not None or message.body is None:
         raise bad_request("there is no text in the message to edit")
     preview = params.mapping("link_preview_options", "link preview options")
-    changed = await _apply(world, message, body, parse_markup(params))
-    message.link_preview = preview
-    return changed
+    return await _apply(world, message, body, parse_markup(params), preview)
 
 
 async def edit_caption(world: World, params: Params) -> Any:
@@ -51,14 +49,18 @@ def _editable(world: World, params: Params) -> Message:
 
 
 async def _apply(
-    world: World, message: Message, body: Formatted | None, markup: dict[str, Any] | None
+    world: World,
+    message: Message,
+    body: Formatted | None,
+    markup: dict[str, Any] | None,
+    preview: dict[str, Any] | None = None,
 ) -> Any:
     await world.flood.admit(message.chat.id, edit=True)
     if message.deleted:  # held back, it may have gone meanwhile.
         raise bad_request("message to edit not found")
     if (body, markup) == (message.body, message.markup):
         raise bad_request(NOT_MODIFIED)
-    message.body, message.markup = body, markup
+    message.body, message.markup, message.link_preview = body, markup, preview
     message.chat.edited(message, by_bot=True)
     return message.json()
 
