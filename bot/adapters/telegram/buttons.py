@@ -51,3 +51,9 @@ Buttons = tuple[tuple[Button, ...], ...]
 def rows(buttons: Sequence[Button], width: int = LONGEST_ROW) -> Buttons:
     """Lay buttons out in rows of at most `width`."""
     return tuple(tuple(buttons[start : start + width]) for start in range(0, len(buttons), width))
+
+
+def only_presses(buttons: Buttons) -> Buttons:
+    """Return the buttons that ask the bot for something, without those that open or copy."""
+    kept = (tuple(button for button in row if button.press is not None) for row in buttons)
+    return tuple(row for row in kept if row)

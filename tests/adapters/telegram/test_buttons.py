@@ -1,6 +1,6 @@
 """Rows of buttons."""
 
-from bot.adapters.telegram.buttons import Action, Button, rows
+from bot.adapters.telegram.buttons import Action, Button, Press, only_presses, rows
 
 
 def test_rows_are_filled_in_order() -> None:
@@ -14,3 +14,11 @@ def test_rows_are_filled_in_order() -> None:
 def test_actions_never_change_their_names() -> None:
     """The values are in buttons that are out there."""
     assert [action.value for action in Action] == ["cancel", "delete"]
+
+
+def test_only_presses_leaves_out_what_opens_and_copies() -> None:
+    """What asks the bot stays in its row; rows that would be empty go."""
+    delete = Button("Delete", press=Press(Action.DELETE, 7))
+    buttons = ((Button("Open", url="https://x.example"),), (Button("Copy", copies="x"), delete))
+
+    assert only_presses(buttons) == ((delete,),)

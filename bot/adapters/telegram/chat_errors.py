@@ -1,0 +1,139 @@
+"""Telegram's refusals, translated once into the errors that the program knows by name.
+
+    RetryAfter                                      ChatFlooded
+    ChatMigrated                                    ChatMoved
+    BadRequest: chat not found, no right to write   ChatGone
+    BadRequest: message not found, not editable     MessageGone
+    BadRequest: anything else                       MessageRefused
+    Forbidden (blocked, kicked, deactivated)        ChatGone
+    InvalidToken (401 and 404)                      ChatUnavailable
+    TimedOut, NetworkError, 5xx, anything else      ChatUncertain, or ChatUnavailable where the
+                                                    connection was never made
+
+An invalid token is `ChatUnavailable`: certainly nothing was placed, and what is to be said stays
+in the outbox until the operator has put the token right; it is no fault of this one message.
+A 5xx is uncertain, because a server that stops may have sent on what it was asked to send.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+import aiohttp
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
+
+from bot.core.errors import (
+    ChatError,
+    ChatFlooded,
+    ChatGone,
+    ChatMoved,
+    ChatUnavailable,
+    ChatUncertain,
+    MessageGone,
+    MessageRefused,
+)
+
+# PTB warns at each flood error until somebody opts in to time spans, and this variable is its only
+# switch (source: python-telegram-bot 22.8, `telegram/_utils/datetime.py`, `get_timedelta_value`).
+os.environ["PTB_TIMEDELTA"] = "true"
+
+# Descriptions from tdlib/telegram-bot-api `Client.cpp` and tdlib/td `MessagesManager.cpp`, in
+# lower case: PTB changes their case (`telegram/error.py`, `TelegramError.__init__`).
+UNCHANGED: Final = ("message is not modified",)
+THREAD_GONE: Final = ("message thread not found", "topic_deleted", "topic_closed")
+BUTTON_REFUSED: Final = ("button_", "inline keyboard button", "reply_markup")
+QUERY_OLD: Final = ("query is too old", "query_id_invalid")
+_MESSAGE_GONE: Final = (
+    "message to edit not found",
+    "message can't be edited",
+    "there is no text in the message to edit",
+    "message to delete not found",
+    "message can't be deleted",
+    "message_id_invalid",
+)
+_CHAT_GONE: Final = (
+    "chat not found",
+    "user not found",
+    "peer_id_invalid",
+    "group is deactivated",
+    "chat_write_forbidden",
+    "not enough rights to send",
+    "no rights to send",
+)
+# The request never left this machine. PTB has a library of its own below (httpx); the bot's is
+# aiohttp.
+_NEVER_CONNECTED: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    ConnectionRefusedError,
+)
+
+
+def says(error: TelegramError, descriptions: tuple[str, ...]) -> bool:
+    """Say whether the refusal is one of these (in lower case)."""
+    message = error.message.lower()
+    return any(description in message for description in descriptions)
+
+
+@contextmanager
+def chat_errors() -> Iterator[None]:
+    """Translate what the library raises inside into a `ChatError`, once and chained."""
+    try:
+        yield
+    except TelegramError as error:
+        raise translate(error) from error
+
+
+def translate(error: TelegramError) -> ChatError:
+    """Return the named error for a failure of the library. No address and no token is in it."""
+    match error:
+        case RetryAfter():
+            wait = error.retry_after
+            return ChatFlooded(wait.total_seconds() if isinstance(wait, timedelta) else wait)
+        case ChatMigrated():
+            return ChatMoved(error.new_chat_id)
+        # Before NetworkError, because BadRequest is a subclass of it.
+        case BadRequest() | Forbidden():
+            return _refusal(error)
+        case InvalidToken():
+            return ChatUnavailable("Telegram does not accept the bot's token")
+        # Also an answer that nobody could read, such as the page of a proxy with status 200.
+        case _:
+            return _lost(error)
+
+
+def _refusal(error: BadRequest | Forbidden) -> ChatError:
+    if says(error, _MESSAGE_GONE):
+        return MessageGone(error.message)
+    if isinstance(error, Forbidden) or says(error, _CHAT_GONE):
+        return ChatGone(error.message)
+    return MessageRefused(error.message)
+
+
+def _lost(error: TelegramError) -> ChatError:
+    # Only the kinds of errors are named: their texts may hold the address, and that the token.
+    kinds = [type(cause).__name__ for cause in _causes(error)]
+    message = " from ".join([type(error).__name__, *kinds])
+    if any(isinstance(cause, _NEVER_CONNECTED) for cause in _causes(error)):
+        return ChatUnavailable(message)
+    return ChatUncertain(message)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
