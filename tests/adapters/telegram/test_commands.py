@@ -1,0 +1,88 @@
+"""What Telegram shows of the bot."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from telegram import Bot, BotCommandScopeAllPrivateChats
+
+from bot.adapters.telegram.commands import COMMANDS, register_commands
+from bot.adapters.telegram.texts import Texts
+from bot.core.errors import ChatUncertain
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.telegram import TelegramStandIn
+from tests.adapters.telegram.bots import bot_of
+
+TEXTS = Texts()
+PRIVATE = BotCommandScopeAllPrivateChats()
+
+
+@pytest.fixture
+async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
+    """A stand-in that knows nothing of the bot yet."""
+    async with TelegramStandIn(tmp_path) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+async def bot(telegram: TelegramStandIn) -> AsyncIterator[Bot]:
+    """The library's own bot."""
+    async with bot_of(telegram) as opened:
+        yield opened
+
+
+def written(telegram: TelegramStandIn) -> list[str]:
+    """Return the calls that changed something, in order."""
+    return [entry.operation for entry in telegram.log if entry.operation.startswith("set")]
+
+
+async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
+    """Private chats list every command, in English and in Chinese."""
+    await register_commands(bot, TEXTS)
+    english = await bot.get_my_commands(PRIVATE)
+    chinese = await bot.get_my_commands(PRIVATE, language_code="zh")
+
+    assert [command.command for command in english] == list(COMMANDS)
+    assert [command.command for command in chinese] == list(COMMANDS)
+    assert english[0].description == "What this bot does"
+    assert chinese[0].description == "这个机器人能做什么"
+
+
+async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:
+    """The profile says what the bot is for."""
+    await register_commands(bot, TEXTS)
+
+    for code, language in (("", "en"), ("zh", "zh")):
+        short = await bot.get_my_short_description(language_code=code)
+        full = await bot.get_my_description(language_code=code)
+        say = TEXTS.language(language).say
+        assert short.short_description == say("bot-short-description")
+        assert full.description == say("bot-description")
+
+
+async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> None:
+    """What Telegram has already is not set again."""
+    await register_commands(bot, TEXTS)
+    first = written(telegram)
+    await register_commands(bot, TEXTS)
+
+    assert len(first) == 6
+    assert written(telegram) == first
+
+
+async def test_only_what_differs_is_written(bot: Bot, telegram: TelegramStandIn) -> None:
+    """Somebody changed one text by hand: that one comes back, the others stay."""
+    await register_commands(bot, TEXTS)
+    before = len(written(telegram))
+    await bot.set_my_description("something else", language_code="zh")
+    await register_commands(bot, TEXTS)
+
+    assert written(telegram)[before:] == ["setMyDescription"] * 2
+
+
+async def test_failure_has_a_name(bot: Bot, telegram: TelegramStandIn) -> None:
+    """A failure is one of the port's errors, so the caller can log it and go on."""
+    telegram.faults.add(Fault("setMyCommands", Effect.RESET))
+
+    with pytest.raises(ChatUncertain):
+        await register_commands(bot, TEXTS)
