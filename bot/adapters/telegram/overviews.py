@@ -1,5 +1,7 @@
 """The answers to `/status`, `/start` and `/help`."""
 
+from bisect import bisect_left
+
 from bot.adapters.telegram import formats
 from bot.adapters.telegram.buttons import MOST_BUTTONS, Action, Button, Buttons, Press, rows
 from bot.adapters.telegram.cards import MOST_LINES, Cards
@@ -24,14 +26,19 @@ class Overviews:
 
     def render(self, view: Overview) -> tuple[Html, Buttons]:
         """Word what runs and what is alive, with a button for each."""
-        live = view.live[:MOST_LIVE]
-        html = self._text(view, live)
-        while live and not fits(html):
-            live = live[:-1]
-            html = self._text(view, live)
-        return html, rows(self._buttons(view, live))
+        first = min(len(view.running), MOST_LINES) + 1
+        live = [
+            self._live(view, item, number)
+            for number, item in enumerate(view.live[:MOST_LIVE], first)
+        ]
+        # The first count that is too much, found by halving: an overview may list many links.
+        count = len(live)
+        if not fits(self._text(view, live)):
+            counts = range(1, len(live) + 1)
+            count = bisect_left(counts, 1, key=lambda n: not fits(self._text(view, live[:n])))
+        return self._text(view, live[:count]), rows(self._buttons(view, count))
 
-    def _text(self, view: Overview, live: tuple[LiveLink, ...]) -> Html:
+    def _text(self, view: Overview, live: list[Html]) -> Html:
         running = view.running[:MOST_LINES]
         sections = []
         if running or view.more_running:
@@ -39,10 +46,8 @@ class Overviews:
             blocks += self._cards.more(view.more_running + len(view.running) - len(running))
             sections.append([bold(self._language.say("overview-running")), *blocks])
         if view.live or view.more_live:
-            first = len(running) + 1
-            blocks = [self._live(view, item, number) for number, item in enumerate(live, first)]
-            blocks += self._cards.more(view.more_live + len(view.live) - len(live))
-            sections.append([bold(self._language.say("overview-live")), *blocks])
+            more = self._cards.more(view.more_live + len(view.live) - len(live))
+            sections.append([bold(self._language.say("overview-live")), *live, *more])
         if not sections:
             return self._language.html("overview-nothing")
         return Html("\n\n".join("\n".join(section) for section in sections))
@@ -53,7 +58,7 @@ class Overviews:
         name = link(shown_name(item.name), item.link.url)
         return Html(f"{number}. {name} · {formats.size(item.size)} · {time}")
 
-    def _buttons(self, view: Overview, live: tuple[LiveLink, ...]) -> list[Button]:
+    def _buttons(self, view: Overview, live: int) -> list[Button]:
         running = view.running[:MOST_LINES]
         cancel = self._cards.cancel_buttons(running, range(1, len(running) + 1))
         delete = [
@@ -61,7 +66,7 @@ class Overviews:
                 self._language.say("button-delete-number", number=str(number)),
                 press=Press(Action.DELETE, item.job_id),
             )
-            for number, item in enumerate(live, len(running) + 1)
+            for number, item in enumerate(view.live[:live], len(running) + 1)
         ]
         return cancel + delete
 

@@ -7,7 +7,7 @@ import pytest
 
 from bot.adapters.telegram.buttons import Action, Button, Press
 from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.markup import fits
+from bot.adapters.telegram.markup import LONGEST_TEXT, fits, visible_length
 from bot.adapters.telegram.overviews import Overviews
 from bot.core.jobs import JobState
 from bot.core.ports.chat import CardLine, Overview, Welcome
@@ -88,6 +88,15 @@ def test_overview_always_fits(name: str, live: int, running: int) -> None:
     assert listed == count
     hidden = running + live - listed
     assert hidden == sum(int(line.split()[1]) for line in html.split("\n") if " more" in line)
+
+
+def test_overview_lists_as_many_as_fit() -> None:
+    """Only what has no room is left out: the next entry would have been too much."""
+    links = tuple(live_link(n, "👍" * 60) for n in range(60))
+    html, _ = EN.render(Overview((), links, NOW))
+    line = html.split("\n")[1]
+
+    assert visible_length(html) + visible_length(line) > LONGEST_TEXT
 
 
 def test_welcome_tells_the_terms() -> None:
