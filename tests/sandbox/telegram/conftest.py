@@ -1,6 +1,6 @@
 """A stand-in per test, with a clock that stands still, and two real clients for it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
-Call = Callable[..., Awaitable[dict[str, Any]]]
+Call = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 @pytest.fixture
