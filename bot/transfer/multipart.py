@@ -18,6 +18,7 @@ from bot.core.ports.store import PartReceipt
 from bot.core.progress import ProgressMeter
 from bot.transfer.body import ContentBody
 from bot.transfer.line import StoreLine, check_crc64
+from bot.transfer.pool import in_own_task
 from bot.transfer.window import Window
 
 
@@ -64,12 +65,15 @@ class PartSender:
         Raises:
             StoreError, or what `content.wait_for` raises: one plain error, never a group.
         """
-        with one_error():
-            async with asyncio.TaskGroup() as group:
-                await self._start_parts(group)
+        await in_own_task(self._send_group())
         receipts = [self._receipts[number] for number in sorted(self._receipts)]
         self._check_size(sum(receipt.size for receipt in receipts))
         return receipts
+
+    async def _send_group(self) -> None:
+        with one_error():
+            async with asyncio.TaskGroup() as group:
+                await self._start_parts(group)
 
     async def _start_parts(self, group: asyncio.TaskGroup) -> None:
         size = self._content.size or self._content.largest
@@ -127,21 +131,14 @@ class PartSender:
 
 @contextmanager
 def one_error() -> Iterator[None]:
-    """Turn the group that a `TaskGroup` raises into the one error that began it.
-
-    A cancel from outside wins over errors, most of which it caused.
-    """
+    """Turn the group that a `TaskGroup` raises into the one error that began it."""
     try:
         yield
     except BaseExceptionGroup as group:
         errors = list(_leaves(group))
         # Parts that were stopped because another one failed are not the reason of anything.
         reasons = [error for error in errors if not isinstance(error, TransferCancelled)]
-        first = (reasons or errors)[0]
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise asyncio.CancelledError from first
-        raise first from None
+        raise (reasons or errors)[0] from None
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -1,9 +1,19 @@
 """A look at the bucket with the eyes of a stranger."""
 
+import secrets
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from bot.adapters.oss.client import OssConnection
 from bot.adapters.oss.errors import translated
+from bot.core.links import SAFE_CONTENT_TYPE
+from bot.core.ports.store import ObjectMeta, ObjectStore
+
+
+class BucketExposed(Exception):
+    """Strangers can read objects that are private: a bucket policy, or a bucket of another kind,
+    opens them.
+    """
 
 
 def anonymous_status(connection: OssConnection, key: str) -> int:
@@ -28,9 +38,32 @@ def anonymous_status(connection: OssConnection, key: str) -> int:
         return answer.status_code
 
 
-def anonymous_read_possible(connection: OssConnection, key: str) -> bool:
-    """Say whether a stranger can read the object `key`, which must exist. Blocks.
+def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -> None:
+    """Store a private object below `prefix`, ask for it as a stranger, delete it. Blocks.
 
-    Raises `StoreUnavailable`.
+    Raises:
+        BucketExposed: the stranger got it.
+        StoreError: it could not be stored or asked for.
     """
-    return anonymous_status(connection, key) == HTTPStatus.OK
+    key = f"{prefix}probe-{secrets.token_urlsafe(16)}"
+    meta = ObjectMeta(SAFE_CONTENT_TYPE, "attachment", public=False)
+    store.put_object(key, _Probe(), meta)
+    try:
+        status = anonymous_status(connection, key)
+    finally:
+        store.delete([key])
+    if status == HTTPStatus.OK:
+        raise BucketExposed(
+            f"anybody can read private objects of the bucket {connection.address.bucket};"
+            " a bucket policy must be opening them"
+        )
+
+
+class _Probe:
+    """A body of one byte."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"?"

@@ -1,0 +1,222 @@
+"""Cancelling an upload at every step, twice, and undoing it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.core.errors import StoreForbidden, StoreUnavailable
+from bot.core.parts import MIB
+from bot.transfer.flag import CancelFlag
+from bot.transfer.uploader import RetryPolicy
+from tests.fakes.content import FakeContent
+from tests.fakes.gate import Gate
+from tests.fakes.store import Trouble
+from tests.transfer.rig import KEY, META, Rig, make_data, raising, rigged
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    """Four connections, no pauses."""
+    async with rigged() as rig:
+        yield rig
+
+
+async def cancelled(task: asyncio.Task[object], *, times: int = 1) -> None:
+    """Cancel a task and see that it is."""
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def nothing_left(rig: Rig) -> bool:
+    """Say whether the store is as it was and no thread runs."""
+    return not rig.store.objects and not rig.store.upload_ids and rig.pool.running == 0
+
+
+@pytest.mark.parametrize("name", ["initiate", "upload_part", "put_object"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_cancel_during_a_request(rig: Rig, name: str, times: int) -> None:
+    """At every step the threads end first, then the cancel goes on; undoing leaves nothing."""
+    gate = Gate(hears_flag=True)
+    rig.store.trouble(Trouble(name, gate))
+    task = rig.begin(FakeContent(make_data(MIB if name == "put_object" else 30 * MIB)))
+    await gate.reached.wait()
+    await cancelled(task, times=times)
+    running = rig.pool.running
+    await rig.uploader.undo(KEY, rig.journal.entries[0][0] if rig.journal.entries else None)
+
+    assert running == 0
+    assert nothing_left(rig)
+
+
+@pytest.mark.parametrize("name", ["initiate", "upload_part", "put_object"])
+async def test_deaf_thread_is_waited_for(rig: Rig, name: str) -> None:
+    """A thread that does not hear the flag holds the cancel up until it has ended."""
+    gate = Gate()
+    rig.store.trouble(Trouble(name, gate))
+    task = rig.begin(FakeContent(make_data(MIB if name == "put_object" else 30 * MIB)))
+    await gate.reached.wait()
+    for _ in range(5):
+        task.cancel()
+        await asyncio.sleep(0)
+    waited = not task.done()
+    gate.open()
+    await cancelled(task)
+
+    assert waited
+    assert rig.pool.running == 0
+
+
+async def test_cancel_while_nothing_arrives(rig: Rig) -> None:
+    """Waiting for Telegram ends at once."""
+    task = rig.begin(FakeContent(make_data(MIB), arrived=0))
+    await asyncio.sleep(0)
+    await cancelled(task)
+
+    assert rig.store.calls == []
+
+
+async def test_cancel_while_parts_wait_for_bytes(rig: Rig) -> None:
+    """The first part is there, the second has not arrived: nothing runs, and the cancel wins."""
+    gate = Gate()
+    rig.store.trouble(Trouble("upload_part", gate))
+    task = rig.begin(FakeContent(make_data(3 * MIB), arrived=MIB))
+    await gate.reached.wait()
+    gate.open()
+    await cancelled(task)
+
+    assert rig.store.count("upload_part") == 1
+    assert rig.store.count("complete") == 0
+
+
+async def test_cancel_ends_a_wait_between_attempts() -> None:
+    """A backoff of a minute does not delay a cancel."""
+    waiting = Gate()
+
+    def wait(flag: CancelFlag, seconds: float) -> bool:
+        with flag.calling(waiting.open):
+            waiting()
+        return flag.wait(seconds)
+
+    async with rigged(retry=RetryPolicy(base=60.0, cap=60.0, wait=wait)) as rig:
+        rig.store.trouble(Trouble("upload_part", raising(StoreUnavailable("down")), times=0))
+        task = rig.begin(FakeContent(make_data(30 * MIB)))
+        await waiting.reached.wait()
+        await cancelled(task)
+
+        assert rig.pool.running == 0
+
+
+async def test_late_cancel_loses_against_complete(rig: Rig) -> None:
+    """Once Complete was sent, its success wins, and the task does not look cancelled."""
+    gate = Gate(hears_flag=True)
+    rig.store.trouble(Trouble("complete", gate))
+    data = make_data(9 * MIB)
+    task = rig.begin(FakeContent(data))
+    await gate.reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.open()
+    uploaded = await task
+
+    assert len(data) == uploaded.size
+    assert data == rig.stored()
+
+
+async def test_cancel_ends_completing_while_it_fails(rig: Rig) -> None:
+    """When Complete fails and nobody knows more, the cancel wins, and undoing removes both."""
+    gate = Gate()
+
+    def fail() -> None:
+        gate()
+        raise StoreUnavailable("reset")
+
+    rig.store.trouble(Trouble("complete", fail, times=0))
+    task = rig.begin(FakeContent(make_data(9 * MIB)))
+    await gate.reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.open()
+    await cancelled(task)
+    await rig.uploader.undo(KEY, "upload-1")
+
+    assert rig.store.count("complete") == 1
+    assert nothing_left(rig)
+
+
+async def test_late_cancel_loses_against_a_lost_answer(rig: Rig) -> None:
+    """If Complete succeeded but its answer was lost, the object is found and wins too."""
+    gate = Gate()
+
+    def lose() -> None:
+        gate()
+        raise StoreUnavailable("reset")
+
+    rig.store.trouble(Trouble("complete", lose, lost=True))
+    data = make_data(9 * MIB)
+    task = rig.begin(FakeContent(data))
+    await gate.reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.open()
+    uploaded = await task
+
+    assert len(data) == uploaded.size
+
+
+async def test_undo_survives_a_second_cancel(rig: Rig) -> None:
+    """An impatient cancel waits until upload and object are gone, and is not swallowed."""
+    gate = Gate(hears_flag=True)
+    rig.store.initiate(KEY, META)
+    rig.store.trouble(Trouble("abort", gate))
+    task = asyncio.create_task(rig.uploader.undo(KEY, "upload-1"))
+    await gate.reached.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    gate.open()
+    await cancelled(task)
+
+    assert nothing_left(rig)
+    assert rig.store.count("delete") == 1
+
+
+async def test_undo_without_an_id_finds_the_upload(rig: Rig) -> None:
+    """An upload whose id was never learned is found by its key; those of other keys stay."""
+    rig.store.initiate(KEY, META)
+    rig.store.initiate(KEY, META)
+    rig.store.initiate(KEY + ".other", META)
+    await rig.uploader.undo(KEY, None)
+
+    assert rig.store.upload_ids == ["upload-3"]
+
+
+async def test_failing_undo_says_so_after_trying_both(rig: Rig) -> None:
+    """A refused abort does not keep the object from being deleted, and is reported."""
+    rig.store.trouble(Trouble("abort", raising(StoreForbidden("no")), times=0))
+
+    with pytest.raises(StoreForbidden):
+        await rig.uploader.undo(KEY, "upload-1")
+    assert rig.store.count("delete") == 1
+
+
+async def test_undo_is_tried_again(rig: Rig) -> None:
+    """Troubles on the way cost attempts only."""
+    rig.store.initiate(KEY, META)
+    for name in ("abort", "delete"):
+        rig.store.trouble(Trouble(name, raising(StoreUnavailable("down")), times=3))
+    await rig.uploader.undo(KEY, "upload-1")
+
+    assert nothing_left(rig)
+
+
+async def test_undo_gives_up_after_all_attempts(rig: Rig) -> None:
+    """When OSS stays away the error is raised, so that the key stays due."""
+    rig.store.trouble(Trouble("delete", raising(StoreUnavailable("down")), times=0))
+
+    with pytest.raises(StoreUnavailable):
+        await rig.uploader.undo(KEY, "upload-1")
+    assert rig.store.count("delete") == 5
