@@ -76,10 +76,14 @@ class Rig:
 
 @asynccontextmanager
 async def rigged(
-    *, threads: int = 8, connections: int = 4, retry: RetryPolicy = PATIENT
+    *,
+    threads: int = 8,
+    connections: int = 4,
+    retry: RetryPolicy = PATIENT,
+    store: FakeStore | None = None,
 ) -> AsyncIterator[Rig]:
     """Set up a rig whose pauses take no time."""
-    store = FakeStore()
+    store = store or FakeStore()
     async with TransferPool(threads) as pool:
         uploader = Uploader(store, pool, connections_per_file=connections, retry=retry)
         yield Rig(store, pool, uploader, Journal(store))
