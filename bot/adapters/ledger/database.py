@@ -10,7 +10,10 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event, text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -21,6 +24,12 @@ class LedgerLocked(Exception):
     """Another process runs on this ledger; two bots on one ledger would do every job twice."""
 
 
+class LedgerTooNew(Exception):
+    """The ledger was written by a newer version of this program, which knows tables that this one
+    does not.
+    """
+
+
 class Database:
     """Reads side by side, writes one after the other.
 
@@ -29,7 +38,8 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        url = f"sqlite+aiosqlite:///{path}"
+        # Put together from its parts, because a path may hold what means something in a URL.
+        url = URL.create("sqlite+aiosqlite", database=str(path))
         self._writer = _engine(url, begin="BEGIN IMMEDIATE")
         self._reader = _engine(url, begin="BEGIN")
         self._write_lock = asyncio.Lock()
@@ -53,7 +63,7 @@ class Database:
         await self._writer.dispose()
 
 
-def _engine(url: str, *, begin: str) -> AsyncEngine:
+def _engine(url: URL, *, begin: str) -> AsyncEngine:
     # One connection each is enough: statements take microseconds, and aiosqlite gives every
     # connection a thread.
     engine = create_async_engine(url, poolclass=StaticPool)
@@ -106,20 +116,34 @@ def migrate(path: Path) -> None:
     """Create the ledger, readable by its owner only, or bring an older one up to date. Blocks.
 
     Raises:
-        alembic.util.CommandError: the ledger was written by a newer version of this program.
+        LedgerTooNew: the ledger was written by a newer version of this program.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    # A percent sign begins an interpolation in the library's configuration.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(URL.create("sqlite", database=str(path)))
     try:
         with engine.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=WAL"))
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS))
+            _refuse_newer(connection, config, path)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
         engine.dispose()
+
+
+def _refuse_newer(connection: Connection, config: Config, path: Path) -> None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
+        return
+    try:
+        ScriptDirectory.from_config(config).get_revision(revision)
+    except CommandError as error:
+        raise LedgerTooNew(
+            f"the ledger {path} (schema {revision}) was written by a newer version of this program"
+        ) from error
 
 
 @asynccontextmanager
