@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import to_job
 from bot.adapters.ledger.schema import answers, jobs
 from bot.core.jobs import Job, JobState
@@ -110,7 +109,7 @@ class SqlAnswers:
 
 
 async def _read(
-    connection: AsyncConnection, *conditions: ColumnElement[bool], limit: int | None = None
+    connection: Transaction, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> list[StoredAnswer]:
     statement = select(answers).where(*conditions).order_by(answers.c.id).limit(limit)
     rows = list((await connection.execute(statement)).mappings())

@@ -13,9 +13,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, CursorResult, Executable, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
+
+from bot.transfer.pool import to_the_end
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,6 +30,38 @@ class LedgerTooNew(Exception):
     """The ledger was written by a newer version of this program, which knows tables that this one
     does not.
     """
+
+
+class Transaction:
+    """The statements of one transaction.
+
+    Each runs to its end before a cancel of its caller goes on: SQLAlchemy gives up a connection in
+    whose call a cancel arrives, and the driver's thread would hold the lock of the file for ever.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
+        """Execute a statement and return its rows, all of them read."""
+        return await to_the_end(self._connection.execute(statement))
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    connection = engine.connect()
+    try:
+        await to_the_end(_start(connection))
+        # The first statement begins; a transaction that is not committed is rolled back by close.
+        yield Transaction(connection)
+        await to_the_end(connection.commit())
+    finally:
+        if connection.sync_connection is not None:
+            await to_the_end(connection.close())
+
+
+async def _start(connection: AsyncConnection) -> None:
+    await connection.start()
 
 
 class Database:
@@ -46,16 +80,16 @@ class Database:
         self._read_lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self) -> AsyncIterator[Transaction]:
         """Open a write transaction; it is committed at the end, rolled back on an exception."""
-        async with self._write_lock, self._writer.begin() as connection:
-            yield connection
+        async with self._write_lock, _transaction(self._writer) as transaction:
+            yield transaction
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncIterator[Transaction]:
         """Open a read transaction: one moment of the ledger, which later writes do not change."""
-        async with self._read_lock, self._reader.begin() as connection:
-            yield connection
+        async with self._read_lock, _transaction(self._reader) as transaction:
+            yield transaction
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file."""

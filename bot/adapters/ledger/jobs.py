@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import jobs, objects
 from bot.core.files import IncomingFile
@@ -158,7 +157,7 @@ class SqlJobs:
             return await _change(connection, job, **values)
 
 
-async def _change(connection: AsyncConnection, job: Job, **values: Any) -> bool:
+async def _change(connection: Transaction, job: Job, **values: Any) -> bool:
     # The fence: whoever holds an older attempt, or an older state, changes nothing.
     result = await connection.execute(
         update(jobs)
