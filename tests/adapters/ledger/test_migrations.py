@@ -1,0 +1,57 @@
+"""Migrations lead to the schema that the code uses."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Inspector, create_engine, inspect
+
+from bot.adapters.ledger.database import migrate
+from bot.adapters.ledger.schema import metadata
+
+
+def test_migrations_equal_the_schema(path: Path) -> None:
+    """A ledger that was migrated from nothing has exactly the tables of `schema`."""
+    migrate(path)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_constraints_equal_the_schema(path: Path) -> None:
+    """What a comparison by the library leaves out is equal too: nullable columns, unique keys,
+    foreign keys.
+    """
+    migrate(path)
+    engine = create_engine(f"sqlite:///{path}")
+    plain = create_engine("sqlite://")
+    metadata.create_all(plain)
+    found = inspect(engine)
+    wanted = inspect(plain)
+    for table in metadata.tables:
+        assert _shape(found, table) == _shape(wanted, table), table
+    engine.dispose()
+    plain.dispose()
+
+
+def _shape(inspector: Inspector, table: str) -> list[object]:
+    return [
+        [
+            (c["name"], str(c["type"]), c["nullable"])
+            for c in _by_name(inspector.get_columns(table))
+        ],
+        _by_name(inspector.get_unique_constraints(table)),
+        _by_name(inspector.get_foreign_keys(table)),
+        _by_name(inspector.get_indexes(table)),
+        inspector.get_pk_constraint(table),
+    ]
+
+
+def _by_name(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted(entries, key=lambda entry: str(entry["name"]))
