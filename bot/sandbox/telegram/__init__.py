@@ -10,6 +10,7 @@ from bot.sandbox.telegram.chats import (
 from bot.sandbox.telegram.flood import Flood, FloodMode
 from bot.sandbox.telegram.messages import Message
 from bot.sandbox.telegram.queries import Query, QueryAnswer
+from bot.sandbox.telegram.remote import ControlRefused, RemoteChat, RemoteTelegram
 from bot.sandbox.telegram.shown import Button, Event, Happening, Shown, ShownFile
 from bot.sandbox.telegram.stand_in import TelegramStandIn
 from bot.sandbox.telegram.users import User
@@ -19,6 +20,7 @@ __all__ = [
     "Button",
     "ButtonNotFound",
     "Chat",
+    "ControlRefused",
     "Event",
     "Flood",
     "FloodMode",
@@ -28,6 +30,8 @@ __all__ = [
     "PrivateChat",
     "Query",
     "QueryAnswer",
+    "RemoteChat",
+    "RemoteTelegram",
     "Shown",
     "ShownFile",
     "TelegramStandIn",

@@ -13,6 +13,7 @@ from bot.sandbox.faults import FaultScript
 from bot.sandbox.memory import RequestLog
 from bot.sandbox.shaping import Shape
 from bot.sandbox.telegram.chats import Chat, PrivateChat
+from bot.sandbox.telegram.control import Control
 from bot.sandbox.telegram.flood import Flood
 from bot.sandbox.telegram.server import BotServer
 from bot.sandbox.telegram.users import User
@@ -73,6 +74,7 @@ class TelegramStandIn:
             OSError: the port is taken.
         """
         app = web.Application(client_max_size=64 << 20)
+        app.router.add_post("/control/{verb}", Control(self).handle)
         app.router.add_route("*", "/{path:.*}", self._server.handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -91,6 +93,11 @@ class TelegramStandIn:
     def base_url(self) -> str:
         """Return what clients put before the token."""
         return f"http://127.0.0.1:{self._port}/bot"
+
+    @property
+    def control_url(self) -> str:
+        """Return where `RemoteTelegram` finds this stand-in."""
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def file_url(self) -> str:

@@ -1,0 +1,187 @@
+"""The control side of a stand-in in another process, with the verbs of `TelegramStandIn`."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.telegram.chats import REAL_SIZE
+from bot.sandbox.telegram.flood import FloodMode
+from bot.sandbox.telegram.queries import QueryAnswer
+from bot.sandbox.telegram.shown import Event, Shown
+from bot.sandbox.telegram.users import User
+from bot.sandbox.telegram.wire import event_from_json, shown_from_json
+
+
+class ControlRefused(ValueError):
+    """The stand-in could not do what was asked; the text says why."""
+
+
+class RemoteTelegram:
+    """A stand-in at `url` (`http://127.0.0.1:PORT`). Use it as an asynchronous context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # Waits are bounded by the stand-in, so the client has no limit of its own.
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(self, verb: str, **arguments: Any) -> Any:
+        """Call a verb and return its result.
+
+        Raises:
+            ControlRefused: the arguments were wrong.
+            TimeoutError: what was waited for did not happen in time.
+            aiohttp.ClientError: there is no stand-in.
+        """
+        if self._session is None:
+            raise RuntimeError("use it inside `async with`")
+        async with self._session.post(f"{self._url}/control/{verb}", json=arguments) as answer:
+            body = await answer.json()
+            if answer.status == 408:
+                raise TimeoutError(body["error"])
+            if answer.status != 200:
+                raise ControlRefused(body["error"])
+            return body["result"]
+
+    async def info(self) -> dict[str, Any]:
+        """Return `token`, `bot_id`, `username`, `base_url` and `file_url`."""
+        info: dict[str, Any] = await self.ask("info")
+        return info
+
+    async def add_user(self, first_name: str, **details: Any) -> User:
+        """Let a person exist."""
+        return User(**await self.ask("add_user", first_name=first_name, **details))
+
+    def private_chat(self, user: User) -> "RemoteChat":
+        """Return the chat of a person with the bot."""
+        return RemoteChat(self, user.id)
+
+    async def log(self, *, operation: str | None = None, since: int = 0) -> list[dict[str, Any]]:
+        """Return the requests so far, from number `since` on."""
+        entries: list[dict[str, Any]] = await self.ask("log", operation=operation, since=since)
+        return entries
+
+    async def add_fault(self, fault: Fault) -> None:
+        """Append a line to the script of faults."""
+        await self.ask(
+            "faults",
+            operation=fault.operation,
+            effect=fault.effect.value,
+            times=fault.times,
+            skip=fault.skip,
+            where=fault.where,
+            args=fault.args,
+        )
+
+    async def clear_faults(self) -> None:
+        """Forget all faults."""
+        await self.ask("faults", clear=True)
+
+    async def shape(self, **settings: float | None) -> Mapping[str, float | None]:
+        """Change latency (seconds) and bandwidth (bytes per second); returns all settings."""
+        shape: dict[str, float | None] = await self.ask("shape", **settings)
+        return shape
+
+    async def flood_hits(self) -> int:
+        """Return how many calls were over a limit."""
+        return int((await self.ask("flood"))["hits"])
+
+    async def set_flood(self, mode: FloodMode) -> None:
+        """Choose what happens beyond the limits, and start to count anew."""
+        await self.ask("flood", mode=mode.value)
+
+    async def now(self) -> datetime:
+        """Return the clock's time."""
+        return datetime.fromisoformat(await self.ask("clock"))
+
+    async def advance(self, by: timedelta) -> datetime:
+        """Move the clock and return its time."""
+        return datetime.fromisoformat(await self.ask("clock", advance=by.total_seconds()))
+
+    async def answer_to(self, query_id: str, *, timeout: float = 20.0) -> QueryAnswer:
+        """Wait for the bot's answer to a press.
+
+        Raises:
+            TimeoutError: there was none in time (real seconds).
+        """
+        return QueryAnswer(**await self.ask("query", query_id=query_id, timeout=timeout))
+
+
+class RemoteChat:
+    """What people can do in a chat, from another process."""
+
+    def __init__(self, remote: RemoteTelegram, chat_id: int) -> None:
+        self._remote = remote
+        self.id = chat_id
+
+    async def send_text(self, sender: User, text: str, **where: Any) -> int:
+        """Write a text; returns the message id."""
+        return int(await self._ask("send_text", user_id=sender.id, text=text, **where))
+
+    async def send_file(
+        self,
+        sender: User,
+        *,
+        content: Path,
+        announced_size: int | None = REAL_SIZE,
+        **options: Any,
+    ) -> int:
+        """Send a file that the stand-in can open at the same path; returns the message id."""
+        size = {"announced_size": announced_size}
+        path = str(content)
+        return int(await self._ask("send_file", user_id=sender.id, path=path, **size, **options))
+
+    async def edit_text(self, message_id: int, text: str) -> None:
+        """Change the text of a person's message."""
+        await self._ask("edit_text", message_id=message_id, text=text)
+
+    async def delete(self, message_id: int) -> None:
+        """Delete a message as a person."""
+        await self._ask("delete", message_id=message_id)
+
+    async def press(self, sender: User, message_id: int, button: str) -> str:
+        """Press a button; returns the id of the query."""
+        arguments = {"user_id": sender.id, "message_id": message_id, "button": button}
+        return str(await self._ask("press", **arguments))
+
+    async def messages(self) -> list[Shown]:
+        """Return what a person sees now, oldest first."""
+        return [shown_from_json(fields) for fields in await self._ask("messages")]
+
+    async def history(self) -> list[Event]:
+        """Return everything that happened here, in order."""
+        return [event_from_json(fields) for fields in await self._ask("history")]
+
+    async def wait_for(
+        self, pattern: str, *, count: int = 1, after: int = 0, timeout: float = 20.0
+    ) -> list[Shown]:
+        """Wait until so many messages of the bot match a pattern (in their HTML); return them.
+
+        Only messages with an id above `after` count.
+
+        Raises:
+            TimeoutError: there were not enough in time (real seconds).
+        """
+        limits = {"count": count, "after": after, "timeout": timeout}
+        found = await self._ask("wait", pattern=pattern, **limits)
+        return [shown_from_json(fields) for fields in found]
+
+    async def _ask(self, verb: str, **arguments: Any) -> Any:
+        return await self._remote.ask(verb, chat_id=self.id, **arguments)
