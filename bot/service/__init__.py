@@ -1,1 +1,3 @@
-"""The use cases, told in the words of the design; async, and free of every outside library."""
+"""The use cases, told in the words of the design; async, with no outside library but
+the logger.
+"""

@@ -3,9 +3,10 @@ are handled.
 """
 
 import asyncio
-import logging
 import random
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.core.errors import (
     Corrupted,
@@ -22,7 +23,7 @@ from bot.service.queue import Running
 from bot.service.relay import Relay
 from bot.service.shield import finish
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
@@ -83,7 +84,7 @@ class Attempts:
             return
         await self._abandon(job)
         await self._jobs.cancel(job, self._clock.now())
-        log.info("job cancelled", extra={"job": job.id})
+        log.info("job cancelled", job=job.id)
         self._news.said.set()
 
     async def _cancel_waiting(self, job_id: int) -> None:
@@ -109,11 +110,10 @@ class Attempts:
         if not known.permanent and failures < _most_failures(known):
             again_at = self._clock.now() + wait_before(failures)
             log.warning(
-                "attempt failed",
-                extra={"job": job.id, "code": known.code, "failures": failures, "why": str(known)},
+                "attempt failed", job=job.id, code=known.code, failures=failures, why=str(known)
             )
             return again_at if await self._jobs.retry_later(job, again_at, known.code) else None
-        log.error("job failed", extra={"job": job.id, "code": known.code}, exc_info=error)
+        log.error("job failed", job=job.id, code=known.code, exc_info=error)
         await self._abandon(job)
         await self._jobs.fail(job, known.code, _args(known), self._clock.now())
         self._news.said.set()
@@ -124,13 +124,11 @@ class Attempts:
         seconds = (self._clock.now() - running.started_at).total_seconds()
         log.info(
             "job ended",
-            extra={
-                "job": job.id,
-                "state": state,
-                "bytes": snapshot.uploaded,
-                "seconds": round(seconds, 2),
-                "attempt": job.attempt,
-            },
+            job=job.id,
+            state=state,
+            bytes=snapshot.uploaded,
+            seconds=round(seconds, 2),
+            attempt=job.attempt,
         )
 
 

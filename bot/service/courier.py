@@ -1,10 +1,11 @@
 """Says what must be said: replies to commands, and one answer for every ended job."""
 
-import logging
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
+
+import structlog
 
 from bot.core.errors import (
     ChatError,
@@ -22,7 +23,7 @@ from bot.service.budget import RESERVED_FOR_REPLIES, Budgets
 from bot.service.lanes import Lanes
 from bot.service.views import Views
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 RETRY_AFTER = timedelta(seconds=3)
 MOST_READ = 200
@@ -159,7 +160,7 @@ class Courier:
             await answers.unsent(answer.id, uncertain=answer.message_id is None)
             self._pause(answer.chat_id, RETRY_AFTER)
         except (ChatGone, MessageRefused) as error:
-            log.warning("answer lost", extra={"answer": answer.id, "code": error.code})
+            log.warning("answer lost", answer=answer.id, code=error.code)
             await answers.lost(answer.id)
         except ChatError as error:
             await answers.unsent(answer.id, uncertain=False)
@@ -174,7 +175,7 @@ class Courier:
                     answer.chat_id, answer.message_id, view, language=answer.language
                 )
             except MessageGone:
-                log.info("status message gone, answering anew", extra={"answer": answer.id})
+                log.info("status message gone, answering anew", answer=answer.id)
             else:
                 return answer.message_id
         place = Place(answer.chat_id, answer.thread_id, answer.reply_to)
@@ -189,12 +190,12 @@ class Courier:
             await self._messenger.send(place, view, language=saying.language)
         except (ChatUncertain, ChatGone, MessageRefused) as error:
             # A reply to a command is not worth saying twice; the user can ask again.
-            log.warning("reply lost", extra={"saying": saying.id, "code": error.code})
+            log.warning("reply lost", saying=saying.id, code=error.code)
             await outbox.said(saying.id)
         except ChatError as error:
             self._pause(saying.chat_id, _wait(error))
             if tries >= MOST_TRIES_OF_A_SAYING:
-                log.warning("reply given up", extra={"saying": saying.id, "code": error.code})
+                log.warning("reply given up", saying=saying.id, code=error.code)
                 await outbox.said(saying.id)
         else:
             await outbox.said(saying.id)
@@ -212,7 +213,7 @@ class Courier:
                 str(saying.payload["query_id"]), _notice(saying), language=saying.language
             )
         except ChatError as error:
-            log.info("press not answered", extra={"saying": saying.id, "code": error.code})
+            log.info("press not answered", saying=saying.id, code=error.code)
         await self._ledger.outbox.said(saying.id)
 
     def _pause(self, chat_id: int, wait: timedelta) -> None:

@@ -2,9 +2,10 @@
 many.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job
@@ -15,7 +16,7 @@ from bot.service.budget import RESERVED_FOR_ANSWERS, Budgets
 from bot.service.lanes import Lanes
 from bot.service.views import Views
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 QUICK = timedelta(seconds=1)
 """A job that is done by then never shows a status message: file in, link out."""
@@ -125,7 +126,7 @@ class Narrator:
         except ChatError as error:
             # It may be there without our knowing its id, or never can be: this job goes on
             # without.
-            log.info("status message given up", extra={"card": card.id, "code": error.code})
+            log.info("status message given up", card=card.id, code=error.code)
             await self._ledger.cards.close(card.id)
         else:
             await self._ledger.cards.placed(card.id, message_id)

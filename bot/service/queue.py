@@ -4,10 +4,11 @@ running jobs.
 
 import asyncio
 import heapq
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
@@ -15,7 +16,7 @@ from bot.core.progress import ProgressMeter, Speed
 from bot.core.turns import Turns
 from bot.service.clock import wait_for_news
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """Ends what must end: links at their deadline, leftovers at once, strays when they are found."""
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Protocol, TypeVar
+
+import structlog
 
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.objects import ObjectState, StoredObject
@@ -14,7 +15,7 @@ from bot.core.ports.store import ObjectStore
 from bot.service.attempts import News
 from bot.service.clock import wait_for_news
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = timedelta(seconds=5)
@@ -87,7 +88,7 @@ class Reaper:
         now = self._clock.now()
         await self._objects.gone(ids, now)
         latest = max(now - stored.due_at for stored in live)
-        log.info("links ended", extra={"count": len(live), "late": latest.total_seconds()})
+        log.info("links ended", count=len(live), late=latest.total_seconds())
 
     async def _undo(self, stored: StoredObject) -> None:
         """Remove what an unfinished upload left: every upload of its key, and the object."""
@@ -114,14 +115,14 @@ class Reaper:
         self._store.delete([stored.key])
 
     async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:
-        log.error("cannot delete yet", extra={"count": len(ids), "code": error.code})
+        log.error("cannot delete yet", count=len(ids), code=error.code)
         await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
 
     async def _reconcile_calmly(self, prefix: str) -> None:
         try:
             await self.reconcile(prefix)
         except StoreError as error:
-            log.warning("cannot reconcile with the bucket", extra={"code": error.code})
+            log.warning("cannot reconcile with the bucket", code=error.code)
 
     async def reconcile(self, prefix: str) -> None:
         """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
@@ -135,13 +136,13 @@ class Reaper:
             known = await self._objects.owners_of_keys([stat.key for stat in batch])
             strays = [s.key for s in batch if s.key not in known and s.last_modified < old]
             if strays:
-                log.warning("deleting unknown objects", extra={"count": len(strays)})
+                log.warning("deleting unknown objects", count=len(strays))
                 await self._threads.call(lambda keys=strays: self._store.delete(keys))  # type: ignore[misc]
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
         owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
         for upload in uploads:
             if upload.key not in owned:
-                log.warning("aborting an upload that nobody owns", extra={"key": upload.key})
+                log.warning("aborting an upload that nobody owns", key=upload.key)
                 await self._threads.call(
                     lambda u=upload: self._store.abort(u.key, u.upload_id)  # type: ignore[misc]
                 )

@@ -85,16 +85,16 @@ class Reception:
         if await self._admit(origin):
             await self._say(origin, SayingKind.OVERVIEW, {})
 
-    async def other(self, origin: Origin) -> None:
+    async def other(self, origin: Origin, *, is_text: bool) -> None:
         """Answer anything else with one line of help."""
         if await self._admit(origin):
-            await self._notice(origin, "help-any-text")
+            await self._notice(origin, "help-any-text" if is_text else "unsupported-message")
 
     async def press(self, press: Press) -> None:
         """Do what a button asks for, if the person may, and tell the person what came of it."""
         job = await self._ledger.jobs.get(press.job_id) if press.action else None
         if job is None:
-            name = "press-too-late"
+            name = "press-unknown"
         elif not self._may_act_on(press, job):
             name = "press-not-yours"
         elif press.action is PressAction.CANCEL:

@@ -1,7 +1,8 @@
 """Corrects answers whose links have ended: "expired" or "deleted", buttons gone."""
 
-import logging
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.chat import Messenger
@@ -11,7 +12,7 @@ from bot.service.budget import Budgets
 from bot.service.lanes import Lanes
 from bot.service.views import Views
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 AFTER_TROUBLE = timedelta(seconds=10)
 MOST_READ = 100
@@ -66,5 +67,5 @@ class Reviser:
                 self._budgets.of(answer.chat_id).pause(until)
                 return
             # The message is gone: nothing is left that could tell anything wrong.
-            log.info("answer not corrected", extra={"answer": answer.id, "code": error.code})
+            log.info("answer not corrected", answer=answer.id, code=error.code)
         await self._ledger.answers.refreshed(answer.id, answer.changes)

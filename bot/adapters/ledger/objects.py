@@ -126,6 +126,10 @@ class SqlObjects:
             rows = await connection.execute(statement)
         return [to_object(row) for row in rows.mappings()]
 
+    async def overdue(self, now: datetime) -> list[StoredObject]:
+        """Return live objects that should be gone, postponed ones included."""
+        return await self._select(_IS_LIVE, objects.c.due_at <= now)
+
     async def next_due_at(self) -> datetime | None:
         """Return when the next object falls due."""
         moment = func.max(objects.c.due_at, func.coalesce(objects.c.not_before, 0))

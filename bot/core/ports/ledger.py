@@ -105,6 +105,9 @@ class ObjectLedger(Protocol):
         still works on.
         """
 
+    async def overdue(self, now: datetime) -> list[StoredObject]:
+        """Return live objects that should be gone, postponed ones included."""
+
     async def next_due_at(self) -> datetime | None:
         """Return when the next object falls due."""
 

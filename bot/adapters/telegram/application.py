@@ -1,0 +1,93 @@
+"""The Telegram side as one thing: the application, what it says and how, opened and closed
+together.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import Application
+
+from bot.adapters.telegram.handlers import App
+from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.request import AiohttpRequest
+from bot.adapters.telegram.status import TelegramMessenger
+from bot.adapters.telegram.texts import Texts
+
+log = structlog.stdlib.get_logger(__name__)
+
+LONGEST_WAIT = 30.0
+
+
+class TokenRefused(Exception):
+    """Telegram does not know the token (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("Telegram refuses telegram.token; @BotFather tells the current one")
+
+
+@dataclass(frozen=True)
+class TelegramSide:
+    """What the rest of the program needs of Telegram."""
+
+    application: App
+    bot_id: int
+    username: str
+    messenger: TelegramMessenger
+    texts: Texts
+    keyboards: Keyboards
+
+
+@asynccontextmanager
+async def open_telegram(
+    token: str, *, base_url: str, proxy: str | None
+) -> AsyncIterator[TelegramSide]:
+    """Build the application without an updater and greet Telegram; waits while it is out of reach.
+
+    Raises:
+        TokenRefused: Telegram does not know the token.
+    """
+    application: App = (
+        Application.builder()
+        .token(token)
+        .base_url(f"{base_url}/bot")
+        .base_file_url(f"{base_url}/file/bot")
+        .request(AiohttpRequest(proxy=proxy))
+        .get_updates_request(AiohttpRequest(proxy=proxy))
+        .updater(None)
+        .job_queue(None)
+        .concurrent_updates(1)
+        .build()
+    )
+    await _greet(application)
+    try:
+        texts, keyboards = Texts(), Keyboards(token.encode())
+        yield TelegramSide(
+            application=application,
+            bot_id=application.bot.id,
+            username=application.bot.username,
+            messenger=TelegramMessenger(application.bot, texts, keyboards),
+            texts=texts,
+            keyboards=keyboards,
+        )
+    finally:
+        await application.shutdown()
+
+
+async def _greet(application: App) -> None:
+    troubles = 0
+    while True:
+        try:
+            await application.initialize()
+        except InvalidToken as error:
+            await application.bot.shutdown()
+            raise TokenRefused from error
+        except TelegramError as error:
+            troubles += 1
+            log.warning("Telegram is out of reach", why=str(error), troubles=troubles)
+            await asyncio.sleep(min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6)))
+        else:
+            return

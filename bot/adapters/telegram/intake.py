@@ -1,0 +1,113 @@
+"""Takes updates in by long polling, at least once: the offset moves on only when the ledger has
+them.
+"""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from telegram import Update
+from telegram.error import InvalidToken, RetryAfter, TelegramError
+
+from bot.adapters.telegram.application import TokenRefused
+from bot.adapters.telegram.handlers import App, Marks
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import DeadUpdates
+
+log = structlog.stdlib.get_logger(__name__)
+
+ALLOWED_UPDATES: Final = ("message", "callback_query")
+POLL_SECONDS: Final = 30
+"""How long Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
+MOST_TRIES: Final = 5
+FIRST_WAIT: Final = 0.2
+LONGEST_WAIT: Final = 30.0
+
+
+class Intake:
+    """The poll loop. One bug in a handler costs one update, kept in the ledger, and never the
+    others.
+    """
+
+    def __init__(
+        self, application: App, marks: Marks, dead_updates: DeadUpdates, clock: Clock
+    ) -> None:
+        self._application = application
+        self._marks = marks
+        self._dead_updates = dead_updates
+        self._clock = clock
+        self._offset = 0
+
+    async def run(self) -> None:
+        """Poll until cancelled. An update is confirmed by the poll after the one that brought it.
+
+        Raises:
+            TokenRefused: Telegram does not know the token any more.
+        """
+        troubles = 0
+        has_webhook = True
+        while True:
+            try:
+                if has_webhook:
+                    await self._application.bot.delete_webhook(drop_pending_updates=False)
+                    has_webhook = False
+                updates = await self._poll()
+            except InvalidToken as error:
+                raise TokenRefused from error
+            except TelegramError as error:
+                troubles += 1
+                await asyncio.sleep(self._wait(error, troubles))
+                continue
+            troubles = 0
+            for raw in updates:
+                await self.take(raw)
+                self._offset = int(raw["update_id"]) + 1
+
+    async def _poll(self) -> list[dict[str, Any]]:
+        # Raw, because one update that the library cannot read would otherwise cost the whole
+        # batch.
+        updates: list[dict[str, Any]] = await self._application.bot.do_api_request(
+            # Lower case, which the server takes too, because the library warns of its own names
+            # here.
+            "getupdates",
+            api_kwargs={
+                "offset": self._offset,
+                "timeout": POLL_SECONDS,
+                "allowed_updates": list(ALLOWED_UPDATES),
+            },
+            read_timeout=POLL_SECONDS + 10,
+        )
+        return updates
+
+    def _wait(self, error: TelegramError, troubles: int) -> float:
+        log.warning("cannot poll", why=str(error), troubles=troubles)
+        if isinstance(error, RetryAfter):
+            wait = error.retry_after
+            return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+        return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))
+
+    async def take(self, raw: dict[str, Any]) -> None:
+        """Handle one update until it is done with; after five failures store it as dead.
+
+        Raises whatever the ledger raises when even that cannot be stored.
+        """
+        update_id = int(raw["update_id"])
+        for tried in range(MOST_TRIES):
+            try:
+                await self._application.process_update(self._read(raw))
+            except (TypeError, ValueError, KeyError) as error:
+                self._marks.failed(update_id, error)
+            if self._marks.take(update_id):
+                return
+            await asyncio.sleep(FIRST_WAIT * 2**tried)
+        cause = self._marks.take_error(update_id)
+        log.error("update given up", update=update_id, exc_info=cause)
+        await self._dead_updates.bury(
+            update_id, json.dumps(raw, ensure_ascii=False), repr(cause), self._clock.now()
+        )
+
+    def _read(self, raw: dict[str, Any]) -> Update:
+        # The library empties the dictionary that it reads.
+        return Update.de_json(json.loads(json.dumps(raw)), self._application.bot)

@@ -1,0 +1,178 @@
+"""The commands. Each prints what a person needs, and leaves with a documented exit code."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bot import __version__
+from bot.adapters.ledger.database import LedgerLocked
+from bot.adapters.oss.probe import BucketExposed
+from bot.adapters.telegram.application import TokenRefused
+from bot.app import serve
+from bot.core.errors import RelayError
+from bot.logs import configure
+from bot.settings import Settings, SettingsError, load, warnings
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_SETTINGS: Final = 2
+"""Also what typer uses for a wrong command line."""
+
+app = typer.Typer(
+    name="relay-bot",
+    help="A Telegram bot that turns files into links which end within 24 hours.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        "-s",
+        help="The settings file (default: settings.toml, if it is here); RELAY_… variables count.",
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"relay-bot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A Telegram bot that turns files into links which end within 24 hours."""
+
+
+@app.command()
+def run(
+    settings: SettingsFile = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the settings; exit code 2 if they are bad.")
+    ] = False,
+) -> None:
+    """Run the bot until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Example: relay-bot run --settings /etc/relay-bot/settings.toml
+    """
+    loaded = _load(settings)
+    for line in warnings(loaded):
+        typer.echo(f"warning: {line}", err=True)
+    if check:
+        typer.echo("settings: ok")
+        return
+    configure(loaded.log.level, loaded.log.format, secrets=_secrets(loaded))
+    _leave(asyncio.run(_serve_until_signal(loaded)))
+
+
+def _load(path: Path | None) -> Settings:
+    default = Path("settings.toml")
+    try:
+        return load(path or (default if default.is_file() else None), os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            typer.echo(f"settings: {problem}", err=True)
+        raise typer.Exit(BAD_SETTINGS) from error
+
+
+def _secrets(settings: Settings) -> list[str]:
+    given = (
+        settings.telegram.token,
+        settings.telegram.proxy,
+        settings.oss.access_key_secret,
+        settings.oss.proxy,
+    )
+    return [secret.get_secret_value() for secret in given if secret is not None]
+
+
+async def _serve_until_signal(settings: Settings) -> int:
+    stop = asyncio.Event()
+    _on_signals(stop)
+    try:
+        await serve(settings, stop=stop)
+    except (LedgerLocked, BucketExposed, TokenRefused, RelayError) as error:
+        typer.echo(f"relay-bot: {error}", err=True)
+        return FAILED
+    return OK
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    def on_signal() -> None:
+        if stop.is_set():
+            # The second signal: whoever sends it does not want to wait for anything.
+            os._exit(FAILED)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: the interpreter would wait for threads that hang in sockets.
+    os._exit(code)
+
+
+@app.command()
+def sandbox(
+    folder: Annotated[Path, typer.Option(help="Where the stand-ins keep their data.")] = Path(
+        "sandbox"
+    ),
+    telegram_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    oss_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+) -> None:
+    """Run the loopback stand-ins for Telegram and OSS, and print settings for a bot that uses
+    them.
+
+    Example: relay-bot sandbox --folder /tmp/sandbox
+    """
+    from bot.sandbox.running import run_sandbox
+
+    _until_interrupted(
+        run_sandbox(folder, typer.echo, telegram_port=telegram_port, oss_port=oss_port)
+    )
+
+
+@app.command()
+def demo(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The file to send; default: 12 MB made up.")
+    ] = None,
+) -> None:
+    """Send files through the whole bot on this machine, without any account.
+
+    Example: relay-bot demo --file holiday.zip
+    """
+    from bot.demo import run_demo
+
+    if file is not None and not file.is_file():
+        typer.echo(f"there is no file {file}", err=True)
+        raise typer.Exit(BAD_SETTINGS)
+    raise typer.Exit(asyncio.run(run_demo(file)))
+
+
+def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        typer.echo("stopped")

@@ -1,0 +1,241 @@
+"""Three files: one whose link is opened and ends on time, one deleted by its owner, one cancelled
+halfway.
+"""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from rich.console import Console
+
+from bot.demo.checks import Checks
+from bot.demo.screen import Screen
+from bot.demo.stage import Stage
+from bot.logs import configure
+from bot.sandbox.telegram import Chat, Shown, User
+
+MIB: Final = 1 << 20
+DEMO_SIZE: Final = 12_000_000
+SPEED: Final = 3 * MIB
+"""Bytes per second of each half, slow enough to see the status message move."""
+PATIENCE: Final = 45.0
+"""Real seconds that the demo waits for anything before it says that it did not happen."""
+
+
+@dataclass
+class Scene:
+    """What every act of the demo needs."""
+
+    stage: Stage
+    user: User
+    chat: Chat
+    screen: Screen
+    checks: Checks = field(default_factory=Checks)
+
+
+async def run_demo(file: Path | None, console: Console | None = None) -> int:
+    """Play the demo; return 0 if everything that was promised was also measured, 1 otherwise."""
+    console = console or Console()
+    configure("error", "pretty")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="file-relay-demo-") as name:
+        checks = await _play(Path(name), file, console)
+    gone = not await asyncio.to_thread(os.path.lexists, name)
+    checks.add("nothing is left on the disk", name, holds=gone)
+    console.print()
+    checks.show(console)
+    console.print(f"{time.monotonic() - started:.1f} s, {len(checks.lines)} checks")
+    return 0 if checks.all_hold else 1
+
+
+async def _play(folder: Path, file: Path | None, console: Console) -> Checks:
+    async with Stage(folder) as stage:
+        stage.telegram.shape.down_total = SPEED
+        stage.oss.shape.up_total = SPEED
+        user = stage.telegram.add_user("You", language_code="en")
+        chat = stage.telegram.private_chat(user)
+        await stage.start_bot(user.id)
+        async with Screen(stage.telegram, chat, console) as screen:
+            scene = Scene(stage, user, chat, screen)
+            await _greet(scene)
+            await _relay_and_expire(scene, file or _make_file(folder))
+            await _delete_now(scene)
+            await _cancel_halfway(scene)
+        await stage.stop_bot()
+        _check_leftovers(scene)
+    return scene.checks
+
+
+def _make_file(folder: Path) -> Path:
+    path = folder / "Holiday photos 假期.zip"
+    path.write_bytes(os.urandom(DEMO_SIZE))
+    return path
+
+
+async def _greet(scene: Scene) -> None:
+    await scene.chat.send_text(scene.user, "/start")
+    await _next_answer(scene)
+
+
+async def _relay_and_expire(scene: Scene, path: Path) -> None:
+    scene.screen.say(f"You send {path.name}; both halves are slowed down to {SPEED // MIB} MiB/s.")
+    started = time.monotonic()
+    await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
+    answer = await _next_answer(scene)
+    seconds = time.monotonic() - started
+    slower = _size(path) / SPEED
+    scene.checks.add(
+        "download and upload overlap: time to the link",
+        f"{seconds:.1f} s; one half alone takes {slower:.1f} s",
+        holds=seconds < 1.6 * slower + 1.5,
+    )
+    url = _link(answer)
+    await _fetch_and_compare(scene, url, path)
+    scene.screen.say("You ask for the status.")
+    await scene.chat.send_text(scene.user, "/status")
+    status = await _next_answer(scene)
+    scene.checks.add("/status lists the live link", path.name, holds=path.name[:20] in status.text)
+    await _move_to_deadline(scene, url, answer)
+
+
+async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
+    ours = await asyncio.to_thread(_digest, path)
+    theirs = hashlib.sha256()
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        async for block in answer.content.iter_chunked(MIB):
+            theirs.update(block)
+        name = answer.content_disposition.filename if answer.content_disposition else None
+    scene.screen.say(f"A stranger opens the link and gets {name!r}.")
+    scene.checks.add(
+        "a stranger's download has the SHA-256 of the file",
+        ours[:16] + "…",
+        holds=theirs.hexdigest() == ours,
+    )
+    scene.checks.add("the download has the name of the file", name, holds=name == path.name)
+
+
+async def _move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
+    scene.screen.say("The clock moves on by 23 h 55 min.")
+    edits = _edits(scene)
+    scene.stage.clock.advance(timedelta(hours=23, minutes=55))
+    status = await _status_of(url)
+    scene.checks.add(
+        "at the deadline OSS refuses the link", f"HTTP {status}", holds=status in {403, 404}
+    )
+    await scene.stage.oss.wait_for(lambda: not scene.stage.bucket.objects, timeout=PATIENCE)
+    scene.checks.add(
+        "and the bytes are gone",
+        f"{len(scene.stage.bucket.objects)} objects in the bucket",
+        holds=not scene.stage.bucket.objects,
+    )
+    await scene.stage.telegram.wait_for(lambda: _edits(scene) > edits, timeout=PATIENCE)
+    shown = next(message for message in scene.chat.messages if message.id == answer.id)
+    scene.checks.add(
+        "the answer says so, its buttons are gone",
+        shown.text.splitlines()[-1],
+        holds=not shown.buttons,
+    )
+
+
+async def _delete_now(scene: Scene) -> None:
+    scene.screen.say('You send a second file and press "Delete now".')
+    await scene.chat.send_file(
+        scene.user, content=os.urandom(300_000), kind="document", name="draft.pdf"
+    )
+    answer = await _next_answer(scene)
+    url = _link(answer)
+    before = await _status_of(url)
+    await scene.chat.press(scene.user, answer, "Delete now")
+    await scene.stage.oss.wait_for(lambda: not scene.stage.bucket.objects, timeout=PATIENCE)
+    after = await _status_of(url)
+    scene.checks.add(
+        "after Delete now the link is dead",
+        f"HTTP {before}, then {after}",
+        holds=before == 200 and after in {403, 404},
+    )
+
+
+async def _cancel_halfway(scene: Scene) -> None:
+    scene.screen.say("You send a third file and cancel it halfway.")
+    messages = {message.id for message in scene.chat.messages}
+    await scene.chat.send_file(
+        scene.user, content=os.urandom(DEMO_SIZE), kind="document", name="wrong file.bin"
+    )
+    await scene.stage.telegram.wait_for(
+        lambda: _card(scene, messages) is not None, timeout=PATIENCE
+    )
+    await scene.stage.oss.wait_for(
+        lambda: any(len(upload.parts) >= 3 for upload in scene.stage.bucket.uploads.values()),
+        timeout=PATIENCE,
+    )
+    card = _card(scene, messages)
+    assert card is not None  # noqa: S101 -- waited for above.
+    await scene.chat.press(scene.user, card, "Cancel")
+    await scene.stage.oss.wait_for(lambda: not scene.stage.bucket.uploads, timeout=PATIENCE)
+    await scene.stage.telegram.wait_for(
+        lambda: any("ancelled" in m.text for m in scene.chat.messages if m.from_bot),
+        timeout=PATIENCE,
+    )
+    scene.checks.add(
+        "after Cancel no upload and no object is left",
+        f"{len(scene.stage.bucket.uploads)} uploads, {len(scene.stage.bucket.objects)} objects",
+        holds=not scene.stage.bucket.uploads and not scene.stage.bucket.objects,
+    )
+
+
+def _check_leftovers(scene: Scene) -> None:
+    spool = list((scene.stage.folder / "spool").glob("*"))
+    scene.checks.add("no spool file is left", f"{len(spool)} files", holds=not spool)
+    hits = scene.stage.telegram.flood.hits
+    scene.checks.add("no flood limit was hit", f"{hits} times", holds=hits == 0)
+
+
+async def _next_answer(scene: Scene) -> Shown:
+    """Wait for the next message of the bot that is no status message."""
+    known = {message.id for message in scene.chat.messages}
+
+    def new() -> Shown | None:
+        return next(
+            (m for m in scene.chat.messages if m.id not in known and m.from_bot and not m.silent),
+            None,
+        )
+
+    await scene.stage.telegram.wait_for(lambda: new() is not None, timeout=PATIENCE)
+    found = new()
+    assert found is not None  # noqa: S101 -- waited for above.
+    return found
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _card(scene: Scene, known: set[int]) -> Shown | None:
+    return next(
+        (m for m in scene.chat.messages if m.id not in known and m.from_bot and m.silent), None
+    )
+
+
+def _edits(scene: Scene) -> int:
+    return sum(message.edited for message in scene.chat.messages)
+
+
+def _link(answer: Shown) -> str:
+    return next(button.url for row in answer.buttons for button in row if button.url is not None)
+
+
+async def _status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status
