@@ -151,6 +151,16 @@ class SpoolFile:
             await to_the_end(self._opened().seek(0))
         self._position = 0
 
+    async def resume(self) -> None:
+        """Go on behind the last byte on disk, wherever a restart had got to.
+
+        Raises:
+            DiskError: the disk does not let us.
+        """
+        with disk_errors():
+            await to_the_end(self._opened().seek(self._size))
+        self._position = self._size
+
     def finish(self) -> Digest:
         """Say that the last byte has been appended; wakes whoever waits."""
         if self._position < self._size:

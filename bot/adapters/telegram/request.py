@@ -11,7 +11,7 @@ from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
-from bot.adapters.telegram.session import open_session
+from bot.adapters.telegram.session import open_session, without_address
 
 POOL: Final = 64
 """Calls at the same time; more wait for a connection, as long as `pool_timeout` allows."""
@@ -100,15 +100,11 @@ class AiohttpRequest(BaseRequest):
             ) as response:
                 return response.status, await response.read()
         except aiohttp.ConnectionTimeoutError as error:
-            # Made anew, because the text of the original is the address.
-            raise TimedOut("Timed out: no connection") from type(error)("no connection in time")
+            raise TimedOut("Timed out: no connection") from without_address(error)
         except TimeoutError as error:
-            raise TimedOut("Timed out: no answer") from type(error)("no answer in time")
-        except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
-            # Such as a proxy that refuses; the text has an address, and that perhaps a password.
-            raise NetworkError(f"aiohttp.{type(error).__name__}") from None
+            raise TimedOut("Timed out: no answer") from without_address(error)
         except (aiohttp.ClientError, OSError) as error:
-            raise NetworkError(f"aiohttp.{type(error).__name__}") from error
+            raise NetworkError(f"aiohttp.{type(error).__name__}") from without_address(error)
 
 
 def _given(value: ODVInput[float], default: float | None) -> float | None:

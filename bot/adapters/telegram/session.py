@@ -35,6 +35,18 @@ def open_session(*, proxy: str | None, connections: int) -> aiohttp.ClientSessio
     )
 
 
+def without_address(error: Exception) -> Exception:
+    """Return an error of the network as it may be chained: itself, or one like it where its text
+    may have the address, and that the token or a password.
+    """
+    if isinstance(error, TimeoutError):
+        return type(error)("too late")
+    harmless = aiohttp.ClientConnectionError | aiohttp.ClientPayloadError
+    if isinstance(error, aiohttp.ClientError) and not isinstance(error, harmless):
+        return aiohttp.ClientError(type(error).__name__)
+    return error
+
+
 def _socks_connector(proxy: str, connections: int) -> aiohttp.BaseConnector:
     try:
         # An extra, for those few who need it.

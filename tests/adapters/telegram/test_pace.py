@@ -1,0 +1,42 @@
+"""When a connection counts as broken although it lives."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.telegram.pace import Pace, PaceKeeper
+from bot.core.errors import SourceUnavailable
+
+PACE = Pace(minimum_rate=100, patience=timedelta(seconds=10))
+
+
+def test_trickle() -> None:
+    """Too few bytes over the whole span end it, however regularly they come."""
+    keeper = PaceKeeper(PACE)
+    for _ in range(9):
+        keeper.add(99, 1.0)
+    with pytest.raises(SourceUnavailable, match="99 bytes/s"):
+        keeper.add(99, 1.0)
+
+
+def test_just_enough() -> None:
+    """The minimum itself is enough, span after span."""
+    keeper = PaceKeeper(PACE)
+    for _ in range(50):
+        keeper.add(100, 1.0)
+
+
+def test_patience() -> None:
+    """A slow beginning is forgiven when enough comes within the span."""
+    keeper = PaceKeeper(PACE)
+    keeper.add(1, 9.0)
+    keeper.add(999, 1.0)
+    with pytest.raises(SourceUnavailable):
+        keeper.add(1, 10.0)
+
+
+def test_fast_is_never_slow() -> None:
+    """Bytes that come at once need no span at all."""
+    keeper = PaceKeeper(PACE)
+    for _ in range(1000):
+        keeper.add(1, 0.0)
