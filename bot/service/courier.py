@@ -142,7 +142,6 @@ class Courier:
             return None
         for card in await self._ledger.cards.open_cards():
             if card.id == job.card_id and not card.shared and card.message_id is not None:
-                await self._ledger.cards.close(card.id)
                 return card.message_id
         return None
 

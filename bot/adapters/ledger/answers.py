@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, case, insert, select, update
 
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import to_job
-from bot.adapters.ledger.schema import answers, jobs
+from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job, JobState
 from bot.core.ports.ledger import AnswerState, StoredAnswer
 
@@ -37,7 +37,9 @@ class SqlAnswers:
         return [to_job(row) for row in rows.mappings()]
 
     async def begin(self, jobs_: Sequence[Job], card_message_id: int | None) -> StoredAnswer:
-        """Create the answer for jobs of one chat and topic, state SENDING."""
+        """Create the answer for jobs of one chat and topic, state SENDING; close the card that
+        becomes it.
+        """
         first = jobs_[0].origin
         values = {
             "chat_id": first.chat_id,
@@ -58,6 +60,14 @@ class SqlAnswers:
                 .where(jobs.c.id.in_([job.id for job in jobs_]), jobs.c.answer_id.is_(None))
                 .values(answer_id=answer_id)
             )
+            if card_message_id is not None:
+                # In the same transaction, or after a crash the message would be a card and an
+                # answer, and be removed as a card once it has been sent as an answer.
+                await connection.execute(
+                    update(cards)
+                    .where(cards.c.chat_id == first.chat_id, cards.c.message_id == card_message_id)
+                    .values(open=False)
+                )
             return (await _read(connection, answers.c.id == answer_id))[0]
 
     async def resumable(self) -> list[StoredAnswer]:
@@ -99,13 +109,15 @@ class SqlAnswers:
             (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
             else_=AnswerState.PENDING.value,
         )
-        await self._set(answer_id, state=state, tries=tries)
+        # Only while it is being sent: what has been placed is never sent again.
+        await self._set(
+            answer_id, answers.c.state == AnswerState.SENDING.value, state=state, tries=tries
+        )
 
-    async def _set(self, answer_id: int, **values: Any) -> None:
+    async def _set(self, answer_id: int, *conditions: ColumnElement[bool], **values: Any) -> None:
+        statement = update(answers).where(answers.c.id == answer_id, *conditions).values(values)
         async with self._database.write() as connection:
-            await connection.execute(
-                update(answers).where(answers.c.id == answer_id).values(values)
-            )
+            await connection.execute(statement)
 
 
 async def _read(

@@ -168,7 +168,8 @@ class AnswerLedger(Protocol):
         """Create the answer for jobs of one chat and topic, state SENDING: the intention before
         the call.
 
-        With `card_message_id` the status message itself becomes the answer by being edited.
+        With `card_message_id` the status message itself becomes the answer by being edited; its
+        card is closed.
         """
 
     async def resumable(self) -> list[StoredAnswer]:
@@ -181,7 +182,9 @@ class AnswerLedger(Protocol):
         """Store that the answer is placed."""
 
     async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
-        """Store that a call failed: PENDING again; after two `uncertain` ones LOST."""
+        """Store that a call failed: PENDING again; after two `uncertain` ones LOST. Nothing
+        changes unless it is SENDING.
+        """
 
     async def lost(self, answer_id: int) -> None:
         """Store that the answer cannot be placed."""
