@@ -14,7 +14,7 @@ from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import jobs, objects
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, JobState, Origin
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.objects import Ending, ObjectState, StoredObject
 from bot.core.ports.ledger import Finished
 
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -72,13 +72,22 @@ class SqlJobs:
             )
 
     async def recover(self, now: datetime) -> list[Job]:
-        """Put jobs that a dead process left running back; return all unfinished ones."""
+        """Put jobs that a dead process left running back; return all unfinished ones. What the
+        cancelled ones had begun to upload is due at once.
+        """
         unfinished = jobs.c.state.in_(_UNFINISHED)
+        is_planned = objects.c.state == ObjectState.PLANNED.value
         async with self._database.write() as connection:
-            await connection.execute(
+            cancelled = await connection.execute(
                 update(jobs)
                 .where(unfinished, jobs.c.cancel_requested)
                 .values(state=JobState.CANCELLED.value, finished_at=now)
+                .returning(jobs.c.id)
+            )
+            await connection.execute(
+                update(objects)
+                .where(objects.c.job_id.in_(cancelled.scalars().all()), is_planned)
+                .values(due_at=now, ending=Ending.UNDONE.value)
             )
             await connection.execute(
                 update(jobs).where(unfinished).values(state=JobState.QUEUED.value)
