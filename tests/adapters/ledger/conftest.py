@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.database import Database, open_database
+from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from tests.fakes.ledger import empty_ledger
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
     """Open an empty ledger."""
-    async with open_database(path) as opened:
+    async with empty_ledger(path) as opened:
         yield opened
 
 

@@ -1,0 +1,293 @@
+"""Jobs in SQL: accepted once, owned by one runner, changed behind a fence."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import Job, JobState
+from bot.core.objects import Ending, ObjectState
+from tests.fakes.samples import (
+    LIFETIME,
+    NOW,
+    OWNER,
+    SHA256,
+    a_result,
+    accept,
+    acquire,
+    at,
+    cancel,
+    finish,
+    get,
+    make_file,
+    make_origin,
+    plan,
+)
+
+Write = Callable[[SqlLedger, Job], Awaitable[bool]]
+
+
+async def _finish(ledger: SqlLedger, job: Job) -> bool:
+    stored = await plan(ledger, job)
+    return await ledger.jobs.finish(job, stored, a_result(), NOW)
+
+
+WRITES: dict[str, Write] = {
+    "give_back": lambda ledger, job: ledger.jobs.give_back(job),
+    "retry_later": lambda ledger, job: ledger.jobs.retry_later(job, at(5), "disk_full"),
+    "finish": _finish,
+    "fail": lambda ledger, job: ledger.jobs.fail(job, "disk_full", {"size": 1}, NOW),
+    "cancel": lambda ledger, job: ledger.jobs.cancel(job, NOW),
+}
+
+
+async def test_accepted_job_is_what_was_sent(ledger: SqlLedger) -> None:
+    """Everything that the message told comes back; the job waits and has done nothing."""
+    origin = make_origin(-7, owner_id=3, thread_id=9, language="zh-hans")
+    file = replace(make_file("报告.pdf"), mime_type=None, size=None)
+    job = await ledger.jobs.accept(origin, file, NOW)
+    assert job is not None
+
+    assert job == Job(
+        job.id, origin, file, JobState.QUEUED, attempt=0, failures=0, created_at=NOW, run_at=NOW
+    )
+    assert await ledger.jobs.get(job.id) == job
+
+
+async def test_redelivered_message_is_accepted_once(ledger: SqlLedger) -> None:
+    """The same file of the same message is known, even if Telegram gives it another `file_id`."""
+    origin, file = make_origin(), make_file(unique_id="same")
+    await ledger.jobs.accept(origin, file, NOW)
+    again = await ledger.jobs.accept(origin, replace(file, file_id="other"), at(60))
+
+    assert again is None
+    assert len(await ledger.jobs.unfinished()) == 1
+
+
+async def test_redelivered_message_is_known_after_its_job_ended(ledger: SqlLedger) -> None:
+    """A late redelivery does not relay a second time."""
+    origin, file = make_origin(), make_file()
+    job = await ledger.jobs.accept(origin, file, NOW)
+    assert job is not None
+    await finish(ledger, job)
+
+    assert await ledger.jobs.accept(origin, file, at(3600)) is None
+
+
+@pytest.mark.parametrize("other", ["bot_id", "chat_id", "message_id"])
+async def test_key_of_a_job_is_bot_chat_message_and_file(ledger: SqlLedger, other: str) -> None:
+    """Where one of the four differs, it is another job."""
+    origin, file = make_origin(message_id=7), make_file()
+    await ledger.jobs.accept(origin, file, NOW)
+    elsewhere = replace(origin, **{other: 8})  # type: ignore[arg-type]  # all three are numbers.
+
+    assert await ledger.jobs.accept(elsewhere, file, NOW) is not None
+
+
+async def test_two_files_of_one_message_are_two_jobs(ledger: SqlLedger) -> None:
+    """The file is part of the key."""
+    origin = make_origin()
+    jobs = [await ledger.jobs.accept(origin, make_file(), NOW) for _ in range(2)]
+
+    assert None not in jobs
+    assert await ledger.jobs.unfinished() == jobs
+
+
+async def test_acquire_raises_the_attempt(ledger: SqlLedger) -> None:
+    """Each acquisition is a new fence."""
+    job = await accept(ledger)
+    first = await acquire(ledger, job)
+    await ledger.jobs.give_back(first)
+    second = await acquire(ledger, job)
+
+    assert [(first.state, first.attempt), (second.state, second.attempt)] == [
+        (JobState.RUNNING, 1),
+        (JobState.RUNNING, 2),
+    ]
+
+
+async def test_running_job_is_not_acquired_again(ledger: SqlLedger) -> None:
+    """One runner owns it."""
+    job = await accept(ledger)
+    await acquire(ledger, job)
+
+    assert await ledger.jobs.acquire(job.id, NOW) is None
+    assert (await get(ledger, job)).attempt == 1
+
+
+async def test_job_is_acquired_from_its_moment_on(ledger: SqlLedger) -> None:
+    """A job that waits for its next attempt is not to be had a microsecond before."""
+    job = await accept(ledger)
+    await ledger.jobs.retry_later(await acquire(ledger, job), at(5), "disk_full")
+
+    assert await ledger.jobs.acquire(job.id, at(4.999999)) is None
+    assert await ledger.jobs.acquire(job.id, at(5)) is not None
+
+
+async def test_ended_or_unknown_job_is_not_acquired(ledger: SqlLedger) -> None:
+    """What has ended stays ended."""
+    job, _ = await finish(ledger, await accept(ledger))
+
+    assert await ledger.jobs.acquire(job.id, at(60)) is None
+    assert await ledger.jobs.acquire(job.id + 1, at(60)) is None
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_write_of_an_older_attempt_changes_nothing(ledger: SqlLedger, name: str) -> None:
+    """Whoever lost the job to a later attempt hears so, and the job is untouched."""
+    job = await accept(ledger)
+    old = await acquire(ledger, job)
+    await ledger.jobs.give_back(old)
+    new = await acquire(ledger, job)
+
+    assert not await WRITES[name](ledger, old)
+    assert await get(ledger, job) == new
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_write_that_expects_another_state_changes_nothing(
+    ledger: SqlLedger, name: str
+) -> None:
+    """A job that has ended meanwhile stays as it ended."""
+    job = await accept(ledger)
+    running = await acquire(ledger, job)
+    ended = await cancel(ledger, running, at(1))
+
+    assert not await WRITES[name](ledger, running)
+    assert await get(ledger, job) == ended
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_write_of_the_owner_succeeds_once(ledger: SqlLedger, name: str) -> None:
+    """The runner's own write is applied; repeating it is not, because the state has changed."""
+    running = await acquire(ledger, await accept(ledger))
+
+    assert await WRITES[name](ledger, running)
+    assert not await WRITES[name](ledger, running)
+
+
+async def test_given_back_job_is_as_before(ledger: SqlLedger) -> None:
+    """A stop counts no failure and moves nothing but the fence."""
+    job = await accept(ledger)
+    await ledger.jobs.give_back(await acquire(ledger, job))
+
+    assert await get(ledger, job) == replace(job, attempt=1)
+
+
+async def test_retry_counts_the_failure_and_tells_why(ledger: SqlLedger) -> None:
+    """The wait for the next attempt has a moment and a reason."""
+    job = await accept(ledger)
+    await ledger.jobs.retry_later(await acquire(ledger, job), at(5), "disk_full")
+
+    assert await get(ledger, job) == replace(
+        job, attempt=1, failures=1, run_at=at(5), error_code="disk_full"
+    )
+
+
+async def test_failed_job_keeps_the_variables_of_its_sentence(ledger: SqlLedger) -> None:
+    """Code, variables and moment are there for the answer."""
+    job = await accept(ledger)
+    args = {"size": 30 << 30, "limit": 20 << 20}
+    await ledger.jobs.fail(await acquire(ledger, job), "file_too_large", args, at(3))
+    failed = await get(ledger, job)
+
+    assert (failed.state, failed.error_code, failed.error_args, failed.finished_at) == (
+        JobState.FAILED,
+        "file_too_large",
+        args,
+        at(3),
+    )
+
+
+async def test_finish_makes_job_and_object_ready_together(ledger: SqlLedger) -> None:
+    """Size, digest, moment and the end of the link are known at once; earlier errors are
+    forgotten.
+    """
+    job = await accept(ledger)
+    await ledger.jobs.retry_later(await acquire(ledger, job), NOW, "disk_full")
+    done, stored = await finish(ledger, job, at(9))
+
+    assert (done.state, done.size, done.sha256, done.finished_at, done.error_code) == (
+        JobState.DONE,
+        1000,
+        SHA256,
+        at(9),
+        None,
+    )
+    assert (stored.state, stored.due_at) == (ObjectState.LIVE, at(9) + LIFETIME)
+
+
+async def test_fenced_finish_leaves_the_object_planned(ledger: SqlLedger) -> None:
+    """Without the job no link begins."""
+    job = await accept(ledger)
+    running = await acquire(ledger, job)
+    stored = await plan(ledger, running)
+    await cancel(ledger, running)
+    await ledger.jobs.finish(running, stored, a_result(), NOW)
+
+    assert await ledger.objects.planned_for(job.id) == stored
+
+
+async def test_waiting_job_can_be_cancelled(ledger: SqlLedger) -> None:
+    """A job needs no runner in order to end."""
+    job = await accept(ledger)
+    cancelled = await cancel(ledger, job, at(2))
+
+    assert cancelled == replace(job, state=JobState.CANCELLED, finished_at=at(2))
+
+
+async def test_recover_puts_running_jobs_back(ledger: SqlLedger) -> None:
+    """What a dead process ran is queued again; attempt and failures stay."""
+    running = await acquire(ledger, await accept(ledger))
+    waiting = await accept(ledger)
+    await finish(ledger, await accept(ledger))
+    recovered = await ledger.jobs.recover(at(60))
+
+    assert recovered == [replace(running, state=JobState.QUEUED), waiting]
+
+
+async def test_recover_cancels_what_the_user_had_cancelled(ledger: SqlLedger) -> None:
+    """A cancel that a crash cut off is carried out, and what was uploaded is due at once."""
+    running = await acquire(ledger, await accept(ledger))
+    stored = await plan(ledger, running)
+    waiting = await accept(ledger)
+    for job in (running, waiting):
+        await ledger.jobs.request_cancel(job.id)
+    assert await ledger.jobs.recover(at(60)) == []
+    due = await ledger.objects.due(at(60), 10)
+
+    assert [await get(ledger, job) for job in (running, waiting)] == [
+        replace(job, state=JobState.CANCELLED, finished_at=at(60)) for job in (running, waiting)
+    ]
+    assert due == [replace(stored, due_at=at(60), ending=Ending.UNDONE)]
+
+
+async def test_request_to_cancel_does_not_change_an_ended_job(ledger: SqlLedger) -> None:
+    """A request that comes too late has no effect, not even after a restart."""
+    job, stored = await finish(ledger, await accept(ledger))
+    await ledger.jobs.request_cancel(job.id)
+    await ledger.jobs.recover(at(60))
+
+    assert await get(ledger, job) == job
+    assert await ledger.objects.of_jobs([job.id]) == {job.id: stored}
+
+
+async def test_unfinished_jobs_are_the_owners_own_oldest_first(ledger: SqlLedger) -> None:
+    """Nobody sees the jobs of others, and ended ones are not listed."""
+    mine = [await accept(ledger, now=at(n)) for n in range(3)]
+    other = await accept(ledger, chat_id=101)
+    mine[1] = await acquire(ledger, mine[1], at(5))
+    await cancel(ledger, mine[2])
+
+    assert await ledger.jobs.unfinished_of(OWNER) == mine[:2]
+    assert await ledger.jobs.unfinished() == [*mine[:2], other]
+
+
+async def test_jobs_are_found_by_id_in_order(ledger: SqlLedger) -> None:
+    """Ids that do not exist are left out."""
+    first, second = await accept(ledger), await accept(ledger)
+
+    assert await ledger.jobs.get_many([second.id, 999, first.id]) == [first, second]
+    assert await ledger.jobs.get_many([]) == []
+    assert await ledger.jobs.get(999) is None

@@ -1,0 +1,265 @@
+"""Objects and their due dates in SQL."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.schema import objects
+from bot.core.objects import Ending, ObjectState, StoredObject
+from tests.fakes.samples import (
+    LIFETIME,
+    NOW,
+    OWNER,
+    accept,
+    acquire,
+    at,
+    cancel,
+    finish,
+    plan,
+)
+
+DAY = timedelta(hours=24)
+
+
+async def _read(ledger: SqlLedger, stored: StoredObject) -> StoredObject:
+    return (await ledger.objects.of_jobs([stored.job_id]))[stored.job_id]
+
+
+async def test_plan_is_what_was_intended(ledger: SqlLedger) -> None:
+    """A planned object has a due date before anything of it exists."""
+    job = await accept(ledger)
+    stored = await ledger.objects.plan(job, "relay/42/t/a", at(5))
+
+    assert stored == StoredObject(
+        stored.id, job.id, "relay/42/t/a", ObjectState.PLANNED, due_at=at(5)
+    )
+    assert await ledger.objects.planned_for(job.id) == stored
+
+
+@pytest.mark.parametrize("missing", ["due_at", "key", "job_id"])
+async def test_object_without_due_date_key_or_job_cannot_exist(
+    ledger: SqlLedger, database: Database, missing: str
+) -> None:
+    """The database itself refuses such a row."""
+    job = await accept(ledger)
+    values = {"job_id": job.id, "key": "k", "state": "planned", "due_at": NOW, "sweeps": 0}
+    values[missing] = None
+    with pytest.raises(IntegrityError):
+        async with database.write() as connection:
+            await connection.execute(insert(objects).values(values))
+
+
+async def test_key_is_never_used_twice(ledger: SqlLedger) -> None:
+    """A late request for an old key can then never touch a new object."""
+    job = await accept(ledger)
+    await ledger.objects.plan(job, "same", NOW)
+    with pytest.raises(IntegrityError):
+        await ledger.objects.plan(job, "same", NOW)
+
+    assert len(await ledger.objects.owners_of_keys(["same"])) == 1
+
+
+async def test_upload_id_is_kept_and_may_be_replaced(ledger: SqlLedger) -> None:
+    """The last initiated upload counts."""
+    stored = await plan(ledger, await accept(ledger))
+    await ledger.objects.initiated(stored.id, "first", 1 << 20)
+    await ledger.objects.initiated(stored.id, "second", 4 << 20)
+
+    assert await ledger.objects.planned_for(stored.job_id) == replace(
+        stored, upload_id="second", part_size=4 << 20
+    )
+
+
+async def test_abandoned_object_is_not_gone_on_with(ledger: SqlLedger) -> None:
+    """The next attempt plans one of its own."""
+    job = await accept(ledger)
+    await ledger.objects.abandon((await plan(ledger, job)).id, NOW)
+    assert await ledger.objects.planned_for(job.id) is None
+    second = await plan(ledger, job)
+
+    assert await ledger.objects.planned_for(job.id) == second
+
+
+async def test_live_object_cannot_be_abandoned(ledger: SqlLedger) -> None:
+    """A link that was given keeps its deadline."""
+    _, stored = await finish(ledger, await accept(ledger))
+    await ledger.objects.abandon(stored.id, NOW)
+
+    assert await _read(ledger, stored) == stored
+
+
+async def test_newest_object_of_a_job_is_found(ledger: SqlLedger) -> None:
+    """Objects that earlier attempts left behind do not hide it."""
+    job = await accept(ledger)
+    await ledger.objects.abandon((await plan(ledger, job)).id, NOW)
+    _, stored = await finish(ledger, job)
+    other = await accept(ledger)
+
+    assert await ledger.objects.of_jobs([job.id, other.id]) == {job.id: stored}
+
+
+async def test_live_object_is_due_at_its_deadline(ledger: SqlLedger) -> None:
+    """Not a microsecond earlier."""
+    _, stored = await finish(ledger, await accept(ledger))
+    deadline = NOW + LIFETIME
+
+    assert await ledger.objects.due(deadline - timedelta(microseconds=1), 10) == []
+    assert await ledger.objects.due(deadline, 10) == [stored]
+
+
+@pytest.mark.parametrize("runs", [False, True])
+async def test_object_of_an_unfinished_job_is_never_due(ledger: SqlLedger, *, runs: bool) -> None:
+    """A job that waits or runs goes on with its upload, however late it is."""
+    job = await accept(ledger)
+    await plan(ledger, await acquire(ledger, job) if runs else job)
+
+    assert await ledger.objects.due(NOW + 2 * DAY, 10) == []
+    assert await ledger.objects.next_due_at() is None
+
+
+async def test_abandoned_object_of_an_unfinished_job_is_due_at_once(ledger: SqlLedger) -> None:
+    """Its job goes on with another one."""
+    stored = await plan(ledger, await acquire(ledger, await accept(ledger)))
+    await ledger.objects.abandon(stored.id, at(1))
+
+    assert await ledger.objects.due(at(1), 10) == [
+        replace(stored, due_at=at(1), ending=Ending.UNDONE)
+    ]
+
+
+async def test_leftover_of_an_ended_job_is_due_at_its_date(ledger: SqlLedger) -> None:
+    """What nobody abandoned goes when its own date comes."""
+    job = await acquire(ledger, await accept(ledger))
+    stored = await plan(ledger, job)
+    await cancel(ledger, job)
+
+    assert await ledger.objects.due(NOW + DAY - timedelta(microseconds=1), 10) == []
+    assert await ledger.objects.due(NOW + DAY, 10) == [stored]
+
+
+async def test_longest_overdue_comes_first_and_no_more_than_asked(ledger: SqlLedger) -> None:
+    """A batch takes the oldest dates."""
+    stored = [(await finish(ledger, await accept(ledger), at(n)))[1] for n in (2, 0, 1)]
+
+    assert await ledger.objects.due(at(10) + LIFETIME, 2) == [stored[1], stored[2]]
+
+
+async def test_postponed_object_waits(ledger: SqlLedger) -> None:
+    """It is due again at the moment given, and so says the next due date."""
+    _, stored = await finish(ledger, await accept(ledger))
+    now = NOW + LIFETIME
+    later = now + timedelta(seconds=10)
+    await ledger.objects.postpone([stored.id], later)
+
+    assert await ledger.objects.due(now, 10) == []
+    assert await ledger.objects.next_due_at() == later
+    assert await ledger.objects.due(later, 10) == [stored]
+
+
+async def test_next_due_date_is_the_earliest(ledger: SqlLedger) -> None:
+    """Among deadlines, abandoned and postponed ones."""
+    assert await ledger.objects.next_due_at() is None
+    _, late = await finish(ledger, await accept(ledger), at(100))
+    assert await ledger.objects.next_due_at() == late.due_at
+    _, early = await finish(ledger, await accept(ledger), at(50))
+    assert await ledger.objects.next_due_at() == early.due_at
+    await ledger.objects.postpone([early.id], at(75) + LIFETIME)
+    assert await ledger.objects.next_due_at() == at(75) + LIFETIME
+    left = await plan(ledger, await accept(ledger))
+    await ledger.objects.abandon(left.id, at(60))
+
+    assert await ledger.objects.next_due_at() == at(60)
+
+
+async def test_swept_object_is_due_once_more(ledger: SqlLedger) -> None:
+    """A request that was under way may be applied after the first removal."""
+    stored = await plan(ledger, await accept(ledger))
+    await ledger.objects.abandon(stored.id, NOW)
+    await ledger.objects.swept([stored.id], at(600))
+
+    assert await ledger.objects.due(at(599), 10) == []
+    assert [found.sweeps for found in await ledger.objects.due(at(600), 10)] == [1]
+
+
+async def test_gone_object_is_never_due_again(ledger: SqlLedger) -> None:
+    """A live one has expired, a planned one was undone."""
+    _, live = await finish(ledger, await accept(ledger))
+    left = await plan(ledger, await accept(ledger))
+    await ledger.objects.abandon(left.id, NOW)
+    await ledger.objects.gone([live.id, left.id], at(1))
+
+    assert await ledger.objects.due(NOW + 2 * DAY, 10) == []
+    assert await ledger.objects.next_due_at() is None
+    assert [(await _read(ledger, stored)).ending for stored in (live, left)] == [
+        Ending.EXPIRED,
+        Ending.UNDONE,
+    ]
+
+
+async def test_revoked_link_is_due_at_once_and_only_once(ledger: SqlLedger) -> None:
+    """The owner deletes it; a second press finds nothing to delete."""
+    job, stored = await finish(ledger, await accept(ledger))
+    assert await ledger.objects.revoke(job.id, at(5))
+    assert not await ledger.objects.revoke(job.id, at(6))
+
+    assert await ledger.objects.due(at(5), 10) == [
+        replace(stored, due_at=at(5), ending=Ending.DELETED)
+    ]
+
+
+async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> None:
+    """Why it went is kept."""
+    job, stored = await finish(ledger, await accept(ledger))
+    await ledger.objects.revoke(job.id, at(5))
+    await ledger.objects.gone([stored.id], at(6))
+    gone = await _read(ledger, stored)
+
+    assert (gone.state, gone.ending) == (ObjectState.GONE, Ending.DELETED)
+    assert not await ledger.objects.revoke(job.id, at(7))
+
+
+async def test_revoking_overrides_a_postponement(ledger: SqlLedger) -> None:
+    """What the owner wants gone is tried at once."""
+    job, stored = await finish(ledger, await accept(ledger))
+    await ledger.objects.postpone([stored.id], NOW + DAY)
+    await ledger.objects.revoke(job.id, at(5))
+
+    assert len(await ledger.objects.due(at(5), 10)) == 1
+
+
+async def test_nothing_but_a_live_link_can_be_revoked(ledger: SqlLedger) -> None:
+    """An upload under way is cancelled, not revoked."""
+    job = await accept(ledger)
+    stored = await plan(ledger, job)
+
+    assert not await ledger.objects.revoke(job.id, NOW)
+    assert await _read(ledger, stored) == stored
+
+
+async def test_live_links_of_an_owner_newest_first(ledger: SqlLedger) -> None:
+    """Only what still works: not the planned, the revoked, the gone, and nobody else's."""
+    kept = [await finish(ledger, await accept(ledger), at(n)) for n in range(2)]
+    revoked, _ = await finish(ledger, await accept(ledger))
+    await ledger.objects.revoke(revoked.id, NOW)
+    _, gone = await finish(ledger, await accept(ledger))
+    await ledger.objects.gone([gone.id], NOW)
+    await plan(ledger, await accept(ledger))
+    await finish(ledger, await accept(ledger, chat_id=101))
+
+    assert await ledger.objects.live_of(OWNER) == kept[::-1]
+
+
+async def test_owners_of_keys_are_those_that_are_not_gone(ledger: SqlLedger) -> None:
+    """A key of a gone object is nobody's any more."""
+    planned = await plan(ledger, await accept(ledger))
+    _, live = await finish(ledger, await accept(ledger))
+    _, gone = await finish(ledger, await accept(ledger))
+    await ledger.objects.gone([gone.id], NOW)
+    keys = [planned.key, live.key, gone.key, "unknown"]
+
+    assert await ledger.objects.owners_of_keys(keys) == {planned.key: planned, live.key: live}

@@ -1,0 +1,28 @@
+"""Empty ledgers by the dozen: migrated once, copied for each test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bot.adapters.ledger.database import Database, migrate
+
+
+@cache
+def _template() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        migrate(path)
+        return path.read_bytes()
+
+
+@asynccontextmanager
+async def empty_ledger(path: Path) -> AsyncIterator[Database]:
+    """Open a new ledger at `path`."""
+    path.write_bytes(_template())
+    database = Database(path)
+    try:
+        yield database
+    finally:
+        await database.close()
