@@ -1,0 +1,1 @@
+"""Tests of the OSS stand-in; the official SDK is the oracle."""
