@@ -17,10 +17,14 @@ def _template() -> bytes:
         return path.read_bytes()
 
 
+def _copy_to(path: Path) -> None:
+    path.write_bytes(_template())
+
+
 @asynccontextmanager
 async def empty_ledger(path: Path) -> AsyncIterator[Database]:
     """Open a new ledger at `path`."""
-    path.write_bytes(_template())
+    _copy_to(path)
     database = Database(path)
     try:
         yield database
