@@ -101,7 +101,19 @@ class ChatState(ABC):
     def tell(self, message: Message, *, edited: bool = False) -> None:
         """Make the update for a message."""
         kind = "edited_message" if edited else "message"
-        self.world.emit(kind, message.json(), chat_id=self.id, date=self._told_at(message))
+        self.world.emit(kind, message.json(), chat_id=self.id, date=self.told_at(message))
+
+    def tell_membership(self, by: User, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Make the update for a change of what the bot is here."""
+        now = self.world.clock.now()
+        change = {
+            "chat": self.header(),
+            "from": by.json(),
+            "date": int(now.timestamp()),
+            "old_chat_member": old,
+            "new_chat_member": new,
+        }
+        self.world.emit("my_chat_member", change, chat_id=self.id, date=now)
 
     def details(self) -> dict[str, Any]:
         """Return what `getChat` tells beyond the header."""
@@ -138,7 +150,8 @@ class ChatState(ABC):
         """
         raise bad_request("chat member status can't be changed in private chats")
 
-    def _told_at(self, message: Message) -> datetime:
+    def told_at(self, message: Message) -> datetime:
+        """Return the moment from which the update of a message ages."""
         return message.edit_date or message.date
 
     def _note(self, what: Happening, message: Message, *, by_bot: bool) -> None:

@@ -4,26 +4,35 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from bot.sandbox.telegram.attachments import DEFAULT_MIME, KINDS, NAMELESS, attach
 from bot.sandbox.telegram.chat_state import ChatState
 from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.errors import forbidden
 from bot.sandbox.telegram.files import StoredFile
 from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.origins import external_reply, origin_of
 from bot.sandbox.telegram.queries import Query
 from bot.sandbox.telegram.shown import Shown
 from bot.sandbox.telegram.text import Entity, Formatted, order
-from bot.sandbox.telegram.users import User
-
-if TYPE_CHECKING:
-    from bot.sandbox.telegram.world import World
+from bot.sandbox.telegram.users import ANONYMOUS_ADMIN, CHANNEL_BOT, User
 
 REAL_SIZE: Final = -1
 """The size that a message tells is the real one."""
 
 MessageLike = Message | Shown | int
+
+
+class Where(TypedDict, total=False):
+    """Where and how a person writes. A reply may go to a message of another chat (`Message`).
+
+    `as_chat` hides the person: behind the group itself (an anonymous administrator) or a channel.
+    """
+
+    reply_to: MessageLike | None
+    thread_id: int | None
+    date: datetime | None
+    as_chat: "Chat | None"
 
 
 class ButtonNotFound(LookupError):
@@ -43,12 +52,10 @@ class Chat(ChatState):
         text: str,
         *,
         entities: Sequence[Entity] = (),
-        reply_to: MessageLike | None = None,
-        thread_id: int | None = None,
-        date: datetime | None = None,
+        **where: Unpack[Where],
     ) -> Message:
         """Write a text. Commands and addresses in it become entities, as apps make them."""
-        message = self.new_message(sender, reply_to=reply_to, thread_id=thread_id, date=date)
+        message = self.new_message(sender, **where)
         message.body = detect(Formatted(text, order(list(entities))))
         return await self.deliver(message)
 
@@ -63,19 +70,59 @@ class Chat(ChatState):
         caption: str | None = None,
         announced_size: int | None = REAL_SIZE,
         media_group_id: str | None = None,
-        reply_to: MessageLike | None = None,
-        thread_id: int | None = None,
-        date: datetime | None = None,
+        **where: Unpack[Where],
     ) -> Message:
         """Send a file. A path is served in place; a stored file is sent once more (same ids).
 
         `announced_size` is what the message tells (bytes); `None` lets it tell nothing.
         """
-        message = self.new_message(sender, reply_to=reply_to, thread_id=thread_id, date=date)
+        message = self.new_message(sender, **where)
         stored = self._stored(content, kind, name, mime, announced_size)
         message.attachment = attach(self.world.files, stored)
         message.body = detect(Formatted(caption)) if caption else None
         message.media_group_id = media_group_id
+        return await self.deliver(message)
+
+    async def send_album(
+        self,
+        sender: User,
+        items: Sequence[bytes | Path | StoredFile],
+        *,
+        kind: str = "document",
+        names: Sequence[str] = (),
+        caption: str | None = None,
+        **where: Unpack[Where],
+    ) -> list[Message]:
+        """Send files as one album: one message each, with the same `media_group_id`; the caption
+        is the first one's.
+        """
+        group_id, sent = new_media_group_id(), []
+        for number, content in enumerate(items):
+            message = await self.send_file(
+                sender,
+                content=content,
+                kind=kind,
+                name=names[number] if number < len(names) else None,
+                caption=caption if number == 0 else None,
+                media_group_id=group_id,
+                **where,
+            )
+            sent.append(message)
+        return sent
+
+    async def send_special(
+        self, sender: User, fields: dict[str, Any], **where: Unpack[Where]
+    ) -> Message:
+        """Send what has no file and no text: `{"contact": {…}}`, `{"dice": {…}}` and so on."""
+        message = self.new_message(sender, **where)
+        message.service = fields
+        return await self.deliver(message)
+
+    async def forward(self, sender: User, source: Message, **where: Unpack[Where]) -> Message:
+        """Forward a message of any chat into this one."""
+        message = self.new_message(sender, **where)
+        message.body, message.attachment = source.body, source.attachment
+        message.origin = origin_of(source)
         return await self.deliver(message)
 
     async def edit_text(self, message: MessageLike, text: str) -> Message:
@@ -124,19 +171,23 @@ class Chat(ChatState):
             raise MessageNotFound(f"no message {message_id} in chat {self.id}")
         return found
 
-    def new_message(
-        self,
-        sender: User | None,
-        *,
-        reply_to: MessageLike | None = None,
-        thread_id: int | None = None,
-        date: datetime | None = None,
-    ) -> Message:
+    def new_message(self, sender: User | None, **where: Unpack[Where]) -> Message:
         """Return a message that has a number and is not in the chat yet."""
-        message = Message(self, self.take_message_id(), date or self.world.clock.now(), sender)
-        message.reply_to = None if reply_to is None else self.require(reply_to)
-        message.thread_id = thread_id
+        date = where.get("date") or self.world.clock.now()
+        message = Message(self, self.take_message_id(), date, sender)
+        message.thread_id = where.get("thread_id")
+        self._reply(message, where.get("reply_to"))
+        mask = where.get("as_chat")
+        if mask is not None:
+            message.sender_chat = mask
+            message.sender = ANONYMOUS_ADMIN if mask is self else CHANNEL_BOT
         return message
+
+    def _reply(self, message: Message, target: MessageLike | None) -> None:
+        if isinstance(target, Message) and target.chat is not self:
+            message.external_reply = external_reply(target)
+        elif target is not None:
+            message.reply_to = self.require(target)
 
     async def deliver(self, message: Message) -> Message:
         """Put a person's message into the chat and tell the bot."""
@@ -162,51 +213,6 @@ class Chat(ChatState):
         stored.mime = mime or DEFAULT_MIME.get(kind)
         stored.announced = stored.size if announced == REAL_SIZE else announced
         return stored
-
-
-class PrivateChat(Chat):
-    """The chat of one person with the bot; its id is the person's."""
-
-    def __init__(self, world: "World", user: User) -> None:
-        super().__init__(world, user.id)
-        self.user = user
-        self.username = user.username
-
-    def header(self) -> dict[str, Any]:
-        """Return the `Chat` object that messages carry."""
-        names = ("id", "first_name", "last_name", "username")
-        fields = {name: value for name, value in self.user.json().items() if name in names}
-        return {**fields, "type": "private"}
-
-    async def block(self) -> None:
-        """Let the person block the bot."""
-        self.refusal = forbidden("bot was blocked by the user")
-        await self._membership("member", "kicked")
-
-    async def unblock(self) -> None:
-        """Let the person start the bot again."""
-        self.refusal = None
-        await self._membership("kicked", "member")
-
-    def deactivate(self) -> None:
-        """Let the person's account be deleted."""
-        self.refusal = forbidden("user is deactivated")
-
-    async def _membership(self, old: str, new: str) -> None:
-        now = self.world.clock.now()
-        change = {
-            "chat": self.header(),
-            "from": self.user.json(),
-            "date": int(now.timestamp()),
-            "old_chat_member": self._bot_as(old),
-            "new_chat_member": self._bot_as(new),
-        }
-        self.world.emit("my_chat_member", change, chat_id=self.id, date=now)
-        await self.world.touch()
-
-    def _bot_as(self, status: str) -> dict[str, Any]:
-        until = {"until_date": 0} if status == "kicked" else {}
-        return {"user": self.world.bot.json(), "status": status, **until}
 
 
 def new_media_group_id() -> str:

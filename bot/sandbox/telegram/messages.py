@@ -40,6 +40,7 @@ class Message:
     automatic_forward: bool = False
     protected: bool = False
     origin: dict[str, Any] | None = None
+    external_reply: dict[str, Any] | None = None
     link_preview: dict[str, Any] | None = None
     reactions: list[dict[str, Any]] = field(default_factory=list)
     service: dict[str, Any] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Message:
             "message_thread_id": self.thread_id,
             **self._forward(),
             "reply_to_message": self._reply() if self.reply_to and not nested else None,
+            "external_reply": self.external_reply,
             "media_group_id": self.media_group_id,
             **self._content(),
             **self.service,

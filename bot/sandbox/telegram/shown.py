@@ -98,7 +98,7 @@ def show(message: Message, bot_id: int) -> Shown:
         text=body.text,
         entities=body.entities,
         html=render_html(body),
-        reply_to=message.reply_to.id if message.reply_to else None,
+        reply_to=_reply_to(message),
         thread_id=message.thread_id,
         buttons=_buttons(message.markup),
         edited=message.edits,
@@ -108,6 +108,13 @@ def show(message: Message, bot_id: int) -> Shown:
         file=_file(message),
         at=message.date,
     )
+
+
+def _reply_to(message: Message) -> int | None:
+    # The server makes everything in a topic a reply to its first message; apps do not show that.
+    if message.reply_to is None or (message.is_topic and message.reply_to.id == message.thread_id):
+        return None
+    return message.reply_to.id
 
 
 def _file(message: Message) -> ShownFile | None:

@@ -12,9 +12,13 @@ from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultScript
 from bot.sandbox.memory import RequestLog
 from bot.sandbox.shaping import Shape
-from bot.sandbox.telegram.chats import Chat, PrivateChat
+from bot.sandbox.telegram.channels import Channel
+from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.control import Control
 from bot.sandbox.telegram.flood import Flood
+from bot.sandbox.telegram.groups import Group
+from bot.sandbox.telegram.privacy import Privacy
+from bot.sandbox.telegram.private_chats import PrivateChat
 from bot.sandbox.telegram.server import BotServer
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
@@ -150,6 +154,35 @@ class TelegramStandIn:
     def private_chat(self, user: User) -> PrivateChat:
         """Return the chat of a person with the bot, who has pressed Start before."""
         return self.world.private_chat(user)
+
+    @property
+    def privacy(self) -> Privacy:
+        """Return what groups show to the bot."""
+        return self.world.privacy
+
+    def add_group(
+        self,
+        title: str,
+        *members: User,
+        supergroup: bool = True,
+        forum: bool = False,
+        bot: str = "member",
+    ) -> Group:
+        """Return a new group; the first of `members` owns it. `bot` is the bot's status there:
+        `member`, `administrator` or `left`. Nobody is told of it.
+        """
+        group = self.world.add_group(title, supergroup=supergroup, forum=forum)
+        for number, member in enumerate(members):
+            group.roster.put(member, "member" if number else "creator")
+        group.roster.put(self.world.bot, bot)
+        return group
+
+    def add_channel(self, title: str, owner: User, *, bot: str = "administrator") -> Channel:
+        """Return a new channel. Nobody is told of it."""
+        channel = self.world.add_channel(title)
+        channel.roster.put(owner, "creator")
+        channel.roster.put(self.world.bot, bot)
+        return channel
 
     def chat(self, chat_id: int) -> Chat:
         """Return a chat by its id.

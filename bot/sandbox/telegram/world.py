@@ -7,9 +7,13 @@ from typing import Any
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.memory import RequestLog
-from bot.sandbox.telegram.chats import Chat, PrivateChat
+from bot.sandbox.telegram.channels import Channel
+from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.files import FileStore
 from bot.sandbox.telegram.flood import Flood
+from bot.sandbox.telegram.groups import Group
+from bot.sandbox.telegram.privacy import Privacy
+from bot.sandbox.telegram.private_chats import PrivateChat
 from bot.sandbox.telegram.queries import Query
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.users import User
@@ -40,11 +44,11 @@ class World:
         self.chats: dict[int, Chat] = {}
         self.queries: dict[str, Query] = {}
         self.webhook = Webhook(self.updates, clock)
-        self.reads_all = False
-        """Whether privacy mode is off."""
+        self.privacy = Privacy()
         self.logged_out = False
         self._last_message_id = 0
         self._last_user_id = 700_000_000
+        self._last_group_id = 4_000_000_000
 
     async def touch(self) -> None:
         """Wake those who wait for a change."""
@@ -72,6 +76,25 @@ class World:
             chat = PrivateChat(self, user)
             self.chats[user.id] = chat
         return chat
+
+    def add_group(self, title: str, *, supergroup: bool, forum: bool = False) -> Group:
+        """Let a group exist, with nobody in it."""
+        group = Group(
+            self, self._group_id(long=supergroup), title, supergroup=supergroup, forum=forum
+        )
+        self.chats[group.id] = group
+        return group
+
+    def add_channel(self, title: str) -> Channel:
+        """Let a channel exist, with nobody in it."""
+        channel = Channel(self, self._group_id(long=True), title)
+        self.chats[channel.id] = channel
+        return channel
+
+    def _group_id(self, *, long: bool) -> int:
+        self._last_group_id += 1
+        # Supergroups and channels have the prefix -100 (source: Bot API, "Chat").
+        return -(self._last_group_id + (1_000_000_000_000 if long else 0))
 
     def find_chat(self, wanted: int | str) -> Chat | None:
         """Return a chat by id or `@username` (public groups and channels only)."""

@@ -21,6 +21,9 @@ LEGACY: Final = frozenset(
 )
 """Fields that the real server still sends beside their successors; both libraries ignore them."""
 
+NEWER: Final = frozenset({"can_send_welcome_messages"})
+"""Fields of a newer Bot API than python-telegram-bot's, without which aiogram refuses."""
+
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 
@@ -28,7 +31,7 @@ def left_over_in_ptb(obj: object, path: str = "") -> Iterator[str]:
     """Yield the path of every field that python-telegram-bot does not know."""
     if isinstance(obj, telegram.TelegramObject):
         for name in obj.api_kwargs:
-            if name not in LEGACY:
+            if name not in LEGACY | NEWER:
                 yield f"{path}.{name}"
         for name in _slots(obj):
             yield from left_over_in_ptb(getattr(obj, name, None), f"{path}.{name}")

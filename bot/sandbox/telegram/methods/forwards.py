@@ -7,6 +7,7 @@ from bot.sandbox.telegram.formatting import message_caption
 from bot.sandbox.telegram.keyboards import parse_markup
 from bot.sandbox.telegram.messages import Message
 from bot.sandbox.telegram.methods.method import Method
+from bot.sandbox.telegram.origins import origin_of
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.targets import find_chat, find_message, place
 from bot.sandbox.telegram.world import World
@@ -57,21 +58,6 @@ async def _deliver(world: World, message: Message) -> dict[str, Any]:
     message.id, message.date = message.chat.take_message_id(), world.clock.now()
     message.chat.place(message, by_bot=True)
     return message.json()
-
-
-def origin_of(source: Message) -> dict[str, Any]:
-    """Return the `forward_origin` that a forward of `source` shows."""
-    if source.origin is not None:
-        return source.origin
-    date = int(source.date.timestamp())
-    if source.sender_chat is not None and source.sender_chat.type == "channel":
-        chat = source.sender_chat.header()
-        return {"type": "channel", "chat": chat, "message_id": source.id, "date": date}
-    if source.sender_chat is not None:
-        return {"type": "chat", "sender_chat": source.sender_chat.header(), "date": date}
-    if source.sender is None:
-        return {"type": "hidden_user", "sender_user_name": "Somebody", "date": date}
-    return {"type": "user", "sender_user": source.sender.json(), "date": date}
 
 
 METHODS: Final[dict[str, Method]] = {

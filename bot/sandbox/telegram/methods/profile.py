@@ -25,7 +25,7 @@ async def get_me(world: World, params: Params) -> Any:  # noqa: ARG001 (methods 
     return {
         **world.bot.json(),
         "can_join_groups": True,
-        "can_read_all_group_messages": world.reads_all,
+        "can_read_all_group_messages": world.privacy.reads_all,
         "supports_inline_queries": False,
         "can_connect_to_business": False,
         "has_main_web_app": False,
