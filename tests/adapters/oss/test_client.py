@@ -1,0 +1,122 @@
+"""How the connection is built."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.adapters.oss.address import BucketAddress
+from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
+from bot.core.errors import StoreKeyRefused, StoreUnavailable
+from bot.core.ports.store import ObjectMeta
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.oss import OssStandIn
+from tests.adapters.oss.links import BUCKET, QUICK, address_of, connect
+from tests.fakes.body import BytesBody
+
+META = ObjectMeta("application/octet-stream", "attachment", public=False)
+VARIABLES = ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
+
+
+async def put(connection: OssConnection) -> None:
+    """Store something through a connection and close it."""
+    await asyncio.to_thread(OssBucket(connection).put_object, "relay/1/x", BytesBody(b"x"), META)
+    connection.close()
+
+
+async def test_key_from_the_environment(oss: OssStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key the SDK's own variables sign, a token among them."""
+    oss.add_key("STS.env", "secret", token="token")
+    for name, value in zip(VARIABLES, ("STS.env", "secret", "token"), strict=True):
+        monkeypatch.setenv(name, value)
+    connection = OssConnection(address_of(oss), oss.clock, limits=QUICK)
+    await put(connection)
+
+    assert connection.credentials_are_temporary
+    assert len(oss.log.of("PutObject")) == 1
+
+
+def test_no_key_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing key is said at once, with the names of the variables."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    address = BucketAddress(bucket=BUCKET, region="cn-hongkong")
+
+    with pytest.raises(StoreKeyRefused, match="OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"):
+        OssConnection(address, SandboxClock())
+
+
+async def test_netrc_and_proxies_of_the_environment_are_ignored(
+    oss: OssStandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither may replace the signature or send the bytes elsewhere."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    await put(connect(oss))
+
+    assert oss.log.of("PutObject")[0].status == 200
+
+
+async def test_proxy_is_used(oss: OssStandIn) -> None:
+    """A dead proxy makes every request fail: nothing goes past it."""
+    connection = connect(oss, limits=LineLimits(proxy="http://127.0.0.1:9"))
+
+    with pytest.raises(StoreUnavailable, match="Proxy"):
+        await put(connection)
+    assert len(oss.log) == 0
+
+
+async def test_request_through_a_proxy(oss: OssStandIn) -> None:
+    """A proxy sees the whole address and the signature, as plain HTTP proxies do."""
+    heads: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        host, port = proxy.sockets[0].getsockname()
+        limits = LineLimits(proxy=f"http://{host}:{port}")
+        with pytest.raises(StoreUnavailable):
+            await put(connect(oss, endpoint="http://oss.test", limits=limits))
+
+    assert heads[0].startswith(b"PUT http://relay-sandbox.oss.test/relay/1/x HTTP/1.1\r\n")
+    assert b"Authorization: OSS4-HMAC-SHA256 Credential=" in heads[0]
+
+
+async def test_connections_are_kept_for_all_threads(oss: OssStandIn) -> None:
+    """Sixteen threads use at most sixteen connections, without a word in the log."""
+    connection = connect(oss)
+    bucket = OssBucket(connection)
+    for _ in range(3):
+        await asyncio.gather(
+            *(
+                asyncio.to_thread(bucket.put_object, f"relay/1/{n}", BytesBody(b"x"), META)
+                for n in range(16)
+            )
+        )
+    connection.close()
+
+    assert len(oss.log.of("PutObject")) == 48
+
+
+def test_secrets_do_not_show() -> None:
+    """Nothing secret is in a `repr`."""
+    key = AccessKey(access_key_id="LTAI-id", access_key_secret="s3cret", security_token="t0ken")
+    limits = LineLimits(proxy="http://user:passw0rd@proxy:3128")
+
+    assert "LTAI-id" in repr(key)
+    assert not [word for word in ("s3cret", "t0ken", "passw0rd") if word in repr((key, limits))]
+
+
+@pytest.mark.parametrize(("rate", "deadline"), [(16 << 10, 16.0), (1 << 20, 0.25)])
+def test_send_deadline_follows_the_minimum_rate(rate: int, deadline: float) -> None:
+    """A block of 256 KiB must get through in the time that the slowest allowed line takes."""
+    assert deadline == LineLimits(minimum_rate=rate).send_deadline

@@ -1,0 +1,290 @@
+"""Each refusal of OSS, and each way in which a connection fails, by its own name."""
+
+import asyncio
+import logging
+import traceback
+from typing import Any
+
+import pytest
+import requests
+from alibabacloud_oss_v2 import exceptions
+
+from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.client import AccessKey
+from bot.adapters.oss.errors import ObjectMissing, translated
+from bot.core.errors import (
+    AccountOverdue,
+    BucketMissing,
+    ClockSkewed,
+    Corrupted,
+    RelayError,
+    StoreError,
+    StoreForbidden,
+    StoreKeyRefused,
+    StoreRefused,
+    StoreThrottled,
+    StoreUnavailable,
+    TransferCancelled,
+    UploadGone,
+    WrongRegion,
+)
+from bot.core.ports.store import ObjectMeta
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.oss import OssStandIn
+from bot.transfer.flag import CancelFlag, working_for
+from tests.adapters.oss.links import connect
+
+sdk: Any = exceptions  # Its constructors have no annotations.
+KEY = "relay/1/secret-token/file.bin"
+META = ObjectMeta("application/octet-stream", "attachment", public=False)
+
+
+async def failure(bucket: OssBucket) -> StoreError:
+    """Ask for the parts of an upload and return what is raised."""
+    with pytest.raises(StoreError) as caught:
+        await asyncio.to_thread(bucket.list_parts, KEY, "0123456789ABCDEF")
+    return caught.value
+
+
+def refusing(oss: OssStandIn, status: int, code: str, **more: str | float) -> None:
+    """Make the stand-in refuse everything."""
+    args: dict[str, str | int | float] = {"status": status, "code": code, **more}
+    oss.faults.add(Fault("*", Effect.ERROR, times=0, args=args))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (403, "AccessDenied", StoreForbidden),
+        (403, "InvalidAccessKeyId", StoreKeyRefused),
+        (403, "SignatureDoesNotMatch", StoreKeyRefused),
+        (403, "InvalidSecurityToken", StoreKeyRefused),
+        (403, "SecurityTokenExpired", StoreKeyRefused),
+        (403, "RequestTimeTooSkewed", ClockSkewed),
+        (403, "UserDisable", AccountOverdue),
+        (403, "InDebt", AccountOverdue),
+        (403, "InDebtOverdue", AccountOverdue),
+        (403, "AbnormalBucketOwnerStatus", AccountOverdue),
+        (403, "BucketDisable", StoreRefused),
+        (404, "NoSuchBucket", BucketMissing),
+        (404, "NoSuchUpload", UploadGone),
+        (400, "InvalidPart", Corrupted),
+        (400, "FilePartNotExist", Corrupted),
+        (400, "InvalidPartOrder", StoreRefused),
+        (400, "EntityTooLarge", StoreRefused),
+        (400, "EntityTooSmall", StoreRefused),
+        (400, "PublicEndpointForbidden", StoreRefused),
+        (400, "RequestTimeout", StoreUnavailable),
+        (408, "Whatever", StoreUnavailable),
+        (409, "FileAlreadyExists", StoreRefused),
+        (429, "TooManyRequests", StoreThrottled),
+        (500, "InternalError", StoreUnavailable),
+        (502, "BadGateway", StoreUnavailable),
+        (503, "ServiceUnavailable", StoreThrottled),
+    ],
+)
+async def test_refusals(
+    oss: OssStandIn, bucket: OssBucket, status: int, code: str, expected: type[StoreError]
+) -> None:
+    """A code of OSS becomes exactly one class, and the text says which it was."""
+    refusing(oss, status, code, ec="0003-00000001")
+    error = await failure(bucket)
+
+    assert expected is type(error)
+    assert f"ListParts: {code} (HTTP {status}, EC 0003-00000001, request " in str(error)
+
+
+@pytest.mark.parametrize("ec", ["0002-00000226", "0002-00000228"])
+async def test_region_of_the_signature(oss: OssStandIn, bucket: OssBucket, ec: str) -> None:
+    """A signature for another region is a mistake in the settings, not of the key."""
+    refusing(oss, 400, "InvalidArgument", ec=ec)
+
+    assert type(await failure(bucket)) is WrongRegion
+
+
+async def test_wrong_region_in_the_settings(oss: OssStandIn) -> None:
+    """A region that is not the bucket's is told apart from a wrong secret."""
+    connection = connect(oss, region="cn-beijing")
+    error = await failure(OssBucket(connection))
+    connection.close()
+
+    assert type(error) is WrongRegion
+
+
+async def test_bucket_in_another_region_names_the_endpoint(oss: OssStandIn) -> None:
+    """The operator is told where the bucket is."""
+    oss.add_bucket("elsewhere", region="cn-beijing")
+    connection = connect(oss, bucket="elsewhere")
+    error = await failure(OssBucket(connection))
+    connection.close()
+
+    assert type(error) is WrongRegion
+    assert "(endpoint: oss-cn-beijing.aliyuncs.com)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret", "expected"),
+    [
+        ("LTAI-unknown", "whatever", StoreKeyRefused),
+        ("LTAI-sandbox", "wrong", StoreKeyRefused),
+        ("LTAI-disabled", "secret", StoreKeyRefused),
+        ("LTAI-narrow", "secret", StoreForbidden),
+    ],
+)
+async def test_keys(oss: OssStandIn, key_id: str, secret: str, expected: type[StoreError]) -> None:
+    """Unknown, wrongly signed and disabled keys are refused keys; narrow ones are forbidden."""
+    oss.add_key("LTAI-disabled", "secret", enabled=False)
+    oss.add_key("LTAI-narrow", "secret", allow={"oss:GetObject"})
+    key = AccessKey(access_key_id=key_id, access_key_secret=secret)
+    connection = connect(oss, key=key)
+    error = await failure(OssBucket(connection))
+    connection.close()
+
+    assert expected is type(error)
+
+
+async def test_missing_bucket(oss: OssStandIn) -> None:
+    """A bucket that does not exist is named so for every operation, HEAD included."""
+    connection = connect(oss, bucket="no-such-bucket")
+    bucket = OssBucket(connection)
+    with pytest.raises(BucketMissing):
+        await asyncio.to_thread(bucket.head, KEY)
+    with pytest.raises(BucketMissing):
+        await asyncio.to_thread(lambda: list(bucket.list_objects("relay/")))
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "value", "expected"),
+    [
+        (503, "x-oss-qos-delay-time", "1500", 1.5),
+        (200 + 203, "x-oss-qos-delay-time", "250", 0.25),
+        (503, "Retry-After", "7", 7.0),
+        (429, "Retry-After", "3", 3.0),
+        (503, "Retry-After", "Mon, 23 Nov 2026 16:00:00 GMT", 0.0),
+    ],
+)
+async def test_asked_delays(
+    oss: OssStandIn, bucket: OssBucket, status: int, header: str, value: str, expected: float
+) -> None:
+    """The pause that OSS asks for is taken over, from milliseconds or seconds."""
+    refusing(oss, status, "Throttled", **{header: value})
+    error = await failure(bucket)
+
+    assert isinstance(error, StoreThrottled)
+    assert expected == error.delay
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("ListParts", Effect.RESET),
+        Fault("ListParts", Effect.LOST),
+        Fault("ListParts", Effect.HTML, args={"status": 502}),
+        Fault("ListParts", Effect.TRUNCATE, args={"bytes": 20}),
+    ],
+    ids=lambda fault: fault.effect.value,
+)
+async def test_broken_answers(oss: OssStandIn, bucket: OssBucket, fault: Fault) -> None:
+    """Broken connections, half answers and pages of a proxy are all OSS being out of reach."""
+    upload_id = await asyncio.to_thread(bucket.initiate, KEY, META)
+    oss.faults.add(fault)
+    with pytest.raises(StoreUnavailable) as caught:
+        await asyncio.to_thread(bucket.list_parts, KEY, upload_id)
+
+    assert "ListParts: " in str(caught.value)
+
+
+async def test_answer_of_200_with_a_strange_body(oss: OssStandIn, bucket: OssBucket) -> None:
+    """A page where a document was expected cannot be read, which may pass."""
+    oss.faults.add(Fault("*", Effect.HTML, times=0, args={"status": 200}))
+    unreadable = await failure(bucket)
+    with pytest.raises(StoreUnavailable, match=r"no upload id|cannot be read"):
+        await asyncio.to_thread(bucket.initiate, KEY, META)
+
+    assert type(unreadable) is StoreUnavailable
+
+
+async def test_nobody_listens(oss: OssStandIn) -> None:
+    """A refused connection is OSS being out of reach, and says of what kind."""
+    connection = connect(oss, endpoint="http://127.0.0.1:9")
+    error = await failure(OssBucket(connection))
+    connection.close()
+
+    assert type(error) is StoreUnavailable
+    assert "ConnectionRefusedError" in str(error) or "NewConnectionError" in str(error)
+
+
+async def test_page_of_a_proxy_for_head_is_no_object(oss: OssStandIn, bucket: OssBucket) -> None:
+    """A 404 without any explanation still means that nothing is there."""
+    oss.faults.add(Fault("HeadObject", Effect.HTML, args={"status": 404}))
+
+    assert await asyncio.to_thread(bucket.head, KEY) is None
+
+
+async def test_keys_and_uploads_stay_out_of_error_texts(
+    oss: OssStandIn, bucket: OssBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In public mode the key is the link: neither the text nor the traceback may show it."""
+    errors = []
+    for fault in (
+        Fault("*", Effect.ERROR, args={"status": 403, "code": "AccessDenied"}),
+        Fault("*", Effect.RESET),
+        Fault("*", Effect.HTML),
+    ):
+        oss.faults.add(fault)
+        errors.append(await failure(bucket))
+    with caplog.at_level(logging.INFO):
+        for error in errors:
+            logging.getLogger("test").info("failed", exc_info=error)
+    texts = ["".join(traceback.format_exception(error)) for error in errors]
+
+    assert not [text for text in [*texts, caplog.text] if "secret-token" in text]
+
+
+def test_defects_keep_their_traceback() -> None:
+    """An exception that nobody knows is ours to repair; it comes out as it was."""
+    with pytest.raises(ZeroDivisionError), translated():
+        raise sdk.OperationError(name="PutObject", error=ZeroDivisionError("a defect"))
+
+
+def test_errors_of_the_program_pass() -> None:
+    """What a body raised is not disguised by what the SDK wraps around it."""
+    error = TransferCancelled("stop")
+    with pytest.raises(TransferCancelled) as caught, translated():
+        raise sdk.OperationError(name="PutObject", error=error)
+
+    assert error is caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (sdk.CredentialsEmptyError(), StoreKeyRefused),
+        (sdk.CredentialsFetchError(error="no answer"), StoreKeyRefused),
+        (sdk.ObjectNameInvalidError(), StoreRefused),
+        (sdk.DeserializationError(error="odd"), StoreUnavailable),
+        (sdk.RequestError(error=requests.ConnectionError("x")), StoreUnavailable),
+        (requests.ReadTimeout("x"), StoreUnavailable),
+    ],
+)
+def test_errors_of_the_client(error: Exception, expected: type[RelayError]) -> None:
+    """What never reached OSS, or came back odd, is named too, wrapped or not."""
+    for raised in (error, sdk.OperationError(name="PutObject", error=error)):
+        with pytest.raises(expected), translated():
+            raise raised
+
+
+def test_failure_under_a_raised_flag_is_a_cancel() -> None:
+    """A socket that the flag has cut fails somehow; how does not matter."""
+    flag = CancelFlag()
+    flag.set()
+    with pytest.raises(TransferCancelled), working_for(flag), translated():
+        raise sdk.OperationError(
+            name="UploadPart", error=sdk.RequestError(error=requests.ConnectionError("cut"))
+        )
+
+
+def test_missing_object_is_a_refusal_of_this_package() -> None:
+    """The class that `head` turns into `None` adds no code of its own."""
+    assert StoreRefused.code == ObjectMissing.code
