@@ -6,7 +6,7 @@ The one module that imports everything. `serve` is what production, the demo and
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -44,6 +44,7 @@ from bot.service.reviser import Reviser
 from bot.service.views import Views
 from bot.service.voice import Voice
 from bot.settings import Settings
+from bot.transfer.boot import boot_id
 from bot.transfer.line import StoreLine
 from bot.transfer.pool import TransferPool
 from bot.transfer.retry import RetryPolicy
@@ -72,6 +73,8 @@ class Frame:
     threads: StoreLine
     spool: Spool
     telegram: TelegramSide
+    trusted: set[int] = field(default_factory=set)
+    """Jobs whose spool file an earlier process of this boot has left."""
 
     @property
     def prefix(self) -> str:
@@ -133,7 +136,7 @@ async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Fram
     return Frame(
         settings=settings,
         clock=clock,
-        ledger=SqlLedger(database),
+        ledger=SqlLedger(database, boot_id=boot_id()),
         oss=oss,
         pool=pool,
         threads=StoreLine(OssBucket(oss), administrative, ADMINISTRATIVE_RETRIES),
@@ -220,6 +223,7 @@ def _source(frame: Frame) -> FileSource:
         base_url=given.base_url,
         proxy=_plain(given.proxy),
         limit=given.limit,
+        trusts=frame.trusted.__contains__,
     )
 
 
@@ -256,6 +260,8 @@ async def _prepare(frame: Frame, machine: Machine) -> None:
     await _refuse_exposed_bucket(frame)
     unfinished = await frame.ledger.jobs.recover(frame.clock.now())
     frame.spool.sweep({job.id for job in unfinished})
+    this_boot = boot_id()
+    frame.trusted.update(job.id for job in unfinished if this_boot and job.boot_id == this_boot)
     for job in unfinished:
         machine.queue.enqueue(job.id, job.origin.owner_id, job.run_at)
     try:
@@ -302,7 +308,9 @@ async def _run(
         await stop.wait()
         log.info("stopping", grace=frame.settings.stop.grace.total_seconds())
         intake.cancel()
-        await machine.queue.stop(frame.settings.stop.grace)
+        await machine.queue.finish(frame.settings.stop.grace)
+        frame.spool.keeps = True
+        await machine.queue.stop()
         for task in others:
             task.cancel()
     await _say_paused(machine)

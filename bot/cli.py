@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -80,7 +80,7 @@ def run(
         typer.echo("settings: ok")
         return
     configure(loaded.log.level, loaded.log.format, secrets=_secrets(loaded))
-    _leave(asyncio.run(_serve_until_signal(loaded)))
+    asyncio.run(_serve_until_signal(loaded))
 
 
 def _load(path: Path | None) -> Settings:
@@ -103,15 +103,15 @@ def _secrets(settings: Settings) -> list[str]:
     return [secret.get_secret_value() for secret in given if secret is not None]
 
 
-async def _serve_until_signal(settings: Settings) -> int:
+async def _serve_until_signal(settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop)
     try:
         await serve(settings, stop=stop)
     except (LedgerLocked, BucketExposed, TokenRefused, RelayError) as error:
         typer.echo(f"relay-bot: {error}", err=True)
-        return FAILED
-    return OK
+        _leave(FAILED)
+    _leave(OK)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
@@ -126,10 +126,11 @@ def _on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, on_signal)
 
 
-def _leave(code: int) -> None:
+def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    # Not sys.exit: the interpreter would wait for threads that hang in sockets.
+    # From inside the loop, and not by sys.exit: both the loop's end and the interpreter's would
+    # wait for threads that hang in sockets. Everything is in the ledger by now.
     os._exit(code)
 
 

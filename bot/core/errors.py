@@ -33,6 +33,7 @@
     │ ├ MessageGone                 message_gone
     │ └ MessageRefused              message_refused
     ├ TransferCancelled             transfer_cancelled: raised inside a thread that must stop
+    ├ Crashed                       crashed: the process died five times while the job ran
     └ Unexpected                    unexpected: a defect of ours; the log has the traceback
 
 Codes are stable: they are stored in the ledger, named in the documentation and never renamed. No
@@ -282,6 +283,12 @@ class TransferCancelled(RelayError):
     """Raised where bytes are read, inside a thread whose transfer must stop."""
 
     code = "transfer_cancelled"
+
+
+class Crashed(RelayError):
+    """The process died again and again while the job ran; it is parked, so that others go on."""
+
+    code = "crashed"
 
 
 class Unexpected(RelayError):

@@ -62,7 +62,8 @@ class Job:
     that ended in an error. `size` (bytes), `sha256` (hex) and `finished_at` are set once the job
     is done; `error_code` once it failed (or as the reason of the wait for the next attempt), with
     the variables of its sentence in `error_args`. `card_id` is the status card that shows it, if
-    any.
+    any, `boot_id` the boot of the machine in which it last ran: spool bytes of an earlier boot are
+    not trusted.
     """
 
     id: int
@@ -80,3 +81,4 @@ class Job:
     finished_at: datetime | None = None
     card_id: int | None = None
     answer_id: int | None = None
+    boot_id: str = ""

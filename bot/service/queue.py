@@ -18,6 +18,9 @@ from bot.service.clock import wait_for_news
 
 log = structlog.stdlib.get_logger(__name__)
 
+STUCK_AFTER = timedelta(seconds=1.5)
+"""How long a stopped job may take to hear of it."""
+
 
 @dataclass
 class Running:
@@ -149,17 +152,25 @@ class JobQueue:
                 self.enqueue(running.job_id, running.owner_id, again_at)
             self._news.set()
 
-    async def stop(self, grace: timedelta) -> None:
-        """Start nothing more; give running jobs `grace`, then stop the rest, and wait until they
-        have ended.
+    async def finish(self, grace: timedelta) -> None:
+        """Start nothing more, and give running jobs `grace` (real time) to end."""
+        self._open = False
+        if tasks := [task for _, task in self._running.values()]:
+            await asyncio.wait(tasks, timeout=grace.total_seconds())
 
-        Jobs that are stopped keep what they have for the next start.
+    async def stop(self) -> None:
+        """Stop every job that still runs; it keeps what it has for the next start.
+
+        Returns after a moment at most: a thread that hears nothing is left behind, its job stays
+        in the ledger as it is, and whoever called must leave by `os._exit`.
         """
         self._open = False
-        tasks = [task for _, task in self._running.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace.total_seconds())
-        for running, task in list(self._running.values()):
+        stuck = set()
+        for running, task in self._running.values():
             running.stop = running.stop or StopReason.SHUTDOWN
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            stuck.add(task)
+        if stuck:
+            _, stuck = await asyncio.wait(stuck, timeout=STUCK_AFTER.total_seconds())
+        if stuck:
+            log.warning("jobs did not stop in time", count=len(stuck))

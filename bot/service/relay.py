@@ -69,8 +69,11 @@ class Relay:
         before OSS does.
         """
         earlier = await self._objects.planned_for(job.id)
-        if earlier is not None:
+        if earlier is not None and earlier.upload_id is not None:
             return earlier
+        if earlier is not None:
+            # The answer to initiate may have been lost: the reaper finds that upload by its key.
+            await self._objects.abandon(earlier.id, self._clock.now())
         key = make_key(job.origin.bot_id, job.file.name)
         return await self._objects.plan(job, key, self._clock.now() + UNFINISHED_DUE)
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import jobs, objects
+from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.objects import Ending, ObjectState, StoredObject
@@ -20,11 +21,20 @@ from bot.core.ports.ledger import Finished
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
-class SqlJobs:
-    """Implements `JobLedger`."""
+MOST_CRASHES = 5
+"""A job during which the process died so often is parked, or it would take the others down for
+ever.
+"""
 
-    def __init__(self, database: Database) -> None:
+
+class SqlJobs:
+    """Implements `JobLedger`. `boot_id` names this boot of the machine; every attempt
+    stores it.
+    """
+
+    def __init__(self, database: Database, *, boot_id: str = "") -> None:
         self._database = database
+        self._boot_id = boot_id
 
     async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
         """Store a new job, or return `None` if this file of this message is known already."""
@@ -33,6 +43,8 @@ class SqlJobs:
             "attempt": 0,
             "failures": 0,
             "cancel_requested": False,
+            "crashes": 0,
+            "boot_id": "",
             "error_args": {},
             "created_at": now,
             "run_at": now,
@@ -72,23 +84,19 @@ class SqlJobs:
             )
 
     async def recover(self, now: datetime) -> list[Job]:
-        """Put jobs that a dead process left running back; return all unfinished ones. What the
-        cancelled ones had begun to upload is due at once.
+        """Put jobs that a dead process left running back, and count the crash; end those whose
+        user asked for it, and those that crashed too often. Return all unfinished ones.
         """
         unfinished = jobs.c.state.in_(_UNFINISHED)
-        is_planned = objects.c.state == ObjectState.PLANNED.value
+        is_running = jobs.c.state == JobState.RUNNING.value
+        cancelled = {"state": JobState.CANCELLED.value}
+        parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
         async with self._database.write() as connection:
-            cancelled = await connection.execute(
-                update(jobs)
-                .where(unfinished, jobs.c.cancel_requested)
-                .values(state=JobState.CANCELLED.value, finished_at=now)
-                .returning(jobs.c.id)
-            )
             await connection.execute(
-                update(objects)
-                .where(objects.c.job_id.in_(cancelled.scalars().all()), is_planned)
-                .values(due_at=now, ending=Ending.UNDONE.value)
+                update(jobs).where(is_running).values(crashes=jobs.c.crashes + 1)
             )
+            await _end(connection, unfinished & jobs.c.cancel_requested, cancelled, now)
+            await _end(connection, is_running & (jobs.c.crashes >= MOST_CRASHES), parked, now)
             await connection.execute(
                 update(jobs).where(unfinished).values(state=JobState.QUEUED.value)
             )
@@ -103,7 +111,11 @@ class SqlJobs:
                 jobs.c.state == JobState.QUEUED.value,
                 jobs.c.run_at <= now,
             )
-            .values(state=JobState.RUNNING.value, attempt=jobs.c.attempt + 1)
+            .values(
+                state=JobState.RUNNING.value,
+                attempt=jobs.c.attempt + 1,
+                boot_id=self._boot_id,
+            )
             .returning(jobs)
         )
         async with self._database.write() as connection:
@@ -178,3 +190,21 @@ async def _change(connection: Transaction, job: Job, **values: Any) -> bool:
         .values(values)
     )
     return result.rowcount == 1
+
+
+async def _end(
+    connection: Transaction,
+    which: ColumnElement[bool],
+    values: dict[str, str],
+    now: datetime,
+) -> None:
+    """End jobs without a runner; what they had begun to upload is due at once."""
+    ended = await connection.execute(
+        update(jobs).where(which).values(values | {"finished_at": now}).returning(jobs.c.id)
+    )
+    await connection.execute(
+        update(objects)
+        .where(objects.c.job_id.in_(ended.scalars().all()))
+        .where(objects.c.state == ObjectState.PLANNED.value)
+        .values(due_at=now, ending=Ending.UNDONE.value)
+    )

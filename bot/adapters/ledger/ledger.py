@@ -11,8 +11,8 @@ from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
 class SqlLedger:
     """Implements `Ledger`."""
 
-    def __init__(self, database: Database) -> None:
-        self.jobs = SqlJobs(database)
+    def __init__(self, database: Database, *, boot_id: str = "") -> None:
+        self.jobs = SqlJobs(database, boot_id=boot_id)
         self.objects = SqlObjects(database)
         self.answers = SqlAnswers(database)
         self.cards = SqlCards(database)

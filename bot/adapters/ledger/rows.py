@@ -41,6 +41,7 @@ def to_job(row: RowMapping) -> Job:
         finished_at=row["finished_at"],
         card_id=row["card_id"],
         answer_id=row["answer_id"],
+        boot_id=row["boot_id"],
     )
 
 

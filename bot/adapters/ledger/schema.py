@@ -103,6 +103,9 @@ jobs = Table(
     Column("run_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("cancel_requested", Boolean, nullable=False),
+    # How often the process died while the job ran.
+    Column("crashes", Integer, nullable=False),
+    Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),
     Column("error_args", JSON, nullable=False),
     Column("size", BigInteger),

@@ -144,6 +144,7 @@ error-message-gone = The message to change is gone; /status shows what is runnin
 error-message-refused = Telegram refused the bot’s answer; tell the person who runs this bot.
 error-transfer-cancelled = The transfer was cancelled; send the file again if you still need a link.
 error-unexpected = The bot made a mistake; send the file again, and if it happens again tell the person who runs this bot.
+error-crashed = The bot was interrupted again and again while it worked on this file; tell the person who runs it.
 
 ## Why a job waits for its next try: the middle of "Waiting: …; next try in 20 s".
 

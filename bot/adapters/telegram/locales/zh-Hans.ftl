@@ -132,6 +132,7 @@ error-message-gone = 要修改的消息已不存在，请用 /status 查看最�
 error-message-refused = Telegram 拒绝了机器人的答复，请告知管理员。
 error-transfer-cancelled = 传输已取消；如果还需要链接，请重新发送文件。
 error-unexpected = 机器人出错了，请重新发送文件；如果再次出错，请告知管理员。
+error-crashed = 处理这个文件时机器人多次中断，请告诉机器人的管理员。
 
 ## 任务等待重试的原因，用在“等待重试：…，20 秒后再试”的中间。
 

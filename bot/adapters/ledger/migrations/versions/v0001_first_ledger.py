@@ -108,6 +108,8 @@ def upgrade() -> None:
         sa.Column("run_at", Instant(), nullable=False),
         sa.Column("finished_at", Instant(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
+        sa.Column("boot_id", sa.String(length=64), nullable=False),
         sa.Column("error_code", sa.String(length=64), nullable=True),
         sa.Column("error_args", sa.JSON(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=True),
