@@ -81,9 +81,7 @@ class JobQueue:
         entry = self._running.get(job_id)
         if entry is None:
             return False
-        running, task = entry
-        running.stop = running.stop or reason
-        task.cancel()
+        _stop(*entry, reason)
         return True
 
     def running(self, job_id: int) -> Running | None:
@@ -167,10 +165,16 @@ class JobQueue:
         self._open = False
         stuck = set()
         for running, task in self._running.values():
-            running.stop = running.stop or StopReason.SHUTDOWN
-            task.cancel()
+            _stop(running, task, StopReason.SHUTDOWN)
             stuck.add(task)
         if stuck:
             _, stuck = await asyncio.wait(stuck, timeout=STUCK_AFTER.total_seconds())
         if stuck:
             log.warning("jobs did not stop in time", count=len(stuck))
+
+
+def _stop(running: Running, task: asyncio.Task[None], reason: StopReason) -> None:
+    running.stop = running.stop or reason
+    # In the next turn of the loop, because a task that is cancelled before its first step never
+    # runs: its runner would not hear of it, and its place would stay taken for ever.
+    asyncio.get_running_loop().call_soon(task.cancel)
