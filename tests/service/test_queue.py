@@ -1,0 +1,427 @@
+"""Which job runs when; fair, bounded, stoppable."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core.jobs import StopReason
+from bot.sandbox.clock import SandboxClock
+from bot.service.queue import JobQueue, Running
+from tests.fakes.samples import NOW, at
+
+
+class Workers:
+    """A runner whose jobs end when the test says so; knows what runs and what has run."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.stopped: dict[int, StopReason | None] = {}
+        self.ended: list[int] = []
+        self.again: dict[int, datetime] = {}
+        """When a job shall come back, taken once."""
+        self.error: Exception | None = None
+        self._gates: dict[int, asyncio.Event] = {}
+        self._changed = asyncio.Condition()
+
+    async def run(self, running: Running) -> datetime | None:
+        """Run a job until its gate opens."""
+        gate = self._gates[running.job_id] = asyncio.Event()
+        self.started.append(running.job_id)
+        try:
+            await self._tell()
+            await gate.wait()
+        except asyncio.CancelledError:
+            self.stopped[running.job_id] = running.stop
+            raise
+        self.ended.append(running.job_id)
+        if self.error is not None:
+            raise self.error
+        return self.again.pop(running.job_id, None)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def end(self, job_id: int) -> None:
+        """Let a running job end."""
+        self._gates[job_id].set()
+
+    async def until_started(self, count: int) -> list[int]:
+        """Wait until `count` jobs have started in all; return which."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.started) >= count)
+        return self.started
+
+
+class Hall:
+    """A queue that runs, its clock and its workers."""
+
+    def __init__(self, *, at_once: int, per_owner: int) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.workers = Workers()
+        self.queue = JobQueue(self.workers.run, self.clock, at_once=at_once, per_owner=per_owner)
+
+    def add(self, *job_ids: int, owner: int = 1, wait: float = 0) -> None:
+        """Enqueue jobs of an owner, to run in `wait` seconds."""
+        for job_id in job_ids:
+            self.queue.enqueue(job_id, owner, self.clock.now() + timedelta(seconds=wait))
+
+
+@asynccontextmanager
+async def open_hall(*, at_once: int = 1, per_owner: int = 1) -> AsyncIterator[Hall]:
+    """Run a queue; stop everything at the end."""
+    hall = Hall(at_once=at_once, per_owner=per_owner)
+    task = asyncio.create_task(hall.queue.run())
+    try:
+        yield hall
+    finally:
+        task.cancel()
+        await hall.queue.stop()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def settled() -> None:
+    """Let everything happen that can happen without news, time or threads."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_job_runs_at_once() -> None:
+    """A free place and a job: it starts, with the moment and a meter of its own."""
+    async with open_hall() as hall:
+        hall.add(7, owner=3)
+        await hall.workers.until_started(1)
+        running = hall.queue.running(7)
+
+        assert running is not None
+        assert (running.job_id, running.owner_id, running.started_at) == (7, 3, NOW)
+        assert hall.queue.counts == (1, 0)
+        assert hall.queue.position(7) is None
+
+
+async def test_caps_are_exact() -> None:
+    """As many as are allowed run, overall and of one owner; the rest waits."""
+    async with open_hall(at_once=4, per_owner=3) as hall:
+        hall.add(*range(10), owner=1)
+        hall.add(*range(10, 20), owner=2)
+        await hall.workers.until_started(4)
+        await settled()
+
+        assert hall.workers.started == [0, 10, 1, 11]
+        assert hall.queue.counts == (4, 16)
+
+
+async def test_owner_at_the_cap_holds_up_nobody() -> None:
+    """A place that one owner may not take goes to another."""
+    async with open_hall(at_once=3, per_owner=2) as hall:
+        hall.add(1, 2, 3, owner=1)
+        hall.add(10, owner=2)
+        await hall.workers.until_started(3)
+
+        assert hall.workers.started == [1, 10, 2]
+
+
+async def test_two_hundred_jobs_of_one_owner_delay_another_by_one() -> None:
+    """Whoever comes late waits for the job that runs and for one more at most."""
+    async with open_hall(at_once=1, per_owner=1) as hall:
+        hall.add(*range(200), owner=1)
+        await hall.workers.until_started(1)
+        hall.add(999, owner=2)
+        for count in (2, 3):
+            hall.workers.end(hall.workers.started[-1])
+            await hall.workers.until_started(count)
+
+        assert 999 in hall.workers.started[:3]
+
+
+async def test_freed_place_is_taken_by_the_next() -> None:
+    """Jobs follow each other without anybody asking."""
+    async with open_hall() as hall:
+        hall.add(1, 2, 3)
+        for count in (1, 2, 3):
+            await hall.workers.until_started(count)
+            hall.workers.end(count)
+        await settled()
+
+        assert hall.workers.ended == [1, 2, 3]
+        assert hall.queue.counts == (0, 0)
+
+
+async def test_job_that_is_enqueued_twice_runs_once() -> None:
+    """Neither while it waits, nor while it runs, nor while it waits for its moment."""
+    async with open_hall() as hall:
+        hall.add(1, 1, 2, 2)
+        hall.add(3, wait=5)
+        hall.add(3)
+        await hall.workers.until_started(1)
+        hall.add(1)
+        for job_id in (1, 2):
+            await hall.workers.until_started(job_id)
+            hall.workers.end(job_id)
+        await settled()
+
+        assert hall.workers.started == [1, 2]
+        assert hall.queue.counts == (0, 1)
+
+
+async def test_ended_job_may_be_enqueued_again() -> None:
+    """The queue keeps nothing of what is over."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        hall.workers.end(1)
+        await settled()
+        hall.add(1)
+
+        assert await hall.workers.until_started(2) == [1, 1]
+
+
+async def test_later_jobs_ripen_by_the_clock() -> None:
+    """Each at its own moment, whatever the order in which they were enqueued."""
+    async with open_hall(at_once=9, per_owner=9) as hall:
+        hall.add(30, wait=30)
+        hall.add(10, wait=10)
+        hall.add(20, wait=20)
+        await settled()
+        started = [list(hall.workers.started)]
+        for count in (1, 2, 3):
+            hall.clock.advance(timedelta(seconds=9.999999))
+            await settled()
+            assert len(hall.workers.started) == count - 1
+            hall.clock.advance(timedelta(microseconds=1))
+            started.append(list(await hall.workers.until_started(count)))
+
+        assert started == [[], [10], [10, 20], [10, 20, 30]]
+
+
+async def test_earlier_moment_that_comes_later_is_not_missed() -> None:
+    """While the queue sleeps until one moment, an earlier one is enqueued."""
+    async with open_hall(at_once=9, per_owner=9) as hall:
+        hall.add(30, wait=30)
+        await settled()
+        hall.add(10, wait=10)
+        await settled()
+        hall.clock.advance(timedelta(seconds=10))
+
+        assert await hall.workers.until_started(1) == [10]
+
+
+async def test_job_comes_back_at_the_moment_that_its_runner_returned() -> None:
+    """The next attempt starts then, and not before."""
+    async with open_hall() as hall:
+        hall.workers.again[1] = at(60)
+        hall.add(1)
+        await hall.workers.until_started(1)
+        hall.workers.end(1)
+        await settled()
+        hall.clock.advance(timedelta(seconds=59))
+        await settled()
+        assert hall.workers.started == [1]
+        assert hall.queue.counts == (0, 1)
+        hall.clock.advance(timedelta(seconds=1))
+
+        assert await hall.workers.until_started(2) == [1, 1]
+
+
+async def test_withdrawn_job_does_not_run() -> None:
+    """Neither one that waits for its turn nor one that waits for its moment."""
+    async with open_hall() as hall:
+        hall.add(1, 2)
+        hall.add(3, wait=5)
+        await hall.workers.until_started(1)
+        hall.queue.withdraw(2)
+        hall.queue.withdraw(3)
+        hall.queue.withdraw(999)
+        hall.workers.end(1)
+        hall.clock.advance(timedelta(seconds=5))
+        await settled()
+
+        assert hall.workers.started == [1]
+        assert hall.queue.counts == (0, 0)
+
+
+async def test_running_job_cannot_be_withdrawn() -> None:
+    """It is stopped, not withdrawn."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        hall.queue.withdraw(1)
+
+        assert hall.queue.running(1) is not None
+
+
+async def test_positions_count_from_one_in_the_order_of_turns() -> None:
+    """A job that runs or waits for its moment has none."""
+    async with open_hall() as hall:
+        hall.add(1, 2, 3, owner=1)
+        hall.add(10, 11, owner=2)
+        hall.add(20, owner=2, wait=5)
+        await hall.workers.until_started(1)
+        positions = {n: hall.queue.position(n) for n in (1, 2, 3, 10, 11, 20, 999)}
+
+        assert positions == {1: None, 10: 1, 2: 2, 11: 3, 3: 4, 20: None, 999: None}
+
+
+@pytest.mark.parametrize("reason", StopReason)
+async def test_stopped_job_knows_why(reason: StopReason) -> None:
+    """The reason is there before the task is cancelled; the place is free afterwards."""
+    async with open_hall() as hall:
+        hall.add(1, 2)
+        await hall.workers.until_started(1)
+        assert hall.queue.stop_job(1, reason)
+
+        assert await hall.workers.until_started(2) == [1, 2]
+        assert hall.workers.stopped == {1: reason}
+
+
+async def test_first_reason_stays() -> None:
+    """A shutdown does not turn a user's cancel into a pause, nor the other way round."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        hall.queue.stop_job(1, StopReason.USER)
+        hall.queue.stop_job(1, StopReason.SHUTDOWN)
+        await settled()
+
+        assert hall.workers.stopped == {1: StopReason.USER}
+
+
+async def test_job_that_does_not_run_is_not_stopped() -> None:
+    """The caller hears that it has to withdraw it."""
+    async with open_hall() as hall:
+        hall.add(1, 2)
+        await hall.workers.until_started(1)
+
+        assert not hall.queue.stop_job(2, StopReason.USER)
+        assert not hall.queue.stop_job(999, StopReason.USER)
+
+
+async def test_job_that_is_stopped_before_its_first_step_hears_of_it() -> None:
+    """A task that is cancelled before it begins would never run: the runner is told all the same,
+    and the place is free afterwards.
+    """
+    async with open_hall() as hall:
+        hall.add(1, 2)
+        # One turn lets the queue create the task, which takes its first step in the next one.
+        await asyncio.sleep(0)
+        assert hall.workers.started == []
+        assert hall.queue.stop_job(1, StopReason.USER)
+
+        assert await hall.workers.until_started(2) == [1, 2]
+        assert hall.workers.stopped == {1: StopReason.USER}
+
+
+async def test_job_that_is_shut_down_before_its_first_step_hears_of_it() -> None:
+    """The same at the end of the process."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await asyncio.sleep(0)
+        await hall.queue.stop()
+
+        assert hall.workers.stopped == {1: StopReason.SHUTDOWN}
+        assert hall.queue.counts == (0, 0)
+
+
+async def test_error_of_a_runner_surfaces() -> None:
+    """It is a defect or a broken ledger, so whoever runs the queue must hear of it."""
+    clock = SandboxClock(NOW, running=False)
+    workers = Workers()
+    queue = JobQueue(workers.run, clock, at_once=1, per_owner=1)
+    workers.error = ZeroDivisionError("a defect")
+    queue.enqueue(1, 1, NOW)
+    task = asyncio.create_task(queue.run())
+    await workers.until_started(1)
+    workers.end(1)
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        await task
+
+    assert queue.counts == (0, 0)
+
+
+async def test_stop_cancels_at_once() -> None:
+    """Running jobs hear SHUTDOWN and have ended when it returns; waiting ones never start."""
+    async with open_hall(at_once=2, per_owner=2) as hall:
+        hall.add(1, 2, 3)
+        await hall.workers.until_started(2)
+        await hall.queue.stop()
+        await settled()
+
+        assert hall.workers.stopped == {1: StopReason.SHUTDOWN, 2: StopReason.SHUTDOWN}
+        assert hall.workers.started == [1, 2]
+        assert hall.queue.counts == (0, 1)
+
+
+async def test_finish_lets_jobs_end() -> None:
+    """A job that ends in time is not cancelled, and nothing new begins."""
+    async with open_hall() as hall:
+        hall.add(1, 2)
+        await hall.workers.until_started(1)
+        stopping = asyncio.create_task(hall.queue.finish(timedelta(seconds=30)))
+        await settled()
+        hall.workers.end(1)
+        await stopping
+
+        assert (hall.workers.ended, hall.workers.stopped) == ([1], {})
+        assert hall.workers.started == [1]
+
+
+async def test_finish_returns_when_the_grace_is_over() -> None:
+    """Jobs that are still running go on until they are stopped."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        await hall.queue.finish(timedelta(0))
+
+        assert hall.queue.running(1) is not None
+        assert hall.workers.stopped == {}
+
+
+async def test_user_may_cancel_during_the_grace() -> None:
+    """Then the job ends as its user said."""
+    async with open_hall() as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        stopping = asyncio.create_task(hall.queue.finish(timedelta(seconds=30)))
+        await settled()
+        hall.queue.stop_job(1, StopReason.USER)
+        await stopping
+
+        assert hall.workers.stopped == {1: StopReason.USER}
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    owners=st.lists(st.integers(1, 4), min_size=1, max_size=30),
+    at_once=st.integers(1, 5),
+    per_owner=st.integers(1, 3),
+    order=st.randoms(use_true_random=False),
+)
+def test_every_job_runs_once_within_the_caps(
+    owners: list[int], at_once: int, per_owner: int, order: Random
+) -> None:
+    """Whatever ends first: nobody exceeds a cap, no place stays empty, every job runs once."""
+
+    async def play() -> None:
+        async with open_hall(at_once=at_once, per_owner=per_owner) as hall:
+            for job_id, owner in enumerate(owners):
+                hall.add(job_id, owner=owner)
+            while len(hall.workers.ended) < len(owners):
+                await settled()
+                run = [j for j in hall.workers.started if j not in hall.workers.ended]
+                waiting = Counter(o for j, o in enumerate(owners) if j not in hall.workers.started)
+                mine = Counter(owners[job_id] for job_id in run)
+                assert len(run) <= at_once
+                assert max(mine.values()) <= per_owner
+                assert len(run) == at_once or all(mine[o] == per_owner for o in waiting)
+                hall.workers.end(order.choice(run))
+                await settled()
+            assert sorted(hall.workers.started) == list(range(len(owners)))
+
+    asyncio.run(play())
