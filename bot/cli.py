@@ -17,6 +17,8 @@ from bot.adapters.telegram.application import TokenRefused
 from bot.app import serve
 from bot.core.errors import RelayError
 from bot.logs import configure
+from bot.operations import OperationImpossible, run_audit
+from bot.output import show_findings
 from bot.settings import Settings, SettingsError, load, warnings
 
 OK: Final = 0
@@ -132,6 +134,28 @@ def _leave(code: int) -> NoReturn:
     # From inside the loop, and not by sys.exit: both the loop's end and the interpreter's would
     # wait for threads that hang in sockets. Everything is in the ledger by now.
     os._exit(code)
+
+
+@app.command()
+def audit(
+    settings: SettingsFile = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what is found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding.")] = False,
+) -> None:
+    """Compare the ledger with the bucket; exit code 1 if anything is wrong. Works beside a running
+    bot.
+
+    Example: relay-bot audit --json
+    """
+    loaded = _load(settings)
+    configure("warning", loaded.log.format, secrets=_secrets(loaded), stream=sys.stderr)
+    try:
+        findings = asyncio.run(run_audit(loaded, fix=fix))
+    except (OperationImpossible, RelayError) as error:
+        typer.echo(f"relay-bot: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+    show_findings(findings, as_json=as_json)
+    raise typer.Exit(FAILED if findings else OK)
 
 
 @app.command()

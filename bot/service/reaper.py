@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -137,12 +138,10 @@ class Reaper:
             strays = [s.key for s in batch if s.key not in known and s.last_modified < old]
             if strays:
                 log.warning("deleting unknown objects", count=len(strays))
-                await self._threads.call(lambda keys=strays: self._store.delete(keys))  # type: ignore[misc]
+                await self._threads.call(partial(self._store.delete, strays))
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
         owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
         for upload in uploads:
             if upload.key not in owned:
                 log.warning("aborting an upload that nobody owns", key=upload.key)
-                await self._threads.call(
-                    lambda u=upload: self._store.abort(u.key, u.upload_id)  # type: ignore[misc]
-                )
+                await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))

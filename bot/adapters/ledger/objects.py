@@ -11,13 +11,14 @@ from bot.adapters.ledger.schema import answers, jobs, objects
 from bot.core.jobs import Job, JobState
 from bot.core.objects import Ending, ObjectState, StoredObject
 
+_UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 _IS_LEFT = objects.c.state != ObjectState.GONE.value
 # A planned object belongs to its job until that has ended; only then is it the reaper's.
 _HAS_NO_RUNNER = or_(
     _IS_LIVE,
     objects.c.ending.is_not(None),
-    jobs.c.state.not_in([JobState.QUEUED.value, JobState.RUNNING.value]),
+    jobs.c.state.not_in(_UNFINISHED),
 )
 
 _NATURAL_ENDING = case((_IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
@@ -126,6 +127,26 @@ class SqlObjects:
             rows = await connection.execute(statement)
         return [to_object(row) for row in rows.mappings()]
 
+    async def live(self) -> list[StoredObject]:
+        """Return all live objects."""
+        return await self._select(_IS_LIVE)
+
+    async def of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return the rows of those keys that the ledger knows, gone ones included."""
+        return _by_key(await self._select(objects.c.key.in_(keys)))
+
+    async def of_unfinished_jobs(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return the rows of those keys that a queued or running job goes on with."""
+        unfinished = select(jobs.c.id).where(jobs.c.state.in_(_UNFINISHED))
+        return _by_key(
+            await self._select(
+                objects.c.key.in_(keys),
+                objects.c.state == ObjectState.PLANNED.value,
+                objects.c.ending.is_(None),
+                objects.c.job_id.in_(unfinished),
+            )
+        )
+
     async def overdue(self, now: datetime) -> list[StoredObject]:
         """Return live objects that should be gone, postponed ones included."""
         return await self._select(_IS_LIVE, objects.c.due_at <= now)
@@ -179,6 +200,8 @@ class SqlObjects:
 
     async def owners_of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
         """Return the rows of those keys that the ledger knows and that are not gone."""
-        return {
-            found.key: found for found in await self._select(objects.c.key.in_(keys), _IS_LEFT)
-        }
+        return _by_key(await self._select(objects.c.key.in_(keys), _IS_LEFT))
+
+
+def _by_key(found: Sequence[StoredObject]) -> dict[str, StoredObject]:
+    return {stored.key: stored for stored in found}

@@ -59,6 +59,46 @@ def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -
         )
 
 
+def anonymous_listing_possible(connection: OssConnection) -> bool:
+    """Say whether a stranger can list the bucket. Blocks.
+
+    Raises:
+        StoreUnavailable: no answer came.
+    """
+    limits = connection.limits
+    with (
+        translated(),
+        connection.session.get(
+            connection.address.object_url(""),
+            params={"list-type": "2", "max-keys": "1"},
+            timeout=(limits.connect_timeout, limits.answer_timeout),
+            allow_redirects=False,
+        ) as answer,
+    ):
+        return answer.status_code == HTTPStatus.OK
+
+
+class OssExposure:
+    """What a stranger can do with a bucket; asks by requests without a signature."""
+
+    def __init__(self, connection: OssConnection, store: ObjectStore, prefix: str) -> None:
+        self._connection = connection
+        self._store = store
+        self._prefix = prefix
+
+    def listing_possible(self) -> bool:
+        """Whether an unsigned request can list the bucket. Blocks; raises `StoreError`."""
+        return anonymous_listing_possible(self._connection)
+
+    def reading_possible(self) -> bool:
+        """Whether an unsigned request can read a private object. Blocks; raises `StoreError`."""
+        try:
+            assert_private(self._connection, self._store, self._prefix)
+        except BucketExposed:
+            return True
+        return False
+
+
 class _Probe:
     """A body of one byte."""
 

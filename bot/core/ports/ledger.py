@@ -105,6 +105,15 @@ class ObjectLedger(Protocol):
         still works on.
         """
 
+    async def live(self) -> list[StoredObject]:
+        """Return all live objects."""
+
+    async def of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return the rows of those keys that the ledger knows, gone ones included."""
+
+    async def of_unfinished_jobs(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return the rows of those keys that a queued or running job goes on with."""
+
     async def overdue(self, now: datetime) -> list[StoredObject]:
         """Return live objects that should be gone, postponed ones included."""
 
