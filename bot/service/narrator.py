@@ -21,7 +21,7 @@ log = structlog.stdlib.get_logger(__name__)
 QUICK = timedelta(seconds=1)
 """A job that is done by then never shows a status message: file in, link out."""
 LOOK_EVERY = timedelta(seconds=1)
-EDIT_EVERY = timedelta(seconds=3)
+EDIT_EVERY = timedelta(seconds=2)
 MOST_SINGLE_CARDS = 3
 """With more unfinished jobs than this in a chat, further ones share a card: the budget belongs to
 the chat.
