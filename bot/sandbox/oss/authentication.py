@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from bot.sandbox.oss import signature_v1 as v1
 from bot.sandbox.oss import signature_v4 as v4
 from bot.sandbox.oss.errors import OssError, access_denied
 from bot.sandbox.oss.model import AccessKey, Auth, Caller
@@ -26,12 +27,16 @@ class Authenticator:
         authorization = request.header("authorization")
         if authorization.startswith(v4.ALGORITHM):
             return self._header_v4(request, now)
+        if authorization.startswith(v1.SCHEME):
+            return self._header_v1(request, now)
         if authorization:
             message = "Unsupported Authorization Type."
             details = {"ArgumentName": "Authorization", "ArgumentValue": ""}
             raise OssError(400, "InvalidArgument", message, "0002-00000002", details)
         if request.query("x-oss-signature-version") == v4.ALGORITHM:
             return self._query_v4(request, now)
+        if request.has("OSSAccessKeyId") and request.has("Signature"):
+            return self._query_v1(request, now)
         return Caller(Auth.ANONYMOUS)
 
     def _header_v4(self, request: OssRequest, now: datetime) -> Caller:
@@ -56,8 +61,23 @@ class Authenticator:
         canonical = v4.canonical_request(request, claim.additional)
         text = v4.string_to_sign(claim, canonical)
         expected = v4.sign(key.secret, claim.scope, text)
-        if not hmac.compare_digest(expected, claim.signature):
+        if not _equals(expected, claim.signature):
             raise mismatch(key.key_id, claim.signature, text, canonical)
+
+    def _header_v1(self, request: OssRequest, now: datetime) -> Caller:
+        claim = v1.read_header(request)
+        token = request.header("x-oss-security-token") or request.header("security-token")
+        key = self._key(claim.key_id, token, now)
+        check_skew(claim.moment, now)
+        _compare_v1(request, claim, key)
+        return Caller(Auth.HEADER, key)
+
+    def _query_v1(self, request: OssRequest, now: datetime) -> Caller:
+        claim = v1.read_query(request)
+        key = self._key(claim.key_id, request.query("security-token"), now)
+        check_expiry(claim.moment, now)
+        _compare_v1(request, claim, key)
+        return Caller(Auth.QUERY, key)
 
     def _key(self, key_id: str, token: str, now: datetime) -> AccessKey:
         """Return an access key that works at this moment."""
@@ -68,13 +88,25 @@ class Authenticator:
         if not key.enabled:
             message = "The OSS Access Key Id you provided is disabled."
             raise _bad_key(key_id, message, "0002-00000903")
-        if key.token is not None and not hmac.compare_digest(key.token, token):
+        if key.token is not None and not _equals(key.token, token):
             message = "The security token you provided is invalid."
             raise OssError(403, "InvalidSecurityToken", message)
         if key.expires_at is not None and now >= key.expires_at:
             message = "The security token you provided has expired."
             raise OssError(403, "SecurityTokenExpired", message, "0002-00000007")
         return key
+
+
+def _compare_v1(request: OssRequest, claim: v1.Claim, key: AccessKey) -> None:
+    text = v1.string_to_sign(request, claim.date)
+    expected = v1.sign(key.secret, text)
+    if not _equals(expected, claim.signature):
+        raise mismatch(key.key_id, claim.signature, text)
+
+
+def _equals(expected: str, given: str) -> bool:
+    """Compare in constant time; what came from outside may be any text."""
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
 def _bad_key(key_id: str, message: str, ec: str) -> OssError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bot.sandbox.oss import buckets, listing, multipart, objects, reading
+from bot.sandbox.oss import buckets, listing, multipart, objects, reading, upload_listing
 from bot.sandbox.oss.access import check_access
 from bot.sandbox.oss.authentication import Authenticator
 from bot.sandbox.oss.call import Call, Source
@@ -23,9 +23,10 @@ HANDLERS: dict[str, Handler] = {
     "GetBucketInfo": buckets.get_bucket_info,
     "GetBucketLocation": buckets.get_bucket_location,
     "GetBucketStat": buckets.get_bucket_stat,
+    "ListObjects": listing.list_objects,
     "ListObjectsV2": listing.list_objects_v2,
-    "ListMultipartUploads": listing.list_multipart_uploads,
-    "ListParts": listing.list_parts,
+    "ListMultipartUploads": upload_listing.list_multipart_uploads,
+    "ListParts": upload_listing.list_parts,
     "PutObject": objects.put_object,
     "DeleteObject": objects.delete_object,
     "DeleteMultipleObjects": objects.delete_multiple_objects,

@@ -1,11 +1,13 @@
 """Pages of a list: sorted entries cut by a limit and grouped by a delimiter."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.errors import invalid_argument
 from bot.sandbox.oss.request import OssRequest
+from bot.sandbox.oss.xml import Node, encoded
 
 _T = TypeVar("_T")
 
@@ -65,3 +67,30 @@ def _group(key: str, prefix: str, delimiter: str) -> str:
         return ""
     end = key.find(delimiter, len(prefix))
     return key[: end + len(delimiter)] if end >= 0 else ""
+
+
+_NAMES = {
+    "prefix": "Prefix",
+    "start-after": "StartAfter",
+    "delimiter": "Delimiter",
+    "continuation-token": "ContinuationToken",
+    "marker": "Marker",
+    "key-marker": "KeyMarker",
+    "upload-id-marker": "UploadIdMarker",
+}
+
+
+def asked_for(call: Call, encoding: str, names: Sequence[str]) -> list[Node]:
+    """Return the elements that repeat what was asked."""
+    nodes: list[Node] = [("Name", call.bucket.name)]
+    if encoding:
+        nodes.append(("EncodingType", encoding))
+    asked = [(_NAMES[name], call.request.query(name)) for name in names if call.request.has(name)]
+    if "Prefix" not in dict(asked):
+        asked.append(("Prefix", ""))
+    return nodes + encoded(asked, encoding)
+
+
+def flag(value: object) -> str:
+    """Return a truth value as OSS writes it."""
+    return "true" if value else "false"

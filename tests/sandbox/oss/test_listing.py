@@ -177,3 +177,16 @@ async def test_parts(client: Any, bucket: Bucket, limit: int) -> None:
         for part in page.parts or []
     ]
     assert {page.key for page in found} == {"ü k"}
+
+
+@pytest.mark.parametrize("limit", [1, 3, 1000])
+async def test_version_1(client: Any, filled: Bucket, limit: int) -> None:
+    """The older list pages by marker and groups alike."""
+    paginator = client.list_objects_paginator(limit=limit)
+    plain = await run(lambda: list(paginator.iter_page(sdk.ListObjectsRequest(BUCKET))))
+    request = sdk.ListObjectsRequest(BUCKET, delimiter="/")
+    grouped = await run(lambda: list(paginator.iter_page(request)))
+
+    assert keys(plain) == KEYS
+    assert (keys(grouped), prefixes(grouped)) == (["b", "c d", "ü+&", "😀"], ["a/", "日本/"])
+    assert len(filled.objects) == len(KEYS)
