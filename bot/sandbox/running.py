@@ -62,7 +62,8 @@ settings  {settings}
 Start the bot in another terminal:
   relay-bot run --settings {settings}
 Be Alice ({ALICE}), who may use it:
-  curl {base}/control/send_file -d '{{"chat": {ALICE}, "path": "/etc/hostname"}}'
-  curl {base}/control/messages -d '{{"chat": {ALICE}}}'
+  curl {base}/control/send_file -d '{{"chat_id": {ALICE}, "user_id": {ALICE},
+    "path": "/etc/hostname"}}'
+  curl {base}/control/messages -d '{{"chat_id": {ALICE}}}'
 Ctrl-C ends both stand-ins.
 """
