@@ -1,0 +1,160 @@
+"""The copies that a local Bot API server has made for us: where they are, and that they go."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import structlog
+
+from bot.core.errors import SourceGone, SourceUnavailable
+from bot.transfer.spool_file import disk_errors
+
+log = structlog.get_logger(__name__)
+
+_NOTE: Final = re.compile(r"([0-9]+)\.copy")
+
+
+class FileRoot:
+    """The server's folder as this machine sees it. Nothing outside of it is ever touched.
+
+    `path_map` says where folders of the server are here; the longest that matches counts. Every
+    method blocks; call it from a thread.
+    """
+
+    def __init__(self, root: Path, path_map: Mapping[str, Path]) -> None:
+        self._root = root
+        self._map = sorted(path_map.items(), key=lambda pair: len(pair[0]), reverse=True)
+
+    def locate(self, server_path: str) -> Path:
+        """Return where a file of the server is here, all links resolved.
+
+        Raises:
+            SourceUnavailable: it is not there (any more), or may not be looked at.
+            SourceGone: it is not inside the folder, whatever that means.
+        """
+        path = PurePosixPath(server_path)
+        if not path.is_absolute():
+            raise SourceGone('the server hands out relative paths: telegram.mode must be "cloud"')
+        try:
+            place = self._here(path).resolve(strict=True)
+            root = self._root.resolve(strict=True)
+        except OSError as error:
+            raise SourceUnavailable(f"the server's file: {error.strerror}") from error
+        if not place.is_relative_to(root):
+            raise SourceGone("the server's file is not inside telegram.file_root")
+        return place
+
+    def _here(self, path: PurePosixPath) -> Path:
+        for there, here in self._map:
+            if path.is_relative_to(there):
+                return here / path.relative_to(there)
+        return Path(path)
+
+    def open(self, place: Path) -> int:
+        """Open a file that `locate` has returned, for reading; return its descriptor.
+
+        Raises:
+            SourceUnavailable: it has gone meanwhile, or may not be read.
+        """
+        try:
+            # No links: what was resolved a moment ago must not have become one.
+            return os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise SourceUnavailable(f"the server's file: {error.strerror}") from error
+
+    def remove(self, place: Path) -> None:
+        """Remove a copy; one that is gone is no error, one that cannot be removed is logged."""
+        try:
+            if place.is_relative_to(self._root.resolve()):
+                place.unlink(missing_ok=True)
+        except OSError as error:
+            # The server removes it as well, a day later; that is no reason to fail a job.
+            log.warning("server_copy_left", path=str(place), reason=error.strerror)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file of the server that a job has had opened, and the `file_unique_id` it stands for."""
+
+    file_unique_id: str
+    place: Path
+
+
+class CopyNotes:
+    """Which job has which copy, on disk: one note `<job id>.copy` per job, so that a copy is found
+    and removed after a crash too.
+
+    Every method blocks, but not longer than a small file takes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, job_id: int, copy: Copy) -> None:
+        """Remember that a job has a copy.
+
+        Raises:
+            DiskFull, DiskError: the disk does not let us.
+        """
+        with disk_errors():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            note = os.open(self._path(job_id), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(note, "wb") as file:
+                file.write(copy.file_unique_id.encode() + b"\n" + os.fsencode(copy.place))
+
+    def forget(self, job_id: int) -> None:
+        """Drop the note of a job."""
+        with disk_errors():
+            self._path(job_id).unlink(missing_ok=True)
+
+    def read(self) -> dict[int, Copy]:
+        """Return the copies of all jobs."""
+        found = {}
+        with disk_errors():
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                if match := _NOTE.fullmatch(path.name):
+                    unique_id, _, place = path.read_bytes().partition(b"\n")
+                    # A note that a crash cut off names nothing, and is dropped with the others.
+                    found[int(match[1])] = Copy(unique_id.decode(), Path(os.fsdecode(place)))
+        return found
+
+    def _path(self, job_id: int) -> Path:
+        return self._folder / f"{job_id}.copy"
+
+
+class Copies:
+    """Both together: hands out files of the server and removes them when nobody needs them."""
+
+    def __init__(self, root: FileRoot, notes: CopyNotes) -> None:
+        self._root = root
+        self._notes = notes
+
+    def take(self, job_id: int, file_unique_id: str, server_path: str) -> int:
+        """Open a file of the server for a job; return the descriptor. Blocks.
+
+        Raises:
+            SourceUnavailable, SourceGone, DiskFull, DiskError: see `FileRoot` and `CopyNotes`.
+        """
+        place = self._root.locate(server_path)
+        # Before it is opened: whatever happens from now on, somebody knows of it.
+        self._notes.write(job_id, Copy(file_unique_id, place))
+        return self._root.open(place)
+
+    def sweep(self, unfinished: Mapping[int, str]) -> int:
+        """Remove every copy that no unfinished job (id and `file_unique_id`) needs; return how
+        many jobs they belonged to. Blocks.
+        """
+        copies = self._notes.read()
+        needed = set(unfinished.values())
+        in_use = {copy.place for job_id, copy in copies.items() if job_id in unfinished}
+        over = 0
+        for job_id, copy in copies.items():
+            if job_id in unfinished or copy.file_unique_id in needed or copy.place in in_use:
+                continue
+            self._root.remove(copy.place)
+            self._notes.forget(job_id)
+            over += 1
+        return over
