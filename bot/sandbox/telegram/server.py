@@ -22,6 +22,7 @@ from bot.sandbox.telegram.errors import (
     unauthorized,
 )
 from bot.sandbox.telegram.known import KNOWN
+from bot.sandbox.telegram.local import IdleCut
 from bot.sandbox.telegram.methods import METHODS, Described, Method
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.requests import decode
@@ -70,9 +71,18 @@ class BotServer:
             answer = await self._faulty(request, entry, name, params)
         except ApiError as error:
             answer = refusal(error)
+        except IdleCut:
+            answer = breakage.break_connection(request)
         entry.status = answer.status if _arrives(request) else 0
         await self.log.touch()
         return answer
+
+    async def run(self, name: str, params: Params) -> None:
+        """Call a method on behalf of a webhook's answer; its result is of no interest."""
+        entry = Recorded(self.world.clock.now(), name, params.values)
+        await self.log.add(entry)
+        entry.status = (await self._apply(name, params)).status
+        await self.log.touch()
 
     async def _faulty(
         self, request: web.Request, entry: Recorded, name: str, params: Params
@@ -127,7 +137,8 @@ class BotServer:
             await asyncio.sleep(float(fault.args.get("seconds", 1)))
         if fault is not None and fault.effect is Effect.LOST:
             return breakage.break_connection(request)
-        stored = self.world.files.at_path(path)
+        # A local server has no `/file` at all.
+        stored = self.world.files.at_path(path) if self.world.local is None else None
         if stored is None or not stored.source.is_file():
             raise not_found()
         return await self.downloads.send(request, stored, fault)

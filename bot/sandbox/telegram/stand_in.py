@@ -12,13 +12,12 @@ from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultScript
 from bot.sandbox.memory import RequestLog
 from bot.sandbox.shaping import Shape
-from bot.sandbox.telegram.channels import Channel
-from bot.sandbox.telegram.chats import Chat
+from bot.sandbox.telegram.cast import Cast
 from bot.sandbox.telegram.control import Control
+from bot.sandbox.telegram.deliveries import Deliveries
 from bot.sandbox.telegram.flood import Flood
-from bot.sandbox.telegram.groups import Group
+from bot.sandbox.telegram.local import LocalServer
 from bot.sandbox.telegram.privacy import Privacy
-from bot.sandbox.telegram.private_chats import PrivateChat
 from bot.sandbox.telegram.server import BotServer
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
@@ -26,11 +25,13 @@ from bot.sandbox.telegram.world import World
 TOKEN = "123456:TEST-stand-in-token-of-the-sandbox"  # noqa: S105 (opens nothing but this stand-in.)
 
 
-class TelegramStandIn:
+class TelegramStandIn(Cast):
     """A Bot API server on loopback, with one bot and any number of people.
 
     Use it as an asynchronous context manager; everything else may be called between start and
-    stop, from its event loop. Bytes handed over and uploads lie below `data_dir`.
+    stop, from its event loop. Bytes handed over and uploads lie below `data_dir`. With
+    `local_root` it is a server in local mode: files of any size, as absolute paths below that
+    folder, and no `/file`.
     """
 
     def __init__(  # noqa: PLR0913 (independent knobs, all by keyword.)
@@ -43,6 +44,7 @@ class TelegramStandIn:
         token: str = TOKEN,
         username: str = "relay_sandbox_bot",
         port: int = 0,
+        local_root: Path | None = None,
     ) -> None:
         self.token = token
         self.bot_id = int(token.partition(":")[0])
@@ -55,8 +57,12 @@ class TelegramStandIn:
         folder = data_dir / "telegram"
         folder.mkdir(parents=True, exist_ok=True)
         bot = User(self.bot_id, "File Relay", username=username, is_bot=True)
-        self.world = World(bot, self.clock, self.log, folder)
+        super().__init__(World(bot, self.clock, self.log, folder))
         self._server = BotServer(self.world, token, self.faults, self.shape, folder)
+        self._deliveries = Deliveries(self.world, self.faults, self._server.run)
+        if local_root is not None:
+            self.world.local = LocalServer(local_root, token, self.clock, self.shape)
+            self.world.local.on_change = self.log.touch
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -85,10 +91,16 @@ class TelegramStandIn:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
+        await self._deliveries.start()
+        if self.world.local is not None:
+            self.world.local.start()
 
     async def stop(self) -> None:
         """Let waiting polls end, break what still runs, and free the port."""
         self.world.updates.close()
+        await self._deliveries.stop()
+        if self.world.local is not None:
+            await self.world.local.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -119,6 +131,22 @@ class TelegramStandIn:
         return self.world.flood
 
     @property
+    def local(self) -> LocalServer:
+        """Return the files of a server in local mode.
+
+        Raises:
+            RuntimeError: this is a cloud server.
+        """
+        if self.world.local is None:
+            raise RuntimeError("this stand-in is no server in local mode: give it a local_root")
+        return self.world.local
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Return what went to the webhook."""
+        return self._deliveries
+
+    @property
     def ranges(self) -> bool:
         """Return whether downloads honour Range."""
         return self._server.downloads.ranges
@@ -136,61 +164,10 @@ class TelegramStandIn:
     def file_path_lifetime(self, wanted: timedelta) -> None:
         self.world.files.lifetime = wanted
 
-    def add_user(
-        self,
-        first_name: str,
-        *,
-        last_name: str | None = None,
-        username: str | None = None,
-        language_code: str | None = "en",
-        id: int | None = None,
-        is_bot: bool = False,
-    ) -> User:
-        """Let a person (or another bot) exist."""
-        user_id = self.world.take_user_id() if id is None else id
-        user = User(user_id, first_name, last_name, username, language_code, is_bot)
-        return self.world.add_user(user)
-
-    def private_chat(self, user: User) -> PrivateChat:
-        """Return the chat of a person with the bot, who has pressed Start before."""
-        return self.world.private_chat(user)
-
     @property
     def privacy(self) -> Privacy:
         """Return what groups show to the bot."""
         return self.world.privacy
-
-    def add_group(
-        self,
-        title: str,
-        *members: User,
-        supergroup: bool = True,
-        forum: bool = False,
-        bot: str = "member",
-    ) -> Group:
-        """Return a new group; the first of `members` owns it. `bot` is the bot's status there:
-        `member`, `administrator` or `left`. Nobody is told of it.
-        """
-        group = self.world.add_group(title, supergroup=supergroup, forum=forum)
-        for number, member in enumerate(members):
-            group.roster.put(member, "member" if number else "creator")
-        group.roster.put(self.world.bot, bot)
-        return group
-
-    def add_channel(self, title: str, owner: User, *, bot: str = "administrator") -> Channel:
-        """Return a new channel. Nobody is told of it."""
-        channel = self.world.add_channel(title)
-        channel.roster.put(owner, "creator")
-        channel.roster.put(self.world.bot, bot)
-        return channel
-
-    def chat(self, chat_id: int) -> Chat:
-        """Return a chat by its id.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return self.world.chats[chat_id]
 
     async def wait_for(self, condition: Callable[[], bool], *, timeout: float = 20.0) -> None:
         """Wait until `condition` holds; it is looked at after every request and change.

@@ -6,6 +6,7 @@ around).
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ class Webhook:
         self._next_set_at = 0.0
         self.target: Target | None = None
         self.last_error: tuple[int, str] | None = None
+        self.on_change: Callable[[], None] | None = None
+        """Called when it was set, changed or removed."""
 
     @property
     def is_set(self) -> bool:
@@ -59,12 +62,19 @@ class Webhook:
         self._next_set_at = now + 1.0
         self.target, self.last_error = target, None
         self._updates.abort(conflict("terminated by setWebhook request"))
+        self._tell()
         return True
 
     def remove(self) -> bool:
         """Remove it; returns whether there was one."""
         existed, self.target = self.is_set, None
+        if existed:
+            self._tell()
         return existed
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def info(self) -> dict[str, Any]:
         """Return a `WebhookInfo`."""

@@ -12,6 +12,7 @@ from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.files import FileStore
 from bot.sandbox.telegram.flood import Flood
 from bot.sandbox.telegram.groups import Group
+from bot.sandbox.telegram.local import LocalServer
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.private_chats import PrivateChat
 from bot.sandbox.telegram.queries import Query
@@ -45,6 +46,8 @@ class World:
         self.queries: dict[str, Query] = {}
         self.webhook = Webhook(self.updates, clock)
         self.privacy = Privacy()
+        self.local: LocalServer | None = None
+        """Set when this is a server in local mode."""
         self.logged_out = False
         self._last_message_id = 0
         self._last_user_id = 700_000_000
