@@ -141,13 +141,21 @@ def _from_client(error: Exception, operation: str) -> StoreError:
 
 
 def _kind(error: BaseException) -> str:
-    """Name the innermost reason without its text, which may have an address in it."""
+    """Name the reasons behind `error`, innermost first, without their texts, which may have an
+    address in them.
+    """
     names: list[str] = []
-    inner: object = error
-    while isinstance(inner, BaseException) and len(names) < 8:
+    inner: BaseException | None = error
+    while inner is not None and len(names) < 8:
         names.append(type(inner).__name__)
-        if isinstance(inner, sdk.RequestError | sdk.ResponseError):
-            inner = inner.unwrap()
-        else:
-            inner = getattr(inner, "reason", None) or next(iter(inner.args), None)
+        inner = _reason_of(inner)
     return " ← ".join(reversed(names))
+
+
+def _reason_of(error: BaseException) -> BaseException | None:
+    # The SDK has `unwrap`, urllib3 `reason` or an argument among others.
+    if isinstance(error, sdk.RequestError | sdk.ResponseError):
+        candidates: tuple[object, ...] = (error.unwrap(),)
+    else:
+        candidates = (getattr(error, "reason", None), *error.args)
+    return next((inner for inner in candidates if isinstance(inner, BaseException)), None)
