@@ -16,7 +16,7 @@ from bot.core.errors import (
     Unexpected,
     UploadGone,
 )
-from bot.core.jobs import Job, StopReason
+from bot.core.jobs import Job, JobState, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.service.queue import Running
@@ -59,10 +59,12 @@ class Attempts:
 
     async def run(self, running: Running) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none."""
-        job = await self._jobs.acquire(running.job_id, self._clock.now())
+        # To its end, because a cancel in the middle would leave a running job without a runner.
+        job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
         if job is None:
-            return None
+            return await finish(self._not_acquired(running))
         try:
+            _raise_if_stopped(running)
             await self._relay.relay(job, running.meter)
         except asyncio.CancelledError:
             await finish(self._stopped(job, running.stop or StopReason.SHUTDOWN))
@@ -77,6 +79,16 @@ class Attempts:
         self._news.said.set()
         self._news.due.set()
         return None
+
+    async def _not_acquired(self, running: Running) -> datetime | None:
+        job = await self._jobs.get(running.job_id)
+        if job is None or job.state is not JobState.QUEUED:
+            return None
+        if running.stop is StopReason.USER:
+            await self._cancel_waiting(job.id)
+            return None
+        # It waits for a moment that had come when the queue looked: the system's clock was set.
+        return job.run_at
 
     async def _stopped(self, job: Job, reason: StopReason) -> None:
         if reason is StopReason.SHUTDOWN:
@@ -130,6 +142,12 @@ class Attempts:
             seconds=round(seconds, 2),
             attempt=job.attempt,
         )
+
+
+def _raise_if_stopped(running: Running) -> None:
+    task = asyncio.current_task()
+    if running.stop is not None or (task is not None and task.cancelling()):
+        raise asyncio.CancelledError
 
 
 def wait_before(failures: int) -> timedelta:
