@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from bot.core.errors import DiskFull
+from bot.transfer.disk import disk_errors
 from bot.transfer.quota import Quota
-from bot.transfer.spool_file import SpoolFile, disk_errors
+from bot.transfer.spool_file import SpoolFile
 
 _NAME: Final = re.compile(r"([0-9]+)\.part")
 
