@@ -6,7 +6,7 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.probe import OssExposure
-from bot.app import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
+from bot.assembly import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.service.audit import Auditor, Finding, audit_exposure

@@ -22,7 +22,8 @@ class Stage:
     """A Telegram, an OSS with one bucket, and a bot that may be started, stopped and started
     again.
 
-    `more` are further settings as variables (`RELAY_LINK__MODE`). Everything lies below `folder`.
+    `more` are further settings as variables (`RELAY_LINK__MODE`); with `local` the Bot API server
+    runs in local mode. Everything lies below `folder`.
     """
 
     def __init__(
@@ -31,10 +32,14 @@ class Stage:
         *,
         clock: SandboxClock | None = None,
         more: Mapping[str, str] | None = None,
+        local: bool = False,
     ) -> None:
         self.folder = folder
         self.clock = clock or SandboxClock()
-        self.telegram = TelegramStandIn(folder / "stand-ins", clock=self.clock)
+        self.local_root = folder / "bot-api" if local else None
+        self.telegram = TelegramStandIn(
+            folder / "stand-ins", clock=self.clock, local_root=self.local_root
+        )
         self.oss = OssStandIn(folder / "stand-ins", clock=self.clock)
         self.more = dict(more or {})
         self._exit = AsyncExitStack()
@@ -71,7 +76,16 @@ class Stage:
             "RELAY_LEDGER__PATH": str(self.folder / "relay.sqlite3"),
             "RELAY_SPOOL__KEEP_FREE": "0",
             "RELAY_ACCESS__USERS": ",".join(str(user) for user in users),
+            **self._local_variables(),
             **self.more,
+        }
+
+    def _local_variables(self) -> dict[str, str]:
+        if self.local_root is None:
+            return {}
+        return {
+            "RELAY_TELEGRAM__MODE": "local",
+            "RELAY_TELEGRAM__FILE_ROOT": str(self.local_root),
         }
 
     def settings(self, *users: int) -> Settings:

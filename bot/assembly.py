@@ -1,0 +1,255 @@
+"""What the bot consists of, built from the settings: a frame that is opened and closed, and the
+machine in it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.adapters.ledger.database import open_database, process_lock
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.oss.address import BucketAddress
+from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
+from bot.adapters.oss.signer import OssLinkSigner
+from bot.adapters.telegram.application import TelegramSide, open_telegram
+from bot.adapters.telegram.copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.files import CloudFiles
+from bot.adapters.telegram.handlers import Handlers, Marks
+from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.local_files import LocalFiles
+from bot.adapters.telegram.local_server import LocalServer
+from bot.core.links import LinkMode, key_prefix
+from bot.core.ports.chat import Welcome
+from bot.core.ports.clock import Clock
+from bot.service.access import Access
+from bot.service.attempts import Attempts, News
+from bot.service.budget import Budgets
+from bot.service.courier import Courier
+from bot.service.lanes import Lanes
+from bot.service.narrator import Narrator
+from bot.service.queue import JobQueue
+from bot.service.reaper import Reaper
+from bot.service.reception import Reception
+from bot.service.relay import Relay
+from bot.service.reviser import Reviser
+from bot.service.views import Views
+from bot.service.voice import Voice
+from bot.settings import Settings, TelegramMode
+from bot.transfer.boot import boot_id
+from bot.transfer.line import StoreLine
+from bot.transfer.pool import TransferPool
+from bot.transfer.retry import RetryPolicy
+from bot.transfer.spool import Spool
+from bot.transfer.uploader import Uploader
+
+ADMINISTRATIVE_THREADS = 2
+"""Deletions never wait behind uploads."""
+ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What everything else is built on."""
+
+    settings: Settings
+    clock: Clock
+    ledger: SqlLedger
+    oss: OssConnection
+    pool: TransferPool
+    """For parts of uploads."""
+    disk: TransferPool
+    """For files that are read where they are."""
+    threads: StoreLine
+    spool: Spool
+    telegram: TelegramSide
+    trusted: set[int] = field(default_factory=set)
+    """Jobs whose spool file an earlier process of this boot has left."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files come from a Bot API server of our own."""
+        return self.settings.telegram.mode is TelegramMode.LOCAL
+
+    @property
+    def prefix(self) -> str:
+        """The part of the bucket that is ours."""
+        return key_prefix(self.telegram.bot_id)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The parts that run, and that the end has to know."""
+
+    queue: JobQueue
+    voice: Voice
+    narrator: Narrator
+    lanes: Lanes
+    reaper: Reaper
+    intake: Intake
+    source: CloudFiles | LocalFiles
+
+
+async def open_frame(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Frame:
+    """Open everything that has to be closed again; `stack` does that, in reverse order.
+
+    Raises:
+        LedgerLocked, LedgerTooNew: the ledger cannot be used.
+        TokenRefused: Telegram does not know the token.
+        StoreKeyRefused: there is no access key at all.
+    """
+    stack.enter_context(process_lock(settings.ledger.path))
+    database = await stack.enter_async_context(open_database(settings.ledger.path))
+    oss = open_oss(settings, clock)
+    stack.callback(oss.close)
+    pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
+    # Two for each file: one opens or hashes it, one waits for the server.
+    disk = await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once))
+    administrative = await stack.enter_async_context(TransferPool(ADMINISTRATIVE_THREADS))
+    telegram = await stack.enter_async_context(
+        open_telegram(
+            settings.telegram.token.get_secret_value(),
+            base_url=settings.telegram.base_url,
+            proxy=_plain(settings.telegram.proxy),
+        )
+    )
+    return Frame(
+        settings=settings,
+        clock=clock,
+        ledger=SqlLedger(database, boot_id=boot_id()),
+        oss=oss,
+        pool=pool,
+        disk=disk,
+        threads=StoreLine(OssBucket(oss), administrative, ADMINISTRATIVE_RETRIES),
+        spool=Spool(
+            settings.spool.folder,
+            quota=settings.spool.quota,
+            keep_free=settings.spool.keep_free,
+        ),
+        telegram=telegram,
+    )
+
+
+class _Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+def _plain(value: _Secret | None) -> str | None:
+    return value.get_secret_value() if value is not None else None
+
+
+def open_oss(settings: Settings, clock: Clock) -> OssConnection:
+    """Build the connection to OSS that the settings describe; nothing is sent yet."""
+    given, transfer = settings.oss, settings.transfer
+    key = None
+    if given.access_key_id is not None and given.access_key_secret is not None:
+        key = AccessKey(
+            access_key_id=given.access_key_id.get_secret_value(),
+            access_key_secret=given.access_key_secret.get_secret_value(),
+        )
+    address = BucketAddress(
+        bucket=given.bucket,
+        region=given.region,
+        endpoint=given.endpoint,
+        upload_endpoint=given.upload_endpoint,
+        link_domain=settings.link.domain,
+        path_style=given.path_style,
+    )
+    limits = LineLimits(
+        connections=transfer.connections + ADMINISTRATIVE_THREADS,
+        minimum_rate=transfer.minimum_rate,
+        proxy=_plain(given.proxy),
+    )
+    return OssConnection(address, clock, key=key, limits=limits)
+
+
+def assemble(frame: Frame) -> Machine:
+    """Build the machine in an open frame; nothing runs yet."""
+    settings, clock, ledger = frame.settings, frame.clock, frame.ledger
+    news, source = News(), _source(frame)
+    uploader = Uploader(
+        frame.threads.store,
+        frame.pool,
+        connections_per_file=settings.transfer.connections_per_file,
+    )
+    relay = Relay(
+        source,
+        uploader,
+        ledger,
+        clock,
+        lifetime=settings.link.lifetime,
+        public=settings.link.mode is LinkMode.PUBLIC,
+    )
+    queue = JobQueue(
+        Attempts(relay, ledger, clock, news).run,
+        clock,
+        at_once=settings.transfer.at_once,
+        per_owner=settings.transfer.per_owner,
+    )
+    reception = Reception(
+        ledger,
+        queue,
+        Access(users=settings.access.users, admins=settings.access.admins),
+        clock,
+        news,
+        limit=source.limit,
+    )
+    return _give_voice(frame, queue, reception, news, source)
+
+
+def _source(frame: Frame) -> CloudFiles | LocalFiles:
+    given, bot = frame.settings.telegram, frame.telegram.application.bot
+    if frame.is_local and given.file_root is not None:
+        copies = Copies(
+            FileRoot(given.file_root, given.path_map), CopyNotes(frame.settings.spool.folder)
+        )
+        server = LocalServer(bot, frame.disk, limit=given.limit)
+        return LocalFiles(server, copies, frame.disk, unfinished=_unfinished(frame))
+    return CloudFiles(
+        bot,
+        frame.spool,
+        base_url=given.base_url,
+        proxy=_plain(given.proxy),
+        limit=given.limit,
+        trusts=frame.trusted.__contains__,
+    )
+
+
+def _unfinished(frame: Frame) -> Callable[[], Awaitable[Mapping[int, str]]]:
+    async def ask() -> Mapping[int, str]:
+        return {job.id: job.file.file_unique_id for job in await frame.ledger.jobs.unfinished()}
+
+    return ask
+
+
+def _give_voice(
+    frame: Frame,
+    queue: JobQueue,
+    reception: Reception,
+    news: News,
+    source: CloudFiles | LocalFiles,
+) -> Machine:
+    settings, clock, ledger, telegram = frame.settings, frame.clock, frame.ledger, frame.telegram
+    views = Views(
+        ledger,
+        queue,
+        OssLinkSigner(frame.oss, settings.link.mode),
+        clock,
+        Welcome(source.limit, settings.link.lifetime),
+    )
+    budgets, lanes = Budgets(), Lanes(news.said.set)
+    spoken = (ledger, telegram.messenger, views, budgets, lanes, clock)
+    narrator = Narrator(*spoken)
+    marks = Marks()
+    handlers = Handlers(reception, telegram.keyboards, marks, bot_id=telegram.bot_id)
+    handlers.register(telegram.application)
+    return Machine(
+        queue=queue,
+        voice=Voice([Courier(*spoken), narrator, Reviser(*spoken)], lanes, news.said, clock),
+        narrator=narrator,
+        lanes=lanes,
+        reaper=Reaper(ledger.objects, frame.threads.store, frame.threads, clock, news),
+        intake=Intake(telegram.application, marks, ledger.dead_updates, clock),
+        source=source,
+    )
