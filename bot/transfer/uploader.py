@@ -52,8 +52,8 @@ class Uploader:
         Raises:
             FileEmpty: there is not one byte.
             SizeMismatch: the file turned out longer or shorter than `content.size`.
-            StoreError: attempts are used up, or the error is permanent. After `UploadGone` and
-                `Corrupted` a new try has to begin with `undo`.
+            StoreError: attempts are used up, or the error is permanent. A new try with the same
+                target finds out by itself what is there and goes on from it.
             SourceError, DiskError: what `content.wait_for` raises.
         """
         passage = Passage(self._line(), content, target, meter, journal)

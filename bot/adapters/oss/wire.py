@@ -85,6 +85,16 @@ class _Announcing(HTTPConnection):
         self._announce()
         super().request(*args, **kwargs)
 
+    def send(self, data: Any) -> None:
+        """Send a large body in blocks, such as the list of thousands of parts: each `sendall` has
+        one deadline for all that it is given.
+        """
+        if not isinstance(data, bytes) or len(data) <= BLOCK:
+            super().send(data)
+            return
+        for offset in range(0, len(data), BLOCK):
+            super().send(data[offset : offset + BLOCK])
+
     def _announce(self) -> None:
         wire = _current_wire()
         if wire is None or self.sock is None:

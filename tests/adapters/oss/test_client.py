@@ -1,6 +1,8 @@
 """How the connection is built."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
-from bot.core.errors import StoreKeyRefused, StoreUnavailable
-from bot.core.ports.store import ObjectMeta
+from bot.core.errors import Corrupted, StoreKeyRefused, StoreUnavailable
+from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn
+from bot.sandbox.shaping import Shape
 from tests.adapters.oss.links import BUCKET, QUICK, address_of, connect
 from tests.fakes.body import BytesBody
 
@@ -89,6 +92,38 @@ async def test_request_through_a_proxy(oss: OssStandIn) -> None:
 
     assert heads[0].startswith(b"PUT http://relay-sandbox.oss.test/relay/1/x HTTP/1.1\r\n")
     assert b"Authorization: OSS4-HMAC-SHA256 Credential=" in heads[0]
+
+
+async def test_clock_of_a_proxy_is_ignored(oss: OssStandIn) -> None:
+    """Only OSS's own answers correct the time; a page in between may carry any date."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nDate: Mon, 23 Nov 2020 16:00:00 GMT\r\n")
+        writer.write(b"Content-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        connection = connect(oss, endpoint=f"http://127.0.0.1:{port}")
+        with pytest.raises(StoreUnavailable):
+            await put(connection)
+
+    assert timedelta(0) == connection.time.offset
+
+
+async def test_list_of_many_parts_may_take_its_time(oss: OssStandIn) -> None:
+    """A document larger than a block is not taken for a stall on a line just fast enough."""
+    oss.shape = Shape(up_per_connection=1 << 20)
+    limits = replace(QUICK, minimum_rate=700 << 10)
+    connection = connect(oss, limits=limits)
+    bucket = OssBucket(connection)
+    upload_id = await asyncio.to_thread(bucket.initiate, "relay/1/x", META)
+    parts = [PartReceipt(number, '"' + "0" * 60 + '"', 1, None) for number in range(1, 10_001)]
+    with pytest.raises(Corrupted, match="InvalidPart"):
+        await asyncio.to_thread(bucket.complete, "relay/1/x", upload_id, parts, META)
+    connection.close()
 
 
 async def test_connections_are_kept_for_all_threads(oss: OssStandIn) -> None:
