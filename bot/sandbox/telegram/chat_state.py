@@ -103,8 +103,10 @@ class ChatState(ABC):
         kind = "edited_message" if edited else "message"
         self.world.emit(kind, message.json(), chat_id=self.id, date=self.told_at(message))
 
-    def tell_membership(self, by: User, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Make the update for a change of what the bot is here."""
+    def tell_membership(
+        self, by: User, old: dict[str, Any], new: dict[str, Any], kind: str = "my_chat_member"
+    ) -> None:
+        """Make the update for a change of what the bot (or somebody else) is here."""
         now = self.world.clock.now()
         change = {
             "chat": self.header(),
@@ -113,7 +115,7 @@ class ChatState(ABC):
             "old_chat_member": old,
             "new_chat_member": new,
         }
-        self.world.emit("my_chat_member", change, chat_id=self.id, date=now)
+        self.world.emit(kind, change, chat_id=self.id, date=now)
 
     def details(self) -> dict[str, Any]:
         """Return what `getChat` tells beyond the header."""

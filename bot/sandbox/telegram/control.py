@@ -36,6 +36,7 @@ class Control:
         self._verbs: dict[str, Verb] = {
             "info": self._info,
             "add_user": self._add_user,
+            "add_group": self._add_group,
             "send_text": self._send_text,
             "send_file": self._send_file,
             "edit_text": self._edit_text,
@@ -82,6 +83,10 @@ class Control:
 
     async def _add_user(self, arguments: Arguments) -> Any:
         return asdict(self._tg.add_user(**arguments))
+
+    async def _add_group(self, arguments: Arguments) -> Any:
+        members = [self._tg.world.users[int(user_id)] for user_id in arguments.pop("member_ids")]
+        return self._tg.add_group(str(arguments.pop("title")), *members, **arguments).id
 
     async def _send_text(self, arguments: Arguments) -> Any:
         message = await self._chat(arguments).send_text(

@@ -95,9 +95,9 @@ class Flood:
         wait = self._wait(budgets)
         if wait > 0:
             self.hits += 1
-        if self.mode is FloodMode.REFUSE and wait > 0:
+        if self.mode == FloodMode.REFUSE and wait > 0:
             raise too_many_requests(math.ceil(wait))
-        if self.mode is FloodMode.DELAY:
+        if self.mode == FloodMode.DELAY:
             await self._sit_out(budgets)
         if self._wait(budgets) <= 0:
             for budget in budgets:

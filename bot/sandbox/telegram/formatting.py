@@ -105,6 +105,9 @@ def _entity(item: Any) -> Entity:
     for key in ("type", "offset", "length"):
         if key not in item:
             raise bad_request(f"can't parse MessageEntity: Can't find field \"{key}\"")
+    for key in ("offset", "length"):
+        if not isinstance(item[key], int):
+            raise bad_request(f'can\'t parse MessageEntity: Field "{key}" must be a valid Number')
     if item["type"] not in KINDS:
         raise bad_request("can't parse MessageEntity: Unsupported type specified")
     extra = ("url",) if item["type"] == "text_link" else ("language", "custom_emoji_id")

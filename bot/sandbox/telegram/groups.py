@@ -170,13 +170,20 @@ class Group(Chat):
 
     async def join(self, user: User, *, by: User | None = None) -> None:
         """Let somebody come in (added by somebody else, if given)."""
-        self.roster.put(user, "member")
+        self._change(by or user, user, "member")
         await self.say(by or user, {"new_chat_members": [user.json()]})
 
     async def leave(self, user: User) -> None:
         """Let somebody go."""
-        self.roster.put(user, "left")
+        self._change(user, user, "left")
         await self.say(user, {"left_chat_member": user.json()})
+
+    def _change(self, by: User, user: User, status: str) -> None:
+        before = self.roster.json(user)
+        self.roster.put(user, status)
+        # An administrator hears of others too, if it has asked for `chat_member`.
+        if self.roster.status(self.world.bot) == "administrator":
+            self.tell_membership(by, before, self.roster.json(user), kind="chat_member")
 
     async def say(self, by: User, service: dict[str, Any]) -> Message:
         """Put a service message into the group, as the server does when `by` did something."""

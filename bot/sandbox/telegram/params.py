@@ -12,7 +12,7 @@ PLAIN: Final = frozenset(
     {
         "text", "caption", "name", "description", "short_description", "title", "performer",
         "callback_query_id", "file_id", "url", "secret_token", "language_code", "parse_mode",
-        "emoji", "action", "draft_text", "custom_title", "method", "ip_address",
+        "emoji", "action", "custom_title", "method", "ip_address",
         "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
     }
 )  # fmt: skip
@@ -59,8 +59,19 @@ class Params:
         value = self.values.get(name, default)
         try:
             return int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return default
+
+    def identifiers(self, name: str) -> list[int]:
+        """Return an array of numbers.
+
+        Raises:
+            ApiError: it is none, or holds something else.
+        """
+        found = self.items(name, "message identifiers")
+        if not all(isinstance(item, int) for item in found):
+            raise bad_request("can't parse message identifiers JSON object")
+        return found
 
     def flag(self, name: str) -> bool:
         """Return a Boolean; `true`, `yes` and `1` are true."""

@@ -73,6 +73,13 @@ class RemoteTelegram:
         """Return the chat of a person with the bot."""
         return RemoteChat(self, user.id)
 
+    async def add_group(self, title: str, *members: User, **options: Any) -> "RemoteChat":
+        """Return a new group; the options are those of `TelegramStandIn.add_group`."""
+        ids = [member.id for member in members]
+        return RemoteChat(
+            self, await self.ask("add_group", title=title, member_ids=ids, **options)
+        )
+
     async def log(self, *, operation: str | None = None, since: int = 0) -> list[dict[str, Any]]:
         """Return the requests so far, from number `since` on."""
         entries: list[dict[str, Any]] = await self.ask("log", operation=operation, since=since)

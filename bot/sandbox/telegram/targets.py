@@ -67,7 +67,7 @@ def _reply_to(chat: Chat, params: Params) -> Message | None:
             "message_id": params.integer("reply_to_message_id"),
             "allow_sending_without_reply": params.flag("allow_sending_without_reply"),
         }
-    message_id = int(reply.get("message_id") or 0)
+    message_id = Params(reply).integer("message_id")
     if message_id <= 0:
         return None
     message = chat.find(message_id)

@@ -185,7 +185,7 @@ async def test_bandwidth(url: str, http: aiohttp.ClientSession, tg: TelegramStan
         await answer.read()
     took = time.monotonic() - started
 
-    assert 0.1 <= took < 2
+    assert took >= 0.1
 
 
 @pytest.mark.parametrize("effect", [Effect.TRUNCATE, Effect.RESET, Effect.STALL])

@@ -72,6 +72,24 @@ REFUSALS: Final[list[tuple[str, dict[str, Any], str]]] = [
         "too many message identifiers specified",
     ),
     (
+        "deleteMessages",
+        {"message_ids": ["x"]},
+        "can't parse message identifiers JSON object",
+    ),
+    (
+        "setMessageReaction",
+        {"message_id": OTHERS, "reaction": [{"type": "emoji"}]},
+        "REACTION_INVALID",
+    ),
+    ("pinChatMessage", {"message_id": MISSING}, "message to pin not found"),
+    ("unpinChatMessage", {}, "message to unpin not found"),
+    ("getChatMember", {"user_id": 1}, "invalid user_id specified"),
+    (
+        "getChatAdministrators",
+        {},
+        "there are no administrators in the private chat",
+    ),
+    (
         "setMessageReaction",
         {"message_id": MISSING, "reaction": []},
         "message to react not found",

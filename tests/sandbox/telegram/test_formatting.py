@@ -43,6 +43,8 @@ async def test_space_at_the_ends_goes(call: Call, chat: PrivateChat) -> None:
         ({"type": "text_link", "offset": 0, "length": 5, "url": "not-a-url"},
          "entity URL 'not-a-url' is invalid: Wrong HTTP URL"),
         (5, "can't parse MessageEntity: expected an Object"),
+        ({"type": "bold", "offset": "x", "length": 1},
+         'can\'t parse MessageEntity: Field "offset" must be a valid Number'),
     ],
 )  # fmt: skip
 async def test_bad_entities(call: Call, chat: PrivateChat, entity: Any, error: str) -> None:

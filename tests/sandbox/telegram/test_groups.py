@@ -198,6 +198,22 @@ async def test_members(call: Call, bot: ExtBot[None], group: Group, alice: User)
     assert bob.id == found[1]["message"]["left_chat_member"]["id"]
 
 
+async def test_members_are_told_on_request(
+    call: Call, bot: ExtBot[None], group: Group, tg: TelegramStandIn
+) -> None:
+    """An administrator that asks for `chat_member` hears who comes and goes."""
+    bob = tg.add_user("Bob")
+    await call("getUpdates", offset=1, allowed_updates=["chat_member"])
+    await group.join(bob)
+    await group.leave(bob)
+    changes = [update["chat_member"] for update in await updates(call, bot)]
+
+    assert [(c["old_chat_member"]["status"], c["new_chat_member"]["status"]) for c in changes] == [
+        ("left", "member"),
+        ("member", "left"),
+    ]
+
+
 async def test_the_bot_leaves(call: Call, bot: ExtBot[None], group: Group, alice: User) -> None:
     """A bot can go by itself and hears nothing afterwards; a private chat cannot be left."""
     await bot.leave_chat(group.id)

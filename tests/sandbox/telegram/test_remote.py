@@ -66,6 +66,15 @@ async def test_texts(remote: RemoteTelegram) -> None:
     assert [message.text for message in await chat.messages()] == ["three"]
 
 
+async def test_groups(tg: TelegramStandIn, remote: RemoteTelegram) -> None:
+    """Groups can be made and written in."""
+    bob = await remote.add_user("Bob")
+    group = await remote.add_group("Team", bob, forum=True, bot="administrator")
+    await group.send_text(bob, "hello")
+
+    assert [message.text for message in tg.chat(group.id).messages] == ["hello"]
+
+
 async def test_settings(tg: TelegramStandIn, remote: RemoteTelegram, call: Call) -> None:
     """Clock, faults, bandwidth, flood control and the log can be reached."""
     await remote.add_fault(Fault("getMe", Effect.ERROR, args={"status": 500}))

@@ -87,7 +87,9 @@ async def unpin_chat_message(world: World, params: Params) -> Any:
 
 
 def _is_reaction(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("type") == "emoji" and item["emoji"] in REACTIONS
+    return (
+        isinstance(item, dict) and item.get("type") == "emoji" and item.get("emoji") in REACTIONS
+    )
 
 
 METHODS: Final[dict[str, Method]] = {

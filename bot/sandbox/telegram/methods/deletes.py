@@ -28,13 +28,13 @@ async def delete_message(world: World, params: Params) -> Any:
 async def delete_messages(world: World, params: Params) -> Any:
     """`deleteMessages`: 1-100 ids; what is not there or may not be deleted is skipped."""
     chat = writable_chat(world, params)
-    ids = params.items("message_ids", "message identifiers")
+    ids = params.identifiers("message_ids")
     if not ids:
         raise bad_request("message identifiers are not specified")
     if len(ids) > 100:
         raise bad_request("too many message identifiers specified")
     for message_id in ids:
-        message = chat.find(int(message_id))
+        message = chat.find(message_id)
         if message is not None and _is_deletable(world, chat, message):
             chat.remove(message, by_bot=True)
     return True
