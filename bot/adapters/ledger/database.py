@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,20 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, CursorResult, Executable, create_engine, event, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.transfer.pool import to_the_end
+from bot.adapters.ledger.connection import ConnectionThread, Transaction
+
+__all__ = [
+    "Database",
+    "LedgerLocked",
+    "LedgerTooNew",
+    "Transaction",
+    "migrate",
+    "open_database",
+    "process_lock",
+]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -32,38 +41,6 @@ class LedgerTooNew(Exception):
     """
 
 
-class Transaction:
-    """The statements of one transaction.
-
-    Each runs to its end before a cancel of its caller goes on: SQLAlchemy gives up a connection in
-    whose call a cancel arrives, and the driver's thread would hold the lock of the file for ever.
-    """
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def execute(self, statement: Executable) -> CursorResult[*tuple[Any, ...]]:
-        """Execute a statement and return its rows, all of them read."""
-        return await to_the_end(self._connection.execute(statement))
-
-
-@asynccontextmanager
-async def _transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
-    connection = engine.connect()
-    try:
-        await to_the_end(_start(connection))
-        # The first statement begins; a transaction that is not committed is rolled back by close.
-        yield Transaction(connection)
-        await to_the_end(connection.commit())
-    finally:
-        if connection.sync_connection is not None:
-            await to_the_end(connection.close())
-
-
-async def _start(connection: AsyncConnection) -> None:
-    await connection.start()
-
-
 class Database:
     """Reads side by side, writes one after the other.
 
@@ -73,43 +50,35 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         # Put together from its parts, because a path may hold what means something in a URL.
-        url = URL.create("sqlite+aiosqlite", database=str(path))
-        self._writer = _engine(url, begin="BEGIN IMMEDIATE")
-        self._reader = _engine(url, begin="BEGIN")
-        self._write_lock = asyncio.Lock()
-        self._read_lock = asyncio.Lock()
+        url = URL.create("sqlite", database=str(path))
+        self._writer = ConnectionThread(_engine(url, begin="BEGIN IMMEDIATE"))
+        self._reader = ConnectionThread(_engine(url, begin="BEGIN"))
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[Transaction]:
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a write transaction; it is committed at the end, rolled back on an exception."""
-        async with self._write_lock, _transaction(self._writer) as transaction:
-            yield transaction
+        return self._writer.transaction()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Transaction]:
+    def read(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a read transaction: one moment of the ledger, which later writes do not change."""
-        async with self._read_lock, _transaction(self._reader) as transaction:
-            yield transaction
+        return self._reader.transaction()
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        await self._reader.close()
+        await self._writer.close()
 
 
-def _engine(url: URL, *, begin: str) -> AsyncEngine:
-    # One connection each is enough: statements take microseconds, and aiosqlite gives every
-    # connection a thread.
-    engine = create_async_engine(url, poolclass=StaticPool)
+def _engine(url: URL, *, begin: str) -> Engine:
+    engine = create_engine(url, poolclass=StaticPool)
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
         # The driver must not begin transactions behind our back (facts of sqlite3: legacy
         # isolation levels).
         dbapi_connection.isolation_level = None
         _configure(dbapi_connection)
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
