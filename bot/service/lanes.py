@@ -9,17 +9,31 @@ class Lanes:
     """Owns the tasks of calls to the chat service, so that a slow chat delays nobody else.
 
     A lane that is taken stays taken until its call has returned, which Telegram may delay by a
-    minute (silent flood waits); whoever wants it looks again when `freed` has been called.
+    minute (silent flood waits), and then until the next round: whoever looked at the ledger in
+    this one may still see it as it was before the call ended, and would say the same thing again.
+    `freed` is called when there is reason for another round.
     """
 
     def __init__(self, freed: Callable[[], None]) -> None:
         self._freed = freed
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._ended: set[Hashable] = set()
         self._defect: BaseException | None = None
 
+    def begin_round(self) -> None:
+        """Free the lanes whose calls have returned; to be called before anybody looks at
+        the ledger.
+
+        Raises what a call let out: expected errors are handled there, so this is a defect or a
+        broken ledger.
+        """
+        self._ended.clear()
+        if self._defect is not None:
+            raise self._defect
+
     def is_free(self, key: Hashable) -> bool:
-        """Whether nothing is under way on this lane."""
-        return key not in self._tasks
+        """Whether nothing is, or was in this round, under way on this lane."""
+        return key not in self._tasks and key not in self._ended
 
     def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
         """Begin a call on a free lane."""
@@ -32,23 +46,16 @@ class Lanes:
             self._defect = error
         finally:
             del self._tasks[key]
+            self._ended.add(key)
             self._freed()
-
-    def raise_defect(self) -> None:
-        """Raise what a call let out: expected errors are handled there, so this is a defect or a
-        broken ledger.
-        """
-        if self._defect is not None:
-            raise self._defect
 
     async def drain(self, timeout: float) -> None:
         """Wait until the calls under way have returned, at most `timeout` seconds; cancel the
-        rest.
+        rest. Begins a round.
         """
-        tasks = list(self._tasks.values())
-        if not tasks:
-            return
-        _, pending = await asyncio.wait(tasks, timeout=timeout)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        if tasks := list(self._tasks.values()):
+            _, pending = await asyncio.wait(tasks, timeout=timeout)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        self._ended.clear()

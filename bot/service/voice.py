@@ -35,7 +35,7 @@ class Voice:
         while True:
             # Cleared before they look, or what happens in between would be lost.
             self._news.clear()
-            self._lanes.raise_defect()
+            self._lanes.begin_round()
             moments = [await speaker.tick() for speaker in self._speakers]
             until = min((moment for moment in moments if moment is not None), default=None)
             await wait_for_news(self._news, self._clock, until)
