@@ -1,0 +1,247 @@
+"""The loop behind everything that is said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.adapters.ledger.answers import SqlAnswers
+from bot.adapters.ledger.cards import SqlCards
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.outbox import SqlOutbox
+from bot.core.ports.ledger import Saying, StoredAnswer, StoredCard
+from bot.sandbox.clock import SandboxClock
+from bot.service.lanes import Lanes
+from bot.service.voice import Voice
+from tests.fakes.samples import NOW, OWNER, at
+from tests.service.stage import Stage, answered, ids_of
+
+SLOW, QUICK = 201, 202
+
+
+class Stutter:
+    """A speaker that remembers when it was asked and answers by a script."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self.asked: list[datetime] = []
+        self.moments: list[datetime | None] = []
+        self.error: Exception | None = None
+        self._clock = clock
+        self._changed = asyncio.Condition()
+
+    async def tick(self) -> datetime | None:
+        """Remember."""
+        self.asked.append(self._clock.now())
+        async with self._changed:
+            self._changed.notify_all()
+        if self.error is not None:
+            raise self.error
+        return self.moments.pop(0) if self.moments else None
+
+    async def until_asked(self, times: int) -> None:
+        """Wait until it has been asked so often."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= times)
+
+
+class Booth:
+    """A voice with one speaker."""
+
+    def __init__(self) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.news = asyncio.Event()
+        self.lanes = Lanes(self.news.set)
+        self.speaker = Stutter(self.clock)
+        self.voice = Voice([self.speaker], self.lanes, self.news, self.clock)
+
+
+@pytest.fixture
+async def booth() -> AsyncIterator[Booth]:
+    """Run a voice."""
+    made = Booth()
+    task = asyncio.create_task(made.voice.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
+    """And not without: a voice that has nothing to say costs nothing."""
+    await booth.speaker.until_asked(1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(booth.speaker.asked) == 1
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+
+    assert booth.speaker.asked == [NOW, NOW]
+
+
+async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -> None:
+    """Exactly then, by the clock."""
+    await booth.speaker.until_asked(1)
+    booth.speaker.moments = [at(5)]
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+    booth.clock.advance(timedelta(seconds=4.999999))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(booth.speaker.asked) == 2
+    booth.clock.advance(timedelta(microseconds=1))
+    await booth.speaker.until_asked(3)
+
+    assert booth.speaker.asked[-1] == at(5)
+
+
+async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
+    """What happens after a speaker has looked leads to another look."""
+    await booth.speaker.until_asked(1)
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+    booth.news.set()
+    await booth.speaker.until_asked(3)
+
+    assert len(booth.speaker.asked) == 3
+
+
+@pytest.mark.parametrize("where", ["speaker", "call"])
+async def test_defect_ends_the_voice(where: str) -> None:
+    """Whoever runs it must hear of it, whether a speaker or one of its calls failed."""
+    booth = Booth()
+
+    async def fail() -> None:
+        raise ZeroDivisionError("a defect")
+
+    if where == "speaker":
+        booth.speaker.error = ZeroDivisionError("a defect")
+    else:
+        booth.lanes.start("a", fail())
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        await booth.voice.run()
+
+
+async def test_slow_chat_delays_no_other(database: Database) -> None:
+    """One chat's call hangs; everybody else is answered, and it is one call, however long."""
+    stage = Stage(database)
+    gate = stage.messenger.hold(SLOW)
+    slow = await stage.finish_many(2, SLOW)
+    await stage.speak()
+    quick = await stage.finish_many(5, QUICK)
+    await stage.after(60)
+    assert answered(stage.answers) == [job.id for job in quick]
+    assert stage.messenger.tried.count(("send", SLOW)) == 1
+    gate.set()
+    await stage.after(10)
+
+    assert sorted(answered(stage.answers)) == [job.id for job in [*slow, *quick]]
+    assert stage.messenger.floods == []
+
+
+class Late:
+    """Holds back what was read from the ledger until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.has_read = asyncio.Event()
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def hold(self) -> None:
+        """Wait with what has been read."""
+        self.has_read.set()
+        await self.go.wait()
+
+
+class LateAnswers(SqlAnswers):
+    """Answers that are read before a call ends and looked at afterwards."""
+
+    def __init__(self, database: Database, late: Late) -> None:
+        super().__init__(database)
+        self._late = late
+
+    async def resumable(self) -> list[StoredAnswer]:
+        """Read, then wait."""
+        found = await super().resumable()
+        await self._late.hold()
+        return found
+
+
+class LateOutbox(SqlOutbox):
+    """The same for replies."""
+
+    def __init__(self, database: Database, late: Late) -> None:
+        super().__init__(database)
+        self._late = late
+
+    async def pending(self, limit: int) -> list[Saying]:
+        """Read, then wait."""
+        found = await super().pending(limit)
+        await self._late.hold()
+        return found
+
+
+class LateCards(SqlCards):
+    """The same for status messages."""
+
+    def __init__(self, database: Database, late: Late) -> None:
+        super().__init__(database)
+        self._late = late
+
+    async def open_cards(self) -> list[StoredCard]:
+        """Read, then wait."""
+        found = await super().open_cards()
+        await self._late.hold()
+        return found
+
+
+async def _look_while_a_call_ends(stage: Stage, late: Late) -> None:
+    """Begin a call; in the next round read the ledger, let the call end, and only then go on."""
+    gate = stage.messenger.hold(OWNER)
+    await stage.round()
+    await stage.messenger.holding.wait()
+    late.has_read.clear()
+    late.go.clear()
+    looking = asyncio.create_task(stage.round())
+    await late.has_read.wait()
+    gate.set()
+    await asyncio.wait(list(stage.lanes._tasks.values()))
+    late.go.set()
+    await looking
+    await stage.speak()
+
+
+async def test_answer_is_sent_once_though_its_call_ends_while_somebody_looks(
+    database: Database,
+) -> None:
+    """What was read before the end of the call looks as if the call had been cut off."""
+    stage, late = Stage(database), Late()
+    stage.ledger.answers = LateAnswers(database, late)
+    [job] = await stage.finish_many(1)
+    await _look_while_a_call_ends(stage, late)
+
+    assert [ids_of(said) for said in stage.answers] == [[job.id]]
+
+
+async def test_reply_is_sent_once_though_its_call_ends_while_somebody_looks(
+    database: Database,
+) -> None:
+    """What was read before the end of the call looks as if it had not been said."""
+    stage, late = Stage(database), Late()
+    stage.ledger.outbox = LateOutbox(database, late)
+    await stage.post()
+    await _look_while_a_call_ends(stage, late)
+
+    assert len(stage.messenger.calls("send")) == 1
+
+
+async def test_card_is_placed_once_though_its_call_ends_while_somebody_looks(
+    database: Database,
+) -> None:
+    """What was read before the end of the call looks as if it had no message yet."""
+    stage, late = Stage(database), Late()
+    stage.ledger.cards = LateCards(database, late)
+    await stage.run(await stage.accept())
+    stage.clock.advance(timedelta(seconds=1))
+    await _look_while_a_call_ends(stage, late)
+
+    assert len(stage.messenger.calls("send")) == 1
