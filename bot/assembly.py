@@ -20,6 +20,7 @@ from bot.adapters.telegram.handlers import Handlers, Marks
 from bot.adapters.telegram.intake import Intake
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
+from bot.adapters.telegram.pace import Pace
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.chat import Welcome
 from bot.core.ports.clock import Clock
@@ -212,6 +213,7 @@ def _source(frame: Frame) -> CloudFiles | LocalFiles:
         base_url=given.base_url,
         proxy=_plain(given.proxy),
         limit=given.limit,
+        pace=Pace(minimum_rate=frame.settings.transfer.minimum_rate),
         trusts=frame.trusted.__contains__,
     )
 

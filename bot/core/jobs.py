@@ -43,7 +43,7 @@ class Origin:
 
     `chat_id` and `message_id` name the requesting message, `owner_id` the user (or the chat that
     sent as itself) to whom the job belongs, `thread_id` the forum topic or `None`, `language` an
-    IETF tag as Telegram gave it, or "".
+    IETF tag as Telegram gave it, or "", `album` what ties the files of one album together.
     """
 
     bot_id: int
@@ -52,6 +52,7 @@ class Origin:
     owner_id: int
     thread_id: int | None = None
     language: str = ""
+    album: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

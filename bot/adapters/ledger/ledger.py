@@ -6,6 +6,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
+from bot.adapters.ledger.people import SqlPeople
 
 
 class SqlLedger:
@@ -18,3 +19,4 @@ class SqlLedger:
         self.cards = SqlCards(database)
         self.outbox = SqlOutbox(database)
         self.dead_updates = SqlDeadUpdates(database)
+        self.people = SqlPeople(database)

@@ -20,6 +20,7 @@ def to_job(row: RowMapping) -> Job:
             owner_id=row["owner_id"],
             thread_id=row["thread_id"],
             language=row["language"],
+            album=row["album"],
         ),
         file=IncomingFile(
             file_id=row["file_id"],
@@ -54,6 +55,7 @@ def from_new_job(origin: Origin, file: IncomingFile) -> dict[str, Any]:
         "owner_id": origin.owner_id,
         "thread_id": origin.thread_id,
         "language": origin.language,
+        "album": origin.album,
         "file_id": file.file_id,
         "file_unique_id": file.file_unique_id,
         "kind": file.kind.value,

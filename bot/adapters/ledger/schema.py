@@ -110,11 +110,15 @@ jobs = Table(
     Column("error_args", JSON, nullable=False),
     Column("size", BigInteger),
     Column("sha256", String(64)),
+    # The files of one album are answered together.
+    Column("album", String(64)),
     Column("card_id", ForeignKey(cards.c.id)),
     Column("answer_id", ForeignKey(answers.c.id)),
     UniqueConstraint("bot_id", "chat_id", "message_id", "file_unique_id", name="uq_jobs_message"),
     Index("ix_jobs_state", "state", "run_at"),
     Index("ix_jobs_owner", "owner_id", "state"),
+    Index("ix_jobs_chat", "chat_id", "created_at"),
+    Index("ix_jobs_file", "file_unique_id", "owner_id"),
     Index(None, "answer_id"),
     Index(None, "card_id"),
 )
@@ -161,16 +165,19 @@ owners = Table(
     "owners",
     metadata,
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("language", String(35)),
-    Column("banned_at", Instant),
+    Column("language", String(35), nullable=False, default=""),
+    Column("banned", Boolean, nullable=False, default=False),
+    Column("allowed", Boolean, nullable=False, default=False),
 )
 
 chats = Table(
     "chats",
     metadata,
     Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("migrated_to", BigInteger),
-    Column("mode", String(16)),
+    Column("auto", Boolean, nullable=False, default=False),
+    Column("privately", Boolean, nullable=False, default=False),
+    Column("moved_to", BigInteger),
+    Column("allowed", Boolean),
 )
 
 dead_updates = Table(

@@ -14,6 +14,7 @@ from typing import Protocol
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, Origin
 from bot.core.objects import StoredObject
+from bot.core.ports.people import People
 
 
 class JobLedger(Protocol):
@@ -331,3 +332,7 @@ class Ledger(Protocol):
     @property
     def dead_updates(self) -> DeadUpdates:
         """Updates that cannot be handled."""
+
+    @property
+    def people(self) -> People:
+        """Rules of chats and owners, and what they have used."""

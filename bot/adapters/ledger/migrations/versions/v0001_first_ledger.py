@@ -46,8 +46,10 @@ def upgrade() -> None:
     op.create_table(
         "chats",
         sa.Column("chat_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("migrated_to", sa.BigInteger(), nullable=True),
-        sa.Column("mode", sa.String(length=16), nullable=True),
+        sa.Column("auto", sa.Boolean(), nullable=False),
+        sa.Column("privately", sa.Boolean(), nullable=False),
+        sa.Column("moved_to", sa.BigInteger(), nullable=True),
+        sa.Column("allowed", sa.Boolean(), nullable=True),
         sa.PrimaryKeyConstraint("chat_id", name="pk_chats"),
     )
     op.create_table(
@@ -82,8 +84,9 @@ def upgrade() -> None:
     op.create_table(
         "owners",
         sa.Column("owner_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("language", sa.String(length=35), nullable=True),
-        sa.Column("banned_at", Instant(), nullable=True),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("banned", sa.Boolean(), nullable=False),
+        sa.Column("allowed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("owner_id", name="pk_owners"),
     )
     op.create_table(
@@ -114,6 +117,7 @@ def upgrade() -> None:
         sa.Column("error_args", sa.JSON(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("album", sa.String(length=64), nullable=True),
         sa.Column("card_id", sa.Integer(), nullable=True),
         sa.Column("answer_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["answer_id"], ["answers.id"], name="fk_jobs_answer_id"),
@@ -126,6 +130,8 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs") as batch_op:
         batch_op.create_index("ix_jobs_answer_id", ["answer_id"])
         batch_op.create_index("ix_jobs_card_id", ["card_id"])
+        batch_op.create_index("ix_jobs_chat", ["chat_id", "created_at"])
+        batch_op.create_index("ix_jobs_file", ["file_unique_id", "owner_id"])
         batch_op.create_index("ix_jobs_owner", ["owner_id", "state"])
         batch_op.create_index("ix_jobs_state", ["state", "run_at"])
 

@@ -1,0 +1,101 @@
+"""Rules of chats and owners in SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.schema import chats, jobs, owners
+from bot.core.ports.people import ChatRules, OwnerRules, Usage
+
+
+class SqlPeople:
+    """Implements `People`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def chat(self, chat_id: int) -> ChatRules:
+        """Return the rules of a chat."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(chats).where(chats.c.chat_id == chat_id))
+        row = rows.mappings().one_or_none()
+        return ChatRules(**row) if row else ChatRules(chat_id)
+
+    async def set_chat(
+        self,
+        chat_id: int,
+        *,
+        auto: bool | None = None,
+        privately: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+        given = {"auto": auto, "privately": privately, "allowed": allowed}
+        await self._upsert(chats, {"chat_id": chat_id}, given)
+
+    async def move_chat(self, chat_id: int, moved_to: int) -> None:
+        """Store that a group became a supergroup; its rules go along."""
+        rules = await self.chat(chat_id)
+        await self._upsert(chats, {"chat_id": chat_id}, {"moved_to": moved_to})
+        await self.set_chat(
+            moved_to, auto=rules.auto, privately=rules.privately, allowed=rules.allowed
+        )
+
+    async def moves(self) -> dict[int, int]:
+        """Return where every group that moved has gone."""
+        statement = select(chats.c.chat_id, chats.c.moved_to).where(chats.c.moved_to.is_not(None))
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        return {row.chat_id: row.moved_to for row in rows}
+
+    async def owner(self, owner_id: int) -> OwnerRules:
+        """Return what is known of an owner."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(owners).where(owners.c.owner_id == owner_id))
+        row = rows.mappings().one_or_none()
+        return OwnerRules(**row) if row else OwnerRules(owner_id)
+
+    async def set_owner(
+        self,
+        owner_id: int,
+        *,
+        language: str | None = None,
+        banned: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+        given = {"language": language, "banned": banned, "allowed": allowed}
+        await self._upsert(owners, {"owner_id": owner_id}, given)
+
+    async def _upsert(
+        self, table: Table, key: dict[str, int], given: Mapping[str, object]
+    ) -> None:
+        values = {name: value for name, value in given.items() if value is not None}
+        statement = insert(table).values(key | values)
+        if values:
+            statement = statement.on_conflict_do_update(index_elements=list(key), set_=values)
+        else:
+            statement = statement.on_conflict_do_nothing()
+        async with self._database.write() as connection:
+            await connection.execute(statement)
+
+    async def usage_of_owner(self, owner_id: int, since: datetime) -> Usage:
+        """Return what an owner has had accepted since then."""
+        return await self._usage(jobs.c.owner_id == owner_id, since)
+
+    async def usage_of_chat(self, chat_id: int, since: datetime) -> Usage:
+        """Return what has been accepted in a chat since then."""
+        return await self._usage(jobs.c.chat_id == chat_id, since)
+
+    async def _usage(self, whose: ColumnElement[bool], since: datetime) -> Usage:
+        size = func.coalesce(jobs.c.size, jobs.c.announced_size, 0)
+        statement = select(
+            func.count(), func.coalesce(func.sum(size), 0), func.min(jobs.c.created_at)
+        ).where(whose, jobs.c.created_at > since)
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement)
+        files, total, oldest = next(iter(rows))
+        return Usage(files, total, oldest)

@@ -1,0 +1,85 @@
+"""What the ledger remembers about chats and the people in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRules:
+    """How the bot behaves in a chat. `auto` relays every document it sees; `privately` delivers
+    answers to the person who asked; `moved_to` is the supergroup that this group has become;
+    `allowed` is what a bot admin said, `None` where nobody said anything.
+    """
+
+    chat_id: int
+    auto: bool = False
+    privately: bool = False
+    moved_to: int | None = None
+    allowed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRules:
+    """What is known of an owner: a chosen `language` ("" = as Telegram says), `banned`, and
+    whether a bot admin `allowed` them beside the settings.
+    """
+
+    owner_id: int
+    language: str = ""
+    banned: bool = False
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What has been accepted in the last 24 hours: files, and their bytes as announced (the real
+    size where nothing was announced). `oldest_at` is when the first of them stops counting less
+    24 hours, `None` without any.
+    """
+
+    files: int
+    bytes: int
+    oldest_at: datetime | None = None
+
+
+class People(Protocol):
+    """Rules of chats and owners; every method is one transaction."""
+
+    async def chat(self, chat_id: int) -> ChatRules:
+        """Return the rules of a chat; the defaults if nothing was ever said."""
+
+    async def set_chat(
+        self,
+        chat_id: int,
+        *,
+        auto: bool | None = None,
+        privately: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+
+    async def move_chat(self, chat_id: int, moved_to: int) -> None:
+        """Store that a group became a supergroup; its rules go along."""
+
+    async def moves(self) -> dict[int, int]:
+        """Return where every group that moved has gone."""
+
+    async def owner(self, owner_id: int) -> OwnerRules:
+        """Return what is known of an owner; the defaults if nothing is."""
+
+    async def set_owner(
+        self,
+        owner_id: int,
+        *,
+        language: str | None = None,
+        banned: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+
+    async def usage_of_owner(self, owner_id: int, since: datetime) -> Usage:
+        """Return what an owner has had accepted since then."""
+
+    async def usage_of_chat(self, chat_id: int, since: datetime) -> Usage:
+        """Return what has been accepted in a chat since then."""
