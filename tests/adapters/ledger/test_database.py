@@ -139,16 +139,16 @@ async def test_two_processes_worth_of_writers_and_readers_do_not_fail(path: Path
     """Two connections to one file wait for each other; no write is lost, no read is locked out."""
     async with open_database(path) as one, open_database(path) as two:
         async with one.write() as connection:
-            await connection.execute(insert(chats).values(chat_id=1, migrated_to=0))
+            await connection.execute(insert(chats).values(chat_id=1, moved_to=0))
 
         async def add_one(database: Database) -> None:
             async with database.write() as connection:
-                before = (await connection.execute(select(chats.c.migrated_to))).scalar_one()
-                await connection.execute(update(chats).values(migrated_to=before + 1))
+                before = (await connection.execute(select(chats.c.moved_to))).scalar_one()
+                await connection.execute(update(chats).values(moved_to=before + 1))
 
         async def look(database: Database) -> int:
             async with database.read() as connection:
-                return int((await connection.execute(select(chats.c.migrated_to))).scalar_one())
+                return int((await connection.execute(select(chats.c.moved_to))).scalar_one())
 
         async with asyncio.TaskGroup() as group:
             for _ in range(40):
