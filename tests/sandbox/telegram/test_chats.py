@@ -173,6 +173,16 @@ async def test_blocked_and_gone(call: Call, chat: PrivateChat) -> None:
     assert gone["description"] == "Forbidden: user is deactivated"
 
 
+async def test_messages_of_bots(tg: TelegramStandIn, call: Call, chat: PrivateChat) -> None:
+    """Another bot can be the author of a message, and says so."""
+    other = tg.add_user("Other", is_bot=True)
+    await chat.send_file(other, content=b"x", name="a.txt")
+    update = (await call("getUpdates"))["result"][0]
+
+    assert update["message"]["from"]["is_bot"]
+    assert not chat.messages[0].from_bot
+
+
 async def test_previews(call: Call, chat: PrivateChat) -> None:
     """Whether a message forbids a preview of its links can be seen."""
     off = {"is_disabled": True}

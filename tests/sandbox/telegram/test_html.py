@@ -3,13 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.sandbox.telegram.errors import ApiError
 from bot.sandbox.telegram.html import parse_html
-from bot.sandbox.telegram.render import render_html
-from bot.sandbox.telegram.text import utf16_length, utf16_slice
 
 
 @pytest.mark.parametrize(
@@ -94,33 +90,3 @@ def test_refusals(source: str, error: str) -> None:
         parse_html(source)
 
     assert f"Bad Request: can't parse entities: {error}" == caught.value.description
-
-
-PIECES = st.recursive(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6).map(
-        lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    ),
-    lambda inner: st.lists(inner, max_size=3).flatmap(
-        lambda parts: st.sampled_from(["b", "i", "u", "s", "tg-spoiler"]).map(
-            lambda tag: f"<{tag}>{''.join(parts)}</{tag}>"
-        )
-    ),
-    max_leaves=8,
-)
-
-
-@given(PIECES)
-def test_drawn_again(source: str) -> None:
-    """What is drawn from text and entities parses to the same text and entities."""
-    once = parse_html(source)
-    again = parse_html(render_html(once))
-
-    assert (once.text, list(once.entities)) == (again.text, list(again.entities))
-
-
-@given(st.text(max_size=20), st.text(max_size=20))
-def test_utf16(first: str, second: str) -> None:
-    """Parts of a text are found again by their place in UTF-16 units."""
-    found = utf16_slice(first + second, utf16_length(first), utf16_length(second))
-
-    assert second.encode("utf-16-le", "replace") == found.encode("utf-16-le", "replace")
