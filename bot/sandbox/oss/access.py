@@ -1,7 +1,8 @@
-"""Who may do what: the account's own keys by their RAM actions, everybody by ACL.
+"""Who may do what: keys by their RAM actions, everybody by bucket policy and ACL.
 
-Object ACL beats bucket ACL; `default` means that the bucket's holds. Source: OSS documentation,
-"Object ACL" and "Bucket ACL".
+A denying statement of the policy comes first; it binds the account itself only where it has a
+condition. Object ACL beats bucket ACL; `default` means that the bucket's holds. Source: OSS
+documentation, "Authorization and access control", "Object ACL", "Bucket ACL".
 """
 
 from fnmatch import fnmatchcase
@@ -9,24 +10,34 @@ from fnmatch import fnmatchcase
 from bot.sandbox.oss.errors import OssError, access_denied
 from bot.sandbox.oss.model import AccessKey, Auth, Bucket, Caller
 from bot.sandbox.oss.operations import Operation, Right
+from bot.sandbox.oss.policy import Question, Statement, circumstances, decide
 from bot.sandbox.oss.request import OssRequest
+from bot.sandbox.oss.world import World
 
 
 def check_access(
-    caller: Caller, operation: Operation, request: OssRequest, bucket: Bucket | None
+    world: World,
+    caller: Caller,
+    operation: Operation,
+    request: OssRequest,
+    bucket: Bucket | None,
 ) -> None:
     """Refuse what the caller may not do. `bucket` is `None` where it need not exist.
 
     Raises:
         OssError: AccessDenied.
     """
-    if caller.key is not None:
-        _check_actions(caller.key, actions(operation, request))
-        if bucket is None or bucket.owner == caller.key.owner:
+    needed = actions(operation, request)
+    if bucket is not None and _is_granted(world, caller, needed, request, bucket):
+        return
+    key = caller.key
+    if key is not None:
+        _check_actions(key, needed)
+        if bucket is None or bucket.owner == key.owner:
             return
     if bucket is None or operation.right is Right.OWNER:
         _refuse_owner_right(caller)
-    elif not _is_public(operation.right, request, bucket):
+    elif world.blocks_public(bucket) or not _is_public(operation.right, request, bucket):
         raise _by_acl(request, bucket)
 
 
@@ -36,6 +47,42 @@ def actions(operation: Operation, request: OssRequest) -> list[str]:
     if request.header("x-oss-object-acl") and operation.right is Right.WRITE:
         needed.append("oss:PutObjectAcl")
     return needed
+
+
+def _is_granted(
+    world: World, caller: Caller, needed: list[str], request: OssRequest, bucket: Bucket
+) -> bool:
+    """Say whether the policy allows everything that is needed.
+
+    Raises:
+        OssError: it denies something.
+    """
+    if bucket.policy is None:
+        return False
+    key = caller.key
+    users = frozenset({key.user or key.owner} if key is not None else ())
+    is_account = key is not None and not key.user and key.owner == bucket.owner
+    where = f"acs:oss:{bucket.region}:{bucket.owner}:{bucket.name}"
+    resource = f"{where}/{request.key}" if request.key else where
+    facts = circumstances(request, is_secure=world.is_secure)
+    decisions = [
+        decide(bucket.policy, Question(users, action, resource, facts)) for action in needed
+    ]
+    if any(_binds(statement, is_account=is_account) for statement in decisions):
+        raise access_denied("Access denied by bucket policy.")
+    return all(_grants(world, bucket, statement) for statement in decisions)
+
+
+def _binds(statement: Statement | None, *, is_account: bool) -> bool:
+    if statement is None or not statement.is_deny:
+        return False
+    return bool(statement.conditions) or not is_account
+
+
+def _grants(world: World, bucket: Bucket, statement: Statement | None) -> bool:
+    if statement is None or statement.is_deny:
+        return False
+    return not (statement.is_public and world.blocks_public(bucket))
 
 
 def _check_actions(key: AccessKey, needed: list[str]) -> None:
@@ -56,8 +103,6 @@ def _refuse_owner_right(caller: Caller) -> None:
 
 
 def _is_public(right: Right, request: OssRequest, bucket: Bucket) -> bool:
-    if bucket.blocks_public_access:
-        return False
     acl = _effective_acl(request, bucket)
     if acl == "public-read-write":
         return True

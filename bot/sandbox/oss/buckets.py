@@ -62,7 +62,7 @@ def _bucket_acl(request: OssRequest) -> str:
 async def put_bucket_acl(call: Call) -> Answer:
     """PutBucketACL. A public one is refused while public access is blocked."""
     acl = _bucket_acl(call.request)
-    if acl != "private" and call.bucket.blocks_public_access:
+    if acl != "private" and call.world.blocks_public(call.bucket):
         raise access_denied("Put public bucket acl is not allowed")
     call.bucket.acl = acl
     return Answer()
@@ -75,7 +75,7 @@ async def get_bucket_acl(call: Call) -> Answer:
 
 async def delete_bucket(call: Call) -> Answer:
     """DeleteBucket; it must be empty of objects and of pending uploads."""
-    if call.bucket.objects or call.bucket.uploads:
+    if call.bucket.objects or call.bucket.uploads or call.bucket.older:
         message = "The bucket has objects or multipart uploads. Please delete them first."
         details = {"BucketName": call.bucket.name}
         raise OssError(409, "BucketNotEmpty", message, "0015-00000301", details)
@@ -91,6 +91,7 @@ async def get_bucket_info(call: Call) -> Answer:
         ("DataRedundancyType", bucket.redundancy),
         ("AccessControlList", [("Grant", bucket.acl)]),
         ("Owner", [("ID", bucket.owner), ("DisplayName", bucket.owner)]),
+        ("Versioning", bucket.versioning),
         ("BlockPublicAccess", "true" if bucket.blocks_public_access else "false"),
         ("AccessMonitor", "Disabled"),
         ("CrossRegionReplication", "Disabled"),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.sandbox.oss.disk import Data, Segment
-from bot.sandbox.oss.errors import OssError, invalid_digest, no_such_key, too_large
+from bot.sandbox.oss.errors import OssError, invalid_digest, too_large
 from bot.sandbox.oss.model import Bucket, Caller, Stored
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest
+from bot.sandbox.oss.versions import find_version
 from bot.sandbox.oss.world import World
 
 MAX_BODY = 5 * 1024**3
@@ -48,15 +49,12 @@ class Call:
         return self.request.key
 
     def stored(self) -> Stored:
-        """Return the object that the request names.
+        """Return the object that the request names, in the version that it names.
 
         Raises:
-            OssError: NoSuchKey.
+            OssError: NoSuchKey, NoSuchVersion.
         """
-        found = self.bucket.objects.get(self.key)
-        if found is None:
-            raise no_such_key(self.key)
-        return found
+        return find_version(self.bucket, self.key, self.request.query("versionId"))
 
     async def receive(self) -> Segment:
         """Store the body as a file, checked against Content-Length and Content-MD5.

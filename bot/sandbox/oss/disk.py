@@ -8,7 +8,8 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -92,13 +93,16 @@ class Storage:
         """Run blocking work in the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
+    def _new_path(self) -> Path:
+        return self._folder / f"{next(self._numbers):08d}"
+
     async def receive(self, chunks: AsyncIterator[bytes]) -> Segment:
         """Write everything that `chunks` brings into a new file.
 
         While one block is written the next is read. Whatever `chunks` raises removes the file and
         passes on.
         """
-        incoming = Incoming(self._folder / f"{next(self._numbers):08d}")
+        incoming = Incoming(self._new_path())
         try:
             await self._fill(incoming, chunks)
         except BaseException:
@@ -154,7 +158,22 @@ class Storage:
     ) -> AsyncIterator[bytes]:
         for offset in range(start, end, block):
             size = min(block, end - offset)
-            yield await self.run(lambda offset=offset, size=size: _read(path, offset, size))  # type: ignore[misc]  # mypy cannot type lambdas with defaults.
+            yield await self.run(partial(_read, path, offset, size))
+
+    async def link(self, data: Data) -> Data:
+        """Return the same bytes under further names, so that either may be discarded."""
+        data.readers += 1
+        try:
+            segments = [await self.run(partial(self._link, segment)) for segment in data.segments]
+        finally:
+            data.readers -= 1
+            self._remove_unread(data)
+        return Data(segments)
+
+    def _link(self, segment: Segment) -> Segment:
+        path = self._new_path()
+        path.hardlink_to(segment.path)
+        return replace(segment, path=path)
 
     def discard(self, data: Data) -> None:
         """Remove the files once nobody reads them any more."""

@@ -2,7 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 
-from bot.sandbox.oss import buckets, listing, multipart, objects, reading, upload_listing
+from bot.sandbox.oss import (
+    buckets,
+    configuration,
+    copying,
+    deletion,
+    listing,
+    multipart,
+    objects,
+    reading,
+    upload_listing,
+    version_listing,
+)
 from bot.sandbox.oss.access import check_access
 from bot.sandbox.oss.authentication import Authenticator
 from bot.sandbox.oss.call import Call, Source
@@ -23,19 +34,37 @@ HANDLERS: dict[str, Handler] = {
     "GetBucketInfo": buckets.get_bucket_info,
     "GetBucketLocation": buckets.get_bucket_location,
     "GetBucketStat": buckets.get_bucket_stat,
+    "PutBucketVersioning": configuration.put_bucket_versioning,
+    "GetBucketVersioning": configuration.get_bucket_versioning,
+    "PutBucketPublicAccessBlock": configuration.put_public_access_block,
+    "GetBucketPublicAccessBlock": configuration.get_public_access_block,
+    "DeleteBucketPublicAccessBlock": configuration.delete_public_access_block,
+    "PutPublicAccessBlock": configuration.put_public_access_block,
+    "GetPublicAccessBlock": configuration.get_public_access_block,
+    "DeletePublicAccessBlock": configuration.delete_public_access_block,
+    "PutBucketPolicy": configuration.put_bucket_policy,
+    "GetBucketPolicy": configuration.get_bucket_policy,
+    "GetBucketPolicyStatus": configuration.get_bucket_policy_status,
+    "DeleteBucketPolicy": configuration.delete_bucket_policy,
+    "PutBucketLifecycle": configuration.put_bucket_lifecycle,
+    "GetBucketLifecycle": configuration.get_bucket_lifecycle,
+    "DeleteBucketLifecycle": configuration.delete_bucket_lifecycle,
+    "ListObjectVersions": version_listing.list_object_versions,
     "ListObjects": listing.list_objects,
     "ListObjectsV2": listing.list_objects_v2,
     "ListMultipartUploads": upload_listing.list_multipart_uploads,
     "ListParts": upload_listing.list_parts,
     "PutObject": objects.put_object,
-    "DeleteObject": objects.delete_object,
-    "DeleteMultipleObjects": objects.delete_multiple_objects,
+    "DeleteObject": deletion.delete_object,
+    "DeleteMultipleObjects": deletion.delete_multiple_objects,
     "PutObjectACL": objects.put_object_acl,
     "GetObjectACL": objects.get_object_acl,
     "GetObject": reading.get_object,
     "HeadObject": reading.head_object,
     "GetObjectMeta": reading.get_object_meta,
     "InitiateMultipartUpload": multipart.initiate,
+    "CopyObject": copying.copy_object,
+    "UploadPartCopy": copying.upload_part_copy,
     "UploadPart": multipart.upload_part,
     "CompleteMultipartUpload": multipart.complete,
     "AbortMultipartUpload": multipart.abort,
@@ -65,7 +94,7 @@ async def carry_out(
     bucket = _find_bucket(world, request, operation)
     if request.key:
         check_key(request.key)
-    check_access(caller, operation, request, bucket)
+    check_access(world, caller, operation, request, bucket)
     handler = HANDLERS.get(operation.name)
     if handler is None:
         raise not_implemented(operation.name)

@@ -1,12 +1,13 @@
 """What the stand-in keeps: buckets with their objects and pending uploads, keys, callers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
 from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.lifecycle import Lifecycle
+from bot.sandbox.oss.policy import Policy
 
 BUCKET_ACLS = ("private", "public-read", "public-read-write")
 OBJECT_ACLS = ("default", *BUCKET_ACLS)
@@ -25,6 +26,12 @@ class Stored:
     acl: str = "default"
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "Normal"
+    version_id: str = ""
+
+    @property
+    def is_marker(self) -> bool:
+        """Whether this is no object but the mark that one was deleted."""
+        return self.kind == "DeleteMarker"
 
     @property
     def paths(self) -> list[Path]:
@@ -75,7 +82,11 @@ class Pending:
 
 @dataclass(eq=False)
 class Bucket:
-    """A bucket and everything in it. `owner` is the account's id."""
+    """A bucket and everything in it. `owner` is the account's id.
+
+    `versioning` is empty, `Enabled` or `Suspended`; `older` holds noncurrent versions and delete
+    markers, oldest first.
+    """
 
     name: str
     acl: str
@@ -84,7 +95,11 @@ class Bucket:
     created_at: datetime
     objects: dict[str, Stored] = field(default_factory=dict)
     uploads: dict[str, Pending] = field(default_factory=dict)
+    versioning: str = ""
+    older: dict[str, list[Stored]] = field(default_factory=dict)
     blocks_public_access: bool = False
+    policy: Policy | None = None
+    lifecycle: Lifecycle | None = None
     storage_class: str = "Standard"
     redundancy: str = "LRS"
 
@@ -93,12 +108,14 @@ class Bucket:
 class AccessKey:
     """An access key. `allow` holds RAM actions (`oss:PutObject`, `oss:List*`); `None` allows all.
 
-    A `token` makes it temporary: requests must carry it, and from `expires_at` on it is refused.
+    `user` is the RAM user's id, as a bucket policy names it. A `token` makes it temporary:
+    requests must carry it, and from `expires_at` on it is refused.
     """
 
     key_id: str
     secret: str = field(repr=False)
     owner: str
+    user: str = ""
     enabled: bool = True
     allow: frozenset[str] | None = None
     token: str | None = field(default=None, repr=False)
@@ -137,6 +154,6 @@ class Answer:
     limit: float | None = None
 
 
-def xml_answer(body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+def xml_answer(body: bytes) -> Answer:
     """Return a 200 with a document."""
-    return Answer(200, {"Content-Type": "application/xml", **(headers or {})}, body)
+    return Answer(200, {"Content-Type": "application/xml"}, body)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.crc64 import combine
-from bot.sandbox.oss.disk import Data
+from bot.sandbox.oss.disk import Data, Segment
 from bot.sandbox.oss.errors import (
     OssError,
     file_exists,
@@ -18,7 +18,8 @@ from bot.sandbox.oss.errors import (
     no_such_upload,
 )
 from bot.sandbox.oss.model import Answer, Part, Pending, Stored, xml_answer
-from bot.sandbox.oss.objects import forbids_overwrite, kept_headers, object_acl
+from bot.sandbox.oss.objects import forbids_overwrite, kept_headers, object_acl, written_headers
+from bot.sandbox.oss.versions import store
 from bot.sandbox.oss.world import new_id
 from bot.sandbox.oss.xml import Node, document, encoded, parse
 
@@ -35,7 +36,7 @@ async def initiate(call: Call) -> Answer:
         new_id(),
         call.world.now(),
         kept_headers(request),
-        object_acl(request, call.bucket),
+        object_acl(call),
         forbids_overwrite(request),
     )
     await call.read_document()
@@ -79,9 +80,17 @@ async def upload_part(call: Call) -> Answer:
     """UploadPart; a number sent twice replaces the part."""
     number = part_number(call.request.query("partNumber"))
     find_pending(call)
-    segment = await call.receive()
+    part = store_part(call, number, await call.receive())
+    return Answer(200, {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)})
+
+
+def store_part(call: Call, number: int, segment: Segment) -> Part:
+    """Add a part that has arrived; an older one with its number goes.
+
+    Raises:
+        OssError: NoSuchUpload, because the upload has ended while the bytes arrived.
+    """
     try:
-        # Looked up again: the upload may have ended while the bytes arrived.
         pending = find_pending(call)
     except OssError:
         call.world.storage.discard(Data([segment]))
@@ -91,7 +100,7 @@ async def upload_part(call: Call) -> Answer:
     pending.parts[number] = part
     if old is not None:
         call.world.storage.discard(Data([old.segment]))
-    return Answer(200, {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)})
+    return part
 
 
 async def abort(call: Call) -> Answer:
@@ -114,7 +123,7 @@ async def complete(call: Call) -> Answer:
     stored = _assemble(call, pending, parts)
     kept = frozenset(part.number for part in parts)
     call.world.drop_upload(call.bucket, pending.upload_id, kept=kept)
-    call.world.put(call.bucket, stored)
+    store(call.world, call.bucket, stored)
     return _completed(call, stored)
 
 
@@ -182,7 +191,7 @@ def _check_sizes(parts: Sequence[Part]) -> None:
 
 
 def _assemble(call: Call, pending: Pending, parts: Sequence[Part]) -> Stored:
-    acl = object_acl(call.request, call.bucket)
+    acl = object_acl(call)
     digest = hashlib.md5(
         b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
     )
@@ -208,5 +217,6 @@ def _completed(call: Call, stored: Stored) -> Answer:
         *encoded([("Key", stored.key)], encoding),
         ("ETag", f'"{stored.etag}"'),
     ]
-    headers = {"ETag": f'"{stored.etag}"', "x-oss-hash-crc64ecma": str(stored.crc64)}
-    return xml_answer(document("CompleteMultipartUploadResult", nodes), headers)
+    answer = xml_answer(document("CompleteMultipartUploadResult", nodes))
+    answer.headers |= written_headers(stored)
+    return answer

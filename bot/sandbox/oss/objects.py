@@ -1,4 +1,4 @@
-"""Objects as they are written: put, delete, ACL."""
+"""Objects as they are written: put, ACL."""
 
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.disk import Data
@@ -6,14 +6,13 @@ from bot.sandbox.oss.errors import (
     access_denied,
     file_exists,
     invalid_argument,
-    malformed_xml,
     missing_argument,
 )
 from bot.sandbox.oss.model import OBJECT_ACLS, Answer, Bucket, Stored, xml_answer
-from bot.sandbox.oss.request import OssRequest, check_key
-from bot.sandbox.oss.xml import Node, document, encoded, parse
+from bot.sandbox.oss.request import OssRequest
+from bot.sandbox.oss.versions import store
+from bot.sandbox.oss.xml import document
 
-_MAX_DELETES = 1000
 _KEPT_HEADERS = {
     "cache-control": "Cache-Control",
     "content-disposition": "Content-Disposition",
@@ -38,16 +37,16 @@ def kept_headers(request: OssRequest) -> dict[str, str]:
     return kept
 
 
-def object_acl(request: OssRequest, bucket: Bucket) -> str:
+def object_acl(call: Call) -> str:
     """Return the object ACL that a request asks for.
 
     Raises:
         OssError: no such ACL, or a public one where public access is blocked.
     """
-    acl = request.header("x-oss-object-acl") or "default"
+    acl = call.request.header("x-oss-object-acl") or "default"
     if acl not in OBJECT_ACLS:
         raise invalid_argument("no such object access control exists", "x-oss-object-acl", acl)
-    if acl.startswith("public") and bucket.blocks_public_access:
+    if acl.startswith("public") and call.world.blocks_public(call.bucket):
         raise access_denied("Put public object acl is not allowed")
     return acl
 
@@ -70,7 +69,7 @@ def forbids_overwrite(request: OssRequest) -> bool:
 async def put_object(call: Call) -> Answer:
     """PutObject."""
     bucket, request = call.bucket, call.request
-    acl, forbidden = object_acl(request, bucket), forbids_overwrite(request)
+    acl, forbidden = object_acl(call), forbids_overwrite(request)
     check_overwrite(bucket, call.key, forbidden=forbidden)
     segment = await call.receive()
     data = Data([segment])
@@ -88,47 +87,23 @@ async def put_object(call: Call) -> Answer:
         acl,
         kept_headers(request),
     )
-    call.world.put(bucket, stored)
-    return Answer(200, {"ETag": f'"{stored.etag}"', "x-oss-hash-crc64ecma": str(stored.crc64)})
+    store(call.world, bucket, stored)
+    return Answer(200, written_headers(stored))
 
 
-async def delete_object(call: Call) -> Answer:
-    """DeleteObject; a key that is gone is no error."""
-    call.world.remove(call.bucket, call.key)
-    return Answer(204)
-
-
-async def delete_multiple_objects(call: Call) -> Answer:
-    """DeleteMultipleObjects, up to 1,000 keys."""
-    if not call.request.header("content-md5"):
-        raise missing_argument()
-    body = await call.read_document()
-    try:
-        tree = parse(body, "Delete")
-    except ValueError as error:
-        raise malformed_xml() from error
-    keys = [element.findtext("Key") or "" for element in tree.findall("Object")]
-    if not 1 <= len(keys) <= _MAX_DELETES or not all(keys):
-        raise malformed_xml()
-    for key in keys:
-        check_key(key)
-        call.world.remove(call.bucket, key)
-    if (tree.findtext("Quiet") or "").strip().lower() == "true":
-        return Answer()
-    return xml_answer(_deleted(keys, call.request.query("encoding-type")))
-
-
-def _deleted(keys: list[str], encoding: str) -> bytes:
-    nodes: list[Node] = [("EncodingType", encoding)] if encoding else []
-    nodes += [("Deleted", encoded([("Key", key)], encoding)) for key in keys]
-    return document("DeleteResult", nodes)
+def written_headers(stored: Stored) -> dict[str, str]:
+    """Return what an answer tells of an object that was just written."""
+    headers = {"ETag": f'"{stored.etag}"', "x-oss-hash-crc64ecma": str(stored.crc64)}
+    if stored.version_id:
+        headers["x-oss-version-id"] = stored.version_id
+    return headers
 
 
 async def put_object_acl(call: Call) -> Answer:
     """PutObjectACL."""
     if not call.request.header("x-oss-object-acl"):
         raise missing_argument()
-    acl = object_acl(call.request, call.bucket)
+    acl = object_acl(call)
     call.stored().acl = acl
     return Answer()
 

@@ -33,6 +33,9 @@ _READ, _WRITE, _LIST, _OWNER = Right.READ, Right.WRITE, Right.LIST, Right.OWNER
 
 _SERVICE = {
     ("GET", ""): _row("ListBuckets", _OWNER),
+    ("PUT", "publicAccessBlock"): _row("PutPublicAccessBlock", _OWNER),
+    ("GET", "publicAccessBlock"): _row("GetPublicAccessBlock", _OWNER),
+    ("DELETE", "publicAccessBlock"): _row("DeletePublicAccessBlock", _OWNER),
 }
 
 _BUCKET = {
@@ -45,6 +48,19 @@ _BUCKET = {
     ("GET", "stat"): _row("GetBucketStat", _OWNER),
     ("PUT", ""): _row("PutBucket", _OWNER),
     ("PUT", "acl"): _row("PutBucketACL", _OWNER, "PutBucketAcl"),
+    ("PUT", "versioning"): _row("PutBucketVersioning", _OWNER),
+    ("GET", "versioning"): _row("GetBucketVersioning", _OWNER),
+    ("GET", "versions"): _row("ListObjectVersions", _LIST),
+    ("PUT", "publicAccessBlock"): _row("PutBucketPublicAccessBlock", _OWNER),
+    ("GET", "publicAccessBlock"): _row("GetBucketPublicAccessBlock", _OWNER),
+    ("DELETE", "publicAccessBlock"): _row("DeleteBucketPublicAccessBlock", _OWNER),
+    ("PUT", "policy"): _row("PutBucketPolicy", _OWNER),
+    ("GET", "policy"): _row("GetBucketPolicy", _OWNER),
+    ("GET", "policyStatus"): _row("GetBucketPolicyStatus", _OWNER),
+    ("DELETE", "policy"): _row("DeleteBucketPolicy", _OWNER),
+    ("PUT", "lifecycle"): _row("PutBucketLifecycle", _OWNER),
+    ("GET", "lifecycle"): _row("GetBucketLifecycle", _OWNER),
+    ("DELETE", "lifecycle"): _row("DeleteBucketLifecycle", _OWNER),
     ("POST", "delete"): _row("DeleteMultipleObjects", _WRITE, "DeleteObject"),
     ("DELETE", ""): _row("DeleteBucket", _OWNER),
 }
@@ -63,6 +79,12 @@ _OBJECT = {
     ("DELETE", ""): _row("DeleteObject", _WRITE),
     ("DELETE", "uploadId"): _row("AbortMultipartUpload", _WRITE),
 }
+
+_COPIES = {
+    False: _row("CopyObject", _WRITE, "PutObject"),
+    True: _row("UploadPartCopy", _WRITE, "PutObject"),
+}
+"""The same requests as PutObject and UploadPart, with a source in a header; by `uploadId`."""
 
 _KNOWN = {
     "acl", "append", "asyncFetch", "bucketInfo", "callback", "cors", "delete", "encryption",
@@ -83,6 +105,8 @@ def find_operation(request: OssRequest) -> Operation:
     Raises:
         OssError: the method does not exist there, or the stand-in does not know the sub-resource.
     """
+    if request.header("x-oss-copy-source") and request.method == "PUT" and request.key:
+        return _COPIES[request.has("uploadId")]
     level, table = _level(request)
     sub = _sub_resource(request)
     found = table.get((request.method, sub))

@@ -2,9 +2,10 @@
 
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 
 from bot.sandbox.oss.call import Call
+from bot.sandbox.oss.conditions import is_modified
 from bot.sandbox.oss.errors import OssError
 from bot.sandbox.oss.model import Answer, Auth, Stored
 from bot.sandbox.oss.request import OssRequest
@@ -27,7 +28,7 @@ async def get_object(call: Call) -> Answer:
     headers = _headers(stored) | _overrides(call)
     _check_package(call, stored, headers)
     _force_download(call, headers)
-    if not _is_modified(call.request, stored):
+    if not is_modified(call.request, stored):
         return Answer(304, headers)
     span = _span(call.request, stored.size)
     if span is None:
@@ -41,7 +42,7 @@ async def head_object(call: Call) -> Answer:
     """HeadObject."""
     stored = call.stored()
     headers = _headers(stored)
-    if not _is_modified(call.request, stored):
+    if not is_modified(call.request, stored):
         return Answer(304, headers)
     return Answer(200, headers, data=stored.data, count=stored.size)
 
@@ -63,6 +64,8 @@ def _headers(stored: Stored) -> dict[str, str]:
     headers = {name: value for name, value in stored.headers.items() if name != "x-oss-tagging"}
     if tags := stored.headers.get("x-oss-tagging"):
         headers["x-oss-tagging-count"] = str(tags.count("=") or 1)
+    if stored.version_id:
+        headers["x-oss-version-id"] = stored.version_id
     return headers | {
         "ETag": f'"{stored.etag}"',
         "Last-Modified": http_date(stored.last_modified),
@@ -104,33 +107,6 @@ def _force_download(call: Call, headers: dict[str, str]) -> None:
         headers["x-oss-force-download"] = "true"
         if not headers.get("Content-Disposition", "").lower().startswith("attachment"):
             headers["Content-Disposition"] = "attachment"
-
-
-def _is_modified(request: OssRequest, stored: Stored) -> bool:
-    """Check the conditions; `False` means that the client's copy is still good.
-
-    Raises:
-        OssError: PreconditionFailed.
-    """
-    etag = request.header("if-match").strip('"')
-    until = _date(request.header("if-unmodified-since"))
-    modified = stored.last_modified.replace(microsecond=0)
-    if (etag and etag != stored.etag) or (until and modified > until):
-        message = "At least one of the pre-conditions you specified did not hold."
-        raise OssError(412, "PreconditionFailed", message)
-    if request.header("if-none-match").strip('"') == stored.etag:
-        return False
-    since = _date(request.header("if-modified-since"))
-    return not (since and modified <= since)
-
-
-def _date(text: str) -> datetime | None:
-    """Return the moment of a header; one that cannot be read counts as absent."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _span(request: OssRequest, size: int) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The stand-in itself: a real HTTP server on loopback that OSS clients cannot tell from OSS."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from bot.sandbox.oss.control import PREFIX, Control
 from bot.sandbox.oss.disk import Storage
 from bot.sandbox.oss.exchange import Front
 from bot.sandbox.oss.model import AccessKey, Bucket
+from bot.sandbox.oss.sweeping import sweep_for_ever
 from bot.sandbox.oss.transmission import Pace
 from bot.sandbox.oss.world import World
 from bot.sandbox.shaping import Shape
@@ -62,6 +64,7 @@ class OssStandIn:
         self._control = Control(self.world, self.log, self.faults, self._pace)
         self._port = port
         self._runner: web.ServerRunner | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self.add_key(access_key_id, access_key_secret)
 
     async def __aenter__(self) -> Self:
@@ -78,6 +81,7 @@ class OssStandIn:
         listener = _listen(self._port)
         self._port = listener.getsockname()[1]
         await web.SockSite(self._runner, listener).start()
+        self._sweeper = asyncio.create_task(sweep_for_ever(self.world, self.log))
         return self
 
     async def __aexit__(
@@ -87,6 +91,9 @@ class OssStandIn:
         trace: TracebackType | None,
     ) -> None:
         self._front.closing.set()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait({self._sweeper})
         if self._runner is not None:
             await self._runner.cleanup()
         self.world.storage.close()
@@ -151,6 +158,7 @@ class OssStandIn:
         enabled: bool = True,
         allow: Iterable[str] | None = None,
         owner: str | None = None,
+        user: str = "",
         token: str | None = None,
         expires_at: datetime | None = None,
     ) -> AccessKey:
@@ -161,6 +169,7 @@ class OssStandIn:
             enabled=enabled,
             allow=allow,
             owner=owner,
+            user=user,
             token=token,
             expires_at=expires_at,
         )

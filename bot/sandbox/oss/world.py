@@ -8,13 +8,18 @@ from datetime import datetime, timedelta
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss.disk import Data, Storage
 from bot.sandbox.oss.errors import no_such_bucket
-from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket, Stored
+from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket
 from bot.sandbox.oss.request import check_bucket_name
 
 
 @dataclass
 class World:
-    """The state of the service; lives in one event loop."""
+    """The state of the service; lives in one event loop.
+
+    `blocks_public_access` is the account's own switch, over those of its buckets. `is_secure` lets
+    policies believe that requests come by https. `lifecycle_takes` is how long the daily run of
+    the lifecycle needs; the default is the longest that the documentation allows.
+    """
 
     region: str
     owner: str
@@ -25,6 +30,9 @@ class World:
     keys: dict[str, AccessKey] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
     forces_download: bool = True
+    blocks_public_access: bool = False
+    is_secure: bool = False
+    lifecycle_takes: timedelta = timedelta(hours=24)
 
     def now(self) -> datetime:
         """Return the service's own time."""
@@ -39,6 +47,10 @@ class World:
         if name not in self.buckets:
             raise no_such_bucket(name)
         return self.buckets[name]
+
+    def blocks_public(self, bucket: Bucket) -> bool:
+        """Say whether public access to a bucket is blocked, by itself or by the account."""
+        return self.blocks_public_access or bucket.blocks_public_access
 
     def add_bucket(
         self,
@@ -71,6 +83,7 @@ class World:
         enabled: bool = True,
         allow: Iterable[str] | None = None,
         owner: str | None = None,
+        user: str = "",
         token: str | None = None,
         expires_at: datetime | None = None,
     ) -> AccessKey:
@@ -80,6 +93,7 @@ class World:
             key_id,
             secret,
             owner or self.owner,
+            user=user,
             enabled=enabled,
             allow=allowed,
             token=token,
@@ -87,19 +101,6 @@ class World:
         )
         self.keys[key_id] = key
         return key
-
-    def put(self, bucket: Bucket, stored: Stored) -> None:
-        """Store an object in place of the one that has its key."""
-        old = bucket.objects.get(stored.key)
-        bucket.objects[stored.key] = stored
-        if old is not None:
-            self.storage.discard(old.data)
-
-    def remove(self, bucket: Bucket, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
-        old = bucket.objects.pop(key, None)
-        if old is not None:
-            self.storage.discard(old.data)
 
     def drop_upload(self, bucket: Bucket, upload_id: str, *, kept: frozenset[int]) -> None:
         """Forget an upload and remove its parts, but those whose numbers are `kept`."""

@@ -1,0 +1,166 @@
+"""Bucket policies: read, stored whole, and effective.
+
+Statements that use something this module does not know are refused when the policy is put, so that
+a policy that is there is one that holds. Source: OSS documentation, "Bucket policy".
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.sandbox.oss.errors import OssError
+from bot.sandbox.oss.request import OssRequest
+
+_VERSION = "1"
+_KEYS = {"acs:SecureTransport", "acs:SourceIp", "oss:Prefix", "oss:Delimiter"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement. `principals` are account or user ids, `*` is everybody."""
+
+    is_deny: bool
+    principals: tuple[str, ...]
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether this grants something to everybody without a condition."""
+        return not self.is_deny and "*" in self.principals and not self.conditions
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy as it was put, and its statements."""
+
+    text: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether any statement is public."""
+        return any(statement.is_public for statement in self.statements)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be decided: may this caller do this, in these circumstances?"""
+
+    users: frozenset[str]
+    """The ids of the caller; empty for an anonymous one."""
+    action: str
+    resource: str
+    circumstances: Mapping[str, str]
+
+
+def circumstances(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
+    """Return the condition keys of a request. Everybody here is on loopback."""
+    return {
+        "acs:SecureTransport": "true" if is_secure else "false",
+        "acs:SourceIp": "127.0.0.1",
+        "oss:Prefix": request.query("prefix"),
+        "oss:Delimiter": request.query("delimiter"),
+    }
+
+
+def parse_policy(text: str) -> Policy:
+    """Read a policy.
+
+    Raises:
+        OssError: InvalidPolicyDocument.
+    """
+    try:
+        statements = _statements(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        message = f"The policy is not valid: {type(error).__name__}: {error}"
+        raise OssError(400, "InvalidPolicyDocument", message) from error
+    return Policy(text, statements)
+
+
+def _statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
+    if document["Version"] != _VERSION:
+        raise ValueError("Version must be 1")
+    return tuple(_statement(entry) for entry in document["Statement"])
+
+
+def _statement(entry: Mapping[str, Any]) -> Statement:
+    if entry["Effect"] not in {"Allow", "Deny"}:
+        raise ValueError("Effect must be Allow or Deny")
+    if unknown := set(entry) - {"Effect", "Principal", "Action", "Resource", "Condition", "Sid"}:
+        raise ValueError(f"unknown element {', '.join(sorted(unknown))}")
+    return Statement(
+        entry["Effect"] == "Deny",
+        _texts(entry["Principal"]),
+        _texts(entry["Action"]),
+        _texts(entry["Resource"]),
+        tuple(
+            _condition(operator, key, _texts(values))
+            for operator, keys in entry.get("Condition", {}).items()
+            for key, values in keys.items()
+        ),
+    )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    values: Sequence[object] = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(item, str) for item in values):
+        raise TypeError("a string or a list of strings is needed")
+    return tuple(str(item) for item in values)
+
+
+def _condition(
+    operator: str, key: str, values: tuple[str, ...]
+) -> tuple[str, str, tuple[str, ...]]:
+    if operator not in _OPERATORS or key not in _KEYS:
+        raise ValueError(f"unknown condition {operator} {key}")
+    return operator, key, values
+
+
+def decide(policy: Policy, question: Question) -> Statement | None:
+    """Return the statement that decides, a denying one before any other; `None` if none speaks of
+    it.
+    """
+    speaking = [statement for statement in policy.statements if _applies(statement, question)]
+    speaking.sort(key=lambda statement: not statement.is_deny)
+    return speaking[0] if speaking else None
+
+
+def _applies(statement: Statement, question: Question) -> bool:
+    return (
+        any(name == "*" or name in question.users for name in statement.principals)
+        and any(_like(pattern.lower(), question.action.lower()) for pattern in statement.actions)
+        and any(_like(pattern, question.resource) for pattern in statement.resources)
+        and all(
+            _OPERATORS[operator](question.circumstances[key], values)
+            for operator, key, values in statement.conditions
+        )
+    )
+
+
+def _like(pattern: str, text: str) -> bool:
+    """Match with `*` and `?`."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def _is_in(address: str, networks: tuple[str, ...]) -> bool:
+    return any(
+        ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
+        for network in networks
+    )
+
+
+_OPERATORS: dict[str, Callable[[str, tuple[str, ...]], bool]] = {
+    "Bool": lambda actual, values: actual in {value.lower() for value in values},
+    "StringEquals": lambda actual, values: actual in values,
+    "StringNotEquals": lambda actual, values: actual not in values,
+    "StringLike": lambda actual, values: any(_like(value, actual) for value in values),
+    "StringNotLike": lambda actual, values: not any(_like(value, actual) for value in values),
+    "IpAddress": _is_in,
+    "NotIpAddress": lambda actual, values: not _is_in(actual, values),
+}

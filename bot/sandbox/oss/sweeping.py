@@ -1,0 +1,57 @@
+"""Carries out the lifecycle rules of all buckets, by the clock."""
+
+from datetime import datetime, timedelta
+
+from bot.sandbox.memory import RequestLog
+from bot.sandbox.oss.lifecycle import Lifecycle, Limit
+from bot.sandbox.oss.model import Bucket
+from bot.sandbox.oss.versions import remove
+from bot.sandbox.oss.world import World
+
+_EVERY = timedelta(hours=1)
+
+
+def sweep(world: World, now: datetime) -> int:
+    """Delete and abort what is due now; return how much that was."""
+    return sum(
+        _sweep_bucket(world, bucket, bucket.lifecycle, now)
+        for bucket in list(world.buckets.values())
+        if bucket.lifecycle is not None
+    )
+
+
+def _sweep_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: datetime) -> int:
+    until = now - world.lifecycle_takes
+    objects = [
+        stored.key
+        for stored in bucket.objects.values()
+        for rule in lifecycle.rules
+        if rule.covers(stored.key, stored.headers.get("x-oss-tagging", ""))
+        and _is_due(lifecycle, rule.expiration, stored.last_modified, until)
+    ]
+    uploads = [
+        pending.upload_id
+        for pending in bucket.uploads.values()
+        for rule in lifecycle.rules
+        if not rule.tags
+        and rule.covers(pending.key)
+        and _is_due(lifecycle, rule.abortion, pending.initiated_at, until)
+    ]
+    for key in dict.fromkeys(objects):
+        remove(world, bucket, key)
+    for upload_id in dict.fromkeys(uploads):
+        world.drop_upload(bucket, upload_id, kept=frozenset())
+    return len(objects) + len(uploads)
+
+
+def _is_due(lifecycle: Lifecycle, limit: Limit | None, born: datetime, until: datetime) -> bool:
+    run_at = None if limit is None else lifecycle.run_at(limit, born)
+    return run_at is not None and run_at <= until
+
+
+async def sweep_for_ever(world: World, log: RequestLog) -> None:
+    """Sweep every hour of the clock, until cancelled."""
+    while True:
+        await world.clock.sleep_until(world.clock.now() + _EVERY)
+        if sweep(world, world.now()):
+            await log.touch()
