@@ -13,6 +13,7 @@ from telegram.error import InvalidToken, RetryAfter, TelegramError
 
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.handlers import App, Marks
+from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import DeadUpdates
 
@@ -61,9 +62,7 @@ class Intake:
                 await asyncio.sleep(self._wait(error, troubles))
                 continue
             troubles = 0
-            for raw in updates:
-                await self.take(raw)
-                self._offset = int(raw["update_id"]) + 1
+            await self._take_all(updates)
 
     async def _poll(self) -> list[dict[str, Any]]:
         # Raw, because one update that the library cannot read would otherwise cost the whole
@@ -87,6 +86,21 @@ class Intake:
             wait = error.retry_after
             return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
         return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))
+
+    async def _take_all(self, updates: list[dict[str, Any]]) -> None:
+        """Handle a batch side by side, begun in its order.
+
+        One after the other, each update of a burst would wait for the writes of running transfers
+        in between, and a command behind fifty files for all of them.
+        """
+        try:
+            async with asyncio.TaskGroup() as batch:
+                for raw in updates:
+                    batch.create_task(self.take(raw))
+        except ExceptionGroup as group:
+            raise leaf(group) from group
+        if updates:
+            self._offset = int(updates[-1]["update_id"]) + 1
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Handle one update until it is done with; after five failures store it as dead.
