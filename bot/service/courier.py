@@ -63,11 +63,11 @@ class Courier:
                 lane: tuple[str, int] = ("press", saying.id)
                 if self._lanes.is_free(lane):
                     self._lanes.start(lane, self._answer_press(saying))
-            elif (moment := self._ready(saying.chat_id, reserve=0.0)) is not None:
+            elif (moment := self._ready(saying.chat_id, is_reply=True)) is not None:
                 if moment > self._clock.now():
                     moments.append(moment)
                 else:
-                    self._take(saying.chat_id, reserve=0.0)
+                    self._take(saying.chat_id, is_reply=True)
                     self._lanes.start(("send", saying.chat_id), self._say(saying))
         return min(moments, default=None)
 
@@ -75,45 +75,72 @@ class Courier:
         """Go on with answers that a failed call or a dead process left behind."""
         moments = []
         for answer in await self._ledger.answers.resumable():
-            moment = self._ready(answer.chat_id, reserve=RESERVED_FOR_REPLIES)
-            if moment is None or not self._lanes.is_free(("edit", answer.chat_id)):
+            is_edit = answer.message_id is not None
+            moment = self._ready(answer.chat_id, is_edit=is_edit)
+            if moment is None:
                 continue
             if moment > self._clock.now():
                 moments.append(moment)
                 continue
             if answer.state is AnswerState.SENDING:
                 # Nobody is sending it now, so a call was cut off: it may have arrived.
-                await self._ledger.answers.unsent(answer.id, uncertain=answer.message_id is None)
+                await self._ledger.answers.unsent(answer.id, uncertain=not is_edit)
                 return self._clock.now()
-            self._take(answer.chat_id, reserve=RESERVED_FOR_REPLIES)
+            self._take(answer.chat_id, is_edit=is_edit)
             self._lanes.start(("send", answer.chat_id), self._send_again(answer))
         return min(moments, default=None)
 
     async def _tick_new(self) -> datetime | None:
         moments = []
         waiting = await self._ledger.answers.unanswered(MOST_READ)
+        own_cards = await self._own_cards(waiting)
         for chat_id, jobs in _by_chat(waiting):
-            moment = self._ready(chat_id, reserve=RESERVED_FOR_REPLIES)
+            card = own_cards.get(jobs[0].id)
+            moment = self._ready(chat_id, is_edit=card is not None)
             if moment is None:
                 continue
             if moment > self._clock.now():
                 moments.append(moment)
                 continue
-            batch = self._choose(chat_id, jobs)
-            self._take(chat_id, reserve=RESERVED_FOR_REPLIES)
-            self._lanes.start(("send", chat_id), self._begin_answer(batch))
+            batch = self._choose(chat_id, jobs) if card is None else jobs[:1]
+            self._take(chat_id, is_edit=card is not None)
+            self._lanes.start(("send", chat_id), self._begin_answer(batch, card))
         return min(moments, default=None)
 
-    def _ready(self, chat_id: int, *, reserve: float) -> datetime | None:
-        """Return when a message may go, or `None` while one is under way."""
+    async def _own_cards(self, jobs: Sequence[Job]) -> dict[int, int]:
+        """Return the status messages that become answers, by job: a cancelled job ends in its own,
+        where the user has just pressed the button.
+        """
+        cancelled = [job for job in jobs if job.state is JobState.CANCELLED and job.card_id]
+        if not cancelled:
+            return {}
+        placed = {
+            card.id: card.message_id
+            for card in await self._ledger.cards.open_cards()
+            if not card.shared and card.message_id is not None
+        }
+        return {job.id: placed[job.card_id] for job in cancelled if job.card_id in placed}
+
+    def _ready(
+        self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False
+    ) -> datetime | None:
+        """Return when a call may be made, or `None` while one is under way.
+
+        An edit waits for the one that is under way too: a late one would bring a status message
+        back that has become an answer.
+        """
         if not self._lanes.is_free(("send", chat_id)):
             return None
+        if is_edit and not self._lanes.is_free(("edit", chat_id)):
+            return None
         budget = self._budgets.of(chat_id)
-        return budget.ready_at(budget.messages, self._clock.now(), reserve=reserve)
+        bucket = budget.edits if is_edit else budget.messages
+        return budget.ready_at(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
 
-    def _take(self, chat_id: int, *, reserve: float) -> None:
+    def _take(self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False) -> None:
         budget = self._budgets.of(chat_id)
-        budget.take(budget.messages, self._clock.now(), reserve=reserve)
+        bucket = budget.edits if is_edit else budget.messages
+        budget.take(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
 
     def _choose(self, chat_id: int, jobs: Sequence[Job]) -> list[Job]:
         """One job for one message while the budget lasts for all of them; as many as fit where it
@@ -125,25 +152,11 @@ class Courier:
             return together[:1]
         return together
 
-    async def _begin_answer(self, jobs: list[Job]) -> None:
+    async def _begin_answer(self, jobs: list[Job], card: int | None) -> None:
         language = jobs[0].origin.language
         view = await self._views.answer(jobs)
         count = self._messenger.fit(view.items, view.now, language=language)
-        card = await self._card_that_becomes_the_answer(jobs)
-        answer = await self._ledger.answers.begin(jobs[: 1 if card else count], card)
-        await self._deliver(answer)
-
-    async def _card_that_becomes_the_answer(self, jobs: Sequence[Job]) -> int | None:
-        """A cancelled job ends in its own status message, where the user has just pressed the
-        button.
-        """
-        job = jobs[0]
-        if job.state is not JobState.CANCELLED or job.card_id is None:
-            return None
-        for card in await self._ledger.cards.open_cards():
-            if card.id == job.card_id and not card.shared and card.message_id is not None:
-                return card.message_id
-        return None
+        await self._deliver(await self._ledger.answers.begin(jobs[:count], card))
 
     async def _send_again(self, answer: StoredAnswer) -> None:
         await self._ledger.answers.sending(answer.id)
@@ -217,6 +230,10 @@ class Courier:
 
     def _pause(self, chat_id: int, wait: timedelta) -> None:
         self._budgets.of(chat_id).pause(self._clock.now() + wait)
+
+
+def _reserve(*, is_reply: bool) -> float:
+    return 0.0 if is_reply else RESERVED_FOR_REPLIES
 
 
 def _wait(error: ChatError) -> timedelta:
