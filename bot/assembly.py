@@ -34,11 +34,13 @@ from bot.service.queue import JobQueue
 from bot.service.reaper import Reaper
 from bot.service.reception import Reception
 from bot.service.relay import Relay
+from bot.service.repeats import Repeats
 from bot.service.reviser import Reviser
 from bot.service.views import Views
 from bot.service.voice import Voice
 from bot.settings import Settings, TelegramMode
 from bot.transfer.boot import boot_id
+from bot.transfer.copier import Copier
 from bot.transfer.line import StoreLine
 from bot.transfer.pool import TransferPool
 from bot.transfer.retry import RetryPolicy
@@ -181,6 +183,7 @@ def assemble(frame: Frame) -> Machine:
         clock,
         lifetime=settings.link.lifetime,
         public=settings.link.mode is LinkMode.PUBLIC,
+        repeats=Repeats(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
     )
     queue = JobQueue(
         Attempts(relay, ledger, clock, news).run,

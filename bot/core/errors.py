@@ -18,6 +18,7 @@
     │ ├ ClockSkewed                 clock_skewed            (transient: corrected on the way)
     │ ├ Corrupted                   corrupted               (transient)
     │ ├ UploadGone                  upload_gone             (transient: begun anew)
+    │ ├ ObjectGone                  object_gone             (transient: relayed as usual)
     │ ├ StoreForbidden              store_forbidden
     │ ├ StoreKeyRefused             store_key_refused
     │ ├ BucketMissing               bucket_missing
@@ -180,6 +181,13 @@ class UploadGone(StoreError):
     """OSS does not know the upload id: it was completed or aborted."""
 
     code = "upload_gone"
+    permanent = False
+
+
+class ObjectGone(StoreError):
+    """The object that was to be copied is not there any more."""
+
+    code = "object_gone"
     permanent = False
 
 

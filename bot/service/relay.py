@@ -15,6 +15,7 @@ from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
+from bot.service.repeats import Repeats
 from bot.transfer.uploader import Target, Uploaded, UploadJournal
 
 UNFINISHED_DUE = timedelta(hours=24)
@@ -35,7 +36,7 @@ class Relay:
     of the rest.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- independent, and the knobs by keyword.
         self,
         source: FileSource,
         uploads: Uploads,
@@ -44,6 +45,7 @@ class Relay:
         *,
         lifetime: timedelta,
         public: bool,
+        repeats: Repeats | None = None,
     ) -> None:
         self._source = source
         self._uploads = uploads
@@ -52,17 +54,36 @@ class Relay:
         self._clock = clock
         self._lifetime = lifetime
         self._public = public
+        self._repeats = repeats
 
     async def relay(self, job: Job, meter: ProgressMeter) -> None:
         """Take a running job to its link; when this returns, the ledger has it and the answer is
         due.
         """
+        if await self._copy_earlier(job):
+            return
         async with self._source.open(job.id, job.file, meter) as content:
             stored = await self._plan(job)
             digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
         await self._conclude(job, stored, digest)
+
+    async def _copy_earlier(self, job: Job) -> bool:
+        """Answer from what the same owner has already, as an object of its own; say whether."""
+        if self._repeats is None or await self._objects.planned_for(job.id):
+            return False
+        earlier = await self._repeats.find(job)
+        if earlier is None:
+            return False
+        stored = await self._plan(job)
+        target = Target(stored.key, self._meta(job))
+        digest = await self._repeats.copy(earlier, target, _Journal(self._objects, stored.id))
+        if digest is None:
+            await self._objects.abandon(stored.id, self._clock.now())
+            return False
+        await self._conclude(job, stored, digest)
+        return True
 
     async def _plan(self, job: Job) -> StoredObject:
         """Go on with the object of an earlier attempt, or plan a new one; the ledger knows it

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, insert, select, update
 
 from bot.adapters.ledger.database import Database, Transaction
+from bot.adapters.ledger.fairness import first_of_each_chat
 from bot.adapters.ledger.rows import to_job
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job, JobState
@@ -26,12 +27,9 @@ class SqlAnswers:
 
     async def unanswered(self, limit: int) -> list[Job]:
         """Return ended jobs that no answer includes yet."""
-        statement = (
-            select(jobs)
-            .where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED))
-            .order_by(jobs.c.finished_at, jobs.c.id)
-            .limit(limit)
-        )
+        order = (jobs.c.finished_at, jobs.c.id)
+        waiting = select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED))
+        statement = first_of_each_chat(waiting, jobs, order, limit)
         async with self._database.read() as connection:
             rows = await connection.execute(statement)
         return [to_job(row) for row in rows.mappings()]
@@ -123,7 +121,12 @@ class SqlAnswers:
 async def _read(
     connection: Transaction, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> list[StoredAnswer]:
-    statement = select(answers).where(*conditions).order_by(answers.c.id).limit(limit)
+    found = select(answers).where(*conditions)
+    statement = (
+        found.order_by(answers.c.id)
+        if limit is None
+        else first_of_each_chat(found, answers, (answers.c.id,), limit)
+    )
     rows = list((await connection.execute(statement)).mappings())
     members = await connection.execute(
         select(jobs.c.answer_id, jobs.c.id)

@@ -92,6 +92,24 @@ class SqlObjects:
         by_job = {row["job_id"]: to_object(row) for row in stored.mappings()}
         return [(job, by_job[job.id]) for job in found]
 
+    async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
+        """Return an earlier job with the same file and owner whose object lives long enough."""
+        statement = (
+            select(jobs)
+            .join(objects, objects.c.job_id == jobs.c.id)
+            .where(jobs.c.bot_id == job.origin.bot_id, jobs.c.owner_id == job.origin.owner_id)
+            .where(jobs.c.file_unique_id == job.file.file_unique_id, jobs.c.id != job.id)
+            .where(_IS_LIVE, objects.c.ending.is_(None), objects.c.due_at >= live_until)
+            .order_by(jobs.c.id.desc())
+            .limit(1)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        if row is None:
+            return None
+        earlier = to_job(row)
+        return earlier, (await self.of_jobs([earlier.id]))[earlier.id]
+
     async def revoke(self, job_id: int, now: datetime) -> bool:
         """Make the live object of a job due now, because its owner said so."""
         changed = await self._update(

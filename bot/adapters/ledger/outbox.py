@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.fairness import first_of_each_chat
 from bot.adapters.ledger.schema import dead_updates, outbox
 from bot.core.ports.ledger import Priority, Saying, SayingKind
 
@@ -33,12 +34,9 @@ class SqlOutbox:
 
     async def pending(self, limit: int) -> list[Saying]:
         """Return what must still be said, by priority, then age."""
-        statement = (
-            select(outbox)
-            .where(outbox.c.said.is_(False))
-            .order_by(outbox.c.priority, outbox.c.id)
-            .limit(limit)
-        )
+        order = (outbox.c.priority, outbox.c.id)
+        unsaid = select(outbox).where(outbox.c.said.is_(False))
+        statement = first_of_each_chat(unsaid, outbox, order, limit)
         async with self._database.read() as connection:
             rows = await connection.execute(statement)
         return [_saying(row) for row in rows.mappings()]

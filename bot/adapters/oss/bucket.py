@@ -1,6 +1,7 @@
 """One bucket, as the rest of the program uses it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -8,7 +9,8 @@ import alibabacloud_oss_v2 as oss
 
 from bot.adapters.oss.client import OssConnection
 from bot.adapters.oss.errors import ObjectMissing, translated
-from bot.core.errors import StoreUnavailable, UploadGone
+from bot.core.errors import ObjectGone, StoreUnavailable, UploadGone
+from bot.core.parts import Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
 P = TypeVar("P")
@@ -86,6 +88,40 @@ class OssBucket:
                 request, readwrite_timeout=self._complete_timeout
             )
         return _crc64(result.hash_crc64)
+
+    def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
+        """Copy an object inside OSS; names, type and ACL are those of `meta`."""
+        request = oss.CopyObjectRequest(
+            bucket=self._bucket,
+            key=key,
+            source_bucket=self._bucket,
+            source_key=source,
+            acl=_acl(meta),
+            metadata_directive="REPLACE",
+            content_type=meta.content_type,
+            content_disposition=meta.content_disposition,
+            cache_control=meta.cache_control,
+        )
+        with _source_may_be_gone(source), translated():
+            result = self._client.copy_object(request, readwrite_timeout=self._complete_timeout)
+        return _crc64(result.hash_crc64)
+
+    def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
+        """Copy a stretch of an object as a part."""
+        request = oss.UploadPartCopyRequest(
+            bucket=self._bucket,
+            key=key,
+            upload_id=upload_id,
+            part_number=part.number,
+            source_bucket=self._bucket,
+            source_key=source,
+            source_range=f"bytes={part.offset}-{part.end - 1}",
+        )
+        with _source_may_be_gone(source), translated():
+            result = self._client.upload_part_copy(
+                request, readwrite_timeout=self._complete_timeout
+            )
+        return PartReceipt(part.number, result.etag or "", part.size, None)
 
     def abort(self, key: str, upload_id: str) -> None:
         """Abort the upload; gone is as good."""
@@ -170,6 +206,14 @@ class OssBucket:
         for page in _each(pages):
             for found in page.uploads or []:
                 yield PendingUpload(str(found.key), str(found.upload_id), _utc(found.initiated))
+
+
+@contextmanager
+def _source_may_be_gone(source: str) -> Iterator[None]:
+    try:
+        yield
+    except ObjectMissing as error:
+        raise ObjectGone(f"{source} is gone") from error
 
 
 def _each(pages: Iterator[P]) -> Iterator[P]:

@@ -95,6 +95,11 @@ class ObjectLedger(Protocol):
     async def live_of(self, owner_id: int) -> list[tuple[Job, StoredObject]]:
         """Return the live objects of an owner with their jobs, the newest first."""
 
+    async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
+        """Return the newest done job of the same bot and owner with the same `file_unique_id`
+        whose object lives at least until then, with that object.
+        """
+
     async def revoke(self, job_id: int, now: datetime) -> bool:
         """Make the live object of a job due now, because its owner said so."""
 
@@ -172,7 +177,9 @@ class AnswerLedger(Protocol):
     """
 
     async def unanswered(self, limit: int) -> list[Job]:
-        """Return ended jobs that no answer includes yet, the longest waiting first."""
+        """Return ended jobs that no answer includes yet, at most `limit` of each chat, the longest
+        waiting first.
+        """
 
     async def begin(self, jobs: Sequence[Job], card_message_id: int | None) -> StoredAnswer:
         """Create the answer for jobs of one chat and topic, state SENDING: the intention before
@@ -200,7 +207,9 @@ class AnswerLedger(Protocol):
         """Store that the answer cannot be placed."""
 
     async def stale(self, limit: int) -> list[StoredAnswer]:
-        """Return sent answers whose items have changed since they were shown."""
+        """Return sent answers whose items have changed since they were shown, at most `limit` of
+        each chat.
+        """
 
     async def refreshed(self, answer_id: int, changes: int) -> None:
         """Store that the answer shows the first `changes` changes; later ones leave it stale."""
@@ -253,7 +262,7 @@ class Outbox(Protocol):
         """Store a saying; false if `dedupe` is known already."""
 
     async def pending(self, limit: int) -> list[Saying]:
-        """Return what must still be said, by priority, then age."""
+        """Return what must still be said, by priority, then age, at most `limit` of each chat."""
 
     async def said(self, saying_id: int) -> None:
         """Store that it has been said (or never will be)."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.core.parts import Part
+
 
 class PartBody(Protocol):
     """The bytes of one request: restartable (each `iter()` starts at the beginning), of known
@@ -91,6 +93,16 @@ class ObjectStore(Protocol):
 
         Waits long for the answer. Raises `UploadGone` when OSS does not know the upload, which
         after a repeated call also means that an earlier one succeeded.
+        """
+
+    def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
+        """Copy an object of this bucket, at most 1 GiB, inside OSS; return the CRC-64 of the copy
+        where OSS tells it. `meta` is set anew. Raises `ObjectGone`.
+        """
+
+    def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
+        """Copy a stretch of an object of this bucket as a part of an upload; the receipt has no
+        CRC. Raises `ObjectGone`, `UploadGone`.
         """
 
     def abort(self, key: str, upload_id: str) -> None:
