@@ -84,7 +84,12 @@ class FakeMessenger:
 
     def hold(self, chat_id: int) -> asyncio.Event:
         """Let every call in a chat wait until the returned event is set."""
-        return self._gates.setdefault(chat_id, asyncio.Event())
+        gate = self._gates[chat_id] = asyncio.Event()
+        return gate
+
+    def hold_no_more(self, chat_id: int) -> None:
+        """Let further calls in a chat pass by those that are held."""
+        del self._gates[chat_id]
 
     def shown(self, chat_id: int) -> dict[int, View]:
         """Return what a chat shows now: views by message id, oldest first."""
