@@ -37,7 +37,7 @@ class OssStandIn:
     `log` remembers every request, `faults` is the script of what goes wrong, `clock` drives
     signatures, expiry and lifecycle; `clock_skew` moves the service's own time away from it.
     State may be looked at and changed from the event loop of the server. Leaving the block stops
-    the server and keeps the files below `data_dir`.
+    the server and keeps the files below `data_dir`; `stop` and `start` in between are an outage.
     """
 
     def __init__(  # noqa: PLR0913 - everything but the folder is an independent, optional knob.
@@ -68,20 +68,7 @@ class OssStandIn:
         self.add_key(access_key_id, access_key_secret)
 
     async def __aenter__(self) -> Self:
-        server = web.Server(
-            self._handle,
-            access_log=None,
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-            max_line_size=_LINE,
-            max_field_size=_LINE,
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
-        await self._runner.setup()
-        listener = _listen(self._port)
-        self._port = listener.getsockname()[1]
-        await web.SockSite(self._runner, listener).start()
-        self._sweeper = asyncio.create_task(sweep_for_ever(self.world, self.log))
+        await self.start()
         return self
 
     async def __aexit__(
@@ -90,13 +77,43 @@ class OssStandIn:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.stop()
+        self.world.storage.close()
+
+    async def start(self) -> None:
+        """Bind to 127.0.0.1 and answer from now on; after a `stop` at the same port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        server = web.Server(
+            self._handle,
+            access_log=None,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            max_line_size=_LINE,
+            max_field_size=_LINE,
+        )
+        self._front.closing.clear()
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
+        await self._runner.setup()
+        listener = _listen(self._port)
+        self._port = listener.getsockname()[1]
+        await web.SockSite(self._runner, listener).start()
+        self._sweeper = asyncio.create_task(sweep_for_ever(self.world, self.log))
+
+    async def stop(self) -> None:
+        """Break what still runs and free the port: connections are refused from now on. What is
+        stored stays; does nothing if it is stopped.
+        """
         self._front.closing.set()
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.wait({self._sweeper})
+            self._sweeper = None
         if self._runner is not None:
             await self._runner.cleanup()
-        self.world.storage.close()
+            self._runner = None
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         if http.path.startswith(PREFIX):

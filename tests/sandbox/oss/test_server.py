@@ -144,6 +144,23 @@ async def test_port_can_be_chosen(oss: OssStandIn, tmp_path: Path) -> None:
     assert caught.value.errno == errno.EADDRINUSE
 
 
+async def test_outage(
+    oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession, client: Any
+) -> None:
+    """While it is stopped, connections are refused; afterwards address and objects are
+    the same.
+    """
+    bucket.acl = "public-read"
+    await run(client.put_object, sdk.PutObjectRequest(BUCKET, "k", body=b"x"))
+    await oss.stop()
+    await oss.stop()
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(oss, http, f"/{BUCKET}/k", "127.0.0.1")
+    await oss.start()
+
+    assert await get(oss, http, f"/{BUCKET}/k", "127.0.0.1") == (200, "x")
+
+
 async def test_many_requests_on_one_connection(client: Any, bucket: Bucket) -> None:
     """Connections are kept alive over answers of every kind."""
     for number in range(20):
