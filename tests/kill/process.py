@@ -1,0 +1,111 @@
+"""The command `relay-bot` as a process of its own, between stand-ins that live in the test."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bot.demo.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30.0
+"""Real seconds that a process may take for anything before the test says that it does not."""
+
+
+class Running:
+    """A process that runs; what it writes is read all the time, so that it never waits for us."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._ready = asyncio.Event()
+        self.out: list[str] = []
+        self.errors: list[str] = []
+        self._readers = asyncio.gather(
+            self._read(process.stdout, self.out), self._read(process.stderr, self.errors)
+        )
+
+    async def _read(self, pipe: asyncio.StreamReader | None, lines: list[str]) -> None:
+        while pipe is not None and (line := await pipe.readline()):
+            lines.append(line.decode(errors="replace"))
+            if '"event": "ready"' in lines[-1]:
+                self._ready.set()
+
+    @property
+    def text(self) -> str:
+        """Everything that it has written, to either stream."""
+        return "".join(self.out + self.errors)
+
+    async def ready(self) -> None:
+        """Wait until the bot listens.
+
+        Raises:
+            AssertionError: it ended before, or took too long; its output is in the text.
+        """
+        ready = asyncio.ensure_future(self._ready.wait())
+        ended = asyncio.ensure_future(self._process.wait())
+        await asyncio.wait({ready, ended}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        for wait in (ready, ended):
+            wait.cancel()
+        assert self._ready.is_set(), self.text
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    async def end(self, *, timeout: float = PATIENCE) -> int:
+        """Wait until it has ended; return the exit code, negative for the signal that killed it.
+
+        Raises:
+            TimeoutError: it has not ended after so many seconds.
+        """
+        code = await asyncio.wait_for(self._process.wait(), timeout)
+        await self._readers
+        return code
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send a signal and wait for the end; return the exit code and the seconds it took."""
+        began = time.monotonic()
+        self.send(number)
+        code = await self.end()
+        return code, time.monotonic() - began
+
+    async def close(self) -> None:
+        """Kill it if it still runs, and wait for its end."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self.end()
+
+
+@asynccontextmanager
+async def relay_bot(
+    stage: Stage,
+    *arguments: str,
+    users: tuple[int, ...] = (),
+    module: str = "bot",
+    more: Mapping[str, str] | None = None,
+) -> AsyncIterator[Running]:
+    """Run the command with `arguments` and the settings of `stage`; it ends with the block.
+
+    `module` is what Python runs; `more` are further variables.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        cwd=stage.folder,
+        env=own | {"PYTHONPATH": str(ROOT)} | stage.variables(*users) | dict(more or {}),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    running = Running(process)
+    try:
+        yield running
+    finally:
+        await running.close()

@@ -1,0 +1,149 @@
+"""`kill -9` at ten moments of a relay of 200 MB, each followed by a restart."""
+
+import hashlib
+import os
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import link_of
+from tests.kill.entry import VARIABLE
+from tests.kill.scene import BLOCK, Scene, digest_of, part_numbers, stored_parts
+
+SIZE = 200_000_000
+PARTS = 24
+"""Of 8 MiB each."""
+
+
+@dataclass(frozen=True)
+class Large:
+    """The file that is relayed again and again."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the process dies: `at` is a moment of the entry module. Without it the test kills when
+    `seen` holds, and `held` (operation, effect, how many pass before) keeps it from going further.
+    OSS has one of `parts` parts by then.
+    """
+
+    name: str
+    at: str = ""
+    seen: Callable[[Stage], bool] = lambda _: False
+    held: tuple[str, Effect, int] | None = None
+    parts: range = range(1)
+    answers: int = 1
+
+
+FEW = 3
+ALL = range(PARTS, PARTS + 1)
+
+
+def _few_parts_stored(stage: Stage) -> bool:
+    return sum(request.status == 200 for request in stage.oss.log.of("UploadPart")) == FEW
+
+
+def _completed(stage: Stage) -> bool:
+    return any(stored.size == SIZE for stored in stage.bucket.objects.values())
+
+
+MOMENTS = [
+    Moment("accepted, offset not confirmed", at="after:SqlJobs.accept:1"),
+    Moment("before initiate", at="before:OssBucket.initiate:1"),
+    Moment("initiated, upload id not in the ledger", at="before:SqlObjects.initiated:1"),
+    Moment("upload id in the ledger, before part 1", at="after:SqlObjects.initiated:1"),
+    Moment(
+        "after a few parts",
+        seen=_few_parts_stored,
+        held=("UploadPart", Effect.STALL, FEW),
+        parts=range(FEW, FEW + 1),
+    ),
+    Moment("after most parts", at="after:OssBucket.upload_part:19", parts=range(17, PARTS)),
+    Moment("before complete", at="before:OssBucket.complete:1", parts=ALL),
+    Moment(
+        "complete applied, answer not received",
+        seen=_completed,
+        held=("CompleteMultipartUpload", Effect.LATE, 0),
+        parts=ALL,
+    ),
+    Moment("finished, answer not begun", at="before:SqlAnswers.begin:1", parts=ALL),
+    # It cannot be known whether the message was placed, and silence would be worse.
+    Moment("answer placed, not recorded", at="before:SqlAnswers.sent:1", parts=ALL, answers=2),
+]
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Large]:
+    """Random bytes on disk, gone after this module; pytest would keep them for days."""
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.bin"
+        with path.open("wb") as file:
+            for start in range(0, SIZE, BLOCK):
+                block = os.urandom(min(BLOCK, SIZE - start))
+                digest.update(block)
+                file.write(block)
+        yield Large(path, digest.hexdigest())
+
+
+@pytest.fixture
+async def scene(large: Large) -> AsyncIterator[Scene]:
+    """A stage with a Bot API server in local mode, on the disk of the file."""
+    with tempfile.TemporaryDirectory(dir=large.path.parent) as folder:
+        async with Stage(Path(folder), local=True) as stage:
+            # Few enough that most parts are not under way when the first ones have arrived.
+            stage.more["RELAY_TRANSFER__CONNECTIONS_PER_FILE"] = "3"
+            yield Scene(stage)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=[moment.name for moment in MOMENTS])
+async def test_killed_and_restarted(scene: Scene, large: Large, moment: Moment) -> None:
+    """After the restart there is one answer with the right bytes, only missing parts were sent
+    again, and nothing is left behind.
+    """
+    stage, alice = scene.stage, scene.alice
+    await _die(scene, large, moment)
+    died = len(scene.part_requests)
+    async with scene.bot() as bot:
+        await alice.until(lambda: len(alice.said) >= moment.answers and not alice.cards)
+        await stage.oss.wait_for(lambda: not stage.bucket.uploads)
+        code, _ = await bot.stop()
+    stored = stored_parts(scene.part_requests[:died])
+    sent_again = part_numbers(scene.part_requests[died:])
+    print(f"{moment.name}: {len(stored)} of {PARTS} before, {sent_again.total()} after")  # noqa: T201 -- shown by `pytest -s`.
+    digests = {await digest_of(link_of(answer)) for answer in alice.said}
+    await scene.settle()
+
+    assert (0, large.sha256) == (code, *digests)
+    assert len(stored) in moment.parts
+    assert Counter(set(range(1, PARTS + 1)) - stored) == sent_again
+    assert moment.answers == len(alice.said)
+    assert {k: v for k, v in scene.objects().items() if k != "gone"} == {"live": 1}
+    assert (len(stage.bucket.objects), stage.bucket.uploads) == (1, {})
+    assert scene.left_on_disk() == []
+
+
+async def _die(scene: Scene, large: Large, moment: Moment) -> None:
+    stage = scene.stage
+    if moment.held is not None:
+        operation, effect, skip = moment.held
+        args = {"seconds": 30.0}
+        stage.oss.faults.add(Fault(operation, effect, times=0, skip=skip, args={**args}))
+    module = "tests.kill.entry" if moment.at else "bot"
+    async with scene.bot(module=module, more={VARIABLE: moment.at}) as bot:
+        await scene.send(large.path)
+        if not moment.at:
+            await stage.oss.wait_for(lambda: moment.seen(stage))
+            bot.send(signal.SIGKILL)
+        assert await bot.end() == -signal.SIGKILL
+    stage.oss.faults.clear()
