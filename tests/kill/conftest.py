@@ -1,0 +1,15 @@
+"""A stage for each test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.demo.stage import Stage
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Both stand-ins, in the process of the test."""
+    async with Stage(tmp_path) as stage:
+        yield stage
