@@ -86,6 +86,13 @@ class RoutedMessenger:
         """Answer the press of a button."""
         await self._messenger.answer_press(query_id, notice, language=language)
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, *, language: str) -> int:
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        *,
+        language: str,
+        together: bool = False,
+    ) -> int:
         """Return how many leading items one message can hold."""
-        return self._messenger.fit(items, now, language=language)
+        return self._messenger.fit(items, now, language=language, together=together)

@@ -137,7 +137,14 @@ class FakeMessenger:
         )
         _lose(lost)
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, *, language: str) -> int:  # noqa: ARG002 -- the port's signature
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,  # noqa: ARG002 -- the port's signature.
+        *,
+        language: str,  # noqa: ARG002 -- the same.
+        together: bool = False,  # noqa: ARG002 -- the same.
+    ) -> int:
         """Return how many leading items one message can hold."""
         return min(len(items), self.fits)
 

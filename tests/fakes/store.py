@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from bot.core.errors import Corrupted, StoreRefused, UploadGone
-from bot.core.parts import SMALLEST_PART
+from bot.core.errors import Corrupted, ObjectGone, StoreRefused, UploadGone
+from bot.core.parts import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 from bot.transfer.crc64 import crc64
 
@@ -144,6 +144,33 @@ class FakeStore:
             return self._told(crc64(data), 0)
 
         return self._do(Call("complete", key), apply)
+
+    def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
+        """Copy an object that is there."""
+
+        def apply() -> int:
+            data = self._source(source)
+            self.objects[key] = StoredObject(data, meta)
+            return self._told(crc64(data), 0)
+
+        return self._do(Call("copy_object", key), apply)
+
+    def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
+        """Copy a stretch of an object that is there."""
+
+        def apply() -> PartReceipt:
+            data = self._source(source)[part.offset : part.end]
+            with self._lock:
+                self._pending(key, upload_id).parts[part.number] = data
+            return PartReceipt(part.number, _etag(data), len(data), None)
+
+        return self._do(Call("copy_part", key, part.number), apply)
+
+    def _source(self, key: str) -> bytes:
+        stored = self.objects.get(key)
+        if stored is None:
+            raise ObjectGone("NoSuchKey")
+        return stored.data
 
     def abort(self, key: str, upload_id: str) -> None:
         """Forget an upload."""

@@ -46,9 +46,13 @@ class Answers:
         """Word one item in full, or several as a numbered list."""
         if len(items) == 1:
             return self._single(items[0], now)
+        text = self._list(items, now, compact=False)
+        return text if _fits(text) else self._list(items, now, compact=True)
+
+    def _list(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> Html:
         shared = self._shared_expiry(items)
         blocks = [
-            self._block(number, item, now, alone=shared is None)
+            self._block(number, item, now, alone=shared is None, compact=compact)
             for number, item in enumerate(items, 1)
         ]
         if shared is not None:
@@ -70,14 +74,22 @@ class Answers:
             ]
         )
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime) -> int:
-        """Count how many leading items (at least 1) one message can hold. Linear in
-        their number.
+    def fit(self, items: Sequence[AnswerItem], now: datetime, *, together: bool = False) -> int:
+        """Count how many leading items (at least 1) one message can hold. Linear in their
+        number.
+
+        Items that belong `together` may lose the address that is shown for copying.
         """
+        full = self._fit(items, now, compact=False)
+        if not together or full == len(items):
+            return full
+        return self._fit(items, now, compact=True)
+
+    def _fit(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> int:
         visible = raw = 0
         # Judged as if each item told its own end, which takes at least as much as the shared line.
         for number, item in enumerate(items[:MOST_BUTTONS], 1):
-            block = self._block(number, item, now, alone=True)
+            block = self._block(number, item, now, alone=True, compact=compact)
             visible += visible_length(block) + 2
             raw += len(block.encode()) + 2
             if visible > LONGEST_TEXT or raw > LONGEST_RAW:
@@ -98,13 +110,15 @@ class Answers:
         ]
         return Html("\n".join(lines))
 
-    def _block(self, number: int, item: AnswerItem, now: datetime, *, alone: bool) -> Html:
+    def _block(
+        self, number: int, item: AnswerItem, now: datetime, *, alone: bool, compact: bool
+    ) -> Html:
         name = shown_name(item.name)
         if item.state is not ItemState.LIVE or item.link is None:
             return Html(f"{number}. {bold(name)}\n{self._ending(item)}")
         lines = [
             f"{number}. {self._with_size(link(name, item.link.url), item)}",
-            *_copied(item.link),
+            *([] if compact else _copied(item.link)),
             *self._hash(item),
         ]
         if alone:
@@ -147,6 +161,10 @@ class Answers:
             top.append(Button(say("button-copy"), copies=url))
         delete = Button(say("button-delete"), press=Press(Action.DELETE, item.job_id))
         return (tuple(top), (delete,))
+
+
+def _fits(text: Html) -> bool:
+    return visible_length(text) <= LONGEST_TEXT and len(text.encode()) <= LONGEST_RAW
 
 
 def _copied(link_: Link) -> list[Html]:

@@ -137,9 +137,16 @@ class TelegramMessenger:
                 if not says(error, QUERY_OLD):
                     raise
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, *, language: str) -> int:
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        *,
+        language: str,
+        together: bool = False,
+    ) -> int:
         """Return how many leading items (at least 1) one message can hold."""
-        return self._texts.fit(items, now, language)
+        return self._texts.fit(items, now, language, together=together)
 
 
 async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:

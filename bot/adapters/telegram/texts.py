@@ -76,6 +76,13 @@ class Texts:
         """
         return sentences.notice(self.language(language), notice.name, notice.args)
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, language: str) -> int:
-        """Count how many leading items (at least 1) one answer can hold."""
-        return self._answers[pick_language(language)].fit(items, now)
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        language: str,
+        *,
+        together: bool = False,
+    ) -> int:
+        """Count how many leading items (at least 1) one answer can hold; see `Answers.fit`."""
+        return self._answers[pick_language(language)].fit(items, now, together=together)

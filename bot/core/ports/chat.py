@@ -91,10 +91,13 @@ class CardLine:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A status message: the jobs it shows, and how many more there are than lines."""
+    """A status message: the jobs it shows, and how many more there are than lines. Those of an
+    album belong `together`: one button cancels all that are left.
+    """
 
     lines: tuple[CardLine, ...]
     more: int = 0
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +153,14 @@ class Messenger(Protocol):
     async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
         """Answer the press of a button; a query that is too old is no error."""
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, *, language: str) -> int:
-        """Return how many leading items (at least 1) one message can hold."""
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        *,
+        language: str,
+        together: bool = False,
+    ) -> int:
+        """Return how many leading items (at least 1) one message can hold. Items that belong
+        `together`, as those of an album, are worded shorter where that makes room for all.
+        """
