@@ -165,5 +165,9 @@ def _hex(text: str) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as OSS writes it in documents: UTC, with milliseconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """Return a moment as OSS writes it in documents: UTC, whole seconds, written with
+    milliseconds.
+
+    Source: oss2 2.18.4 reads nothing else.
+    """
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -80,14 +80,22 @@ _NAMES = {
 }
 
 
+_OPTIONAL = {"start-after", "continuation-token"}
+
+
 def asked_for(call: Call, encoding: str, names: Sequence[str]) -> list[Node]:
-    """Return the elements that repeat what was asked."""
+    """Return the elements that repeat what was asked; those of `_OPTIONAL` only if it was.
+
+    Source: oss2 2.18.4 fails where one of the others is missing.
+    """
     nodes: list[Node] = [("Name", call.bucket.name)]
     if encoding:
         nodes.append(("EncodingType", encoding))
-    asked = [(_NAMES[name], call.request.query(name)) for name in names if call.request.has(name)]
-    if "Prefix" not in dict(asked):
-        asked.append(("Prefix", ""))
+    asked = [
+        (_NAMES[name], call.request.query(name))
+        for name in names
+        if call.request.has(name) or name not in _OPTIONAL
+    ]
     return nodes + encoded(asked, encoding)
 
 

@@ -23,10 +23,9 @@ async def list_multipart_uploads(call: Call) -> Answer:
     nodes = asked_for(call, encoding, ["prefix", "delimiter", "key-marker", "upload-id-marker"])
     nodes[0] = ("Bucket", call.bucket.name)
     nodes += [("MaxUploads", str(limit)), ("IsTruncated", flag(page.is_truncated))]
-    if page.is_truncated:
-        nodes += encoded([("NextKeyMarker", page.last)], encoding)
-        is_upload = page.entries and page.entries[-1].key == page.last
-        nodes.append(("NextUploadIdMarker", page.entries[-1].upload_id if is_upload else ""))
+    nodes += encoded([("NextKeyMarker", page.last)], encoding)
+    is_upload = page.entries and page.entries[-1].key == page.last
+    nodes.append(("NextUploadIdMarker", page.entries[-1].upload_id if is_upload else ""))
     nodes += [_upload(pending, encoding) for pending in page.entries]
     nodes += [("CommonPrefixes", encoded([("Prefix", p)], encoding)) for p in page.prefixes]
     return xml_answer(document("ListMultipartUploadsResult", nodes))

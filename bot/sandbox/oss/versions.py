@@ -74,6 +74,8 @@ def _take(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | N
     found = next((old for old in history if old.version_id == version_id), None)
     if found is not None:
         history.remove(found)
+        if not history:
+            del bucket.older[key]
     elif current is not None and (current.version_id or NULL) == version_id:
         found = bucket.objects.pop(key)
     else:

@@ -130,7 +130,7 @@ async def test_secret_stays_out_of_repr(oss: OssStandIn) -> None:
 
 
 def test_timestamp(oss: OssStandIn) -> None:
-    """Documents carry UTC with milliseconds."""
+    """Documents carry UTC in whole seconds, written with milliseconds."""
     moment = oss.clock.now().replace(2026, 1, 2, 3, 4, 5, 67_890)
 
-    assert timestamp(moment) == "2026-01-02T03:04:05.067Z"
+    assert timestamp(moment) == "2026-01-02T03:04:05.000Z"

@@ -1,0 +1,1 @@
+"""Clients of OSS that were not written here, as oracles for the stand-in."""
