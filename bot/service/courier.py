@@ -25,6 +25,7 @@ from bot.service.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
 
+ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
 RETRY_AFTER = timedelta(seconds=3)
 MOST_READ = 200
 MOST_TRIES_OF_A_SAYING = 5
@@ -91,8 +92,10 @@ class Courier:
         return min(moments, default=None)
 
     async def _tick_new(self) -> datetime | None:
-        moments = []
-        waiting = await self._ledger.answers.unanswered(MOST_READ)
+        moments: list[datetime] = []
+        waiting = await self._without_open_albums(
+            await self._ledger.answers.unanswered(MOST_READ), moments
+        )
         own_cards = await self._own_cards(waiting)
         for chat_id, jobs in _by_chat(waiting):
             card = own_cards.get(jobs[0].id)
@@ -106,6 +109,21 @@ class Courier:
             self._take(chat_id, is_edit=card is not None)
             self._lanes.start(("send", chat_id), self._begin_answer(batch, card))
         return min(moments, default=None)
+
+    async def _without_open_albums(
+        self, jobs: Sequence[Job], moments: list[datetime]
+    ) -> list[Job]:
+        """Leave out what belongs to an album that is not over: its files are answered together.
+        Telegram marks no end, so an album is over when nothing has come for a while.
+        """
+        if not any(job.origin.album for job in jobs):
+            return list(jobs)
+        now = self._clock.now()
+        still_open = await self._ledger.jobs.open_albums(now - ALBUM_IS_QUIET_AFTER)
+        over = [job for job in jobs if _album_of(job) not in still_open]
+        if len(over) < len(jobs):
+            moments.append(now + ALBUM_IS_QUIET_AFTER / 2)
+        return over
 
     async def _own_cards(self, jobs: Sequence[Job]) -> dict[int, int]:
         """Return the status messages that become answers, by job: a cancelled job ends in its own,
@@ -144,10 +162,15 @@ class Courier:
 
     def _choose(self, chat_id: int, jobs: Sequence[Job]) -> list[Job]:
         """One job for one message while the budget lasts for all of them; as many as fit where it
-        does not.
+        does not. The files of an album always together.
         """
+        if jobs[0].origin.album is not None:
+            return [job for job in jobs if _album_of(job) == _album_of(jobs[0])]
         left = self._budgets.of(chat_id).messages.available(self._clock.now())
-        together = [job for job in jobs if job.origin.thread_id == jobs[0].origin.thread_id]
+        thread = jobs[0].origin.thread_id
+        together = [
+            job for job in jobs if job.origin.thread_id == thread and job.origin.album is None
+        ]
         if len(jobs) <= math.floor(left - RESERVED_FOR_REPLIES):
             return together[:1]
         return together
@@ -155,7 +178,9 @@ class Courier:
     async def _begin_answer(self, jobs: list[Job], card: int | None) -> None:
         language = jobs[0].origin.language
         view = await self._views.answer(jobs)
-        count = self._messenger.fit(view.items, view.now, language=language)
+        count = self._messenger.fit(
+            view.items, view.now, language=language, together=jobs[0].origin.album is not None
+        )
         await self._deliver(await self._ledger.answers.begin(jobs[:count], card))
 
     async def _send_again(self, answer: StoredAnswer) -> None:
@@ -243,6 +268,10 @@ def _wait(error: ChatError) -> timedelta:
 def _notice(saying: Saying) -> Notice:
     args = {key: value for key, value in saying.payload.items() if key not in {"name", "query_id"}}
     return Notice(str(saying.payload["name"]), args)
+
+
+def _album_of(job: Job) -> tuple[int, str | None]:
+    return job.origin.chat_id, job.origin.album
 
 
 def _by_chat(jobs: Sequence[Job]) -> list[tuple[int, list[Job]]]:

@@ -59,8 +59,13 @@ class Narrator:
         by_id = {job.id: job for job in unfinished}
         for card in cards:
             shown = [by_id[job_id] for job_id in card.job_ids if job_id in by_id]
+            if shown and card.album is not None:
+                # One line per file, the finished ones included.
+                shown = await self._ledger.jobs.get_many(card.job_ids)
             if shown:
-                self._show(card, self._views.card(shown, paused=self.paused))
+                together = card.album is not None
+                view = self._views.card(shown, paused=self.paused, together=together)
+                self._show(card, view)
             elif not card.job_ids:
                 await self._finish(card)
         return self._clock.now() + LOOK_EVERY if unfinished or cards else None
@@ -70,14 +75,31 @@ class Narrator:
     ) -> list[StoredCard]:
         now = self._clock.now()
         slow = [job for job in unfinished if job.card_id is None and now - job.created_at >= QUICK]
-        opened = []
-        for place in {(job.origin.chat_id, job.origin.thread_id) for job in slow}:
+        opened = await self._open_albums(slow, cards)
+        slow = [job for job in slow if job.origin.album is None]
+        for place in {_place_of(job) for job in slow}:
             here = [job for job in slow if _place_of(job) == place]
-            crowd = sum(1 for job in unfinished if _place_of(job) == place)
+            crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
             if crowd <= MOST_SINGLE_CARDS:
                 opened += [await self._ledger.cards.open([job], shared=False) for job in here]
             else:
-                opened += await self._share(here, [c for c in cards if c.shared], place)
+                opened += await self._share(
+                    here, [c for c in cards if c.shared and not c.album], place
+                )
+        return opened
+
+    async def _open_albums(
+        self, slow: Sequence[Job], cards: Sequence[StoredCard]
+    ) -> list[StoredCard]:
+        """The files of an album share a card from the first on."""
+        opened = []
+        for place, album in {(_place_of(job), job.origin.album) for job in slow}:
+            members = [j for j in slow if (_place_of(j), j.origin.album) == (place, album)]
+            before = [c for c in cards if (c.chat_id, c.thread_id) == place and c.album == album]
+            if album is not None and before:
+                await self._ledger.cards.join(before[0].id, [job.id for job in members])
+            elif album is not None:
+                opened.append(await self._ledger.cards.open(members, shared=True, album=album))
         return opened
 
     async def _share(

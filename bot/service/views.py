@@ -65,13 +65,18 @@ class Views:
     def _link(self, stored: StoredObject) -> Link:
         return Link(self._signer.link(stored.key, expires_at=stored.due_at), stored.due_at)
 
-    def card(self, jobs: Sequence[Job], *, paused: bool = False) -> Card:
-        """Compose the status message of jobs that have not ended."""
-        shown = sorted(jobs, key=lambda job: self._queue.running(job.id) is None)
+    def card(self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False) -> Card:
+        """Compose the status message of jobs; those of an album keep their order."""
+        shown = list(jobs)
+        if not together:
+            shown.sort(key=lambda job: self._queue.running(job.id) is None)
         lines = tuple(self._line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
-        return Card(lines, more=max(0, len(shown) - MOST_LINES_ON_A_CARD))
+        most = max(0, len(shown) - MOST_LINES_ON_A_CARD)
+        return Card(lines, more=most, together=together)
 
     def _line(self, job: Job, *, paused: bool = False) -> CardLine:
+        if job.state.is_final:
+            return CardLine(job.id, job.file.name, job.state, code=job.error_code)
         running = self._queue.running(job.id)
         if running is not None:
             return self._running_line(job, running, paused=paused)

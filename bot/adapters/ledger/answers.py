@@ -17,6 +17,8 @@ MOST_UNCERTAIN_TRIES = 2
 """A lost answer to a call may hide a message that was placed; once more is a promise, twice more
 is spam.
 """
+NOTHING = 0
+"""Stands for a reply to no message: the column takes no NULL, and no message has this id."""
 
 
 class SqlAnswers:
@@ -34,15 +36,18 @@ class SqlAnswers:
             rows = await connection.execute(statement)
         return [to_job(row) for row in rows.mappings()]
 
-    async def begin(self, jobs_: Sequence[Job], card_message_id: int | None) -> StoredAnswer:
+    async def begin(
+        self, jobs_: Sequence[Job], card_message_id: int | None, *, chat_id: int | None = None
+    ) -> StoredAnswer:
         """Create the answer for jobs of one chat and topic, state SENDING; close the card that
         becomes it.
         """
         first = jobs_[0].origin
+        is_here = chat_id in {None, first.chat_id}
         values = {
-            "chat_id": first.chat_id,
-            "thread_id": first.thread_id,
-            "reply_to": first.message_id,
+            "chat_id": first.chat_id if is_here else chat_id,
+            "thread_id": first.thread_id if is_here else None,
+            "reply_to": first.message_id if is_here else NOTHING,
             "language": first.language,
             "state": AnswerState.SENDING.value,
             "tries": 0,
@@ -141,7 +146,7 @@ async def _read(
             id=row["id"],
             chat_id=row["chat_id"],
             thread_id=row["thread_id"],
-            reply_to=row["reply_to"],
+            reply_to=row["reply_to"] or None,
             language=row["language"],
             state=AnswerState(row["state"]),
             tries=row["tries"],

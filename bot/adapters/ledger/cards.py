@@ -25,8 +25,10 @@ class SqlCards:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, jobs_: Sequence[Job], *, shared: bool) -> StoredCard:
-        """Create a card for jobs of one chat and topic."""
+    async def open(
+        self, jobs_: Sequence[Job], *, shared: bool, album: str | None = None
+    ) -> StoredCard:
+        """Create a card for jobs of one chat and topic, or for those of an album."""
         first = jobs_[0].origin
         values = {
             "chat_id": first.chat_id,
@@ -34,6 +36,7 @@ class SqlCards:
             "reply_to": first.message_id,
             "language": first.language,
             "shared": shared,
+            "album": album,
             "open": True,
         }
         async with self._database.write() as connection:
@@ -50,6 +53,7 @@ class SqlCards:
             shared=shared,
             message_id=None,
             job_ids=job_ids,
+            album=album,
         )
 
     async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
@@ -97,6 +101,7 @@ class SqlCards:
                 shared=row["shared"],
                 message_id=row["message_id"],
                 job_ids=tuple(members[card_id]),
+                album=row["album"],
             )
             for card_id, row in found.items()
         ]

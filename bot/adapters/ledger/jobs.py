@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.adapters.ledger.database import Database, Transaction
@@ -63,6 +63,14 @@ class SqlJobs:
         """Return the jobs of these ids that exist, in the order of their ids."""
         return await self._select(jobs.c.id.in_(job_ids))
 
+    async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
+        """Return chat and album of those albums that may still grow or have unfinished jobs."""
+        is_open = or_(jobs.c.state.in_(_UNFINISHED), jobs.c.created_at > quiet_since)
+        statement = select(jobs.c.chat_id, jobs.c.album).where(jobs.c.album.is_not(None), is_open)
+        async with self._database.read() as connection:
+            rows = await connection.execute(statement.distinct())
+        return {(row.chat_id, row.album) for row in rows}
+
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs, oldest first."""
         return await self._select(jobs.c.state.in_(_UNFINISHED))
@@ -70,6 +78,10 @@ class SqlJobs:
     async def unfinished_of(self, owner_id: int) -> list[Job]:
         """Return the unfinished jobs of an owner, oldest first."""
         return await self._select(jobs.c.owner_id == owner_id, jobs.c.state.in_(_UNFINISHED))
+
+    async def unfinished_in(self, chat_ids: Sequence[int]) -> list[Job]:
+        """Return the unfinished jobs that came from these chats, oldest first."""
+        return await self._select(jobs.c.chat_id.in_(chat_ids), jobs.c.state.in_(_UNFINISHED))
 
     async def _select(self, *conditions: ColumnElement[bool]) -> list[Job]:
         async with self._database.read() as connection:

@@ -76,12 +76,19 @@ class SqlObjects:
 
     async def live_of(self, owner_id: int) -> list[tuple[Job, StoredObject]]:
         """Return the live objects of an owner with their jobs, the newest first."""
+        return await self._live_where(jobs.c.owner_id == owner_id)
+
+    async def live_in(self, chat_ids: Sequence[int]) -> list[tuple[Job, StoredObject]]:
+        """Return the live objects that came from these chats with their jobs."""
+        return await self._live_where(jobs.c.chat_id.in_(chat_ids))
+
+    async def _live_where(self, whose: ColumnElement[bool]) -> list[tuple[Job, StoredObject]]:
         async with self._database.read() as connection:
             owned = (
                 await connection.execute(
                     select(jobs)
                     .join(objects, objects.c.job_id == jobs.c.id)
-                    .where(jobs.c.owner_id == owner_id, _IS_LIVE, objects.c.ending.is_(None))
+                    .where(whose, _IS_LIVE, objects.c.ending.is_(None))
                     .order_by(jobs.c.finished_at.desc(), jobs.c.id.desc())
                 )
             ).mappings()

@@ -51,6 +51,15 @@ class SqlPeople:
             rows = await connection.execute(statement)
         return {row.chat_id: row.moved_to for row in rows}
 
+    async def lineage(self, chat_id: int) -> list[int]:
+        """Return the ids under which a chat was known, the present one first."""
+        moves = await self.moves()
+        known = [chat_id]
+        for current in known:
+            # What is known already is left out: a circle would be a mistake, and must end.
+            known += [old for old, new in moves.items() if new == current and old not in known]
+        return known
+
     async def owner(self, owner_id: int) -> OwnerRules:
         """Return what is known of an owner."""
         async with self._database.read() as connection:

@@ -58,6 +58,7 @@ cards = Table(
     Column("reply_to", BigInteger, nullable=False),
     Column("language", String(35), nullable=False),
     Column("shared", Boolean, nullable=False),
+    Column("album", String(64)),
     Column("message_id", BigInteger),
     Column("open", Boolean, nullable=False),
     Index(None, "open"),

@@ -148,6 +148,7 @@ class Handlers:
             # Elsewhere the field names a reply chain, which is no place to send to.
             thread_id=message.message_thread_id if message.is_topic_message else None,
             language=(user.language_code or "") if user else "",
+            album=message.media_group_id,
         )
 
 

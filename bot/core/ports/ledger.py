@@ -61,11 +61,19 @@ class JobLedger(Protocol):
     async def cancel(self, job: Job, now: datetime) -> bool:
         """Make a job cancelled that is in the state and attempt in which `job` was read."""
 
+    async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
+        """Return chat and album of those albums that may still grow (a file came after
+        `quiet_since`) or of which a job has not ended.
+        """
+
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs, oldest first."""
 
     async def unfinished_of(self, owner_id: int) -> list[Job]:
         """Return the unfinished jobs of an owner, oldest first."""
+
+    async def unfinished_in(self, chat_ids: Sequence[int]) -> list[Job]:
+        """Return the unfinished jobs that came from these chats, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,9 @@ class ObjectLedger(Protocol):
 
     async def live_of(self, owner_id: int) -> list[tuple[Job, StoredObject]]:
         """Return the live objects of an owner with their jobs, the newest first."""
+
+    async def live_in(self, chat_ids: Sequence[int]) -> list[tuple[Job, StoredObject]]:
+        """Return the live objects that came from these chats with their jobs, the newest first."""
 
     async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
         """Return the newest done job of the same bot and owner with the same `file_unique_id`
@@ -162,7 +173,7 @@ class StoredAnswer:
     id: int
     chat_id: int
     thread_id: int | None
-    reply_to: int
+    reply_to: int | None
     language: str
     state: AnswerState
     tries: int
@@ -181,12 +192,15 @@ class AnswerLedger(Protocol):
         waiting first.
         """
 
-    async def begin(self, jobs: Sequence[Job], card_message_id: int | None) -> StoredAnswer:
+    async def begin(
+        self, jobs: Sequence[Job], card_message_id: int | None, *, chat_id: int | None = None
+    ) -> StoredAnswer:
         """Create the answer for jobs of one chat and topic, state SENDING: the intention before
         the call.
 
         With `card_message_id` the status message itself becomes the answer by being edited; its
-        card is closed.
+        card is closed. With `chat_id` the answer goes to that chat instead, and replies to
+        nothing.
         """
 
     async def resumable(self) -> list[StoredAnswer]:
@@ -234,7 +248,10 @@ class SayingKind(StrEnum):
     PRESS = "press"
     """The answer to a button; `payload["query_id"]`."""
     OVERVIEW = "overview"
+    """What is under way and alive: of the owner, in a group of the group."""
     WELCOME = "welcome"
+    REQUEST = "request"
+    """Nothing to say yet: the chat service must be asked first; `payload["do"]` names what for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,13 +304,16 @@ class StoredCard:
     shared: bool
     message_id: int | None
     job_ids: tuple[int, ...]
+    album: str | None = None
 
 
 class CardLedger(Protocol):
     """Status messages, so that a restart goes on in the same one."""
 
-    async def open(self, jobs: Sequence[Job], *, shared: bool) -> StoredCard:
-        """Create a card for jobs of one chat and topic."""
+    async def open(
+        self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
+    ) -> StoredCard:
+        """Create a card for jobs of one chat and topic, or for those of an album."""
 
     async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
         """Let an open card show further jobs."""

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("reply_to", sa.BigInteger(), nullable=False),
         sa.Column("language", sa.String(length=35), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("album", sa.String(length=64), nullable=True),
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("open", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_cards"),
