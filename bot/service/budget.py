@@ -36,6 +36,10 @@ class ChatBudget:
         """Say nothing before `until`: Telegram asked for it, or cannot be reached."""
         self._paused_until = max(until, self._paused_until or until)
 
+    def is_paused(self, now: datetime) -> bool:
+        """Whether nothing may be called in the chat, not even what costs no budget."""
+        return self._paused_until is not None and now < self._paused_until
+
     def ready_at(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> datetime:
         """Return when one action of this bucket is possible and leaves `reserve`."""
         return max(bucket.ready_at(now, reserve=reserve), self._paused_until or now)

@@ -56,6 +56,7 @@ class Narrator:
         cards = await self._ledger.cards.open_cards()
         if not self.paused:
             cards += await self._open_cards(unfinished, cards)
+        self._forget_all_but({card.id for card in cards})
         by_id = {job.id: job for job in unfinished}
         for card in cards:
             shown = [by_id[job_id] for job_id in card.job_ids if job_id in by_id]
@@ -69,6 +70,10 @@ class Narrator:
             elif not card.job_ids:
                 await self._finish(card)
         return self._clock.now() + LOOK_EVERY if unfinished or cards else None
+
+    def _forget_all_but(self, open_ids: set[int]) -> None:
+        for card_id in self._shown.keys() - open_ids:
+            del self._shown[card_id]
 
     async def _open_cards(
         self, unfinished: Sequence[Job], cards: Sequence[StoredCard]
@@ -176,8 +181,11 @@ class Narrator:
             if self._lanes.is_free(("send", card.chat_id)):
                 await self._ledger.cards.close(card.id)
                 self._shown.pop(card.id, None)
-        elif self._lanes.is_free(("edit", card.chat_id)):
+        elif self._lanes.is_free(("edit", card.chat_id)) and not self._is_paused(card):
             self._lanes.start(("edit", card.chat_id), self._remove(card, card.message_id))
+
+    def _is_paused(self, card: StoredCard) -> bool:
+        return self._budgets.of(card.chat_id).is_paused(self._clock.now())
 
     async def _remove(self, card: StoredCard, message_id: int) -> None:
         try:
