@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TypeVar
 
 from fastcrc import crc64
@@ -77,13 +78,15 @@ class Incoming:
 
 
 class Storage:
-    """All files of the stand-in, below one folder."""
+    """All files of the stand-in, in a new folder below `folder`: what it knows of them ends with
+    it, so files of an earlier run mean nothing to it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(mkdtemp(prefix="run-", dir=folder))
         self._numbers = itertools.count(1)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="oss-disk")
-        folder.mkdir(parents=True, exist_ok=True)
 
     def close(self) -> None:
         """Wait for the threads. The files stay."""

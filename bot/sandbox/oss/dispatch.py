@@ -21,6 +21,7 @@ from bot.sandbox.oss.errors import not_implemented, wrong_endpoint
 from bot.sandbox.oss.model import Answer, Bucket, Caller
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest, check_bucket_name, check_key
+from bot.sandbox.oss.standing import check_standing
 from bot.sandbox.oss.world import World
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -94,6 +95,7 @@ async def carry_out(
     bucket = _find_bucket(world, request, operation)
     if request.key:
         check_key(request.key)
+    check_standing(world, request, operation, bucket)
     check_access(world, caller, operation, request, bucket)
     handler = HANDLERS.get(operation.name)
     if handler is None:

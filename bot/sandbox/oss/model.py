@@ -100,6 +100,7 @@ class Bucket:
     blocks_public_access: bool = False
     policy: Policy | None = None
     lifecycle: Lifecycle | None = None
+    is_disabled: bool = False
     storage_class: str = "Standard"
     redundancy: str = "LRS"
 

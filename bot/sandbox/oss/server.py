@@ -32,12 +32,13 @@ _LINE = 16 * 1024
 
 
 class OssStandIn:
-    """An OSS endpoint below `data_dir`, serving while its `async with` block runs.
+    """An OSS endpoint with its files below `data_dir`/oss, serving while its `async with` block
+    runs.
 
     `log` remembers every request, `faults` is the script of what goes wrong, `clock` drives
-    signatures, expiry and lifecycle; `clock_skew` moves the service's own time away from it.
-    State may be looked at and changed from the event loop of the server. Leaving the block stops
-    the server and keeps the files below `data_dir`; `stop` and `start` in between are an outage.
+    signatures, expiry and lifecycle; `clock_skew` moves the service's own time away from it. State
+    may be looked at and changed from the event loop of the server. Leaving the block stops the
+    server and keeps the files below `data_dir`; `stop` and `start` in between are an outage.
     """
 
     def __init__(  # noqa: PLR0913 - everything but the folder is an independent, optional knob.
@@ -58,7 +59,7 @@ class OssStandIn:
         self.region = region
         self.access_key_id = access_key_id
         self.access_key_secret = access_key_secret
-        self.world = World(region, OWNER, self.clock, Storage(data_dir))
+        self.world = World(region, OWNER, self.clock, Storage(data_dir / "oss"))
         self._pace = Pace(shape or Shape())
         self._front = Front(self.world, self.log, self.faults, self._pace)
         self._control = Control(self.world, self.log, self.faults, self._pace)

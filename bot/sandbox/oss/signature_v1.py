@@ -77,7 +77,8 @@ def read_query(request: OssRequest) -> Claim:
     """
     expires = request.query("Expires")
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 11):
-        raise access_denied("Invalid date (should be seconds since epoch): " + expires)
+        message = "Invalid date (should be seconds since epoch): " + expires
+        raise access_denied(message, "0002-00000070")
     moment = datetime.fromtimestamp(int(expires), UTC)
     return Claim(request.query("OSSAccessKeyId"), request.query("Signature"), expires, moment)
 

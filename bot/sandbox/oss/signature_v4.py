@@ -17,6 +17,7 @@ from bot.sandbox.oss.errors import OssError, access_denied, invalid_argument
 from bot.sandbox.oss.request import OssRequest
 
 ALGORITHM = "OSS4-HMAC-SHA256"
+_PLACES = {False: ("Authorization", "Authorization header"), True: ("x-oss-credential", "URL")}
 MAX_SKEW = timedelta(minutes=15)
 MAX_EXPIRES = 604_800
 """Seconds; seven days."""
@@ -49,6 +50,11 @@ class Claim:
     signed_at: datetime
     expires: int | None = None
 
+    @property
+    def is_link(self) -> bool:
+        """Whether the claim stands in a URL instead of a header."""
+        return self.expires is not None
+
 
 def read_header(request: OssRequest) -> Claim:
     """Read the claim of an Authorization header.
@@ -58,7 +64,7 @@ def read_header(request: OssRequest) -> Claim:
     """
     fields = _fields(request.header("authorization"))
     moment, signed_at = _moment(request)
-    scope = _scope(fields.get("Credential", ""), "Authorization")
+    scope = _scope(fields.get("Credential", ""), is_link=False)
     if request.header("x-oss-content-sha256") != "UNSIGNED-PAYLOAD":
         value = request.header("x-oss-content-sha256")
         raise invalid_argument(
@@ -90,10 +96,10 @@ def _parse(text: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
-def _scope(credential: str, where: str) -> Scope:
+def _scope(credential: str, *, is_link: bool) -> Scope:
     pieces = credential.rsplit("/", 4)
     if len(pieces) != 5:
-        raise invalid_argument(f"Invalid Credential in {where}.", "Credential", credential)
+        raise _bad_credential(credential, is_link=is_link)
     return Scope(*pieces)
 
 
@@ -111,7 +117,7 @@ def read_query(request: OssRequest) -> Claim:
         raise invalid_argument(message, "x-oss-expires", expires, "0002-00000232")
     names = request.query("x-oss-additional-headers").lower()
     return Claim(
-        _scope(request.query("x-oss-credential"), "the query"),
+        _scope(request.query("x-oss-credential"), is_link=True),
         date,
         tuple(sorted(name for name in names.split(";") if name)),
         request.query("x-oss-signature"),
@@ -126,22 +132,32 @@ def check_scope(claim: Claim, region: str) -> None:
     Raises:
         OssError: date, region, product or terminator differ from the request's.
 
-    Source: an answer of the live service for the region (EC 0002-00000226); it says the same of
-    header and query.
+    Sources: an answer of the live service for the region in a header (EC 0002-00000226), and the
+    documentation's pages of the others.
     """
-    scope = claim.scope
-    if scope.region != region:
-        raise _bad_scope("region", scope.region, "0002-00000226")
+    scope, is_link = claim.scope, claim.is_link
+    if scope.terminator != "aliyun_v4_request":
+        raise _bad_credential(scope.terminator, is_link=is_link)
     if scope.date != claim.moment[:8]:
-        raise _bad_scope("date", scope.date, "")
-    if scope.product != "oss" or scope.terminator != "aliyun_v4_request":
-        raise _bad_scope("product", scope.product, "")
+        ec = "0002-00000223" if is_link else "0002-00000212"
+        raise _bad_scope("date", scope.date, ec, is_link=is_link)
+    if scope.region != region:
+        ec = "0002-00000228" if is_link else "0002-00000226"
+        raise _bad_scope("region", scope.region, ec, is_link=is_link)
+    if scope.product != "oss":
+        ec = "" if is_link else "0002-00000227"
+        raise _bad_scope("product", scope.product, ec, is_link=is_link)
 
 
-def _bad_scope(what: str, value: str, ec: str) -> OssError:
-    return invalid_argument(
-        f"Invalid signing {what} in Authorization header.", "Authorization", value, ec
-    )
+def _bad_scope(what: str, value: str, ec: str, *, is_link: bool) -> OssError:
+    name, where = _PLACES[is_link]
+    return invalid_argument(f"Invalid signing {what} in {where}.", name, value, ec)
+
+
+def _bad_credential(value: str, *, is_link: bool) -> OssError:
+    _, where = _PLACES[is_link]
+    ec = "0002-00000224" if is_link else "0002-00000213"
+    return invalid_argument(f"Invalid Credential in {where}.", "Credential", value, ec)
 
 
 def canonical_request(request: OssRequest, additional: tuple[str, ...]) -> str:

@@ -17,7 +17,9 @@ class World:
     """The state of the service; lives in one event loop.
 
     `blocks_public_access` is the account's own switch, over those of its buckets. `is_secure` lets
-    policies believe that requests come by https. `lifecycle_takes` is how long the daily run of
+    policies believe that requests come by https. `account_refusal` is the code with which every
+    data call is refused (`UserDisable`, `InDebt`, …), `forbids_public_endpoint` the rule for
+    mainland buckets. `lifecycle_takes` is how long the daily run of
     the lifecycle needs; the default is the longest that the documentation allows.
     """
 
@@ -32,6 +34,8 @@ class World:
     forces_download: bool = True
     blocks_public_access: bool = False
     is_secure: bool = False
+    account_refusal: str = ""
+    forbids_public_endpoint: bool = False
     lifecycle_takes: timedelta = timedelta(hours=24)
 
     def now(self) -> datetime:

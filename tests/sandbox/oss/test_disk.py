@@ -42,12 +42,22 @@ async def test_receive(storage: Storage, size: int) -> None:
     assert hashlib.md5(content, usedforsecurity=False).hexdigest().upper() == segment.md5
 
 
+async def test_earlier_files(tmp_path: Path) -> None:
+    """Two stores in one folder do not write into each other's files."""
+    stores = [Storage(tmp_path), Storage(tmp_path)]
+    segments = [await store.receive(pieces(b"0123", 2)) for store in stores]
+    for store in stores:
+        store.close()
+
+    assert [segment.path.read_bytes() for segment in segments] == [b"0123"] * 2
+
+
 async def test_receive_fails(storage: Storage, tmp_path: Path) -> None:
     """A body that breaks off leaves no file."""
     with pytest.raises(ConnectionResetError):
         await storage.receive(broken())
 
-    assert list((tmp_path / "store").iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(("start", "count"), [(0, 30), (0, 10), (9, 2), (5, 25), (10, 0), (29, 1)])
