@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -44,14 +44,19 @@ class Mute:
         self.received = 0
         self._wanted = wanted
         self._closing = asyncio.Event()
+        self._busy: set[asyncio.Task[None] | None] = set()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        while self.received < self._wanted and (data := await reader.read(256 << 10)):
-            self.received += len(data)
+        self._busy.add(asyncio.current_task())
+        with suppress(ConnectionError):
+            while self.received < self._wanted and (data := await reader.read(256 << 10)):
+                self.received += len(data)
         self.reached.set()
         await self._closing.wait()
         writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
@@ -64,6 +69,7 @@ class Mute:
             self._closing.set()
             server.close()
             await server.wait_closed()
+            await asyncio.gather(*(task for task in self._busy if task))
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +172,9 @@ async def test_raised_flag_prevents_the_request(tls: Path | None) -> None:
 
         with pytest.raises(TransferCancelled):
             await asyncio.to_thread(work)
+        await server.reached.wait()
+
+    assert server.received == 0
 
 
 async def test_request_outside_a_transfer_is_not_cut(oss: OssStandIn) -> None:
