@@ -8,10 +8,14 @@ package with a function `measure() -> Sheet`, and an entry below.
 import sys
 from collections.abc import Callable
 
-from tests.bench import uploads
+from tests.bench import load, overlap, uploads
 from tests.bench.report import Sheet, show
 
-BENCHES: dict[str, Callable[[], Sheet]] = {"uploads": uploads.measure}
+BENCHES: dict[str, Callable[[], Sheet]] = {
+    "overlap": overlap.measure,
+    "load": load.measure,
+    "uploads": uploads.measure,
+}
 
 
 def main(names: list[str]) -> int:

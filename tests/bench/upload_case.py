@@ -64,9 +64,9 @@ class NoJournal:
         """Forget it."""
 
 
-async def ours(endpoint: str, path: Path, connections: int) -> None:
+async def ours(endpoint: str, path: Path, connections: int, *, bucket: str = BUCKET) -> None:
     """Upload with the engine of this project."""
-    address = BucketAddress(bucket=BUCKET, region=REGION, endpoint=endpoint)
+    address = BucketAddress(bucket=bucket, region=REGION, endpoint=endpoint)
     connection = OssConnection(address, SandboxClock(), key=KEY)
     meta = ObjectMeta("application/octet-stream", "attachment", public=False)
     async with TransferPool(connections) as pool:
