@@ -11,7 +11,7 @@ async def test_unlimited() -> None:
     started = monotonic()
     await Gate().pass_through(10**12, None)
 
-    assert monotonic() - started < 0.05
+    assert monotonic() - started < 0.5
 
 
 async def test_rate() -> None:
@@ -21,7 +21,7 @@ async def test_rate() -> None:
         await gate.pass_through(1000, 50_000)
     elapsed = monotonic() - started
 
-    assert 0.2 - Gate.CREDIT - 0.01 <= elapsed < 0.3
+    assert 0.2 - Gate.CREDIT - 0.01 <= elapsed < 1
 
 
 async def test_shared() -> None:
@@ -34,7 +34,7 @@ async def test_shared() -> None:
 
     await asyncio.gather(use(), use())
 
-    assert 0.2 - Gate.CREDIT - 0.01 <= monotonic() - started < 0.3
+    assert 0.2 - Gate.CREDIT - 0.01 <= monotonic() - started < 1
 
 
 async def test_rate_may_change() -> None:
@@ -43,4 +43,4 @@ async def test_rate_may_change() -> None:
     await gate.pass_through(1000, 100_000)
     await gate.pass_through(10**9, None)
 
-    assert monotonic() - started < 0.05
+    assert monotonic() - started < 0.5

@@ -15,7 +15,7 @@ from bot.sandbox.oss.model import Answer, Auth
 from bot.sandbox.oss.operations import Operation, find_operation
 from bot.sandbox.oss.reading import http_date
 from bot.sandbox.oss.request import OssRequest, decode
-from bot.sandbox.oss.transmission import Broken, Download, Pace, Upload, reset
+from bot.sandbox.oss.transmission import Broken, Download, Pace, Upload, hang_up
 from bot.sandbox.oss.world import World, new_request_id
 
 _UNLOGGED = {
@@ -47,8 +47,8 @@ class Front:
         """Answer one request, or break its connection."""
         try:
             return await self._exchange(http)
-        except Broken:
-            reset(http)
+        except Broken as broken:
+            hang_up(http, after_flush=broken.after_flush)
             return web.Response(status=500)
 
     async def _exchange(self, http: web.BaseRequest) -> web.StreamResponse:

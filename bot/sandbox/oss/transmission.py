@@ -12,11 +12,20 @@ from bot.sandbox.oss.disk import BLOCK, Storage
 from bot.sandbox.oss.model import Answer
 from bot.sandbox.shaping import Gate, Shape
 
-_SHAPED_BLOCK = 16 * 1024
+_SMALLEST_PIECE = 16 * 1024
+_PIECE_SECONDS = 0.01
+"""How much of a second one piece of a shaped transfer may take, so that it flows and not jerks."""
 
 
 class Broken(Exception):
-    """The connection was broken on purpose; there is nobody left to answer."""
+    """The connection is broken, or has to be; there is nobody left to answer.
+
+    `after_flush` means that what was written so far must still arrive.
+    """
+
+    def __init__(self, *, after_flush: bool = False) -> None:
+        super().__init__()
+        self.after_flush = after_flush
 
 
 @dataclass
@@ -26,6 +35,13 @@ class Pace:
     shape: Shape
     up: Gate = field(default_factory=Gate)
     down: Gate = field(default_factory=Gate)
+
+
+def piece_size(rate: float | None) -> int:
+    """Return the bytes that go through the gates at once."""
+    if rate is None:
+        return BLOCK
+    return min(BLOCK, max(_SMALLEST_PIECE, int(rate * _PIECE_SECONDS)))
 
 
 def slower(*rates: float | None) -> float | None:
@@ -55,8 +71,9 @@ class Upload:
         self._say_continue()
         try:
             while chunk := await self.http.content.readany():
-                for start in range(0, len(chunk), BLOCK):
-                    piece = chunk[start : start + BLOCK]
+                size = piece_size(self._rate())
+                for start in range(0, len(chunk), size):
+                    piece = chunk[start : start + size]
                     await self._pass(len(piece))
                     self.received += len(piece)
                     yield piece
@@ -68,6 +85,10 @@ class Upload:
         async for _ in self.chunks():
             if self.received >= count:
                 return
+
+    def _rate(self) -> float | None:
+        shape = self.pace.shape
+        return slower(shape.up_per_connection, shape.up_total, self.limit)
 
     async def _pass(self, count: int) -> None:
         shape = self.pace.shape
@@ -121,14 +142,14 @@ class Download:
             if left is not None:
                 left -= len(part)
                 if left <= 0:
-                    raise Broken
+                    raise Broken(after_flush=True)
 
     async def _pieces(self, answer: Answer) -> AsyncIterator[bytes]:
         if answer.data is None:
             if answer.body:
                 yield answer.body
             return
-        block = BLOCK if self._rate() is None else _SHAPED_BLOCK
+        block = piece_size(self._rate())
         async for piece in self.storage.read(answer.data, answer.start, answer.count, block):
             yield piece
 
@@ -142,10 +163,13 @@ class Download:
         await self.pace.down.pass_through(count, shape.down_total)
 
 
-def reset(http: web.BaseRequest) -> None:
-    """Break the connection as a crash would: with a reset instead of an orderly end."""
+def hang_up(http: web.BaseRequest, *, after_flush: bool) -> None:
+    """Break the connection: orderly after what was written, or with a reset as a crash would."""
     transport = http.transport
     if transport is None:
+        return
+    if after_flush:
+        transport.close()
         return
     socket = transport.get_extra_info("socket")
     if socket is not None:

@@ -1,6 +1,8 @@
 """The server as a whole: addresses, lifetime, and the SDK's asynchronous client."""
 
+import asyncio
 import errno
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from alibabacloud_oss_v2.types import AsyncStreamBody
 from fastcrc import crc64
 from yarl import URL
 
+from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.model import Bucket
 from tests.sandbox.oss.sdk import BUCKET, run
@@ -188,3 +191,29 @@ async def test_async_client(oss: OssStandIn, bucket: Bucket) -> None:
 
     assert (received, [entry.key for entry in listed.contents or []]) == (content, [key])
     assert (put.hash_crc64, [*bucket.objects]) == (str(crc64.xz(content)), [key])
+
+
+@pytest.mark.parametrize("slow", ["upload", "download", "late"])
+async def test_ends_promptly(tmp_path: Path, http: aiohttp.ClientSession, slow: str) -> None:
+    """Leaving the block ends transfers that would take minutes, within two seconds."""
+    async with OssStandIn(tmp_path) as oss:
+        bucket = oss.add_bucket(BUCKET, "public-read-write")
+        url = f"{oss.endpoint}/{BUCKET}/k"
+        async with http.put(url, data=io.BytesIO(bytes(1_000_000))) as answer:
+            assert answer.status == 200
+        oss.shape.up_total = oss.shape.down_total = 10_000 if slow != "late" else None
+        oss.faults.add(Fault("PutObject", Effect.LATE, args={"seconds": 120}))
+        method, data = ("GET", None) if slow == "download" else ("PUT", io.BytesIO(bytes(500_000)))
+
+        async def transfer() -> None:
+            async with http.request(method, url, data=data) as answer:
+                await answer.read()
+
+        task = asyncio.create_task(transfer())
+        await oss.wait_for(lambda: len(oss.log) == 2)
+        started = asyncio.get_running_loop().time()
+    elapsed = asyncio.get_running_loop().time() - started
+    result = (await asyncio.gather(task, return_exceptions=True))[0]
+
+    assert (elapsed < 2, [*bucket.objects]) == (True, ["k"])
+    assert result is None or isinstance(result, aiohttp.ClientError)

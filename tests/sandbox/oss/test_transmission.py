@@ -8,8 +8,9 @@ import alibabacloud_oss_v2 as sdk
 import pytest
 
 from bot.sandbox.oss import OssStandIn
+from bot.sandbox.oss.disk import BLOCK
 from bot.sandbox.oss.model import Bucket
-from bot.sandbox.oss.transmission import slower
+from bot.sandbox.oss.transmission import piece_size, slower
 from bot.sandbox.shaping import Shape
 from tests.sandbox.oss.sdk import BUCKET, fetch, run
 
@@ -25,6 +26,13 @@ def test_slower(rates: tuple[float | None, ...], expected: float | None) -> None
     assert slower(*rates) == expected
 
 
+def test_piece_size() -> None:
+    """A shaped transfer moves in pieces of about ten milliseconds."""
+    rates = [None, 1000.0, 4.0e6, 1.0e9]
+
+    assert [piece_size(rate) for rate in rates] == [BLOCK, 16 * 1024, 40_000, BLOCK]
+
+
 async def put_side_by_side(client: Any, count: int) -> float:
     """Put `count` objects of 1 MiB at the same time and return the seconds that it took."""
     started = monotonic()
@@ -34,11 +42,11 @@ async def put_side_by_side(client: Any, count: int) -> float:
 
 
 async def test_up_per_connection(client: Any, oss: OssStandIn, bucket: Bucket) -> None:
-    """A cap for each connection lets two uploads go side by side."""
-    oss.shape.up_per_connection = 4 * MEGABYTE
-    elapsed = await put_side_by_side(client, 2)
+    """A cap for each connection lets uploads go side by side; in turn they would need 1.6 s."""
+    oss.shape.up_per_connection = 2 * MEGABYTE
+    elapsed = await put_side_by_side(client, 4)
 
-    assert (0.15 < elapsed < 0.45, 2) == (True, len(bucket.objects))
+    assert (0.4 < elapsed < 1.3, 4) == (True, len(bucket.objects))
 
 
 async def test_up_total(client: Any, oss: OssStandIn, bucket: Bucket) -> None:
