@@ -15,17 +15,18 @@ from bot.adapters.oss.probe import assert_private
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.assembly import Frame, Machine, assemble, open_frame
-from bot.core.errors import ChatError, DiskError, StoreError, leaf
+from bot.core.errors import ChatError, DiskError, StoreError
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.service.clock import SystemClock
+from bot.service.stopping import end, raise_defect, unless_stopped, until_stopped
 from bot.settings import Settings
 from bot.transfer.boot import boot_id
 
 log = structlog.stdlib.get_logger(__name__)
 
 LAST_WORDS = timedelta(seconds=3)
-"""How long the end may take to say "paused", beyond the grace."""
+"""How long the end may take to say "paused", and to answer what is done, beyond the grace."""
 OVERDUE_EVERY = timedelta(seconds=10)
 
 
@@ -45,19 +46,23 @@ async def serve(
         StoreKeyRefused: there is no access key at all.
     """
     async with AsyncExitStack() as stack:
-        frame = await open_frame(settings, clock or SystemClock(), stack)
-        machine = assemble(frame)
-        await _prepare(frame, machine)
-        try:
-            await _run(frame, machine, stop, ready)
-        except ExceptionGroup as group:
-            raise leaf(group) from group
+        opened = await unless_stopped(stop, _open(settings, clock or SystemClock(), stack))
+        if opened is not None:
+            await _run(*opened, stop, ready)
+
+
+async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Frame, Machine]:
+    frame = await open_frame(settings, clock, stack)
+    machine = assemble(frame)
+    await _prepare(frame, machine)
+    return frame, machine
 
 
 async def _prepare(frame: Frame, machine: Machine) -> None:
     """Make good what happened while nobody ran, before anything new comes in."""
     await _end_what_is_overdue(frame, machine)
     await _refuse_exposed_bucket(frame)
+    await machine.moves.follow()
     unfinished = await frame.ledger.jobs.recover(frame.clock.now())
     frame.spool.sweep({job.id for job in unfinished})
     if isinstance(machine.source, LocalFiles):
@@ -105,32 +110,26 @@ async def _refuse_exposed_bucket(frame: Frame) -> None:
 async def _run(
     frame: Frame, machine: Machine, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
-    async with asyncio.TaskGroup() as loops:
-        intake = loops.create_task(machine.intake.run(), name="intake")
-        others = [
-            loops.create_task(machine.queue.run(), name="queue"),
-            loops.create_task(machine.reaper.run(frame.prefix), name="reaper"),
-            loops.create_task(machine.voice.run(), name="voice"),
-        ]
+    intake = asyncio.create_task(machine.intake.run(), name="intake")
+    others = [
+        asyncio.create_task(machine.queue.run(), name="queue"),
+        asyncio.create_task(machine.reaper.run(frame.prefix), name="reaper"),
+        asyncio.create_task(machine.voice.run(), name="voice"),
+    ]
+    try:
         log.info("ready", bot=frame.telegram.username, mode=frame.settings.link.mode.value)
         ready(frame.telegram.username)
-        await stop.wait()
+        await until_stopped(stop, [intake, *others])
         log.info("stopping", grace=frame.settings.stop.grace.total_seconds())
         intake.cancel()
         await machine.queue.finish(frame.settings.stop.grace)
         frame.spool.keeps = True
         if isinstance(machine.source, LocalFiles):
             machine.source.keeps = True
-        await machine.queue.stop()
-        for task in others:
-            task.cancel()
-    await _say_paused(machine)
-
-
-async def _say_paused(machine: Machine) -> None:
+        # Side by side, because each may take as long as threads that hang in sockets are given.
+        await asyncio.gather(machine.queue.stop(), end(others))
+        raise_defect(others)
+    finally:
+        await end([intake, *others])
     machine.narrator.paused = True
-    timeout = LAST_WORDS.total_seconds() / 2
-    # Calls under way come first, because a message has one edit at a time.
-    await machine.lanes.drain(timeout)
-    await machine.narrator.tick()
-    await machine.lanes.drain(timeout)
+    await machine.voice.last_words(LAST_WORDS.total_seconds())

@@ -49,6 +49,18 @@ class Lanes:
             self._ended.add(key)
             self._freed()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is under way."""
+        return not self._tasks
+
+    async def wait_for_one(self, timeout: float) -> None:
+        """Wait until one of the calls under way has returned, at most `timeout` seconds."""
+        if self._tasks:
+            await asyncio.wait(
+                self._tasks.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+
     async def drain(self, timeout: float) -> None:
         """Wait until the calls under way have returned, at most `timeout` seconds; cancel the
         rest. Begins a round.

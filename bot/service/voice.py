@@ -1,6 +1,7 @@
 """Lets everybody speak who has something to say, in the order of importance."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -35,7 +36,21 @@ class Voice:
         while True:
             # Cleared before they look, or what happens in between would be lost.
             self._news.clear()
-            self._lanes.begin_round()
-            moments = [await speaker.tick() for speaker in self._speakers]
-            until = min((moment for moment in moments if moment is not None), default=None)
-            await wait_for_news(self._news, self._clock, until)
+            await wait_for_news(self._news, self._clock, await self._round())
+
+    async def _round(self) -> datetime | None:
+        self._lanes.begin_round()
+        moments = [await speaker.tick() for speaker in self._speakers]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def last_words(self, timeout: float) -> None:
+        """Say what can be said now, for `timeout` seconds at most, and cut off what takes longer.
+
+        For the end, when `run` has ended: whose file is done should not wait for the next start.
+        """
+        ends_at = time.monotonic() + timeout
+        await self._round()
+        while not self._lanes.is_idle and (left := ends_at - time.monotonic()) > 0:
+            await self._lanes.wait_for_one(left)
+            await self._round()
+        await self._lanes.drain(0)
