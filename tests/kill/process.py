@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bot.demo.stage import Stage
@@ -21,36 +21,44 @@ class Running:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._ready = asyncio.Event()
+        self._news = asyncio.Condition()
         self.out: list[str] = []
         self.errors: list[str] = []
-        self._readers = asyncio.gather(
+        self._reading = asyncio.gather(
             self._read(process.stdout, self.out), self._read(process.stderr, self.errors)
         )
 
     async def _read(self, pipe: asyncio.StreamReader | None, lines: list[str]) -> None:
         while pipe is not None and (line := await pipe.readline()):
             lines.append(line.decode(errors="replace"))
-            if '"event": "ready"' in lines[-1]:
-                self._ready.set()
+            async with self._news:
+                self._news.notify_all()
 
     @property
     def text(self) -> str:
         """Everything that it has written, to either stream."""
         return "".join(self.out + self.errors)
 
-    async def ready(self) -> None:
-        """Wait until the bot listens.
+    async def said(self, event: str) -> None:
+        """Wait until it has logged this event.
 
         Raises:
             AssertionError: it ended before, or took too long; its output is in the text.
         """
-        ready = asyncio.ensure_future(self._ready.wait())
-        ended = asyncio.ensure_future(self._process.wait())
-        await asyncio.wait({ready, ended}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        for wait in (ready, ended):
-            wait.cancel()
-        assert self._ready.is_set(), self.text
+        line = f'"event": "{event}"'
+
+        def is_over() -> bool:
+            return any(line in logged for logged in self.out) or self._reading.done()
+
+        self._reading.add_done_callback(lambda _: asyncio.ensure_future(self._wake()))
+        async with self._news:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait_for(is_over), PATIENCE)
+        assert line in self.text, self.text
+
+    async def _wake(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -63,7 +71,7 @@ class Running:
             TimeoutError: it has not ended after so many seconds.
         """
         code = await asyncio.wait_for(self._process.wait(), timeout)
-        await self._readers
+        await self._reading
         return code
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:

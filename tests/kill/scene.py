@@ -35,7 +35,7 @@ class Scene:
         """Run the bot for Alice; it listens when the block begins."""
         users = (self.alice.id,)
         async with relay_bot(self.stage, "run", users=users, module=module, more=more) as bot:
-            await bot.ready()
+            await bot.said("ready")
             yield bot
 
     async def send(self, path: Path) -> Message:

@@ -1,0 +1,161 @@
+"""SIGTERM and SIGINT: how long the end takes, what is said, what is left for the next start."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import fetch, link_of
+from tests.kill.process import PATIENCE, Running, relay_bot
+from tests.kill.scene import Scene
+
+MIB = 1 << 20
+GRACE = 1.0
+BEYOND = 5.0
+"""Seconds that the end may take besides the grace."""
+
+
+@pytest.fixture
+def scene(stage: Stage) -> Scene:
+    """A stage whose bot has a grace of one second."""
+    stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
+    return Scene(stage)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_idle(scene: Scene, number: signal.Signals) -> None:
+    """A bot that does nothing ends within two seconds."""
+    async with scene.bot() as bot:
+        await scene.alice.answered(await scene.alice.write("/start"))
+        code, seconds = await bot.stop(number)
+
+    assert code == 0
+    assert seconds < 2.0
+    _assert_clean(scene.stage, bot)
+
+
+async def test_what_ends_within_the_grace_is_answered(scene: Scene) -> None:
+    """A transfer that the grace is long enough for ends, and its sender has the answer."""
+    stage, alice = scene.stage, scene.alice
+    stage.more["RELAY_STOP__GRACE"] = "20s"
+    stage.telegram.shape.down_total = 3.0 * MIB
+    content = os.urandom(6 * MIB)
+    async with scene.bot() as bot:
+        message = await alice.send(content)
+        await stage.oss.wait_for(lambda: bool(stage.oss.log.of("UploadPart")))
+        code, seconds = await bot.stop()
+    answer = alice.answer_to(message)
+
+    assert code == 0
+    assert seconds < 20
+    assert answer is not None
+    assert (await fetch(link_of(answer)))[1] == content
+    assert alice.cards == []
+    _assert_clean(stage, bot)
+
+
+async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
+    """A transfer that hangs in its download is paused, and the next start finishes it."""
+    stage, alice = scene.stage, scene.alice
+    fault = Fault("file", Effect.STALL, args={"bytes": 3 * MIB, "seconds": 30})
+    stage.telegram.faults.add(fault)
+    content = os.urandom(8 * MIB)
+    async with scene.bot() as bot:
+        message = await alice.send(content)
+        await alice.until(lambda: bool(alice.cards))
+        code, seconds = await bot.stop()
+    card = alice.cards[0]
+    async with scene.bot():
+        answer = await alice.answered(message)
+        await alice.until(lambda: not alice.cards)
+
+    assert code == 0
+    assert GRACE <= seconds < GRACE + BEYOND
+    assert "Paused, continues after the restart" in card.text
+    assert (await fetch(link_of(answer)))[1] == content
+    _assert_clean(stage, bot)
+
+
+@pytest.mark.parametrize("operation", ["InitiateMultipartUpload", "UploadPart"])
+async def test_threads_that_hang_in_requests(scene: Scene, operation: str) -> None:
+    """Threads whose requests get no answer do not delay the end."""
+    stage, alice = scene.stage, scene.alice
+    stage.oss.faults.add(Fault(operation, Effect.STALL, times=0, args={"seconds": 60}))
+    async with scene.bot() as bot:
+        await alice.send(os.urandom(12 * MIB))
+        await stage.oss.wait_for(lambda: bool(stage.oss.log.of(operation)))
+        code, seconds = await bot.stop()
+
+    assert code == 0
+    assert seconds < GRACE + BEYOND
+    _assert_clean(stage, bot)
+
+
+async def test_second_signal(scene: Scene) -> None:
+    """Whoever sends a second signal does not wait for the grace."""
+    stage, alice = scene.stage, scene.alice
+    stage.more["RELAY_STOP__GRACE"] = "10m"
+    stage.telegram.faults.add(Fault("file", Effect.STALL, args={"bytes": MIB, "seconds": 60}))
+    async with scene.bot() as bot:
+        await alice.send(os.urandom(4 * MIB))
+        await stage.oss.wait_for(lambda: bool(stage.oss.log.of("UploadPart")))
+        bot.send(signal.SIGTERM)
+        await bot.said("stopping")
+        code, seconds = await bot.stop()
+
+    assert code == 1
+    assert seconds < 1.0
+    _assert_clean(stage, bot)
+
+
+async def test_store_that_hangs_at_the_start(scene: Scene) -> None:
+    """A bot that is still looking at its bucket can be stopped."""
+    asked = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        address = "http://{}:{}".format(*server.sockets[0].getsockname())
+        scene.stage.more["RELAY_OSS__ENDPOINT"] = address
+        async with _starting(scene) as bot:
+            await asyncio.wait_for(asked.wait(), PATIENCE)
+            code, seconds = await bot.stop()
+
+    assert code == 0
+    assert seconds < GRACE + BEYOND
+    _assert_clean(scene.stage, bot)
+
+
+async def test_telegram_that_hangs_at_the_start(scene: Scene) -> None:
+    """A bot that waits for Telegram can be stopped."""
+    scene.stage.telegram.faults.add(Fault("getMe", Effect.STALL, args={"seconds": 60}))
+    async with _starting(scene) as bot:
+        telegram = scene.stage.telegram
+        await telegram.wait_for(lambda: bool(telegram.log.of("getMe")))
+        code, seconds = await bot.stop()
+
+    assert code == 0
+    assert seconds < GRACE + BEYOND
+    _assert_clean(scene.stage, bot)
+
+
+@asynccontextmanager
+async def _starting(scene: Scene) -> AsyncIterator[Running]:
+    async with relay_bot(scene.stage, "run", users=(scene.alice.id,)) as bot:
+        yield bot
+
+
+def _assert_clean(stage: Stage, bot: Running) -> None:
+    """No traceback and no secret in what the process wrote; to standard error nothing at all."""
+    assert bot.errors == []
+    assert "Traceback" not in bot.text
+    assert stage.telegram.token not in bot.text
+    assert stage.oss.access_key_secret not in bot.text
