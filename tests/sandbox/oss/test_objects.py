@@ -179,3 +179,21 @@ async def test_delete_too_many(client: Any) -> None:
     )
 
     assert (error.status_code, error.code) == (400, "MalformedXML")
+
+
+async def test_presigned_put_and_head(
+    client: Any, bucket: Bucket, http: aiohttp.ClientSession
+) -> None:
+    """Links to write and to look: signed headers must come along, others must stay away."""
+    put = client.presign(sdk.PutObjectRequest(BUCKET, "k", content_type="a/b", acl="public-read"))
+    assert {*put.signed_headers} == {"Content-Type", "x-oss-object-acl"}
+    statuses = []
+    for headers in ({"Content-Type": "a/b"}, put.signed_headers):
+        async with http.put(put.url, headers=headers, data=b"x") as answer:
+            statuses.append(answer.status)
+    head = client.presign(sdk.HeadObjectRequest(BUCKET, "k"))
+    async with http.head(head.url) as answer:
+        statuses.append(answer.status)
+
+    assert (statuses, bucket.objects["k"].acl) == ([403, 200, 200], "public-read")
+    assert answer.headers["Content-Length"] == "1"

@@ -18,7 +18,7 @@ from bot.sandbox.oss.errors import OssError
 from bot.sandbox.oss.model import Auth, Bucket
 from bot.sandbox.oss.signature_v1 import read_query
 from tests.sandbox.oss.sdk import BUCKET, fetch, refusal, run, sdk_client
-from tests.sandbox.oss.test_signature_v4 import NOW, TEXT, arrive, judge
+from tests.sandbox.oss.signing import NOW, TEXT, arrive, judge
 
 PARAMETERS = st.dictionaries(
     st.sampled_from(["acl", "uploadId", "partNumber", "response-content-type", "prefix", "x"]),

@@ -42,7 +42,9 @@ async def put_side_by_side(client: Any, count: int) -> float:
 
 
 async def test_up_per_connection(client: Any, oss: OssStandIn, bucket: Bucket) -> None:
-    """A cap for each connection lets uploads go side by side; in turn they would need 1.6 s."""
+    """A cap for each connection lets uploads go side by side; in turn they would need
+    almost 2 s.
+    """
     oss.shape.up_per_connection = 2 * MEGABYTE
     elapsed = await put_side_by_side(client, 4)
 
