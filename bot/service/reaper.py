@@ -1,5 +1,6 @@
 """Ends what must end: links at their deadline, leftovers at once, strays when they are found."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -32,6 +33,8 @@ UNKNOWN_AFTER = timedelta(hours=24)
 more.
 """
 BATCH = 1000
+MOST_UNDONE_BETWEEN_LOOKS = 10
+"""Each leftover takes several requests; links that fall due meanwhile must not wait for them."""
 
 
 class Threads(Protocol):
@@ -54,17 +57,29 @@ class Reaper:
         self._news = news
 
     async def run(self, prefix: str) -> None:
-        """Sweep whenever something falls due, reconcile every hour; until cancelled."""
-        reconcile_at = self._clock.now()
+        """Sweep whenever something falls due, and beside it, so that a long list of the bucket
+        delays no deadline, reconcile every hour; until cancelled.
+        """
+        await self.sweep()
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._sweep_on())
+            loops.create_task(self._reconcile_on(prefix))
+
+    async def _sweep_on(self) -> None:
         while True:
             self._news.due.clear()
             await self.sweep()
-            if self._clock.now() >= reconcile_at:
-                await self._reconcile_calmly(prefix)
-                reconcile_at = self._clock.now() + RECONCILE_EVERY
             latest = self._clock.now() + LOOK_EVERY
             due_at = await self._objects.next_due_at()
             await wait_for_news(self._news.due, self._clock, min(latest, due_at or latest))
+
+    async def _reconcile_on(self, prefix: str) -> None:
+        while True:
+            try:
+                await self.reconcile(prefix)
+            except StoreError as error:
+                log.warning("cannot reconcile with the bucket", code=error.code)
+            await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:
         """Delete everything that is due now. What OSS does not let go is due again a
@@ -74,9 +89,9 @@ class Reaper:
             live = [stored for stored in due if stored.state is ObjectState.LIVE]
             if live:
                 await self._delete(live)
-            for stored in due:
-                if stored.state is ObjectState.PLANNED:
-                    await self._undo(stored)
+            left = [stored for stored in due if stored.state is ObjectState.PLANNED]
+            for stored in left[:MOST_UNDONE_BETWEEN_LOOKS]:
+                await self._undo(stored)
             self._news.said.set()
 
     async def _delete(self, live: Sequence[StoredObject]) -> None:
@@ -118,12 +133,6 @@ class Reaper:
     async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:
         log.error("cannot delete yet", count=len(ids), code=error.code)
         await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
-
-    async def _reconcile_calmly(self, prefix: str) -> None:
-        try:
-            await self.reconcile(prefix)
-        except StoreError as error:
-            log.warning("cannot reconcile with the bucket", code=error.code)
 
     async def reconcile(self, prefix: str) -> None:
         """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
