@@ -139,13 +139,13 @@ class SqlObjects:
         )
 
     async def due(self, now: datetime, limit: int) -> list[StoredObject]:
-        """Return objects that must go now, the longest overdue first."""
+        """Return objects that must go now: links before leftovers, the longest overdue first."""
         statement = (
             select(objects)
             .join(jobs, objects.c.job_id == jobs.c.id)
             .where(_IS_LEFT, _HAS_NO_RUNNER, objects.c.due_at <= now)
             .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= now))
-            .order_by(objects.c.due_at)
+            .order_by(_IS_LIVE.desc(), objects.c.due_at)
             .limit(limit)
         )
         async with self._database.read() as connection:

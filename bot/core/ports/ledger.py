@@ -118,8 +118,8 @@ class ObjectLedger(Protocol):
         """Make a planned object due now: what exists of it must go."""
 
     async def due(self, now: datetime, limit: int) -> list[StoredObject]:
-        """Return objects that must go now, the longest overdue first; none that a running job
-        still works on.
+        """Return objects that must go now, links before leftovers, the longest overdue first; none
+        that a running job still works on.
         """
 
     async def live(self) -> list[StoredObject]:
