@@ -149,6 +149,15 @@ async def test_longest_overdue_comes_first_and_no_more_than_asked(ledger: SqlLed
     assert await ledger.objects.due(at(10) + LIFETIME, 2) == [stored[1], stored[2]]
 
 
+async def test_links_come_before_leftovers(ledger: SqlLedger) -> None:
+    """However many uploads were left behind long ago, a link that ends is in the next batch."""
+    for _ in range(3):
+        await ledger.objects.abandon((await plan(ledger, await accept(ledger))).id, NOW)
+    _, live = await finish(ledger, await accept(ledger))
+
+    assert await ledger.objects.due(NOW + LIFETIME, 1) == [live]
+
+
 async def test_postponed_object_waits(ledger: SqlLedger) -> None:
     """It is due again at the moment given, and so says the next due date."""
     _, stored = await finish(ledger, await accept(ledger))
