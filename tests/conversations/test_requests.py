@@ -1,0 +1,40 @@
+"""What the bot asks of Telegram, judged by models that nobody here wrote."""
+
+import os
+
+import aiogram.methods
+
+from bot.demo.stage import Stage
+from tests.conversations.people import Person
+
+MIB = 1 << 20
+
+
+def _method(name: str) -> type[aiogram.methods.TelegramMethod[object]]:
+    method: type[aiogram.methods.TelegramMethod[object]] = getattr(
+        aiogram.methods, name[0].upper() + name[1:]
+    )
+    return method
+
+
+async def test_every_request_is_one_that_aiogram_would_make(stage: Stage, alice: Person) -> None:
+    """Each call of a whole conversation is valid by aiogram's models, with nothing left over."""
+    stage.telegram.shape.down_total = 3.0 * MIB
+    await alice.answered(await alice.write("/start"))
+    await alice.send(os.urandom(6 * MIB), "slow.bin")
+    await alice.until(lambda: bool(alice.cards))
+    await alice.press(alice.cards[0], "Cancel")
+    answer = await alice.answered(await alice.send(b"x" * 1000, "quick.txt"))
+    await alice.answered(await alice.write("/status"))
+    await alice.press(answer, "Delete now")
+    await alice.until(lambda: not alice.shown(answer).buttons)
+    leftover = {}
+    for entry in stage.telegram.log:
+        if entry.operation != "file":
+            made = _method(entry.operation).model_validate(entry.params)
+            leftover.update({entry.operation: made.model_extra} if made.model_extra else {})
+
+    assert leftover == {}
+    assert {"sendMessage", "editMessageText", "answerCallbackQuery", "getUpdates"} <= {
+        entry.operation for entry in stage.telegram.log
+    }
