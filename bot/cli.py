@@ -16,7 +16,7 @@ from bot.adapters.oss.probe import BucketExposed
 from bot.adapters.telegram.application import TokenRefused
 from bot.app import serve
 from bot.core.errors import RelayError
-from bot.heap import settle_heap
+from bot.interpreter import favour_the_loop
 from bot.logs import configure
 from bot.operations import OperationImpossible, run_audit
 from bot.output import show_findings
@@ -110,7 +110,7 @@ async def _serve_until_signal(settings: Settings) -> None:
     stop = asyncio.Event()
     _on_signals(stop)
     try:
-        await serve(settings, stop=stop, ready=lambda _: settle_heap())
+        await serve(settings, stop=stop, ready=lambda _: favour_the_loop())
     except (LedgerLocked, BucketExposed, TokenRefused, RelayError) as error:
         typer.echo(f"relay-bot: {error}", err=True)
         _leave(FAILED)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bot.app import serve
-from bot.heap import settle_heap
+from bot.interpreter import favour_the_loop
 from bot.logs import configure
 from bot.settings import load
 from tests.bench.gauge import Gauge
@@ -33,7 +33,7 @@ async def run(settings: Path) -> None:
 
 
 def _settle() -> None:
-    settle_heap()
+    favour_the_loop()
     _say({"ready": True})
 
 
