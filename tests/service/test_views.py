@@ -1,0 +1,132 @@
+"""What a chat is shown, composed from the ledger and the meters of running jobs."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.jobs import JobState
+from bot.core.ports.chat import ItemState
+from bot.core.progress import Phase
+from bot.service.views import MOST_LIVE_SHOWN, MOST_RUNNING_SHOWN
+from tests.fakes import samples
+from tests.fakes.samples import LIFETIME, NOW, OWNER, SHA256, at
+from tests.service.stage import Stage
+
+OTHER = 101
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    """Return speakers with nothing to say."""
+    return Stage(database)
+
+
+async def test_answer_tells_the_truth_of_its_moment(stage: Stage) -> None:
+    """Live, over its end but not yet deleted, revoked but not yet deleted, and gone."""
+    jobs = [await stage.accept() for _ in range(4)]
+    stored = [await stage.done(job) for job in jobs]
+    await stage.ledger.objects.revoke(jobs[1].id, NOW)
+    await stage.gone(stored[2])
+    read = await stage.ledger.jobs.get_many([job.id for job in jobs])
+    early = await stage.views.answer(read)
+    stage.clock.advance(LIFETIME)
+    late = await stage.views.answer(read)
+    live, deleted, expired = ItemState.LIVE, ItemState.DELETED, ItemState.EXPIRED
+
+    assert [item.state for item in early.items] == [live, deleted, expired, live]
+    assert [item.state for item in late.items] == [expired, deleted, expired, expired]
+    assert [item.link is not None for item in early.items] == [True, False, False, True]
+    assert early.now == NOW
+
+
+async def test_answer_to_a_done_job_has_size_and_digest(stage: Stage) -> None:
+    """So that the receiver can check what arrived."""
+    job = await stage.accept()
+    await stage.done(job)
+    [item] = (await stage.views.answer([await samples.get(stage.ledger, job)])).items
+
+    assert (item.size, item.sha256) == (1000, SHA256)
+
+
+async def test_line_of_a_running_job_follows_its_meter(stage: Stage) -> None:
+    """Phase, both halves, speed and the time that is left."""
+    job = await stage.accept()
+    running = await stage.run(job, total=1000)
+    stage.views.card([job])
+    stage.clock.advance(timedelta(seconds=2))
+    running.meter.phase = Phase.MOVING
+    running.meter.downloaded = 600
+    running.meter.set_part(1, 200)
+    [line] = stage.views.card([job]).lines
+
+    assert (line.state, line.phase, line.moved, line.total) == (
+        JobState.RUNNING,
+        Phase.MOVING,
+        400,
+        1000,
+    )
+    assert (line.fraction, line.rate, line.time_left) == (0.4, 100, timedelta(seconds=8))
+    assert line.elapsed is None
+
+
+async def test_line_of_a_job_that_fetches_tells_how_long(stage: Stage) -> None:
+    """There is nothing else to tell."""
+    job = await stage.accept()
+    await stage.run(job)
+    stage.clock.advance(timedelta(seconds=90))
+    [line] = stage.views.card([job]).lines
+
+    assert (line.phase, line.elapsed) == (Phase.FETCHING, timedelta(seconds=90))
+
+
+async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: Stage) -> None:
+    """The wait before the next attempt and the reason of the last."""
+    job = await stage.accept()
+    running = await samples.acquire(stage.ledger, job)
+    await stage.ledger.jobs.retry_later(running, at(30), "store_unavailable")
+    stage.clock.advance(timedelta(seconds=10))
+    [line] = stage.views.card([await samples.get(stage.ledger, job)]).lines
+
+    assert (line.state, line.retry_in, line.code) == (
+        JobState.QUEUED,
+        timedelta(seconds=20),
+        "store_unavailable",
+    )
+
+
+async def test_overview_shows_what_is_under_way_and_alive(stage: Stage) -> None:
+    """The asker's own, running before waiting, the newest links first, none that has ended."""
+    waiting, running = await stage.accept(), await stage.accept()
+    await stage.run(running)
+    links = [await stage.accept() for _ in range(3)]
+    for job in links:
+        await stage.done(job)
+        stage.clock.advance(timedelta(seconds=1))
+    await stage.ledger.objects.revoke(links[1].id, NOW)
+    await stage.done(await stage.accept(OTHER))
+    overview = await stage.views.overview(OWNER)
+
+    assert [line.job_id for line in overview.running] == [running.id, waiting.id]
+    assert [link.job_id for link in overview.live] == [links[2].id, links[0].id]
+    assert (overview.more_running, overview.more_live) == (0, 0)
+
+
+async def test_overview_leaves_out_links_that_are_over(stage: Stage) -> None:
+    """Even if their objects could not be deleted yet."""
+    await stage.done(await stage.accept())
+    stage.clock.advance(LIFETIME)
+
+    assert (await stage.views.overview(OWNER)).live == ()
+
+
+async def test_overview_counts_what_it_does_not_show(stage: Stage) -> None:
+    """A message is not endless."""
+    for _ in range(MOST_LIVE_SHOWN + 2):
+        await stage.done(await stage.accept())
+    for _ in range(MOST_RUNNING_SHOWN + 3):
+        await stage.accept()
+    overview = await stage.views.overview(OWNER)
+
+    assert (len(overview.live), overview.more_live) == (MOST_LIVE_SHOWN, 2)
+    assert (len(overview.running), overview.more_running) == (MOST_RUNNING_SHOWN, 3)
