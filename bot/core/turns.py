@@ -30,11 +30,18 @@ class Turns:
             del self._lines[owner_id]
         return True
 
-    def take(self, may_start: Callable[[int], bool]) -> tuple[int, int] | None:
-        """Take the next job whose owner may start one: `(owner_id, job_id)`, or `None`."""
+    def take(
+        self, may_start: Callable[[int], bool], fits: Callable[[int], bool] = lambda _: True
+    ) -> tuple[int, int] | None:
+        """Take the next job that fits, of an owner who may start one: `(owner_id, job_id)`, or
+        `None`.
+
+        A job that does not fit lets the next one of its owner go first, and keeps its place.
+        """
         for owner_id, line in self._lines.items():
-            if may_start(owner_id):
-                job_id = line.popleft()
+            job_id = next(filter(fits, line), None) if may_start(owner_id) else None
+            if job_id is not None:
+                line.remove(job_id)
                 # To the end of the turns, or out of them.
                 del self._lines[owner_id]
                 if line:

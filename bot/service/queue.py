@@ -1,9 +1,10 @@
-"""Which job runs when: fair between owners, bounded overall and per owner. Owns the tasks of
-running jobs.
+"""Which job runs when: fair between owners, bounded overall, per owner and per group. Owns the
+tasks of running jobs.
 """
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +25,9 @@ STUCK_AFTER = timedelta(seconds=1.5)
 
 @dataclass
 class Running:
-    """A job that runs. `stop` is set before its task is cancelled, so that the task knows why."""
+    """A job that runs. `stop` is set before its task is cancelled, so that the task knows why.
+    `group_id` is the group it came from, `None` for one of a private chat.
+    """
 
     job_id: int
     owner_id: int
@@ -32,6 +35,7 @@ class Running:
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     speed: Speed = field(default_factory=Speed)
     stop: StopReason | None = None
+    group_id: int | None = None
 
 
 Runner = Callable[[Running], Awaitable[datetime | None]]
@@ -39,28 +43,45 @@ Runner = Callable[[Running], Awaitable[datetime | None]]
 
 
 class JobQueue:
-    """The in-process queue. It says only when an id runs; the ledger says whether it may."""
+    """The in-process queue. It says only when an id runs; the ledger says whether it may.
 
-    def __init__(self, runner: Runner, clock: Clock, *, at_once: int, per_owner: int) -> None:
+    At most `at_once` jobs run, `per_owner` of them of one owner and `per_group` from one group.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        clock: Clock,
+        *,
+        at_once: int,
+        per_owner: int,
+        per_group: int | None = None,
+    ) -> None:
         self._runner = runner
         self._clock = clock
         self._at_once = at_once
         self._per_owner = per_owner
+        self._per_group = at_once if per_group is None else per_group
         self._turns = Turns()
         self._owners: dict[int, int] = {}
+        self._groups: dict[int, int] = {}
         self._later: list[tuple[datetime, int]] = []
         self._running: dict[int, tuple[Running, asyncio.Task[None]]] = {}
         self._news = asyncio.Event()
         self._open = True
         self._defect: BaseException | None = None
 
-    def enqueue(self, job_id: int, owner_id: int, not_before: datetime) -> None:
+    def enqueue(
+        self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
+    ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
         left alone.
         """
         if job_id in self._owners:
             return
         self._owners[job_id] = owner_id
+        if group_id is not None:
+            self._groups[job_id] = group_id
         if not_before > self._clock.now():
             heapq.heappush(self._later, (not_before, job_id))
         else:
@@ -72,6 +93,7 @@ class JobQueue:
         if job_id in self._running:
             return
         owner_id = self._owners.pop(job_id, None)
+        self._groups.pop(job_id, None)
         if owner_id is not None and not self._turns.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
             heapq.heapify(self._later)
@@ -125,17 +147,29 @@ class JobQueue:
 
     def _start_what_fits(self) -> None:
         while self._open and len(self._running) < self._at_once:
-            taken = self._turns.take(self._may_start)
+            taken = self._take()
             if taken is None:
                 return
             owner_id, job_id = taken
-            running = Running(job_id, owner_id, self._clock.now())
+            group_id = self._groups.get(job_id)
+            running = Running(job_id, owner_id, self._clock.now(), group_id=group_id)
             task = asyncio.create_task(self._run(running), name=f"job {job_id}")
             self._running[job_id] = (running, task)
+
+    def _take(self) -> tuple[int, int] | None:
+        full = self._full_groups()
+        return self._turns.take(
+            self._may_start, lambda job_id: self._groups.get(job_id) not in full
+        )
 
     def _may_start(self, owner_id: int) -> bool:
         mine = sum(1 for running, _ in self._running.values() if running.owner_id == owner_id)
         return mine < self._per_owner
+
+    def _full_groups(self) -> set[int]:
+        groups = (running.group_id for running, _ in self._running.values())
+        counts = Counter(group_id for group_id in groups if group_id is not None)
+        return {group_id for group_id, count in counts.items() if count >= self._per_group}
 
     async def _run(self, running: Running) -> None:
         again_at: datetime | None = None
@@ -146,8 +180,9 @@ class JobQueue:
         finally:
             del self._running[running.job_id]
             del self._owners[running.job_id]
+            self._groups.pop(running.job_id, None)
             if again_at is not None:
-                self.enqueue(running.job_id, running.owner_id, again_at)
+                self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
             self._news.set()
 
     async def finish(self, grace: timedelta) -> None:

@@ -101,6 +101,22 @@ def test_owners_who_may_not_start_are_passed_over(owners: list[int], held: set[i
     ]
 
 
+@given(OWNERS, st.sets(st.integers(0, 59)))
+def test_jobs_that_do_not_fit_are_passed_over(owners: list[int], held: set[int]) -> None:
+    """They wait where they are, and hold up neither their owner's other jobs nor anybody else."""
+    turns = fill(owners)
+    taken = []
+    while (turn := turns.take(anyone, lambda job_id: job_id not in held)) is not None:
+        taken.append(turn)
+
+    assert sorted(set(range(len(owners))) - held) == sorted(job_id for _, job_id in taken)
+    for owner_id in set(owners):
+        mine = [job_id for owner, job_id in taken if owner == owner_id]
+        assert mine == sorted(mine)
+    waiting = [job_id for job_id in range(len(owners)) if job_id in held]
+    assert waiting == sorted(job_id for _, job_id in drain(turns))
+
+
 @given(OWNERS, st.data())
 def test_removed_job_gets_no_turn(owners: list[int], data: st.DataObject) -> None:
     """The others keep their order."""

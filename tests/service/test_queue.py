@@ -63,21 +63,32 @@ class Workers:
 class Hall:
     """A queue that runs, its clock and its workers."""
 
-    def __init__(self, *, at_once: int, per_owner: int) -> None:
+    def __init__(self, *, at_once: int, per_owner: int, per_group: int | None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.workers = Workers()
-        self.queue = JobQueue(self.workers.run, self.clock, at_once=at_once, per_owner=per_owner)
+        self.queue = JobQueue(
+            self.workers.run,
+            self.clock,
+            at_once=at_once,
+            per_owner=per_owner,
+            per_group=per_group,
+        )
 
-    def add(self, *job_ids: int, owner: int = 1, wait: float = 0) -> None:
+    def add(
+        self, *job_ids: int, owner: int = 1, wait: float = 0, group: int | None = None
+    ) -> None:
         """Enqueue jobs of an owner, to run in `wait` seconds."""
         for job_id in job_ids:
-            self.queue.enqueue(job_id, owner, self.clock.now() + timedelta(seconds=wait))
+            not_before = self.clock.now() + timedelta(seconds=wait)
+            self.queue.enqueue(job_id, owner, not_before, group_id=group)
 
 
 @asynccontextmanager
-async def open_hall(*, at_once: int = 1, per_owner: int = 1) -> AsyncIterator[Hall]:
+async def open_hall(
+    *, at_once: int = 1, per_owner: int = 1, per_group: int | None = None
+) -> AsyncIterator[Hall]:
     """Run a queue; stop everything at the end."""
-    hall = Hall(at_once=at_once, per_owner=per_owner)
+    hall = Hall(at_once=at_once, per_owner=per_owner, per_group=per_group)
     task = asyncio.create_task(hall.queue.run())
     try:
         yield hall
@@ -126,6 +137,39 @@ async def test_owner_at_the_cap_holds_up_nobody() -> None:
         await hall.workers.until_started(3)
 
         assert hall.workers.started == [1, 10, 2]
+
+
+async def test_full_group_holds_up_nobody() -> None:
+    """A place that one group may not take goes to others, and to its members elsewhere."""
+    async with open_hall(at_once=4, per_owner=2, per_group=2) as hall:
+        hall.add(1, 2, owner=1, group=-5)
+        hall.add(10, owner=2, group=-5)
+        hall.add(20, owner=3, group=-5)
+        hall.add(21, owner=3)
+        hall.add(30, owner=4, group=-6)
+        await hall.workers.until_started(4)
+        await settled()
+
+        assert hall.workers.started == [1, 10, 21, 30]
+        assert hall.queue.counts == (4, 2)
+
+
+async def test_group_takes_a_place_that_it_gave_back() -> None:
+    """Also one of a job that comes back for another attempt, which counts for the group again."""
+    async with open_hall(at_once=3, per_owner=3, per_group=1) as hall:
+        hall.workers.again[1] = at(60)
+        hall.add(1, 2, 3, group=-5)
+        await hall.workers.until_started(1)
+        hall.workers.end(1)
+        await hall.workers.until_started(2)
+        hall.clock.advance(timedelta(seconds=60))
+        await settled()
+        assert hall.workers.started == [1, 2]
+        hall.workers.end(2)
+        await hall.workers.until_started(3)
+        hall.workers.end(3)
+
+        assert await hall.workers.until_started(4) == [1, 2, 3, 1]
 
 
 async def test_two_hundred_jobs_of_one_owner_delay_another_by_one() -> None:
@@ -401,25 +445,34 @@ async def test_user_may_cancel_during_the_grace() -> None:
     owners=st.lists(st.integers(1, 4), min_size=1, max_size=30),
     at_once=st.integers(1, 5),
     per_owner=st.integers(1, 3),
+    per_group=st.integers(1, 3),
     order=st.randoms(use_true_random=False),
 )
 def test_every_job_runs_once_within_the_caps(
-    owners: list[int], at_once: int, per_owner: int, order: Random
+    owners: list[int], at_once: int, per_owner: int, per_group: int, order: Random
 ) -> None:
     """Whatever ends first: nobody exceeds a cap, no place stays empty, every job runs once."""
+    # Every third job comes from one group, whoever its owner is.
+    groups = [-5 if job_id % 3 == 0 else None for job_id in range(len(owners))]
+
+    def held(job_id: int, mine: Counter[int], run: list[int]) -> bool:
+        here = sum(1 for other in run if groups[other] == -5)
+        is_group_full = groups[job_id] == -5 and here == per_group
+        return is_group_full or mine[owners[job_id]] == per_owner
 
     async def play() -> None:
-        async with open_hall(at_once=at_once, per_owner=per_owner) as hall:
+        async with open_hall(at_once=at_once, per_owner=per_owner, per_group=per_group) as hall:
             for job_id, owner in enumerate(owners):
-                hall.add(job_id, owner=owner)
+                hall.add(job_id, owner=owner, group=groups[job_id])
             while len(hall.workers.ended) < len(owners):
                 await settled()
                 run = [j for j in hall.workers.started if j not in hall.workers.ended]
-                waiting = Counter(o for j, o in enumerate(owners) if j not in hall.workers.started)
+                waiting = [j for j in range(len(owners)) if j not in hall.workers.started]
                 mine = Counter(owners[job_id] for job_id in run)
                 assert len(run) <= at_once
                 assert max(mine.values()) <= per_owner
-                assert len(run) == at_once or all(mine[o] == per_owner for o in waiting)
+                assert sum(1 for job_id in run if groups[job_id] == -5) <= per_group
+                assert len(run) == at_once or all(held(j, mine, run) for j in waiting)
                 hall.workers.end(order.choice(run))
                 await settled()
             assert sorted(hall.workers.started) == list(range(len(owners)))
