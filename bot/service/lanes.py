@@ -51,8 +51,8 @@ class Lanes:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call is under way."""
-        return not self._tasks
+        """Whether no call is, or was in this round, under way."""
+        return not (self._tasks or self._ended)
 
     async def wait_for_one(self, timeout: float) -> None:
         """Wait until one of the calls under way has returned, at most `timeout` seconds."""

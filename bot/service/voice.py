@@ -50,6 +50,7 @@ class Voice:
         """
         ends_at = time.monotonic() + timeout
         await self._round()
+        # Until a round had nothing to say: what it says frees the lane for something else.
         while not self._lanes.is_idle and (left := ends_at - time.monotonic()) > 0:
             await self._lanes.wait_for_one(left)
             await self._round()

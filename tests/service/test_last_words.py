@@ -47,6 +47,22 @@ async def test_everything_that_is_due_is_said() -> None:
     assert lanes.is_idle
 
 
+async def test_calls_that_end_within_a_round() -> None:
+    """A call may be over before the round is; what waits for its lane is said all the same."""
+
+    class Slow(Sentences):
+        async def tick(self) -> datetime | None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await super().tick()
+
+    lanes = Lanes(lambda: None)
+    speaker = Sentences(lanes, "first", "second")
+    await _voice(lanes, speaker, Slow(lanes)).last_words(timeout=10)
+
+    assert speaker.said == ["first", "second"]
+
+
 async def test_nothing_to_say() -> None:
     """Without anything to say the end does not wait."""
     lanes = Lanes(lambda: None)
