@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.turns import Turns
+from bot.core.turns import MOST_REMEMBERED, Turns
 
 OWNERS = st.lists(st.integers(1, 5), max_size=60)
 """The owners of jobs 0, 1, 2 … in the order of their arrival."""
@@ -68,6 +68,37 @@ def test_newcomer_waits_for_one_job_of_a_heavy_owner(heavy: int, taken_before: i
     order = drain(turns)
 
     assert [job_id for _, job_id in order].index(999) <= 1
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=60), st.integers(6, 12))
+def test_newcomer_goes_before_all_who_had_a_turn(owners: list[int], newcomer: int) -> None:
+    """However many owners are busy, none of them has a second turn before somebody's first."""
+    turns = fill(owners * 2)
+    for _ in set(owners):
+        turns.take(anyone)
+    turns.add(newcomer, 999)
+
+    assert turns.take(anyone) == (newcomer, 999)
+
+
+def test_last_turn_is_remembered_without_jobs() -> None:
+    """Whoever sends one file after the other is no newcomer each time."""
+    turns = fill([1, 1, 1, 2])
+    assert [turns.take(anyone) for _ in range(2)] == [(1, 0), (2, 3)]
+    turns.add(2, 9)
+
+    assert turns.take(anyone) == (1, 1)
+    assert turns.take(anyone) == (2, 9)
+
+
+def test_memory_is_bounded() -> None:
+    """Owners who were here once are forgotten, the longest ago first."""
+    turns = Turns()
+    for owner_id in range(MOST_REMEMBERED + 500):
+        turns.add(owner_id, owner_id)
+        turns.take(anyone)
+
+    assert len(turns._turns) <= MOST_REMEMBERED + 1
 
 
 @given(OWNERS, st.data())
