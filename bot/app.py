@@ -15,7 +15,7 @@ from bot.adapters.oss.probe import assert_private
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.assembly import Frame, Machine, assemble, open_frame
-from bot.core.errors import ChatError, DiskError, StoreError
+from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.service.clock import SystemClock
@@ -48,7 +48,10 @@ async def serve(
     async with AsyncExitStack() as stack:
         opened = await unless_stopped(stop, _open(settings, clock or SystemClock(), stack))
         if opened is not None:
-            await _run(*opened, stop, ready)
+            try:
+                await _run(*opened, stop, ready)
+            except ExceptionGroup as group:
+                raise leaf(group) from group
 
 
 async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Frame, Machine]:
