@@ -1,0 +1,163 @@
+"""The end of links: on time, in volume, and when nobody was there."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.memory import Recorded
+from tests.conversations.people import Person, fetch, link_of, links_of
+from tests.conversations.volume import add_links
+
+LIFETIME = timedelta(hours=23, minutes=55)
+PROMISE = timedelta(seconds=60)
+THOUSAND = 1000
+HANDFUL = 5
+ACL = {"signed": "private", "public": "public-read"}
+
+
+@pytest.fixture(params=["signed", "public"])
+def mode(request: pytest.FixtureRequest, stage: Stage) -> str:
+    """Both kinds of links, one after the other."""
+    stage.more["RELAY_LINK__MODE"] = request.param
+    return str(request.param)
+
+
+async def _relay(alice: Person, count: int) -> list[str]:
+    """Send so many files through the bot, and return their links."""
+    for number in range(count):
+        await alice.send(os.urandom(2000), f"{number}.bin")
+
+    def links() -> list[str]:
+        return [url for answer in alice.said for url in links_of(answer)]
+
+    await alice.until(lambda: len(links()) == count)
+    return links()
+
+
+async def test_thousand_links_due_at_once(stage: Stage, mode: str) -> None:
+    """A thousand links that end in the same minute are gone within a minute of the clock."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    links = await _relay(alice, HANDFUL)
+    due_at = stage.clock.now() + LIFETIME
+    await add_links(stage, THOUSAND, due_at, acl=ACL[mode])
+    stage.clock.advance(due_at - stage.clock.now())
+    began = time.monotonic()
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+    seconds, late = time.monotonic() - began, stage.clock.now() - due_at
+    statuses = {(await fetch(url))[0] for url in links}
+    await alice.until(lambda: not any(said.buttons for said in alice.said))
+    print(f"{mode}: {THOUSAND + HANDFUL} links gone after {seconds:.2f} s")  # noqa: T201 -- shown by `pytest -s`.
+
+    assert late < PROMISE
+    assert statuses <= {403, 404}
+    assert len(stage.oss.log.of("DeleteMultipleObjects")) <= 4
+
+
+async def test_down_over_the_deadline(stage: Stage, mode: str) -> None:
+    """What came due while nobody ran is deleted before the first update is asked for."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    links = await _relay(alice, HANDFUL)
+    await stage.stop_bot()
+    await add_links(stage, THOUSAND, stage.clock.now() + LIFETIME, acl=ACL[mode])
+    stage.clock.advance(timedelta(hours=24))
+    while_down = {(await fetch(url))[0] for url in links}
+    polls, requests = len(stage.telegram.log.of("getUpdates")), len(stage.oss.log)
+    await stage.start_bot(alice.id)
+    await stage.telegram.wait_for(lambda: len(stage.telegram.log.of("getUpdates")) > polls)
+    first_poll = stage.telegram.log.of("getUpdates")[polls].at
+    deletions = list(_deletions(list(stage.oss.log)[requests:]))
+
+    # Only OSS can end a link when no bot runs, and in public mode it knows of no end.
+    assert while_down == ({403} if mode == "signed" else {200})
+    assert stage.bucket.objects == {}
+    assert len(deletions) == 2
+    assert max(deletions) < first_poll
+
+
+def _deletions(requests: Iterable[Recorded]) -> Iterable[datetime]:
+    for request in requests:
+        is_probe = "probe-" in str(request.params["key"])
+        if request.operation.startswith("Delete") and not is_probe:
+            yield request.at
+
+
+async def test_public_links_come_before_intake(stage: Stage) -> None:
+    """In public mode nothing is taken in as long as OSS does not let overdue links go."""
+    stage.more["RELAY_LINK__MODE"] = "public"
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    await _relay(alice, 1)
+    await stage.stop_bot()
+    stage.clock.advance(timedelta(hours=24))
+    polls = len(stage.telegram.log.of("getUpdates"))
+    refusal = Fault("DeleteObject", Effect.ERROR, times=3, args={"status": 503})
+    stage.oss.faults.add(refusal)
+    starting = asyncio.create_task(stage.start_bot(alice.id))
+    await stage.oss.wait_for(lambda: refusal.hits == 3)
+    before = len(stage.telegram.log.of("getUpdates"))
+    await _let_time_pass(stage, starting)
+
+    assert before == polls
+    assert stage.bucket.objects == {}
+
+
+async def test_oss_refuses_for_a_while(stage: Stage, alice: Person) -> None:
+    """A deletion that OSS refuses is repeated until it succeeds, within the promise."""
+    await _relay(alice, 1)
+    refusal = Fault("DeleteObject", Effect.ERROR, times=3, args={"status": 503})
+    stage.oss.faults.add(refusal)
+    due_at = stage.clock.now() + LIFETIME
+    stage.clock.advance(LIFETIME)
+    await stage.oss.wait_for(lambda: refusal.hits == 3)
+    gone = asyncio.create_task(stage.oss.wait_for(lambda: not stage.bucket.objects))
+    await _let_time_pass(stage, gone)
+
+    assert stage.clock.now() - due_at < PROMISE
+
+
+async def _let_time_pass(stage: Stage, until: asyncio.Task[None]) -> None:
+    """Move the clock on, a second at a time, because nobody tells when the bot falls asleep and
+    could be woken by it.
+    """
+    while not until.done():
+        stage.clock.advance(timedelta(seconds=1))
+        await asyncio.wait({until}, timeout=0.05)
+    await until
+
+
+async def test_signed_link_ends_without_any_bot(stage: Stage, alice: Person) -> None:
+    """OSS itself refuses a signed link at its deadline, although the bytes are still there."""
+    message = await alice.send(b"z" * 2000)
+    url = link_of(await alice.answered(message))
+    (stored,) = stage.bucket.objects.values()
+    await stage.stop_bot()
+    due_at = stored.last_modified + LIFETIME
+    stage.clock.advance(due_at - stage.clock.now() - timedelta(seconds=30))
+    before = (await fetch(url))[0]
+    stage.clock.advance(timedelta(seconds=31))
+    after = (await fetch(url))[0]
+
+    assert (before, after) == (200, 403)
+    assert len(stage.bucket.objects) == 1
+
+
+async def test_deadlines_do_not_move(stage: Stage, alice: Person) -> None:
+    """Restarts neither shorten the life of a link nor make it longer."""
+    url = link_of(await alice.answered(await alice.send(b"z" * 2000)))
+    stage.clock.advance(timedelta(hours=12))
+    await stage.stop_bot()
+    await stage.start_bot(alice.id)
+    stage.clock.advance(timedelta(hours=11, minutes=54))
+    before = (await fetch(url))[0]
+    stage.clock.advance(timedelta(minutes=1))
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+
+    assert (before, (await fetch(url))[0]) == (200, 403)
