@@ -2,6 +2,7 @@
 last one broke.
 """
 
+import asyncio
 import re
 import time
 from typing import Final
@@ -16,6 +17,12 @@ from bot.transfer.spool_file import SpoolFile
 
 BLOCK: Final = 256 << 10
 """Bytes that are written at once at most; a fast line fills them, a slow one brings less."""
+
+SMALL_BLOCK: Final = 64 << 10
+PAUSE: Final = 0.05
+"""Seconds until more is taken from a line that brought less than a small block: on a slow line
+bytes come in many small pieces, and each write costs a visit to a thread.
+"""
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for a connection."""
@@ -139,6 +146,8 @@ class Download:
             keeper.add(len(block), time.monotonic() - asked)
             await self._take(block)
             asked = time.monotonic()
+            if len(block) < SMALL_BLOCK and not body.at_eof():
+                await asyncio.sleep(PAUSE)
 
     async def _take(self, block: bytes) -> None:
         self._at += len(block)

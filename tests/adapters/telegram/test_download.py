@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.telegram import download as module
 from bot.adapters.telegram.download import AddressExpired, Download
 from bot.adapters.telegram.pace import Pace
 from bot.adapters.telegram.session import open_session
@@ -87,6 +88,32 @@ async def test_no_size_at_all(tmp_path: Path) -> None:
         await it.receive()
 
         assert (it.download.size, it.file.size) == (None, 10)
+
+
+async def test_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a slow line brings within a moment is written at once; the first bytes do not wait."""
+    monkeypatch.setattr(module, "PAUSE", 0.5)
+    seen: list[int] = []
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0")
+        await it.file.wait_for(1)
+        for number in range(1, 10):
+            writer.write(DATA[number : number + 1])
+            await _turns()
+            seen.append(it.file.size)
+
+    async with line(tmp_path, answer) as it:
+        await it.receive()
+
+        assert seen == [1] * 9
+        assert it.file.pread(100, 0) == DATA
+
+
+async def _turns() -> None:
+    """Let everybody else have a few turns."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_endless(tmp_path: Path) -> None:
