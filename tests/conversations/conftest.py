@@ -1,12 +1,30 @@
 """A stage for each test."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.demo.stage import Stage
+from bot.logs import RelayHandler, configure
 from tests.conversations.people import Person
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """Log as in production: the library's own default words tracebacks for seconds, in the event
+    loop.
+    """
+    root = logging.getLogger()
+    level = root.level
+    configure("info", "pretty")
+    yield
+    for handler in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
