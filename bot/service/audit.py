@@ -2,7 +2,7 @@
 see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from bot.core.objects import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import ObjectLedger
 from bot.core.ports.store import ObjectStat, ObjectStore, PendingUpload
-from bot.service.reaper import UNKNOWN_AFTER, Threads
+from bot.service.reaper import BATCH, UNKNOWN_AFTER, Threads
 
 TOLERANCE = timedelta(seconds=60)
 """The promise for the bytes; what is younger is the business of a running bot."""
@@ -74,17 +74,26 @@ class Auditor:
     async def audit(self, prefix: str, *, fix: bool) -> list[Finding]:
         """Compare everything below `prefix`; with `fix` remove what is found.
 
-        The ledger is read before the bucket and again behind it, so that what a running bot
-        changes in between is not taken for a fault. Raises `StoreError`.
+        What is found is looked at once more: a running bot may have put it right between the look
+        at the bucket and the one at the ledger. Raises `StoreError`.
         """
+        findings, uploads = await self._look(prefix)
+        if findings:
+            before = {(finding.kind, finding.subject) for finding in findings}
+            again, uploads = await self._look(prefix)
+            findings = [found for found in again if (found.kind, found.subject) in before]
+        return [await self._fix(finding, uploads) for finding in findings] if fix else findings
+
+    async def _look(self, prefix: str) -> tuple[list[Finding], list[PendingUpload]]:
+        # The ledger is read before the bucket and again behind it.
         live = await self._objects.live()
         stats = await self._threads.call(lambda: list(self._store.list_objects(prefix)))
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
-        known = await self._objects.of_keys([stat.key for stat in stats])
+        known = await _in_batches(self._objects.of_keys, [stat.key for stat in stats])
         findings = self._overdue_and_unknown(stats, known)
         findings += await self._missing(live, {stat.key for stat in stats})
         findings += await self._orphans(uploads)
-        return [await self._fix(finding, uploads) for finding in findings] if fix else findings
+        return findings, uploads
 
     def _overdue_and_unknown(
         self, stats: Sequence[ObjectStat], known: dict[str, StoredObject]
@@ -104,7 +113,7 @@ class Auditor:
     async def _missing(self, live: Sequence[StoredObject], keys: set[str]) -> list[Finding]:
         absent = [stored.key for stored in live if stored.key not in keys]
         # What ended while the bucket was being listed is not missing.
-        still = await self._objects.of_keys(absent)
+        still = await _in_batches(self._objects.of_keys, absent)
         now = self._clock.now()
         return [
             Finding(FindingKind.MISSING, key, f"its link is promised until {stored.due_at}")
@@ -113,8 +122,9 @@ class Auditor:
         ]
 
     async def _orphans(self, uploads: Sequence[PendingUpload]) -> list[Finding]:
-        known = await self._objects.of_keys([upload.key for upload in uploads])
-        running = await self._objects.of_unfinished_jobs([upload.key for upload in uploads])
+        keys = [upload.key for upload in uploads]
+        known = await _in_batches(self._objects.of_keys, keys)
+        running = await _in_batches(self._objects.of_unfinished_jobs, keys)
         now = self._clock.now()
         findings = []
         for upload in uploads:
@@ -139,6 +149,17 @@ class Auditor:
         if stored is not None and finding.kind is not FindingKind.ORPHAN_UPLOAD:
             await self._objects.gone([stored.id], self._clock.now())
         return Finding(finding.kind, key, finding.detail, fixed=True)
+
+
+Ask = Callable[[Sequence[str]], Awaitable[dict[str, StoredObject]]]
+
+
+async def _in_batches(ask: Ask, keys: Sequence[str]) -> dict[str, StoredObject]:
+    """Ask about any number of keys; a statement can name only so many."""
+    found: dict[str, StoredObject] = {}
+    for first in range(0, len(keys), BATCH):
+        found |= await ask(keys[first : first + BATCH])
+    return found
 
 
 async def audit_exposure(
