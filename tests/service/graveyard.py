@@ -95,12 +95,14 @@ class Graveyard:
             await connection.execute(update(objects).values(due_at=due_at))
             job = dict((await connection.execute(select(jobs))).mappings().one())
             row = dict((await connection.execute(select(objects))).mappings().one())
-            for n in range(stored.id + 1, stored.id + count):
-                key = f"{self.prefix}{n}"
-                copy = {"id": n, "job_id": n, "key": key}
-                await connection.execute(insert(jobs).values(job | {"id": n, "message_id": -n}))
-                await connection.execute(insert(objects).values(row | copy))
-                self.put(key)
+            numbers = range(stored.id + 1, stored.id + count)
+            for some in (numbers[at : at + 500] for at in range(0, len(numbers), 500)):
+                copies = [job | {"id": n, "message_id": -n} for n in some]
+                await connection.execute(insert(jobs).values(copies))
+                keys = [{"id": n, "job_id": n, "key": f"{self.prefix}{n}"} for n in some]
+                await connection.execute(insert(objects).values([row | key for key in keys]))
+        for n in numbers:
+            self.put(f"{self.prefix}{n}")
 
     def put(self, key: str) -> None:
         """Put an object into the bucket."""

@@ -7,6 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
 from bot.core.objects import Ending, ObjectState
+from bot.service import reaper
 from bot.service.reaper import BATCH, LOOK_EVERY, RETRY_AFTER, SWEEP_AGAIN_AFTER
 from tests.fakes.samples import LIFETIME, NOW, accept, acquire, at, plan
 from tests.fakes.store import Trouble
@@ -54,9 +55,12 @@ async def test_thousand_links_at_once_go_in_one_request(yard: Graveyard) -> None
     assert await yard.ledger.objects.next_due_at() is None
 
 
-async def test_more_than_a_batch_goes_batch_by_batch(yard: Graveyard) -> None:
+async def test_more_than_a_batch_goes_batch_by_batch(
+    yard: Graveyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without waiting in between."""
-    await yard.many_live(2 * BATCH + 1, due_at=NOW)
+    monkeypatch.setattr(reaper, "BATCH", 10)
+    await yard.many_live(21, due_at=NOW)
     await yard.reaper.sweep()
 
     assert yard.threads.calls == 3
@@ -249,7 +253,7 @@ async def test_overdue_links_go_first_thing_at_start(yard: Graveyard) -> None:
 
 async def test_many_leftovers_delay_no_link(yard: Graveyard) -> None:
     """OSS takes a second for each request; a link that falls due meanwhile is not late."""
-    for _ in range(100):
+    for _ in range(70):
         await yard.left()
     stored = await yard.live(NOW - LIFETIME + 5 * SECOND)
     late: list[timedelta] = []
