@@ -65,6 +65,7 @@ async def _prepare(frame: Frame, machine: Machine) -> None:
     """Make good what happened while nobody ran, before anything new comes in."""
     await _end_what_is_overdue(frame, machine)
     await _refuse_exposed_bucket(frame)
+    await machine.moves.follow()
     unfinished = await frame.ledger.jobs.recover(frame.clock.now())
     frame.spool.sweep({job.id for job in unfinished})
     if isinstance(machine.source, LocalFiles):

@@ -20,6 +20,7 @@ from bot.adapters.telegram.handlers import Handlers, Marks
 from bot.adapters.telegram.intake import Intake
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
+from bot.adapters.telegram.members import TelegramMembers
 from bot.adapters.telegram.pace import Pace
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.chat import Welcome
@@ -27,7 +28,10 @@ from bot.core.ports.clock import Clock
 from bot.service.access import Access
 from bot.service.attempts import Attempts, News
 from bot.service.budget import Budgets
+from bot.service.controls import Controls
 from bot.service.courier import Courier
+from bot.service.desk import Desk
+from bot.service.errands import Errands
 from bot.service.lanes import Lanes
 from bot.service.narrator import Narrator
 from bot.service.queue import JobQueue
@@ -36,8 +40,9 @@ from bot.service.reception import Reception
 from bot.service.relay import Relay
 from bot.service.repeats import Repeats
 from bot.service.reviser import Reviser
+from bot.service.routing import Moves, RoutedMembers, RoutedMessenger
 from bot.service.views import Views
-from bot.service.voice import Voice
+from bot.service.voice import Speaker, Voice
 from bot.settings import Settings, TelegramMode
 from bot.transfer.boot import boot_id
 from bot.transfer.copier import Copier
@@ -82,6 +87,15 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Office:
+    """Who may do what, what can be done to jobs, and where groups have gone."""
+
+    access: Access
+    controls: Controls
+    moves: Moves
+
+
+@dataclass(frozen=True)
 class Machine:
     """The parts that run, and that the end has to know."""
 
@@ -92,6 +106,7 @@ class Machine:
     reaper: Reaper
     intake: Intake
     source: CloudFiles | LocalFiles
+    moves: Moves
 
 
 async def open_frame(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Frame:
@@ -191,15 +206,16 @@ def assemble(frame: Frame) -> Machine:
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
     )
-    reception = Reception(
-        ledger,
-        queue,
-        Access(users=settings.access.users, admins=settings.access.admins),
-        clock,
-        news,
-        limit=source.limit,
+    return _give_voice(frame, queue, _office(frame, queue, news), news, source)
+
+
+def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
+    given, people = frame.settings.access, frame.ledger.people
+    return Office(
+        access=Access(people, users=given.users, admins=given.admins, groups=given.groups),
+        controls=Controls(frame.ledger, queue, frame.clock, news),
+        moves=Moves(people),
     )
-    return _give_voice(frame, queue, reception, news, source)
 
 
 def _source(frame: Frame) -> CloudFiles | LocalFiles:
@@ -231,7 +247,7 @@ def _unfinished(frame: Frame) -> Callable[[], Awaitable[Mapping[int, str]]]:
 def _give_voice(
     frame: Frame,
     queue: JobQueue,
-    reception: Reception,
+    office: Office,
     news: News,
     source: CloudFiles | LocalFiles,
 ) -> Machine:
@@ -243,18 +259,48 @@ def _give_voice(
         clock,
         Welcome(source.limit, settings.link.lifetime),
     )
-    budgets, lanes = Budgets(), Lanes(news.said.set)
-    spoken = (ledger, telegram.messenger, views, budgets, lanes, clock)
+    budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
+    messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
+    spoken = (ledger, messenger, views, budgets, lanes, clock)
     narrator = Narrator(*spoken)
-    marks = Marks()
-    handlers = Handlers(reception, telegram.keyboards, marks, bot_id=telegram.bot_id)
-    handlers.register(telegram.application)
+    desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
+    speakers: list[Speaker] = [desk, Courier(*spoken), narrator, Reviser(*spoken)]
+    marks = _listen(frame, queue, office, news, source.limit)
     return Machine(
         queue=queue,
-        voice=Voice([Courier(*spoken), narrator, Reviser(*spoken)], lanes, news.said, clock),
+        voice=Voice(speakers, lanes, news.said, clock),
         narrator=narrator,
         lanes=lanes,
         reaper=Reaper(ledger.objects, frame.threads.store, frame.threads, clock, news),
         intake=Intake(telegram.application, marks, ledger.dead_updates, clock),
         source=source,
+        moves=office.moves,
     )
+
+
+def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
+    members = RoutedMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
+    return Errands(frame.ledger, office.access, office.controls, members, messenger)
+
+
+def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: int) -> Marks:
+    telegram = frame.telegram
+    reception = Reception.build(
+        ledger=frame.ledger,
+        queue=queue,
+        access=office.access,
+        controls=office.controls,
+        moves=office.moves,
+        clock=frame.clock,
+        news=news,
+        limit=limit,
+    )
+    marks = Marks()
+    Handlers(
+        reception,
+        telegram.keyboards,
+        marks,
+        bot_id=telegram.bot_id,
+        username=telegram.username,
+    ).register(telegram.application)
+    return marks

@@ -54,6 +54,11 @@ class Origin:
     language: str = ""
     album: str | None = None
 
+    @property
+    def is_private(self) -> bool:
+        """Whether it came from the chat of one person (groups and channels have negative ids)."""
+        return self.chat_id > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -7,6 +7,7 @@ together with messages). A bucket with a burst of b and n more a minute lets b +
 first minute, so n + b stays at 20.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -52,15 +53,20 @@ class ChatBudget:
 
 
 class Budgets:
-    """The budgets of all chats. Those of quiet chats are full and may be forgotten."""
+    """The budgets of all chats. Those of quiet chats are full and may be forgotten.
+
+    `current` tells under which id a chat is reached now, so that one that moved has one budget.
+    """
 
     MOST_KEPT = 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
+        self._current = current
         self._chats: dict[int, ChatBudget] = {}
 
     def of(self, chat_id: int) -> ChatBudget:
         """Return the budget of a chat."""
+        chat_id = self._current(chat_id)
         budget = self._chats.pop(chat_id, None) or ChatBudget(chat_id)
         # The least recently used one stands first.
         self._chats[chat_id] = budget

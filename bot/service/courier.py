@@ -1,7 +1,7 @@
 """Says what must be said: replies to commands, and one answer for every ended job."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from bot.core.ports.chat import Messenger, Notice, Place, View
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import AnswerState, Ledger, Saying, SayingKind, StoredAnswer
 from bot.service.budget import RESERVED_FOR_REPLIES, Budgets
+from bot.service.delivery import Delivery
 from bot.service.lanes import Lanes
 from bot.service.views import Views
 
@@ -51,6 +52,7 @@ class Courier:
         self._budgets = budgets
         self._lanes = lanes
         self._clock = clock
+        self._delivery = Delivery(ledger, clock)
 
     async def tick(self) -> datetime | None:
         """Start every call that is possible now; return when the next may be."""
@@ -60,6 +62,9 @@ class Courier:
     async def _tick_sayings(self) -> datetime | None:
         moments = []
         for saying in await self._ledger.outbox.pending(MOST_READ):
+            if saying.kind is SayingKind.REQUEST:
+                # The desk's: there is nothing to say yet.
+                continue
             if saying.kind is SayingKind.PRESS:
                 lane: tuple[str, int] = ("press", saying.id)
                 if self._lanes.is_free(lane):
@@ -97,7 +102,10 @@ class Courier:
             await self._ledger.answers.unanswered(MOST_READ), moments
         )
         own_cards = await self._own_cards(waiting)
-        for chat_id, jobs in _by_chat(waiting):
+        chats = await self._delivery.chats_for(waiting)
+        # A job that ends in its own card is answered where that is.
+        chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_cards}
+        for chat_id, jobs in _by_chat(waiting, chats):
             card = own_cards.get(jobs[0].id)
             moment = self._ready(chat_id, is_edit=card is not None)
             if moment is None:
@@ -107,7 +115,7 @@ class Courier:
                 continue
             batch = self._choose(chat_id, jobs) if card is None else jobs[:1]
             self._take(chat_id, is_edit=card is not None)
-            self._lanes.start(("send", chat_id), self._begin_answer(batch, card))
+            self._lanes.start(("send", chat_id), self._begin_answer(chat_id, batch, card))
         return min(moments, default=None)
 
     async def _without_open_albums(
@@ -175,13 +183,13 @@ class Courier:
             return together[:1]
         return together
 
-    async def _begin_answer(self, jobs: list[Job], card: int | None) -> None:
+    async def _begin_answer(self, chat_id: int, jobs: list[Job], card: int | None) -> None:
         language = jobs[0].origin.language
         view = await self._views.answer(jobs)
         count = self._messenger.fit(
             view.items, view.now, language=language, together=jobs[0].origin.album is not None
         )
-        await self._deliver(await self._ledger.answers.begin(jobs[:count], card))
+        await self._deliver(await self._ledger.answers.begin(jobs[:count], card, chat_id=chat_id))
 
     async def _send_again(self, answer: StoredAnswer) -> None:
         await self._ledger.answers.sending(answer.id)
@@ -189,7 +197,8 @@ class Courier:
 
     async def _deliver(self, answer: StoredAnswer) -> None:
         answers = self._ledger.answers
-        view = await self._views.answer(await self._ledger.jobs.get_many(answer.job_ids))
+        jobs = await self._ledger.jobs.get_many(answer.job_ids)
+        view = await self._views.answer(jobs)
         try:
             message_id = await self._place(answer, view)
         except ChatUncertain:
@@ -198,11 +207,13 @@ class Courier:
             self._pause(answer.chat_id, RETRY_AFTER)
         except (ChatGone, MessageRefused) as error:
             log.warning("answer lost", answer=answer.id, code=error.code)
+            await self._delivery.note(answer, jobs, arrived=False)
             await answers.lost(answer.id)
         except ChatError as error:
             await answers.unsent(answer.id, uncertain=False)
             self._pause(answer.chat_id, _wait(error))
         else:
+            await self._delivery.note(answer, jobs, arrived=True)
             await answers.sent(answer.id, message_id)
 
     async def _place(self, answer: StoredAnswer, view: View) -> int:
@@ -239,6 +250,8 @@ class Courier:
 
     async def _view(self, saying: Saying) -> View:
         if saying.kind is SayingKind.OVERVIEW:
+            if saying.chat_id < 0:
+                return await self._views.group_overview(saying.chat_id)
             return await self._views.overview(saying.owner_id or saying.chat_id)
         if saying.kind is SayingKind.WELCOME:
             return self._views.welcome
@@ -274,9 +287,11 @@ def _album_of(job: Job) -> tuple[int, str | None]:
     return job.origin.chat_id, job.origin.album
 
 
-def _by_chat(jobs: Sequence[Job]) -> list[tuple[int, list[Job]]]:
-    ordered = sorted(jobs, key=lambda job: job.origin.chat_id)
-    return [
-        (chat_id, list(group))
-        for chat_id, group in groupby(ordered, key=lambda job: job.origin.chat_id)
-    ]
+def _by_chat(jobs: Sequence[Job], chats: Mapping[int, int]) -> list[tuple[int, list[Job]]]:
+    """Put jobs together that may share a message: answered in one chat, and from one chat."""
+
+    def places(job: Job) -> tuple[int, int]:
+        return chats[job.id], job.origin.chat_id
+
+    groups = groupby(sorted(jobs, key=places), key=places)
+    return [(chat_id, list(group)) for (chat_id, _), group in groups]

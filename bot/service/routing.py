@@ -1,27 +1,26 @@
 """Groups move: what is to be said in one that became a supergroup is said in its successor."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 
-from bot.core.errors import ChatMoved, MessageGone
+from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import AnswerItem, Messenger, Notice, Place, View
+from bot.core.ports.members import Members, Sight
 from bot.core.ports.people import People
 
 log = structlog.stdlib.get_logger(__name__)
 
+T = TypeVar("T")
 
-class RoutedMessenger:
-    """A `Messenger` that follows groups. Jobs and answers keep the chat they came from; only what
-    is sent goes on.
 
-    `follow` must have been called once before anything is sent.
-    """
+class Moves:
+    """Where groups have gone. `follow` must have been called once before anybody asks."""
 
-    def __init__(self, messenger: Messenger, people: People) -> None:
-        self._messenger = messenger
+    def __init__(self, people: People) -> None:
         self._people = people
         self._moves: dict[int, int] = {}
 
@@ -29,7 +28,7 @@ class RoutedMessenger:
         """Read where groups have gone before this start."""
         self._moves = await self._people.moves()
 
-    async def moved(self, chat_id: int, moved_to: int) -> None:
+    async def learn(self, chat_id: int, moved_to: int) -> None:
         """Learn that a group became a supergroup."""
         if self._moves.get(chat_id) != moved_to:
             log.info("group moved", chat=chat_id, to=moved_to)
@@ -44,16 +43,35 @@ class RoutedMessenger:
             chat_id = self._moves[chat_id]
         return chat_id
 
+
+class RoutedMessenger:
+    """A `Messenger` that follows groups. Jobs and answers keep the chat they came from; only what
+    is sent goes on.
+
+    `gone` is called with every chat that turns out not to be reachable any more, by the id that
+    the caller knows it by.
+    """
+
+    def __init__(
+        self, messenger: Messenger, moves: Moves, gone: Callable[[int], Awaitable[None]]
+    ) -> None:
+        self._messenger = messenger
+        self._moves = moves
+        self._gone = gone
+
     async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
         """Place a message where its chat is now."""
-        place = self._place(place, self.current(place.chat_id))
+        there = self._place(place, self._moves.current(place.chat_id))
         try:
-            return await self._messenger.send(place, view, language=language, silent=silent)
+            return await self._messenger.send(there, view, language=language, silent=silent)
         except ChatMoved as error:
             # Nothing was placed, and the answer names the new place: once more, there.
-            await self.moved(place.chat_id, error.chat_id)
-            place = self._place(place, error.chat_id)
-            return await self._messenger.send(place, view, language=language, silent=silent)
+            await self._moves.learn(there.chat_id, error.chat_id)
+            there = self._place(place, error.chat_id)
+            return await self._messenger.send(there, view, language=language, silent=silent)
+        except ChatGone:
+            await self._gone(place.chat_id)
+            raise
 
     def _place(self, place: Place, chat_id: int) -> Place:
         if chat_id == place.chat_id:
@@ -64,7 +82,11 @@ class RoutedMessenger:
     async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
         """Change a message; one of a group that has moved is gone."""
         with self._nothing_goes_along(chat_id, message_id):
-            await self._messenger.edit(chat_id, message_id, view, language=language)
+            try:
+                await self._messenger.edit(chat_id, message_id, view, language=language)
+            except ChatGone:
+                await self._gone(chat_id)
+                raise
 
     async def delete(self, chat_id: int, message_id: int) -> None:
         """Remove a message; one of a group that has moved is gone."""
@@ -75,7 +97,7 @@ class RoutedMessenger:
     def _nothing_goes_along(self, chat_id: int, message_id: int) -> Iterator[None]:
         # The same id names another message in the supergroup, which must not be touched.
         gone = MessageGone(f"message {message_id} stayed behind in the group that moved")
-        if self.current(chat_id) != chat_id:
+        if self._moves.current(chat_id) != chat_id:
             raise gone
         try:
             yield
@@ -96,3 +118,31 @@ class RoutedMessenger:
     ) -> int:
         """Return how many leading items one message can hold."""
         return self._messenger.fit(items, now, language=language, together=together)
+
+
+class RoutedMembers:
+    """`Members` that follow groups."""
+
+    def __init__(self, members: Members, moves: Moves) -> None:
+        self._members = members
+        self._moves = moves
+
+    async def is_admin(self, chat_id: int, user_id: int) -> bool:
+        """Return whether a person looks after a group, wherever it is now."""
+        return await self._there(chat_id, lambda there: self._members.is_admin(there, user_id))
+
+    async def sight(self, chat_id: int) -> Sight:
+        """Return what the bot sees of a group, wherever it is now."""
+        return await self._there(chat_id, self._members.sight)
+
+    async def leave(self, chat_id: int) -> None:
+        """Leave a group, wherever it is now."""
+        await self._there(chat_id, self._members.leave)
+
+    async def _there(self, chat_id: int, ask: Callable[[int], Awaitable[T]]) -> T:
+        there = self._moves.current(chat_id)
+        try:
+            return await ask(there)
+        except ChatMoved as error:
+            await self._moves.learn(there, error.chat_id)
+            return await ask(error.chat_id)

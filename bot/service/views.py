@@ -114,23 +114,45 @@ class Views:
 
     async def overview(self, owner_id: int) -> Overview:
         """Compose the answer to `/status`."""
-        unfinished = await self._ledger.jobs.unfinished_of(owner_id)
-        unfinished.sort(key=lambda job: self._queue.running(job.id) is None)
+        return self._overview(
+            await self._ledger.jobs.unfinished_of(owner_id),
+            await self._ledger.objects.live_of(owner_id),
+        )
+
+    async def group_overview(self, chat_id: int) -> Overview:
+        """Compose the answer to `/status` in a group: what anybody asked for there. Where answers
+        are private, links are too.
+        """
+        lineage = await self._ledger.people.lineage(chat_id)
+        return self._overview(
+            await self._ledger.jobs.unfinished_in(lineage),
+            await self._ledger.objects.live_in(lineage),
+            in_group=True,
+            discreet=(await self._ledger.people.chat(chat_id)).privately,
+        )
+
+    def _overview(
+        self,
+        unfinished: Sequence[Job],
+        stored: Sequence[tuple[Job, StoredObject]],
+        *,
+        in_group: bool = False,
+        discreet: bool = False,
+    ) -> Overview:
+        unfinished = sorted(unfinished, key=lambda job: self._queue.running(job.id) is None)
         now = self._clock.now()
-        live = [
-            (job, stored)
-            for job, stored in await self._ledger.objects.live_of(owner_id)
-            if stored.due_at > now
-        ]
+        live = [(job, found) for job, found in stored if found.due_at > now]
         return Overview(
             running=tuple(self._line(job) for job in unfinished[:MOST_RUNNING_SHOWN]),
             live=tuple(
-                LiveLink(job.id, job.file.name, job.size or 0, self._link(stored))
-                for job, stored in live[:MOST_LIVE_SHOWN]
+                LiveLink(job.id, job.file.name, job.size or 0, self._link(found))
+                for job, found in live[:MOST_LIVE_SHOWN]
             ),
             now=now,
             more_running=max(0, len(unfinished) - MOST_RUNNING_SHOWN),
             more_live=max(0, len(live) - MOST_LIVE_SHOWN),
+            in_group=in_group,
+            discreet=discreet,
         )
 
 

@@ -65,10 +65,11 @@ class Ledger(Section):
 
 
 class Access(Section):
-    """Who may use the bot, by numeric user id."""
+    """Who may use the bot, by numeric id of users and groups."""
 
     users: types.UserIds = ()
     admins: types.UserIds = ()
+    groups: types.GroupIds = ()
 
     @property
     def everybody(self) -> frozenset[int]:

@@ -188,6 +188,11 @@ UserIds = Annotated[
     BeforeValidator(_split_list),
     Allowed("a list of numeric user ids such as [123456789]; the bot tells strangers theirs"),
 ]
+GroupIds = Annotated[
+    tuple[Annotated[int, BeforeValidator(_number), Field(lt=0)], ...],
+    BeforeValidator(_split_list),
+    Allowed("a list of group ids such as [-1001234567890]; the bot tells groups theirs"),
+]
 LocalPath = Annotated[
     Path, AfterValidator(Path.expanduser), Allowed("a path; a relative one starts at this file")
 ]

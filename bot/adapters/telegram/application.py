@@ -64,7 +64,8 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        texts, keyboards = Texts(), Keyboards(token.encode())
+        texts = Texts(username=application.bot.username)
+        keyboards = Keyboards(token.encode())
         yield TelegramSide(
             application=application,
             bot_id=application.bot.id,

@@ -2,21 +2,43 @@
 
 from typing import Final
 
-from telegram import Bot, BotCommand, BotCommandScopeAllPrivateChats
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScope,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+)
 
 from bot.adapters.telegram.chat_errors import chat_errors
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.texts import Texts
 
 COMMANDS: Final = ("start", "help", "status")
-"""Commands in the order of the menu; the locale files describe each as `command-<name>`."""
+"""Commands of private chats in the order of the menu; the locale files describe each as
+`command-<name>`.
+"""
+
+GROUP_COMMANDS: Final = ("share", "status", "help")
+"""Commands of groups."""
+
+ADMIN_COMMANDS: Final = (*GROUP_COMMANDS, "auto", "deliver")
+"""Commands of those who look after a group."""
+
+SCOPES: Final[tuple[tuple[BotCommandScope, tuple[str, ...]], ...]] = (
+    (BotCommandScopeAllPrivateChats(), COMMANDS),
+    (BotCommandScopeAllGroupChats(), GROUP_COMMANDS),
+    (BotCommandScopeAllChatAdministrators(), ADMIN_COMMANDS),
+)
+"""Which commands are shown where; of several that fit, Telegram shows the last here."""
 
 AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
 """Telegram's language codes (two letters; "" is everybody else) and what they are shown."""
 
 
 async def register_commands(bot: Bot, texts: Texts) -> None:
-    """Tell Telegram the commands for private chats and the descriptions, in every language.
+    """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
 
     Only what differs from what Telegram already has is set, so that a restart writes nothing.
 
@@ -26,16 +48,16 @@ async def register_commands(bot: Bot, texts: Texts) -> None:
     """
     with chat_errors():
         for code, language in AUDIENCES.items():
-            await _commands(bot, texts, code, language)
+            for scope, names in SCOPES:
+                commands = _worded(texts, language, names)
+                if await bot.get_my_commands(scope, language_code=code) != commands:
+                    await bot.set_my_commands(commands, scope, language_code=code)
             await _descriptions(bot, texts, code, language)
 
 
-async def _commands(bot: Bot, texts: Texts, code: str, language: str) -> None:
+def _worded(texts: Texts, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
     say = texts.language(language).say
-    wanted = tuple(BotCommand(name, say(f"command-{name}")) for name in COMMANDS)
-    scope = BotCommandScopeAllPrivateChats()
-    if await bot.get_my_commands(scope, language_code=code) != wanted:
-        await bot.set_my_commands(wanted, scope, language_code=code)
+    return tuple(BotCommand(name, say(f"command-{name}")) for name in names)
 
 
 async def _descriptions(bot: Bot, texts: Texts, code: str, language: str) -> None:

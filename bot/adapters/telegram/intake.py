@@ -19,7 +19,7 @@ from bot.core.ports.ledger import DeadUpdates
 
 log = structlog.stdlib.get_logger(__name__)
 
-ALLOWED_UPDATES: Final = ("message", "callback_query")
+ALLOWED_UPDATES: Final = ("message", "callback_query", "my_chat_member")
 POLL_SECONDS: Final = 30
 """How long Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
 MOST_TRIES: Final = 5

@@ -6,7 +6,7 @@ from bot.adapters.telegram import formats
 from bot.adapters.telegram.buttons import MOST_BUTTONS, Action, Button, Buttons, Press, rows
 from bot.adapters.telegram.cards import MOST_LINES, Cards
 from bot.adapters.telegram.languages import Language
-from bot.adapters.telegram.markup import Html, bold, fits, link, shown_name
+from bot.adapters.telegram.markup import Html, bold, fits, link, plain, shown_name
 from bot.core.ports.chat import LiveLink, Overview, Welcome
 
 MOST_LIVE = MOST_BUTTONS - MOST_LINES
@@ -49,13 +49,15 @@ class Overviews:
             more = self._cards.more(view.more_live + len(view.live) - len(live))
             sections.append([bold(self._language.say("overview-live")), *live, *more])
         if not sections:
-            return self._language.html("overview-nothing")
+            nothing = "overview-nothing-here" if view.in_group else "overview-nothing"
+            return self._language.html(nothing)
         return Html("\n\n".join("\n".join(section) for section in sections))
 
     def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
         left = formats.remaining(self._language, item.link.expires_at - view.now)
         time = self._language.html("time-left", time=left)
-        name = link(shown_name(item.name), item.link.url)
+        shown = shown_name(item.name)
+        name = plain(shown) if view.discreet else link(shown, item.link.url)
         return Html(f"{number}. {name} · {formats.size(item.size)} · {time}")
 
     def _buttons(self, view: Overview, live: int) -> list[Button]:

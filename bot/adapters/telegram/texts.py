@@ -25,7 +25,8 @@ class Rendered:
 
 
 class Texts:
-    """Words every view in every language. `zone` is that of the moments that are shown.
+    """Words every view in every language. `zone` is that of the moments that are shown, `username`
+    the bot's, for sentences that name it.
 
     Every `language` is an IETF tag as Telegram gives it, or "". Reads the locale files at once
     (blocks); afterwards everything is pure computation.
@@ -35,7 +36,8 @@ class Texts:
         OSError: a locale file cannot be read at all.
     """
 
-    def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC) -> None:
+    def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC, username: str = "") -> None:
+        self._own = {"bot": username}
         self._languages = load_languages(locales)
         self._answers = {tag: Answers(lang, zone) for tag, lang in self._languages.items()}
         self._cards = {tag: Cards(lang) for tag, lang in self._languages.items()}
@@ -54,8 +56,8 @@ class Texts:
         tag = pick_language(language)
         match view:
             case Notice():
-                html = sentences.notice_html(self._languages[tag], view.name, view.args)
-                return Rendered(html)
+                args = self._own | view.args
+                return Rendered(sentences.notice_html(self._languages[tag], view.name, args))
             case Answer():
                 words = self._answers[tag]
                 return Rendered(words.text(view.items, view.now), words.buttons(view.items))
@@ -74,7 +76,8 @@ class Texts:
         Raises:
             MessageRefused: a notice that no locale file has, or one without its variables.
         """
-        return sentences.notice(self.language(language), notice.name, notice.args)
+        args = self._own | notice.args
+        return sentences.notice(self.language(language), notice.name, args)
 
     def fit(
         self,

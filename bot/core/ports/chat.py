@@ -113,7 +113,7 @@ class LiveLink:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """The answer to `/status`: what runs or waits, what is alive, and how many more of each there
-    are.
+    are, of a person or `in_group` of a group. With `discreet` live files are named, not linked to.
     """
 
     running: tuple[CardLine, ...]
@@ -121,6 +121,8 @@ class Overview:
     now: datetime
     more_running: int = 0
     more_live: int = 0
+    in_group: bool = False
+    discreet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

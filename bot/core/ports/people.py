@@ -65,6 +65,9 @@ class People(Protocol):
     async def moves(self) -> dict[int, int]:
         """Return where every group that moved has gone."""
 
+    async def lineage(self, chat_id: int) -> list[int]:
+        """Return the ids under which a chat was known, the present one first."""
+
     async def owner(self, owner_id: int) -> OwnerRules:
         """Return what is known of an owner; the defaults if nothing is."""
 

@@ -4,9 +4,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from telegram import Bot, BotCommandScopeAllPrivateChats
+from telegram import (
+    Bot,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+)
 
-from bot.adapters.telegram.commands import COMMANDS, register_commands
+from bot.adapters.telegram.commands import (
+    ADMIN_COMMANDS,
+    COMMANDS,
+    GROUP_COMMANDS,
+    register_commands,
+)
 from bot.adapters.telegram.texts import Texts
 from bot.core.errors import ChatUncertain
 from bot.sandbox.faults import Effect, Fault
@@ -48,6 +58,17 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
     assert chinese[0].description == "这个机器人能做什么"
 
 
+@pytest.mark.parametrize("code", ["", "zh"])
+async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
+    """Members see how to share a file, those who look after a group its settings too."""
+    await register_commands(bot, TEXTS)
+    members = await bot.get_my_commands(BotCommandScopeAllGroupChats(), language_code=code)
+    admins = await bot.get_my_commands(BotCommandScopeAllChatAdministrators(), language_code=code)
+
+    assert list(GROUP_COMMANDS) == [command.command for command in members]
+    assert list(ADMIN_COMMANDS) == [command.command for command in admins]
+
+
 async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:
     """The profile says what the bot is for."""
     await register_commands(bot, TEXTS)
@@ -66,7 +87,7 @@ async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> No
     first = written(telegram)
     await register_commands(bot, TEXTS)
 
-    assert len(first) == 6
+    assert len(first) == 10
     assert written(telegram) == first
 
 

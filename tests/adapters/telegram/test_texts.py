@@ -11,6 +11,7 @@ import pytest
 import telegram.error
 
 import bot.adapters.telegram as package
+from bot import service
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.texts import Rendered, Texts
 from bot.core import errors
@@ -97,8 +98,9 @@ def test_locale_folder_can_be_another(tmp_path: Path) -> None:
 
 def test_every_message_is_used() -> None:
     """No locale file carries a sentence that no code can show."""
-    folder = Path(package.__path__[0])
-    code = "\n".join(path.read_text("utf-8") for path in folder.rglob("*.py"))
+    folders = [Path(package.__path__[0]), Path(service.__path__[0])]
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    code = "\n".join(path.read_text("utf-8") for path in paths)
     notices = {*PRESSES, "help-any-text", "stranger", "unsupported-message", "queue-full"}
     built = ("error-", "reason-", "card-", "answer-", "command-")
     unused = {

@@ -61,6 +61,7 @@ card-more =
 overview-running = Running
 overview-live = Live links
 overview-nothing = Nothing is running and no link is live. Send me a file to get one.
+overview-nothing-here = Nothing is running here and no link is live. Reply to a file with /share to get one.
 
 ## The answer to /start and /help
 
@@ -68,6 +69,27 @@ welcome-what = Send me a file. I answer with a link that anyone can open, withou
 welcome-keeps = Link and file are gone { $lifetime } after the upload, on their own; “Delete now” ends them at once. The bot’s records keep who sent what and when, never the file.
 welcome-limit = A file may have up to { $limit }.
 welcome-status = While I work you see how far it is and can cancel. /status shows what is running and which links are live.
+
+## In groups
+
+share-how = Reply to a file with /share@{ $bot }, or write it below a file as you send it, and I answer with a link.
+group-sees-files = Reply to a file with /share and I answer with a link that anyone can open; within 24 hours link and file are gone. I see all files here, so admins can also have every document relayed: /auto on.
+group-sees-commands = Reply to a file with /share@{ $bot } and I answer with a link that anyone can open; within 24 hours link and file are gone. I see only what is addressed to me here, and that is enough.
+group-not-allowed = This bot is private. To use it in this group, send the group’s id { $id } to the person who runs it, and add it again. I am leaving now.
+only-in-groups = This is a command for groups.
+only-group-admins = Only admins of this group can decide that.
+auto-on = From now on I relay every document that is sent here. /auto off ends that.
+auto-on-blind = Auto mode is on, but I cannot see the files here, because privacy mode is on. Make me an admin of this group; or switch privacy mode off at @BotFather (/setprivacy, Disable), then remove me from the group and add me again.
+auto-off = From now on I relay only what somebody shares with /share.
+auto-is-on = Auto mode is on: I relay every document that I see here. /auto off ends that.
+auto-is-off = Auto mode is off: I relay only what somebody shares with /share. Admins can change that: /auto on.
+deliver-here = From now on I answer here.
+deliver-private = From now on I answer each person in private, with a short note here.
+deliver-is-here = Answers come here. Admins can change that: /deliver private.
+deliver-is-private = Answers go to each person in private. Admins can change that: /deliver here.
+delivered-privately = The answer is in your private chat with me.
+deliver-start-first = I cannot write to you in private yet. Open https://t.me/{ $bot }?start=links and press Start: it shows your links.
+request-failed = Telegram cannot be asked just now whether you may do that. Try again in a minute.
 
 ## Single sentences
 
@@ -79,7 +101,7 @@ queue-full =
         [one] You already have { $count } file waiting. Send this one again when it is done.
        *[other] You already have { $count } files waiting. Send this one again when some are done.
     }
-press-not-yours = Only the person who sent this file can do that.
+press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
 press-too-late = Too late: this has already ended.
 press-unknown = This button no longer works. /status shows the current ones.
 cancelling = Cancelling…
@@ -93,6 +115,9 @@ paused = Paused, continues after the restart.
 command-start = What this bot does
 command-help = How it works and what it keeps
 command-status = Running transfers and live links
+command-share = Get a link for the file you reply to
+command-auto = Relay every document here: on or off
+command-deliver = Where answers go: here or private
 bot-short-description = Send a file, get a link that anyone can open. Within 24 hours link and file are gone.
 bot-description = Send me a file and I answer with a link that anyone can open, without an account. Within 24 hours link and file are gone. While I work you see how far it is, and can cancel.
 

@@ -53,6 +53,7 @@ card-more = 还有 { $count } 个
 overview-running = 进行中
 overview-live = 有效链接
 overview-nothing = 现在没有传输，也没有有效链接。发一个文件给我就能得到链接。
+overview-nothing-here = 这里没有传输，也没有有效链接。用 /share 回复一个文件就能得到链接。
 
 ## 对 /start 和 /help 的答复
 
@@ -61,13 +62,34 @@ welcome-keeps = 上传完成 { $lifetime }后，链接和文件自动消失；�
 welcome-limit = 文件最大 { $limit }。
 welcome-status = 传输时可以看到进度，也可以取消。/status 显示正在进行的传输和有效链接。
 
+## 在群组里
+
+share-how = 用 /share@{ $bot } 回复一个文件，或在发送文件时把它写在文件说明里，我就会回复链接。
+group-sees-files = 用 /share 回复一个文件，我会给出任何人都能打开的链接；24 小时内链接和文件都会消失。这里的文件我都能看到，管理员也可以用 /auto on 让我转存每个文档。
+group-sees-commands = 用 /share@{ $bot } 回复一个文件，我会给出任何人都能打开的链接；24 小时内链接和文件都会消失。这里我只能看到发给我的命令，这就够用了。
+group-not-allowed = 这是私人机器人。如需在本群使用，请把群组 ID { $id } 发给管理员，之后再邀请我。我现在退出。
+only-in-groups = 这个命令只能在群组里使用。
+only-group-admins = 只有本群管理员可以决定。
+auto-on = 从现在起，我会转存这里发送的每个文档。用 /auto off 关闭。
+auto-on-blind = 自动模式已开启，但隐私模式开着，我看不到这里的文件。请把我设为本群管理员；或者在 @BotFather 关闭隐私模式（/setprivacy，选 Disable），然后把我移出群组再重新邀请。
+auto-off = 从现在起，我只转存用 /share 分享的文件。
+auto-is-on = 自动模式已开启：我会转存这里能看到的每个文档。用 /auto off 关闭。
+auto-is-off = 自动模式已关闭：我只转存用 /share 分享的文件。管理员可以用 /auto on 开启。
+deliver-here = 从现在起，我在这里回复。
+deliver-private = 从现在起，我私聊回复每个人，并在这里留一句提示。
+deliver-is-here = 回复发在这里。管理员可以用 /deliver private 更改。
+deliver-is-private = 回复发到每个人的私聊。管理员可以用 /deliver here 更改。
+delivered-privately = 已在私聊中回复你。
+deliver-start-first = 我还不能私聊你。请打开 https://t.me/{ $bot }?start=links 并点“开始”，就能看到你的链接。
+request-failed = 暂时无法向 Telegram 确认你的权限，请过一分钟再试。
+
 ## 单句
 
 help-any-text = 发一个文件给我，我会回复链接。详情见 /help。
 stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给管理员。
 unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
 queue-full = 你已有 { $count } 个文件在排队，请稍后再发这个文件。
-press-not-yours = 只有发送这个文件的人可以这样做。
+press-not-yours = 只有请求这个文件的人或群管理员可以这样做。
 press-too-late = 太晚了，这个任务已经结束。
 press-unknown = 这个按钮已失效，请用 /status 查看最新状态。
 cancelling = 正在取消…
@@ -81,6 +103,9 @@ paused = 已暂停，重启后继续。
 command-start = 这个机器人能做什么
 command-help = 如何使用，会保留什么
 command-status = 正在进行的传输和有效链接
+command-share = 为你回复的文件生成链接
+command-auto = 转存本群的每个文档：on 或 off
+command-deliver = 回复发到哪里：here 或 private
 bot-short-description = 发送文件，得到任何人都能打开的链接。24 小时内链接和文件都会消失。
 bot-description = 发一个文件给我，我会回复一个链接，任何人无需账号即可打开。24 小时内链接和文件都会消失。传输时可以看到进度，也可以取消。
 

@@ -1,0 +1,59 @@
+"""What people ask the bot."""
+
+from datetime import timedelta
+
+from bot.core.jobs import Origin
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import SayingKind
+from bot.core.ports.people import People
+from bot.service.access import Access
+from bot.service.errands import Errand
+from bot.service.reception.replies import Replies
+
+LONGEST_LIFE = timedelta(hours=24)
+"""No link is older."""
+
+
+class Questions:
+    """One method for each question."""
+
+    def __init__(self, people: People, access: Access, replies: Replies, clock: Clock) -> None:
+        self._people = people
+        self._access = access
+        self._replies = replies
+        self._clock = clock
+
+    async def welcome(self, origin: Origin) -> None:
+        """Answer `/start` and `/help`: what the bot does, in a group how it is used there."""
+        if not await self._replies.admit(origin):
+            return
+        if origin.is_private:
+            await self._replies.say(origin, SayingKind.WELCOME)
+        else:
+            await self._replies.errand(origin, Errand.GREET)
+
+    async def status(self, origin: Origin) -> None:
+        """Answer `/status`: what is under way and alive of the asker, in a group of the group.
+
+        Members of a group may ask in private for what they got relayed there, even if they could
+        not send anything in private.
+        """
+        if await self._has_own(origin) or await self._replies.admit(origin):
+            await self._replies.say(origin, SayingKind.OVERVIEW)
+
+    async def _has_own(self, origin: Origin) -> bool:
+        if not origin.is_private or await self._access.is_banned(origin.owner_id):
+            return False
+        since = self._clock.now() - LONGEST_LIFE
+        return (await self._people.usage_of_owner(origin.owner_id, since)).files > 0
+
+    async def other(self, origin: Origin, *, is_text: bool) -> None:
+        """Answer anything else that was meant for the bot with one line of help."""
+        if not await self._replies.admit(origin):
+            return
+        if not origin.is_private:
+            await self._replies.notice(origin, "share-how")
+        else:
+            await self._replies.notice(
+                origin, "help-any-text" if is_text else "unsupported-message"
+            )

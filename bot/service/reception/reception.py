@@ -1,0 +1,49 @@
+"""Everything that a person can do, by what it is about."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.service.access import Access
+from bot.service.attempts import News
+from bot.service.controls import Controls
+from bot.service.queue import JobQueue
+from bot.service.reception.chats import Chats
+from bot.service.reception.files import Files
+from bot.service.reception.presses import Presses
+from bot.service.reception.questions import Questions
+from bot.service.reception.replies import Replies
+from bot.service.routing import Moves
+
+
+@dataclass(frozen=True)
+class Reception:
+    """What handlers need of the service."""
+
+    files: Files
+    questions: Questions
+    presses: Presses
+    chats: Chats
+
+    @classmethod
+    def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
+        cls,
+        *,
+        ledger: Ledger,
+        queue: JobQueue,
+        access: Access,
+        controls: Controls,
+        moves: Moves,
+        clock: Clock,
+        news: News,
+        limit: int,
+    ) -> Self:
+        """Build all parts. `limit` is the most bytes that a file may have."""
+        replies = Replies(ledger, access, clock, news)
+        return cls(
+            files=Files(ledger, queue, access, replies, clock, news, limit=limit),
+            questions=Questions(ledger.people, access, replies, clock),
+            presses=Presses(ledger.jobs, access, controls, replies),
+            chats=Chats(ledger.people, access, controls, replies, moves),
+        )
