@@ -1,0 +1,192 @@
+"""Cancelling jobs and deleting links, whatever happens at the same time."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.jobs import SqlJobs
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import Job, JobState, StopReason
+from bot.core.objects import Ending
+from bot.sandbox.clock import SandboxClock
+from bot.service.attempts import News
+from bot.service.controls import Controls, PressAction
+from bot.service.queue import JobQueue, Running
+from tests.fakes.samples import NOW, accept, acquire, at, finish, get, plan
+
+
+class RacingJobs(SqlJobs):
+    """Jobs to which something happens right after a cancel was requested."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def request_cancel(self, job_id: int) -> None:
+        """Store the request, then let it happen."""
+        await super().request_cancel(job_id)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+
+
+class Desktop:
+    """Controls with a queue that starts nothing by itself."""
+
+    def __init__(self, database: Database) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.ledger = SqlLedger(database)
+        self.jobs = RacingJobs(database)
+        self.ledger.jobs = self.jobs
+        self.queue = StoppableQueue(self.clock)
+        self.news = News()
+        self.controls = Controls(self.ledger, self.queue, self.clock, self.news)
+
+    async def waiting(self) -> Job:
+        """Accept a file; its job waits for its turn."""
+        job = await accept(self.ledger)
+        self.queue.enqueue(job.id, job.origin.owner_id, NOW)
+        return job
+
+    async def comes_back(self, running: Job) -> None:
+        """Let the attempt of a running job fail; it waits for the next."""
+        assert await self.jobs.retry_later(running, at(5), "store_unavailable")
+        self.queue.enqueue(running.id, running.origin.owner_id, at(5))
+
+
+class StoppableQueue(JobQueue):
+    """A queue that remembers which jobs were stopped; those of `runs` run."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        super().__init__(self._never, clock, at_once=1, per_owner=1)
+        self.runs: set[int] = set()
+        self.stopped: list[tuple[int, StopReason]] = []
+
+    async def _never(self, running: Running) -> datetime | None:
+        raise AssertionError(f"job {running.job_id} must not be started")
+
+    def stop_job(self, job_id: int, reason: StopReason) -> bool:
+        """Remember."""
+        if job_id not in self.runs:
+            return False
+        self.stopped.append((job_id, reason))
+        return True
+
+
+@pytest.fixture
+def desk(database: Database) -> Desktop:
+    """Return controls with nothing to control."""
+    return Desktop(database)
+
+
+async def test_waiting_job_is_cancelled_at_once(desk: Desktop) -> None:
+    """It leaves the queue, ends in the ledger, and is to be answered."""
+    job = await desk.waiting()
+
+    assert await desk.controls.cancel(job) == "cancelling"
+    assert (await get(desk.ledger, job)).state is JobState.CANCELLED
+    assert desk.queue.counts == (0, 0)
+    assert desk.news.said.is_set()
+
+
+async def test_upload_of_a_waiting_job_is_abandoned(desk: Desktop) -> None:
+    """What an earlier attempt has uploaded is due at once."""
+    job = await desk.waiting()
+    await plan(desk.ledger, job)
+    await desk.controls.cancel(job)
+
+    assert [stored.ending for stored in await desk.ledger.objects.due(NOW, 10)] == [Ending.UNDONE]
+    assert desk.news.due.is_set()
+
+
+async def test_running_job_is_stopped_by_its_user(desk: Desktop) -> None:
+    """Its runner undoes everything; pressing again does no harm."""
+    running = await acquire(desk.ledger, await desk.waiting())
+    desk.queue.runs.add(running.id)
+    names = [await desk.controls.cancel(running) for _ in range(2)]
+
+    assert names == ["cancelling", "cancelling"]
+    assert desk.queue.stopped == [(running.id, StopReason.USER)] * 2
+
+
+async def test_request_is_in_the_ledger_before_the_job_is_stopped(desk: Desktop) -> None:
+    """A crash in between does not forget it."""
+    running = await acquire(desk.ledger, await desk.waiting())
+    desk.queue.runs.add(running.id)
+    await desk.controls.cancel(running)
+    recovered = await desk.ledger.jobs.recover(at(60))
+
+    assert recovered == []
+    assert (await get(desk.ledger, running)).state is JobState.CANCELLED
+
+
+async def test_ended_job_cannot_be_cancelled(desk: Desktop) -> None:
+    """The press came too late, and the link lives."""
+    job, stored = await finish(desk.ledger, await accept(desk.ledger))
+
+    assert await desk.controls.cancel(job) == "press-too-late"
+    assert await get(desk.ledger, job) == job
+    assert await desk.ledger.objects.of_jobs([job.id]) == {job.id: stored}
+
+
+async def test_job_that_ends_meanwhile_cannot_be_cancelled(desk: Desktop) -> None:
+    """It was running when it was looked at."""
+    job = await desk.waiting()
+    running = await acquire(desk.ledger, job)
+    desk.jobs.meanwhile = lambda: desk.jobs.fail(running, "disk_full", {}, NOW)
+
+    assert await desk.controls.cancel(running) == "press-too-late"
+    assert (await get(desk.ledger, job)).state is JobState.FAILED
+
+
+async def test_job_whose_attempt_fails_meanwhile_is_cancelled(desk: Desktop) -> None:
+    """It ran when it was looked at and waits for its next attempt now: it must not be taken out
+    of the queue and left waiting in the ledger.
+    """
+    running = await acquire(desk.ledger, await accept(desk.ledger))
+    desk.jobs.meanwhile = lambda: desk.comes_back(running)
+
+    assert await desk.controls.cancel(running) == "cancelling"
+    assert (await get(desk.ledger, running)).state is JobState.CANCELLED
+    assert desk.queue.counts == (0, 0)
+
+
+async def test_job_that_ran_and_came_back_meanwhile_is_cancelled(desk: Desktop) -> None:
+    """It waited when it was looked at, and waits again, one attempt later."""
+    job = await accept(desk.ledger)
+
+    async def run_and_come_back() -> None:
+        await desk.comes_back(await acquire(desk.ledger, job))
+
+    desk.jobs.meanwhile = run_and_come_back
+
+    assert await desk.controls.cancel(job) == "cancelling"
+    assert (await get(desk.ledger, job)).state is JobState.CANCELLED
+
+
+async def test_link_is_deleted_once(desk: Desktop) -> None:
+    """It is due at once; a second press comes too late."""
+    job, _ = await finish(desk.ledger, await accept(desk.ledger))
+    names = [await desk.controls.delete(job) for _ in range(2)]
+
+    assert names == ["deleted", "press-too-late"]
+    assert [stored.ending for stored in await desk.ledger.objects.due(NOW, 10)] == [Ending.DELETED]
+    assert desk.news.due.is_set()
+
+
+@pytest.mark.parametrize("state", ["waiting", "cancelled"])
+async def test_job_without_a_link_has_nothing_to_delete(desk: Desktop, state: str) -> None:
+    """The button belonged to another moment."""
+    job = await desk.waiting()
+    if state == "cancelled":
+        await desk.controls.cancel(job)
+
+    assert await desk.controls.delete(job) == "press-too-late"
+
+
+async def test_actions_of_buttons_do_what_they_say(desk: Desktop) -> None:
+    """Cancel cancels, delete deletes."""
+    waiting = await desk.waiting()
+    done, _ = await finish(desk.ledger, await accept(desk.ledger))
+
+    assert await desk.controls.apply(PressAction.CANCEL, waiting) == "cancelling"
+    assert await desk.controls.apply(PressAction.DELETE, done) == "deleted"
