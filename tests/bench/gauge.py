@@ -1,6 +1,7 @@
 """How an event loop and its process fare: lag, memory and CPU, window by window."""
 
 import asyncio
+import itertools
 import os
 import resource
 import sys
@@ -8,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,7 +24,8 @@ class Window:
     memory it had, and the lag of its event loop in seconds.
 
     The percentiles of the lag are over time, not over looks: a loop that is held up for 100 ms
-    delays whatever becomes due meanwhile, and not just the one tick that noticed.
+    delays whatever becomes due meanwhile, and not just the one tick that noticed. `own_p99` leaves
+    out what the loop's thread spent waiting for a processor while others had them.
     """
 
     seconds: float
@@ -33,6 +34,7 @@ class Window:
     lag_p50: float
     lag_p99: float
     lag_max: float
+    own_p99: float
 
 
 class Gauge:
@@ -40,6 +42,7 @@ class Gauge:
 
     def __init__(self) -> None:
         self._lags: list[float] = []
+        self._own: list[float] = []
         self._memory: list[int] = []
         self._begun = self._cpu = 0.0
         self._ticker: asyncio.Task[None] | None = None
@@ -62,29 +65,30 @@ class Gauge:
 
     def cut(self) -> Window:
         """End a window and begin the next one."""
-        lags = sorted(over_time(self._lags)) or [0.0]
+        lags, own = sorted(over_time(self._lags)), sorted(over_time(self._own))
         window = Window(
             seconds=time.perf_counter() - self._begun,
             cpu=time.process_time() - self._cpu,
             memory=max(self._memory, default=resident()),
             lag_p50=percentile(lags, 50),
             lag_p99=percentile(lags, 99),
-            lag_max=lags[-1],
+            lag_max=percentile(lags, 100),
+            own_p99=percentile(own, 99),
         )
         self._begin()
         return window
 
     def _begin(self) -> None:
-        self._lags, self._memory = [], []
+        self._lags, self._own, self._memory = [], [], []
         self._begun, self._cpu = time.perf_counter(), time.process_time()
 
     async def _tick(self) -> None:
-        count = 0
-        while True:
-            begun = time.perf_counter()
+        for count in itertools.count():
+            begun, waited = time.perf_counter(), waited_for_processor()
             await asyncio.sleep(TICK)
-            self._lags.append(max(time.perf_counter() - begun - TICK, 0.0))
-            count += 1
+            lag = max(time.perf_counter() - begun - TICK, 0.0)
+            self._lags.append(lag)
+            self._own.append(max(lag - (waited_for_processor() - waited), 0.0))
             if count % TICKS_PER_LOOK == 0:
                 self._memory.append(resident())
 
@@ -100,7 +104,9 @@ def over_time(lags: Sequence[float]) -> Iterator[float]:
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
-    """Return a percentile of ascending figures, of which there is at least one."""
+    """Return a percentile of ascending figures; 0 if there are none."""
+    if not ordered:
+        return 0.0
     return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
 
@@ -108,9 +114,31 @@ def resident() -> int:
     """Return how many bytes of memory this process has now; where the system does not say so, the
     most it ever had.
     """
-    with suppress(OSError):
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    figures = _kernel("statm")
+    if figures:
+        return int(figures[1]) * os.sysconf("SC_PAGE_SIZE")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes everywhere but on macOS.
     return most if sys.platform == "darwin" else most * 1024
+
+
+def waited_for_processor() -> float:
+    """Return the seconds that the main thread was ready to run and did not; 0 where the system
+    does not count them.
+
+    Source: the Linux kernel's documentation, "Scheduler Statistics", /proc/<pid>/schedstat.
+    """
+    figures = _kernel("schedstat")
+    return int(figures[1]) / 1e9 if figures else 0.0
+
+
+def _kernel(name: str) -> list[bytes]:
+    # Without Python's files, because looking must not cost more than what is looked at.
+    try:
+        file = os.open(f"/proc/self/{name}", os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        return os.read(file, 256).split()
+    finally:
+        os.close(file)

@@ -30,8 +30,8 @@ class Line:
 
 
 LINES: Final = (
-    Line("0 ms, no cap", 0.0, 0, 512 * MIB),
-    Line("30 ms, no cap", 0.03, 0, 512 * MIB),
+    Line("0 ms, no cap", 0.0, 0, 256 * MIB),
+    Line("30 ms, no cap", 0.03, 0, 256 * MIB),
     Line("30 ms, 5 MB/s per connection", 0.03, 5_000_000, 64 * MIB),
 )
 
