@@ -89,14 +89,16 @@ class Relay:
         """Go on with the object of an earlier attempt, or plan a new one; the ledger knows it
         before OSS does.
         """
+        now = self._clock.now()
         earlier = await self._objects.planned_for(job.id)
-        if earlier is not None and earlier.upload_id is not None:
-            return earlier
         if earlier is not None:
-            # The answer to initiate may have been lost: the reaper finds that upload by its key.
-            await self._objects.abandon(earlier.id, self._clock.now())
+            if earlier.upload_id is not None and earlier.due_at - now > self._lifetime / 2:
+                return earlier
+            # So old that its link would soon end; or the answer to initiate may have been lost:
+            # the reaper finds that upload by its key.
+            await self._objects.abandon(earlier.id, now)
         key = make_key(job.origin.bot_id, job.file.name)
-        return await self._objects.plan(job, key, self._clock.now() + UNFINISHED_DUE)
+        return await self._objects.plan(job, key, now + UNFINISHED_DUE)
 
     async def _fetch_and_upload(
         self, job: Job, content: Content, stored: StoredObject, meter: ProgressMeter
@@ -130,7 +132,12 @@ class Relay:
     async def _conclude(self, job: Job, stored: StoredObject, digest: Digest) -> None:
         """The link lives from now on; its end is in the ledger before anyone hears of it."""
         now = self._clock.now()
-        result = Finished(digest.size, digest.sha256, deadline(now, self._lifetime))
+        ends_at = deadline(now, self._lifetime)
+        if stored.upload_id is not None:
+            # An upload that goes on may have been completed by the attempt before, and nobody
+            # knows when; its bytes are not older than its plan.
+            ends_at = min(ends_at, stored.due_at)
+        result = Finished(digest.size, digest.sha256, ends_at)
         if not await self._jobs.finish(job, stored, result, now):
             # Somebody else owns the job by now: what this attempt made must go.
             await self._objects.abandon(stored.id, now)
