@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,33 @@ async def test_upload_of_an_earlier_attempt_goes_on(shop: Workshop) -> None:
 
     assert (target.key, target.upload_id, target.part_size) == (stored.key, "earlier", 4 << 20)
     assert (await shop.object_of(job)).id == stored.id
+
+
+async def test_link_of_an_upload_that_goes_on_ends_a_day_after_its_plan(shop: Workshop) -> None:
+    """Its bytes may have been complete before the process died, however long it was down."""
+    job = await acquire(shop.ledger, await shop.accept())
+    stored = await plan(shop.ledger, job)
+    await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    shop.clock.advance(timedelta(hours=6))
+    await shop.relay.relay(job, ProgressMeter())
+
+    assert (await shop.object_of(job)).due_at == NOW + timedelta(hours=24)
+
+
+async def test_upload_that_is_too_old_is_begun_anew(shop: Workshop) -> None:
+    """Its link would end as soon as it is there."""
+    job = await acquire(shop.ledger, await shop.accept())
+    stored = await plan(shop.ledger, job)
+    await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    shop.clock.advance(timedelta(hours=20))
+    await shop.relay.relay(job, ProgressMeter())
+    [target] = shop.uploads.targets
+
+    assert target.key != stored.key
+    assert (await shop.object_of(job)).due_at == shop.clock.now() + LIFETIME
+    assert [found.id for found in await shop.ledger.objects.due(shop.clock.now(), 10)] == [
+        stored.id
+    ]
 
 
 async def test_plan_without_an_upload_id_is_given_up(shop: Workshop) -> None:
