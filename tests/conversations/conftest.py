@@ -9,6 +9,8 @@ import structlog
 
 from bot.demo.stage import Stage
 from bot.logs import RelayHandler, configure
+from bot.sandbox.telegram import User
+from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
 
 
@@ -40,3 +42,23 @@ async def alice(stage: Stage) -> Person:
     person = Person(stage)
     await stage.start_bot(person.id)
     return person
+
+
+@pytest.fixture
+def anna(stage: Stage) -> User:
+    """The owner of the group."""
+    return stage.telegram.add_user("Anna")
+
+
+@pytest.fixture
+def ben(stage: Stage) -> User:
+    """A plain member, whose Telegram speaks Chinese."""
+    return stage.telegram.add_user("Ben", language_code="zh-hans")
+
+
+@pytest.fixture
+async def room(stage: Stage, anna: User, ben: User) -> Room:
+    """A supergroup in which the bot is a plain member with privacy mode on."""
+    room = open_room(stage, anna, ben)
+    await stage.start_bot()
+    return room

@@ -1,31 +1,11 @@
-"""Files in groups: shared by reply, by caption, or all of them."""
+"""Files in groups, shared by those who want them to be."""
 
-import pytest
+from datetime import timedelta
 
 from bot.demo.stage import Stage
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
-from tests.conversations.people import fetch, link_of
-
-
-@pytest.fixture
-def anna(stage: Stage) -> User:
-    """The owner of the group."""
-    return stage.telegram.add_user("Anna")
-
-
-@pytest.fixture
-def ben(stage: Stage) -> User:
-    """A plain member."""
-    return stage.telegram.add_user("Ben", language_code="zh-hans")
-
-
-@pytest.fixture
-async def room(stage: Stage, anna: User, ben: User) -> Room:
-    """A supergroup in which the bot is a plain member with privacy mode on."""
-    room = open_room(stage, anna, ben)
-    await stage.start_bot()
-    return room
+from tests.conversations.people import Person, fetch, link_of
 
 
 async def test_share_by_reply(room: Room, anna: User, ben: User) -> None:
@@ -36,3 +16,134 @@ async def test_share_by_reply(room: Room, anna: User, ben: User) -> None:
 
     assert await fetch(link_of(answer)) == (200, b"minutes", "minutes.txt")
     assert "链接" in answer.text
+
+
+async def test_share_below_the_file(room: Room, anna: User) -> None:
+    """The command may stand below the file itself."""
+    answer = await room.answered(await room.send(anna, b"minutes", caption="/share please"))
+
+    assert await fetch(link_of(answer)) == (200, b"minutes", "a.bin")
+
+
+async def test_share_of_another_chat(stage: Stage, room: Room, anna: User) -> None:
+    """A file of another group can be shared by a reply from here."""
+    elsewhere = stage.telegram.add_group("Elsewhere", anna, bot="left")
+    file = await elsewhere.send_file(anna, content=b"far away", name="far.txt")
+    answer = await room.answered(await room.share(anna, file))
+
+    assert await fetch(link_of(answer)) == (200, b"far away", "far.txt")
+
+
+async def test_share_in_private(stage: Stage) -> None:
+    """A reply to an old file works in private too, and is a job of its own."""
+    carol = Person(stage, "Carol")
+    await stage.start_bot(carol.id)
+    file = await carol.send(b"again", "again.txt")
+    first = await carol.answered(file)
+    asked = await carol.chat.send_text(carol.user, "/share", reply_to=file)
+    second = await carol.answered(asked)
+
+    assert link_of(first) != link_of(second)
+    assert await fetch(link_of(second)) == (200, b"again", "again.txt")
+
+
+async def test_share_without_a_file(room: Room, anna: User) -> None:
+    """Who shares nothing is told in one line how it is done."""
+    alone = await room.answered(await room.write(anna, "/share"))
+    text = await room.write(anna, "just talk")
+    of_text = await room.answered(await room.share(anna, text))
+
+    assert f"/share@{room.stage.telegram.username}" in alone.text
+    assert alone.text == of_text.text
+    assert len(alone.text.splitlines()) == 1
+
+
+async def test_everybody_has_a_job_of_their_own(room: Room, anna: User, ben: User) -> None:
+    """Two people who share the same file get two links."""
+    file = await room.send(anna)
+    one = await room.answered(await room.share(anna, file))
+    two = await room.answered(await room.share(ben, file))
+
+    assert link_of(one) != link_of(two)
+
+
+async def test_answer_stays_in_its_topic(stage: Stage, anna: User) -> None:
+    """In a forum the answer comes where it was asked for; with the topic closed, in General."""
+    room = open_room(stage, anna, forum=True)
+    await stage.start_bot()
+    topic = await room.group.add_topic(anna, "Paperwork")
+    file = await room.send(anna, thread_id=topic)
+    answer = await room.answered(await room.share(anna, file, thread_id=topic))
+    room.group.closed_topics.add(topic)
+    asked = await room.share(anna, file, thread_id=topic)
+    await room.until(lambda: len(room.said) == 2)
+
+    assert topic == answer.thread_id
+    assert room.said[1].thread_id is None or room.said[1].reply_to == asked.id
+
+
+async def test_deleted_command_is_answered_all_the_same(room: Room, anna: User) -> None:
+    """Who deletes what they wrote gets the link without a reply."""
+    room.stage.telegram.shape.down_total = 400_000.0
+    file = await room.send(anna, b"x" * 400_000)
+    asked = await room.share(anna, file)
+    await room.group.delete(asked)
+    await room.until(lambda: bool(room.said))
+    answer = room.said[0]
+
+    assert answer.reply_to is None
+    assert (await fetch(link_of(answer)))[0] == 200
+
+
+async def test_group_is_left_in_peace(stage: Stage, anna: User, ben: User) -> None:
+    """A bot that sees everything still answers only what is meant for it."""
+    stage.telegram.privacy.reads_all = True
+    room = open_room(stage, anna, ben)
+    await stage.start_bot()
+    await room.write(anna, "hello")
+    await room.send(anna)
+    await room.send(anna, kind="photo", name="")
+    await room.write(ben, "/share@another_bot")
+    await room.group.send_text(ben, "/nonsense")
+    asked = await room.write(ben, "/nonsense")
+    answer = await room.answered(asked)
+
+    assert [answer] == room.said
+    assert "/share" in answer.text
+    assert not stage.telegram.log.of("getFile")
+
+
+async def test_hidden_senders_are_their_chats(stage: Stage, room: Room, anna: User) -> None:
+    """Anonymous admins and people who write as a channel can share too."""
+    channel = stage.telegram.add_channel("News", anna, bot="left")
+    file = await room.send(anna)
+    hidden = await room.answered(await room.share(anna, file, as_chat=room.group))
+    published = await room.answered(await room.share(anna, file, as_chat=channel))
+
+    assert (await fetch(link_of(hidden)))[0] == 200
+    assert (await fetch(link_of(published)))[0] == 200
+
+
+async def test_status_of_a_group(room: Room, anna: User, ben: User) -> None:
+    """`/status` lists what anybody got here, and its button works for whose it is."""
+    empty = await room.answered(await room.write(anna, "/status"))
+    file = await room.send(anna, name="plan.pdf")
+    answer = await room.answered(await room.share(ben, file))
+    status = await room.answered(await room.write(anna, "/status"))
+    query = await room.press(ben, status, status.buttons[0][0].text)
+    await room.until(lambda: not room.shown(answer).buttons)
+
+    assert "/share" in empty.text
+    assert "plan.pdf" in status.text
+    assert query.answer is not None
+    assert "已删除" in query.answer.text
+    assert (await fetch(link_of(answer)))[0] in {403, 404}
+
+
+async def test_links_of_a_group_end(stage: Stage, room: Room, anna: User) -> None:
+    """Links of a group end like all others, and the answer says so."""
+    answer = await room.answered(await room.share(anna, await room.send(anna)))
+    stage.clock.advance(timedelta(hours=24))
+    await room.until(lambda: not room.shown(answer).buttons)
+
+    assert (await fetch(link_of(answer)))[0] in {403, 404}
