@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,17 +15,22 @@ from bot.adapters.ledger.database import LedgerLocked
 from bot.adapters.oss.probe import BucketExposed
 from bot.adapters.telegram.application import TokenRefused
 from bot.app import serve
+from bot.commands.common import (
+    BAD_SETTINGS,
+    FAILED,
+    OK,
+    SettingsFile,
+    load_settings,
+    log_quietly,
+    secrets_of,
+)
+from bot.commands.setup import setup
 from bot.core.errors import RelayError
 from bot.interpreter import favour_the_loop
 from bot.logs import configure
 from bot.operations import OperationImpossible, run_audit
 from bot.output import show_findings
-from bot.settings import Settings, SettingsError, load, warnings
-
-OK: Final = 0
-FAILED: Final = 1
-BAD_SETTINGS: Final = 2
-"""Also what typer uses for a wrong command line."""
+from bot.settings import Settings, warnings
 
 app = typer.Typer(
     name="relay-bot",
@@ -34,15 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--settings",
-        "-s",
-        help="The settings file (default: settings.toml, if it is here); RELAY_… variables count.",
-    ),
-]
 
 
 def main() -> None:
@@ -76,34 +72,14 @@ def run(
 
     Example: relay-bot run --settings /etc/relay-bot/settings.toml
     """
-    loaded = _load(settings)
+    loaded = load_settings(settings)
     for line in warnings(loaded):
         typer.echo(f"warning: {line}", err=True)
     if check:
         typer.echo("settings: ok")
         return
-    configure(loaded.log.level, loaded.log.format, secrets=_secrets(loaded))
+    configure(loaded.log.level, loaded.log.format, secrets=secrets_of(loaded))
     asyncio.run(_serve_until_signal(loaded))
-
-
-def _load(path: Path | None) -> Settings:
-    default = Path("settings.toml")
-    try:
-        return load(path or (default if default.is_file() else None), os.environ)
-    except SettingsError as error:
-        for problem in error.problems:
-            typer.echo(f"settings: {problem}", err=True)
-        raise typer.Exit(BAD_SETTINGS) from error
-
-
-def _secrets(settings: Settings) -> list[str]:
-    given = (
-        settings.telegram.token,
-        settings.telegram.proxy,
-        settings.oss.access_key_secret,
-        settings.oss.proxy,
-    )
-    return [secret.get_secret_value() for secret in given if secret is not None]
 
 
 async def _serve_until_signal(settings: Settings) -> None:
@@ -148,8 +124,8 @@ def audit(
 
     Example: relay-bot audit --json
     """
-    loaded = _load(settings)
-    configure("warning", loaded.log.format, secrets=_secrets(loaded), stream=sys.stderr)
+    loaded = load_settings(settings)
+    log_quietly(loaded)
     try:
         findings = asyncio.run(run_audit(loaded, fix=fix))
     except (OperationImpossible, RelayError) as error:
@@ -157,6 +133,9 @@ def audit(
         raise typer.Exit(FAILED) from error
     show_findings(findings, as_json=as_json)
     raise typer.Exit(FAILED if findings else OK)
+
+
+app.command()(setup)
 
 
 @app.command()

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bot.service.audit import Finding
 
@@ -15,15 +17,38 @@ def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print what an audit found; nothing found is said too."""
     if as_json:
         for finding in findings:
-            typer.echo(json.dumps(asdict(finding), ensure_ascii=False))
+            print_json(asdict(finding))
         return
     if not findings:
         typer.echo("audit: nothing found")
         return
-    table = Table(title=f"{len(findings)} found", title_justify="left")
-    for column in ("what", "where", "detail", "fixed"):
+    rows = [
+        (finding.kind.value, finding.subject, finding.detail, "yes" if finding.fixed else "no")
+        for finding in findings
+    ]
+    print_table(f"{len(findings)} found", ("what", "where", "detail", "fixed"), rows)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on a line of its own; texts stay readable, times are ISO 8601."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    styles: Sequence[str] = (),
+) -> None:
+    """Print a table; long cells are folded, never cut. `styles` are those of the rows, and show
+    on a terminal only.
+    """
+    table = Table(title=title, title_justify="left")
+    for column in columns:
         table.add_column(column, overflow="fold")
-    for finding in findings:
-        fixed = "yes" if finding.fixed else "no"
-        table.add_row(finding.kind.value, finding.subject, finding.detail, fixed)
+    for number, row in enumerate(rows):
+        style = styles[number] if number < len(styles) else None
+        # As texts, because square brackets of a name are no markup.
+        table.add_row(*(Text(cell) for cell in row), style=style)
     Console().print(table)

@@ -1,0 +1,180 @@
+"""The bucket as its owner sees it: what is configured, and how to change it. Nothing is retried.
+
+Documents are read and written as they are, and not through the SDK's models, which know only part
+of what a lifecycle rule can hold and would drop the rest.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+import alibabacloud_oss_v2 as oss
+from alibabacloud_oss_v2 import exceptions as sdk
+from alibabacloud_oss_v2.types import OperationInput
+
+from bot.adapters.oss.client import OssConnection
+from bot.adapters.oss.errors import translated
+from bot.core.errors import BucketMissing, StoreUnavailable
+
+PRIVATE: Final = "private"
+PUBLIC_READ: Final = "public-read"
+
+_BLOCK: Final = "publicAccessBlock"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketInfo:
+    """What a bucket says of itself. `owner` is the account's id, `versioning` is "", "Enabled" or
+    "Suspended", `redundancy` "LRS" or "ZRS".
+    """
+
+    region: str
+    owner: str
+    acl: str
+    versioning: str
+    redundancy: str
+
+
+class BucketAdministration:
+    """Reads and changes the configuration of one bucket. Thread-safe; every method blocks.
+
+    Every method may raise what `ObjectStore` may raise; `StoreForbidden` where the key may not.
+    """
+
+    def __init__(self, connection: OssConnection) -> None:
+        self._client = connection.client
+        self._bucket = connection.address.bucket
+
+    def info(self) -> BucketInfo | None:
+        """Return what the bucket says of itself, `None` if there is no bucket of this name."""
+        try:
+            with translated():
+                tree = _xml(self._invoke("GetBucketInfo", "GET", "bucketInfo"))
+        except BucketMissing:
+            return None
+        return BucketInfo(
+            region=_text(tree, "Bucket/Location").removeprefix("oss-"),
+            owner=_text(tree, "Bucket/Owner/ID"),
+            acl=_text(tree, "Bucket/AccessControlList/Grant"),
+            versioning=_text(tree, "Bucket/Versioning"),
+            redundancy=_text(tree, "Bucket/DataRedundancyType"),
+        )
+
+    def create(self) -> None:
+        """Create the bucket: private, locally redundant. Without the latter some consoles and
+        clients make a zone-redundant one, which costs more and cannot be changed back.
+        """
+        configuration = oss.CreateBucketConfiguration(
+            storage_class="Standard", data_redundancy_type="LRS"
+        )
+        request = oss.PutBucketRequest(
+            bucket=self._bucket, acl=PRIVATE, create_bucket_configuration=configuration
+        )
+        with translated():
+            self._client.put_bucket(request)
+
+    def set_acl(self, acl: str) -> None:
+        """Set the ACL; a public one is refused while public access is blocked."""
+        with translated():
+            self._client.put_bucket_acl(oss.PutBucketAclRequest(bucket=self._bucket, acl=acl))
+
+    def blocks_public_access(self) -> bool:
+        """Whether the bucket itself blocks public access."""
+        with translated():
+            return _blocked(self._invoke("GetBucketPublicAccessBlock", "GET", _BLOCK))
+
+    def account_blocks_public_access(self) -> bool:
+        """Whether the whole account blocks public access, whatever the bucket says."""
+        with translated():
+            return _blocked(self._invoke("GetPublicAccessBlock", "GET", _BLOCK, bucket=None))
+
+    def set_public_access_block(self, *, blocked: bool) -> None:
+        """Block public access to the bucket, or stop doing so."""
+        document = (
+            "<PublicAccessBlockConfiguration>"
+            f"<BlockPublicAccess>{str(blocked).lower()}</BlockPublicAccess>"
+            "</PublicAccessBlockConfiguration>"
+        )
+        with translated():
+            self._put("PutBucketPublicAccessBlock", _BLOCK, document.encode())
+
+    def policy(self) -> str | None:
+        """Return the policy as it was put, or `None`."""
+        found = self._read("GetBucketPolicy", "policy", absent="NoSuchBucketPolicy")
+        return None if found is None else found.decode("utf-8", "replace")
+
+    def put_policy(self, text: str | None) -> None:
+        """Put a policy in the place of the present one; `None` deletes it."""
+        with translated():
+            if text is None:
+                self._invoke("DeleteBucketPolicy", "DELETE", "policy")
+            else:
+                self._put("PutBucketPolicy", "policy", text.encode())
+
+    def lifecycle(self) -> bytes | None:
+        """Return all lifecycle rules as one XML document, or `None`."""
+        return self._read("GetBucketLifecycle", "lifecycle", absent="NoSuchLifecycle")
+
+    def put_lifecycle(self, document: bytes | None, *, overlaps: bool = False) -> None:
+        """Put rules in the place of all present ones; `None` deletes them. `overlaps` allows
+        prefixes of different rules to overlap.
+        """
+        more = {"x-oss-allow-same-action-overlap": "true"} if overlaps else {}
+        with translated():
+            if document is None:
+                self._invoke("DeleteBucketLifecycle", "DELETE", "lifecycle")
+            else:
+                self._put("PutBucketLifecycle", "lifecycle", document, more)
+
+    def _read(self, name: str, sub_resource: str, *, absent: str) -> bytes | None:
+        with translated():
+            try:
+                return self._invoke(name, "GET", sub_resource)
+            except sdk.OperationError as error:
+                if _code(error) == absent:
+                    return None
+                raise
+
+    def _put(
+        self, name: str, sub_resource: str, body: bytes, more: dict[str, str] | None = None
+    ) -> None:
+        md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        headers = {"Content-Type": "application/xml", "Content-MD5": md5, **(more or {})}
+        self._invoke(name, "PUT", sub_resource, body=body, headers=headers)
+
+    def _invoke(self, name: str, method: str, sub_resource: str, **more: Any) -> bytes:
+        output = self._client.invoke_operation(
+            OperationInput(
+                op_name=name,
+                method=method,
+                parameters={sub_resource: ""},
+                op_metadata={"sub-resource": [sub_resource]},
+                **{"bucket": self._bucket, **more},
+            )
+        )
+        if output.http_response is None:
+            raise StoreUnavailable(f"{name}: there is no answer")
+        content: bytes = output.http_response.content
+        return content
+
+
+def _code(error: sdk.OperationError) -> str:
+    reason = error.unwrap()
+    return str(reason.code) if isinstance(reason, sdk.ServiceError) else ""
+
+
+def _xml(document: bytes) -> Element:
+    try:
+        return fromstring(document)  # noqa: S314 - OSS's own answer over a signed connection.
+    except ParseError:
+        raise StoreUnavailable("the answer of OSS cannot be read") from None
+
+
+def _text(tree: Element, path: str) -> str:
+    return (tree.findtext(path) or "").strip()
+
+
+def _blocked(document: bytes) -> bool:
+    return _text(_xml(document), "BlockPublicAccess").lower() == "true"
