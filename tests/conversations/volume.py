@@ -26,7 +26,8 @@ async def add_links(stage: Stage, count: int, due_at: datetime, *, acl: str = "p
     async with open_database(stage.folder / "relay.sqlite3") as database:
         await _store(database, stage.telegram.bot_id, keys, now, due_at)
     for key in keys:
-        stage.bucket.objects[key] = Stored(key, Data([]), 0, 0, "0" * 32, now, acl)
+        headers = {"x-oss-storage-class": "Standard"}
+        stage.bucket.objects[key] = Stored(key, Data([]), 0, 0, "0" * 32, now, acl, headers)
 
 
 async def _store(
