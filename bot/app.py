@@ -73,7 +73,8 @@ async def _prepare(frame: Frame, machine: Machine) -> None:
     this_boot = boot_id()
     frame.trusted.update(job.id for job in unfinished if this_boot and job.boot_id == this_boot)
     for job in unfinished:
-        machine.queue.enqueue(job.id, job.origin.owner_id, job.run_at)
+        origin = job.origin
+        machine.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
     try:
         await register_commands(frame.telegram.application.bot, frame.telegram.texts)
     except ChatError as error:

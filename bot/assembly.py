@@ -27,6 +27,7 @@ from bot.core.ports.chat import Welcome
 from bot.core.ports.clock import Clock
 from bot.service.access import Access
 from bot.service.attempts import Attempts, News
+from bot.service.allowances import Allowances
 from bot.service.budget import Budgets
 from bot.service.controls import Controls
 from bot.service.courier import Courier
@@ -216,6 +217,7 @@ def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
         controls=Controls(frame.ledger, queue, frame.clock, news),
         moves=Moves(people),
     )
+        per_group=settings.transfer.per_group,
 
 
 def _source(frame: Frame) -> CloudFiles | LocalFiles:
@@ -304,3 +306,4 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         username=telegram.username,
     ).register(telegram.application)
     return marks
+        allowances=Allowances(frame.settings.limits.owner, frame.settings.limits.group),

@@ -59,6 +59,11 @@ class Origin:
         """Whether it came from the chat of one person (groups and channels have negative ids)."""
         return self.chat_id > 0
 
+    @property
+    def group_id(self) -> int | None:
+        """The id of the group that it came from, `None` for a private chat."""
+        return None if self.is_private else self.chat_id
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from bot.settings import sections
 from bot.settings.environment import read_environment
+from bot.settings.limits import Limits
 from bot.settings.oss import Oss
 from bot.settings.problems import SettingsError, allowed_of, explain, walk
 from bot.settings.telegram import Telegram
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     link: sections.Link
     transfer: sections.Transfer
     spool: sections.Spool
+    limits: Limits
     ledger: sections.Ledger
     access: sections.Access
     log: sections.Log

@@ -29,6 +29,7 @@ class Transfer(Section):
     connections: types.Connections = 32
     at_once: types.Count = 4
     per_owner: types.Count = 2
+    per_group: types.Count = 3
     minimum_rate: types.Size = 8 << 10
 
     @field_validator("connections")

@@ -183,6 +183,12 @@ Connections = Annotated[
 Count = Annotated[
     int, BeforeValidator(_number), Field(ge=1, le=64), Allowed("a whole number from 1 to 64")
 ]
+CountOrNone = Annotated[
+    int,
+    BeforeValidator(_number),
+    Field(ge=0, le=1_000_000),
+    Allowed("a whole number, 0 for no limit"),
+]
 UserIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(gt=0)], ...],
     BeforeValidator(_split_list),

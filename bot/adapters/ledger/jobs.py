@@ -54,6 +54,17 @@ class SqlJobs:
             row = (await connection.execute(statement)).mappings().one_or_none()
         return to_job(row) if row else None
 
+    async def knows(self, origin: Origin, file: IncomingFile) -> bool:
+        """Return whether this file of this message has been accepted."""
+        return bool(
+            await self._select(
+                jobs.c.bot_id == origin.bot_id,
+                jobs.c.chat_id == origin.chat_id,
+                jobs.c.message_id == origin.message_id,
+                jobs.c.file_unique_id == file.file_unique_id,
+            )
+        )
+
     async def get(self, job_id: int) -> Job | None:
         """Return a job, or `None`."""
         found = await self.get_many([job_id])

@@ -1,6 +1,6 @@
 """Rules of chats and owners in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Table, func, select
@@ -8,7 +8,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import chats, jobs, owners
-from bot.core.ports.people import ChatRules, OwnerRules, Usage
+from bot.core.allowance import Accepted
+from bot.core.jobs import JobState
+from bot.core.ports.people import ChatRules, OwnerRules
 
 
 class SqlPeople:
@@ -91,20 +93,21 @@ class SqlPeople:
         async with self._database.write() as connection:
             await connection.execute(statement)
 
-    async def usage_of_owner(self, owner_id: int, since: datetime) -> Usage:
-        """Return what an owner has had accepted since then."""
-        return await self._usage(jobs.c.owner_id == owner_id, since)
+    async def accepted_by(self, owner_id: int, since: datetime) -> list[Accepted]:
+        """Return what was accepted of an owner after `since`, the oldest first."""
+        return await self._accepted(jobs.c.owner_id == owner_id, since)
 
-    async def usage_of_chat(self, chat_id: int, since: datetime) -> Usage:
-        """Return what has been accepted in a chat since then."""
-        return await self._usage(jobs.c.chat_id == chat_id, since)
+    async def accepted_in(self, chat_ids: Sequence[int], since: datetime) -> list[Accepted]:
+        """Return what was accepted in these chats after `since`."""
+        return await self._accepted(jobs.c.chat_id.in_(chat_ids), since)
 
-    async def _usage(self, whose: ColumnElement[bool], since: datetime) -> Usage:
+    async def _accepted(self, whose: ColumnElement[bool], since: datetime) -> list[Accepted]:
         size = func.coalesce(jobs.c.size, jobs.c.announced_size, 0)
-        statement = select(
-            func.count(), func.coalesce(func.sum(size), 0), func.min(jobs.c.created_at)
-        ).where(whose, jobs.c.created_at > since)
+        statement = (
+            select(jobs.c.created_at, size)
+            .where(whose, jobs.c.created_at > since, jobs.c.state != JobState.FAILED.value)
+            .order_by(jobs.c.created_at, jobs.c.id)
+        )
         async with self._database.read() as connection:
             rows = await connection.execute(statement)
-        files, total, oldest = next(iter(rows))
-        return Usage(files, total, oldest)
+        return [Accepted(at, bytes_) for at, bytes_ in rows]

@@ -1,6 +1,7 @@
 """Fixed sentences: notices, and the one that explains an error code."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from bot.adapters.telegram import formats
@@ -8,8 +9,11 @@ from bot.adapters.telegram.languages import Language
 from bot.adapters.telegram.markup import Html, code
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
 
-SIZES: Final = frozenset({"size", "limit", "announced", "received"})
+SIZES: Final = frozenset({"size", "limit", "used", "announced", "received"})
 """Variables that are bytes, wherever they occur."""
+
+TIMES: Final = frozenset({"wait"})
+"""Variables that are seconds, told rounded up."""
 
 PLURAL: Final = "count"
 """The variable that stays a number, because it decides a plural."""
@@ -57,4 +61,9 @@ def _worded(language: Language, args: Mapping[str, str | int]) -> dict[str, str 
     # A limit above that of the cloud Bot API is one that the operator has chosen.
     limit = counts.get("limit", 0)
     where = "cloud" if limit == CLOUD_DOWNLOAD_LIMIT else "local"
-    return {**worded, **formats.sizes(language, counts), "where": where}
+    times = {
+        key: formats.estimate(language, timedelta(seconds=value))
+        for key, value in args.items()
+        if key in TIMES and isinstance(value, int)
+    }
+    return {**worded, **formats.sizes(language, counts), **times, "where": where}

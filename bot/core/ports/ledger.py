@@ -23,6 +23,9 @@ class JobLedger(Protocol):
     async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
         """Store a new job, or return `None` if this file of this message is known already."""
 
+    async def knows(self, origin: Origin, file: IncomingFile) -> bool:
+        """Return whether this file of this message has been accepted."""
+
     async def get(self, job_id: int) -> Job | None:
         """Return a job, or `None` if there is none."""
 

@@ -1,8 +1,11 @@
 """What the ledger remembers about chats and the people in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from bot.core.allowance import Accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,6 @@ class OwnerRules:
     language: str = ""
     banned: bool = False
     allowed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What has been accepted in the last 24 hours: files, and their bytes as announced (the real
-    size where nothing was announced). `oldest_at` is when the first of them stops counting less
-    24 hours, `None` without any.
-    """
-
-    files: int
-    bytes: int
-    oldest_at: datetime | None = None
 
 
 class People(Protocol):
@@ -81,8 +72,10 @@ class People(Protocol):
     ) -> None:
         """Change what is given and leave the rest."""
 
-    async def usage_of_owner(self, owner_id: int, since: datetime) -> Usage:
-        """Return what an owner has had accepted since then."""
+    async def accepted_by(self, owner_id: int, since: datetime) -> list[Accepted]:
+        """Return what was accepted of an owner after `since`, the oldest first; not what failed,
+        which is no fault of theirs.
+        """
 
-    async def usage_of_chat(self, chat_id: int, since: datetime) -> Usage:
-        """Return what has been accepted in a chat since then."""
+    async def accepted_in(self, chat_ids: Sequence[int], since: datetime) -> list[Accepted]:
+        """Return what was accepted in these chats after `since`, as `accepted_by` does."""

@@ -1,18 +1,23 @@
 """Files that people want to have relayed."""
 
+import asyncio
+
 from bot.core.errors import FileEmpty, FileTooLarge
 from bot.core.files import IncomingFile
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.service.access import Access, Admission
+from bot.service.allowances import Allowances, Judge
 from bot.service.attempts import News
 from bot.service.queue import JobQueue
 from bot.service.reception.replies import Replies
 
 
 class Files:
-    """Accepts files, or says why not. `limit` is the most bytes that the bot can be given."""
+    """Accepts files, or says why not. `limit` is the most bytes that the bot can be given,
+    `allowances` what people and groups may have in a day.
+    """
 
     def __init__(  # noqa: PLR0913 -- what a file passes on its way into the queue.
         self,
@@ -24,6 +29,7 @@ class Files:
         news: News,
         *,
         limit: int,
+        allowances: Allowances,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -32,6 +38,9 @@ class Files:
         self._clock = clock
         self._news = news
         self._limit = limit
+        self._judge = Judge(ledger.people, allowances)
+        # Files that come side by side must not all be judged before the first one counts.
+        self._door = asyncio.Lock()
 
     async def sent(self, origin: Origin, file: IncomingFile) -> None:
         """Take a file that was sent to the bot itself."""
@@ -62,11 +71,22 @@ class Files:
         elif file.size == 0:
             await self._replies.notice(origin, _sentence(FileEmpty.code))
         else:
-            now = self._clock.now()
+            async with self._door:
+                await self._let_in(origin, file)
+
+    async def _let_in(self, origin: Origin, file: IncomingFile) -> None:
+        now = self._clock.now()
+        refusal = await self._judge.refusal(origin, file.size or 0, now)
+        if refusal is None:
             job = await self._ledger.jobs.accept(origin, file, now)
             if job is not None:
-                self._queue.enqueue(job.id, origin.owner_id, now)
+                self._queue.enqueue(job.id, origin.owner_id, now, group_id=origin.group_id)
                 self._news.said.set()
+        elif await self._ledger.jobs.knows(origin, file):
+            # A redelivered message that was accepted when there still was room.
+            return
+        elif self._judge.should_tell(origin, refusal, now):
+            await self._replies.notice(origin, refusal.name, refusal.args)
 
 
 def _sentence(code: str) -> str:

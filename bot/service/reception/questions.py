@@ -45,7 +45,7 @@ class Questions:
         if not origin.is_private or await self._access.is_banned(origin.owner_id):
             return False
         since = self._clock.now() - LONGEST_LIFE
-        return (await self._people.usage_of_owner(origin.owner_id, since)).files > 0
+        return bool(await self._people.accepted_by(origin.owner_id, since))
 
     async def other(self, origin: Origin, *, is_text: bool) -> None:
         """Answer anything else that was meant for the bot with one line of help."""

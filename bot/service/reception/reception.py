@@ -6,6 +6,7 @@ from typing import Self
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.service.access import Access
+from bot.service.allowances import Allowances
 from bot.service.attempts import News
 from bot.service.controls import Controls
 from bot.service.queue import JobQueue
@@ -38,11 +39,23 @@ class Reception:
         clock: Clock,
         news: News,
         limit: int,
+        allowances: Allowances | None = None,
     ) -> Self:
-        """Build all parts. `limit` is the most bytes that a file may have."""
+        """Build all parts. `limit` is the most bytes that a file may have; without `allowances`
+        there are no others.
+        """
         replies = Replies(ledger, access, clock, news)
         return cls(
-            files=Files(ledger, queue, access, replies, clock, news, limit=limit),
+            files=Files(
+                ledger,
+                queue,
+                access,
+                replies,
+                clock,
+                news,
+                limit=limit,
+                allowances=allowances or Allowances(),
+            ),
             questions=Questions(ledger.people, access, replies, clock),
             presses=Presses(ledger.jobs, access, controls, replies),
             chats=Chats(ledger.people, access, controls, replies, moves),

@@ -1,5 +1,7 @@
 """What is said to somebody who writes: at most one thing per message, put into the outbox."""
 
+from collections.abc import Mapping
+
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind
@@ -35,7 +37,9 @@ class Replies:
         """Say whether a stranger or a foreign group is told now that it is one."""
         return self._access.should_tell_stranger(id_, self._clock.now())
 
-    async def notice(self, origin: Origin, name: str, args: dict[str, int] | None = None) -> None:
+    async def notice(
+        self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
+    ) -> None:
         """Answer a message with a fixed sentence."""
         await self.say(origin, SayingKind.NOTICE, {"name": name, **(args or {})})
 

@@ -55,6 +55,16 @@ async def test_accepted_job_is_what_was_sent(ledger: SqlLedger) -> None:
     assert await ledger.jobs.get(job.id) == job
 
 
+async def test_known_files(ledger: SqlLedger) -> None:
+    """This file of this message, whatever its `file_id`; no other file, no other message."""
+    origin, file = make_origin(), make_file(unique_id="same")
+    await ledger.jobs.accept(origin, file, NOW)
+
+    assert await ledger.jobs.knows(origin, make_file(unique_id="same"))
+    assert not await ledger.jobs.knows(origin, make_file())
+    assert not await ledger.jobs.knows(make_origin(), file)
+
+
 async def test_redelivered_message_is_accepted_once(ledger: SqlLedger) -> None:
     """The same file of the same message is known, even if Telegram gives it another `file_id`."""
     origin, file = make_origin(), make_file(unique_id="same")

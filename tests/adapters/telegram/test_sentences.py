@@ -3,7 +3,7 @@
 import pytest
 
 from bot.adapters.telegram import sentences
-from bot.adapters.telegram.languages import load_languages
+from bot.adapters.telegram.languages import Language, load_languages
 from bot.core.errors import MessageRefused, all_codes
 
 LANGUAGES = load_languages()
@@ -100,6 +100,29 @@ def test_count_decides_the_plural() -> None:
 
     assert "1 file waiting" in one
     assert "20 files waiting" in many
+
+
+@pytest.mark.parametrize("group", ["", "group-"])
+@pytest.mark.parametrize("language", [EN, ZH])
+def test_refusals_tell_figures_in_words(language: Language, group: str) -> None:
+    """Sizes, counts and times as the language writes them; a time is rounded up."""
+    files = sentences.notice(
+        language, f"limit-{group}files", {"done": 20, "count": 20, "wait": 11_941}
+    )
+    bytes_ = sentences.notice(
+        language,
+        f"limit-{group}bytes",
+        {"size": 1 << 30, "used": 9 << 30, "limit": 10 << 30, "wait": 60},
+    )
+    never = sentences.notice(
+        language, f"limit-{group}bytes-never", {"size": 20 << 20, "limit": 10 << 20}
+    )
+    wait = "3 h 20 min" if language is EN else "3 小时 20 分钟"
+
+    assert wait in files
+    assert files.count("20") == 3
+    assert all(size in bytes_ for size in ("1 GB", "9 GB", "10 GB"))
+    assert all(size in never for size in ("20 MB", "10 MB"))
 
 
 def test_unknown_notice_is_refused() -> None:

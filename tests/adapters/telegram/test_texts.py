@@ -102,7 +102,7 @@ def test_every_message_is_used() -> None:
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     code = "\n".join(path.read_text("utf-8") for path in paths)
     notices = {*PRESSES, "help-any-text", "stranger", "unsupported-message", "queue-full"}
-    built = ("error-", "reason-", "card-", "answer-", "command-")
+    built = ("error-", "reason-", "card-", "answer-", "command-", "limit-")
     unused = {
         name
         for name in load_languages()["en"].messages

@@ -8,6 +8,7 @@ from bot.core.jobs import Job, StopReason
 from bot.core.ports.ledger import Saying
 from bot.sandbox.clock import SandboxClock
 from bot.service.access import Access
+from bot.service.allowances import Allowances
 from bot.service.attempts import News
 from bot.service.controls import Controls
 from bot.service.queue import JobQueue, Running
@@ -43,7 +44,7 @@ class Lobby:
     `STRANGER`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, allowances: Allowances | None = None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.queue = QueueOfStops(self.clock)
@@ -58,6 +59,7 @@ class Lobby:
             clock=self.clock,
             news=self.news,
             limit=LIMIT,
+            allowances=allowances,
         )
         self._queries = 0
 

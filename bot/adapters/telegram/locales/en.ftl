@@ -110,6 +110,17 @@ deleted = Deleted: link and file are gone.
 nothing-to-cancel = Nothing is running.
 paused = Paused, continues after the restart.
 
+## Limits: which one, how much is used, when it frees
+
+limit-files = Not taken: the limit of files in 24 hours is reached ({ $done } of { $count }); I take the next one in { $wait }, and none before that.
+limit-bytes = Not taken: { $used } of { $limit } in 24 hours are used, and a file of { $size } fits in { $wait }; smaller ones may fit earlier.
+limit-bytes-never = Not taken: the file has { $size }, but { $limit } is the most that you may send in 24 hours.
+limit-largest = Not taken: the file has { $size }, but { $limit } is the most that one of your files may have.
+limit-group-files = Not taken: the limit of files of this group in 24 hours is reached ({ $done } of { $count }); I take the next one in { $wait }, and none before that.
+limit-group-bytes = Not taken: { $used } of { $limit } of this group in 24 hours are used, and a file of { $size } fits in { $wait }; smaller ones may fit earlier.
+limit-group-bytes-never = Not taken: the file has { $size }, but { $limit } is the most that may be sent here in 24 hours.
+limit-group-largest = Not taken: the file has { $size }, but { $limit } is the most that a file may have here.
+
 ## What the bot says about itself
 
 command-start = What this bot does

@@ -98,6 +98,17 @@ deleted = 已删除，链接和文件都不在了。
 nothing-to-cancel = 没有正在进行的传输。
 paused = 已暂停，重启后继续。
 
+## 限额：哪一项、已用多少、何时恢复
+
+limit-files = 未接收：24 小时内已用 { $done } / { $count } 个文件，{ $wait }后才能接收下一个，在此之前都不接收。
+limit-bytes = 未接收：24 小时内已用 { $used } / { $limit }，{ $size } 的文件要等 { $wait }；小一些的文件或许可以更早。
+limit-bytes-never = 未接收：文件有 { $size }，而你 24 小时内最多可发送 { $limit }。
+limit-largest = 未接收：文件有 { $size }，而你的单个文件最大为 { $limit }。
+limit-group-files = 未接收：本群 24 小时内已用 { $done } / { $count } 个文件，{ $wait }后才能接收下一个，在此之前都不接收。
+limit-group-bytes = 未接收：本群 24 小时内已用 { $used } / { $limit }，{ $size } 的文件要等 { $wait }；小一些的文件或许可以更早。
+limit-group-bytes-never = 未接收：文件有 { $size }，而本群 24 小时内最多可发送 { $limit }。
+limit-group-largest = 未接收：文件有 { $size }，而这里的单个文件最大为 { $limit }。
+
 ## 机器人的自我介绍
 
 command-start = 这个机器人能做什么
