@@ -139,6 +139,37 @@ async def test_status_message_deleted_meanwhile(interrupted: Interrupted) -> Non
     assert [event.message.silent for event in placed] == [True, False]
 
 
+async def test_cancel_while_nobody_ran(interrupted: Interrupted) -> None:
+    """A press on the button of a paused status message counts when the bot is back."""
+    stage, alice = interrupted.stage, interrupted.alice
+    _, card = await interrupted.begin()
+    await stage.stop_bot()
+    query = await alice.chat.press(alice.user, card, "Cancel")
+    await stage.start_bot(alice.id)
+    await alice.until(lambda: "ancelled" in alice.shown(card).text)
+    await stage.oss.wait_for(lambda: not stage.bucket.uploads)
+
+    assert query.answer is not None
+    assert alice.said == []
+    assert not alice.shown(card).buttons
+    assert stage.bucket.objects == {}
+    assert spooled(stage) == []
+
+
+async def test_update_that_comes_again(interrupted: Interrupted) -> None:
+    """A message that Telegram delivers once more after the restart is not relayed twice."""
+    stage, alice = interrupted.stage, interrupted.alice
+    message, _ = await interrupted.begin()
+    await stage.stop_bot()
+    await stage.telegram.send_raw_update({"message": message.json()})
+    stage.telegram.faults.clear()
+    await stage.start_bot(alice.id)
+    await interrupted.assert_over(message)
+    await alice.answered(await alice.write("/start"))
+
+    assert len(stage.bucket.objects) == 1
+
+
 async def test_waiting_jobs_go_on(stage: Stage) -> None:
     """Jobs that wait for their turn wait on after the restart, and each is answered once."""
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}

@@ -81,18 +81,32 @@ async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
     _assert_clean(stage, bot)
 
 
-@pytest.mark.parametrize("operation", ["InitiateMultipartUpload", "UploadPart"])
-async def test_threads_that_hang_in_requests(scene: Scene, operation: str) -> None:
-    """Threads whose requests get no answer do not delay the end."""
+@pytest.mark.parametrize(
+    ("operation", "effect"),
+    [
+        ("InitiateMultipartUpload", Effect.STALL),
+        ("UploadPart", Effect.STALL),
+        ("UploadPart", Effect.LATE),
+        # Never cut, because nobody would know whether the object is there.
+        ("CompleteMultipartUpload", Effect.LATE),
+    ],
+)
+async def test_threads_that_hang_in_requests(scene: Scene, operation: str, effect: Effect) -> None:
+    """Threads whose requests get no answer do not delay the end, and the next start goes on."""
     stage, alice = scene.stage, scene.alice
-    stage.oss.faults.add(Fault(operation, Effect.STALL, times=0, args={"seconds": 60}))
+    stage.oss.faults.add(Fault(operation, effect, times=0, args={"seconds": 60}))
+    content = os.urandom(6 * MIB)
     async with scene.bot() as bot:
-        await alice.send(os.urandom(12 * MIB))
+        message = await alice.send(content)
         await stage.oss.wait_for(lambda: bool(stage.oss.log.of(operation)))
         code, seconds = await bot.stop()
+    stage.oss.faults.clear()
+    async with scene.bot():
+        answer = await alice.answered(message)
 
     assert code == 0
     assert seconds < GRACE + BEYOND
+    assert (await fetch(link_of(answer)))[1] == content
     _assert_clean(stage, bot)
 
 
