@@ -20,8 +20,10 @@ from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.service.clock import SystemClock
 from bot.service.stopping import end, raise_defect, unless_stopped, until_stopped
+from bot.service.vitals import Life
 from bot.settings import Settings
 from bot.transfer.boot import boot_id
+from bot.watch import Watch, open_watch
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,6 +46,8 @@ async def serve(
         TokenRefused: Telegram does not know the token.
         BucketExposed: strangers can read what should be private.
         StoreKeyRefused: there is no access key at all.
+        PortTaken: `web.port` is not to be had.
+        WebhookRefused: Telegram does not deliver to `telegram.webhook_url`.
     """
     async with AsyncExitStack() as stack:
         opened = await unless_stopped(stop, _open(settings, clock or SystemClock(), stack))
@@ -55,7 +59,9 @@ async def serve(
 
 
 async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Frame, Machine]:
-    frame = await open_frame(settings, clock, stack)
+    # First, so that a bot that waits for Telegram can say so.
+    watch = await open_watch(settings, clock, stack)
+    frame = await open_frame(settings, clock, stack, watch)
     machine = assemble(frame)
     await _prepare(frame, machine)
     return frame, machine
@@ -111,6 +117,18 @@ async def _refuse_exposed_bucket(frame: Frame) -> None:
         log.warning("cannot look at the bucket", code=error.code, why=str(error))
 
 
+def _begin(watch: Watch, machine: Machine) -> None:
+    watch.vitals.begin(Life.RUNNING)
+    if watch.hook is not None:
+        watch.hook.open(machine.intake.take)
+
+
+def _end(watch: Watch) -> None:
+    watch.vitals.begin(Life.STOPPING)
+    if watch.hook is not None:
+        watch.hook.close()
+
+
 async def _run(
     frame: Frame, machine: Machine, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
@@ -122,9 +140,11 @@ async def _run(
     ]
     try:
         log.info("ready", bot=frame.telegram.username, mode=frame.settings.link.mode.value)
+        _begin(frame.watch, machine)
         ready(frame.telegram.username)
         await until_stopped(stop, [intake, *others])
         log.info("stopping", grace=frame.settings.stop.grace.total_seconds())
+        _end(frame.watch)
         intake.cancel()
         await machine.queue.finish(frame.settings.stop.grace)
         frame.spool.keeps = True

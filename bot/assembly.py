@@ -22,12 +22,13 @@ from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.members import TelegramMembers
 from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.webhook import WebhookIntake
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.chat import Welcome
 from bot.core.ports.clock import Clock
 from bot.service.access import Access
-from bot.service.attempts import Attempts, News
 from bot.service.allowances import Allowances
+from bot.service.attempts import Attempts, News
 from bot.service.budget import Budgets
 from bot.service.controls import Controls
 from bot.service.courier import Courier
@@ -44,6 +45,8 @@ from bot.service.reviser import Reviser
 from bot.service.routing import Moves, RoutedMembers, RoutedMessenger
 from bot.service.views import Views
 from bot.service.voice import Speaker, Voice
+from bot.service.watched_store import WatchedStore
+from bot.service.watched_transfer import WatchedSource, WatchedUploads
 from bot.settings import Settings, TelegramMode
 from bot.transfer.boot import boot_id
 from bot.transfer.copier import Copier
@@ -52,6 +55,7 @@ from bot.transfer.pool import TransferPool
 from bot.transfer.retry import RetryPolicy
 from bot.transfer.spool import Spool
 from bot.transfer.uploader import Uploader
+from bot.watch import Watch, Watched
 
 ADMINISTRATIVE_THREADS = 2
 """Deletions never wait behind uploads."""
@@ -73,6 +77,7 @@ class Frame:
     threads: StoreLine
     spool: Spool
     telegram: TelegramSide
+    watch: Watch
     trusted: set[int] = field(default_factory=set)
     """Jobs whose spool file an earlier process of this boot has left."""
 
@@ -105,13 +110,16 @@ class Machine:
     narrator: Narrator
     lanes: Lanes
     reaper: Reaper
-    intake: Intake
+    intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
     moves: Moves
 
 
-async def open_frame(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Frame:
-    """Open everything that has to be closed again; `stack` does that, in reverse order.
+async def open_frame(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, watch: Watch
+) -> Frame:
+    """Open everything that has to be closed again; `stack` does that, in reverse order. `watch`
+    hears of every call.
 
     Raises:
         LedgerLocked, LedgerTooNew: the ledger cannot be used.
@@ -131,8 +139,10 @@ async def open_frame(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
             settings.telegram.token.get_secret_value(),
             base_url=settings.telegram.base_url,
             proxy=_plain(settings.telegram.proxy),
+            answered=watch.telegram_answered,
         )
     )
+    store = WatchedStore(OssBucket(oss), watch.oss_answered)
     return Frame(
         settings=settings,
         clock=clock,
@@ -140,13 +150,14 @@ async def open_frame(settings: Settings, clock: Clock, stack: AsyncExitStack) ->
         oss=oss,
         pool=pool,
         disk=disk,
-        threads=StoreLine(OssBucket(oss), administrative, ADMINISTRATIVE_RETRIES),
+        threads=StoreLine(store, administrative, ADMINISTRATIVE_RETRIES),
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,
             keep_free=settings.spool.keep_free,
         ),
         telegram=telegram,
+        watch=watch,
     )
 
 
@@ -186,15 +197,15 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
 def assemble(frame: Frame) -> Machine:
     """Build the machine in an open frame; nothing runs yet."""
     settings, clock, ledger = frame.settings, frame.clock, frame.ledger
-    news, source = News(), _source(frame)
+    news, source, metrics = News(), _source(frame), frame.watch.metrics
     uploader = Uploader(
         frame.threads.store,
         frame.pool,
         connections_per_file=settings.transfer.connections_per_file,
     )
     relay = Relay(
-        source,
-        uploader,
+        WatchedSource(source, metrics, clock),
+        WatchedUploads(uploader, metrics, clock),
         ledger,
         clock,
         lifetime=settings.link.lifetime,
@@ -202,11 +213,13 @@ def assemble(frame: Frame) -> Machine:
         repeats=Repeats(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
     )
     queue = JobQueue(
-        Attempts(relay, ledger, clock, news).run,
+        Attempts(relay, ledger, clock, news, metrics).run,
         clock,
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
+        per_group=settings.transfer.per_group,
     )
+    frame.watch.look_at(Watched(queue, frame.spool, ledger.probe))
     return _give_voice(frame, queue, _office(frame, queue, news), news, source)
 
 
@@ -217,7 +230,6 @@ def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
         controls=Controls(frame.ledger, queue, frame.clock, news),
         moves=Moves(people),
     )
-        per_group=settings.transfer.per_group,
 
 
 def _source(frame: Frame) -> CloudFiles | LocalFiles:
@@ -264,7 +276,7 @@ def _give_voice(
     budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
     messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
     spoken = (ledger, messenger, views, budgets, lanes, clock)
-    narrator = Narrator(*spoken)
+    narrator = Narrator(*spoken, metrics=frame.watch.metrics)
     desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
     speakers: list[Speaker] = [desk, Courier(*spoken), narrator, Reviser(*spoken)]
     marks = _listen(frame, queue, office, news, source.limit)
@@ -273,11 +285,26 @@ def _give_voice(
         voice=Voice(speakers, lanes, news.said, clock),
         narrator=narrator,
         lanes=lanes,
-        reaper=Reaper(ledger.objects, frame.threads.store, frame.threads, clock, news),
-        intake=Intake(telegram.application, marks, ledger.dead_updates, clock),
+        reaper=_reaper(frame, news),
+        intake=_intake(frame, marks),
         source=source,
         moves=office.moves,
     )
+
+
+def _reaper(frame: Frame, news: News) -> Reaper:
+    threads = frame.threads
+    return Reaper(
+        frame.ledger.objects, threads.store, threads, frame.clock, news, frame.watch.metrics
+    )
+
+
+def _intake(frame: Frame, marks: Marks) -> Intake | WebhookIntake:
+    application, url = frame.telegram.application, frame.settings.telegram.webhook_url
+    intake = Intake(application, marks, frame.ledger.dead_updates, frame.clock)
+    if url is None:
+        return intake
+    return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
 
 
 def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
@@ -296,6 +323,7 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         clock=frame.clock,
         news=news,
         limit=limit,
+        allowances=Allowances(frame.settings.limits.owner, frame.settings.limits.group),
     )
     marks = Marks()
     Handlers(
@@ -306,4 +334,3 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         username=telegram.username,
     ).register(telegram.application)
     return marks
-        allowances=Allowances(frame.settings.limits.owner, frame.settings.limits.group),

@@ -48,6 +48,8 @@ def with_line(toml: str, key: str, folder: Path) -> Settings:
         environ["RELAY_TELEGRAM__MODE"] = "local"
     if key == "telegram.path_map":
         environ["RELAY_TELEGRAM__FILE_ROOT"] = "/srv/telegram-bot-api"
+    if key == "telegram.webhook_url":
+        environ["RELAY_WEB__PORT"] = "8080"
     path = folder / "settings.toml"
     path.write_text(toml, encoding="utf-8")
     return load(path, environ)

@@ -19,6 +19,7 @@ from bot.core.errors import (
 from bot.core.jobs import Job, JobState, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
+from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.service.queue import Running
 from bot.service.relay import Relay
 from bot.service.shield import finish
@@ -50,12 +51,20 @@ class News:
 class Attempts:
     """Runs attempts for the queue."""
 
-    def __init__(self, relay: Relay, ledger: Ledger, clock: Clock, news: News) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        ledger: Ledger,
+        clock: Clock,
+        news: News,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._relay = relay
         self._jobs = ledger.jobs
         self._objects = ledger.objects
         self._clock = clock
         self._news = news
+        self._metrics = metrics or NoMetrics()
 
     async def run(self, running: Running) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none."""
@@ -63,6 +72,8 @@ class Attempts:
         job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
         if job is None:
             return await finish(self._not_acquired(running))
+        if job.attempt == 1:
+            self._took(Span.WAIT, job)
         try:
             _raise_if_stopped(running)
             await self._relay.relay(job, running.meter)
@@ -75,10 +86,18 @@ class Attempts:
                 # The cancel came while the failure was written down.
                 return await finish(self._cancel_waiting(job.id))
             return again_at
+        finally:
+            moved = running.meter.snapshot()
+            self._metrics.moved(downloaded=moved.downloaded, uploaded=moved.uploaded)
+        self._metrics.job_ended("done")
+        self._took(Span.WHOLE, job)
         self._log_end(job, "done", running)
         self._news.said.set()
         self._news.due.set()
         return None
+
+    def _took(self, span: Span, job: Job) -> None:
+        self._metrics.took(span, (self._clock.now() - job.created_at).total_seconds())
 
     async def _not_acquired(self, running: Running) -> datetime | None:
         job = await self._jobs.get(running.job_id)
@@ -96,6 +115,7 @@ class Attempts:
             return
         await self._abandon(job)
         await self._jobs.cancel(job, self._clock.now())
+        self._metrics.job_ended("cancelled")
         log.info("job cancelled", job=job.id)
         self._news.said.set()
 
@@ -103,6 +123,7 @@ class Attempts:
         job = await self._jobs.get(job_id)
         if job is not None and await self._jobs.cancel(job, self._clock.now()):
             await self._abandon(job)
+            self._metrics.job_ended("cancelled")
             self._news.said.set()
 
     async def _abandon(self, job: Job) -> None:
@@ -124,10 +145,12 @@ class Attempts:
             log.warning(
                 "attempt failed", job=job.id, code=known.code, failures=failures, why=str(known)
             )
+            self._metrics.attempt_failed(known.code)
             return again_at if await self._jobs.retry_later(job, again_at, known.code) else None
         log.error("job failed", job=job.id, code=known.code, exc_info=error)
         await self._abandon(job)
         await self._jobs.fail(job, known.code, _args(known), self._clock.now())
+        self._metrics.job_ended("failed", known.code)
         self._news.said.set()
         return None
 

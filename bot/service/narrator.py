@@ -12,6 +12,7 @@ from bot.core.jobs import Job
 from bot.core.ports.chat import Card, Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, StoredCard
+from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.service.budget import RESERVED_FOR_ANSWERS, Budgets
 from bot.service.lanes import Lanes
 from bot.service.views import Views
@@ -32,7 +33,7 @@ AFTER_TROUBLE = timedelta(seconds=5)
 class Narrator:
     """Looks at the state of jobs and edits; nobody tells it anything. Driven by `Voice`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- ports, each of its own.
         self,
         ledger: Ledger,
         messenger: Messenger,
@@ -40,6 +41,7 @@ class Narrator:
         budgets: Budgets,
         lanes: Lanes,
         clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
@@ -47,6 +49,7 @@ class Narrator:
         self._budgets = budgets
         self._lanes = lanes
         self._clock = clock
+        self._metrics = metrics or NoMetrics()
         self._shown: dict[int, tuple[Card, datetime]] = {}
         self.paused = False
 
@@ -122,13 +125,20 @@ class Narrator:
             return
         before, at = self._shown.get(card.id, (None, None))
         is_urgent = _is_urgent(view) and not (before and _is_urgent(before))
-        if view == before or (at and not is_urgent and self._clock.now() - at < EDIT_EVERY):
+        if view == before:
+            return
+        if at and not is_urgent and self._clock.now() - at < EDIT_EVERY:
+            self._metrics.edit_skipped("interval")
             return
         lane = ("edit", card.chat_id)
         budget = self._budgets.of(card.chat_id)
         reserve = RESERVED_FOR_ANSWERS if card.chat_id < 0 else 0.0
         now = self._clock.now()
-        if self._lanes.is_free(lane) and budget.take(budget.edits, now, reserve=reserve):
+        if not self._lanes.is_free(lane):
+            self._metrics.edit_skipped("busy")
+        elif not budget.take(budget.edits, now, reserve=reserve):
+            self._metrics.edit_skipped("budget")
+        else:
             self._shown[card.id] = (view, now)
             self._lanes.start(lane, self._edit(card, card.message_id, view))
 

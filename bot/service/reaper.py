@@ -13,6 +13,7 @@ from bot.core.errors import StoreError, StoreForbidden
 from bot.core.objects import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
 from bot.service.attempts import News
 from bot.service.clock import wait_for_news
@@ -48,13 +49,20 @@ class Reaper:
     """Deletes from the ledger's due dates; the bucket's lifecycle rule is only a net below."""
 
     def __init__(
-        self, objects: ObjectLedger, store: ObjectStore, threads: Threads, clock: Clock, news: News
+        self,
+        objects: ObjectLedger,
+        store: ObjectStore,
+        threads: Threads,
+        clock: Clock,
+        news: News,
+        metrics: Metrics | None = None,
     ) -> None:
         self._objects = objects
         self._store = store
         self._threads = threads
         self._clock = clock
         self._news = news
+        self._metrics = metrics or NoMetrics()
 
     async def run(self, prefix: str) -> None:
         """Sweep whenever something falls due, and beside it, so that a long list of the bucket
@@ -103,6 +111,8 @@ class Reaper:
             return
         now = self._clock.now()
         await self._objects.gone(ids, now)
+        for stored in live:
+            self._metrics.link_ended((now - stored.due_at).total_seconds())
         latest = max(now - stored.due_at for stored in live)
         log.info("links ended", count=len(live), late=latest.total_seconds())
 

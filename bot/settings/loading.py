@@ -20,6 +20,7 @@ from bot.settings.oss import Oss
 from bot.settings.problems import SettingsError, allowed_of, explain, walk
 from bot.settings.telegram import Telegram
 from bot.settings.types import Contradiction
+from bot.settings.web import Web
 
 
 class Settings(BaseSettings):
@@ -31,12 +32,13 @@ class Settings(BaseSettings):
     oss: Oss
     link: sections.Link
     transfer: sections.Transfer
-    spool: sections.Spool
     limits: Limits
+    spool: sections.Spool
     ledger: sections.Ledger
     access: sections.Access
     log: sections.Log
     stop: sections.Stop
+    web: Web
 
     @field_validator("link")
     @classmethod
@@ -47,6 +49,16 @@ class Settings(BaseSettings):
                 "a domain bound to the bucket does not go with oss.path_style", key="link.domain"
             )
         return link
+
+    @field_validator("web")
+    @classmethod
+    def _listen_for_webhook(cls, web: Web, info: ValidationInfo) -> Web:
+        telegram = info.data.get("telegram")  # absent where it has mistakes of its own
+        if telegram and telegram.webhook_url and web.port is None:
+            raise Contradiction(
+                "telegram.webhook_url needs a port at which this bot listens", key="web.port"
+            )
+        return web
 
     @classmethod
     def settings_customise_sources(

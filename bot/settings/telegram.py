@@ -52,6 +52,7 @@ class Telegram(Section):
     file_root: types.LocalPath | None = None
     path_map: types.PathMap = Field(default_factory=dict)
     limit: types.Size = Field(default_factory=_limit_of)
+    webhook_url: types.WebUrl | None = None
 
     @property
     def bot_id(self) -> int:
@@ -96,3 +97,13 @@ class Telegram(Section):
                 ' own server hands out; larger files need telegram.mode = "local"'
             )
         return limit
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _hide_updates(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None or url.startswith("https:") or types.is_loopback(url) or _is_local(info):
+            return url
+        raise Contradiction(
+            "must be https, because Telegram delivers to nothing else; http is for 127.0.0.1 and"
+            ' for telegram.mode = "local"'
+        )

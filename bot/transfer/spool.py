@@ -73,6 +73,14 @@ class Spool:
         if left < self.keep_free:
             raise DiskFull(f"{left} bytes would be left on the disk, {self.keep_free} must be")
 
+    def missing(self) -> int:
+        """Return how many bytes the disk has less than `keep_free`, 0 where it has enough."""
+        folder = self.folder.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        disk = os.statvfs(folder)
+        return max(0, self.keep_free - disk.f_bavail * disk.f_frsize)
+
     def sweep(self, keep: Set[int]) -> int:
         """Remove every file of a job that is neither in `keep` nor running; return how many.
 

@@ -7,6 +7,7 @@ from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
 from bot.adapters.ledger.people import SqlPeople
+from bot.adapters.ledger.probe import SqlProbe
 
 
 class SqlLedger:
@@ -20,3 +21,4 @@ class SqlLedger:
         self.outbox = SqlOutbox(database)
         self.dead_updates = SqlDeadUpdates(database)
         self.people = SqlPeople(database)
+        self.probe = SqlProbe(database)

@@ -13,7 +13,7 @@ from telegram.ext import Application
 
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.keyboards import Keyboards
-from bot.adapters.telegram.request import AiohttpRequest
+from bot.adapters.telegram.request import AiohttpRequest, Answered
 from bot.adapters.telegram.status import TelegramMessenger
 from bot.adapters.telegram.texts import Texts
 
@@ -43,9 +43,15 @@ class TelegramSide:
 
 @asynccontextmanager
 async def open_telegram(
-    token: str, *, base_url: str, proxy: str | None
+    token: str,
+    *,
+    base_url: str,
+    proxy: str | None,
+    answered: Answered = lambda _method, _status: None,
 ) -> AsyncIterator[TelegramSide]:
     """Build the application without an updater and greet Telegram; waits while it is out of reach.
+
+    `answered` hears of every call.
 
     Raises:
         TokenRefused: Telegram does not know the token.
@@ -55,8 +61,8 @@ async def open_telegram(
         .token(token)
         .base_url(f"{base_url}/bot")
         .base_file_url(f"{base_url}/file/bot")
-        .request(AiohttpRequest(proxy=proxy))
-        .get_updates_request(AiohttpRequest(proxy=proxy))
+        .request(AiohttpRequest(proxy=proxy, answered=answered))
+        .get_updates_request(AiohttpRequest(proxy=proxy, answered=answered))
         .updater(None)
         .job_queue(None)
         .concurrent_updates(1)

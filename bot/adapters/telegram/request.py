@@ -3,6 +3,7 @@
 A call costs a quarter to an eighth of the processor time that way, and no log line with the token.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import aiohttp
@@ -15,6 +16,9 @@ from bot.adapters.telegram.session import open_session, without_address
 
 POOL: Final = 64
 """Calls at the same time; more wait for a connection, as long as `pool_timeout` allows."""
+
+Answered = Callable[[str, int], None]
+"""Hears of every call: its method, and the HTTP status of its answer, 0 where none came."""
 
 _DEFAULT: Final = BaseRequest.DEFAULT_NONE
 
@@ -39,12 +43,14 @@ class AiohttpRequest(BaseRequest):
         read_timeout: float | None = 20.0,
         connect_timeout: float | None = 10.0,
         pool_timeout: float | None = 20.0,
+        answered: Answered = lambda _method, _status: None,
     ) -> None:
         self._proxy = proxy
         self._connections = connections
         self._read = read_timeout
         self._connect = connect_timeout
         self._pool = pool_timeout
+        self._answered = answered
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -81,30 +87,44 @@ class AiohttpRequest(BaseRequest):
         pool_timeout: ODVInput[float] = _DEFAULT,
     ) -> tuple[int, bytes]:
         """Send one request and return status and body of whatever answer comes."""
-        if self._session is None:
-            raise RuntimeError("this request is not initialized")
         timeout = _timeout(
             read=_given(read_timeout, self._read),
             connect=_given(connect_timeout, self._connect),
             pool=_given(pool_timeout, self._pool),
         )
-        headers = {"User-Agent": self.USER_AGENT}
+        status = 0
         try:
-            async with self._session.request(
-                method,
-                url,
-                data=_body(request_data, headers),
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
-                return response.status, await response.read()
+            status, body = await self._send(url, method, request_data, timeout)
         except aiohttp.ConnectionTimeoutError as error:
             raise TimedOut("Timed out: no connection") from without_address(error)
         except TimeoutError as error:
             raise TimedOut("Timed out: no answer") from without_address(error)
         except (aiohttp.ClientError, OSError) as error:
             raise NetworkError(f"aiohttp.{type(error).__name__}") from without_address(error)
+        finally:
+            # The rest of the URL has the token in it.
+            self._answered(url.rpartition("/")[2], status)
+        return status, body
+
+    async def _send(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> tuple[int, bytes]:
+        if self._session is None:
+            raise RuntimeError("this request is not initialized")
+        headers = {"User-Agent": self.USER_AGENT}
+        async with self._session.request(
+            method,
+            url,
+            data=_body(request_data, headers),
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+        ) as response:
+            return response.status, await response.read()
 
 
 def _given(value: ODVInput[float], default: float | None) -> float | None:

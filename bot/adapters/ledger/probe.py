@@ -1,0 +1,54 @@
+"""Whether the ledger can be written, and what it holds: for whoever watches the bot."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.schema import objects
+from bot.core.objects import ObjectState
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCounts:
+    """How many links work, and how many of them should have ended."""
+
+    live: int
+    overdue: int
+
+
+class SqlProbe:
+    """Looks at the ledger as a whole."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def trouble(self) -> str:
+        """Write a page of the ledger as it is, down to the disk; return what is wrong, or nothing.
+
+        Costs one synchronized write.
+        """
+        try:
+            async with self._database.write() as connection:
+                version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
+                # An empty transaction would find a file that nobody may write, and no full disk.
+                await connection.execute(text(f"PRAGMA user_version = {int(version)}"))
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or type(error).__name__
+            return f"cannot be written: {cause}"
+        return ""
+
+    async def links(self, now: datetime) -> LinkCounts | None:
+        """Count the links; `None` where the ledger cannot be read."""
+        is_live = objects.c.state == ObjectState.LIVE.value
+        counts = select(
+            func.count(), func.count().filter(and_(is_live, objects.c.due_at <= now))
+        ).where(is_live)
+        try:
+            async with self._database.read() as connection:
+                row = (await connection.execute(counts)).one_or_none()
+        except SQLAlchemyError:
+            return None
+        return LinkCounts(*row) if row is not None else None

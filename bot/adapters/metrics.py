@@ -1,0 +1,145 @@
+"""The counters as Prometheus reads them. The names are stable: dashboards and alerts use them.
+
+Labels have few values, all of them ours: outcomes, error codes, names of methods. No id, no name
+and no key of anybody is ever one.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from bot.core.ports.metrics import Readings, Span
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 10800)
+"""From a sticker that takes no time to gigabytes over a slow line."""
+LATE: Final = (1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400)
+"""The promise is 60 s; what is above it tells how long the bot was down."""
+
+
+class PrometheusMetrics:
+    """Fulfils the `Metrics` port, each instance with a registry of its own. Thread-safe."""
+
+    def __init__(self, version: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._build(version)
+        self._count_jobs()
+        self._count_calls()
+        self._look()
+
+    def _build(self, version: str) -> None:
+        about = self._gauge("relay_build_info", "The version that runs.", "version")
+        about.labels(version).set(1)
+
+    def _count_jobs(self) -> None:
+        self._jobs = self._counter(
+            "relay_jobs", "Jobs that have ended, by outcome and error code.", "outcome", "code"
+        )
+        # A counter that appears with its first event hides that event from `increase`.
+        for outcome in ("done", "cancelled"):
+            self._jobs.labels(outcome, "")
+        self._attempts = self._counter(
+            "relay_attempts_failed", "Attempts that failed and were repeated.", "code"
+        )
+        self._bytes = self._counter("relay_bytes", "Bytes that moved, by direction.", "direction")
+        for direction in ("down", "up"):
+            self._bytes.labels(direction)
+        self._seconds = self._histogram(
+            "relay_phase_seconds", "How long the phases of a job took.", SECONDS, "phase"
+        )
+        for span in Span:
+            self._seconds.labels(span.value)
+        self._late = self._histogram(
+            "relay_deletion_late_seconds", "How late the bytes of a link were deleted.", LATE
+        )
+
+    def _count_calls(self) -> None:
+        self._skipped = self._counter(
+            "relay_edits_skipped", "Changes that a status message did not show.", "reason"
+        )
+        self._telegram = self._counter(
+            "relay_telegram_calls",
+            "Calls of the Bot API, by method and HTTP status (0: no answer).",
+            "method",
+            "status",
+        )
+        self._floods = self._counter(
+            "relay_telegram_floods", "Calls that the Bot API refused with 429."
+        )
+        self._oss = self._counter(
+            "relay_oss_calls", "Calls of OSS, by operation and result.", "operation", "result"
+        )
+
+    def _look(self) -> None:
+        self._jobs_now = self._gauge("relay_jobs_unfinished", "Unfinished jobs.", "state")
+        self._links = self._gauge("relay_links_live", "Links that work.")
+        self._overdue = self._gauge("relay_links_overdue", "Links that should have ended.")
+        self._spool = self._gauge("relay_spool_reserved_bytes", "Room reserved in the spool.")
+        self._ready = self._gauge("relay_ready", "1 while nothing speaks against it.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self._registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+    def job_ended(self, outcome: str, code: str = "") -> None:
+        """Count a job that has ended."""
+        self._jobs.labels(outcome, code).inc()
+
+    def attempt_failed(self, code: str) -> None:
+        """Count an attempt that failed and will be followed by another."""
+        self._attempts.labels(code).inc()
+
+    def took(self, span: Span, seconds: float) -> None:
+        """Record how long a stretch took."""
+        # The clock may be set while a job runs; a histogram takes nothing below zero.
+        self._seconds.labels(span.value).observe(max(0.0, seconds))
+
+    def moved(self, *, downloaded: int, uploaded: int) -> None:
+        """Count the bytes of an attempt."""
+        self._bytes.labels("down").inc(downloaded)
+        self._bytes.labels("up").inc(uploaded)
+
+    def link_ended(self, late: float) -> None:
+        """Record how late a link's bytes were deleted."""
+        self._late.observe(max(0.0, late))
+
+    def edit_skipped(self, reason: str) -> None:
+        """Count news that a status message did not show."""
+        self._skipped.labels(reason).inc()
+
+    def telegram_answered(self, method: str, status: int) -> None:
+        """Count a call of the Bot API."""
+        self._telegram.labels(method, str(status)).inc()
+        if status == 429:
+            self._floods.inc()
+
+    def oss_answered(self, operation: str, code: str) -> None:
+        """Count a call of OSS."""
+        self._oss.labels(operation, code or "ok").inc()
+
+    def page(self, readings: Readings | None, *, ready: bool) -> bytes:
+        """Return the page of all metrics as Prometheus reads it, of `CONTENT_TYPE`.
+
+        Without `readings` (the ledger cannot be read) the last ones stay.
+        """
+        self._ready.set(int(ready))
+        if readings is not None:
+            self._jobs_now.labels("running").set(readings.jobs_running)
+            self._jobs_now.labels("waiting").set(readings.jobs_waiting)
+            self._links.set(readings.links_live)
+            self._overdue.set(readings.links_overdue)
+            self._spool.set(readings.spool_reserved)
+        return generate_latest(self._registry)
