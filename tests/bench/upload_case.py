@@ -6,9 +6,7 @@
 import asyncio
 import json
 import os
-import resource
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
@@ -27,11 +25,11 @@ from bot.core.progress import ProgressMeter
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploader
+from tests.bench.gauge import Gauge, resident
 from tests.bench.sink import BUCKET
 
 REGION: Final = "cn-hongkong"
 KEY: Final = AccessKey(access_key_id="LTAI-sandbox", access_key_secret="sandbox-secret")
-TICK: Final = 0.002
 
 
 class FileContent:
@@ -88,25 +86,16 @@ async def sdk(endpoint: str, path: Path, **options: int) -> None:
     await asyncio.to_thread(uploader.upload_file, request, str(path))
 
 
-async def _lag(samples: list[float]) -> None:
-    while True:
-        begun = time.perf_counter()
-        await asyncio.sleep(TICK)
-        samples.append(time.perf_counter() - begun - TICK)
-
-
 async def _measured(upload: Callable[[], Coroutine[None, None, None]]) -> dict[str, float]:
-    samples: list[float] = []
-    ticker = asyncio.create_task(_lag(samples))
-    usage, begun = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    await upload()
-    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF)
-    ticker.cancel()
+    before = resident()
+    async with Gauge() as gauge:
+        await upload()
+        window = gauge.cut()
     return {
-        "seconds": seconds,
-        "cpu": after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime,
-        "rss": (after.ru_maxrss - usage.ru_maxrss) * 1024,
-        "lag": sorted(samples)[len(samples) * 99 // 100] if samples else 0.0,
+        "seconds": window.seconds,
+        "cpu": window.cpu,
+        "rss": window.memory - before,
+        "lag": window.lag_p99,
     }
 
 
