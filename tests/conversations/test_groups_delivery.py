@@ -1,0 +1,102 @@
+"""Groups whose answers go to each person in private."""
+
+import os
+
+import pytest
+
+from bot.demo.stage import Stage
+from bot.sandbox.telegram import User
+from tests.conversations.groups import Room
+from tests.conversations.people import Person, fetch, link_of, links_of
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def discreet(room: Room, anna: User) -> Room:
+    """A group that has chosen private answers."""
+    chosen = await room.answered(await room.write(anna, "/deliver private"))
+    assert "in private" in chosen.text
+    return room
+
+
+async def test_answer_in_private(stage: Stage, discreet: Room, anna: User) -> None:
+    """The link goes to whoever asked, a note without a link to the group; both change when the
+    link is deleted.
+    """
+    carol = Person(stage, "Carol")
+    await discreet.group.join(carol.user)
+    file = await discreet.send(anna, b"plan", "plan.pdf")
+    note = await discreet.answered(await discreet.share(carol.user, file))
+    await carol.until(lambda: bool(carol.said))
+    answer = carol.said[0]
+    alive = await fetch(link_of(answer))
+    await carol.press(answer, "Delete now")
+    await carol.until(lambda: not carol.shown(answer).buttons)
+
+    assert "private chat" in note.text
+    assert not links_of(note)
+    assert not note.buttons
+    assert "plan.pdf" in answer.text
+    assert answer.reply_to is None
+    assert alive == (200, b"plan", "plan.pdf")
+    assert (await fetch(link_of(answer)))[0] == 404
+
+
+async def test_never_started(stage: Stage, discreet: Room, anna: User, ben: User) -> None:
+    """Who never started the bot is told how, and finds the link there, stranger or not."""
+    file = await discreet.send(anna, b"plan", "plan.pdf")
+    note = await discreet.answered(await discreet.share(ben, file))
+    private = stage.telegram.private_chat(ben)
+    asked = await private.send_text(ben, "/start links")
+    await discreet.until(lambda: bool(private.bot_messages))
+    overview = private.bot_messages[0]
+    await private.send_file(ben, content=b"mine")
+    await discreet.until(lambda: len(private.bot_messages) == 2)
+
+    assert f"https://t.me/{stage.telegram.username}?start=links" in note.text
+    assert asked.id == overview.reply_to
+    assert await fetch(links_of(overview)[0]) == (200, b"plan", "plan.pdf")
+    assert str(ben.id) in private.bot_messages[1].text
+
+
+async def test_hidden_people_are_answered_here(discreet: Room, anna: User) -> None:
+    """Who writes as the group has no private chat."""
+    file = await discreet.send(anna, b"plan")
+    answer = await discreet.answered(await discreet.share(anna, file, as_chat=discreet.group))
+
+    assert (await fetch(link_of(answer)))[0] == 200
+
+
+async def test_cancel_stays_here(stage: Stage, discreet: Room, anna: User) -> None:
+    """A cancelled job ends in its status message, which has no link."""
+    stage.telegram.shape.down_total = 2.0 * MIB
+    await discreet.share(anna, await discreet.send(anna, os.urandom(16 * MIB)))
+    await discreet.until(lambda: bool(discreet.cards))
+    card = discreet.cards[0]
+    await discreet.press(anna, card, "Cancel")
+    await discreet.until(lambda: not discreet.shown(card).buttons)
+    await discreet.until(lambda: "nothing was kept" in discreet.shown(card).text)
+
+    assert not stage.telegram.private_chat(anna).bot_messages
+
+
+async def test_status_shows_no_links(stage: Stage, discreet: Room, anna: User) -> None:
+    """What is private is not shown to the group by `/status`."""
+    stage.telegram.private_chat(anna)
+    await discreet.answered(await discreet.share(anna, await discreet.send(anna, name="a.pdf")))
+    status = await discreet.answered(await discreet.write(anna, "/status"))
+
+    assert "a.pdf" in status.text
+    assert not links_of(status)
+
+
+async def test_here_again(discreet: Room, anna: User) -> None:
+    """The choice can be asked for and taken back."""
+    asked = await discreet.answered(await discreet.write(anna, "/deliver"))
+    chosen = await discreet.answered(await discreet.write(anna, "/deliver here"))
+    answer = await discreet.answered(await discreet.share(anna, await discreet.send(anna)))
+
+    assert "in private" in asked.text
+    assert "here" in chosen.text
+    assert link_of(answer)

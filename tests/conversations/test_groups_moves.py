@@ -1,0 +1,64 @@
+"""Groups that become supergroups."""
+
+import os
+
+from bot.demo.stage import Stage
+from bot.sandbox.telegram import Happening, User
+from tests.conversations.groups import Room, open_room
+from tests.conversations.people import fetch, link_of
+
+MIB = 1 << 20
+
+
+async def test_move_in_the_middle(stage: Stage, anna: User, ben: User) -> None:
+    """The answer to a file of the old group comes in the new one, and the status message that
+    stayed behind is left alone.
+    """
+    room = open_room(stage, anna, ben, supergroup=False)
+    await stage.start_bot()
+    stage.telegram.shape.down_total = 3.0 * MIB
+    content = os.urandom(8 * MIB)
+    await room.share(ben, await room.send(anna, content, "plan.pdf"))
+    await room.until(lambda: bool(room.cards))
+    successor = Room(stage, await room.group.migrate(anna))
+    status = await successor.answered(await successor.write(anna, "/status"))
+    await successor.until(lambda: len(successor.said) == 2)
+    answer = next(said for said in successor.said if said.id != status.id)
+    query = await successor.press(ben, answer, "立即删除")
+
+    assert "plan.pdf" in status.text
+    assert answer.reply_to is None
+    assert _kept(await fetch(link_of(answer))) == (200, "plan.pdf") or query.answer is not None
+    assert not [event for event in successor.group.history if event.what is Happening.DELETED]
+
+
+def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
+    return fetched[0], fetched[2]
+
+
+async def test_only_a_refusal_tells(stage: Stage, anna: User) -> None:
+    """A move that nobody told of is learnt from the refusal, and kept over a restart."""
+    room = open_room(stage, anna, supergroup=False)
+    await stage.start_bot()
+    stage.telegram.shape.down_total = 1.0 * MIB
+    await room.share(anna, await room.send(anna, os.urandom(2 * MIB)))
+    await room.until(lambda: bool(stage.telegram.log.of("getFile")))
+    stage.telegram.world.updates.allow(["message"])
+    successor = Room(stage, await room.group.migrate(anna))
+    await successor.until(lambda: bool(successor.said))
+    await stage.stop_bot()
+    await stage.start_bot()
+    again = await successor.answered(await successor.share(anna, await successor.send(anna)))
+
+    assert (await fetch(link_of(again)))[0] == 200
+
+
+async def test_rules_go_along(stage: Stage, anna: User) -> None:
+    """What was chosen for the old group holds in the new one, and so does the permission."""
+    room = open_room(stage, anna, supergroup=False, bot="administrator")
+    await stage.start_bot()
+    await room.answered(await room.write(anna, "/auto on"))
+    successor = Room(stage, await room.group.migrate(anna))
+    answer = await successor.answered(await successor.send(anna, b"auto"))
+
+    assert await fetch(link_of(answer)) == (200, b"auto", "a.bin")
