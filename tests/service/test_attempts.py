@@ -398,7 +398,7 @@ async def test_cancel_at_any_moment_leaves_nothing_half_done(
     """
     stopped = JobState.CANCELLED if reason is StopReason.USER else JobState.QUEUED
     whole = await _turns(shop.begin(await shop.accept()).task)
-    for turns in range(1, whole, max(1, whole // 40)):
+    for turns in range(1, whole, max(1, whole // 20)):
         job = await shop.accept()
         attempt = shop.begin(job)
         await _turns(attempt.task, most=turns)

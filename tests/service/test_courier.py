@@ -79,7 +79,7 @@ async def test_answers_are_merged_when_the_budget_is_short(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
-@pytest.mark.parametrize("fits", [1, 7, 50])
+@pytest.mark.parametrize("fits", [3, 50])
 async def test_fifty_at_once_are_all_in_exactly_one_answer(
     stage: Stage, chat_id: int, fits: int
 ) -> None:

@@ -139,20 +139,20 @@ async def test_edit_that_failed_is_repeated_after_a_wait(
 
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
 async def test_many_links_that_end_at_once_provoke_no_flood(stage: Stage, chat_id: int) -> None:
-    """Forty answers are corrected as fast as the chat allows, and all of them are."""
+    """Thirty answers are corrected as fast as the chat allows, and all of them are."""
     stage.messenger.fits = 1
-    stored = await _answered(stage, 40, chat_id)
+    stored = await _answered(stage, 30, chat_id)
     await stage.gone(*stored)
     await stage.after(200)
 
-    assert _states(stage, chat_id) == [[ItemState.EXPIRED]] * 40
+    assert _states(stage, chat_id) == [[ItemState.EXPIRED]] * 30
     assert stage.messenger.floods == []
 
 
 async def test_chat_with_many_corrections_delays_no_other(stage: Stage) -> None:
     """Each chat has a budget of its own."""
     stage.messenger.fits = 1
-    many = await _answered(stage, 30)
+    many = await _answered(stage, 22)
     [other] = await _answered(stage, 1, OTHER)
     await stage.gone(*many)
     await stage.gone(other)
