@@ -1,7 +1,7 @@
 """What a job leaves behind, and how long it may take to give up."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,8 @@ from tests.conversations.people import PATIENCE, Person
 
 A_MOMENT = timedelta(seconds=2)
 """Enough for two messages more."""
+SOME_SECONDS = timedelta(seconds=5)
+"""Enough for whoever waits a little to go on."""
 ONE_SWEEP_LATER = timedelta(minutes=11)
 """What was abandoned is removed at once, and once more after ten minutes."""
 LONGEST_WAIT = timedelta(minutes=15)
@@ -27,7 +29,8 @@ def second_tries_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let repeated calls inside one attempt follow at once, as many as there always are: their
     waits are real time. Waits between the attempts at a job are the clock's and stay.
     """
-    monkeypatch.setattr(RetryPolicy, "delay", lambda *_: 0.0)
+    delay = RetryPolicy.delay
+    monkeypatch.setattr(RetryPolicy, "delay", lambda *args: min(delay(*args), 0.01))
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
@@ -53,6 +56,16 @@ async def until_given_up(person: Person, message: Message) -> tuple[int, Shown]:
         waits += 1
         person.stage.clock.advance(LONGEST_WAIT)
     return waits, await person.answered(message)
+
+
+async def let_time_pass(person: Person, condition: Callable[[], bool]) -> None:
+    """Wait until something holds, and let the clock run ahead while nothing happens."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            with suppress(TimeoutError):
+                await person.until(condition, timeout=0.3)
+                return
+            person.stage.clock.advance(SOME_SECONDS)
 
 
 async def assert_nothing_left(person: Person, *, links: int = 0) -> None:

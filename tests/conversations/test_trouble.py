@@ -1,0 +1,153 @@
+"""Trouble between the bot and its people that needs more than one fault to show."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.adapters.telegram import intake
+from bot.adapters.telegram.status import TelegramMessenger
+from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import Person, fetch, link_of
+from tests.conversations.traces import (
+    assert_nothing_left,
+    let_time_pass,
+    second_tries_at_once,
+)
+
+MIB = 1 << 20
+CONTENT = os.urandom(30_000)
+ANSWER = {"disable_notification": "False"}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only the clock decides about waits."""
+    with second_tries_at_once(monkeypatch):
+        yield
+
+
+async def test_answer_whose_fate_is_unknown_is_sent_once_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that Telegram applies after the bot has stopped waiting is repeated once, and never a
+    third time.
+    """
+    defaults: dict[str, Any] = TelegramMessenger.__init__.__kwdefaults__ or {}
+    monkeypatch.setitem(defaults, "patience", 0.2)
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    late = {"seconds": 0.6}
+    fault = stage.telegram.faults.add(
+        Fault("sendMessage", Effect.LATE, 0, where=ANSWER, args=dict(late))
+    )
+    message = await alice.send(CONTENT)
+    await let_time_pass(alice, lambda: len(alice.said) == 2)
+    await let_time_pass(alice, lambda: fault.hits == 2)
+    stage.telegram.faults.clear()
+    stage.clock.advance(timedelta(hours=1))
+    await alice.answered(await alice.write("/help"))
+
+    assert [said.reply_to for said in alice.said[:2]] == [message.id] * 2
+    assert len(alice.said) == 3
+    await assert_nothing_left(alice, links=1)
+
+
+async def test_flood_wait_holds_up_one_chat(stage: Stage) -> None:
+    """A chat that Telegram wants to be left alone is left alone until then; others go on."""
+    alice, bob = Person(stage), Person(stage, "Bob")
+    await stage.start_bot(alice.id, bob.id)
+    where = {"chat_id": str(alice.id)}
+    fault = stage.telegram.faults.add(
+        Fault("sendMessage", Effect.ERROR, where=where, args={"retry_after": 600})
+    )
+    waiting = await alice.send(CONTENT)
+    await alice.until(lambda: fault.hits == 1)
+    await bob.answered(await bob.send(CONTENT))
+    stage.clock.advance(timedelta(seconds=590))
+    await bob.answered(await bob.write("/help"))
+    before = list(alice.said)
+    stage.clock.advance(timedelta(seconds=11))
+    await alice.answered(waiting)
+
+    assert before == []
+    assert len(alice.said) == 1
+
+
+async def test_status_message_is_deleted_by_its_reader(stage: Stage, alice: Person) -> None:
+    """The link comes all the same, and no second status message with it."""
+    stage.telegram.shape.down_total = 1.5 * MIB
+    content = os.urandom(2 * MIB)
+    message = await alice.send(content)
+    stage.clock.advance(timedelta(seconds=2))
+    await alice.until(lambda: bool(alice.cards))
+    await alice.chat.delete(alice.cards[0])
+    await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
+    opened = [await fetch(link_of(answer)) for answer in alice.said]
+
+    assert [(200, content, "a.bin")] == opened
+    await assert_nothing_left(alice, links=1)
+
+
+async def test_request_is_deleted_by_its_sender(stage: Stage, alice: Person) -> None:
+    """A file whose message is gone is answered without reference to it."""
+    late = {"seconds": 0.3}
+    fault = stage.telegram.faults.add(Fault("file", Effect.LATE, args=dict(late)))
+    message = await alice.send(CONTENT)
+    await alice.until(lambda: fault.hits == 1)
+    await alice.chat.delete(message)
+    await alice.until(lambda: bool(alice.said))
+
+    assert [answer.reply_to for answer in alice.said] == [None]
+    assert (await fetch(link_of(alice.said[0])))[:2] == (200, CONTENT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"chat": None}, {"from": {"id": 1 << 70, "is_bot": False, "first_name": "Eve"}}],
+    ids=["unreadable", "unstorable"],
+)
+async def test_update_that_always_fails(
+    stage: Stage, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """One that cannot be handled is put aside after five tries; what comes with it and after it is
+    not held up.
+    """
+    monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
+    text = alice.chat.new_message(alice.user).json() | {"text": "x"} | change
+    bad = {name: value for name, value in text.items() if value is not None}
+    first = await alice.send(CONTENT)
+    update_id = await stage.telegram.send_raw_update({"message": bad})
+    second = await alice.send(CONTENT)
+    await alice.answered(first)
+    await alice.answered(second)
+    await alice.answered(await alice.write("/help"))
+    # It has been confirmed, so nobody will bring it again.
+    await alice.until(lambda: not stage.telegram.world.updates.waiting)
+
+    with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
+        dead = ledger.execute("select update_id from dead_updates").fetchall()
+    ledger.close()
+    assert dead == [(update_id,)]
+    assert len(alice.said) == 3
+
+
+async def test_telegram_is_away_when_the_file_is_done(stage: Stage, alice: Person) -> None:
+    """A link that nobody can be told is told when Telegram is back, once."""
+    late = {"seconds": 0.5}
+    fault = stage.oss.faults.add(Fault("PutObject", Effect.LATE, args=dict(late)))
+    message = await alice.send(CONTENT)
+    await stage.oss.wait_for(lambda: fault.hits == 1)
+    await stage.telegram.stop()
+    await stage.oss.wait_for(lambda: bool(stage.bucket.objects))
+    stage.clock.advance(timedelta(minutes=1))
+    await stage.telegram.start()
+    await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
+
+    assert len(alice.said) == 1
+    assert (await fetch(link_of(alice.said[0])))[:2] == (200, CONTENT)
+    await assert_nothing_left(alice, links=1)
