@@ -24,6 +24,7 @@ from bot.commands.common import (
     log_quietly,
     secrets_of,
 )
+from bot.commands.doctor import doctor
 from bot.commands.setup import setup
 from bot.core.errors import RelayError
 from bot.interpreter import favour_the_loop
@@ -136,6 +137,7 @@ def audit(
 
 
 app.command()(setup)
+app.command()(doctor)
 
 
 @app.command()

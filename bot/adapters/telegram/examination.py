@@ -1,0 +1,126 @@
+"""A look at the bot through its Bot API server, without the machinery that runs it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+
+from bot.adapters.telegram.application import TokenRefused
+from bot.adapters.telegram.session import open_session, without_address
+from bot.core.errors import ChatUnavailable
+
+CALL_TIMEOUT: Final = 15.0
+"""Seconds for one call, beyond what it is told to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotProfile:
+    """What `getMe` says. `reads_groups` is true where privacy mode is off; `told_at` is the
+    server's time, `None` where it told none.
+    """
+
+    id: int
+    username: str
+    reads_groups: bool
+    told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Somebody who wrote to the bot."""
+
+    id: int
+    name: str
+    username: str
+
+
+class BotExamination:
+    """Asks the Bot API. Every method raises `TokenRefused` if the server does not know the token,
+    and `ChatUnavailable` if there is no usable answer; neither names the token.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, token: str) -> None:
+        self._session = session
+        self._address = f"{base_url}/bot{token}"
+
+    async def profile(self) -> BotProfile:
+        """Return who the bot is."""
+        told, told_at = await self._call("getMe")
+        return BotProfile(
+            id=int(told["id"]),
+            username=str(told.get("username", "")),
+            reads_groups=bool(told.get("can_read_all_group_messages")),
+            told_at=told_at,
+        )
+
+    async def webhook(self) -> str:
+        """Return the URL of the webhook that is set, or ""."""
+        told, _ = await self._call("getWebhookInfo")
+        return str(told.get("url", ""))
+
+    async def remove_webhook(self) -> None:
+        """Remove the webhook, so that updates can be waited for; none is dropped."""
+        await self._call("deleteWebhook", drop_pending_updates=False)
+
+    async def wait_for_writers(self, seconds: int) -> list[Writer]:
+        """Wait for private messages, and return who wrote them, each once, the latest first.
+
+        Confirms nothing: a bot that runs afterwards gets the same messages.
+        """
+        told, _ = await self._call("getUpdates", timeout=seconds, allowed_updates=["message"])
+        messages = [update["message"] for update in told if "message" in update]
+        private = [m["from"] for m in messages if m["chat"]["type"] == "private" and "from" in m]
+        return list(dict.fromkeys(_writer(person) for person in reversed(private)))
+
+    async def _call(self, method: str, **arguments: Any) -> tuple[Any, datetime | None]:
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT + float(arguments.get("timeout", 0)))
+        try:
+            async with self._session.post(
+                f"{self._address}/{method}", json=arguments, timeout=timeout, allow_redirects=False
+            ) as answer:
+                status, told_at = answer.status, _parse(answer.headers.get("Date"))
+                body = await answer.json(content_type=None)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            kind = type(error).__name__
+            raise ChatUnavailable(f"{method}: {kind}") from without_address(error)
+        if status in {401, 404}:
+            raise TokenRefused
+        if not isinstance(body, dict) or not body.get("ok"):
+            why = body.get("description", "") if isinstance(body, dict) else ""
+            raise ChatUnavailable(f"{method}: HTTP {status} {why}".rstrip())
+        return body["result"], told_at
+
+
+def _writer(person: dict[str, Any]) -> Writer:
+    names = (person.get("first_name", ""), person.get("last_name", ""))
+    name = " ".join(part for part in names if part)
+    return Writer(int(person["id"]), name, str(person.get("username", "")))
+
+
+def _parse(date: str | None) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+@asynccontextmanager
+async def open_examination(
+    token: str, *, base_url: str, proxy: str | None
+) -> AsyncIterator[BotExamination]:
+    """Open a session for a few calls.
+
+    Raises:
+        RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
+    """
+    async with open_session(proxy=proxy, connections=2) as session:
+        yield BotExamination(session, base_url, token)
+        # aiohttp closes TLS connections a moment after their session (aiohttp documentation,
+        # "Graceful shutdown"); one turn of the loop is enough for plain ones.
+        await asyncio.sleep(0)
