@@ -175,7 +175,9 @@ def test_what_fits_is_never_refused(items: list[AnswerItem], words: Answers) -> 
     assert fits(words.text(items[:count], NOW))
     # The shared line may save up to a line per item, which `fit` does not count on.
     if count < len(items):
-        more = "\n\n".join([words.text(items[: count + 1], NOW), "x" * 80 * (count + 1)])
+        # Worded in full: what belongs together may be shorter, and does not ask `fit` like this.
+        full = words._list(items[: count + 1], NOW, compact=False)
+        more = "\n\n".join([full, "x" * 80 * (count + 1)])
         assert not fits(more)
 
 
@@ -192,3 +194,14 @@ def test_fit_leaves_room_for_the_buttons() -> None:
     item = AnswerItem(1, "a", ItemState.LIVE, link=make_link("https://x.example/".ljust(3000)))
 
     assert EN.fit([item] * 300, NOW) <= 100
+
+
+def test_what_belongs_together_fits_as_a_whole() -> None:
+    """Ten links of an album make one message: the addresses for copying are left out."""
+    item = live(link=make_link("https://x.example/".ljust(500, "x")))
+    count = EN.fit([item] * 10, NOW, together=True)
+    told = EN.text([item] * 10, NOW)
+
+    assert count == 10
+    assert fits(told)
+    assert told.count("<a href=") == 10
