@@ -9,7 +9,7 @@ import pytest
 
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.people import link_of, sha256
+from tests.conversations.people import Person, link_of, sha256
 from tests.kill.entry import VARIABLE
 from tests.kill.scene import Scene, digest_of, part_numbers
 
@@ -53,11 +53,20 @@ async def test_spool_survives(scene: Scene, content: Path) -> None:
     assert scene.left_on_disk() == []
 
 
-async def test_cancel_right_before_the_crash(scene: Scene, content: Path) -> None:
-    """A cancel that was in the ledger when the process died is honoured at the next start."""
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "after:SqlJobs.request_cancel:1",
+        "before:SqlObjects.abandon:1",
+        "before:SqlJobs.cancel:1",
+        "before:OssBucket.abort:1",
+        "before:SqlObjects.swept:1",
+    ],
+)
+async def test_crash_in_a_cancel(scene: Scene, content: Path, moment: str) -> None:
+    """A cancel that was in the ledger when the process died is carried out by the next start."""
     stage, alice = scene.stage, scene.alice
-    more = {VARIABLE: "after:SqlJobs.request_cancel:1"}
-    async with scene.bot(module="tests.kill.entry", more=more) as bot:
+    async with scene.bot(module="tests.kill.entry", more={VARIABLE: moment}) as bot:
         await scene.send(content)
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
         await alice.until(lambda: bool(alice.cards))
@@ -66,17 +75,61 @@ async def test_cancel_right_before_the_crash(scene: Scene, content: Path) -> Non
         assert await bot.end() == -signal.SIGKILL
     requests = len(scene.part_requests)
     async with scene.bot() as bot:
-        await alice.until(lambda: "ancelled" in alice.shown(card).text)
+        await alice.until(lambda: _says_cancelled(alice))
         await stage.oss.wait_for(lambda: not stage.bucket.uploads)
         code, _ = await bot.stop()
     await scene.settle()
 
     assert code == 0
     assert (requests, 1) == (len(scene.part_requests), len(stage.telegram.log.of("file")))
-    assert not alice.shown(card).buttons
+    assert [alice.said, [m for m in alice.cards if m.buttons]] == [[], []]
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
     assert scene.objects() == {"gone": 1}
     assert scene.left_on_disk() == []
+
+
+def _says_cancelled(alice: Person) -> bool:
+    return any("ancelled" in card.text for card in alice.cards)
+
+
+@pytest.mark.parametrize("moment", ["before:OssBucket.delete:2", "before:SqlObjects.gone:1"])
+async def test_crash_in_a_deletion(stage: Stage, moment: str) -> None:
+    """A link whose deletion the process did not survive is ended by the next start."""
+    scene = Scene(stage)
+    alice = scene.alice
+    async with scene.bot(module="tests.kill.entry", more={VARIABLE: moment}) as bot:
+        answer = await alice.answered(await alice.send(b"z" * 2000))
+        await alice.chat.press(alice.user, answer, "Delete now")
+        assert await bot.end() == -signal.SIGKILL
+    async with scene.bot() as bot:
+        await alice.until(lambda: "Deleted" in alice.shown(answer).text)
+        code, _ = await bot.stop()
+
+    assert code == 0
+    assert not alice.shown(answer).buttons
+    assert stage.bucket.objects == {}
+    assert scene.objects() == {"gone": 1}
+
+
+async def test_killed_twice(scene: Scene, content: Path) -> None:
+    """A restart may be killed as well: what the two have sent together is not sent again."""
+    stage, alice = scene.stage, scene.alice
+    async with scene.bot() as bot:
+        message = await scene.send(content)
+        await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
+        bot.send(signal.SIGKILL)
+        await bot.end()
+    more = {VARIABLE: "before:OssBucket.complete:1"}
+    async with scene.bot(module="tests.kill.entry", more=more) as bot:
+        assert await bot.end() == -signal.SIGKILL
+    async with scene.bot() as bot:
+        answer = await alice.answered(message)
+        await alice.until(lambda: not alice.cards)
+        await bot.stop()
+
+    assert Counter(range(1, SIZE // MIB + 1)) == part_numbers(scene.part_requests)
+    assert sha256(content.read_bytes()) == await digest_of(link_of(answer))
+    assert len(alice.said) == 1
 
 
 def _stored(stage: Stage) -> int:
