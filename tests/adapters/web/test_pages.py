@@ -1,0 +1,57 @@
+"""What those see who watch."""
+
+import json
+from datetime import UTC, datetime
+
+from bot.service.health import Report
+from bot.service.vitals import Life
+from tests.adapters.web.client import serving
+
+NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)
+
+
+async def test_alive() -> None:
+    """The first page says no more than that the loop turns."""
+    async with serving(report=Report(Life.STOPPING, ("x",), None, None)) as client:
+        answer = await client.get("/healthz")
+
+    assert (answer.status, answer.body) == (200, b"ok\n")
+
+
+async def test_ready() -> None:
+    """A bot against which nothing speaks is ready."""
+    async with serving(report=Report(Life.RUNNING, (), NOON, NOON)) as client:
+        answer = await client.get("/readyz")
+
+    assert answer.status == 200
+    assert json.loads(answer.body) == {
+        "ready": True,
+        "state": "running",
+        "reasons": [],
+        "telegram_heard_at": "2026-11-24T12:00:00+00:00",
+        "oss_well_at": "2026-11-24T12:00:00+00:00",
+    }
+
+
+async def test_not_ready() -> None:
+    """What speaks against it is told, with a status that monitors understand."""
+    report = Report(Life.STARTING, ("bot: starting", "oss: down"), None, None)
+    async with serving(report=report) as client:
+        answer = await client.get("/readyz")
+    body = json.loads(answer.body)
+
+    assert answer.status == 503
+    assert (
+        body["ready"],
+        body["reasons"],
+        body["oss_well_at"],
+    ) == (False, ["bot: starting", "oss: down"], None)
+
+
+async def test_metrics() -> None:
+    """The page for Prometheus goes out as it is, with its type."""
+    async with serving(page=b"relay_ready 1\n") as client:
+        answer = await client.get("/metrics")
+
+    assert (answer.status, answer.body) == (200, b"relay_ready 1\n")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4"
