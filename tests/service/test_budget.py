@@ -29,6 +29,22 @@ def test_budget_never_exceeds_the_limits_of_telegram(
             assert limits.wait(chat_id, now, is_edit=is_edit) == 0
 
 
+@pytest.mark.parametrize("chat_id", [OWNER, GROUP])
+@pytest.mark.parametrize("kinds", [(False,), (True,), (True, False)])
+def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
+    """Whoever takes all that there is, at once and for minutes, is never refused by Telegram."""
+    budget, limits, taken = ChatBudget(chat_id), FloodLimits(), 0
+    for tenth in range(3000):
+        now = at(tenth / 10)
+        for is_edit in kinds:
+            bucket = budget.edits if is_edit else budget.messages
+            if budget.take(bucket, now):
+                taken += 1
+                assert limits.wait(chat_id, now, is_edit=is_edit) == 0
+
+    assert taken >= 5 * 14
+
+
 def test_group_has_one_budget_for_messages_and_edits() -> None:
     """Telegram counts them together there."""
     group, private = ChatBudget(GROUP), ChatBudget(OWNER)

@@ -236,6 +236,7 @@ async def test_reaper_acts_on_news_at_once(yard: Graveyard) -> None:
         await yard.clock.until_waits(2, within=LOOK_EVERY)
 
         assert yard.store.objects == {}
+        assert not yard.news.due.is_set()
         assert yard.clock.now() == NOW
 
 
