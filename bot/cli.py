@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -14,6 +14,8 @@ from bot import __version__
 from bot.adapters.ledger.database import LedgerLocked
 from bot.adapters.oss.probe import BucketExposed
 from bot.adapters.telegram.application import TokenRefused
+from bot.adapters.telegram.webhook import WebhookRefused
+from bot.adapters.web.server import PortTaken
 from bot.app import serve
 from bot.commands.common import (
     BAD_SETTINGS,
@@ -29,9 +31,20 @@ from bot.commands.setup import setup
 from bot.core.errors import RelayError
 from bot.interpreter import favour_the_loop
 from bot.logs import configure
+from bot.notify import Notifier
 from bot.operations import OperationImpossible, run_audit
 from bot.output import show_findings
 from bot.settings import Settings, warnings
+
+HOPELESS: Final = (
+    LedgerLocked,
+    BucketExposed,
+    TokenRefused,
+    PortTaken,
+    WebhookRefused,
+    RelayError,
+)
+"""Why a bot cannot run; the text of each says what to do."""
 
 app = typer.Typer(
     name="relay-bot",
@@ -84,22 +97,32 @@ def run(
 
 
 async def _serve_until_signal(settings: Settings) -> None:
-    stop = asyncio.Event()
-    _on_signals(stop)
+    stop, notifier = asyncio.Event(), Notifier(os.environ)
+    _on_signals(stop, notifier)
+
+    def ready(username: str) -> None:
+        favour_the_loop()
+        notifier.ready(f"listening as @{username}")
+
+    # Held here, because the loop itself forgets a task that nobody holds.
+    signs_of_life = asyncio.create_task(notifier.keep_alive())
     try:
-        await serve(settings, stop=stop, ready=lambda _: favour_the_loop())
-    except (LedgerLocked, BucketExposed, TokenRefused, RelayError) as error:
+        await serve(settings, stop=stop, ready=ready)
+    except HOPELESS as error:
         typer.echo(f"relay-bot: {error}", err=True)
         _leave(FAILED)
+    finally:
+        signs_of_life.cancel()
     _leave(OK)
 
 
-def _on_signals(stop: asyncio.Event) -> None:
+def _on_signals(stop: asyncio.Event, notifier: Notifier) -> None:
     def on_signal() -> None:
         if stop.is_set():
             # The second signal: whoever sends it does not want to wait for anything.
             os._exit(FAILED)
         stop.set()
+        notifier.stopping()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -84,6 +84,10 @@ class WebhookIntake:
         info = await bot.get_webhook_info()
         # The secret does not show in what Telegram tells, so the first call sets it always.
         if info.url != self._url or not self._is_set:
+            if info.url and info.pending_update_count:
+                # What could not be delivered while nobody ran would wait for up to two minutes
+                # more; a webhook that is set anew gets it at once.
+                await bot.delete_webhook(drop_pending_updates=False)
             await bot.set_webhook(
                 self._url,
                 secret_token=self._secret,

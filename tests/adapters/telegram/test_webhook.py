@@ -1,0 +1,185 @@
+"""Telling Telegram where to deliver, and looking whether it does."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from telegram.ext import Application
+
+from bot.adapters.telegram.application import TokenRefused
+from bot.adapters.telegram.handlers import App
+from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
+from bot.adapters.telegram.marks import Marks
+from bot.adapters.telegram.request import AiohttpRequest
+from bot.adapters.telegram.webhook import (
+    LOOK_EVERY,
+    WebhookIntake,
+    WebhookRefused,
+    webhook_secret,
+)
+from bot.sandbox.clock import SandboxClock
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.telegram import TelegramStandIn
+from bot.service.vitals import Vitals
+from tests.fakes.clock import WatchedClock
+from tests.fakes.samples import NOW
+
+URL = "http://127.0.0.1:9/telegram"
+"""Nobody listens there."""
+
+
+class Graveyard:
+    """Keeps nothing."""
+
+    async def bury(self, update_id: int, body: str, error: str, now: Any) -> None:
+        """Do nothing."""
+
+
+class Bot:
+    """An application on the stand-in, its webhook and its vitals."""
+
+    def __init__(self, telegram: TelegramStandIn, application: App, url: str) -> None:
+        self.telegram = telegram
+        # Its own, which tells when the bot has looked and waits.
+        self.clock = WatchedClock(NOW)
+        self.vitals = Vitals(self.clock)
+        intake = Intake(application, Marks(), Graveyard(), self.clock)
+        self.webhook = WebhookIntake(application, intake, self.vitals, self.clock, url=url)
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Run until it has set the webhook, and waits."""
+        self._running = asyncio.create_task(self.webhook.run())
+        await self.clock.until_waits(1, within=LOOK_EVERY)
+
+    async def look_again(self, times: int) -> None:
+        """Let it look once more; it has waited `times` times then."""
+        self.clock.advance(LOOK_EVERY)
+        await self.clock.until_waits(times, within=LOOK_EVERY)
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+
+@pytest.fixture
+async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
+    """A Telegram whose clock stands."""
+    async with TelegramStandIn(tmp_path, clock=SandboxClock(NOW, running=False)) as telegram:
+        yield telegram
+
+
+@asynccontextmanager
+async def bot_on(
+    telegram: TelegramStandIn, *, url: str = URL, token: str = ""
+) -> AsyncIterator[Bot]:
+    """Let a bot be there; it does nothing yet."""
+    application: App = (
+        Application.builder()
+        .token(token or telegram.token)
+        .base_url(telegram.base_url)
+        .request(AiohttpRequest())
+        .get_updates_request(AiohttpRequest())
+        .updater(None)
+        .job_queue(None)
+        .build()
+    )
+    bot = Bot(telegram, application, url)
+    async with application.bot.request:
+        yield bot
+        await bot.close()
+
+
+async def test_set(telegram: TelegramStandIn) -> None:
+    """Telegram is told the address, the secret, and what is wanted; nothing that waits is lost."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+    (request,) = telegram.log.of("setWebhook")
+
+    assert request.params["url"] == URL
+    assert request.params["secret_token"] == webhook_secret(telegram.token)
+    assert request.params["allowed_updates"] == list(ALLOWED_UPDATES)
+    assert request.params["max_connections"] == 40
+    assert not request.params.get("drop_pending_updates")
+
+
+def test_secret() -> None:
+    """The secret is one that Telegram takes, follows the token, and does not give it away."""
+    secret = webhook_secret("1:a")
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{32,256}", secret)
+    assert secret == webhook_secret("1:a")
+    assert secret != webhook_secret("1:b")
+
+
+async def test_look_and_set_again(telegram: TelegramStandIn) -> None:
+    """A webhook that somebody has changed or removed is set again, one that stands is left."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        await bot.look_again(2)
+        left_alone = len(telegram.log.of("setWebhook"))
+        telegram.world.webhook.remove()
+        await bot.look_again(3)
+
+    assert left_alone == 1
+    assert telegram.world.webhook.is_set
+    assert bot.vitals.deaf == ""
+
+
+async def test_what_waits_comes_at_once(telegram: TelegramStandIn) -> None:
+    """After a restart Telegram delivers what it could not deliver before, without its pause."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+    await telegram.send_raw_update({"message": {}})
+    await telegram.wait_for(lambda: len(telegram.deliveries.log) == 2)
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        await telegram.wait_for(lambda: len(telegram.deliveries.log) > 2)
+
+    assert len(telegram.log.of("deleteWebhook")) >= 1
+    assert len(telegram.world.updates.waiting) == 1
+
+
+async def test_deaf(telegram: TelegramStandIn) -> None:
+    """That Telegram cannot deliver is noted with its reason, until something has come."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        await telegram.send_raw_update({"message": {}})
+        await telegram.wait_for(lambda: len(telegram.deliveries.log) == 2)
+        await bot.look_again(2)
+        deaf = bot.vitals.deaf
+        bot.vitals.heard()
+        await bot.look_again(3)
+
+    assert deaf == "cannot deliver 1 updates: Read timeout expired"
+    assert bot.vitals.deaf == ""
+
+
+async def test_out_of_reach(telegram: TelegramStandIn) -> None:
+    """While Telegram is out of reach the webhook is set later."""
+    telegram.faults.add(Fault("setWebhook", Effect.ERROR, args={"status": 502}))
+    async with bot_on(telegram) as bot:
+        await bot.run()
+
+    assert telegram.world.webhook.is_set
+    assert len(telegram.log.of("setWebhook")) == 2
+
+
+async def test_refused(telegram: TelegramStandIn) -> None:
+    """An address that Telegram does not take ends the bot, and the setting is named."""
+    async with bot_on(telegram, url="ftp://127.0.0.1/") as bot:
+        with pytest.raises(WebhookRefused, match=r"telegram\.webhook_url: "):
+            await bot.webhook.run()
+
+
+async def test_token_refused(telegram: TelegramStandIn) -> None:
+    """A token that Telegram does not know ends the bot."""
+    async with bot_on(telegram, token="1:nobody-knows-it") as bot:
+        with pytest.raises(TokenRefused):
+            await bot.webhook.run()
