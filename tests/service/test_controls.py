@@ -1,7 +1,6 @@
 """Cancelling jobs and deleting links, whatever happens at the same time."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import pytest
 
@@ -13,8 +12,8 @@ from bot.core.objects import Ending
 from bot.sandbox.clock import SandboxClock
 from bot.service.attempts import News
 from bot.service.controls import Controls, PressAction
-from bot.service.queue import JobQueue, Running
 from tests.fakes.samples import NOW, accept, acquire, at, finish, get, plan
+from tests.service.reception.lobby import QueueOfStops
 
 
 class RacingJobs(SqlJobs):
@@ -37,7 +36,7 @@ class Desktop:
         self.ledger = SqlLedger(database)
         self.jobs = RacingJobs(database)
         self.ledger.jobs = self.jobs
-        self.queue = StoppableQueue(self.clock)
+        self.queue = QueueOfStops(self.clock)
         self.news = News()
         self.controls = Controls(self.ledger, self.queue, self.clock, self.news)
 
@@ -51,25 +50,6 @@ class Desktop:
         """Let the attempt of a running job fail; it waits for the next."""
         assert await self.jobs.retry_later(running, at(5), "store_unavailable")
         self.queue.enqueue(running.id, running.origin.owner_id, at(5))
-
-
-class StoppableQueue(JobQueue):
-    """A queue that remembers which jobs were stopped; those of `runs` run."""
-
-    def __init__(self, clock: SandboxClock) -> None:
-        super().__init__(self._never, clock, at_once=1, per_owner=1)
-        self.runs: set[int] = set()
-        self.stopped: list[tuple[int, StopReason]] = []
-
-    async def _never(self, running: Running) -> datetime | None:
-        raise AssertionError(f"job {running.job_id} must not be started")
-
-    def stop_job(self, job_id: int, reason: StopReason) -> bool:
-        """Remember."""
-        if job_id not in self.runs:
-            return False
-        self.stopped.append((job_id, reason))
-        return True
 
 
 @pytest.fixture

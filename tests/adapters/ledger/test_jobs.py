@@ -1,6 +1,5 @@
 """Jobs in SQL: accepted once, owned by one runner, changed behind a fence."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,6 @@ from tests.fakes.samples import (
     NOW,
     OWNER,
     SHA256,
-    a_result,
     accept,
     acquire,
     at,
@@ -24,22 +22,6 @@ from tests.fakes.samples import (
     make_origin,
     plan,
 )
-
-Write = Callable[[SqlLedger, Job], Awaitable[bool]]
-
-
-async def _finish(ledger: SqlLedger, job: Job) -> bool:
-    stored = await plan(ledger, job)
-    return await ledger.jobs.finish(job, stored, a_result(), NOW)
-
-
-WRITES: dict[str, Write] = {
-    "give_back": lambda ledger, job: ledger.jobs.give_back(job),
-    "retry_later": lambda ledger, job: ledger.jobs.retry_later(job, at(5), "disk_full"),
-    "finish": _finish,
-    "fail": lambda ledger, job: ledger.jobs.fail(job, "disk_full", {"size": 1}, NOW),
-    "cancel": lambda ledger, job: ledger.jobs.cancel(job, NOW),
-}
 
 
 async def test_accepted_job_is_what_was_sent(ledger: SqlLedger) -> None:
@@ -143,40 +125,6 @@ async def test_ended_or_unknown_job_is_not_acquired(ledger: SqlLedger) -> None:
     assert await ledger.jobs.acquire(job.id + 1, at(60)) is None
 
 
-@pytest.mark.parametrize("name", WRITES)
-async def test_write_of_an_older_attempt_changes_nothing(ledger: SqlLedger, name: str) -> None:
-    """Whoever lost the job to a later attempt hears so, and the job is untouched."""
-    job = await accept(ledger)
-    old = await acquire(ledger, job)
-    await ledger.jobs.give_back(old)
-    new = await acquire(ledger, job)
-
-    assert not await WRITES[name](ledger, old)
-    assert await get(ledger, job) == new
-
-
-@pytest.mark.parametrize("name", WRITES)
-async def test_write_that_expects_another_state_changes_nothing(
-    ledger: SqlLedger, name: str
-) -> None:
-    """A job that has ended meanwhile stays as it ended."""
-    job = await accept(ledger)
-    running = await acquire(ledger, job)
-    ended = await cancel(ledger, running, at(1))
-
-    assert not await WRITES[name](ledger, running)
-    assert await get(ledger, job) == ended
-
-
-@pytest.mark.parametrize("name", WRITES)
-async def test_write_of_the_owner_succeeds_once(ledger: SqlLedger, name: str) -> None:
-    """The runner's own write is applied; repeating it is not, because the state has changed."""
-    running = await acquire(ledger, await accept(ledger))
-
-    assert await WRITES[name](ledger, running)
-    assert not await WRITES[name](ledger, running)
-
-
 async def test_given_back_job_is_as_before(ledger: SqlLedger) -> None:
     """A stop counts no failure and moves nothing but the fence."""
     job = await accept(ledger)
@@ -226,17 +174,6 @@ async def test_finish_makes_job_and_object_ready_together(ledger: SqlLedger) -> 
         None,
     )
     assert (stored.state, stored.due_at) == (ObjectState.LIVE, at(9) + LIFETIME)
-
-
-async def test_fenced_finish_leaves_the_object_planned(ledger: SqlLedger) -> None:
-    """Without the job no link begins."""
-    job = await accept(ledger)
-    running = await acquire(ledger, job)
-    stored = await plan(ledger, running)
-    await cancel(ledger, running)
-    await ledger.jobs.finish(running, stored, a_result(), NOW)
-
-    assert await ledger.objects.planned_for(job.id) == stored
 
 
 async def test_waiting_job_can_be_cancelled(ledger: SqlLedger) -> None:
