@@ -286,7 +286,7 @@ def _give_voice(
         narrator=narrator,
         lanes=lanes,
         reaper=_reaper(frame, news),
-        intake=_intake(frame, marks),
+        intake=_intake(frame, marks, queue),
         source=source,
         moves=office.moves,
     )
@@ -299,9 +299,10 @@ def _reaper(frame: Frame, news: News) -> Reaper:
     )
 
 
-def _intake(frame: Frame, marks: Marks) -> Intake | WebhookIntake:
+def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookIntake:
     application, url = frame.telegram.application, frame.settings.telegram.webhook_url
-    intake = Intake(application, marks, frame.ledger.dead_updates, frame.clock)
+    ledger, clock = frame.ledger, frame.clock
+    intake = Intake(application, marks, ledger.dead_updates, clock, hold=queue.hold)
     if url is None:
         return intake
     return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)

@@ -5,7 +5,8 @@ tasks of running jobs.
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +22,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 STUCK_AFTER = timedelta(seconds=1.5)
 """How long a stopped job may take to hear of it."""
+
+
+LONGEST_HOLD = 1.0
+"""Real seconds for which arriving messages may hold up the start of jobs."""
 
 
 @dataclass
@@ -69,7 +74,25 @@ class JobQueue:
         self._running: dict[int, tuple[Running, asyncio.Task[None]]] = {}
         self._news = asyncio.Event()
         self._open = True
+        self._held_until = 0.0
         self._defect: BaseException | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Start nothing inside the block, but never for longer than `LONGEST_HOLD`.
+
+        For messages that arrive together: jobs that start with the first of them would compete
+        with the rest for the ledger, and a command among these would be answered late.
+        """
+        loop = asyncio.get_running_loop()
+        self._held_until = loop.time() + LONGEST_HOLD
+        timer = loop.call_later(LONGEST_HOLD, self._news.set)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._held_until = 0.0
+            self._news.set()
 
     def enqueue(
         self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
@@ -146,6 +169,8 @@ class JobQueue:
             self._turns.add(self._owners[job_id], job_id)
 
     def _start_what_fits(self) -> None:
+        if asyncio.get_running_loop().time() < self._held_until:
+            return
         while self._open and len(self._running) < self._at_once:
             taken = self._take()
             if taken is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from asyncio import sleep as pause
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +10,11 @@ from typing import Protocol
 from bot.core.ports.clock import Clock
 from bot.service.clock import wait_for_news
 from bot.service.lanes import Lanes
+
+GATHER = 0.05
+"""Seconds between two looks; each reads a good part of the ledger, for which those wait who write
+down what people send.
+"""
 
 
 class Speaker(Protocol):
@@ -36,7 +42,10 @@ class Voice:
         while True:
             # Cleared before they look, or what happens in between would be lost.
             self._news.clear()
-            await wait_for_news(self._news, self._clock, await self._round())
+            until = await self._round()
+            # Real time, because it is for the machine: news of a burst are looked at together.
+            await pause(GATHER)
+            await wait_for_news(self._news, self._clock, until)
 
     async def _round(self) -> datetime | None:
         self._lanes.begin_round()

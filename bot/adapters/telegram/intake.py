@@ -4,6 +4,8 @@ them.
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
@@ -29,16 +31,23 @@ LONGEST_WAIT: Final = 30.0
 
 class Intake:
     """The poll loop. One bug in a handler costs one update, kept in the ledger, and never the
-    others.
+    others. `hold` is entered while a batch is handled.
     """
 
     def __init__(
-        self, application: App, marks: Marks, dead_updates: DeadUpdates, clock: Clock
+        self,
+        application: App,
+        marks: Marks,
+        dead_updates: DeadUpdates,
+        clock: Clock,
+        *,
+        hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._application = application
         self._marks = marks
         self._dead_updates = dead_updates
         self._clock = clock
+        self._hold = hold
         self._offset = 0
 
     async def run(self) -> None:
@@ -62,7 +71,8 @@ class Intake:
                 await asyncio.sleep(self._wait(error, troubles))
                 continue
             troubles = 0
-            await self._take_all(updates)
+            with self._hold():
+                await self._take_all(updates)
 
     async def _poll(self) -> list[dict[str, Any]]:
         # Raw, because one update that the library cannot read would otherwise cost the whole
