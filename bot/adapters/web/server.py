@@ -1,5 +1,6 @@
 """The server: opened and closed with the process, on one port, for everything that calls us."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -53,4 +54,6 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        raise PortTaken(f"web.port: cannot listen on {host}:{port}: {error.strerror}") from error
+        # The text of the event loop says the address once more.
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise PortTaken(f"web.port: cannot listen on {host}:{port}: {why}") from error
