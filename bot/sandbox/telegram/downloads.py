@@ -85,7 +85,11 @@ class Downloads:
         breaks = fault is not None and fault.effect in BREAKING
         if fault is not None and breaks:
             stop = min(span.start + int(fault.args.get("bytes", 0)), stop)
-        await self._copy(answer, stored, span.start, stop)
+        try:
+            await self._copy(answer, stored, span.start, stop)
+        except ConnectionResetError:
+            # The client has hung up, as it does when a transfer is cancelled: nobody's fault.
+            return break_connection(request)
         if fault is None or not breaks:
             await answer.write_eof()
             return answer
