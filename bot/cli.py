@@ -27,7 +27,9 @@ from bot.commands.common import (
     secrets_of,
 )
 from bot.commands.doctor import doctor
+from bot.commands.send import send
 from bot.commands.setup import setup
+from bot.commands.status import status
 from bot.core.errors import RelayError
 from bot.interpreter import favour_the_loop
 from bot.logs import configure
@@ -161,6 +163,8 @@ def audit(
 
 app.command()(setup)
 app.command()(doctor)
+app.command()(send)
+app.command()(status)
 
 
 @app.command()

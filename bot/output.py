@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -52,3 +54,17 @@ def print_table(
         # As texts, because square brackets of a name are no markup.
         table.add_row(*(Text(cell) for cell in row), style=style)
     Console().print(table)
+
+
+def size(count: int | None) -> str:
+    """Word a number of bytes in decimal units; `None` is a size that nobody knows yet."""
+    return "?" if count is None else decimal(count)
+
+
+def duration(length: timedelta) -> str:
+    """Word a duration to the minute, below a minute to the second."""
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -49,6 +49,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         # Put together from its parts, because a path may hold what means something in a URL.
         url = URL.create("sqlite", database=str(path))
         self._writer = ConnectionThread(_engine(url, begin="BEGIN IMMEDIATE"))

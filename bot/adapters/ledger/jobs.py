@@ -2,6 +2,7 @@
 attempt it expects.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,13 +13,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import jobs, objects
+from bot.adapters.ledger.senders import someone_sends
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.objects import Ending, ObjectState, StoredObject
 from bot.core.ports.ledger import Finished
+from bot.core.shell import SHELL
 
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+FROM_A_CHAT = jobs.c.chat_id != SHELL
+LEFT_BY_SHELLS = (jobs.c.chat_id == SHELL) & jobs.c.state.in_(_UNFINISHED)
 
 
 MOST_CRASHES = 5
@@ -83,8 +88,8 @@ class SqlJobs:
         return {(row.chat_id, row.album) for row in rows}
 
     async def unfinished(self) -> list[Job]:
-        """Return all unfinished jobs, oldest first."""
-        return await self._select(jobs.c.state.in_(_UNFINISHED))
+        """Return all unfinished jobs of chats, oldest first."""
+        return await self._select(FROM_A_CHAT, jobs.c.state.in_(_UNFINISHED))
 
     async def unfinished_of(self, owner_id: int) -> list[Job]:
         """Return the unfinished jobs of an owner, oldest first."""
@@ -108,22 +113,34 @@ class SqlJobs:
 
     async def recover(self, now: datetime) -> list[Job]:
         """Put jobs that a dead process left running back, and count the crash; end those whose
-        user asked for it, and those that crashed too often. Return all unfinished ones.
+        user asked for it, and those that crashed too often. Return all unfinished ones of chats.
+
+        A job from a shell lives and ends with its command: it is left alone while one runs, and
+        ended when none does.
         """
-        unfinished = jobs.c.state.in_(_UNFINISHED)
-        is_running = jobs.c.state == JobState.RUNNING.value
+        unfinished = FROM_A_CHAT & jobs.c.state.in_(_UNFINISHED)
+        is_running = FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
         cancelled = {"state": JobState.CANCELLED.value}
         parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
+        shells_run = await asyncio.to_thread(someone_sends, self._database.path)
         async with self._database.write() as connection:
             await connection.execute(
                 update(jobs).where(is_running).values(crashes=jobs.c.crashes + 1)
             )
+            if not shells_run:
+                await _end(connection, LEFT_BY_SHELLS, cancelled, now)
             await _end(connection, unfinished & jobs.c.cancel_requested, cancelled, now)
             await _end(connection, is_running & (jobs.c.crashes >= MOST_CRASHES), parked, now)
             await connection.execute(
                 update(jobs).where(unfinished).values(state=JobState.QUEUED.value)
             )
-        return await self._select(jobs.c.state == JobState.QUEUED.value)
+        return await self._select(FROM_A_CHAT, jobs.c.state == JobState.QUEUED.value)
+
+    async def end_left_by_shells(self, now: datetime) -> None:
+        """End jobs whose command is gone; only while no command runs."""
+        cancelled = {"state": JobState.CANCELLED.value}
+        async with self._database.write() as connection:
+            await _end(connection, LEFT_BY_SHELLS, cancelled, now)
 
     async def acquire(self, job_id: int, now: datetime) -> Job | None:
         """Take a queued job that is due."""

@@ -163,6 +163,8 @@ class AnswerState(StrEnum):
     SENDING = "sending"
     """The call is under way, or was when the process died: it is sent once more, and only once."""
     SENT = "sent"
+    SHOWN = "shown"
+    """Nothing is sent: the command that made the job shows its outcome itself."""
     LOST = "lost"
     """Cannot be placed: the chat is gone, or nobody knows after two tries."""
 

@@ -1,0 +1,59 @@
+"""Which processes work on a ledger: the one bot, and any number of commands that send files.
+
+Locks of the system, so that they go with their process, however it ends.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+_PRIVATE = 0o600
+
+
+class SendingLock:
+    """Says that this process sends files. Blocks a moment at the most, while others look."""
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(f"{path}.send", flags, _PRIVATE)
+
+    def take_alone(self) -> bool:
+        """Take it for this process only, if nobody has it; no other command begins meanwhile."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def share(self) -> None:
+        """Hold it together with every other command that sends."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let it go, as the end of the process does."""
+        os.close(self._descriptor)
+
+
+def someone_sends(path: Path) -> bool:
+    """Say whether a command that sends files runs on the ledger at `path`."""
+    return _is_locked(Path(f"{path}.send"))
+
+
+def bot_runs(path: Path) -> bool:
+    """Say whether a bot runs on the ledger at `path`."""
+    return _is_locked(Path(f"{path}.lock"))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
