@@ -44,8 +44,10 @@ async def until_it_waits(person: Person, message: Message) -> str | None:
             overview = await person.answered(await person.write("/status"))
             if "next try in" in overview.text:
                 return overview.text
-            # Or the questions would leave no room in the chat for the answer.
+            # Replies go first: without a pause, questions would leave no room for the answer.
             person.stage.clock.advance(A_MOMENT)
+            with suppress(TimeoutError):
+                await person.until(lambda: person.answer_to(message) is not None, timeout=0.2)
     return None
 
 
