@@ -272,6 +272,7 @@ def _give_voice(
         OssLinkSigner(frame.oss, settings.link.mode),
         clock,
         Welcome(source.limit, settings.link.lifetime),
+        _allowances(frame),
     )
     budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
     messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
@@ -308,6 +309,11 @@ def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookInta
     return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
 
 
+def _allowances(frame: Frame) -> Allowances:
+    limits = frame.settings.limits
+    return Allowances(limits.owner, limits.group)
+
+
 def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
     members = RoutedMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
     return Errands(frame.ledger, office.access, office.controls, members, messenger)
@@ -324,7 +330,7 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         clock=frame.clock,
         news=news,
         limit=limit,
-        allowances=Allowances(frame.settings.limits.owner, frame.settings.limits.group),
+        allowances=_allowances(frame),
     )
     marks = Marks()
     Handlers(

@@ -18,6 +18,8 @@ class PressAction(StrEnum):
 
     CANCEL = "cancel"
     DELETE = "delete"
+    CANCEL_ALL = "cancelall"
+    """Every job of the album to which this one belongs."""
 
 
 class Controls:
@@ -39,6 +41,8 @@ class Controls:
                 return await self.cancel(job)
             case PressAction.DELETE:
                 return await self.delete(job)
+            case PressAction.CANCEL_ALL:
+                return await self.cancel_album(job)
 
     async def cancel(self, job: Job) -> str:
         """Cancel a job: "cancelling", or "press-too-late" if it has ended."""
@@ -64,6 +68,16 @@ class Controls:
             self._news.due.set()
         self._news.said.set()
         return "cancelling"
+
+    async def cancel_album(self, job: Job) -> str:
+        """Cancel what is left of the album of a job: "cancelling", or "press-too-late" if all of
+        it has ended.
+        """
+        here = await self._ledger.jobs.unfinished_in([job.origin.chat_id])
+        album = job.origin.album
+        left = [j for j in here if j.id == job.id or (album and j.origin.album == album)]
+        outcomes = {await self.cancel(one) for one in reversed(left)}
+        return "cancelling" if "cancelling" in outcomes else "press-too-late"
 
     async def delete(self, job: Job) -> str:
         """End the link of a job and delete its file: "deleted", or "press-too-late"."""

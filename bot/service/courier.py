@@ -9,27 +9,26 @@ import structlog
 
 from bot.core.errors import (
     ChatError,
-    ChatFlooded,
     ChatGone,
     ChatUncertain,
     MessageGone,
     MessageRefused,
 )
 from bot.core.jobs import Job, JobState
-from bot.core.ports.chat import Messenger, Notice, Place, View
+from bot.core.ports.chat import Messenger, Place, View
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import AnswerState, Ledger, Saying, SayingKind, StoredAnswer
+from bot.core.ports.ledger import AnswerState, Ledger, StoredAnswer
 from bot.service.budget import RESERVED_FOR_REPLIES, Budgets
 from bot.service.delivery import Delivery
 from bot.service.lanes import Lanes
+from bot.service.replier import Replier
+from bot.service.road import Road
 from bot.service.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
 
 ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
-RETRY_AFTER = timedelta(seconds=3)
 MOST_READ = 200
-MOST_TRIES_OF_A_SAYING = 5
 
 
 class Courier:
@@ -53,36 +52,20 @@ class Courier:
         self._lanes = lanes
         self._clock = clock
         self._delivery = Delivery(ledger, clock)
+        self._road = Road(budgets, lanes, clock)
+        self._replier = Replier(ledger, messenger, views, self._road, lanes, clock)
 
     async def tick(self) -> datetime | None:
         """Start every call that is possible now; return when the next may be."""
-        moments = [await self._tick_sayings(), await self._tick_started(), await self._tick_new()]
+        moments = [await self._replier.tick(), await self._tick_started(), await self._tick_new()]
         return min((moment for moment in moments if moment is not None), default=None)
-
-    async def _tick_sayings(self) -> datetime | None:
-        moments = []
-        for saying in await self._ledger.outbox.pending(MOST_READ):
-            if saying.kind is SayingKind.REQUEST:
-                # The desk's: there is nothing to say yet.
-                continue
-            if saying.kind is SayingKind.PRESS:
-                lane: tuple[str, int] = ("press", saying.id)
-                if self._lanes.is_free(lane):
-                    self._lanes.start(lane, self._answer_press(saying))
-            elif (moment := self._ready(saying.chat_id, is_reply=True)) is not None:
-                if moment > self._clock.now():
-                    moments.append(moment)
-                else:
-                    self._take(saying.chat_id, is_reply=True)
-                    self._lanes.start(("send", saying.chat_id), self._say(saying))
-        return min(moments, default=None)
 
     async def _tick_started(self) -> datetime | None:
         """Go on with answers that a failed call or a dead process left behind."""
         moments = []
         for answer in await self._ledger.answers.resumable():
             is_edit = answer.message_id is not None
-            moment = self._ready(answer.chat_id, is_edit=is_edit)
+            moment = self._road.ready(answer.chat_id, is_edit=is_edit)
             if moment is None:
                 continue
             if moment > self._clock.now():
@@ -92,7 +75,7 @@ class Courier:
                 # Nobody is sending it now, so a call was cut off: it may have arrived.
                 await self._ledger.answers.unsent(answer.id, uncertain=not is_edit)
                 return self._clock.now()
-            self._take(answer.chat_id, is_edit=is_edit)
+            self._road.take(answer.chat_id, is_edit=is_edit)
             self._lanes.start(("send", answer.chat_id), self._send_again(answer))
         return min(moments, default=None)
 
@@ -107,14 +90,14 @@ class Courier:
         chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_cards}
         for chat_id, jobs in _by_chat(waiting, chats):
             card = own_cards.get(jobs[0].id)
-            moment = self._ready(chat_id, is_edit=card is not None)
+            moment = self._road.ready(chat_id, is_edit=card is not None)
             if moment is None:
                 continue
             if moment > self._clock.now():
                 moments.append(moment)
                 continue
             batch = self._choose(chat_id, jobs) if card is None else jobs[:1]
-            self._take(chat_id, is_edit=card is not None)
+            self._road.take(chat_id, is_edit=card is not None)
             self._lanes.start(("send", chat_id), self._begin_answer(chat_id, batch, card))
         return min(moments, default=None)
 
@@ -146,27 +129,6 @@ class Courier:
             if not card.shared and card.message_id is not None
         }
         return {job.id: placed[job.card_id] for job in cancelled if job.card_id in placed}
-
-    def _ready(
-        self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False
-    ) -> datetime | None:
-        """Return when a call may be made, or `None` while one is under way.
-
-        An edit waits for the one that is under way too: a late one would bring a status message
-        back that has become an answer.
-        """
-        if not self._lanes.is_free(("send", chat_id)):
-            return None
-        if is_edit and not self._lanes.is_free(("edit", chat_id)):
-            return None
-        budget = self._budgets.of(chat_id)
-        bucket = budget.edits if is_edit else budget.messages
-        return budget.ready_at(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
-
-    def _take(self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False) -> None:
-        budget = self._budgets.of(chat_id)
-        bucket = budget.edits if is_edit else budget.messages
-        budget.take(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
 
     def _choose(self, chat_id: int, jobs: Sequence[Job]) -> list[Job]:
         """One job for one message while the budget lasts for all of them; as many as fit where it
@@ -201,17 +163,17 @@ class Courier:
         view = await self._views.answer(jobs)
         try:
             message_id = await self._place(answer, view)
-        except ChatUncertain:
+        except ChatUncertain as error:
             # An edit may be repeated at will; a message is sent once more, and only once.
             await answers.unsent(answer.id, uncertain=answer.message_id is None)
-            self._pause(answer.chat_id, RETRY_AFTER)
+            self._road.pause(answer.chat_id, error)
         except (ChatGone, MessageRefused) as error:
             log.warning("answer lost", answer=answer.id, code=error.code)
             await self._delivery.note(answer, jobs, arrived=False)
             await answers.lost(answer.id)
         except ChatError as error:
             await answers.unsent(answer.id, uncertain=False)
-            self._pause(answer.chat_id, _wait(error))
+            self._road.pause(answer.chat_id, error)
         else:
             await self._delivery.note(answer, jobs, arrived=True)
             await answers.sent(answer.id, message_id)
@@ -228,59 +190,6 @@ class Courier:
                 return answer.message_id
         place = Place(answer.chat_id, answer.thread_id, answer.reply_to)
         return await self._messenger.send(place, view, language=answer.language)
-
-    async def _say(self, saying: Saying) -> None:
-        outbox = self._ledger.outbox
-        tries = await outbox.tried(saying.id)
-        place = Place(saying.chat_id, saying.thread_id, saying.reply_to)
-        try:
-            view = await self._view(saying)
-            await self._messenger.send(place, view, language=saying.language)
-        except (ChatUncertain, ChatGone, MessageRefused) as error:
-            # A reply to a command is not worth saying twice; the user can ask again.
-            log.warning("reply lost", saying=saying.id, code=error.code)
-            await outbox.said(saying.id)
-        except ChatError as error:
-            self._pause(saying.chat_id, _wait(error))
-            if tries >= MOST_TRIES_OF_A_SAYING:
-                log.warning("reply given up", saying=saying.id, code=error.code)
-                await outbox.said(saying.id)
-        else:
-            await outbox.said(saying.id)
-
-    async def _view(self, saying: Saying) -> View:
-        if saying.kind is SayingKind.OVERVIEW:
-            if saying.chat_id < 0:
-                return await self._views.group_overview(saying.chat_id)
-            return await self._views.overview(saying.owner_id or saying.chat_id)
-        if saying.kind is SayingKind.WELCOME:
-            return self._views.welcome
-        return _notice(saying)
-
-    async def _answer_press(self, saying: Saying) -> None:
-        try:
-            await self._messenger.answer_press(
-                str(saying.payload["query_id"]), _notice(saying), language=saying.language
-            )
-        except ChatError as error:
-            log.info("press not answered", saying=saying.id, code=error.code)
-        await self._ledger.outbox.said(saying.id)
-
-    def _pause(self, chat_id: int, wait: timedelta) -> None:
-        self._budgets.of(chat_id).pause(self._clock.now() + wait)
-
-
-def _reserve(*, is_reply: bool) -> float:
-    return 0.0 if is_reply else RESERVED_FOR_REPLIES
-
-
-def _wait(error: ChatError) -> timedelta:
-    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else RETRY_AFTER
-
-
-def _notice(saying: Saying) -> Notice:
-    args = {key: value for key, value in saying.payload.items() if key not in {"name", "query_id"}}
-    return Notice(str(saying.payload["name"]), args)
 
 
 def _album_of(job: Job) -> tuple[int, str | None]:

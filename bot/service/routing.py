@@ -104,7 +104,7 @@ class RoutedMessenger:
         except ChatMoved as error:
             raise gone from error
 
-    async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
         """Answer the press of a button."""
         await self._messenger.answer_press(query_id, notice, language=language)
 

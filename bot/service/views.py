@@ -14,7 +14,7 @@ from bot.core.ports.chat import (
     Card,
     CardLine,
     ItemState,
-    LiveLink,
+    Listing,
     Overview,
     Welcome,
 )
@@ -22,11 +22,11 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.store import LinkSigner
 from bot.core.progress import Phase
+from bot.service.allowances import Allowances
+from bot.service.overviews import Overviews
 from bot.service.queue import JobQueue, Running
 
 MOST_LINES_ON_A_CARD = 8
-MOST_RUNNING_SHOWN = 12
-MOST_LIVE_SHOWN = 12
 
 
 class Views:
@@ -39,12 +39,14 @@ class Views:
         signer: LinkSigner,
         clock: Clock,
         welcome: Welcome,
+        allowances: Allowances | None = None,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
         self._signer = signer
         self._clock = clock
         self.welcome = welcome
+        self._overviews = Overviews(ledger, self, clock, allowances or Allowances())
 
     async def answer(self, jobs: Sequence[Job]) -> Answer:
         """Compose the answer to ended jobs, as things stand now."""
@@ -56,13 +58,14 @@ class Views:
         name = job.file.name
         if job.state is JobState.DONE and stored is not None:
             state = _item_state(stored, self._clock.now())
-            link = self._link(stored) if state is ItemState.LIVE else None
+            link = self.link(stored) if state is ItemState.LIVE else None
             return AnswerItem(job.id, name, state, link, job.size, job.sha256)
         if job.state is JobState.CANCELLED:
             return AnswerItem(job.id, name, ItemState.CANCELLED)
         return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
 
-    def _link(self, stored: StoredObject) -> Link:
+    def link(self, stored: StoredObject) -> Link:
+        """Make the link of an object; it ends with it."""
         return Link(self._signer.link(stored.key, expires_at=stored.due_at), stored.due_at)
 
     def card(self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False) -> Card:
@@ -70,11 +73,12 @@ class Views:
         shown = list(jobs)
         if not together:
             shown.sort(key=lambda job: self._queue.running(job.id) is None)
-        lines = tuple(self._line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
+        lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
         most = max(0, len(shown) - MOST_LINES_ON_A_CARD)
         return Card(lines, more=most, together=together)
 
-    def _line(self, job: Job, *, paused: bool = False) -> CardLine:
+    def line(self, job: Job, *, paused: bool = False) -> CardLine:
+        """Tell how far a job is."""
         if job.state.is_final:
             return CardLine(job.id, job.file.name, job.state, code=job.error_code)
         running = self._queue.running(job.id)
@@ -112,48 +116,11 @@ class Views:
             paused=paused,
         )
 
-    async def overview(self, owner_id: int) -> Overview:
-        """Compose the answer to `/status`."""
-        return self._overview(
-            await self._ledger.jobs.unfinished_of(owner_id),
-            await self._ledger.objects.live_of(owner_id),
-        )
-
-    async def group_overview(self, chat_id: int) -> Overview:
-        """Compose the answer to `/status` in a group: what anybody asked for there. Where answers
-        are private, links are too.
-        """
-        lineage = await self._ledger.people.lineage(chat_id)
-        return self._overview(
-            await self._ledger.jobs.unfinished_in(lineage),
-            await self._ledger.objects.live_in(lineage),
-            in_group=True,
-            discreet=(await self._ledger.people.chat(chat_id)).privately,
-        )
-
-    def _overview(
-        self,
-        unfinished: Sequence[Job],
-        stored: Sequence[tuple[Job, StoredObject]],
-        *,
-        in_group: bool = False,
-        discreet: bool = False,
+    async def overview(
+        self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
     ) -> Overview:
-        unfinished = sorted(unfinished, key=lambda job: self._queue.running(job.id) is None)
-        now = self._clock.now()
-        live = [(job, found) for job, found in stored if found.due_at > now]
-        return Overview(
-            running=tuple(self._line(job) for job in unfinished[:MOST_RUNNING_SHOWN]),
-            live=tuple(
-                LiveLink(job.id, job.file.name, job.size or 0, self._link(found))
-                for job, found in live[:MOST_LIVE_SHOWN]
-            ),
-            now=now,
-            more_running=max(0, len(unfinished) - MOST_RUNNING_SHOWN),
-            more_live=max(0, len(live) - MOST_LIVE_SHOWN),
-            in_group=in_group,
-            discreet=discreet,
-        )
+        """Compose the answer to `/status` or `/links`; see `Overviews.compose`."""
+        return await self._overviews.compose(listing, subject, chat_id=chat_id, page=page)
 
 
 def _item_state(stored: StoredObject, now: datetime) -> ItemState:

@@ -129,7 +129,7 @@ class FakeMessenger:
         self._record("delete", chat_id, message_id)
         _lose(lost)
 
-    async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
         """Answer the press of a button."""
         lost = await self._enter("press", 0)
         self.said.append(

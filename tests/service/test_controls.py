@@ -1,6 +1,7 @@
 """Cancelling jobs and deleting links, whatever happens at the same time."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from bot.core.objects import Ending
 from bot.sandbox.clock import SandboxClock
 from bot.service.attempts import News
 from bot.service.controls import Controls, PressAction
-from tests.fakes.samples import NOW, accept, acquire, at, finish, get, plan
+from tests.fakes.samples import NOW, accept, acquire, at, finish, get, make_file, make_origin, plan
 from tests.service.reception.lobby import QueueOfStops
 
 
@@ -170,3 +171,39 @@ async def test_actions_of_buttons_do_what_they_say(desk: Desktop) -> None:
 
     assert await desk.controls.apply(PressAction.CANCEL, waiting) == "cancelling"
     assert await desk.controls.apply(PressAction.DELETE, done) == "deleted"
+
+
+async def album_of(desk: Desktop, album: str | None, count: int) -> list[Job]:
+    """Accept files that came as one album."""
+    jobs = []
+    for _ in range(count):
+        origin = replace(make_origin(), album=album)
+        job = await desk.ledger.jobs.accept(origin, make_file(), NOW)
+        assert job is not None
+        jobs.append(job)
+    return jobs
+
+
+async def test_album_is_cancelled_as_far_as_it_is_left(desk: Desktop) -> None:
+    """What has ended stays, other albums and single files go on; the job that is named may be one
+    that has ended.
+    """
+    album, other = await album_of(desk, "a", 3), await album_of(desk, "b", 1)
+    single = await desk.waiting()
+    done, _ = await finish(desk.ledger, album[0])
+    outcome = await desk.controls.apply(PressAction.CANCEL_ALL, done)
+    left = [await get(desk.ledger, job) for job in [*album, *other, single]]
+    queued, cancelled = JobState.QUEUED, JobState.CANCELLED
+
+    assert outcome == "cancelling"
+    assert [JobState.DONE, cancelled, cancelled, queued, queued] == [job.state for job in left]
+    assert await desk.controls.apply(PressAction.CANCEL_ALL, done) == "press-too-late"
+
+
+async def test_cancel_all_of_a_single_file_cancels_it_alone(desk: Desktop) -> None:
+    """A job without an album is no album of all that have none."""
+    first, second = await desk.waiting(), await desk.waiting()
+    await desk.controls.apply(PressAction.CANCEL_ALL, first)
+
+    assert (await get(desk.ledger, first)).state is JobState.CANCELLED
+    assert (await get(desk.ledger, second)).state is JobState.QUEUED

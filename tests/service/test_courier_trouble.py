@@ -12,7 +12,7 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.ports.ledger import SayingKind
-from bot.service.courier import MOST_TRIES_OF_A_SAYING
+from bot.service.replier import MOST_TRIES
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.service.stage import Stage, answered, ids_of, seconds
@@ -159,7 +159,7 @@ async def test_reply_is_tried_a_few_times(stage: Stage) -> None:
     await stage.post("help")
     await stage.after(HOUR)
 
-    assert len(stage.messenger.tried) == MOST_TRIES_OF_A_SAYING
+    assert len(stage.messenger.tried) == MOST_TRIES
     assert await stage.ledger.outbox.pending(10) == []
 
 

@@ -8,12 +8,9 @@ from bot.adapters.ledger.database import Database
 from bot.core.jobs import JobState
 from bot.core.ports.chat import ItemState
 from bot.core.progress import Phase
-from bot.service.views import MOST_LIVE_SHOWN, MOST_RUNNING_SHOWN
 from tests.fakes import samples
-from tests.fakes.samples import LIFETIME, NOW, OWNER, SHA256, at
+from tests.fakes.samples import LIFETIME, NOW, SHA256, at
 from tests.service.stage import Stage
-
-OTHER = 101
 
 
 @pytest.fixture
@@ -93,40 +90,3 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: Stage) ->
         timedelta(seconds=20),
         "store_unavailable",
     )
-
-
-async def test_overview_shows_what_is_under_way_and_alive(stage: Stage) -> None:
-    """The asker's own, running before waiting, the newest links first, none that has ended."""
-    waiting, running = await stage.accept(), await stage.accept()
-    await stage.run(running)
-    links = [await stage.accept() for _ in range(3)]
-    for job in links:
-        await stage.done(job)
-        stage.clock.advance(timedelta(seconds=1))
-    await stage.ledger.objects.revoke(links[1].id, NOW)
-    await stage.done(await stage.accept(OTHER))
-    overview = await stage.views.overview(OWNER)
-
-    assert [line.job_id for line in overview.running] == [running.id, waiting.id]
-    assert [link.job_id for link in overview.live] == [links[2].id, links[0].id]
-    assert (overview.more_running, overview.more_live) == (0, 0)
-
-
-async def test_overview_leaves_out_links_that_are_over(stage: Stage) -> None:
-    """Even if their objects could not be deleted yet."""
-    await stage.done(await stage.accept())
-    stage.clock.advance(LIFETIME)
-
-    assert (await stage.views.overview(OWNER)).live == ()
-
-
-async def test_overview_counts_what_it_does_not_show(stage: Stage) -> None:
-    """A message is not endless."""
-    for _ in range(MOST_LIVE_SHOWN + 2):
-        await stage.done(await stage.accept())
-    for _ in range(MOST_RUNNING_SHOWN + 3):
-        await stage.accept()
-    overview = await stage.views.overview(OWNER)
-
-    assert (len(overview.live), overview.more_live) == (MOST_LIVE_SHOWN, 2)
-    assert (len(overview.running), overview.more_running) == (MOST_RUNNING_SHOWN, 3)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bot.core.ports.chat import Listing
+
 LONGEST_COPIED: Final = 256
 """Characters that a button can copy (source: Bot API, "CopyTextButton")."""
 
@@ -24,14 +26,41 @@ class Action(StrEnum):
     """Stop the job while it waits or runs."""
     DELETE = "delete"
     """End the link and delete the file now."""
+    CANCEL_ALL = "cancelall"
+    """Stop all jobs of an album that are left; any of them names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A press of one of our own buttons."""
+    """A press of one of our own buttons that is about a job."""
 
     action: Action
     job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A press that turns the page of a list, or shows the same page anew. `subject` is the person
+    or group whose list it is.
+    """
+
+    listing: Listing
+    subject: int
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A press that chooses a language for a person; `number` is its place in the list of those
+    that can be chosen.
+    """
+
+    owner_id: int
+    number: int
+
+
+Wish = Press | Turn | Choice
+"""What a button can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +70,7 @@ class Button:
     text: str
     url: str | None = None
     copies: str | None = None
-    press: Press | None = None
+    press: Wish | None = None
 
 
 Buttons = tuple[tuple[Button, ...], ...]

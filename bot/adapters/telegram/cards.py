@@ -32,10 +32,20 @@ class Cards:
         return Html("\n".join(blocks)) or self._language.html("card-done")
 
     def buttons(self, card: Card) -> Buttons:
-        """Return one Cancel button per job that can be cancelled."""
+        """Return one Cancel button per job that can be cancelled; one for all of an album."""
+        if card.together:
+            return self._cancel_all(card)
         if len(card.lines) == 1:
             return rows(self.cancel_buttons(card.lines, [None]))
         return rows(self.cancel_buttons(card.lines[:MOST_LINES], range(1, MOST_LINES + 1)))
+
+    def _cancel_all(self, card: Card) -> Buttons:
+        left = [line for line in card.lines if not (line.cancelling or line.state.is_final)]
+        # Those without a line may be left too; whoever presses too late is told so.
+        if not left and not card.more:
+            return ()
+        press = Press(Action.CANCEL_ALL, card.lines[0].job_id)
+        return ((Button(self._language.say("button-cancel-all"), press=press),),)
 
     def cancel_buttons(
         self, lines: Sequence[CardLine], numbers: Sequence[int | None]

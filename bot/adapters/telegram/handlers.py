@@ -19,7 +19,8 @@ from bot.adapters.telegram.chat_handlers import ChatHandlers
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.marks import Marks
 from bot.adapters.telegram.message_handlers import MessageHandlers
-from bot.service.reception import Press, PressAction, Reception
+from bot.adapters.telegram.press_handlers import PressHandlers
+from bot.service.reception import Reception
 
 __all__ = ["App", "Handlers", "Marks"]
 
@@ -44,11 +45,10 @@ class Handlers:
         bot_id: int,
         username: str,
     ) -> None:
-        self._reception = reception
-        self._keyboards = keyboards
         self._marks = marks
         self._messages = MessageHandlers(reception, bot_id=bot_id, username=username)
         self._chats = ChatHandlers(reception.chats)
+        self._presses = PressHandlers(reception, keyboards)
 
     def register(self, application: App) -> None:
         """Add all handlers; the last one ignores, deliberately, what no other wants."""
@@ -63,7 +63,7 @@ class Handlers:
         application.add_handler(
             ChatMemberHandler(self._marked(chats.membership), ChatMemberHandler.MY_CHAT_MEMBER)
         )
-        application.add_handler(CallbackQueryHandler(self._marked(self._press)))
+        application.add_handler(CallbackQueryHandler(self._marked(self._presses.press)))
         application.add_handler(TypeHandler(Update, self._marked(self._ignore)))
         application.add_error_handler(self._failed)
 
@@ -82,19 +82,3 @@ class Handlers:
 
     async def _ignore(self, update: Update) -> None:
         log.debug("update ignored", update=update.update_id)
-
-    async def _press(self, update: Update) -> None:
-        query = update.callback_query
-        if query is None or query.message is None:
-            return
-        press = self._keyboards.parse(query.data or "")
-        await self._reception.presses.press(
-            Press(
-                query_id=query.id,
-                user_id=query.from_user.id,
-                chat_id=query.message.chat.id,
-                language=query.from_user.language_code or "",
-                action=PressAction(press.action.value) if press else None,
-                job_id=press.job_id if press else 0,
-            )
-        )

@@ -28,6 +28,8 @@ class MessageHandlers:
             "start": self._start,
             "help": self._help,
             "status": self._status,
+            LINKS: self._links,
+            "cancel": self._cancel,
             SHARE: self._share,
             "auto": self._auto,
             "deliver": self._deliver,
@@ -72,7 +74,7 @@ class MessageHandlers:
 
     async def _start(self, origin: Origin, message: Message, command: CommandLine) -> None:
         if command.word == LINKS and origin.is_private:
-            await self._status(origin, message, command)
+            await self._links(origin, message, command)
         else:
             await self._help(origin, message, command)
 
@@ -81,6 +83,12 @@ class MessageHandlers:
 
     async def _status(self, origin: Origin, _: Message, __: CommandLine) -> None:
         await self._reception.questions.status(origin)
+
+    async def _links(self, origin: Origin, _: Message, __: CommandLine) -> None:
+        await self._reception.questions.links(origin)
+
+    async def _cancel(self, origin: Origin, _: Message, __: CommandLine) -> None:
+        await self._reception.orders.cancel(origin)
 
     async def _share(self, origin: Origin, message: Message, _: CommandLine) -> None:
         await self._reception.files.shared(origin, find_meant_file(message))

@@ -1,23 +1,18 @@
-"""The answers to `/status`, `/start` and `/help`."""
-
-from bisect import bisect_left
+"""The answers to `/status`, `/links`, `/start` and `/help`."""
 
 from bot.adapters.telegram import formats
-from bot.adapters.telegram.buttons import MOST_BUTTONS, Action, Button, Buttons, Press, rows
-from bot.adapters.telegram.cards import MOST_LINES, Cards
+from bot.adapters.telegram.buttons import Action, Button, Buttons, Press, Turn, rows
+from bot.adapters.telegram.cards import Cards
 from bot.adapters.telegram.languages import Language
-from bot.adapters.telegram.markup import Html, bold, fits, link, plain, shown_name
-from bot.core.ports.chat import LiveLink, Overview, Welcome
-
-MOST_LIVE = MOST_BUTTONS - MOST_LINES
-"""Live links that one overview lists at most: each needs its button."""
+from bot.adapters.telegram.markup import Html, bold, link, plain, shown_name
+from bot.core.ports.chat import Listing, LiveLink, Overview, Use, Welcome
 
 
 class Overviews:
     """Words overviews in one language.
 
-    Running jobs and live links are numbered through, so that a button's number means one thing.
-    What does not fit into one message is counted instead of listed.
+    Running jobs and live links of a page are numbered through, so that a button's number means one
+    thing. A page is short enough for one message.
     """
 
     def __init__(self, language: Language) -> None:
@@ -25,33 +20,43 @@ class Overviews:
         self._cards = Cards(language)
 
     def render(self, view: Overview) -> tuple[Html, Buttons]:
-        """Word what runs and what is alive, with a button for each."""
-        first = min(len(view.running), MOST_LINES) + 1
-        live = [
-            self._live(view, item, number)
-            for number, item in enumerate(view.live[:MOST_LIVE], first)
-        ]
-        # The first count that is too much, found by halving: an overview may list many links.
-        count = len(live)
-        if not fits(self._text(view, live)):
-            counts = range(1, len(live) + 1)
-            count = bisect_left(counts, 1, key=lambda n: not fits(self._text(view, live[:n])))
-        return self._text(view, live[:count]), rows(self._buttons(view, count))
+        """Word what runs and what is alive, with a button for each, and how to see the rest."""
+        return self._text(view), self._buttons(view)
 
-    def _text(self, view: Overview, live: list[Html]) -> Html:
-        running = view.running[:MOST_LINES]
+    def _text(self, view: Overview) -> Html:
+        say = self._language.say
         sections = []
-        if running or view.more_running:
-            blocks = [self._cards.block(line, number) for number, line in enumerate(running, 1)]
-            blocks += self._cards.more(view.more_running + len(view.running) - len(running))
-            sections.append([bold(self._language.say("overview-running")), *blocks])
-        if view.live or view.more_live:
-            more = self._cards.more(view.more_live + len(view.live) - len(live))
-            sections.append([bold(self._language.say("overview-live")), *live, *more])
+        if view.running:
+            blocks = [self._cards.block(line, n) for n, line in enumerate(view.running, 1)]
+            sections.append([bold(say("overview-running")), *blocks])
+        if view.live:
+            first = len(view.running) + 1
+            live = [self._live(view, item, n) for n, item in enumerate(view.live, first)]
+            sections.append([bold(say("overview-live")), *live])
         if not sections:
-            nothing = "overview-nothing-here" if view.in_group else "overview-nothing"
-            return self._language.html(nothing)
+            sections.append([self._language.html(_nothing(view))])
+        if foot := self._foot(view):
+            sections.append(foot)
         return Html("\n\n".join("\n".join(section) for section in sections))
+
+    def _foot(self, view: Overview) -> list[Html]:
+        foot = []
+        if view.use is not None and view.use != Use(0, 0):
+            foot.append(self._use(view.use))
+        if view.pages > 1:
+            page, pages = str(view.page), str(view.pages)
+            foot.append(self._language.html("overview-page", page=page, pages=pages))
+        return foot
+
+    def _use(self, use: Use) -> Html:
+        say = self._language.say
+        files = say("use-files", count=use.files)
+        if use.most_files:
+            files = say("use-files-of", done=str(use.files), count=use.most_files)
+        size = formats.size(use.bytes)
+        if use.most_bytes:
+            size = say("part-of-total", moved=size, total=formats.size(use.most_bytes))
+        return self._language.html("overview-use", files=files, size=size)
 
     def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
         left = formats.remaining(self._language, item.link.expires_at - view.now)
@@ -60,17 +65,29 @@ class Overviews:
         name = plain(shown) if view.discreet else link(shown, item.link.url)
         return Html(f"{number}. {name} · {formats.size(item.size)} · {time}")
 
-    def _buttons(self, view: Overview, live: int) -> list[Button]:
-        running = view.running[:MOST_LINES]
-        cancel = self._cards.cancel_buttons(running, range(1, len(running) + 1))
+    def _buttons(self, view: Overview) -> Buttons:
+        count = len(view.running)
+        cancel = self._cards.cancel_buttons(view.running, range(1, count + 1))
         delete = [
             Button(
                 self._language.say("button-delete-number", number=str(number)),
                 press=Press(Action.DELETE, item.job_id),
             )
-            for number, item in enumerate(view.live[:live], len(running) + 1)
+            for number, item in enumerate(view.live, count + 1)
         ]
-        return cancel + delete
+        return (*rows(cancel + delete), self._turns(view))
+
+    def _turns(self, view: Overview) -> tuple[Button, ...]:
+        """Return the row that leads to the other pages and shows this one anew."""
+        say, page = self._language.say, view.page
+        turns = [(say("button-refresh"), page)]
+        if page > 1:
+            turns.insert(0, (say("button-previous", page=str(page - 1)), page - 1))
+        if page < view.pages:
+            turns.append((say("button-next", page=str(page + 1)), page + 1))
+        return tuple(
+            Button(text, press=Turn(view.listing, view.subject, to)) for text, to in turns
+        )
 
     def welcome(self, view: Welcome) -> Html:
         """Say what the bot does, what it keeps and how long, and the limit that holds here."""
@@ -85,3 +102,9 @@ class Overviews:
                 ]
             )
         )
+
+
+def _nothing(view: Overview) -> str:
+    if view.listing is Listing.LINKS:
+        return "overview-no-links"
+    return "overview-nothing-here" if view.in_group else "overview-nothing"

@@ -127,9 +127,11 @@ class TelegramMessenger:
         except MessageGone:
             return
 
-    async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
-        """Answer the press of a button with a short line; a query that is too old is no error."""
-        text = self._texts.notice(notice, language)
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
+        """Answer the press of a button with a short line, if any; a query that is too old is no
+        error.
+        """
+        text = self._texts.notice(notice, language) if notice is not None else None
         with chat_errors():
             try:
                 await self._bot.answer_callback_query(query_id, text, read_timeout=PRESS_WAIT)

@@ -110,17 +110,41 @@ class LiveLink:
     link: Link
 
 
+class Listing(StrEnum):
+    """What can be listed. The values are part of buttons that are out there: never rename."""
+
+    STATUS = "status"
+    """What runs or waits, and what is alive."""
+    LINKS = "links"
+    """What is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was accepted in the last 24 hours, and how much of it is allowed (0: no limit)."""
+
+    files: int
+    bytes: int
+    most_files: int = 0
+    most_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The answer to `/status`: what runs or waits, what is alive, and how many more of each there
-    are, of a person or `in_group` of a group. With `discreet` live files are named, not linked to.
+    """One page of what runs or waits and of what is alive, of `subject`: a person, or a group.
+    Pages count from 1.
+
+    `in_group` says that a group reads it; with `discreet` live files are named, not linked to.
     """
 
     running: tuple[CardLine, ...]
     live: tuple[LiveLink, ...]
     now: datetime
-    more_running: int = 0
-    more_live: int = 0
+    subject: int = 0
+    listing: Listing = Listing.STATUS
+    page: int = 1
+    pages: int = 1
+    use: Use | None = None
     in_group: bool = False
     discreet: bool = False
 
@@ -152,8 +176,10 @@ class Messenger(Protocol):
     async def delete(self, chat_id: int, message_id: int) -> None:
         """Remove a message; a message that is gone is no error."""
 
-    async def answer_press(self, query_id: str, notice: Notice, *, language: str) -> None:
-        """Answer the press of a button; a query that is too old is no error."""
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
+        """Answer the press of a button, without a word where there is no `notice`; a query that is
+        too old is no error.
+        """
 
     def fit(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, Origin
@@ -244,6 +244,10 @@ class Priority(IntEnum):
     REFRESH = 4
 
 
+EDITS: Final = "edits"
+"""In the payload of a saying: the message that is changed instead of a new one being sent."""
+
+
 class SayingKind(StrEnum):
     """What a row of the outbox says; everything that can change is worded when it is sent, not
     before.
@@ -251,9 +255,11 @@ class SayingKind(StrEnum):
 
     NOTICE = "notice"
     PRESS = "press"
-    """The answer to a button; `payload["query_id"]`."""
+    """The answer to a button; `payload["query_id"]`. Without a `name` it is one without a word."""
     OVERVIEW = "overview"
-    """What is under way and alive: of the owner, in a group of the group."""
+    """What is under way and alive; `payload` has `listing`, `subject` and `page`, see the view of
+    that name.
+    """
     WELCOME = "welcome"
     REQUEST = "request"
     """Nothing to say yet: the chat service must be asked first; `payload["do"]` names what for."""

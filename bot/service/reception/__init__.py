@@ -7,19 +7,25 @@ Every method is safe to repeat for a redelivered update.
 from bot.service.controls import PressAction
 from bot.service.reception.chats import Chats, Membership
 from bot.service.reception.files import Files
+from bot.service.reception.orders import Orders
 from bot.service.reception.presses import Press, Presses
+from bot.service.reception.queries import Query
 from bot.service.reception.questions import Questions
 from bot.service.reception.reception import Reception
 from bot.service.reception.replies import Replies
+from bot.service.reception.turns import Turns
 
 __all__ = [
     "Chats",
     "Files",
     "Membership",
+    "Orders",
     "Press",
     "PressAction",
     "Presses",
+    "Query",
     "Questions",
     "Reception",
     "Replies",
+    "Turns",
 ]

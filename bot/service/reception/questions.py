@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from bot.core.jobs import Origin
+from bot.core.ports.chat import Listing
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import SayingKind
 from bot.core.ports.people import People
@@ -33,13 +34,28 @@ class Questions:
             await self._replies.errand(origin, Errand.GREET)
 
     async def status(self, origin: Origin) -> None:
-        """Answer `/status`: what is under way and alive of the asker, in a group of the group.
+        """Answer `/status`: what is under way and alive of the asker, in a group of the group."""
+        await self._list(origin, Listing.STATUS)
 
-        Members of a group may ask in private for what they got relayed there, even if they could
-        not send anything in private.
+    async def links(self, origin: Origin) -> None:
+        """Answer `/links`: what is alive of the asker, in a group what came from there."""
+        await self._list(origin, Listing.LINKS)
+
+    async def _list(self, origin: Origin, listing: Listing) -> None:
+        if not await self.may_ask(origin):
+            return
+        # In a group its status belongs to everybody there, links to the asker alone.
+        is_shared = listing is Listing.STATUS and not origin.is_private
+        subject = origin.chat_id if is_shared else origin.owner_id
+        payload: dict[str, str | int] = {"listing": listing.value, "subject": subject, "page": 1}
+        await self._replies.say(origin, SayingKind.OVERVIEW, payload)
+
+    async def may_ask(self, origin: Origin) -> bool:
+        """Say whether somebody may see and stop what is theirs; who may not is told, if anything.
+
+        Members of a group may in private, even if they could not send anything there.
         """
-        if await self._has_own(origin) or await self._replies.admit(origin):
-            await self._replies.say(origin, SayingKind.OVERVIEW)
+        return await self._has_own(origin) or await self._replies.admit(origin)
 
     async def _has_own(self, origin: Origin) -> bool:
         if not origin.is_private or await self._access.is_banned(origin.owner_id):

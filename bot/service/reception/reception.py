@@ -12,9 +12,12 @@ from bot.service.controls import Controls
 from bot.service.queue import JobQueue
 from bot.service.reception.chats import Chats
 from bot.service.reception.files import Files
+from bot.service.reception.orders import Orders
 from bot.service.reception.presses import Presses
+from bot.service.reception.queries import Queries
 from bot.service.reception.questions import Questions
 from bot.service.reception.replies import Replies
+from bot.service.reception.turns import Turns
 from bot.service.routing import Moves
 
 
@@ -26,6 +29,8 @@ class Reception:
     questions: Questions
     presses: Presses
     chats: Chats
+    turns: Turns
+    orders: Orders
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -45,6 +50,7 @@ class Reception:
         there are no others.
         """
         replies = Replies(ledger, access, clock, news)
+        questions = Questions(ledger.people, access, replies, clock)
         return cls(
             files=Files(
                 ledger,
@@ -56,7 +62,9 @@ class Reception:
                 limit=limit,
                 allowances=allowances or Allowances(),
             ),
-            questions=Questions(ledger.people, access, replies, clock),
+            questions=questions,
             presses=Presses(ledger.jobs, access, controls, replies),
             chats=Chats(ledger.people, access, controls, replies, moves),
+            turns=Turns(ledger.people, access, Queries(replies)),
+            orders=Orders(ledger.jobs, ledger.people, questions, controls, replies),
         )

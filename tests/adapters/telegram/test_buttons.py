@@ -1,6 +1,7 @@
 """Rows of buttons."""
 
 from bot.adapters.telegram.buttons import Action, Button, Press, only_presses, rows
+from bot.core.ports.chat import Listing
 
 
 def test_rows_are_filled_in_order() -> None:
@@ -13,7 +14,8 @@ def test_rows_are_filled_in_order() -> None:
 
 def test_actions_never_change_their_names() -> None:
     """The values are in buttons that are out there."""
-    assert [action.value for action in Action] == ["cancel", "delete"]
+    assert [action.value for action in Action] == ["cancel", "delete", "cancelall"]
+    assert [listing.value for listing in Listing] == ["status", "links"]
 
 
 def test_only_presses_leaves_out_what_opens_and_copies() -> None:

@@ -121,6 +121,18 @@ def test_paused_job_can_be_cancelled() -> None:
     assert len(EN.buttons(Card((replace(QUEUED, paused=True),)))) == 1
 
 
+def test_album_is_cancelled_as_one() -> None:
+    """One button for all that are left, named by any of them; none when nothing is."""
+    done = replace(QUEUED, job_id=1, state=JobState.DONE)
+    card = Card((done, replace(QUEUED, job_id=2)), together=True)
+    over = Card((done, replace(MOVING, cancelling=True)), together=True)
+    button = Button("Cancel all", press=Press(Action.CANCEL_ALL, 1))
+
+    assert ((button,),) == EN.buttons(card)
+    assert EN.buttons(over) == ()
+    assert ((button,),) == EN.buttons(replace(over, more=2))
+
+
 def test_several_jobs_are_numbered() -> None:
     """Lines and buttons carry the same numbers; jobs without a button leave a gap."""
     lines = tuple(replace(QUEUED, job_id=n, cancelling=n == 2) for n in range(1, 7))

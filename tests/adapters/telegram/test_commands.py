@@ -54,8 +54,8 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
 
     assert [command.command for command in english] == list(COMMANDS)
     assert [command.command for command in chinese] == list(COMMANDS)
-    assert english[0].description == "What this bot does"
-    assert chinese[0].description == "这个机器人能做什么"
+    assert english[0].description == "Running transfers and live links"
+    assert chinese[0].description == "正在进行的传输和有效链接"
 
 
 @pytest.mark.parametrize("code", ["", "zh"])

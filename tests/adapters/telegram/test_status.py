@@ -127,7 +127,7 @@ async def test_answer_arrives_as_it_was_worded(
         Notice("stranger", {"id": 5}),
         answer(live(name='<b>"&\u2068'), live(9)),
         CARD,
-        Overview(CARD.lines, (live_link(9),) * 300, NOW, more_live=5),
+        Overview(CARD.lines, (live_link(9),) * 7, NOW, subject=5, page=2, pages=9),
         Welcome(20 << 20, LIFETIME),
         answer(*[live(n, link=make_link(URL + "&x=" * 50)) for n in range(7)]),
     ],

@@ -25,6 +25,10 @@ button-delete = Delete now
 button-delete-number = Delete { $number }
 button-cancel = Cancel
 button-cancel-number = Cancel { $number }
+button-cancel-all = Cancel all
+button-refresh = Refresh
+button-previous = ◀ { $page }
+button-next = { $page } ▶
 
 ## The answer to a file
 
@@ -47,6 +51,11 @@ card-fetching-since = Telegram is handing over the file, { $time } so far
 card-so-far = { $moved } so far
 card-finishing = Finishing
 card-cancelling = Cancelling…
+cancelling-count =
+    { $count ->
+        [one] Cancelling { $count } transfer.
+       *[other] Cancelling { $count } transfers.
+    }
 card-paused = Paused, continues after the restart
 card-done = Done
 card-cancelled = Cancelled
@@ -56,12 +65,25 @@ card-more =
        *[other] and { $count } more
     }
 
-## The answer to /status
+## The answers to /status and /links
 
 overview-running = Running
 overview-live = Live links
 overview-nothing = Nothing is running and no link is live. Send me a file to get one.
 overview-nothing-here = Nothing is running here and no link is live. Reply to a file with /share to get one.
+overview-no-links = None of your links is live here.
+overview-page = Page { $page } of { $pages }
+overview-use = In the last 24 hours: { $files }, { $size }
+use-files =
+    { $count ->
+        [one] { $count } file
+       *[other] { $count } files
+    }
+use-files-of =
+    { $count ->
+        [one] { $done } of { $count } file
+       *[other] { $done } of { $count } files
+    }
 
 ## The answer to /start and /help
 
@@ -126,6 +148,8 @@ limit-group-largest = Not taken: the file has { $size }, but { $limit } is the m
 command-start = What this bot does
 command-help = How it works and what it keeps
 command-status = Running transfers and live links
+command-links = Your live links
+command-cancel = Cancel your running transfers
 command-share = Get a link for the file you reply to
 command-auto = Relay every document here: on or off
 command-deliver = Where answers go: here or private

@@ -21,6 +21,10 @@ button-delete = 立即删除
 button-delete-number = 删除 { $number }
 button-cancel = 取消
 button-cancel-number = 取消 { $number }
+button-cancel-all = 全部取消
+button-refresh = 刷新
+button-previous = ◀ { $page }
+button-next = { $page } ▶
 
 ## 对文件的答复
 
@@ -43,16 +47,22 @@ card-fetching-since = 正在从 Telegram 取文件，已用 { $time }
 card-so-far = 已传 { $moved }
 card-finishing = 即将完成
 card-cancelling = 正在取消…
+cancelling-count = 正在取消 { $count } 个传输。
 card-paused = 已暂停，重启后继续
 card-done = 已完成
 card-cancelled = 已取消
 card-more = 还有 { $count } 个
 
-## 对 /status 的答复
+## 对 /status 和 /links 的答复
 
 overview-running = 进行中
 overview-live = 有效链接
 overview-nothing = 现在没有传输，也没有有效链接。发一个文件给我就能得到链接。
+overview-no-links = 你在这里没有有效的链接。
+overview-page = 第 { $page } 页，共 { $pages } 页
+overview-use = 最近 24 小时：{ $files }，{ $size }
+use-files = { $count } 个文件
+use-files-of = { $done } / { $count } 个文件
 overview-nothing-here = 这里没有传输，也没有有效链接。用 /share 回复一个文件就能得到链接。
 
 ## 对 /start 和 /help 的答复
@@ -114,6 +124,8 @@ limit-group-largest = 未接收：文件有 { $size }，而这里的单个文件
 command-start = 这个机器人能做什么
 command-help = 如何使用，会保留什么
 command-status = 正在进行的传输和有效链接
+command-links = 你的有效链接
+command-cancel = 取消你正在进行的传输
 command-share = 为你回复的文件生成链接
 command-auto = 转存本群的每个文档：on 或 off
 command-deliver = 回复发到哪里：here 或 private
