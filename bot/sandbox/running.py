@@ -13,33 +13,47 @@ ALICE = 1001
 
 
 async def run_sandbox(
-    folder: Path, say: Callable[[str], None], *, telegram_port: int = 0, oss_port: int = 0
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    telegram_port: int = 0,
+    oss_port: int = 0,
+    local: bool = False,
 ) -> None:
-    """Run both stand-ins on loopback until cancelled; `settings.toml` in `folder` fits them.
+    """Run both stand-ins on loopback until cancelled; `settings.toml` in `folder` fits them. With
+    `local` the Bot API server runs in local mode.
 
     Raises:
         OSError: a port is taken, or the folder cannot be written.
     """
     clock = SandboxClock()
+    root = _absolute(folder) / "bot-api" if local else None
     async with (
-        TelegramStandIn(folder, clock=clock, port=telegram_port) as telegram,
+        TelegramStandIn(folder, clock=clock, port=telegram_port, local_root=root) as telegram,
         OssStandIn(folder, clock=clock, port=oss_port) as oss,
     ):
         oss.add_bucket(BUCKET)
         telegram.private_chat(telegram.add_user("Alice", id=ALICE))
         settings = folder / "settings.toml"
-        await asyncio.to_thread(settings.write_text, _settings(telegram, oss), encoding="utf-8")
+        await asyncio.to_thread(
+            settings.write_text, _settings(telegram, oss, root), encoding="utf-8"
+        )
         say(_welcome(telegram, oss, settings))
         await asyncio.Event().wait()
 
 
-def _settings(telegram: TelegramStandIn, oss: OssStandIn) -> str:
+def _absolute(folder: Path) -> Path:
+    return folder.absolute()
+
+
+def _settings(telegram: TelegramStandIn, oss: OssStandIn, root: Path | None) -> str:
+    mode = f'mode = "local"\nfile_root = "{root}"\n' if root else ""
     # These secrets open nothing but the stand-ins that print them.
     return f"""\
 [telegram]
 token = "{telegram.token}"
 base_url = "{telegram.base_url.removesuffix("/bot")}"
-
+{mode}
 [oss]
 bucket = "{BUCKET}"
 region = "{oss.region}"

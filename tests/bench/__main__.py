@@ -10,12 +10,13 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import load, overlap, uploads
+from tests.bench import large, load, overlap, uploads
 from tests.bench.report import Sheet, show
 
 BENCHES: dict[str, Callable[[], Sheet]] = {
     "overlap": overlap.measure,
     "load": load.measure,
+    "large": large.measure,
     "uploads": uploads.measure,
 }
 

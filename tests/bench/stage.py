@@ -77,13 +77,13 @@ class WatchedBot:
 
 
 @asynccontextmanager
-async def running_sandbox(folder: Path) -> AsyncIterator[Sandbox]:
-    """Run both stand-ins with their data below `folder`.
+async def running_sandbox(folder: Path, *options: str) -> AsyncIterator[Sandbox]:
+    """Run both stand-ins with their data below `folder`; `options` are those of the command.
 
     Raises:
         BenchFailed: they did not start.
     """
-    async with _running("bot", "sandbox", "--folder", str(folder)) as process:
+    async with _running("bot", "sandbox", "--folder", str(folder), *options) as process:
         while not (await _line(process)).startswith(b"settings"):
             pass
         path = folder / "settings.toml"
