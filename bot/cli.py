@@ -27,6 +27,7 @@ from bot.commands.common import (
     secrets_of,
 )
 from bot.commands.doctor import doctor
+from bot.commands.init import init
 from bot.commands.send import send
 from bot.commands.setup import setup
 from bot.commands.status import status
@@ -161,6 +162,7 @@ def audit(
     raise typer.Exit(FAILED if findings else OK)
 
 
+app.command()(init)
 app.command()(setup)
 app.command()(doctor)
 app.command()(send)
@@ -174,6 +176,9 @@ def sandbox(
     ),
     telegram_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     oss_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    local: Annotated[
+        bool, typer.Option("--local", help="Let the Bot API server run in local mode.")
+    ] = False,
 ) -> None:
     """Run the loopback stand-ins for Telegram and OSS, and print settings for a bot that uses
     them.
@@ -183,7 +188,9 @@ def sandbox(
     from bot.sandbox.running import run_sandbox
 
     _until_interrupted(
-        run_sandbox(folder, typer.echo, telegram_port=telegram_port, oss_port=oss_port)
+        run_sandbox(
+            folder, typer.echo, telegram_port=telegram_port, oss_port=oss_port, local=local
+        )
     )
 
 
