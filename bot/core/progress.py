@@ -9,6 +9,8 @@ from enum import StrEnum
 class Phase(StrEnum):
     """What a running job is doing, as a status message names it."""
 
+    ROOM = "room"
+    """Waits until there is room for the file on this machine."""
     FETCHING = "fetching"
     """Waits for Telegram to hand over the file; nothing has arrived yet."""
     MOVING = "moving"

@@ -96,6 +96,8 @@ class Cards:
         return self._language.html("card-waiting")
 
     def _running(self, line: CardLine) -> Html:
+        if line.phase is Phase.ROOM:
+            return self._language.html("card-room")
         if line.phase in {None, Phase.FETCHING}:
             return self._fetching(line)
         if line.phase is Phase.FINISHING:

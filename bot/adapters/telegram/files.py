@@ -90,6 +90,7 @@ class CloudFiles:
             raise FileEmpty("announced as empty")
         room = self._limit if file.size is None else file.size
         resume = self._trusts(job_id)
+        meter.total, meter.phase = file.size, Phase.ROOM
         async with (
             self._spool.open(job_id, largest=room, resume=resume) as spooled,
             self._shared_session() as session,

@@ -52,6 +52,11 @@ def second(cards: Cards, line: CardLine) -> str:
             "等待重试：上次尝试失败，马上再试",
         ),
         (
+            replace(RUNNING, phase=Phase.ROOM, total=5, fraction=0.0),
+            "Waiting for room on the bot’s disk; it continues by itself",
+            "等待机器人的磁盘空间，稍后自动继续",
+        ),
+        (
             replace(RUNNING, phase=Phase.FETCHING),
             "Telegram is handing over the file",
             "正在从 Telegram 取文件",

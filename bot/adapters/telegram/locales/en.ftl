@@ -46,6 +46,7 @@ card-waiting = Waiting for its turn
 card-position = Waiting, place { $position } in the queue
 card-retry = Waiting: { $reason }; next try in { $time }
 card-retry-now = Waiting: { $reason }; next try now
+card-room = Waiting for room on the bot’s disk; it continues by itself
 card-fetching = Telegram is handing over the file
 card-fetching-since = Telegram is handing over the file, { $time } so far
 card-so-far = { $moved } so far

@@ -42,6 +42,7 @@ card-waiting = 等待中
 card-position = 排队中，第 { $position } 位
 card-retry = 等待重试：{ $reason }，{ $time }后再试
 card-retry-now = 等待重试：{ $reason }，马上再试
+card-room = 等待机器人的磁盘空间，稍后自动继续
 card-fetching = 正在从 Telegram 取文件
 card-fetching-since = 正在从 Telegram 取文件，已用 { $time }
 card-so-far = 已传 { $moved }

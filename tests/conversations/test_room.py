@@ -1,0 +1,28 @@
+"""A spool that is full for a while: who waits for it is told so."""
+
+import os
+
+from bot.demo.stage import Stage
+from tests.conversations.people import Person, fetch, link_of
+
+MIB = 1 << 20
+WAITS = "Waiting for room on the bot’s disk; it continues by itself"
+
+
+async def test_job_that_waits_for_room_says_so(stage: Stage) -> None:
+    """It does not look stuck, can be cancelled, and goes on as soon as there is room."""
+    stage.more["RELAY_SPOOL__QUOTA"] = "6MiB"
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    stage.telegram.shape.down_total = 1.0 * MIB
+    content = os.urandom(4 * MIB)
+    first = await alice.send(os.urandom(4 * MIB), "first.bin")
+    second = await alice.send(content, "second.bin")
+    await alice.until(lambda: any(WAITS in card.text for card in alice.cards))
+    waiting = next(card for card in alice.cards if WAITS in card.text)
+    await alice.answered(first)
+    answer = await alice.answered(second)
+
+    assert waiting.text == f"second.bin\n{WAITS}"
+    assert waiting.button("Cancel") is not None
+    assert (await fetch(link_of(answer)))[1] == content
