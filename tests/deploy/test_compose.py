@@ -1,0 +1,89 @@
+"""The containers: valid by the schema of compose files, hardened, and of one mind."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.deploy.files import DEPLOY, known_variables, read
+
+CHECKER = Path(sys.executable).parent / "check-jsonschema"
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    """The file, with anchors and merges resolved."""
+    found: dict[str, Any] = YAML(typ="safe").load(read("compose.yaml"))
+    return found
+
+
+def test_schema() -> None:
+    """The file is valid by the schema of the compose specification (which the checker brings)."""
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    command: list[str | Path] = [CHECKER, *schema, DEPLOY / "compose.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_profiles(compose: dict[str, Any]) -> None:
+    """One bot runs in each profile, and nothing at all without one."""
+    profiles = {name: service["profiles"] for name, service in compose["services"].items()}
+
+    assert profiles == {"bot": ["cloud"], "bot-local": ["local"], "bot-api": ["local"]}
+
+
+@pytest.mark.parametrize("name", ["bot", "bot-local"])
+def test_hardened(compose: dict[str, Any], name: str) -> None:
+    """The bot has neither root nor capabilities nor a file system to write to, and time to end."""
+    service = compose["services"][name]
+
+    assert service["user"] == "101:101"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["stop_grace_period"] == "30s"
+
+
+def test_nothing_is_published(compose: dict[str, Any]) -> None:
+    """No port is open to the outside; above all not that of the Bot API server, which has the
+    token in its URLs.
+    """
+    assert not any("ports" in service for service in compose["services"].values())
+
+
+def test_same_paths(compose: dict[str, Any]) -> None:
+    """The bot sees the files of the server where the server says that they are."""
+    bot, server = (compose["services"][name] for name in ("bot-local", "bot-api"))
+    root = bot["environment"]["RELAY_TELEGRAM__FILE_ROOT"]
+
+    assert f"bot-api:{root}" in bot["volumes"]
+    assert [f"bot-api:{root}"] == server["volumes"]
+
+
+def test_volumes_and_files(compose: dict[str, Any]) -> None:
+    """Every volume is declared; every path of the build exists; the settings are
+    beside the file.
+    """
+    named: set[str] = set()
+    bound: set[str] = set()
+    for service in compose["services"].values():
+        for volume in service["volumes"]:
+            source = volume.partition(":")[0]
+            (bound if source.startswith(".") else named).add(source)
+    build = compose["services"]["bot"]["build"]
+
+    assert set(compose["volumes"]) == named
+    assert {"./settings.toml"} == bound
+    assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
+
+
+def test_variables(compose: dict[str, Any]) -> None:
+    """Every variable is one that the bot reads."""
+    named = set(compose["services"]["bot-local"]["environment"])
+
+    assert named <= known_variables()

@@ -1,0 +1,90 @@
+"""The runbook: what it names exists, and nothing is missing that an operator must know."""
+
+import re
+
+import pytest
+
+from bot.adapters.metrics import PrometheusMetrics
+from bot.core.errors import all_codes
+from tests.deploy.files import (
+    DEPLOY,
+    KEYS,
+    ROOT,
+    commands_named,
+    known_commands,
+    known_variables,
+    read,
+    settings_named,
+    variables,
+)
+
+RUNBOOK = read("README.md")
+SECURITY = read("SECURITY.md")
+BOTH = pytest.mark.parametrize("text", [RUNBOOK, SECURITY], ids=["runbook", "security"])
+
+TOPICS = [
+    "Install on a bare server",
+    "Upgrade",
+    "Back up and restore the ledger",
+    "Rotate key and token",
+    "Move to another host",
+    "Change the link mode",
+    "A domain of your own",
+    "On an ECS instance in the bucket's region",
+    "Behind a proxy",
+    "What it costs",
+    "Troubleshooting by error code",
+]
+
+
+def test_topics() -> None:
+    """Every topic has its chapter."""
+    chapters = re.findall(r"(?m)^## (.+)$", RUNBOOK)
+
+    assert set(TOPICS) <= set(chapters)
+
+
+def test_error_codes() -> None:
+    """Every code is told what to do about, and no other."""
+    table = RUNBOOK.partition("## Troubleshooting by error code")[2]
+    told = re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"(?m)^\| (`.*?) \|", table)))
+
+    assert sorted(all_codes()) == sorted(told)
+
+
+@BOTH
+def test_settings(text: str) -> None:
+    """Every setting and variable that is named exists."""
+    files = {"settings.toml", "settings.example", "relay.sqlite3"}
+
+    assert settings_named(text) - files <= KEYS
+    assert variables(text) <= known_variables()
+
+
+@BOTH
+def test_commands(text: str) -> None:
+    """Every command that is named exists, with the options that are named."""
+    known = known_commands()
+    named = commands_named(text)
+
+    assert {command for command, _ in named} <= set(known)
+    assert all(set(options) <= known[command] for command, options in named)
+
+
+@BOTH
+def test_links(text: str) -> None:
+    """Every file that is linked exists."""
+    base = DEPLOY if text is RUNBOOK else ROOT
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+
+    assert links
+    assert [link for link in links if not (base / link.partition("#")[0]).exists()] == []
+
+
+def test_metrics() -> None:
+    """Every metric that is named is one of the program's."""
+    page = PrometheusMetrics("1").page(None, ready=True).decode()
+    known = set(re.findall(r"(?m)^# TYPE (relay_\w+) ", page))
+    named = set(re.findall(r"\brelay_[a-z_]+", RUNBOOK)) - all_codes()
+
+    assert {name.removesuffix("_bucket") for name in named} <= known
