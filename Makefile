@@ -1,7 +1,7 @@
 # Five verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo    send a real file through the whole bot, no account needed   (FILE=path to choose it)
 #   make test    every test
-#   make check   format, lint, types, import layers
+#   make check   format, lint, types, import layers, and whether deploy/ fits
 #   make bench   the measurements, as ratios of one run
 #   make lock    rewrite the lock files from pyproject.toml
 PYTHON ?= python3
@@ -22,6 +22,10 @@ check: $(READY)
 	$(BIN)/ruff check bot tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet tests/deploy
+	@if command -v systemd-analyze >/dev/null; \
+	  then systemd-analyze security --offline=true --no-pager deploy/relay-bot.service | tail -n 1; \
+	  else echo "systemd-analyze is not here: deploy/relay-bot.service was read, and not verified"; fi
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
