@@ -1,6 +1,6 @@
 # Five verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo    send a real file through the whole bot, no account needed   (FILE=path to choose it)
-#   make test    every test
+#   make test    every test, first those that run side by side   (ARGS=path for some of them)
 #   make check   format, lint, types, import layers, and whether deploy/ fits
 #   make bench   the measurements, as ratios of one run
 #   make lock    rewrite the lock files from pyproject.toml
@@ -15,7 +15,8 @@ demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -m alone $(ARGS) || [ $$? -eq 5 ]
 
 check: $(READY)
 	$(BIN)/ruff format --check bot tests
