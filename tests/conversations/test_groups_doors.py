@@ -157,6 +157,9 @@ async def _ended(stage: Stage) -> list[JobState]:
     await stage.stop_bot()
     assert max(Counter(refused()).values()) <= 2
 
+    # What could not be removed before the end is removed at the next start.
+    await stage.start_bot()
+    await stage.stop_bot()
     async with ledger_of(stage) as ledger:
         assert not await ledger.answers.unanswered(10)
         assert not await ledger.answers.resumable()

@@ -1,0 +1,80 @@
+"""A conversation as it can be read afterwards."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.sandbox.telegram import Chat, Event, Happening, Query, Shown
+
+MARGIN = " " * 10
+LONGEST = 90
+"""Characters of a word; only links have more."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    at: datetime
+    text: str
+
+
+class Transcript:
+    """Everything that was said in some chats, by the clock.
+
+    Of a status message only its coming and going is told; what a long link says is cut.
+    """
+
+    def __init__(self) -> None:
+        self._chats: dict[str, Chat] = {}
+        self._notes: list[_Line] = []
+
+    def listen(self, name: str, chat: Chat) -> None:
+        """Tell of this chat, under this name."""
+        self._chats[name] = chat
+
+    def pressed(self, query: Query, button: str) -> None:
+        """Tell of a press and of what the person saw."""
+        seen = query.answer.text if query.answer else "nothing"
+        self.note(query.at, f"{query.sender.name} presses [{button}] and sees: {seen}")
+
+    def note(self, at: datetime, text: str) -> None:
+        """Tell of something that is no message."""
+        self._notes.append(_Line(at, text))
+
+    def text(self) -> str:
+        """Return the whole conversation."""
+        lines = [*self._notes, *self._told()]
+        return "\n".join(
+            f"{line.at:%H:%M:%S}  {line.text}" for line in sorted(lines, key=lambda line: line.at)
+        )
+
+    def _told(self) -> list[_Line]:
+        lines = []
+        for name, chat in self._chats.items():
+            for event in chat.history:
+                text = _tell(event)
+                if text:
+                    lines.append(_Line(event.at, f"{name} | {text}"))
+        return lines
+
+
+def _tell(event: Event) -> str:
+    message = event.message
+    if event.by_bot and event.what is Happening.EDITED and message.silent and message.buttons:
+        return ""
+    what = {Happening.SENT: "", Happening.EDITED: "(now) ", Happening.DELETED: "(removes) "}
+    who = message.sender.name if message.sender else "?"
+    where = f" in topic {message.thread_id}" if message.thread_id else ""
+    reply = f" ↩ {message.reply_to}" if message.reply_to else ""
+    return f"{message.id} {who}{where}{reply}: {what[event.what]}{_content(message)}"
+
+
+def _content(message: Shown) -> str:
+    file = f"<{message.file.name}> " if message.file else ""
+    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}…" for word in _words(message))
+    text = " ".join(words)
+    buttons = "".join(f" [{button.text}]" for row in message.buttons for button in row)
+    indented = text.replace("\n", f"\n{MARGIN}")
+    return f"{file}{indented}{buttons}" or "(service message)"
+
+
+def _words(message: Shown) -> list[str]:
+    return message.text.split(" ")
