@@ -57,8 +57,11 @@ class SandboxClock:
                 # Looked at once more after the clear, or an advance in between would be lost.
                 if self.now() >= when:
                     break
+                # Not `wait_for`: up to Python 3.11 it swallows a cancellation that comes together
+                # with an advance (source: github python/cpython issue 86296).
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(entry[1].wait(), left if self._running else None)
+                    async with asyncio.timeout(left if self._running else None):
+                        await entry[1].wait()
         finally:
             with self._lock:
                 self._sleepers.discard(entry)

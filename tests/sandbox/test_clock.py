@@ -65,3 +65,16 @@ async def test_an_advance_from_another_thread() -> None:
     await asyncio.to_thread(clock.advance, HOUR)
 
     await asyncio.wait_for(sleeper, 5)
+
+
+async def test_a_cancellation_together_with_an_advance() -> None:
+    """A sleeper that is cancelled in the moment in which the clock is moved ends."""
+    clock = SandboxClock(START)
+    sleeper = asyncio.create_task(clock.sleep_until(START + 2 * HOUR))
+    await asyncio.sleep(0)
+    clock.advance(HOUR)
+    await asyncio.sleep(0)
+    sleeper.cancel()
+    await asyncio.wait([sleeper], timeout=5)
+
+    assert sleeper.cancelled()
