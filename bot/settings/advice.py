@@ -1,5 +1,7 @@
 """What is allowed but worth a second look: each line is logged at the start."""
 
+from ipaddress import ip_address
+
 from bot.core.links import LinkMode
 from bot.settings.loading import Settings
 from bot.settings.telegram import TelegramMode
@@ -26,6 +28,11 @@ def warnings(settings: Settings) -> list[str]:
     if base_url.startswith("http:") and not is_loopback(base_url):
         found.append(
             "telegram.base_url: is plain http; only a network of your own may lie in between"
+        )
+    if settings.web.port is not None and not ip_address(settings.web.host).is_loopback:
+        found.append(
+            f"web.host: whoever reaches {settings.web.host} can read /metrics and /readyz; only a"
+            " network of your own may"
         )
     if settings.log.level == "debug":
         found.append('log.level: "debug" is for looking into a fault, and writes a lot')

@@ -200,3 +200,12 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
             pass
 
     assert spool.quota.reserved == 0
+
+
+def test_missing(tmp_path: Path) -> None:
+    """What the disk lacks of the floor can be asked, also before the folder exists."""
+    enough = spool_in(tmp_path / "not" / "there").missing()
+    beyond = spool_in(tmp_path, keep_free=1 << 60).missing()
+
+    assert enough == 0
+    assert 0 < beyond <= 1 << 60

@@ -1,0 +1,39 @@
+"""Counters that remember what was counted, in order."""
+
+from bot.core.ports.metrics import NoMetrics, Span
+
+
+class FakeMetrics(NoMetrics):
+    """Fulfils the `Metrics` port."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, str]] = []
+        self.failed: list[str] = []
+        self.spans: list[tuple[Span, float]] = []
+        self.bytes: list[tuple[int, int]] = []
+        self.late: list[float] = []
+        self.skipped: list[str] = []
+
+    def job_ended(self, outcome: str, code: str = "") -> None:
+        """Remember outcome and code."""
+        self.ended.append((outcome, code))
+
+    def attempt_failed(self, code: str) -> None:
+        """Remember the code."""
+        self.failed.append(code)
+
+    def took(self, span: Span, seconds: float) -> None:
+        """Remember the stretch."""
+        self.spans.append((span, seconds))
+
+    def moved(self, *, downloaded: int, uploaded: int) -> None:
+        """Remember both counts."""
+        self.bytes.append((downloaded, uploaded))
+
+    def link_ended(self, late: float) -> None:
+        """Remember how late."""
+        self.late.append(late)
+
+    def edit_skipped(self, reason: str) -> None:
+        """Remember the reason."""
+        self.skipped.append(reason)
