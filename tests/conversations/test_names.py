@@ -11,7 +11,7 @@ from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import assert_nothing_left
 
 AT_ONCE = 50
-GENERATED = 160
+GENERATED = 120
 
 PATHS = [
     "../../etc/passwd", "..\\..\\boot.ini", "/etc/shadow", "C:\\Windows\\win.ini", "a/b/c.txt",
