@@ -1,0 +1,107 @@
+"""The rights that the printed RAM policy gives are those that the program needs: all, and no more.
+
+What is needed is taken from the stand-in's memory of whole conversations, not from the code.
+"""
+
+import os
+from collections.abc import Iterable
+
+from bot.adapters.oss.policies import Policy, actions_of, ram_policy
+from bot.core.progress import ProgressMeter
+from bot.demo.stage import BUCKET, Stage
+from bot.operations import run_audit
+from bot.operations.doctor import examine
+from bot.operations.send import open_input, open_sender
+from bot.operations.setup import run_setup
+from bot.operations.setup.wish import wish_of
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.memory import Recorded
+from bot.sandbox.oss import operations
+from tests.conversations.people import Person
+
+CONTENT = os.urandom(1 << 20) * 12
+NEEDED_BY_ACL = "oss:PutObjectAcl"
+"""Goes with every request that sets an ACL; the stand-in refuses those that lack it."""
+
+
+def needed(entries: Iterable[Recorded]) -> set[str]:
+    """The RAM actions behind the signed requests, as the stand-in's own tables have them."""
+    tables = (operations._SERVICE, operations._BUCKET, operations._OBJECT, operations._COPIES)
+    actions = {row.name: row.action for table in tables for row in table.values()}
+    signed = [entry for entry in entries if entry.params["auth"] != "anonymous"]
+    assert [entry for entry in signed if entry.status == 403] == []
+    found = {actions[entry.operation] for entry in signed}
+    return found | ({NEEDED_BY_ACL} if "oss:PutObject" in found else set())
+
+
+def use_key(stage: Stage, policy: Policy) -> None:
+    """Work with the key of a RAM user who has this policy and nothing else."""
+    stage.oss.add_key("LTAI-ram", "ram-secret", user="77", allow=actions_of(policy))
+    stage.more |= {
+        "RELAY_OSS__ACCESS_KEY_ID": "LTAI-ram",
+        "RELAY_OSS__ACCESS_KEY_SECRET": "ram-secret",
+        "RELAY_STOP__GRACE": "0s",
+    }
+
+
+async def converse(stage: Stage) -> None:
+    """Relay with a restart in the middle, relay the same again, delete, send, audit, examine."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    stage.oss.faults.add(Fault("UploadPart", Effect.STALL, skip=2, times=0))
+    message = await alice.send(CONTENT, "big.bin")
+    await stage.oss.wait_for(
+        lambda: sum(entry.status == 200 for entry in stage.oss.log.of("UploadPart")) >= 2
+    )
+    await stage.stop_bot()
+    stage.oss.faults.clear()
+    await stage.start_bot(alice.id)
+    answer = await alice.answered(message)
+    await alice.press(answer, "Delete now")
+    await alice.answered(await alice.send(b"small", "small.bin", unique_id="same"))
+    stage.oss.faults.add(Fault("UploadPart", Effect.STALL, times=0))
+    await alice.send(CONTENT, "cancelled.bin")
+    await alice.until(lambda: bool(alice.cards))
+    await alice.press(alice.cards[0], "Cancel")
+    await stage.oss.wait_for(lambda: bool(stage.oss.log.of("AbortMultipartUpload")))
+    stage.oss.faults.clear()
+    await _send(stage)
+    await run_audit(stage.settings(alice.id), fix=False, clock=stage.clock)
+    await examine(None, stage.variables(alice.id), clock=stage.clock)
+    await stage.stop_bot()
+
+
+async def _send(stage: Stage) -> None:
+    path = stage.folder / "from-shell.bin"
+    path.write_bytes(b"from a shell")
+    async with open_sender(stage.settings(1), stage.clock) as sender:
+        with open_input(path, standard_input=-1, name=path.name) as given:
+            await sender.send(given, ProgressMeter(), on_wait=lambda *_: None)
+
+
+async def test_running_and_examining(stage: Stage) -> None:
+    """A key with the printed policy and nothing else gets through, and uses all of it."""
+    policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix)
+    use_key(stage, policy)
+    await converse(stage)
+
+    assert needed(stage.oss.log) == actions_of(policy)
+
+
+async def test_setting_up(stage: Stage) -> None:
+    """A key that may also set the bucket up has what that needs, and uses all of it."""
+    policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix, setup=True)
+    use_key(stage, policy)
+    del stage.oss.buckets[BUCKET]
+    for mode, public_read, remove in (
+        ("signed", False, False),
+        ("public", True, False),
+        ("signed", False, True),
+    ):
+        stage.more["RELAY_LINK__MODE"] = mode
+        settings = stage.settings()
+        wish = wish_of(settings, public_read=public_read, user="77")
+        await run_setup(settings, wish, agree=lambda _: True, remove=remove, clock=stage.clock)
+    running = actions_of(ram_policy(BUCKET, "relay/"))
+
+    assert actions_of(policy) - running <= needed(stage.oss.log) <= actions_of(policy)
