@@ -139,6 +139,7 @@ async def open_frame(
             settings.telegram.token.get_secret_value(),
             base_url=settings.telegram.base_url,
             proxy=_plain(settings.telegram.proxy),
+            zone=settings.telegram.timezone,
             answered=watch.telegram_answered,
         )
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageGone, MessageRefused
-from bot.core.ports.chat import Listing, Messenger, Notice, Place, View
+from bot.core.ports.chat import LanguageMenu, Listing, Messenger, Notice, Place, View
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import EDITS, Ledger, Saying, SayingKind
 from bot.service.lanes import Lanes
@@ -111,6 +111,8 @@ class Replier:
                 )
             case SayingKind.WELCOME:
                 return self._views.welcome
+            case SayingKind.LANGUAGES:
+                return LanguageMenu(saying.owner_id or saying.chat_id)
             case _:
                 return _notice(saying)
 

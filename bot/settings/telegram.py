@@ -1,5 +1,6 @@
 """The section `[telegram]`: the bot and the Bot API server it talks to."""
 
+from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -53,6 +54,12 @@ class Telegram(Section):
     path_map: types.PathMap = Field(default_factory=dict)
     limit: types.Size = Field(default_factory=_limit_of)
     webhook_url: types.WebUrl | None = None
+    zone: types.Zone = "UTC"
+
+    @property
+    def timezone(self) -> tzinfo:
+        """The zone of the moments that people are told."""
+        return types.find_zone(self.zone)
 
     @property
     def bot_id(self) -> int:

@@ -6,10 +6,11 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -117,6 +118,27 @@ def _absolute_map(paths: dict[str, Path]) -> dict[str, Path]:
     return paths
 
 
+def find_zone(name: str) -> tzinfo:
+    """Return the time zone of this IANA name.
+
+    Raises:
+        ValueError: this machine does not know it.
+    """
+    # Known everywhere, also where no time zones are installed.
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    # A name may lead to a folder of zones, or out of it.
+    except (KeyError, OSError) as error:
+        raise ValueError("no such time zone") from error
+
+
+def _known_zone(name: str) -> str:
+    find_zone(name)
+    return name
+
+
 _SIZE_EXAMPLES: Final = 'such as "512KiB", "8MiB", "20MB", "10GiB"'
 
 Token = Annotated[
@@ -198,6 +220,11 @@ GroupIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(lt=0)], ...],
     BeforeValidator(_split_list),
     Allowed("a list of group ids such as [-1001234567890]; the bot tells groups theirs"),
+]
+Zone = Annotated[
+    str,
+    AfterValidator(_known_zone),
+    Allowed('the IANA name of a time zone that this machine knows, such as "Asia/Shanghai"'),
 ]
 LocalPath = Annotated[
     Path, AfterValidator(Path.expanduser), Allowed("a path; a relative one starts at this file")

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import from_new_job, to_job
-from bot.adapters.ledger.schema import jobs, objects
+from bot.adapters.ledger.schema import cards, jobs, objects
 from bot.adapters.ledger.senders import someone_sends
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
@@ -69,6 +69,20 @@ class SqlJobs:
                 jobs.c.file_unique_id == file.file_unique_id,
             )
         )
+
+    async def speak(self, owner_id: int, language: str) -> None:
+        """Let what has not been answered yet of an owner be answered in this language."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(jobs)
+                .where(jobs.c.owner_id == owner_id, jobs.c.answer_id.is_(None))
+                .values(language=language)
+            )
+            await connection.execute(
+                update(cards)
+                .where(cards.c.chat_id == owner_id, cards.c.open)
+                .values(language=language)
+            )
 
     async def get(self, job_id: int) -> Job | None:
         """Return a job, or `None`."""

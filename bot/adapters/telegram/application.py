@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 import structlog
 from telegram.error import InvalidToken, TelegramError
@@ -47,11 +48,12 @@ async def open_telegram(
     *,
     base_url: str,
     proxy: str | None,
+    zone: tzinfo = UTC,
     answered: Answered = lambda _method, _status: None,
 ) -> AsyncIterator[TelegramSide]:
     """Build the application without an updater and greet Telegram; waits while it is out of reach.
 
-    `answered` hears of every call.
+    `zone` is that of the moments that are told; `answered` hears of every call.
 
     Raises:
         TokenRefused: Telegram does not know the token.
@@ -70,7 +72,7 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        texts = Texts(username=application.bot.username)
+        texts = Texts(zone=zone, username=application.bot.username)
         keyboards = Keyboards(token.encode())
         yield TelegramSide(
             application=application,

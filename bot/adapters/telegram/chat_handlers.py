@@ -3,14 +3,15 @@
 from telegram import Chat, Update
 
 from bot.adapters.telegram.members import is_present
-from bot.service.reception import Chats, Membership
+from bot.service.reception import Chats, Languages, Membership
 
 
 class ChatHandlers:
     """Translates memberships and migrations."""
 
-    def __init__(self, chats: Chats) -> None:
+    def __init__(self, chats: Chats, languages: Languages) -> None:
         self._chats = chats
+        self._languages = languages
 
     async def membership(self, update: Update) -> None:
         """The bot came in or out; a change of its rights is neither."""
@@ -21,12 +22,13 @@ class ChatHandlers:
         is_in = is_present(change.new_chat_member)
         if was_in == is_in:
             return
+        user = change.from_user
         await self._chats.membership(
             Membership(
                 update=update.update_id,
                 chat_id=change.chat.id,
                 is_in=is_in,
-                language=change.from_user.language_code or "",
+                language=await self._languages.of(user.id, user.language_code or ""),
                 can_tell=change.chat.type != Chat.CHANNEL,
             )
         )

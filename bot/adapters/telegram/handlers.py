@@ -47,7 +47,7 @@ class Handlers:
     ) -> None:
         self._marks = marks
         self._messages = MessageHandlers(reception, bot_id=bot_id, username=username)
-        self._chats = ChatHandlers(reception.chats)
+        self._chats = ChatHandlers(reception.chats, reception.languages)
         self._presses = PressHandlers(reception, keyboards)
 
     def register(self, application: App) -> None:

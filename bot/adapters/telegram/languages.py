@@ -20,6 +20,11 @@ LOCALES: Final = Path(__file__).parent / "locales"
 ENGLISH: Final = "en"
 CHINESE: Final = "zh-Hans"
 
+CHOICES: Final = ("", ENGLISH, CHINESE)
+"""What a person can choose; "" is what Telegram says. The places are part of buttons that are out
+there: only append.
+"""
+
 
 def pick_language(tag: str) -> str:
     """Return the tag of the locale file that serves a user best: `en` or `zh-Hans`.

@@ -30,6 +30,7 @@ class MessageHandlers:
             "status": self._status,
             LINKS: self._links,
             "cancel": self._cancel,
+            "language": self._language,
             SHARE: self._share,
             "auto": self._auto,
             "deliver": self._deliver,
@@ -40,7 +41,7 @@ class MessageHandlers:
         message = _message_of(update)
         if _is_by_a_bot(message) or await self._obey(message):
             return
-        origin, file = self._origin(message), find_file(message)
+        origin, file = await self._origin(message), find_file(message)
         if file is None:
             is_text = message.text is not None
             await self._reception.questions.other(origin, is_text=is_text)
@@ -57,7 +58,7 @@ class MessageHandlers:
             return
         file = find_file(message)
         if file is not None and file.kind is FileKind.DOCUMENT:
-            await self._reception.files.seen(self._origin(message), file)
+            await self._reception.files.seen(await self._origin(message), file)
 
     async def _obey(self, message: Message) -> bool:
         """Do what a command says; return whether there was one to be answered."""
@@ -67,9 +68,9 @@ class MessageHandlers:
             return False
         obey = self._commands.get(command.name)
         if obey is not None:
-            await obey(self._origin(message), message, command)
+            await obey(await self._origin(message), message, command)
         elif command.is_addressed:
-            await self._reception.questions.other(self._origin(message), is_text=True)
+            await self._reception.questions.other(await self._origin(message), is_text=True)
         return obey is not None or command.is_addressed
 
     async def _start(self, origin: Origin, message: Message, command: CommandLine) -> None:
@@ -90,6 +91,9 @@ class MessageHandlers:
     async def _cancel(self, origin: Origin, _: Message, __: CommandLine) -> None:
         await self._reception.orders.cancel(origin)
 
+    async def _language(self, origin: Origin, _: Message, __: CommandLine) -> None:
+        await self._reception.languages.menu(origin)
+
     async def _share(self, origin: Origin, message: Message, _: CommandLine) -> None:
         await self._reception.files.shared(origin, find_meant_file(message))
 
@@ -99,11 +103,12 @@ class MessageHandlers:
     async def _deliver(self, origin: Origin, _: Message, command: CommandLine) -> None:
         await self._reception.chats.deliver(origin, command.word)
 
-    def _origin(self, message: Message) -> Origin:
+    async def _origin(self, message: Message) -> Origin:
         user, as_chat = message.from_user, message.sender_chat
         # Who hides behind a chat is that chat: the user that stands there is the same for all of
         # them (source: Bot API, "Message", `sender_chat`).
         sender = as_chat or user or message.chat
+        told = (user.language_code or "") if user else ""
         return Origin(
             bot_id=self._bot_id,
             chat_id=message.chat.id,
@@ -111,7 +116,7 @@ class MessageHandlers:
             owner_id=sender.id,
             # Elsewhere the field names a reply chain, which is no place to send to.
             thread_id=message.message_thread_id if message.is_topic_message else None,
-            language=(user.language_code or "") if user else "",
+            language=await self._reception.languages.of(sender.id, told),
             album=message.media_group_id,
         )
 

@@ -2,9 +2,10 @@
 
 from telegram import CallbackQuery, Message, Update
 
+from bot.adapters.telegram.buttons import Choice, Turn
 from bot.adapters.telegram.buttons import Press as JobPress
-from bot.adapters.telegram.buttons import Turn
 from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.languages import CHOICES
 from bot.service.reception import Press, PressAction, Query, Reception
 
 
@@ -20,18 +21,19 @@ class PressHandlers:
         query = update.callback_query
         if query is None or query.message is None:
             return
+        asked = await self._query(query)
         match self._keyboards.parse(query.data or ""):
             case Turn() as turn if _is_shown(query):
-                await self._reception.turns.turn(
-                    _query(query), turn.listing, turn.subject, turn.page
-                )
+                await self._reception.turns.turn(asked, turn.listing, turn.subject, turn.page)
+            case Choice(owner_id, number) if number < len(CHOICES) and _is_shown(query):
+                told = query.from_user.language_code or ""
+                await self._reception.languages.choose(asked, owner_id, CHOICES[number], told)
             case JobPress() as press:
-                await self._job(query, PressAction(press.action.value), press.job_id)
+                await self._job(asked, PressAction(press.action.value), press.job_id)
             case _:
-                await self._job(query, None, 0)
+                await self._job(asked, None, 0)
 
-    async def _job(self, query: CallbackQuery, action: PressAction | None, job_id: int) -> None:
-        asked = _query(query)
+    async def _job(self, asked: Query, action: PressAction | None, job_id: int) -> None:
         await self._reception.presses.press(
             Press(
                 query_id=asked.query_id,
@@ -43,16 +45,15 @@ class PressHandlers:
             )
         )
 
-
-def _query(query: CallbackQuery) -> Query:
-    message = query.message
-    return Query(
-        query_id=query.id,
-        user_id=query.from_user.id,
-        chat_id=message.chat.id if message else 0,
-        message_id=message.message_id if message else 0,
-        language=query.from_user.language_code or "",
-    )
+    async def _query(self, query: CallbackQuery) -> Query:
+        message, told = query.message, query.from_user.language_code or ""
+        return Query(
+            query_id=query.id,
+            user_id=query.from_user.id,
+            chat_id=message.chat.id if message else 0,
+            message_id=message.message_id if message else 0,
+            language=await self._reception.languages.of(query.from_user.id, told),
+        )
 
 
 def _is_shown(query: CallbackQuery) -> bool:

@@ -8,12 +8,27 @@ from typing import assert_never
 
 from bot.adapters.telegram import sentences
 from bot.adapters.telegram.answers import Answers
-from bot.adapters.telegram.buttons import Buttons
+from bot.adapters.telegram.buttons import Button, Buttons, Choice, rows
 from bot.adapters.telegram.cards import Cards
-from bot.adapters.telegram.languages import LOCALES, Language, load_languages, pick_language
+from bot.adapters.telegram.languages import (
+    CHOICES,
+    LOCALES,
+    Language,
+    load_languages,
+    pick_language,
+)
 from bot.adapters.telegram.markup import Html
 from bot.adapters.telegram.overviews import Overviews
-from bot.core.ports.chat import Answer, AnswerItem, Card, Notice, Overview, View, Welcome
+from bot.core.ports.chat import (
+    Answer,
+    AnswerItem,
+    Card,
+    LanguageMenu,
+    Notice,
+    Overview,
+    View,
+    Welcome,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +80,20 @@ class Texts:
                 return Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
             case Overview():
                 return Rendered(*self._overviews[tag].render(view))
+            case LanguageMenu():
+                return self._menu(view, self._languages[tag])
             case Welcome():
                 return Rendered(self._overviews[tag].welcome(view))
             case _ as unreachable:
                 assert_never(unreachable)
+
+    def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
+        # Each language in its own words, so that whoever got the wrong one finds theirs.
+        names = [self._languages[tag].say("language-name") for tag in CHOICES if tag]
+        texts = [language.say("language-auto"), *names]
+        buttons = [Button(text, press=Choice(view.owner_id, n)) for n, text in enumerate(texts)]
+        html = language.html("language-which")
+        return Rendered(html, rows([*buttons[1:], buttons[0]], width=2))
 
     def notice(self, notice: Notice, language: str) -> str:
         """Word a notice as plain text, as the answer to a press shows it (at most 200 characters).

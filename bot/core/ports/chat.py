@@ -157,7 +157,14 @@ class Welcome:
     lifetime: timedelta
 
 
-View = Notice | Answer | Card | Overview | Welcome
+@dataclass(frozen=True, slots=True)
+class LanguageMenu:
+    """The answer to `/language` of one person: which languages there are to choose from."""
+
+    owner_id: int
+
+
+View = Notice | Answer | Card | Overview | Welcome | LanguageMenu
 
 
 class Messenger(Protocol):

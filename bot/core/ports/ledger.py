@@ -26,6 +26,11 @@ class JobLedger(Protocol):
     async def knows(self, origin: Origin, file: IncomingFile) -> bool:
         """Return whether this file of this message has been accepted."""
 
+    async def speak(self, owner_id: int, language: str) -> None:
+        """Let what has not been answered yet of an owner be answered in this language, and the
+        status messages in their private chat go on in it.
+        """
+
     async def get(self, job_id: int) -> Job | None:
         """Return a job, or `None` if there is none."""
 
@@ -261,6 +266,8 @@ class SayingKind(StrEnum):
     that name.
     """
     WELCOME = "welcome"
+    LANGUAGES = "languages"
+    """Which languages the owner can choose from."""
     REQUEST = "request"
     """Nothing to say yet: the chat service must be asked first; `payload["do"]` names what for."""
 

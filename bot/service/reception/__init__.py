@@ -7,6 +7,7 @@ Every method is safe to repeat for a redelivered update.
 from bot.service.controls import PressAction
 from bot.service.reception.chats import Chats, Membership
 from bot.service.reception.files import Files
+from bot.service.reception.languages import Languages
 from bot.service.reception.orders import Orders
 from bot.service.reception.presses import Press, Presses
 from bot.service.reception.queries import Query
@@ -18,6 +19,7 @@ from bot.service.reception.turns import Turns
 __all__ = [
     "Chats",
     "Files",
+    "Languages",
     "Membership",
     "Orders",
     "Press",

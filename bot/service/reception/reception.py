@@ -12,6 +12,7 @@ from bot.service.controls import Controls
 from bot.service.queue import JobQueue
 from bot.service.reception.chats import Chats
 from bot.service.reception.files import Files
+from bot.service.reception.languages import Languages
 from bot.service.reception.orders import Orders
 from bot.service.reception.presses import Presses
 from bot.service.reception.queries import Queries
@@ -31,6 +32,7 @@ class Reception:
     chats: Chats
     turns: Turns
     orders: Orders
+    languages: Languages
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -51,6 +53,7 @@ class Reception:
         """
         replies = Replies(ledger, access, clock, news)
         questions = Questions(ledger.people, access, replies, clock)
+        queries = Queries(replies)
         return cls(
             files=Files(
                 ledger,
@@ -65,6 +68,7 @@ class Reception:
             questions=questions,
             presses=Presses(ledger.jobs, access, controls, replies),
             chats=Chats(ledger.people, access, controls, replies, moves),
-            turns=Turns(ledger.people, access, Queries(replies)),
+            turns=Turns(ledger.people, access, queries),
             orders=Orders(ledger.jobs, ledger.people, questions, controls, replies),
+            languages=Languages(ledger, access, questions, replies, queries),
         )

@@ -17,7 +17,16 @@ from bot.adapters.telegram.texts import Rendered, Texts
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Card, CardLine, ItemState, Notice, Overview, View, Welcome
+from bot.core.ports.chat import (
+    Card,
+    CardLine,
+    ItemState,
+    LanguageMenu,
+    Notice,
+    Overview,
+    View,
+    Welcome,
+)
 from tests.adapters.telegram.views import LIFETIME, NOW, answer, ended, live, live_link
 
 TEXTS = Texts()
@@ -29,6 +38,7 @@ VIEWS: list[View] = [
     Card((LINE,)),
     Overview((LINE,), (live_link(7),), NOW),
     Welcome(20 << 20, LIFETIME),
+    LanguageMenu(5),
 ]
 
 # Notices that answer a press; Telegram shows at most 200 characters of them.
@@ -78,7 +88,7 @@ def test_buttons_come_with_their_view() -> None:
     """Answers, cards and overviews have buttons; the others have none."""
     counts = [sum(map(len, TEXTS.render(view, "en").buttons)) for view in VIEWS]
 
-    assert counts == [0, 3, 1, 1, 3, 0]
+    assert counts == [0, 3, 1, 1, 3, 0, 3]
 
 
 def test_fit_is_that_of_the_language() -> None:

@@ -114,6 +114,14 @@ delivered-privately = The answer is in your private chat with me.
 deliver-start-first = I cannot write to you in private yet. Open https://t.me/{ $bot }?start=links and press Start: it shows your links.
 request-failed = Telegram cannot be asked just now whether you may do that. Try again in a minute.
 
+## Languages
+
+language-name = English
+language-auto = As Telegram says
+language-which = Which language shall I speak with you?
+language-chosen = From now on I speak English with you.
+language-of-people = I can remember the language of people only; here I speak as Telegram says.
+
 ## Single sentences
 
 help-any-text = Send me a file and I answer with a link. /help tells more.
@@ -151,6 +159,7 @@ command-help = How it works and what it keeps
 command-status = Running transfers and live links
 command-links = Your live links
 command-cancel = Cancel your running transfers
+command-language = The language in which I speak with you
 command-share = Get a link for the file you reply to
 command-auto = Relay every document here: on or off
 command-deliver = Where answers go: here or private

@@ -94,6 +94,14 @@ delivered-privately = 已在私聊中回复你。
 deliver-start-first = 我还不能私聊你。请打开 https://t.me/{ $bot }?start=links 并点“开始”，就能看到你的链接。
 request-failed = 暂时无法向 Telegram 确认你的权限，请过一分钟再试。
 
+## 语言
+
+language-name = 简体中文
+language-auto = 跟随 Telegram
+language-which = 你希望我用哪种语言和你交流？
+language-chosen = 从现在起我用简体中文和你交流。
+language-of-people = 我只能记住个人的语言；在这里我跟随 Telegram 的语言。
+
 ## 单句
 
 help-any-text = 发一个文件给我，我会回复链接。详情见 /help。
@@ -127,6 +135,7 @@ command-help = 如何使用，会保留什么
 command-status = 正在进行的传输和有效链接
 command-links = 你的有效链接
 command-cancel = 取消你正在进行的传输
+command-language = 我和你交流所用的语言
 command-share = 为你回复的文件生成链接
 command-auto = 转存本群的每个文档：on 或 off
 command-deliver = 回复发到哪里：here 或 private

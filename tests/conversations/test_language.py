@@ -1,0 +1,64 @@
+"""A person who chooses a language, and when they are told that links end."""
+
+import os
+import re
+
+from bot.demo.stage import Stage
+from tests.conversations.groups import open_room
+from tests.conversations.people import Person
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+async def test_language_is_chosen_for_everything(stage: Stage, alice: Person) -> None:
+    """By a button; it outlives a restart, and Telegram's counts again when it is told so."""
+    menu = await alice.answered(await alice.write("/language"))
+    await alice.press(menu, "简体中文")
+    await alice.until(lambda: not alice.shown(menu).buttons)
+    await stage.stop_bot()
+    await stage.start_bot(alice.id)
+    answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
+    status = await alice.answered(await alice.write("/status"))
+    again = await alice.answered(await alice.write("/language"))
+    await alice.press(again, "跟随 Telegram")
+    await alice.until(lambda: not alice.shown(again).buttons)
+    english = await alice.answered(await alice.write("/status"))
+
+    assert [[button.text for button in row] for row in menu.buttons] == [
+        ["English", "简体中文"],
+        ["As Telegram says"],
+    ]
+    assert alice.shown(menu).text == "从现在起我用简体中文和你交流。"
+    assert alice.shown(again).text == "From now on I speak English with you."
+    assert CHINESE.search(answer.text)
+    assert CHINESE.search(status.text)
+    assert not CHINESE.search(english.text)
+
+
+async def test_each_member_of_a_group_has_a_language(stage: Stage) -> None:
+    """What one chooses there is spoken with them, and with nobody else."""
+    anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
+    room = open_room(stage, anna, ben)
+    await stage.start_bot()
+    file = await room.send(anna)
+    menu = await room.answered(await room.write(anna, "/language"))
+    refused = await room.press(ben, menu, "简体中文")
+    await room.press(anna, menu, "简体中文")
+    await room.until(lambda: not room.shown(menu).buttons)
+    hers = await room.answered(await room.share(anna, file))
+    his = await room.answered(await room.share(ben, file))
+
+    assert refused.answer is not None
+    assert refused.answer.text.startswith("Only the person who asked")
+    assert CHINESE.search(hers.text)
+    assert not CHINESE.search(his.text)
+
+
+async def test_moments_are_told_in_the_zone_of_the_settings(stage: Stage) -> None:
+    """With its offset, and beside it the time that is left."""
+    stage.more["RELAY_TELEGRAM__ZONE"] = "Asia/Shanghai"
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
+
+    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
