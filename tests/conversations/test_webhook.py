@@ -2,6 +2,7 @@
 tell the two ways apart.
 """
 
+import os
 import random
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import Person, fetch, link_of
 
 # Every test of these modules runs here once more, with the stage below; also those that will be
 # written later.
@@ -18,6 +21,8 @@ from tests.conversations.test_groups import *  # noqa: F403 -- see above.
 from tests.conversations.test_private import *  # noqa: F403 -- see above.
 from tests.conversations.test_repeats import *  # noqa: F403 -- see above.
 from tests.conversations.test_restart import *  # noqa: F403 -- see above.
+
+CONTENT = os.urandom(30_000)
 
 # Telegram repeats at its own pace what nobody has taken, so here the press may come too late.
 del test_cancel_while_nobody_ran  # noqa: F821 -- comes with the star.
@@ -34,18 +39,69 @@ def free_port() -> int:
                 return port
 
 
+def by_webhook(port: int) -> dict[str, str]:
+    """Return the settings of a bot with a webhook; what runs at a stop is left at once, as the
+    tests of restarts want it.
+    """
+    return {
+        "RELAY_WEB__PORT": str(port),
+        "RELAY_TELEGRAM__WEBHOOK_URL": f"http://127.0.0.1:{port}/telegram",
+        "RELAY_STOP__GRACE": "0s",
+    }
+
+
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """Both stand-ins; the bot that will run between them has a webhook, and never polls."""
-    port = free_port()
-    more = {
-        "RELAY_WEB__PORT": str(port),
-        "RELAY_TELEGRAM__WEBHOOK_URL": f"http://127.0.0.1:{port}/telegram",
-        # As the restarts want it: what runs is left for the next start at once.
-        "RELAY_STOP__GRACE": "0s",
-    }
-    async with Stage(tmp_path, more=more) as stage:
+    async with Stage(tmp_path, more=by_webhook(free_port())) as stage:
         yield stage
         polls = stage.telegram.log.of("getUpdates")
 
         assert polls == []
+
+
+@pytest.mark.parametrize("effect", [Effect.TWICE, Effect.LOST])
+async def test_delivered_twice(stage: Stage, effect: Effect) -> None:
+    """What Telegram delivers once more, for whatever reason, is relayed once."""
+    alice = Person(stage)
+    stage.telegram.faults.add(Fault("webhook", effect))
+    await stage.start_bot(alice.id)
+    await alice.answered(await alice.send(CONTENT))
+    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) == 2)
+    await stage.telegram.wait_for(lambda: not stage.telegram.world.updates.waiting)
+    deliveries = stage.telegram.deliveries.log
+
+    assert len({delivery.update_id for delivery in deliveries}) == 1
+    assert len(alice.said) == 1
+    assert len(stage.bucket.objects) == 1
+
+
+async def test_sent_while_nobody_ran(stage: Stage) -> None:
+    """A file that could not be delivered is answered after the next start."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    await stage.telegram.wait_for(lambda: stage.telegram.world.webhook.is_set)
+    await stage.stop_bot()
+    message = await alice.send(CONTENT)
+    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) == 2)
+    await stage.start_bot(alice.id)
+    answer = await alice.answered(message)
+
+    assert (await fetch(link_of(answer)))[:2] == (200, CONTENT)
+
+
+async def test_webhook_gives_way_to_polls(tmp_path: Path) -> None:
+    """Without the setting the next start removes the webhook; what waits is not lost."""
+    async with Stage(tmp_path, more=by_webhook(free_port())) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        await stage.telegram.wait_for(lambda: stage.telegram.world.webhook.is_set)
+        await stage.stop_bot()
+        message = await alice.send(CONTENT)
+        stage.more.clear()
+        await stage.start_bot(alice.id)
+        answer = await alice.answered(message)
+        polls = stage.telegram.log.of("getUpdates")
+
+    assert answer.reply_to == message.id
+    assert polls
