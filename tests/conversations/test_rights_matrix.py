@@ -1,0 +1,233 @@
+"""Who may do what: every command and every button, for everybody who can be in a group with the
+bot. One bot serves all cells.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from bot.demo.stage import Stage
+from bot.sandbox.telegram import Message, Shown, User
+from tests.conversations.groups import Room, ledger_of, open_room
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MIB = 1 << 20
+SLOW = 100_000.0
+"""Bytes per second of one download: a small file comes at once, a film takes minutes."""
+
+EVERYBODY: Final = (
+    "owner",
+    "member",
+    "group_admin",
+    "anonymous",
+    "bot_admin",
+    "stranger",
+    "banned",
+)
+"""The owner is a member who has asked for what this is about; the anonymous one looks after the
+group and writes as the group; the stranger is in none of the bot's groups and writes in private.
+"""
+
+NOTHING = ""
+STRANGER = "This bot is private"
+HELP = "Reply to a file with /share@"
+STATUS = "plan.pdf"
+NO_LINKS = "None of your links is live"
+NOTHING_RUNS = "Nothing is running."
+LANGUAGES = "Which language"
+NOT_AS_A_GROUP = "language of people only"
+LINK = "Open the link"
+ADMINS_ONLY = "Only admins of this group"
+AUTO_IS = "Auto mode is off"
+AUTO = "I relay only what somebody shares"
+DELIVER_IS = "Answers come here"
+DELIVER = "From now on I answer here"
+
+# The columns are those of EVERYBODY.
+COMMANDS: Final = {
+    "/start": (HELP, HELP, HELP, HELP, HELP, STRANGER, NOTHING),
+    "/help": (HELP, HELP, HELP, HELP, HELP, STRANGER, NOTHING),
+    "/status": (STATUS, STATUS, STATUS, STATUS, STATUS, STRANGER, NOTHING),
+    "/links": (STATUS, NO_LINKS, NO_LINKS, NO_LINKS, NO_LINKS, STRANGER, NOTHING),
+    "/cancel": (
+        "Cancelling 1 transfer",
+        NOTHING_RUNS,
+        NOTHING_RUNS,
+        NOTHING_RUNS,
+        NOTHING_RUNS,
+        STRANGER,
+        NOTHING,
+    ),
+    "/language": (
+        LANGUAGES,
+        LANGUAGES,
+        LANGUAGES,
+        NOT_AS_A_GROUP,
+        LANGUAGES,
+        STRANGER,
+        NOTHING,
+    ),
+    "/share": (LINK, LINK, LINK, LINK, LINK, STRANGER, NOTHING),
+    "/auto": (AUTO_IS, AUTO_IS, AUTO_IS, AUTO_IS, AUTO_IS, STRANGER, NOTHING),
+    "/auto off": (ADMINS_ONLY, ADMINS_ONLY, AUTO, AUTO, AUTO, STRANGER, NOTHING),
+    "/deliver": (
+        DELIVER_IS,
+        DELIVER_IS,
+        DELIVER_IS,
+        DELIVER_IS,
+        DELIVER_IS,
+        STRANGER,
+        NOTHING,
+    ),
+    "/deliver here": (ADMINS_ONLY, ADMINS_ONLY, DELIVER, DELIVER, DELIVER, STRANGER, NOTHING),
+}
+
+NOT_YOURS = "Only the person who asked"
+CANCELLING = "Cancelling"
+DELETED = "Deleted"
+SEEN = "seen"
+"""The press is answered without a word."""
+BUTTONS: Final = {
+    "Cancel": (CANCELLING, NOT_YOURS, CANCELLING, CANCELLING, CANCELLING, NOT_YOURS, NOTHING),
+    "Delete now": (DELETED, NOT_YOURS, DELETED, DELETED, DELETED, NOT_YOURS, NOTHING),
+    "Refresh": (SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, NOTHING),
+    "English": (SEEN, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOTHING),
+}
+
+
+@dataclass
+class Town:
+    """The group, and everybody."""
+
+    stage: Stage
+    room: Room
+    people: dict[str, User]
+    plan: Shown | None = None
+
+    async def write(self, who: str, text: str, **where: Any) -> Message:
+        """Let somebody write in the group, some time after everything else."""
+        # So that the budget of the group is never what a cell is about.
+        self.stage.clock.advance(timedelta(minutes=1))
+        as_chat = {"as_chat": self.room.group} if who == "anonymous" else {}
+        return await self.room.write(self.people[who], text, **as_chat, **where)
+
+    async def ask(self, who: str, text: str, **where: Any) -> Shown:
+        """Let somebody write in the group, and wait for the answer."""
+        return await self.room.answered(await self.write(who, text, **where))
+
+    async def ask_in_private(self, text: str) -> Shown:
+        """Let the stranger write to the bot, and wait for the answer."""
+        # Of whom it has not heard for so long that it says its line again.
+        self.stage.clock.advance(timedelta(hours=1))
+        stranger = self.people["stranger"]
+        chat = self.stage.telegram.private_chat(stranger)
+        before = len(chat.bot_messages)
+        await chat.send_text(stranger, text)
+        await self.room.until(lambda: len(chat.bot_messages) > before)
+        return chat.bot_messages[-1]
+
+    async def served(self) -> None:
+        """Wait until the bot has served everything that came before."""
+        await self.ask("member", "/help")
+
+    async def get_plan(self) -> Shown:
+        """Return a link that the owner has got here."""
+        if self.plan is None or not self.room.shown(self.plan).buttons:
+            file = await self.room.send(self.people["member"], b"plan", "plan.pdf")
+            self.plan = await self.ask("owner", "/share", reply_to=file)
+        return self.plan
+
+    async def get_film(self) -> Shown:
+        """Return the status message of a transfer of the owner that takes long."""
+        if not any("Cancel" in str(card.buttons) for card in self.room.cards):
+            content = os.urandom(6 * MIB)
+            file = await self.room.send(self.people["member"], content, "film.mkv")
+            await self.write("owner", "/share", reply_to=file)
+            await self.room.until(lambda: any(card.buttons for card in self.room.cards))
+        return next(card for card in self.room.cards if card.buttons)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """A group with everybody, and a bot for all tests of this module."""
+    async with Stage(tmp_path_factory.mktemp("town")) as stage:
+        people = {who: stage.telegram.add_user(who) for who in EVERYBODY}
+        room = open_room(stage, *(people[who] for who in EVERYBODY if who != "stranger"))
+        # The first of a group owns it; here that is just somebody.
+        room.group.roster.put(people["owner"], "member")
+        for who in ("group_admin", "anonymous"):
+            room.group.roster.put(people[who], "administrator")
+        stage.more["RELAY_ACCESS__ADMINS"] = str(people["bot_admin"].id)
+        stage.telegram.shape.down_per_connection = SLOW
+        await stage.start_bot()
+        async with ledger_of(stage) as ledger:
+            await ledger.people.set_owner(people["banned"].id, banned=True)
+        yield Town(stage, room, people)
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_command(town: Town, command: str, who: str) -> None:
+    """What somebody gets to hear who writes this command."""
+    expected = COMMANDS[command][EVERYBODY.index(who)]
+    await town.get_plan()
+    if command == "/cancel":
+        await town.get_film()
+    if who == "stranger":
+        heard = (await town.ask_in_private(command)).text
+    else:
+        heard = await _heard(town, who, command)
+
+    assert expected in heard
+    assert bool(expected) == bool(heard)
+
+
+async def _heard(town: Town, who: str, command: str) -> str:
+    where = {}
+    if command == "/share":
+        where["reply_to"] = await town.room.send(town.people["member"])
+    asked = await town.write(who, command, **where)
+    if who == "banned":
+        await town.served()
+    else:
+        await town.room.answered(asked)
+    answer = town.room.answer_to(asked)
+    return answer.text if answer else NOTHING
+
+
+@pytest.mark.parametrize("who", EVERYBODY)
+@pytest.mark.parametrize("button", BUTTONS)
+async def test_button(town: Town, button: str, who: str) -> None:
+    """What somebody gets to see who presses this button of the owner's."""
+    expected = BUTTONS[button][EVERYBODY.index(who)]
+    message = await _message_with(town, button)
+    query = await town.room.group.press(town.people[who], message, button)
+    if who == "banned":
+        await town.served()
+    else:
+        await town.room.until(lambda: query.answer is not None)
+    told = NOTHING if query.answer is None else query.answer.text or SEEN
+    if told.startswith(DELETED):
+        await town.room.until(lambda: not town.room.shown(message).buttons)
+
+    assert told.startswith(expected)
+    assert bool(told) == bool(expected)
+
+
+async def _message_with(town: Town, button: str) -> Shown:
+    match button:
+        case "Cancel":
+            return await town.get_film()
+        case "Delete now":
+            return await town.get_plan()
+        case "Refresh":
+            await town.get_plan()
+            return await town.ask("owner", "/status")
+        case _:
+            return await town.ask("owner", "/language")
