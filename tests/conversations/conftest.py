@@ -12,6 +12,7 @@ from bot.logs import RelayHandler, configure
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
+from tests.conversations.traces import second_tries_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,10 @@ async def room(stage: Stage, anna: User, ben: User) -> Room:
     room = open_room(stage, anna, ben)
     await stage.start_bot()
     return room
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only the clock decides about waits."""
+    with second_tries_at_once(monkeypatch):
+        yield

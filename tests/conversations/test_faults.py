@@ -1,19 +1,20 @@
 """Faults at every step of a file's way: one right link in the end, and nothing left behind."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
+from tests.conversations.causes import NO_UPLOAD, THROTTLED
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.traces import (
     assert_nothing_left,
     let_time_pass,
-    second_tries_at_once,
 )
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 MIB = 1 << 20
 SMALL = os.urandom(30_000)
@@ -22,15 +23,6 @@ LARGE = os.urandom(7 * MIB // 2)
 
 ANSWER = {"disable_notification": "False"}
 CARD = {"disable_notification": "True"}
-NO_UPLOAD: dict[str, str | int | float] = {"status": 404, "code": "NoSuchUpload"}
-THROTTLED: dict[str, str | int | float] = {"status": 503, "x-oss-qos-delay-time": 20}
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the clock decides about waits."""
-    with second_tries_at_once(monkeypatch):
-        yield
 
 
 def at(

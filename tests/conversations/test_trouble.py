@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,19 +15,13 @@ from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.traces import (
     assert_nothing_left,
     let_time_pass,
-    second_tries_at_once,
 )
+
+pytestmark = pytest.mark.usefixtures("impatient")
 
 MIB = 1 << 20
 CONTENT = os.urandom(30_000)
 ANSWER = {"disable_notification": "False"}
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the clock decides about waits."""
-    with second_tries_at_once(monkeypatch):
-        yield
 
 
 async def test_answer_whose_fate_is_unknown_is_sent_once_more(

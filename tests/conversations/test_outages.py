@@ -1,0 +1,200 @@
+"""What stands in the way for a while, or until the operator acts: said clearly, and got over."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from bot.demo.stage import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.causes import (
+    done,
+    fill_disk,
+    for_ever,
+    give_key,
+    hired,
+    says,
+)
+from tests.conversations.people import Person, fetch, link_of
+from tests.conversations.traces import (
+    LONGEST_WAIT,
+    assert_nothing_left,
+    until_given_up,
+    until_it_waits,
+)
+
+pytestmark = pytest.mark.usefixtures("impatient")
+
+CONTENT = os.urandom(30_000)
+Act = Callable[[Stage], object]
+
+NO_KEY = "The storage refused the bot’s key; tell the person who runs this bot."
+NO_RIGHT = (
+    "The storage does not let the bot do this; tell the person who runs this bot to check the"
+    " permissions of its key."
+)
+NO_BUCKET = "The bot’s storage bucket does not exist; tell the person who runs this bot."
+ELSEWHERE = "The bot looks for its storage in the wrong region; tell the person who runs this bot."
+OVERDUE = "The bot’s storage account is overdue or frozen; tell the person who runs this bot."
+UNREACHABLE = "The storage could not be reached; send the file again in a few minutes."
+NO_TELEGRAM = "Telegram could not be reached for the file; send it again in a few minutes."
+
+
+def _key(entry: object) -> str:
+    params = getattr(entry, "params", {})
+    return str(params.get("key"))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        (lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)), NO_TELEGRAM),
+        (lambda s: s.telegram.faults.add(for_ever("file", Effect.HTML)), NO_TELEGRAM),
+        (lambda s: s.oss.stop(), UNREACHABLE),
+        (lambda s: s.oss.faults.add(for_ever("PutObject", status=500)), UNREACHABLE),
+    ],
+    ids=["getFile", "download", "OSS", "500"],
+)
+async def test_trouble_that_never_ends(
+    stage: Stage, alice: Person, prepare: Act, sentence: str
+) -> None:
+    """After twelve attempts, an hour and a half apart, the sender is told to try later."""
+    await done(prepare(stage))
+    waits, answer = await until_given_up(alice, await alice.send(CONTENT))
+    stage.telegram.faults.clear()
+    await stage.oss.stop()
+    await stage.oss.start()
+
+    assert waits == 11
+    assert says(answer, sentence)
+    await assert_nothing_left(alice)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "cure", "reason"),
+    [
+        (
+            lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)),
+            lambda s: s.telegram.faults.clear(),
+            "Telegram is out of reach",
+        ),
+        (lambda s: s.oss.stop(), lambda s: s.oss.start(), "the storage is out of reach"),
+        (
+            lambda s: s.oss.faults.add(
+                Fault(
+                    "PutObject", Effect.ERROR, 0, args={"status": 503, "x-oss-qos-delay-time": 9}
+                )
+            ),
+            lambda s: s.oss.faults.clear(),
+            "the storage is busy",
+        ),
+        (
+            lambda s: s.oss.faults.add(for_ever("PutObject", Effect.WRONG_CRC)),
+            lambda s: s.oss.faults.clear(),
+            "a piece arrived damaged",
+        ),
+        (
+            fill_disk,
+            lambda _: None,
+            "the disk is full",
+        ),
+    ],
+    ids=["getFile", "OSS", "throttled", "CRC", "disk"],
+)
+async def test_trouble_that_ends(
+    stage: Stage, alice: Person, prepare: Act, cure: Act, reason: str
+) -> None:
+    """While it lasts the status message says why the job waits and when it tries again; then the
+    link comes.
+    """
+    await done(prepare(stage))
+    message = await alice.send(CONTENT)
+    await until_it_waits(alice, message)
+    stage.clock.advance(timedelta(seconds=2))
+    waits = f"a.bin\nWaiting: {reason}; next try in "
+    await alice.until(lambda: any(card.text.startswith(waits) for card in alice.cards))
+    await done(cure(stage))
+    stage.clock.advance(LONGEST_WAIT)
+    answer = await alice.answered(message)
+
+    assert (await fetch(link_of(answer)))[:2] == (200, CONTENT)
+    await assert_nothing_left(alice, links=1)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "cure", "sentence"),
+    [
+        (
+            lambda s: give_key(s, allow=["oss:GetObject", "oss:DeleteObject"]),
+            give_key,
+            NO_RIGHT,
+        ),
+        (lambda s: give_key(s, enabled=False), give_key, NO_KEY),
+        (lambda s: give_key(s, secret="other"), give_key, NO_KEY),
+        (lambda s: s.oss.world.keys.clear(), give_key, NO_KEY),
+        (
+            lambda s: s.oss.buckets.pop(s.bucket.name),
+            lambda s: s.oss.buckets.setdefault(s.bucket.name, s.bucket),
+            NO_BUCKET,
+        ),
+        (
+            lambda s: setattr(s.bucket, "region", "cn-beijing"),
+            lambda s: setattr(s.bucket, "region", s.oss.region),
+            ELSEWHERE,
+        ),
+        (
+            lambda s: s.oss.faults.add(for_ever("*", status=403, code="UserDisable")),
+            lambda s: s.oss.faults.clear(),
+            OVERDUE,
+        ),
+    ],
+    ids=["right", "disabled", "secret", "unknown", "bucket", "region", "overdue"],
+)
+async def test_what_only_the_operator_can_cure(
+    stage: Stage, alice: Person, prepare: Act, cure: Act, sentence: str
+) -> None:
+    """What no repetition can cure is told at once, and once; nothing has to be tidied up by hand
+    after the cure.
+    """
+    prepare(stage)
+    answer = await alice.answered(await alice.send(CONTENT))
+    asked = len([entry for entry in stage.oss.log.of("PutObject") if "a.bin" in _key(entry)])
+    cure(stage)
+
+    assert says(answer, sentence)
+    assert asked == 1
+    await assert_nothing_left(alice)
+    assert alice.said == [answer]
+
+
+async def test_region_of_the_settings_is_wrong(stage: Stage) -> None:
+    """A bot with another region than its bucket starts, and tells its users."""
+    alice = await hired(stage, RELAY_OSS__REGION="cn-beijing")
+    answer = await alice.answered(await alice.send(CONTENT))
+
+    assert says(answer, ELSEWHERE)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_clock_of_the_storage_differs(stage: Stage, alice: Person, hours: int) -> None:
+    """An hour between the clocks is found out and made good; the link works as long as is said,
+    by the clock of the storage, and not a minute longer.
+    """
+    stage.oss.clock_skew = timedelta(hours=hours)
+    answer = await alice.answered(await alice.send(CONTENT))
+    url = link_of(answer)
+    refused = [entry.status for entry in stage.oss.log if entry.status == 403]
+    seconds = int(parse_qs(urlsplit(url).query)["x-oss-expires"][0])
+    await stage.stop_bot()  # Or it would delete the object, and the link prove nothing.
+    stage.clock.advance(timedelta(hours=23, minutes=54))
+    alive = (await fetch(url))[:2]
+    stage.clock.advance(timedelta(minutes=1))
+    dead = (await fetch(url))[0]
+
+    assert len(refused) >= 2  # The other one is what strangers get.
+    assert timedelta(hours=23, minutes=54) < timedelta(seconds=seconds) <= timedelta(hours=24)
+    assert alive == (200, CONTENT)
+    assert dead == 403
+    assert "in 23 h 54 min" in answer.text
