@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from bot.adapters.oss.policies import SETUP_BUCKET
 from bot.commands.common import FAILED, OK, SettingsFile, fail, load_settings, log_quietly
 from bot.core.errors import RelayError, StoreForbidden
 from bot.core.links import LinkMode
@@ -53,6 +54,8 @@ def setup(  # noqa: PLR0913 - a command has its options.
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
+    if user_id is None and not (dry_run or remove or yes or as_json) and sys.stdin.isatty():
+        user_id = _ask_user()
     wish = _wish(loaded, public_read=public_read_bucket, user=user_id)
     try:
         outcome = asyncio.run(
@@ -83,6 +86,12 @@ def _wish(settings: Settings, *, public_read: bool, user: str | None) -> Wish:
     if user is not None and not (user.isascii() and user.isdigit()):
         raise typer.BadParameter("--user-id is the number that the RAM console shows as UID")
     return wish_of(settings, public_read=public_read, user=user)
+
+
+def _ask_user() -> str | None:
+    question = f"UID of a RAM user for a bucket policy, from {USERS} (empty: leave the policy)"
+    asked: str = typer.prompt(question, default="", show_default=False)
+    return asked.strip() or None
 
 
 def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
@@ -119,22 +128,23 @@ def _show_changes(title: str, changes: Sequence[Change]) -> None:
 
 
 def _show_steps(wish: Wish, outcome: Outcome) -> None:
-    policy = json.dumps(outcome.ram, indent=2)
+    policy, more = json.dumps(outcome.ram, indent=2), ", ".join(SETUP_BUCKET)
     typer.echo(
         f"""
 What only you can do, once, in the console:
 1. {USERS} → create a user without console access, with an access key; put the key into
    settings.toml (oss.access_key_id, oss.access_key_secret).
 2. {POLICIES} → create a policy by script with the text below, and attach it to that user. It is
-   the least that the bot needs, for run, send, audit and doctor; setup itself needs a key that
-   may change the bucket.
-3. Or, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID
-   (doctor can then not look at the bucket's configuration).
+   the least that run, send, audit and doctor need. The key of setup needs besides, on the bucket
+   {wish.bucket}: {more}.
 
 {policy}"""
-        if wish.user is None
-        else f"\nWhat the RAM user needs at least, to attach at {POLICIES}:\n\n{policy}"
     )
+    if wish.user is None:
+        typer.echo(
+            "\nOr, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID"
+            "\n(doctor can then not look at the configuration of the bucket)."
+        )
 
 
 def _as_dict(outcome: Outcome) -> dict[str, Any]:

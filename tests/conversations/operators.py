@@ -14,7 +14,7 @@ from typing import Any
 from bot.demo.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
+PATIENCE = 50.0
 """Real seconds that a command may take."""
 
 

@@ -3,15 +3,19 @@
 import os
 import signal
 
+import pytest
+
 from bot.demo.stage import BUCKET, Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import load
-from tests.conversations.operators import end, run, start, talk
+from tests.conversations.operators import PATIENCE, end, run, start, talk
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 FILE = ("--settings", "settings.toml")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_from_nothing_to_a_link(stage: Stage) -> None:
     """Init, setup, doctor, run, a file, a file from a shell, status, audit, stop: five minutes of
     an operator.
@@ -31,6 +35,9 @@ async def test_from_nothing_to_a_link(stage: Stage) -> None:
     assert ["would change" in dry.out, "nothing to change" in again.out] == [True, True]
 
     bot = await start(stage, "run", *FILE)
+    await stage.telegram.wait_for(
+        lambda: bool(stage.telegram.log.of("getUpdates")), timeout=PATIENCE
+    )
     answer = await alice.answered(await alice.send(b"from alice", "a.txt"))
     sent = await run(stage, "send", *FILE, "--json", "--name", "b.txt", "-", typed=b"from shell")
     status = await run(stage, "status", *FILE, "--json")
@@ -117,3 +124,18 @@ async def test_a_terminated_pipe_leaves_nothing(stage: Stage) -> None:
     assert (stopped.code, "Traceback" in stopped.err) == (1, False)
     assert (stage.bucket.uploads, stage.bucket.objects) == ({}, {})
     assert [path.name for path in stage.folder.glob("spool/*")] == []
+
+
+async def test_setup_at_a_terminal(stage: Stage) -> None:
+    """A person is asked for the RAM user, and before the bucket as a whole is changed."""
+    path = stage.folder / "settings.toml"
+    made = await run(stage, "init", *FILE, "--admin", "7")
+    ended = await talk(
+        stage, ("setup", *FILE), [("UID of a RAM user", "42"), ("Change this", "y")]
+    )
+    policy = stage.bucket.policy
+
+    assert (made.code, ended.code, path.exists()) == (0, 0, True)
+    assert stage.bucket.blocks_public_access
+    assert policy is not None
+    assert {statement.principals for statement in policy.statements} == {("42",)}

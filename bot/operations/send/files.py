@@ -1,14 +1,11 @@
-"""Files of this machine, and standard input, as something that can be relayed."""
+"""What is given to be sent, as something that can be relayed."""
 
 import asyncio
 import hashlib
-import mimetypes
 import os
 import secrets
-import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +13,7 @@ from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, Sou
 from bot.core.files import IncomingFile
 from bot.core.ports.source import Digest
 from bot.core.progress import Phase, ProgressMeter
-from bot.core.shell import shell_file
-from bot.operations.failures import OperationImpossible
+from bot.operations.send.inputs import Input
 from bot.transfer.disk import disk_errors
 from bot.transfer.flag import CancelFlag, current_flag
 from bot.transfer.pool import TransferPool
@@ -27,48 +23,6 @@ BLOCK: Final = 1 << 20
 """Bytes that are read at once."""
 LARGEST: Final = 40 << 40
 """Bytes; OSS takes objects of up to 48.8 TB (source: OSS documentation, "Limits")."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An open file or pipe. `size` is `None` where it can only be known at the end."""
-
-    descriptor: int
-    name: str
-    size: int | None
-
-    def describe(self) -> IncomingFile:
-        """Return it as the ledger knows files."""
-        mime_type, _ = mimetypes.guess_type(self.name)
-        return shell_file(self.name, mime_type=mime_type, size=self.size)
-
-
-@contextmanager
-def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator[Input]:
-    """Open a file, or with `None` the descriptor of standard input, which stays open.
-
-    Raises:
-        OperationImpossible: it cannot be opened, or is neither a file nor a pipe.
-    """
-    try:
-        descriptor = standard_input if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise OperationImpossible(f"cannot open {path}: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode):
-            # What a shell has read of it already is not sent again.
-            skipped = os.lseek(descriptor, 0, os.SEEK_CUR)
-            if skipped:
-                raise OperationImpossible(f"{name} has been read already")
-            yield Input(descriptor, name, status.st_size)
-        elif path is None and (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
-            yield Input(descriptor, name, None)
-        else:
-            raise OperationImpossible(f"{path or name} is neither a file nor a pipe")
-    finally:
-        if path is not None:
-            os.close(descriptor)
 
 
 class ShellFiles:

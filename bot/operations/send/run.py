@@ -19,7 +19,8 @@ from bot.core.progress import ProgressMeter
 from bot.core.shell import shell_origin
 from bot.operations.failures import OperationImpossible
 from bot.operations.line import Line, open_line
-from bot.operations.send.files import Input, ShellFiles
+from bot.operations.send.files import ShellFiles
+from bot.operations.send.inputs import Input
 from bot.service.attempts import Attempts, News
 from bot.service.clock import SystemClock
 from bot.service.queue import Running
