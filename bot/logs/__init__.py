@@ -18,7 +18,7 @@ from bot.logs.redaction import RedactingFilter, Redactor
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "pretty", "json"]
 
-TALKATIVE: Final = ("httpx", "httpcore", "urllib3", "aiosqlite", "alembic.runtime.migration")
+TALKATIVE: Final = ("httpx", "httpcore", "urllib3", "alembic.runtime.migration")
 """Libraries whose INFO and DEBUG lines tell an operator nothing; some write whole URLs."""
 
 
