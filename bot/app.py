@@ -82,7 +82,8 @@ async def _prepare(frame: Frame, machine: Machine) -> None:
         origin = job.origin
         machine.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
     try:
-        await register_commands(frame.telegram.application.bot, frame.telegram.texts)
+        telegram, admins = frame.telegram, frame.settings.access.admins
+        await register_commands(telegram.application.bot, telegram.texts, admins)
     except ChatError as error:
         # Cosmetic: the commands work all the same, and the next start tries again.
         log.warning("cannot register the commands", code=error.code)

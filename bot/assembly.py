@@ -2,11 +2,14 @@
 machine in it.
 """
 
+import platform
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Protocol
 
+from bot import __version__
 from bot.adapters.ledger.database import open_database, process_lock
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.address import BucketAddress
@@ -43,6 +46,7 @@ from bot.service.relay import Relay
 from bot.service.repeats import Repeats
 from bot.service.reviser import Reviser
 from bot.service.routing import Moves, RoutedMembers, RoutedMessenger
+from bot.service.statistics import Statistician
 from bot.service.views import Views
 from bot.service.voice import Speaker, Voice
 from bot.service.watched_store import WatchedStore
@@ -273,7 +277,8 @@ def _give_voice(
         OssLinkSigner(frame.oss, settings.link.mode),
         clock,
         Welcome(source.limit, settings.link.lifetime),
-        _allowances(frame),
+        statistician=Statistician(ledger, queue, frame.spool, clock, _versions()),
+        allowances=_allowances(frame),
     )
     budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
     messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
@@ -308,6 +313,15 @@ def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookInta
     if url is None:
         return intake
     return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
+
+
+def _versions() -> list[tuple[str, str]]:
+    libraries = ("python-telegram-bot", "alibabacloud-oss-v2")
+    return [
+        ("file-relay-bot", __version__),
+        ("Python", platform.python_version()),
+        *((name, metadata.version(name)) for name in libraries),
+    ]
 
 
 def _allowances(frame: Frame) -> Allowances:

@@ -111,6 +111,8 @@ class Replier:
                 )
             case SayingKind.WELCOME:
                 return self._views.welcome
+            case SayingKind.STATISTICS:
+                return await self._views.statistics()
             case SayingKind.LANGUAGES:
                 return LanguageMenu(saying.owner_id or saying.chat_id)
             case _:

@@ -16,6 +16,7 @@ from bot.core.ports.chat import (
     ItemState,
     Listing,
     Overview,
+    Statistics,
     Welcome,
 )
 from bot.core.ports.clock import Clock
@@ -25,6 +26,7 @@ from bot.core.progress import Phase
 from bot.service.allowances import Allowances
 from bot.service.overviews import Overviews
 from bot.service.queue import JobQueue, Running
+from bot.service.statistics import Statistician
 
 MOST_LINES_ON_A_CARD = 8
 
@@ -32,13 +34,15 @@ MOST_LINES_ON_A_CARD = 8
 class Views:
     """Composes views. Links are made here, late, and nowhere stored. `welcome` never changes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- everything that can be seen comes from somewhere.
         self,
         ledger: Ledger,
         queue: JobQueue,
         signer: LinkSigner,
         clock: Clock,
         welcome: Welcome,
+        *,
+        statistician: Statistician,
         allowances: Allowances | None = None,
     ) -> None:
         self._ledger = ledger
@@ -46,6 +50,7 @@ class Views:
         self._signer = signer
         self._clock = clock
         self.welcome = welcome
+        self._statistician = statistician
         self._overviews = Overviews(ledger, self, clock, allowances or Allowances())
 
     async def answer(self, jobs: Sequence[Job]) -> Answer:
@@ -115,6 +120,10 @@ class Views:
             cancelling=running.stop is StopReason.USER,
             paused=paused,
         )
+
+    async def statistics(self) -> Statistics:
+        """Compose the answer to `/stats`."""
+        return await self._statistician.compose()
 
     async def overview(
         self, listing: Listing, subject: int, *, chat_id: int, page: int = 1

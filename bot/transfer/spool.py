@@ -75,11 +75,15 @@ class Spool:
 
     def missing(self) -> int:
         """Return how many bytes the disk has less than `keep_free`, 0 where it has enough."""
+        return max(0, self.keep_free - self.free())
+
+    def free(self) -> int:
+        """Return how many bytes are free on the disk."""
         folder = self.folder.absolute()
         while not folder.exists():
             folder = folder.parent
         disk = os.statvfs(folder)
-        return max(0, self.keep_free - disk.f_bavail * disk.f_frsize)
+        return disk.f_bavail * disk.f_frsize
 
     def sweep(self, keep: Set[int]) -> int:
         """Remove every file of a job that is neither in `keep` nor running; return how many.

@@ -1,8 +1,10 @@
 """Everything that speaks, on a real ledger, driven step by step: calls end before time goes on."""
 
 import asyncio
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
@@ -18,8 +20,10 @@ from bot.service.lanes import Lanes
 from bot.service.narrator import Narrator
 from bot.service.queue import JobQueue, Running
 from bot.service.reviser import Reviser
+from bot.service.statistics import Statistician
 from bot.service.views import Views
 from bot.service.voice import Speaker, Voice
+from bot.transfer.spool import Spool
 from tests.fakes import samples
 from tests.fakes.messenger import FakeMessenger, Said
 from tests.fakes.samples import LIFETIME, NOW, OWNER
@@ -60,8 +64,16 @@ class Stage:
         self.messenger = FakeMessenger(self.clock)
         self.news = News()
         self.queue = StillQueue(self.clock)
+        spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
         self.views = Views(
-            self.ledger, self.queue, FakeSigner(), self.clock, Welcome(20 << 20, LIFETIME)
+            self.ledger,
+            self.queue,
+            FakeSigner(),
+            self.clock,
+            Welcome(20 << 20, LIFETIME),
+            statistician=Statistician(
+                self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
+            ),
         )
         self.restart()
 

@@ -3,14 +3,14 @@ attempt it expects.
 """
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.adapters.ledger.database import Database, Transaction
+from bot.adapters.ledger.job_reads import FROM_A_CHAT, UNFINISHED, JobReads
 from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import cards, jobs, objects
 from bot.adapters.ledger.senders import someone_sends
@@ -21,9 +21,7 @@ from bot.core.objects import Ending, ObjectState, StoredObject
 from bot.core.ports.ledger import Finished
 from bot.core.shell import SHELL
 
-_UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
-FROM_A_CHAT = jobs.c.chat_id != SHELL
-LEFT_BY_SHELLS = (jobs.c.chat_id == SHELL) & jobs.c.state.in_(_UNFINISHED)
+LEFT_BY_SHELLS = (jobs.c.chat_id == SHELL) & jobs.c.state.in_(UNFINISHED)
 
 
 MOST_CRASHES = 5
@@ -32,13 +30,13 @@ ever.
 """
 
 
-class SqlJobs:
+class SqlJobs(JobReads):
     """Implements `JobLedger`. `boot_id` names this boot of the machine; every attempt
     stores it.
     """
 
     def __init__(self, database: Database, *, boot_id: str = "") -> None:
-        self._database = database
+        super().__init__(database)
         self._boot_id = boot_id
 
     async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
@@ -59,17 +57,6 @@ class SqlJobs:
             row = (await connection.execute(statement)).mappings().one_or_none()
         return to_job(row) if row else None
 
-    async def knows(self, origin: Origin, file: IncomingFile) -> bool:
-        """Return whether this file of this message has been accepted."""
-        return bool(
-            await self._select(
-                jobs.c.bot_id == origin.bot_id,
-                jobs.c.chat_id == origin.chat_id,
-                jobs.c.message_id == origin.message_id,
-                jobs.c.file_unique_id == file.file_unique_id,
-            )
-        )
-
     async def speak(self, owner_id: int, language: str) -> None:
         """Let what has not been answered yet of an owner be answered in this language."""
         async with self._database.write() as connection:
@@ -83,40 +70,6 @@ class SqlJobs:
                 .where(cards.c.chat_id == owner_id, cards.c.open)
                 .values(language=language)
             )
-
-    async def get(self, job_id: int) -> Job | None:
-        """Return a job, or `None`."""
-        found = await self.get_many([job_id])
-        return found[0] if found else None
-
-    async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
-        """Return the jobs of these ids that exist, in the order of their ids."""
-        return await self._select(jobs.c.id.in_(job_ids))
-
-    async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
-        """Return chat and album of those albums that may still grow or have unfinished jobs."""
-        is_open = or_(jobs.c.state.in_(_UNFINISHED), jobs.c.created_at > quiet_since)
-        statement = select(jobs.c.chat_id, jobs.c.album).where(jobs.c.album.is_not(None), is_open)
-        async with self._database.read() as connection:
-            rows = await connection.execute(statement.distinct())
-        return {(row.chat_id, row.album) for row in rows}
-
-    async def unfinished(self) -> list[Job]:
-        """Return all unfinished jobs of chats, oldest first."""
-        return await self._select(FROM_A_CHAT, jobs.c.state.in_(_UNFINISHED))
-
-    async def unfinished_of(self, owner_id: int) -> list[Job]:
-        """Return the unfinished jobs of an owner, oldest first."""
-        return await self._select(jobs.c.owner_id == owner_id, jobs.c.state.in_(_UNFINISHED))
-
-    async def unfinished_in(self, chat_ids: Sequence[int]) -> list[Job]:
-        """Return the unfinished jobs that came from these chats, oldest first."""
-        return await self._select(jobs.c.chat_id.in_(chat_ids), jobs.c.state.in_(_UNFINISHED))
-
-    async def _select(self, *conditions: ColumnElement[bool]) -> list[Job]:
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(jobs).where(*conditions).order_by(jobs.c.id))
-        return [to_job(row) for row in rows.mappings()]
 
     async def request_cancel(self, job_id: int) -> None:
         """Store that the user wants the job to end, so that a restart does not forget it."""
@@ -132,7 +85,7 @@ class SqlJobs:
         A job from a shell lives and ends with its command: it is left alone while one runs, and
         ended when none does.
         """
-        unfinished = FROM_A_CHAT & jobs.c.state.in_(_UNFINISHED)
+        unfinished = FROM_A_CHAT & jobs.c.state.in_(UNFINISHED)
         is_running = FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
         cancelled = {"state": JobState.CANCELLED.value}
         parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}

@@ -8,6 +8,7 @@ from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
 from bot.adapters.ledger.people import SqlPeople
 from bot.adapters.ledger.probe import SqlProbe
+from bot.adapters.ledger.records import SqlRecords
 
 
 class SqlLedger:
@@ -20,5 +21,6 @@ class SqlLedger:
         self.cards = SqlCards(database)
         self.outbox = SqlOutbox(database)
         self.dead_updates = SqlDeadUpdates(database)
+        self.records = SqlRecords(database)
         self.people = SqlPeople(database)
         self.probe = SqlProbe(database)

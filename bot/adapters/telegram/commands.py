@@ -1,5 +1,7 @@
 """What Telegram shows of the bot before anybody writes to it: commands and descriptions."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from telegram import (
@@ -9,7 +11,9 @@ from telegram import (
     BotCommandScopeAllChatAdministrators,
     BotCommandScopeAllGroupChats,
     BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
 )
+from telegram.error import BadRequest
 
 from bot.adapters.telegram.chat_errors import chat_errors
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
@@ -26,6 +30,9 @@ GROUP_COMMANDS: Final = ("share", "status", "links", "cancel", "language", "help
 ADMIN_COMMANDS: Final = (*GROUP_COMMANDS, "auto", "deliver")
 """Commands of those who look after a group."""
 
+CHIEF_COMMANDS: Final = (*COMMANDS, "stats", "allow", "ban", "unban")
+"""Commands of those who look after the bot, in private."""
+
 SCOPES: Final[tuple[tuple[BotCommandScope, tuple[str, ...]], ...]] = (
     (BotCommandScopeAllPrivateChats(), COMMANDS),
     (BotCommandScopeAllGroupChats(), GROUP_COMMANDS),
@@ -37,8 +44,9 @@ AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
 """Telegram's language codes (two letters; "" is everybody else) and what they are shown."""
 
 
-async def register_commands(bot: Bot, texts: Texts) -> None:
+async def register_commands(bot: Bot, texts: Texts, admins: Iterable[int] = ()) -> None:
     """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
+    `admins` look after the bot and see more commands in private.
 
     Only what differs from what Telegram already has is set, so that a restart writes nothing.
 
@@ -49,10 +57,20 @@ async def register_commands(bot: Bot, texts: Texts) -> None:
     with chat_errors():
         for code, language in AUDIENCES.items():
             for scope, names in SCOPES:
-                commands = _worded(texts, language, names)
-                if await bot.get_my_commands(scope, language_code=code) != commands:
-                    await bot.set_my_commands(commands, scope, language_code=code)
+                await _commands(bot, scope, _worded(texts, language, names), code)
             await _descriptions(bot, texts, code, language)
+            for admin in admins:
+                chiefs = _worded(texts, language, CHIEF_COMMANDS)
+                # Whoever has never written to the bot has no chat with it.
+                with suppress(BadRequest):
+                    await _commands(bot, BotCommandScopeChat(admin), chiefs, code)
+
+
+async def _commands(
+    bot: Bot, scope: BotCommandScope, commands: tuple[BotCommand, ...], code: str
+) -> None:
+    if await bot.get_my_commands(scope, language_code=code) != commands:
+        await bot.set_my_commands(commands, scope, language_code=code)
 
 
 def _worded(texts: Texts, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:

@@ -15,8 +15,8 @@ SIZES: Final = frozenset({"size", "limit", "used", "announced", "received"})
 TIMES: Final = frozenset({"wait"})
 """Variables that are seconds, told rounded up."""
 
-PLURAL: Final = "count"
-"""The variable that stays a number, because it decides a plural."""
+PLURALS: Final = frozenset({"count", "links"})
+"""Variables that stay numbers, because they decide a plural."""
 
 
 def notice(language: Language, name: str, args: Mapping[str, str | int]) -> str:
@@ -56,7 +56,7 @@ def _best(language: Language, name: str, args: Mapping[str, str | int]) -> str:
 def _worded(language: Language, args: Mapping[str, str | int]) -> dict[str, str | int]:
     counts = {key: value for key, value in args.items() if key in SIZES and isinstance(value, int)}
     worded: dict[str, str | int] = {
-        key: value if key == PLURAL else str(value) for key, value in args.items()
+        key: value if key in PLURALS else str(value) for key, value in args.items()
     }
     # A limit above that of the cloud Bot API is one that the operator has chosen.
     limit = counts.get("limit", 0)

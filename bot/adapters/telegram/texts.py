@@ -19,6 +19,7 @@ from bot.adapters.telegram.languages import (
 )
 from bot.adapters.telegram.markup import Html
 from bot.adapters.telegram.overviews import Overviews
+from bot.adapters.telegram.reports import Reports
 from bot.core.ports.chat import (
     Answer,
     AnswerItem,
@@ -26,6 +27,7 @@ from bot.core.ports.chat import (
     LanguageMenu,
     Notice,
     Overview,
+    Statistics,
     View,
     Welcome,
 )
@@ -57,6 +59,7 @@ class Texts:
         self._answers = {tag: Answers(lang, zone) for tag, lang in self._languages.items()}
         self._cards = {tag: Cards(lang) for tag, lang in self._languages.items()}
         self._overviews = {tag: Overviews(lang) for tag, lang in self._languages.items()}
+        self._reports = {tag: Reports(lang) for tag, lang in self._languages.items()}
 
     def language(self, tag: str) -> Language:
         """Return the language that serves a user with this tag best."""
@@ -72,20 +75,23 @@ class Texts:
         match view:
             case Notice():
                 args = self._own | view.args
-                return Rendered(sentences.notice_html(self._languages[tag], view.name, args))
+                rendered = Rendered(sentences.notice_html(self._languages[tag], view.name, args))
             case Answer():
                 words = self._answers[tag]
-                return Rendered(words.text(view.items, view.now), words.buttons(view.items))
+                rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
             case Card():
-                return Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
+                rendered = Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
             case Overview():
-                return Rendered(*self._overviews[tag].render(view))
+                rendered = Rendered(*self._overviews[tag].render(view))
+            case Statistics():
+                rendered = Rendered(self._reports[tag].text(view))
             case LanguageMenu():
-                return self._menu(view, self._languages[tag])
+                rendered = self._menu(view, self._languages[tag])
             case Welcome():
-                return Rendered(self._overviews[tag].welcome(view))
+                rendered = Rendered(self._overviews[tag].welcome(view))
             case _ as unreachable:
                 assert_never(unreachable)
+        return rendered
 
     def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
         # Each language in its own words, so that whoever got the wrong one finds theirs.

@@ -158,13 +158,44 @@ class Welcome:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureCount:
+    """How many jobs failed with a code in the last 24 hours, and how long ago the last one did."""
+
+    code: str
+    count: int
+    ago: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The answer to `/stats`: jobs that ended in the last 24 hours, what there is now, sizes in
+    bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the
+    programs.
+    """
+
+    done: int
+    bytes: int
+    failed: int
+    cancelled: int
+    failures: tuple[FailureCount, ...]
+    running: int
+    waiting: int
+    links: int
+    spool_used: int
+    spool_quota: int
+    disk_free: int
+    uptime: timedelta
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageMenu:
     """The answer to `/language` of one person: which languages there are to choose from."""
 
     owner_id: int
 
 
-View = Notice | Answer | Card | Overview | Welcome | LanguageMenu
+View = Notice | Answer | Card | Overview | Welcome | Statistics | LanguageMenu
 
 
 class Messenger(Protocol):

@@ -266,6 +266,8 @@ class SayingKind(StrEnum):
     that name.
     """
     WELCOME = "welcome"
+    STATISTICS = "statistics"
+    """How the bot does, for those who look after it."""
     LANGUAGES = "languages"
     """Which languages the owner can choose from."""
     REQUEST = "request"
@@ -346,6 +348,34 @@ class CardLedger(Protocol):
         """Forget the card: its message is gone or has become an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Jobs that failed with one code: how many, and when the last of them did."""
+
+    code: str
+    count: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of the jobs that ended in some time: how many are done and their bytes, how many
+    were cancelled, and the failures by code, the latest first.
+    """
+
+    done: int = 0
+    bytes: int = 0
+    cancelled: int = 0
+    failures: tuple[Failures, ...] = ()
+
+
+class Records(Protocol):
+    """What has become of jobs."""
+
+    async def totals(self, since: datetime) -> Totals:
+        """Sum up the jobs that ended after `since`."""
+
+
 class DeadUpdates(Protocol):
     """Updates that cannot be handled, kept so that one defect does not stop intake for ever."""
 
@@ -379,6 +409,10 @@ class Ledger(Protocol):
     @property
     def dead_updates(self) -> DeadUpdates:
         """Updates that cannot be handled."""
+
+    @property
+    def records(self) -> Records:
+        """What has become of jobs."""
 
     @property
     def people(self) -> People:

@@ -5,6 +5,7 @@ Every method is safe to repeat for a redelivered update.
 """
 
 from bot.service.controls import PressAction
+from bot.service.reception.admins import Admins
 from bot.service.reception.chats import Chats, Membership
 from bot.service.reception.files import Files
 from bot.service.reception.languages import Languages
@@ -17,6 +18,7 @@ from bot.service.reception.replies import Replies
 from bot.service.reception.turns import Turns
 
 __all__ = [
+    "Admins",
     "Chats",
     "Files",
     "Languages",

@@ -10,6 +10,7 @@ from bot.service.allowances import Allowances
 from bot.service.attempts import News
 from bot.service.controls import Controls
 from bot.service.queue import JobQueue
+from bot.service.reception.admins import Admins
 from bot.service.reception.chats import Chats
 from bot.service.reception.files import Files
 from bot.service.reception.languages import Languages
@@ -33,6 +34,7 @@ class Reception:
     turns: Turns
     orders: Orders
     languages: Languages
+    admins: Admins
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -70,5 +72,6 @@ class Reception:
             chats=Chats(ledger.people, access, controls, replies, moves),
             turns=Turns(ledger.people, access, queries),
             orders=Orders(ledger.jobs, ledger.people, questions, controls, replies),
+            admins=Admins(ledger, access, controls, replies),
             languages=Languages(ledger, access, questions, replies, queries),
         )

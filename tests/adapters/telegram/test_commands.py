@@ -9,10 +9,12 @@ from telegram import (
     BotCommandScopeAllChatAdministrators,
     BotCommandScopeAllGroupChats,
     BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
 )
 
 from bot.adapters.telegram.commands import (
     ADMIN_COMMANDS,
+    CHIEF_COMMANDS,
     COMMANDS,
     GROUP_COMMANDS,
     register_commands,
@@ -67,6 +69,17 @@ async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
 
     assert list(GROUP_COMMANDS) == [command.command for command in members]
     assert list(ADMIN_COMMANDS) == [command.command for command in admins]
+
+
+async def test_those_who_look_after_the_bot_see_more(bot: Bot, telegram: TelegramStandIn) -> None:
+    """In their own chat; one who has never written to the bot has none, and keeps nobody out."""
+    chief = telegram.add_user("Chief")
+    telegram.private_chat(chief)
+    await register_commands(bot, TEXTS, [999_999, chief.id])
+    shown = await bot.get_my_commands(BotCommandScopeChat(chief.id), language_code="zh")
+
+    assert list(CHIEF_COMMANDS) == [command.command for command in shown]
+    assert len(await bot.get_my_commands(PRIVATE)) == len(COMMANDS)
 
 
 async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:

@@ -114,6 +114,57 @@ delivered-privately = The answer is in your private chat with me.
 deliver-start-first = I cannot write to you in private yet. Open https://t.me/{ $bot }?start=links and press Start: it shows your links.
 request-failed = Telegram cannot be asked just now whether you may do that. Try again in a minute.
 
+## For those who look after the bot
+
+only-admins = Only those who look after this bot can do that.
+only-in-private = I tell that in private only.
+admin-how = Name an id, such as /ban 123456789, or reply to a message of whom you mean. /ban 123456789 purge ends their links too.
+not-bannable = This is somebody who looks after the bot; access.admins in the settings decides that.
+allowed = { $id } may use the bot now.
+unbanned = { $id } is no longer banned.
+banned =
+    { $count ->
+        [0] { $id } is banned;
+        [one] { $id } is banned, { $count } transfer is cancelled;
+       *[other] { $id } is banned, { $count } transfers are cancelled;
+    } { $links ->
+        [0] there are no live links.
+        [one] { $links } link lives on until its end, unless you say /ban { $id } purge.
+       *[other] { $links } links live on until their end, unless you say /ban { $id } purge.
+    }
+banned-purged =
+    { $count ->
+        [0] { $id } is banned;
+        [one] { $id } is banned, { $count } transfer is cancelled;
+       *[other] { $id } is banned, { $count } transfers are cancelled;
+    } { $links ->
+        [0] there were no live links.
+        [one] { $links } link is ended.
+       *[other] { $links } links are ended.
+    }
+stats-period = The last 24 hours
+stats-done =
+    { $count ->
+        [one] { $count } file relayed, { $size }
+       *[other] { $count } files relayed, { $size }
+    }
+stats-ended = Failed: { $failed }, cancelled: { $cancelled }
+stats-now = Now
+stats-jobs = Running: { $running }, waiting: { $waiting }
+stats-links =
+    { $count ->
+        [one] { $count } live link
+       *[other] { $count } live links
+    }
+stats-spool = Spool: { $used } of { $quota } reserved, { $free } free on the disk
+stats-uptime = Up for { $time }
+stats-errors = Last errors
+stats-error =
+    { $count ->
+        [one] { $code }: once, { $ago } ago
+       *[other] { $code }: { $count } times, the last { $ago } ago
+    }
+
 ## Languages
 
 language-name = English
@@ -160,6 +211,10 @@ command-status = Running transfers and live links
 command-links = Your live links
 command-cancel = Cancel your running transfers
 command-language = The language in which I speak with you
+command-stats = How the bot does
+command-allow = Let a person or group use the bot
+command-ban = Shut a person or group out
+command-unban = Lift a ban
 command-share = Get a link for the file you reply to
 command-auto = Relay every document here: on or off
 command-deliver = Where answers go: here or private

@@ -94,6 +94,41 @@ delivered-privately = 已在私聊中回复你。
 deliver-start-first = 我还不能私聊你。请打开 https://t.me/{ $bot }?start=links 并点“开始”，就能看到你的链接。
 request-failed = 暂时无法向 Telegram 确认你的权限，请过一分钟再试。
 
+## 给机器人管理员
+
+only-admins = 只有机器人的管理员可以这样做。
+only-in-private = 这个我只在私聊中说。
+admin-how = 请写上 ID，例如 /ban 123456789，或回复对方的一条消息。/ban 123456789 purge 会同时让其链接失效。
+not-bannable = 这是机器人的管理员，由设置中的 access.admins 决定。
+allowed = { $id } 现在可以使用机器人。
+unbanned = { $id } 已解除封禁。
+banned =
+    { $count ->
+        [0] 已封禁 { $id }；
+       *[other] 已封禁 { $id }，取消了 { $count } 个传输；
+    }{ $links ->
+        [0] 没有有效的链接。
+       *[other] { $links } 个链接到期前仍然有效，如需立即失效请用 /ban { $id } purge。
+    }
+banned-purged =
+    { $count ->
+        [0] 已封禁 { $id }；
+       *[other] 已封禁 { $id }，取消了 { $count } 个传输；
+    }{ $links ->
+        [0] 没有有效的链接。
+       *[other] { $links } 个链接已失效。
+    }
+stats-period = 最近 24 小时
+stats-done = 已中转 { $count } 个文件，{ $size }
+stats-ended = 失败 { $failed } 个，取消 { $cancelled } 个
+stats-now = 现在
+stats-jobs = 进行中 { $running } 个，排队 { $waiting } 个
+stats-links = 有效链接 { $count } 个
+stats-spool = 暂存区已预留 { $used } / { $quota }，磁盘剩余 { $free }
+stats-uptime = 已运行 { $time }
+stats-errors = 最近的错误
+stats-error = { $code }：{ $count } 次，最近一次在 { $ago }前
+
 ## 语言
 
 language-name = 简体中文
@@ -136,6 +171,10 @@ command-status = 正在进行的传输和有效链接
 command-links = 你的有效链接
 command-cancel = 取消你正在进行的传输
 command-language = 我和你交流所用的语言
+command-stats = 机器人的运行情况
+command-allow = 允许某人或某群使用机器人
+command-ban = 封禁某人或某群
+command-unban = 解除封禁
 command-share = 为你回复的文件生成链接
 command-auto = 转存本群的每个文档：on 或 off
 command-deliver = 回复发到哪里：here 或 private
