@@ -124,6 +124,17 @@ async def test_hidden_senders_are_their_chats(stage: Stage, room: Room, anna: Us
     assert (await fetch(link_of(published)))[0] == 200
 
 
+async def test_hidden_senders_hear_the_language_of_the_group(
+    room: Room, anna: User, ben: User
+) -> None:
+    """Who hides tells no language, and is answered as whoever told theirs last."""
+    asked = await room.share(ben, await room.send(anna))
+    await room.answered(asked)
+    hidden = await room.answered(await room.write(anna, "/share", as_chat=room.group))
+
+    assert "回复一个文件" in hidden.text
+
+
 async def test_status_of_a_group(room: Room, anna: User, ben: User) -> None:
     """`/status` lists what anybody got here, and its button works for whose it is."""
     empty = await room.answered(await room.write(anna, "/status"))

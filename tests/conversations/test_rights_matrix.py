@@ -132,6 +132,10 @@ class Town:
         await self.room.until(lambda: len(chat.bot_messages) > before)
         return chat.bot_messages[-1]
 
+    async def ended(self, message: Shown) -> None:
+        """Wait until a message has nothing more to press: what it shows is over."""
+        await self.room.until(lambda: not self.room.shown(message).buttons)
+
     async def served(self) -> None:
         """Wait until the bot has served everything that came before."""
         await self.ask("member", "/help")
@@ -177,12 +181,13 @@ async def test_command(town: Town, command: str, who: str) -> None:
     """What somebody gets to hear who writes this command."""
     expected = COMMANDS[command][EVERYBODY.index(who)]
     await town.get_plan()
-    if command == "/cancel":
-        await town.get_film()
+    film = await town.get_film() if command == "/cancel" else None
     if who == "stranger":
         heard = (await town.ask_in_private(command)).text
     else:
         heard = await _heard(town, who, command)
+    if film is not None and heard.startswith(CANCELLING):
+        await town.ended(film)
 
     assert expected in heard
     assert bool(expected) == bool(heard)
@@ -213,8 +218,8 @@ async def test_button(town: Town, button: str, who: str) -> None:
     else:
         await town.room.until(lambda: query.answer is not None)
     told = NOTHING if query.answer is None else query.answer.text or SEEN
-    if told.startswith(DELETED):
-        await town.room.until(lambda: not town.room.shown(message).buttons)
+    if told.startswith((DELETED, CANCELLING)):
+        await town.ended(message)
 
     assert told.startswith(expected)
     assert bool(told) == bool(expected)

@@ -7,6 +7,7 @@ from telegram import Message, Update
 from bot.adapters.telegram.admin_handlers import AdminHandlers
 from bot.adapters.telegram.attachments import find_file, find_meant_file
 from bot.adapters.telegram.command_line import CommandLine, read_command
+from bot.adapters.telegram.heard import HeardLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
 from bot.service.reception import Reception
@@ -25,6 +26,7 @@ class MessageHandlers:
         self._reception = reception
         self._bot_id = bot_id
         self._username = username
+        self._heard = HeardLanguages()
         admins = AdminHandlers(reception.admins, bot_id=bot_id)
         self._commands: dict[str, Obey] = {
             "start": self._start,
@@ -114,7 +116,6 @@ class MessageHandlers:
         # Who hides behind a chat is that chat: the user that stands there is the same for all of
         # them (source: Bot API, "Message", `sender_chat`).
         sender = as_chat or user or message.chat
-        told = (user.language_code or "") if user else ""
         return Origin(
             bot_id=self._bot_id,
             chat_id=message.chat.id,
@@ -122,7 +123,7 @@ class MessageHandlers:
             owner_id=sender.id,
             # Elsewhere the field names a reply chain, which is no place to send to.
             thread_id=message.message_thread_id if message.is_topic_message else None,
-            language=await self._reception.languages.of(sender.id, told),
+            language=await self._reception.languages.of(sender.id, self._heard.of(message)),
             album=message.media_group_id,
         )
 
