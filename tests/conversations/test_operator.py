@@ -27,8 +27,7 @@ async def test_from_nothing_to_a_link(stage: Stage) -> None:
     dry = await run(stage, "setup", *FILE, "--dry-run")
     existed = BUCKET in stage.oss.buckets
     done = await run(stage, "setup", *FILE)
-    again = await run(stage, "setup", *FILE)
-    healthy = await run(stage, "doctor", *FILE)
+    again, healthy = await run(stage, "setup", *FILE), await run(stage, "doctor", *FILE)
 
     assert (made.code, "there is none; relay-bot setup creates it" in made.out) == (1, True)
     assert [dry.code, existed, done.code, again.code, healthy.code] == [0, False, 0, 0, 0]
