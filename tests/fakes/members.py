@@ -1,0 +1,39 @@
+"""Groups in memory: who looks after them, and what the bot sees of them."""
+
+from dataclasses import dataclass, field
+
+from bot.core.errors import ChatError
+from bot.core.ports.members import Sight
+
+
+@dataclass
+class FakeMembers:
+    """Fulfils the `Members` port. `admins` are pairs of group and person; a group without a sight
+    is one that the bot is not in. Each of `troubles` is raised by one call, in order.
+    """
+
+    admins: set[tuple[int, int]] = field(default_factory=set)
+    sights: dict[int, Sight] = field(default_factory=dict)
+    troubles: list[ChatError] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    """Every call and its group, in order."""
+
+    async def is_admin(self, chat_id: int, user_id: int) -> bool:
+        """Return whether a person looks after a group."""
+        self._enter("is_admin", chat_id)
+        return (chat_id, user_id) in self.admins
+
+    async def sight(self, chat_id: int) -> Sight:
+        """Return what the bot sees of a group."""
+        self._enter("sight", chat_id)
+        return self.sights.get(chat_id, Sight(is_here=False))
+
+    async def leave(self, chat_id: int) -> None:
+        """Leave a group."""
+        self._enter("leave", chat_id)
+        self.sights.pop(chat_id, None)
+
+    def _enter(self, call: str, chat_id: int) -> None:
+        self.asked.append((call, chat_id))
+        if self.troubles:
+            raise self.troubles.pop(0)
