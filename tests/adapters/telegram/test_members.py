@@ -1,0 +1,111 @@
+"""Who is what in a group, asked from the stand-in."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.adapters.telegram.members import TelegramMembers
+from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, MessageRefused
+from bot.core.ports.members import Members, Sight
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.telegram import Group, TelegramStandIn, User
+from tests.adapters.telegram.bots import bot_of
+
+
+@dataclass
+class Club:
+    """A basic group, and what asks about it."""
+
+    telegram: TelegramStandIn
+    members: Members
+    anna: User
+    ben: User
+    group: Group
+
+
+@pytest.fixture
+async def club(tmp_path: Path) -> AsyncIterator[Club]:
+    """Anna owns it, Ben is in it, the bot is a member and sees nothing."""
+    async with TelegramStandIn(tmp_path) as telegram, bot_of(telegram) as bot:
+        await bot.initialize()
+        anna, ben = telegram.add_user("Anna"), telegram.add_user("Ben")
+        group = telegram.add_group("Club", anna, ben, supergroup=False)
+        yield Club(telegram, TelegramMembers(bot), anna, ben, group)
+
+
+async def test_admins(club: Club) -> None:
+    """Owner and administrators look after a group, members and strangers do not."""
+    carol, dora = club.telegram.add_user("Carol"), club.telegram.add_user("Dora")
+    club.group.roster.put(carol, "administrator")
+    found = {
+        user.first_name: await club.members.is_admin(club.group.id, user.id)
+        for user in (club.anna, club.ben, carol, dora)
+    }
+
+    assert found == {"Anna": True, "Ben": False, "Carol": True, "Dora": False}
+
+
+async def test_nobody(club: Club) -> None:
+    """Who does not exist is refused by name."""
+    with pytest.raises(MessageRefused):
+        await club.members.is_admin(club.group.id, 5)
+
+
+@pytest.mark.parametrize(
+    ("status", "reads_all", "sight"),
+    [
+        ("member", False, Sight(is_here=True)),
+        ("member", True, Sight(is_here=True, sees_files=True)),
+        ("administrator", False, Sight(is_here=True, sees_files=True)),
+        ("left", True, Sight(is_here=False)),
+        ("kicked", True, Sight(is_here=False)),
+    ],
+)
+async def test_sight(club: Club, status: str, sight: Sight, *, reads_all: bool) -> None:
+    """Files are seen by an administrator, or with privacy mode off."""
+    club.telegram.privacy.reads_all = reads_all
+    club.group.roster.put(club.telegram.world.bot, status)
+
+    assert sight == await club.members.sight(club.group.id)
+
+
+async def test_sight_of_a_group_that_is_not_there(club: Club) -> None:
+    """It is one that the bot is not in."""
+    assert Sight(is_here=False) == await club.members.sight(-12345)
+
+
+async def test_leave_twice(club: Club) -> None:
+    """Who has left already has nothing to do."""
+    await club.members.leave(club.group.id)
+    await club.members.leave(club.group.id)
+
+    assert not club.group.roster.is_present(club.telegram.world.bot)
+
+
+async def test_troubles_have_names(club: Club) -> None:
+    """Telegram's refusals become the errors of the port."""
+    flood: dict[str, str | int | float] = {
+        "status": 429,
+        "description": "Too Many Requests: retry after 9",
+        "retry_after": 9,
+    }
+        "status": 429,
+        "description": "Too Many Requests: retry after 9",
+        "retry_after": 9,
+    }
+    club.telegram.faults.add(Fault("getChatMember", Effect.ERROR, args=flood))
+    with pytest.raises(ChatFlooded):
+        await club.members.sight(club.group.id)
+    with pytest.raises(ChatGone):
+        await club.members.is_admin(-12345, club.anna.id)
+
+
+async def test_group_that_moved(club: Club) -> None:
+    """The refusal to leave it tells where it is."""
+    successor = await club.group.migrate(club.anna)
+    with pytest.raises(ChatMoved) as caught:
+        await club.members.leave(club.group.id)
+
+    assert successor.id == caught.value.chat_id
