@@ -142,8 +142,9 @@ What only you can do, once, in the console:
     )
     if wish.user is None:
         typer.echo(
-            "\nOr, in place of 2, let a bucket policy serve the user:"
-            " relay-bot setup --user-id UID\n(doctor can then not look at the configuration of the bucket)."
+            """
+Or, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID
+(doctor can then not look at the configuration of the bucket)."""
         )
 
 
