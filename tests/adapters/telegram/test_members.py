@@ -91,10 +91,6 @@ async def test_troubles_have_names(club: Club) -> None:
         "description": "Too Many Requests: retry after 9",
         "retry_after": 9,
     }
-        "status": 429,
-        "description": "Too Many Requests: retry after 9",
-        "retry_after": 9,
-    }
     club.telegram.faults.add(Fault("getChatMember", Effect.ERROR, args=flood))
     with pytest.raises(ChatFlooded):
         await club.members.sight(club.group.id)
