@@ -40,6 +40,7 @@ from bot.service.errands import Errands
 from bot.service.lanes import Lanes
 from bot.service.narrator import Narrator
 from bot.service.queue import JobQueue
+from bot.service.reactions import Reactions, Reactor
 from bot.service.reaper import Reaper
 from bot.service.reception import Reception
 from bot.service.relay import Relay
@@ -285,7 +286,9 @@ def _give_voice(
     spoken = (ledger, messenger, views, budgets, lanes, clock)
     narrator = Narrator(*spoken, metrics=frame.watch.metrics)
     desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
-    speakers: list[Speaker] = [desk, Courier(*spoken), narrator, Reviser(*spoken)]
+    courier = Courier(*spoken, reactions=_reactions(frame))
+    reactor = Reactor(ledger.outbox, messenger, budgets, lanes, clock)
+    speakers: list[Speaker] = [desk, courier, narrator, Reviser(*spoken), reactor]
     marks = _listen(frame, queue, office, news, source.limit)
     return Machine(
         queue=queue,
@@ -313,6 +316,11 @@ def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookInta
     if url is None:
         return intake
     return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
+
+
+def _reactions(frame: Frame) -> Reactions:
+    enabled = frame.settings.telegram.reactions
+    return Reactions(frame.ledger.outbox, frame.clock, enabled=enabled)
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -346,6 +354,7 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         news=news,
         limit=limit,
         allowances=_allowances(frame),
+        reactions=_reactions(frame),
     )
     marks = Marks()
     Handlers(

@@ -21,6 +21,7 @@ from bot.core.ports.ledger import AnswerState, Ledger, StoredAnswer
 from bot.service.budget import RESERVED_FOR_REPLIES, Budgets
 from bot.service.delivery import Delivery
 from bot.service.lanes import Lanes
+from bot.service.reactions import Reactions
 from bot.service.replier import Replier
 from bot.service.road import Road
 from bot.service.views import Views
@@ -36,7 +37,7 @@ class Courier:
     by `Voice`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- everything that speaks needs these.
         self,
         ledger: Ledger,
         messenger: Messenger,
@@ -44,6 +45,8 @@ class Courier:
         budgets: Budgets,
         lanes: Lanes,
         clock: Clock,
+        *,
+        reactions: Reactions | None = None,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
@@ -51,6 +54,7 @@ class Courier:
         self._budgets = budgets
         self._lanes = lanes
         self._clock = clock
+        self._reactions = reactions or Reactions(ledger.outbox, clock, enabled=False)
         self._delivery = Delivery(ledger, clock)
         self._road = Road(budgets, lanes, clock)
         self._replier = Replier(ledger, messenger, views, self._road, lanes, clock)
@@ -177,6 +181,7 @@ class Courier:
         else:
             await self._delivery.note(answer, jobs, arrived=True)
             await answers.sent(answer.id, message_id)
+            await self._reactions.ended(jobs)
 
     async def _place(self, answer: StoredAnswer, view: View) -> int:
         if answer.message_id is not None:

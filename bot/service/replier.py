@@ -17,6 +17,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 MOST_READ = 200
 MOST_TRIES = 5
+_NOT_SAID_HERE = frozenset({SayingKind.REQUEST, SayingKind.REACTION})
+"""The desk's, who has nothing to say yet, and the reactor's."""
 _NOT_WORDS = frozenset({"name", "query_id", EDITS})
 
 
@@ -48,8 +50,7 @@ class Replier:
                 lane = ("press", saying.id)
                 if self._lanes.is_free(lane):
                     self._lanes.start(lane, self._answer_press(saying))
-            # A request is the desk's: there is nothing to say yet.
-            elif saying.kind is not SayingKind.REQUEST:
+            elif saying.kind not in _NOT_SAID_HERE:
                 moments.append(self._begin(saying))
         return min((moment for moment in moments if moment is not None), default=None)
 

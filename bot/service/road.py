@@ -42,10 +42,14 @@ class Road:
 
     def pause(self, chat_id: int, error: ChatError) -> None:
         """Say nothing in the chat for as long as this error asks for."""
-        wait = RETRY_AFTER
-        if isinstance(error, ChatFlooded):
-            wait = timedelta(seconds=error.delay)
-        self._budgets.of(chat_id).pause(self._clock.now() + wait)
+        self._budgets.of(chat_id).pause(self._clock.now() + wait_after(error))
+
+
+def wait_after(error: ChatError) -> timedelta:
+    """Return how long an error asks to say nothing."""
+    if isinstance(error, ChatFlooded):
+        return timedelta(seconds=error.delay)
+    return RETRY_AFTER
 
 
 def _reserve(*, is_reply: bool) -> float:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import AnswerItem, Messenger, Notice, Place, View
+from bot.core.ports.chat import AnswerItem, Messenger, Notice, Place, Reaction, View
 from bot.core.ports.members import Members, Sight
 from bot.core.ports.people import People
 
@@ -107,6 +107,11 @@ class RoutedMessenger:
     async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
         """Answer the press of a button."""
         await self._messenger.answer_press(query_id, notice, language=language)
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """React to a message; one of a group that has moved stayed behind."""
+        with self._nothing_goes_along(chat_id, message_id):
+            await self._messenger.react(chat_id, message_id, reaction)
 
     def fit(
         self,

@@ -55,6 +55,7 @@ class Telegram(Section):
     limit: types.Size = Field(default_factory=_limit_of)
     webhook_url: types.WebUrl | None = None
     zone: types.Zone = "UTC"
+    reactions: Annotated[bool, Allowed("true or false")] = False
 
     @property
     def timezone(self) -> tzinfo:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.errors import ChatError, ChatFlooded, MessageGone
-from bot.core.ports.chat import AnswerItem, Notice, Place, View
+from bot.core.ports.chat import AnswerItem, Notice, Place, Reaction, View
 from bot.core.ports.clock import Clock
 from tests.fakes.flood import FloodLimits
 
@@ -66,6 +66,7 @@ class FakeMessenger:
         self.tried: list[tuple[str, int]] = []
         self.floods: list[tuple[str, int]] = []
         """Calls that were refused because the flood limit of their chat was used up."""
+        self.reactions: list[tuple[int, int, Reaction]] = []
         self.fits = 10
         """How many items one message can hold."""
         self.held: set[asyncio.Task[None] | None] = set()
@@ -135,6 +136,12 @@ class FakeMessenger:
         self.said.append(
             Said(self._clock.now(), "press", 0, 0, notice, language=language, query_id=query_id)
         )
+        _lose(lost)
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """React to a message."""
+        lost = await self._enter("react", chat_id)
+        self.reactions.append((chat_id, message_id, reaction))
         _lose(lost)
 
     def fit(

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.people import SqlPeople
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import Notice, Place
+from bot.core.ports.chat import Notice, Place, Reaction
 from bot.core.ports.members import Sight
 from bot.sandbox.clock import SandboxClock
 from bot.service.routing import Moves, RoutedMembers, RoutedMessenger
@@ -152,3 +152,13 @@ async def test_members_of_a_group_that_moved(post: Post) -> None:
     assert is_admin
     assert sight.is_here
     assert [chat_id for _, chat_id in asked] == [GROUP, SUCCESSOR, SUCCESSOR, SUCCESSOR]
+
+
+async def test_nothing_reacts_to_what_stayed_behind(post: Post) -> None:
+    """The same id names another message in the successor."""
+    await post.messenger.react(GROUP, 7, Reaction.DONE)
+    await post.moves.learn(GROUP, SUCCESSOR)
+    with pytest.raises(MessageGone):
+        await post.messenger.react(GROUP, 7, Reaction.DONE)
+
+    assert post.fake.reactions == [(GROUP, 7, Reaction.DONE)]

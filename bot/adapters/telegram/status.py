@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
-from telegram.constants import ParseMode
+from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import BadRequest
 
 from bot.adapters.telegram.buttons import Buttons, only_presses
@@ -21,7 +21,7 @@ from bot.adapters.telegram.chat_errors import (
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.texts import Rendered, Texts
 from bot.core.errors import MessageGone
-from bot.core.ports.chat import AnswerItem, Notice, Place, View
+from bot.core.ports.chat import AnswerItem, Notice, Place, Reaction, View
 
 SILENT_WAIT: Final = 65.0
 """Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as
@@ -31,6 +31,12 @@ message that may be sent twice.
 
 PRESS_WAIT: Final = 10.0
 """Seconds to wait for the answer to a press; Telegram forgets the press soon after."""
+
+_EMOJI: Final = {
+    Reaction.ACCEPTED: ReactionEmoji.EYES,
+    Reaction.DONE: ReactionEmoji.THUMBS_UP,
+    Reaction.NONE: None,
+}
 
 _NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
 
@@ -138,6 +144,13 @@ class TelegramMessenger:
             except BadRequest as error:
                 if not says(error, QUERY_OLD):
                     raise
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """React to a message. Raises what the port says."""
+        with chat_errors():
+            await self._bot.set_message_reaction(
+                chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
+            )
 
     def fit(
         self,

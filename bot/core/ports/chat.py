@@ -188,6 +188,17 @@ class Statistics:
     versions: tuple[tuple[str, str], ...] = ()
 
 
+class Reaction(StrEnum):
+    """What the bot shows on the message that brought a file. Stored in the ledger: never
+    rename.
+    """
+
+    ACCEPTED = "accepted"
+    DONE = "done"
+    NONE = "none"
+    """Nothing came of it; the answer says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class LanguageMenu:
     """The answer to `/language` of one person: which languages there are to choose from."""
@@ -217,6 +228,11 @@ class Messenger(Protocol):
     async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
         """Answer the press of a button, without a word where there is no `notice`; a query that is
         too old is no error.
+        """
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """Show a reaction of the bot on a message, in place of the one before. Raises
+        `MessageRefused` where the chat does not allow it.
         """
 
     def fit(

@@ -266,6 +266,8 @@ class SayingKind(StrEnum):
     that name.
     """
     WELCOME = "welcome"
+    REACTION = "reaction"
+    """Nothing in words: `payload["reaction"]` on the message `payload["to"]`."""
     STATISTICS = "statistics"
     """How the bot does, for those who look after it."""
     LANGUAGES = "languages"

@@ -11,6 +11,7 @@ from bot.service.access import Access, Admission
 from bot.service.allowances import Allowances, Judge
 from bot.service.attempts import News
 from bot.service.queue import JobQueue
+from bot.service.reactions import Reactions
 from bot.service.reception.replies import Replies
 
 
@@ -30,6 +31,7 @@ class Files:
         *,
         limit: int,
         allowances: Allowances,
+        reactions: Reactions,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -38,6 +40,7 @@ class Files:
         self._clock = clock
         self._news = news
         self._limit = limit
+        self._reactions = reactions
         self._judge = Judge(ledger.people, allowances)
         # Files that come side by side must not all be judged before the first one counts.
         self._door = asyncio.Lock()
@@ -81,6 +84,7 @@ class Files:
             job = await self._ledger.jobs.accept(origin, file, now)
             if job is not None:
                 self._queue.enqueue(job.id, origin.owner_id, now, group_id=origin.group_id)
+                await self._reactions.accepted(job)
                 self._news.said.set()
         elif await self._ledger.jobs.knows(origin, file):
             # A redelivered message that was accepted when there still was room.

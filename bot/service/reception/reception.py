@@ -10,6 +10,7 @@ from bot.service.allowances import Allowances
 from bot.service.attempts import News
 from bot.service.controls import Controls
 from bot.service.queue import JobQueue
+from bot.service.reactions import Reactions
 from bot.service.reception.admins import Admins
 from bot.service.reception.chats import Chats
 from bot.service.reception.files import Files
@@ -49,6 +50,7 @@ class Reception:
         news: News,
         limit: int,
         allowances: Allowances | None = None,
+        reactions: Reactions | None = None,
     ) -> Self:
         """Build all parts. `limit` is the most bytes that a file may have; without `allowances`
         there are no others.
@@ -66,6 +68,7 @@ class Reception:
                 news,
                 limit=limit,
                 allowances=allowances or Allowances(),
+                reactions=reactions or Reactions(ledger.outbox, clock, enabled=False),
             ),
             questions=questions,
             presses=Presses(ledger.jobs, access, controls, replies),

@@ -22,7 +22,17 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Card, CardLine, Messenger, Notice, Overview, Place, View, Welcome
+from bot.core.ports.chat import (
+    Card,
+    CardLine,
+    Messenger,
+    Notice,
+    Overview,
+    Place,
+    Reaction,
+    View,
+    Welcome,
+)
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
@@ -260,6 +270,41 @@ async def test_press_is_read_and_answered(
 
     assert query.answer is not None
     assert query.answer.text == "Cancelling…"
+
+
+async def test_press_is_answered_without_a_word(
+    messenger: TelegramMessenger, chat: PrivateChat, alice: User
+) -> None:
+    """The app stops waiting, and shows nothing."""
+    await messenger.send(at(chat), CARD, language="en")
+    query = await chat.press(alice, chat.messages[-1], "Cancel")
+    await messenger.answer_press(query.id, None, language="en")
+
+    assert query.answer is not None
+    assert query.answer.text == ""
+
+
+async def test_reactions_take_each_other_s_place(
+    messenger: TelegramMessenger, chat: PrivateChat, alice: User
+) -> None:
+    """Eyes, then a thumb, or nothing."""
+    message = await chat.send_file(alice, content=b"x", name="a.txt")
+    seen = []
+    for reaction in Reaction:
+        await messenger.react(chat.id, message.id, reaction)
+        seen.append(chat.messages[-1].reactions)
+
+    assert seen == [("\N{EYES}",), ("\N{THUMBS UP SIGN}",), ()]
+
+
+async def test_reaction_to_a_message_that_is_gone_has_a_name(
+    messenger: TelegramMessenger, chat: PrivateChat
+) -> None:
+    """A permanent one: nothing can be shown there."""
+    with pytest.raises(ChatError) as caught:
+        await messenger.react(chat.id, 999, Reaction.DONE)
+
+    assert caught.value.permanent
 
 
 async def test_press_that_is_too_old_is_no_error(
