@@ -1,13 +1,14 @@
 """A conversation as it can be read afterwards."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.sandbox.telegram import Chat, Event, Happening, Query, Shown
 
 MARGIN = " " * 10
-LONGEST = 90
-"""Characters of a word; only links have more."""
+_LONG = re.compile(r"(\S{90})\S+")
+"""Only links have words of that length."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,7 @@ def _tell(event: Event) -> str:
 
 def _content(message: Shown) -> str:
     file = f"<{message.file.name}> " if message.file else ""
-    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}…" for word in _words(message))
-    text = " ".join(words)
+    text = _LONG.sub(r"\1…", message.text)
     buttons = "".join(f" [{button.text}]" for row in message.buttons for button in row)
     indented = text.replace("\n", f"\n{MARGIN}")
     return f"{file}{indented}{buttons}" or "(service message)"
-
-
-def _words(message: Shown) -> list[str]:
-    return message.text.split(" ")
