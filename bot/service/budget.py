@@ -1,10 +1,11 @@
 """How much may be said in a chat. One budget for each chat, shared by everything that speaks
-there.
+there, and one for all chats together.
 
 Source of the figures: Telegram's bots FAQ (one message a second in a chat with short bursts, 20 a
-minute in a group) and the maintainers of TDLib (edits: about 20 a minute in one chat, in groups
-together with messages). A bucket with a burst of b and n more a minute lets b + n through in its
-first minute, so n + b stays at 20.
+minute in a group, about 30 a second in all) and the maintainers of TDLib (edits: about 20 a minute
+in one chat, in groups together with messages). A bucket with a burst of b and n more a minute lets
+b + n through in its first minute, so n + b stays at 20; of all together at 28 in a second, because
+calls may bunch on their way.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ MINUTE: Final = timedelta(minutes=1)
 PRIVATE_MESSAGES: Final = Rate(count=60, period=MINUTE, burst=3)
 PRIVATE_EDITS: Final = Rate(count=16, period=MINUTE, burst=4)
 GROUP_ACTIONS: Final = Rate(count=14, period=MINUTE, burst=6)
+ALL_ACTIONS: Final = Rate(count=20, period=timedelta(seconds=1), burst=8)
 
 RESERVED_FOR_REPLIES: Final = 1.0
 RESERVED_FOR_ANSWERS: Final = 2.0
@@ -24,10 +26,11 @@ RESERVED_FOR_ANSWERS: Final = 2.0
 
 class ChatBudget:
     """The budget of one chat. Groups have one bucket for everything, private chats one for
-    messages, one for edits.
+    messages, one for edits. `overall` is the bucket of all chats.
     """
 
-    def __init__(self, chat_id: int) -> None:
+    def __init__(self, chat_id: int, overall: TokenBucket | None = None) -> None:
+        self._overall = overall or TokenBucket(ALL_ACTIONS)
         is_group = chat_id < 0
         self.messages = TokenBucket(GROUP_ACTIONS if is_group else PRIVATE_MESSAGES)
         self.edits = self.messages if is_group else TokenBucket(PRIVATE_EDITS)
@@ -43,13 +46,17 @@ class ChatBudget:
 
     def ready_at(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> datetime:
         """Return when one action of this bucket is possible and leaves `reserve`."""
-        return max(bucket.ready_at(now, reserve=reserve), self._paused_until or now)
+        return max(
+            bucket.ready_at(now, reserve=reserve),
+            self._overall.ready_at(now, reserve=reserve),
+            self._paused_until or now,
+        )
 
     def take(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> bool:
         """Take one action out of the bucket, if it is possible now."""
-        return self.ready_at(bucket, now, reserve=reserve) <= now and bucket.take(
-            now, reserve=reserve
-        )
+        if self.ready_at(bucket, now, reserve=reserve) > now:
+            return False
+        return self._overall.take(now, reserve=reserve) and bucket.take(now, reserve=reserve)
 
 
 class Budgets:
@@ -62,12 +69,13 @@ class Budgets:
 
     def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
         self._current = current
+        self._overall = TokenBucket(ALL_ACTIONS)
         self._chats: dict[int, ChatBudget] = {}
 
     def of(self, chat_id: int) -> ChatBudget:
         """Return the budget of a chat."""
         chat_id = self._current(chat_id)
-        budget = self._chats.pop(chat_id, None) or ChatBudget(chat_id)
+        budget = self._chats.pop(chat_id, None) or ChatBudget(chat_id, self._overall)
         # The least recently used one stands first.
         self._chats[chat_id] = budget
         if len(self._chats) > self.MOST_KEPT:

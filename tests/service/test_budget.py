@@ -1,6 +1,6 @@
 """How much may be said in a chat."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from bot.service.budget import Budgets, ChatBudget
 from tests.fakes.flood import FloodLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, at
 
+SECOND = timedelta(seconds=1)
 CALLS = st.lists(
     st.tuples(st.floats(0, 5), st.booleans(), st.sampled_from([0.0, 1.0, 2.0])), max_size=150
 )
@@ -43,6 +44,37 @@ def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
                 assert limits.wait(chat_id, now, is_edit=is_edit) == 0
 
     assert taken >= 5 * 14
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.2), st.integers(1, 200), st.booleans()), max_size=300))
+def test_all_chats_together_stay_below_the_overall_limit(
+    calls: list[tuple[float, int, bool]],
+) -> None:
+    """Never more than 28 calls in any second, whatever the chats are."""
+    budgets, taken, now = Budgets(), list[datetime](), NOW
+    for pause, chat_id, is_edit in calls:
+        now += timedelta(seconds=pause)
+        budget = budgets.of(chat_id)
+        if budget.take(budget.edits if is_edit else budget.messages, now):
+            taken.append(now)
+    windows = [sum(t - SECOND < other <= t for other in taken) for t in taken]
+
+    assert max(windows, default=0) <= 28
+
+
+def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
+    """It waits for its turn with a full budget, and hears when that comes."""
+    budgets = Budgets()
+    while (busy := budgets.of(len(budgets._chats) + 1)).take(busy.messages, NOW):
+        pass
+    budget = budgets.of(OWNER)
+    before = budget.messages.available(NOW)
+    moment = budget.ready_at(budget.messages, NOW)
+
+    assert not budget.take(budget.messages, NOW)
+    assert before == budget.messages.available(NOW)
+    assert NOW < moment < at(0.1)
+    assert budget.take(budget.messages, moment)
 
 
 def test_group_has_one_budget_for_messages_and_edits() -> None:

@@ -168,12 +168,13 @@ async def test_press_is_answered_at_once_whatever_the_budget(stage: Stage) -> No
 
 
 async def test_chats_are_answered_side_by_side(stage: Stage) -> None:
-    """Each has a budget of its own."""
+    """Each has a budget of its own; only that of all together lets some wait, a second at most."""
     jobs = [(await stage.finish_many(1, OWNER + n))[0] for n in range(20)]
-    await stage.speak()
+    await stage.after(1)
 
     assert sorted(answered(stage.answers)) == [job.id for job in jobs]
-    assert set(seconds(stage.answers)) == {0}
+    assert seconds(stage.answers).count(0) >= 7
+    assert max(seconds(stage.answers)) <= 1
 
 
 async def test_chat_that_cannot_be_answered_hides_no_other(
