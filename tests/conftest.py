@@ -7,14 +7,13 @@ import pytest
 ROOT = Path(__file__).parent
 ALONE = (
     "bench",
-    "kill",
     "adapters/oss/test_wire.py",
     "conversations/test_burst.py",
     "conversations/test_crowd.py",
     "conversations/test_deadlines.py",
     "sandbox/test_shaping.py",
 )
-"""Below `tests`: they measure real time, or start many processes."""
+"""Below `tests`: they measure real time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
