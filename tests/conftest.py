@@ -1,5 +1,6 @@
 """Which tests run side by side, and which need the machine for themselves."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ ALONE = (
     "sandbox/test_shaping.py",
 )
 """Below `tests`: they measure real time."""
+
+
+def pytest_configure() -> None:
+    """Commands that tests start must hear Ctrl-C, also where the tests themselves run in the
+    background of a shell, which lets its children ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,6 +28,8 @@ async def _wait_in_line(alice: Person, count: int) -> None:
     alice.stage.telegram.shape.down_total = 100_000.0
     for number in range(count):
         await alice.send(os.urandom(4 * MIB), f"file {number:02}.bin")
+    # What is sent after this answer comes with a later poll, so all files are taken in by then.
+    await alice.answered(await alice.write("hello"))
 
 
 def _texts(message: Shown) -> list[str]:
