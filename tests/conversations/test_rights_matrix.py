@@ -48,6 +48,7 @@ AUTO_IS = "Auto mode is off"
 AUTO = "I relay only what somebody shares"
 DELIVER_IS = "Answers come here"
 DELIVER = "From now on I answer here"
+CHIEFS = "Only those who look after this bot"
 
 # The columns are those of EVERYBODY.
 COMMANDS: Final = {
@@ -86,6 +87,10 @@ COMMANDS: Final = {
         NOTHING,
     ),
     "/deliver here": (ADMINS_ONLY, ADMINS_ONLY, DELIVER, DELIVER, DELIVER, STRANGER, NOTHING),
+    "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "in private only", STRANGER, NOTHING),
+    "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 may use the bot", STRANGER, NOTHING),
+    "/ban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is banned", STRANGER, NOTHING),
+    "/unban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is no longer", STRANGER, NOTHING),
 }
 
 NOT_YOURS = "Only the person who asked"
@@ -98,6 +103,8 @@ BUTTONS: Final = {
     "Delete now": (DELETED, NOT_YOURS, DELETED, DELETED, DELETED, NOT_YOURS, NOTHING),
     "Refresh": (SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, NOTHING),
     "English": (SEEN, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOT_YOURS, NOTHING),
+    # Last, because what it leaves running takes the owner's places.
+    "Cancel all": (CANCELLING, NOT_YOURS, CANCELLING, CANCELLING, CANCELLING, NOT_YOURS, NOTHING),
 }
 
 
@@ -109,6 +116,7 @@ class Town:
     room: Room
     people: dict[str, User]
     plan: Shown | None = None
+    albums: int = 0
 
     async def write(self, who: str, text: str, **where: Any) -> Message:
         """Let somebody write in the group, some time after everything else."""
@@ -133,8 +141,12 @@ class Town:
         return chat.bot_messages[-1]
 
     async def ended(self, message: Shown) -> None:
-        """Wait until a message has nothing more to press: what it shows is over."""
-        await self.room.until(lambda: not self.room.shown(message).buttons)
+        """Wait until a message has nothing more to press, or is gone: what it shows is over."""
+
+        def buttons() -> list[object]:
+            return [m.buttons for m in self.room.group.messages if m.id == message.id]
+
+        await self.room.until(lambda: not any(buttons()))
 
     async def served(self) -> None:
         """Wait until the bot has served everything that came before."""
@@ -149,12 +161,36 @@ class Town:
 
     async def get_film(self) -> Shown:
         """Return the status message of a transfer of the owner that takes long."""
-        if not any("Cancel" in str(card.buttons) for card in self.room.cards):
+        if self._card_with("Cancel") is None:
             content = os.urandom(6 * MIB)
             file = await self.room.send(self.people["member"], content, "film.mkv")
             await self.write("owner", "/share", reply_to=file)
-            await self.room.until(lambda: any(card.buttons for card in self.room.cards))
-        return next(card for card in self.room.cards if card.buttons)
+        return await self._card("Cancel")
+
+    async def get_album(self) -> Shown:
+        """Return the status message of an album of the owner that takes long."""
+        if self._card_with("Cancel all") is None:
+            self.albums += 1
+            self.stage.clock.advance(timedelta(minutes=1))
+            # Of an album the bot sees the file with the command below it, which is enough to make
+            # it one.
+            await self.room.send(
+                self.people["owner"],
+                os.urandom(6 * MIB),
+                "song.flac",
+                caption="/share",
+                media_group_id=str(self.albums),
+            )
+        return await self._card("Cancel all")
+
+    async def _card(self, button: str) -> Shown:
+        await self.room.until(lambda: self._card_with(button) is not None)
+        card = self._card_with(button)
+        assert card is not None
+        return card
+
+    def _card_with(self, button: str) -> Shown | None:
+        return next((card for card in self.room.cards if card.button(button)), None)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -229,6 +265,8 @@ async def _message_with(town: Town, button: str) -> Shown:
     match button:
         case "Cancel":
             return await town.get_film()
+        case "Cancel all":
+            return await town.get_album()
         case "Delete now":
             return await town.get_plan()
         case "Refresh":
