@@ -1,7 +1,7 @@
 """The composition root: opens what the settings describe, runs it, and ends it in order.
 
 `serve` is what production, the demo and the tests run. What it consists of is built in
-`bot.assembly`; the two are the only modules that import everything.
+`bot.assembly` on what `bot.frame` opens; the three are the only modules that import everything.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ import structlog
 from bot.adapters.oss.probe import assert_private
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
-from bot.assembly import Frame, Machine, assemble, open_frame
+from bot.assembly import Machine, assemble
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
+from bot.frame import Frame, open_frame
 from bot.service.clock import SystemClock
 from bot.service.stopping import end, raise_defect, unless_stopped, until_stopped
 from bot.service.vitals import Life

@@ -1,22 +1,12 @@
-"""What the bot consists of, built from the settings: a frame that is opened and closed, and the
-machine in it.
-"""
+"""What the bot consists of: the machine, built in an open frame."""
 
 import platform
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Protocol
 
 from bot import __version__
-from bot.adapters.ledger.database import open_database, process_lock
-from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.oss.address import BucketAddress
-from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
 from bot.adapters.oss.signer import OssLinkSigner
-from bot.adapters.telegram.application import TelegramSide, open_telegram
 from bot.adapters.telegram.copies import Copies, CopyNotes, FileRoot
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.handlers import Handlers, Marks
@@ -26,9 +16,9 @@ from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.members import TelegramMembers
 from bot.adapters.telegram.pace import Pace
 from bot.adapters.telegram.webhook import WebhookIntake
-from bot.core.links import LinkMode, key_prefix
+from bot.core.links import LinkMode
 from bot.core.ports.chat import Welcome
-from bot.core.ports.clock import Clock
+from bot.frame import Frame, plain
 from bot.service.access import Access
 from bot.service.allowances import Allowances
 from bot.service.attempts import Attempts, News
@@ -50,51 +40,10 @@ from bot.service.routing import Moves, RoutedMembers, RoutedMessenger
 from bot.service.statistics import Statistician
 from bot.service.views import Views
 from bot.service.voice import Speaker, Voice
-from bot.service.watched_store import WatchedStore
 from bot.service.watched_transfer import WatchedSource, WatchedUploads
-from bot.settings import Settings, TelegramMode
-from bot.transfer.boot import boot_id
 from bot.transfer.copier import Copier
-from bot.transfer.line import StoreLine
-from bot.transfer.pool import TransferPool
-from bot.transfer.retry import RetryPolicy
-from bot.transfer.spool import Spool
 from bot.transfer.uploader import Uploader
-from bot.watch import Watch, Watched
-
-ADMINISTRATIVE_THREADS = 2
-"""Deletions never wait behind uploads."""
-ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What everything else is built on."""
-
-    settings: Settings
-    clock: Clock
-    ledger: SqlLedger
-    oss: OssConnection
-    pool: TransferPool
-    """For parts of uploads."""
-    disk: TransferPool
-    """For files that are read where they are."""
-    threads: StoreLine
-    spool: Spool
-    telegram: TelegramSide
-    watch: Watch
-    trusted: set[int] = field(default_factory=set)
-    """Jobs whose spool file an earlier process of this boot has left."""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether files come from a Bot API server of our own."""
-        return self.settings.telegram.mode is TelegramMode.LOCAL
-
-    @property
-    def prefix(self) -> str:
-        """The part of the bucket that is ours."""
-        return key_prefix(self.telegram.bot_id)
+from bot.watch import Watched
 
 
 @dataclass(frozen=True)
@@ -118,86 +67,6 @@ class Machine:
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
     moves: Moves
-
-
-async def open_frame(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, watch: Watch
-) -> Frame:
-    """Open everything that has to be closed again; `stack` does that, in reverse order. `watch`
-    hears of every call.
-
-    Raises:
-        LedgerLocked, LedgerTooNew: the ledger cannot be used.
-        TokenRefused: Telegram does not know the token.
-        StoreKeyRefused: there is no access key at all.
-    """
-    stack.enter_context(process_lock(settings.ledger.path))
-    database = await stack.enter_async_context(open_database(settings.ledger.path))
-    oss = open_oss(settings, clock)
-    stack.callback(oss.close)
-    pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
-    # Two for each file: one opens or hashes it, one waits for the server.
-    disk = await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once))
-    administrative = await stack.enter_async_context(TransferPool(ADMINISTRATIVE_THREADS))
-    telegram = await stack.enter_async_context(
-        open_telegram(
-            settings.telegram.token.get_secret_value(),
-            base_url=settings.telegram.base_url,
-            proxy=_plain(settings.telegram.proxy),
-            zone=settings.telegram.timezone,
-            answered=watch.telegram_answered,
-        )
-    )
-    store = WatchedStore(OssBucket(oss), watch.oss_answered)
-    return Frame(
-        settings=settings,
-        clock=clock,
-        ledger=SqlLedger(database, boot_id=boot_id()),
-        oss=oss,
-        pool=pool,
-        disk=disk,
-        threads=StoreLine(store, administrative, ADMINISTRATIVE_RETRIES),
-        spool=Spool(
-            settings.spool.folder,
-            quota=settings.spool.quota,
-            keep_free=settings.spool.keep_free,
-        ),
-        telegram=telegram,
-        watch=watch,
-    )
-
-
-class _Secret(Protocol):
-    def get_secret_value(self) -> str: ...
-
-
-def _plain(value: _Secret | None) -> str | None:
-    return value.get_secret_value() if value is not None else None
-
-
-def open_oss(settings: Settings, clock: Clock) -> OssConnection:
-    """Build the connection to OSS that the settings describe; nothing is sent yet."""
-    given, transfer = settings.oss, settings.transfer
-    key = None
-    if given.access_key_id is not None and given.access_key_secret is not None:
-        key = AccessKey(
-            access_key_id=given.access_key_id.get_secret_value(),
-            access_key_secret=given.access_key_secret.get_secret_value(),
-        )
-    address = BucketAddress(
-        bucket=given.bucket,
-        region=given.region,
-        endpoint=given.endpoint,
-        upload_endpoint=given.upload_endpoint,
-        link_domain=settings.link.domain,
-        path_style=given.path_style,
-    )
-    limits = LineLimits(
-        connections=transfer.connections + ADMINISTRATIVE_THREADS,
-        minimum_rate=transfer.minimum_rate,
-        proxy=_plain(given.proxy),
-    )
-    return OssConnection(address, clock, key=key, limits=limits)
 
 
 def assemble(frame: Frame) -> Machine:
@@ -250,7 +119,7 @@ def _source(frame: Frame) -> CloudFiles | LocalFiles:
         bot,
         frame.spool,
         base_url=given.base_url,
-        proxy=_plain(given.proxy),
+        proxy=plain(given.proxy),
         limit=given.limit,
         pace=Pace(minimum_rate=frame.settings.transfer.minimum_rate),
         trusts=frame.trusted.__contains__,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
-from bot.assembly import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
 from bot.core.ports.clock import Clock
+from bot.frame import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
 from bot.settings import Settings
 from bot.transfer.line import StoreLine
 from bot.transfer.pool import TransferPool

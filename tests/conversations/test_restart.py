@@ -116,7 +116,7 @@ async def test_spool_of_another_boot_is_not_trusted(
 ) -> None:
     """After a reboot the file is fetched from its beginning, but OSS keeps the parts it has."""
     message, _ = await interrupted.begin()
-    for user in ("bot.app", "bot.assembly"):
+    for user in ("bot.app", "bot.frame"):
         monkeypatch.setattr(f"{user}.boot_id", lambda: "another boot")
     await interrupted.restart()
     await interrupted.assert_over(message)
