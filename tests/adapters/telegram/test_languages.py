@@ -94,8 +94,8 @@ def test_plurals_are_right() -> None:
     assert ENGLISH.say("size-exact", count=1234) == "1,234 bytes"
     assert LANGUAGES["zh-Hans"].say("size-exact", count=1234) == "1,234 字节"
 
-    one = ENGLISH.say("queue-full", count=1)
-    assert one.startswith("You already have 1 file waiting.")
+    one = ENGLISH.say("cancelling-count", count=1)
+    assert one == "Cancelling 1 transfer."
 
 
 def test_html_escapes_arguments_but_not_html() -> None:

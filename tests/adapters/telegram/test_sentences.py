@@ -95,11 +95,11 @@ def test_notice_escapes_what_people_wrote() -> None:
 
 def test_count_decides_the_plural() -> None:
     """The one variable that stays a number does its work."""
-    one = sentences.notice(EN, "queue-full", {"count": 1})
-    many = sentences.notice(EN, "queue-full", {"count": 20})
+    one = sentences.notice(EN, "cancelling-count", {"count": 1})
+    many = sentences.notice(EN, "cancelling-count", {"count": 20})
 
-    assert "1 file waiting" in one
-    assert "20 files waiting" in many
+    assert "1 transfer." in one
+    assert "20 transfers." in many
 
 
 @pytest.mark.parametrize("group", ["", "group-"])

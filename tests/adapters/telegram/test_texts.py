@@ -111,7 +111,7 @@ def test_every_message_is_used() -> None:
     folders = [Path(package.__path__[0]), Path(service.__path__[0])]
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     code = "\n".join(path.read_text("utf-8") for path in paths)
-    notices = {*PRESSES, "help-any-text", "stranger", "unsupported-message", "queue-full"}
+    notices = {*PRESSES, "help-any-text", "stranger", "unsupported-message"}
     built = ("error-", "reason-", "card-", "answer-", "command-", "limit-")
     unused = {
         name

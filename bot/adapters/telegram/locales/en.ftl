@@ -178,11 +178,6 @@ language-of-people = I can remember the language of people only; here I speak as
 help-any-text = Send me a file and I answer with a link. /help tells more.
 stranger = This bot is private. To get access, send your id { $id } to the person who runs it.
 unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
-queue-full =
-    { $count ->
-        [one] You already have { $count } file waiting. Send this one again when it is done.
-       *[other] You already have { $count } files waiting. Send this one again when some are done.
-    }
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
 press-too-late = Too late: this has already ended.
 press-unknown = This button no longer works. /status shows the current ones.

@@ -142,7 +142,6 @@ language-of-people = 我只能记住个人的语言；在这里我跟随 Telegra
 help-any-text = 发一个文件给我，我会回复链接。详情见 /help。
 stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给管理员。
 unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
-queue-full = 你已有 { $count } 个文件在排队，请稍后再发这个文件。
 press-not-yours = 只有请求这个文件的人或群管理员可以这样做。
 press-too-late = 太晚了，这个任务已经结束。
 press-unknown = 这个按钮已失效，请用 /status 查看最新状态。
