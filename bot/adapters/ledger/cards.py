@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import exists, insert, select, update
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job
 from bot.core.ports.ledger import AnswerState, StoredCard
 
-_IS_UNANSWERED = or_(
-    jobs.c.answer_id.is_(None),
-    jobs.c.answer_id.not_in(
-        select(answers.c.id).where(
-            answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value])
-        )
-    ),
+# Correlated, so that a look costs as much as there are open cards and not as there ever were
+# answers.
+_IS_UNANSWERED = ~exists().where(
+    answers.c.id == jobs.c.answer_id,
+    answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value]),
 )
 
 

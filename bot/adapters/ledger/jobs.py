@@ -41,17 +41,7 @@ class SqlJobs(JobReads):
 
     async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
         """Store a new job, or return `None` if this file of this message is known already."""
-        values = from_new_job(origin, file) | {
-            "state": JobState.QUEUED.value,
-            "attempt": 0,
-            "failures": 0,
-            "cancel_requested": False,
-            "crashes": 0,
-            "boot_id": "",
-            "error_args": {},
-            "created_at": now,
-            "run_at": now,
-        }
+        values = from_new_job(origin, file, now)
         statement = sqlite_insert(jobs).values(values).on_conflict_do_nothing().returning(jobs)
         async with self._database.write() as connection:
             row = (await connection.execute(statement)).mappings().one_or_none()

@@ -1,5 +1,6 @@
 """Rows become values of the core, and nothing else."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -46,9 +47,18 @@ def to_job(row: RowMapping) -> Job:
     )
 
 
-def from_new_job(origin: Origin, file: IncomingFile) -> dict[str, Any]:
-    """Return the columns of a new job that come from the message."""
+def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str, Any]:
+    """Return the columns of a new job: what comes from the message, and how every job begins."""
     return {
+        "state": JobState.QUEUED.value,
+        "attempt": 0,
+        "failures": 0,
+        "cancel_requested": False,
+        "crashes": 0,
+        "boot_id": "",
+        "error_args": {},
+        "created_at": now,
+        "run_at": now,
         "bot_id": origin.bot_id,
         "chat_id": origin.chat_id,
         "message_id": origin.message_id,

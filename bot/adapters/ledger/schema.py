@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -79,6 +80,8 @@ answers = Table(
     Column("changes", Integer, nullable=False),
     Column("shown", Integer, nullable=False),
     Index(None, "state"),
+    # Few answers wait for a correction, and they are asked for at every look.
+    Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
 )
 
 jobs = Table(

@@ -48,17 +48,7 @@ class SqlShell:
             "changes": 0,
             "shown": 0,
         }
-        new = from_new_job(origin, file) | {
-            "state": JobState.QUEUED.value,
-            "attempt": 0,
-            "failures": 0,
-            "cancel_requested": False,
-            "crashes": 0,
-            "boot_id": "",
-            "error_args": {},
-            "created_at": now,
-            "run_at": now,
-        }
+        new = from_new_job(origin, file, now)
         async with self._database.write() as connection:
             row = await connection.execute(insert(answers).values(shown).returning(answers.c.id))
             values = new | {"answer_id": row.scalar_one()}

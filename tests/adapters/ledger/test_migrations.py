@@ -48,9 +48,13 @@ def _shape(inspector: Inspector, table: str) -> list[object]:
         ],
         _by_name(inspector.get_unique_constraints(table)),
         _by_name(inspector.get_foreign_keys(table)),
-        _by_name(inspector.get_indexes(table)),
+        _by_name({**i, "dialect_options": _as_text(i)} for i in inspector.get_indexes(table)),
         inspector.get_pk_constraint(table),
     ]
+
+
+def _as_text(index: Mapping[str, Any]) -> dict[str, str]:
+    return {option: str(value) for option, value in index.get("dialect_options", {}).items()}
 
 
 def _by_name(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
