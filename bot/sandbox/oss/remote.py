@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import aiohttp
-
+from bot.sandbox.control_client import ControlClient
 from bot.sandbox.faults import Fault
 from bot.sandbox.oss.control import PREFIX
 
@@ -15,7 +13,7 @@ class ControlRefused(Exception):
     """The stand-in did not accept a call; the text says why."""
 
 
-class RemoteOss:
+class RemoteOss(ControlClient):
     """The verbs of `OssStandIn`, spoken over HTTP to the stand-in at `endpoint`.
 
     Use it as an async context manager. Every method raises `ControlRefused` for a call that the
@@ -23,28 +21,12 @@ class RemoteOss:
     """
 
     def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        super().__init__(endpoint)
+        self.endpoint = self._url
 
     async def _call(self, verb: str, **body: object) -> Any:
-        if self._session is None:
-            raise RuntimeError("use RemoteOss in an async with block")
-        async with self._session.post(f"{self.endpoint}{PREFIX}{verb}", json=body) as response:
-            answer = await response.json()
-        if response.status != 200:
+        status, answer = await self._post(f"{PREFIX}{verb}", body)
+        if status != 200:
             raise ControlRefused(answer["error"])
         return answer
 

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import aiohttp
-
+from bot.sandbox.control_client import ControlClient
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.chats import REAL_SIZE
 from bot.sandbox.telegram.flood import FloodMode
@@ -21,26 +19,8 @@ class ControlRefused(ValueError):
     """The stand-in could not do what was asked; the text says why."""
 
 
-class RemoteTelegram:
+class RemoteTelegram(ControlClient):
     """A stand-in at `url` (`http://127.0.0.1:PORT`). Use it as an asynchronous context manager."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        # Waits are bounded by the stand-in, so the client has no limit of its own.
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def ask(self, verb: str, **arguments: Any) -> Any:
         """Call a verb and return its result.
@@ -50,15 +30,12 @@ class RemoteTelegram:
             TimeoutError: what was waited for did not happen in time.
             aiohttp.ClientError: there is no stand-in.
         """
-        if self._session is None:
-            raise RuntimeError("use it inside `async with`")
-        async with self._session.post(f"{self._url}/control/{verb}", json=arguments) as answer:
-            body = await answer.json()
-            if answer.status == 408:
-                raise TimeoutError(body["error"])
-            if answer.status != 200:
-                raise ControlRefused(body["error"])
-            return body["result"]
+        status, body = await self._post(f"/control/{verb}", arguments)
+        if status == 408:
+            raise TimeoutError(body["error"])
+        if status != 200:
+            raise ControlRefused(body["error"])
+        return body["result"]
 
     async def info(self) -> dict[str, Any]:
         """Return `token`, `bot_id`, `username`, `base_url` and `file_url`."""
