@@ -48,10 +48,14 @@ from bot.watch import Watched
 
 @dataclass(frozen=True)
 class Office:
-    """Who may do what, what can be done to jobs, and where groups have gone."""
+    """Who may do what and how much, what can be done to jobs, how files are acknowledged, and
+    where groups have gone.
+    """
 
     access: Access
+    allowances: Allowances
     controls: Controls
+    reactions: Reactions
     moves: Moves
 
 
@@ -99,10 +103,13 @@ def assemble(frame: Frame) -> Machine:
 
 
 def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
-    given, people = frame.settings.access, frame.ledger.people
+    settings, people = frame.settings, frame.ledger.people
+    given, enabled = settings.access, settings.telegram.reactions
     return Office(
         access=Access(people, users=given.users, admins=given.admins, groups=given.groups),
+        allowances=Allowances(settings.limits.owner, settings.limits.group),
         controls=Controls(frame.ledger, queue, frame.clock, news),
+        reactions=Reactions(frame.ledger.outbox, frame.clock, enabled=enabled),
         moves=Moves(people),
     )
 
@@ -148,14 +155,14 @@ def _give_voice(
         clock,
         Welcome(source.limit, settings.link.lifetime),
         statistician=Statistician(ledger, queue, frame.spool, clock, _versions()),
-        allowances=_allowances(frame),
+        allowances=office.allowances,
     )
     budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
     messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
     spoken = (ledger, messenger, views, budgets, lanes, clock)
     narrator = Narrator(*spoken, metrics=frame.watch.metrics)
     desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
-    courier = Courier(*spoken, reactions=_reactions(frame))
+    courier = Courier(*spoken, reactions=office.reactions)
     reactor = Reactor(ledger.outbox, messenger, budgets, lanes, clock)
     speakers: list[Speaker] = [desk, courier, narrator, Reviser(*spoken), reactor]
     marks = _listen(frame, queue, office, news, source.limit)
@@ -187,11 +194,6 @@ def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookInta
     return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
 
 
-def _reactions(frame: Frame) -> Reactions:
-    enabled = frame.settings.telegram.reactions
-    return Reactions(frame.ledger.outbox, frame.clock, enabled=enabled)
-
-
 def _versions() -> list[tuple[str, str]]:
     libraries = ("python-telegram-bot", "alibabacloud-oss-v2")
     return [
@@ -199,11 +201,6 @@ def _versions() -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         *((name, metadata.version(name)) for name in libraries),
     ]
-
-
-def _allowances(frame: Frame) -> Allowances:
-    limits = frame.settings.limits
-    return Allowances(limits.owner, limits.group)
 
 
 def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
@@ -222,8 +219,8 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         clock=frame.clock,
         news=news,
         limit=limit,
-        allowances=_allowances(frame),
-        reactions=_reactions(frame),
+        allowances=office.allowances,
+        reactions=office.reactions,
     )
     marks = Marks()
     Handlers(

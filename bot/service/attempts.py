@@ -22,7 +22,7 @@ from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.service.queue import Running
 from bot.service.relay import Relay
-from bot.service.shield import finish
+from bot.transfer.pool import finish
 
 log = structlog.stdlib.get_logger(__name__)
 

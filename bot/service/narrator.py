@@ -15,6 +15,7 @@ from bot.core.ports.ledger import Ledger, StoredCard
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.service.budget import RESERVED_FOR_ANSWERS, Budgets
 from bot.service.lanes import Lanes
+from bot.service.road import wait_after
 from bot.service.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
@@ -101,12 +102,13 @@ class Narrator:
     ) -> list[StoredCard]:
         """The files of an album share a card from the first on."""
         opened = []
-        for place, album in {(_place_of(job), job.origin.album) for job in slow}:
+        albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
+        for place, album in albums:
             members = [j for j in slow if (_place_of(j), j.origin.album) == (place, album)]
             before = [c for c in cards if (c.chat_id, c.thread_id) == place and c.album == album]
-            if album is not None and before:
+            if before:
                 await self._ledger.cards.join(before[0].id, [job.id for job in members])
-            elif album is not None:
+            else:
                 opened.append(await self._ledger.cards.open(members, shared=True, album=album))
         return opened
 
@@ -178,7 +180,7 @@ class Narrator:
                 self._pause(card, error)
 
     def _pause(self, card: StoredCard, error: ChatError) -> None:
-        wait = timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else AFTER_TROUBLE
+        wait = wait_after(error, otherwise=AFTER_TROUBLE)
         self._shown.pop(card.id, None)
         self._budgets.of(card.chat_id).pause(self._clock.now() + wait)
 

@@ -17,6 +17,7 @@ from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
 from bot.service.attempts import News
 from bot.service.clock import wait_for_news
+from bot.transfer.strays import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -134,8 +135,8 @@ class Reaper:
             self._store.abort(stored.key, stored.upload_id)
         try:
             # An initiate whose answer was lost left an upload whose id nobody knows.
-            for upload in list(self._store.list_uploads(stored.key)):
-                self._store.abort(upload.key, upload.upload_id)
+            for upload_id in pending_of(self._store, stored.key):
+                self._store.abort(stored.key, upload_id)
         except StoreForbidden:
             log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
         self._store.delete([stored.key])

@@ -60,10 +60,11 @@ class Relay:
         """Take a running job to its link; when this returns, the ledger has it and the answer is
         due.
         """
-        if await self._copy_earlier(job):
+        begun = await self._objects.planned_for(job.id)
+        if begun is None and await self._copy_earlier(job):
             return
         async with self._source.open(job.id, job.file, meter) as content:
-            stored = await self._plan(job)
+            stored = await self._plan(job, begun)
             digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
@@ -71,12 +72,10 @@ class Relay:
 
     async def _copy_earlier(self, job: Job) -> bool:
         """Answer from what the same owner has already, as an object of its own; say whether."""
-        if self._repeats is None or await self._objects.planned_for(job.id):
+        earlier = await self._repeats.find(job) if self._repeats is not None else None
+        if self._repeats is None or earlier is None:
             return False
-        earlier = await self._repeats.find(job)
-        if earlier is None:
-            return False
-        stored = await self._plan(job)
+        stored = await self._plan(job, None)
         target = Target(stored.key, self._meta(job))
         digest = await self._repeats.copy(earlier, target, _Journal(self._objects, stored.id))
         if digest is None:
@@ -85,18 +84,17 @@ class Relay:
         await self._conclude(job, stored, digest)
         return True
 
-    async def _plan(self, job: Job) -> StoredObject:
-        """Go on with the object of an earlier attempt, or plan a new one; the ledger knows it
+    async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
+        """Go on with what an earlier attempt has begun, or plan a new object; the ledger knows it
         before OSS does.
         """
         now = self._clock.now()
-        earlier = await self._objects.planned_for(job.id)
-        if earlier is not None:
-            if earlier.upload_id is not None and earlier.due_at - now > self._lifetime / 2:
-                return earlier
+        if begun is not None:
+            if begun.upload_id is not None and begun.due_at - now > self._lifetime / 2:
+                return begun
             # So old that its link would soon end; or the answer to initiate may have been lost:
             # the reaper finds that upload by its key.
-            await self._objects.abandon(earlier.id, now)
+            await self._objects.abandon(begun.id, now)
         key = make_key(job.origin.bot_id, job.file.name)
         return await self._objects.plan(job, key, now + UNFINISHED_DUE)
 

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.core.errors import ChatError, ChatFlooded
+from bot.core.errors import ChatError
 from bot.core.ports.chat import Messenger
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, StoredAnswer
 from bot.service.budget import Budgets
 from bot.service.lanes import Lanes
+from bot.service.road import wait_after
 from bot.service.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
@@ -62,9 +63,8 @@ class Reviser:
             )
         except ChatError as error:
             if not error.permanent:
-                wait = error.delay if isinstance(error, ChatFlooded) else 0.0
-                until = self._clock.now() + max(timedelta(seconds=wait), AFTER_TROUBLE)
-                self._budgets.of(answer.chat_id).pause(until)
+                wait = max(wait_after(error), AFTER_TROUBLE)
+                self._budgets.of(answer.chat_id).pause(self._clock.now() + wait)
                 return
             # The message is gone: nothing is left that could tell anything wrong.
             log.info("answer not corrected", answer=answer.id, code=error.code)

@@ -45,11 +45,9 @@ class Road:
         self._budgets.of(chat_id).pause(self._clock.now() + wait_after(error))
 
 
-def wait_after(error: ChatError) -> timedelta:
-    """Return how long an error asks to say nothing."""
-    if isinstance(error, ChatFlooded):
-        return timedelta(seconds=error.delay)
-    return RETRY_AFTER
+def wait_after(error: ChatError, *, otherwise: timedelta = RETRY_AFTER) -> timedelta:
+    """Return how long an error asks to say nothing, or `otherwise` where it does not say."""
+    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else otherwise
 
 
 def _reserve(*, is_reply: bool) -> float:

@@ -100,6 +100,17 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     return _result(task, await _wait_out(task, on_cancel=lambda: None))
 
 
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end and return its result, however often the caller is cancelled
+    meanwhile; the cancellations are forgotten by the caller's code, though not by its task.
+
+    Only for the end of a task that has decided already how it ends.
+    """
+    task = asyncio.ensure_future(work)
+    await _wait_out(task, on_cancel=lambda: None)
+    return task.result()
+
+
 async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` in a task of its own; a cancel is passed on to it, and goes on once it has
     ended.

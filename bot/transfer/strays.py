@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from bot.core.ports.store import ObjectStore
 from bot.transfer.line import StoreLine
 
 
@@ -11,11 +12,13 @@ async def abort_strays(line: StoreLine, key: str, *, known: str | None) -> int:
     An `initiate` whose answer was lost leaves such an upload behind.
     """
 
-    def find() -> list[str]:
-        pending = line.store.list_uploads(key)
-        return [one.upload_id for one in pending if one.key == key and one.upload_id != known]
-
-    strays = await line.call(find)
+    pending = await line.call(lambda: pending_of(line.store, key))
+    strays = [upload_id for upload_id in pending if upload_id != known]
     for stray in strays:
         await line.call(partial(line.store.abort, key, stray))
     return len(strays)
+
+
+def pending_of(store: ObjectStore, key: str) -> list[str]:
+    """Return the ids of the pending uploads of exactly `key`. Blocks; raises `StoreError`."""
+    return [upload.upload_id for upload in store.list_uploads(key) if upload.key == key]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.service.shield import finish
+from bot.transfer.pool import finish
 
 
 async def test_result_is_returned() -> None:

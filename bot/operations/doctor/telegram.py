@@ -10,6 +10,7 @@ from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.examination import BotExamination, BotProfile, open_examination
 from bot.core.errors import ChatUnavailable
 from bot.core.ports.clock import Clock
+from bot.frame import plain
 from bot.service.doctor import Row, broken, ok, warning
 from bot.settings import Settings, TelegramMode
 
@@ -21,11 +22,10 @@ MIB: Final = 1 << 20
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
     """Ask the Bot API server about the bot; what follows from an unknown token is left out."""
     given = settings.telegram
-    proxy = given.proxy.get_secret_value() if given.proxy else None
     rows = [_mode(settings)]
     try:
         async with open_examination(
-            given.token.get_secret_value(), base_url=given.base_url, proxy=proxy
+            given.token.get_secret_value(), base_url=given.base_url, proxy=plain(given.proxy)
         ) as bot:
             profile = await bot.profile()
             rows += [
