@@ -12,6 +12,7 @@ from bot.core.errors import (
 from bot.core.jobs import JobState, StopReason
 from bot.core.objects import Ending, ObjectState
 from tests.fakes.samples import LIFETIME, NOW
+from tests.fakes.steps import counted_steps
 from tests.service.workshop import Workshop
 
 
@@ -176,13 +177,18 @@ async def test_cancel_at_any_moment_leaves_nothing_half_done(
     demands and its object is nobody's or the next attempt's.
     """
     stopped = JobState.CANCELLED if reason is StopReason.USER else JobState.QUEUED
-    whole = await _turns(shop.begin(await shop.accept()).task)
-    for turns in range(1, whole, max(1, whole // 20)):
+    with counted_steps() as steps:
+        await shop.begin(await shop.accept()).task
+        whole = steps.taken
+    for moment in range(1, whole):
         job = await shop.accept()
-        attempt = shop.begin(job)
-        await _turns(attempt.task, most=turns)
-        attempt.stop(reason)
-        await asyncio.wait([attempt.task])
+        with counted_steps(until=moment) as steps:
+            attempt = shop.begin(job)
+            reached = asyncio.ensure_future(steps.reached.wait())
+            await asyncio.wait([attempt.task, reached], return_when=asyncio.FIRST_COMPLETED)
+            reached.cancel()
+            attempt.stop(reason)
+            await asyncio.wait([attempt.task])
         state = (await shop.read(job)).state
         found = (await shop.ledger.objects.of_jobs([job.id])).get(job.id)
         if state is JobState.DONE:
@@ -193,12 +199,3 @@ async def test_cancel_at_any_moment_leaves_nothing_half_done(
         if found is not None:
             assert found.state is ObjectState.PLANNED
             assert found.ending is (Ending.UNDONE if reason is StopReason.USER else None)
-
-
-async def _turns(task: "asyncio.Task[object]", *, most: int = 1_000_000) -> int:
-    """Let the event loop turn until the task is done, but not more than `most` times."""
-    for turn in range(most):
-        if task.done():
-            return turn
-        await asyncio.sleep(0)
-    return most

@@ -1,9 +1,9 @@
 """Which message concludes which jobs, in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, insert, select, update
+from sqlalchemy import ColumnElement, Executable, bindparam, case, insert, select, update
 
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.fairness import first_of_each_chat
@@ -20,6 +20,29 @@ is spam.
 NOTHING = 0
 """Stands for a reply to no message: the column takes no NULL, and no message has this id."""
 
+_UNANSWERED = first_of_each_chat(
+    select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED)),
+    jobs,
+    (jobs.c.finished_at, jobs.c.id),
+)
+_RESUMABLE = (
+    select(answers)
+    .where(answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value]))
+    .order_by(answers.c.id)
+)
+_STALE = first_of_each_chat(
+    select(answers).where(
+        answers.c.state == AnswerState.SENT.value, answers.c.changes > answers.c.shown
+    ),
+    answers,
+    (answers.c.id,),
+)
+_MEMBERS = (
+    select(jobs.c.answer_id, jobs.c.id)
+    .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
+    .order_by(jobs.c.id)
+)
+
 
 class SqlAnswers:
     """Implements `AnswerLedger`."""
@@ -29,11 +52,8 @@ class SqlAnswers:
 
     async def unanswered(self, limit: int) -> list[Job]:
         """Return ended jobs that no answer includes yet."""
-        order = (jobs.c.finished_at, jobs.c.id)
-        waiting = select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED))
-        statement = first_of_each_chat(waiting, jobs, order, limit)
         async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+            rows = await connection.execute(_UNANSWERED, {"limit": limit})
         return [to_job(row) for row in rows.mappings()]
 
     async def begin(
@@ -71,23 +91,17 @@ class SqlAnswers:
                     .where(cards.c.chat_id == first.chat_id, cards.c.message_id == card_message_id)
                     .values(open=False)
                 )
-            return (await _read(connection, answers.c.id == answer_id))[0]
+            return (await _read(connection, select(answers).where(answers.c.id == answer_id)))[0]
 
     async def resumable(self) -> list[StoredAnswer]:
         """Return answers that are PENDING or SENDING, oldest first."""
-        unsent = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
         async with self._database.read() as connection:
-            return await _read(connection, unsent)
+            return await _read(connection, _RESUMABLE)
 
     async def stale(self, limit: int) -> list[StoredAnswer]:
         """Return sent answers whose items have changed since they were shown."""
         async with self._database.read() as connection:
-            return await _read(
-                connection,
-                answers.c.state == AnswerState.SENT.value,
-                answers.c.changes > answers.c.shown,
-                limit=limit,
-            )
+            return await _read(connection, _STALE, {"limit": limit})
 
     async def sending(self, answer_id: int) -> None:
         """Store the intention before another call."""
@@ -124,20 +138,12 @@ class SqlAnswers:
 
 
 async def _read(
-    connection: Transaction, *conditions: ColumnElement[bool], limit: int | None = None
+    connection: Transaction, found: Executable, parameters: Mapping[str, int] | None = None
 ) -> list[StoredAnswer]:
-    found = select(answers).where(*conditions)
-    statement = (
-        found.order_by(answers.c.id)
-        if limit is None
-        else first_of_each_chat(found, answers, (answers.c.id,), limit)
-    )
-    rows = list((await connection.execute(statement)).mappings())
-    members = await connection.execute(
-        select(jobs.c.answer_id, jobs.c.id)
-        .where(jobs.c.answer_id.in_([row["id"] for row in rows]))
-        .order_by(jobs.c.id)
-    )
+    rows = list((await connection.execute(found, parameters)).mappings())
+    if not rows:
+        return []
+    members = await connection.execute(_MEMBERS, {"answers": [row["id"] for row in rows]})
     included: dict[int, list[int]] = {}
     for answer_id, job_id in members:
         included.setdefault(answer_id, []).append(job_id)

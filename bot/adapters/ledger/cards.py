@@ -15,6 +15,13 @@ _IS_UNANSWERED = ~exists().where(
     answers.c.id == jobs.c.answer_id,
     answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value]),
 )
+_OPEN = (
+    select(cards, jobs.c.id.label("job_id"))
+    .select_from(cards)
+    .outerjoin(jobs, (jobs.c.card_id == cards.c.id) & _IS_UNANSWERED)
+    .where(cards.c.open.is_(True))
+    .order_by(cards.c.id, jobs.c.id)
+)
 
 
 class SqlCards:
@@ -76,13 +83,7 @@ class SqlCards:
     async def open_cards(self) -> list[StoredCard]:
         """Return all cards that have not been closed, oldest first."""
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                select(cards, jobs.c.id.label("job_id"))
-                .select_from(cards)
-                .outerjoin(jobs, (jobs.c.card_id == cards.c.id) & _IS_UNANSWERED)
-                .where(cards.c.open.is_(True))
-                .order_by(cards.c.id, jobs.c.id)
-            )
+            rows = await connection.execute(_OPEN)
         members: dict[int, list[int]] = {}
         found = {}
         for row in rows.mappings():

@@ -1,7 +1,7 @@
 """One connection to the ledger's file, in a thread of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -88,11 +88,11 @@ class ConnectionThread:
     async def _run(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
 
-    def execute(self, statement: Executable) -> Rows:
+    def execute(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Rows:
         """Execute a statement; inside the thread only."""
         if self._connection is None:
             self._connection = self._engine.connect()
-        return Rows(self._connection.execute(statement))
+        return Rows(self._connection.execute(statement, parameters))
 
     def _commit(self) -> None:
         if self._connection is not None:
@@ -120,8 +120,10 @@ class Transaction:
     def __init__(self, thread: ConnectionThread) -> None:
         self._thread = thread
 
-    async def execute(self, statement: Executable) -> Rows:
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Rows:
         """Execute a statement and return its rows, all of them read; a cancel goes on when it has
-        ended.
+        ended. `parameters` are the values of those that the statement leaves open by name.
         """
-        return await self._thread.visit(self._thread.execute, statement)
+        return await self._thread.visit(self._thread.execute, statement, parameters)

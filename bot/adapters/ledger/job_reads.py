@@ -1,9 +1,10 @@
 """Looking at jobs in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Executable, bindparam, or_, select
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.rows import to_job
@@ -14,6 +15,19 @@ from bot.core.shell import SHELL
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 FROM_A_CHAT = jobs.c.chat_id != SHELL
+
+_UNFINISHED_OF_CHATS = (
+    select(jobs).where(FROM_A_CHAT, jobs.c.state.in_(UNFINISHED)).order_by(jobs.c.id)
+)
+_OF_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
+_OPEN_ALBUMS = (
+    select(jobs.c.chat_id, jobs.c.album)
+    .where(
+        jobs.c.album.is_not(None),
+        or_(jobs.c.state.in_(UNFINISHED), jobs.c.created_at > bindparam("quiet_since")),
+    )
+    .distinct()
+)
 
 
 class JobReads:
@@ -40,19 +54,17 @@ class JobReads:
 
     async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
         """Return the jobs of these ids that exist, in the order of their ids."""
-        return await self._select(jobs.c.id.in_(job_ids))
+        return await self._read(_OF_IDS, {"ids": list(job_ids)})
 
     async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
         """Return chat and album of those albums that may still grow or have unfinished jobs."""
-        is_open = or_(jobs.c.state.in_(UNFINISHED), jobs.c.created_at > quiet_since)
-        statement = select(jobs.c.chat_id, jobs.c.album).where(jobs.c.album.is_not(None), is_open)
         async with self._database.read() as connection:
-            rows = await connection.execute(statement.distinct())
+            rows = await connection.execute(_OPEN_ALBUMS, {"quiet_since": quiet_since})
         return {(row.chat_id, row.album) for row in rows}
 
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs of chats, oldest first."""
-        return await self._select(FROM_A_CHAT, jobs.c.state.in_(UNFINISHED))
+        return await self._read(_UNFINISHED_OF_CHATS)
 
     async def unfinished_of(self, owner_id: int) -> list[Job]:
         """Return the unfinished jobs of an owner, oldest first."""
@@ -63,6 +75,11 @@ class JobReads:
         return await self._select(jobs.c.chat_id.in_(chat_ids), jobs.c.state.in_(UNFINISHED))
 
     async def _select(self, *conditions: ColumnElement[bool]) -> list[Job]:
+        return await self._read(select(jobs).where(*conditions).order_by(jobs.c.id))
+
+    async def _read(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> list[Job]:
         async with self._database.read() as connection:
-            rows = await connection.execute(select(jobs).where(*conditions).order_by(jobs.c.id))
+            rows = await connection.execute(statement, parameters)
         return [to_job(row) for row in rows.mappings()]

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, case, func, insert, or_, select, update
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import answers, jobs, objects
+from bot.adapters.ledger.schema import Instant, answers, jobs, objects
 from bot.core.jobs import Job, JobState
 from bot.core.objects import Ending, ObjectState, StoredObject
 
@@ -22,6 +22,23 @@ _HAS_NO_RUNNER = or_(
 )
 
 _NATURAL_ENDING = case((_IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
+
+_NOW = bindparam("now", type_=Instant)
+_DUE = (
+    select(objects)
+    .join(jobs, objects.c.job_id == jobs.c.id)
+    .where(_IS_LEFT, _HAS_NO_RUNNER, objects.c.due_at <= _NOW)
+    .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= _NOW))
+    .order_by(_IS_LIVE.desc(), objects.c.due_at)
+    .limit(bindparam("limit", type_=Integer))
+)
+_NEXT_DUE = (
+    select(objects.c.due_at, objects.c.not_before)
+    .join(jobs, objects.c.job_id == jobs.c.id)
+    .where(_IS_LEFT, _HAS_NO_RUNNER)
+    .order_by(func.max(objects.c.due_at, func.coalesce(objects.c.not_before, 0)))
+    .limit(1)
+)
 
 
 class SqlObjects:
@@ -140,16 +157,8 @@ class SqlObjects:
 
     async def due(self, now: datetime, limit: int) -> list[StoredObject]:
         """Return objects that must go now: links before leftovers, the longest overdue first."""
-        statement = (
-            select(objects)
-            .join(jobs, objects.c.job_id == jobs.c.id)
-            .where(_IS_LEFT, _HAS_NO_RUNNER, objects.c.due_at <= now)
-            .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= now))
-            .order_by(_IS_LIVE.desc(), objects.c.due_at)
-            .limit(limit)
-        )
         async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+            rows = await connection.execute(_DUE, {"now": now, "limit": limit})
         return [to_object(row) for row in rows.mappings()]
 
     async def live(self) -> list[StoredObject]:
@@ -178,16 +187,8 @@ class SqlObjects:
 
     async def next_due_at(self) -> datetime | None:
         """Return when the next object falls due."""
-        moment = func.max(objects.c.due_at, func.coalesce(objects.c.not_before, 0))
-        statement = (
-            select(objects.c.due_at, objects.c.not_before)
-            .join(jobs, objects.c.job_id == jobs.c.id)
-            .where(_IS_LEFT, _HAS_NO_RUNNER)
-            .order_by(moment)
-            .limit(1)
-        )
         async with self._database.read() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+            row = (await connection.execute(_NEXT_DUE)).one_or_none()
         return max(filter(None, row)) if row else None
 
     async def gone(self, object_ids: Sequence[int], now: datetime) -> None:

@@ -15,6 +15,9 @@ KEPT_FOR = timedelta(hours=48)
 """Said rows stay this long, so that an update that is delivered again (Telegram: 24 h) says
 nothing twice.
 """
+_PENDING = first_of_each_chat(
+    select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
+)
 
 
 class SqlOutbox:
@@ -34,11 +37,8 @@ class SqlOutbox:
 
     async def pending(self, limit: int) -> list[Saying]:
         """Return what must still be said, by priority, then age."""
-        order = (outbox.c.priority, outbox.c.id)
-        unsaid = select(outbox).where(outbox.c.said.is_(False))
-        statement = first_of_each_chat(unsaid, outbox, order, limit)
         async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+            rows = await connection.execute(_PENDING, {"limit": limit})
         return [_saying(row) for row in rows.mappings()]
 
     async def said(self, saying_id: int) -> None:

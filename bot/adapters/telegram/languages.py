@@ -5,6 +5,7 @@ arguments and from the code around them.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -86,8 +87,10 @@ class Language:
         return Html(self.say(name, **safe))
 
 
-def load_languages(folder: Path = LOCALES) -> dict[str, Language]:
-    """Read every locale file of a folder; the file's name is the language's tag. Blocks.
+@cache
+def load_languages(folder: Path = LOCALES) -> Mapping[str, Language]:
+    """Read every locale file of a folder, once in the life of a process; the file's name is the
+    language's tag. Blocks.
 
     Raises:
         ValueError: a file cannot be read as Fluent.
