@@ -52,8 +52,7 @@ class SqlAnswers:
 
     async def unanswered(self, limit: int) -> list[Job]:
         """Return ended jobs that no answer includes yet."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_UNANSWERED, {"limit": limit})
+        rows = await self._database.fetch(_UNANSWERED, {"limit": limit})
         return [to_job(row) for row in rows.mappings()]
 
     async def begin(
@@ -133,8 +132,7 @@ class SqlAnswers:
 
     async def _set(self, answer_id: int, *conditions: ColumnElement[bool], **values: Any) -> None:
         statement = update(answers).where(answers.c.id == answer_id, *conditions).values(values)
-        async with self._database.write() as connection:
-            await connection.execute(statement)
+        await self._database.change(statement)
 
 
 async def _read(

@@ -44,9 +44,8 @@ class SqlCards:
             "album": album,
             "open": True,
         }
-        async with self._database.write() as connection:
-            result = await connection.execute(insert(cards).values(values).returning(cards.c.id))
-            card_id = result.scalar_one()
+        result = await self._database.change(insert(cards).values(values).returning(cards.c.id))
+        card_id = result.scalar_one()
         job_ids = tuple(job.id for job in jobs_)
         await self.join(card_id, job_ids)
         return StoredCard(
@@ -63,10 +62,9 @@ class SqlCards:
 
     async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
         """Let an open card show further jobs."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=card_id)
-            )
+        await self._database.change(
+            update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=card_id)
+        )
 
     async def placed(self, card_id: int, message_id: int) -> None:
         """Store where the card is."""
@@ -77,13 +75,11 @@ class SqlCards:
         await self._set(card_id, open=False)
 
     async def _set(self, card_id: int, **values: object) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(cards).where(cards.c.id == card_id).values(values))
+        await self._database.change(update(cards).where(cards.c.id == card_id).values(values))
 
     async def open_cards(self) -> list[StoredCard]:
         """Return all cards that have not been closed, oldest first."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_OPEN)
+        rows = await self._database.fetch(_OPEN)
         members: dict[int, list[int]] = {}
         found = {}
         for row in rows.mappings():

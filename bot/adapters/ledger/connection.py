@@ -79,6 +79,22 @@ class ConnectionThread:
                 await self.visit(self._roll_back)
                 raise
 
+    async def once(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Rows:
+        """Execute a statement in a transaction of its own, all in one visit. A cancel goes on when
+        it is committed.
+        """
+        async with self._lock:
+            return await self.visit(self._once, statement, parameters)
+
+    def _once(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Rows:
+        try:
+            rows = self.execute(statement, parameters)
+            self._commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        return rows
+
     async def visit(self, call: Callable[..., T], *args: object) -> T:
         """Run a call in the thread, to its end before a cancel of the caller goes on: whoever
         comes next must find the connection at rest.

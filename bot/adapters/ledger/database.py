@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.connection import ConnectionThread, Transaction
+from bot.adapters.ledger.connection import ConnectionThread, Rows, Transaction
 
 __all__ = [
     "Database",
     "LedgerLocked",
     "LedgerTooNew",
+    "Rows",
     "Transaction",
     "migrate",
     "open_database",
@@ -62,6 +63,18 @@ class Database:
     def read(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a read transaction: one moment of the ledger, which later writes do not change."""
         return self._reader.transaction()
+
+    async def change(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Rows:
+        """Execute one statement that writes, in a transaction of its own."""
+        return await self._writer.once(statement, parameters)
+
+    async def fetch(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Rows:
+        """Execute one statement that reads, in a transaction of its own."""
+        return await self._reader.once(statement, parameters)
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file."""

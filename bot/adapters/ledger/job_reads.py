@@ -58,8 +58,7 @@ class JobReads:
 
     async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
         """Return chat and album of those albums that may still grow or have unfinished jobs."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_OPEN_ALBUMS, {"quiet_since": quiet_since})
+        rows = await self._database.fetch(_OPEN_ALBUMS, {"quiet_since": quiet_since})
         return {(row.chat_id, row.album) for row in rows}
 
     async def unfinished(self) -> list[Job]:
@@ -80,6 +79,5 @@ class JobReads:
     async def _read(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> list[Job]:
-        async with self._database.read() as connection:
-            rows = await connection.execute(statement, parameters)
+        rows = await self._database.fetch(statement, parameters)
         return [to_job(row) for row in rows.mappings()]

@@ -43,8 +43,7 @@ class SqlJobs(JobReads):
         """Store a new job, or return `None` if this file of this message is known already."""
         values = from_new_job(origin, file, now)
         statement = sqlite_insert(jobs).values(values).on_conflict_do_nothing().returning(jobs)
-        async with self._database.write() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = (await self._database.change(statement)).mappings().one_or_none()
         return to_job(row) if row else None
 
     async def speak(self, owner_id: int, language: str) -> None:
@@ -63,10 +62,9 @@ class SqlJobs(JobReads):
 
     async def request_cancel(self, job_id: int) -> None:
         """Store that the user wants the job to end, so that a restart does not forget it."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
-            )
+        await self._database.change(
+            update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
+        )
 
     async def recover(self, now: datetime) -> list[Job]:
         """Put jobs that a dead process left running back, and count the crash; end those whose
@@ -115,8 +113,7 @@ class SqlJobs(JobReads):
             )
             .returning(jobs)
         )
-        async with self._database.write() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = (await self._database.change(statement)).mappings().one_or_none()
         return to_job(row) if row else None
 
     async def give_back(self, job: Job) -> bool:

@@ -60,8 +60,7 @@ class SqlObjects:
             )
             .returning(objects)
         )
-        async with self._database.write() as connection:
-            return to_object((await connection.execute(statement)).mappings().one())
+        return to_object((await self._database.change(statement)).mappings().one())
 
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
         """Store the upload id and the part size."""
@@ -82,13 +81,11 @@ class SqlObjects:
 
     async def _select(self, *conditions: ColumnElement[bool]) -> list[StoredObject]:
         statement = select(objects).where(*conditions).order_by(objects.c.id)
-        async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+        rows = await self._database.fetch(statement)
         return [to_object(row) for row in rows.mappings()]
 
     async def _update(self, *conditions: ColumnElement[bool], **values: object) -> int:
-        async with self._database.write() as connection:
-            result = await connection.execute(update(objects).where(*conditions).values(values))
+        result = await self._database.change(update(objects).where(*conditions).values(values))
         return result.rowcount
 
     async def live_of(self, owner_id: int) -> list[tuple[Job, StoredObject]]:
@@ -127,8 +124,7 @@ class SqlObjects:
             .order_by(jobs.c.id.desc())
             .limit(1)
         )
-        async with self._database.read() as connection:
-            row = (await connection.execute(statement)).mappings().one_or_none()
+        row = (await self._database.fetch(statement)).mappings().one_or_none()
         if row is None:
             return None
         earlier = to_job(row)
@@ -157,8 +153,7 @@ class SqlObjects:
 
     async def due(self, now: datetime, limit: int) -> list[StoredObject]:
         """Return objects that must go now: links before leftovers, the longest overdue first."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_DUE, {"now": now, "limit": limit})
+        rows = await self._database.fetch(_DUE, {"now": now, "limit": limit})
         return [to_object(row) for row in rows.mappings()]
 
     async def live(self) -> list[StoredObject]:
@@ -187,8 +182,7 @@ class SqlObjects:
 
     async def next_due_at(self) -> datetime | None:
         """Return when the next object falls due."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(_NEXT_DUE)).one_or_none()
+        row = (await self._database.fetch(_NEXT_DUE)).one_or_none()
         return max(filter(None, row)) if row else None
 
     async def gone(self, object_ids: Sequence[int], now: datetime) -> None:

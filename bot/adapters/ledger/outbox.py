@@ -37,16 +37,14 @@ class SqlOutbox:
 
     async def pending(self, limit: int) -> list[Saying]:
         """Return what must still be said, by priority, then age."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(_PENDING, {"limit": limit})
+        rows = await self._database.fetch(_PENDING, {"limit": limit})
         return [_saying(row) for row in rows.mappings()]
 
     async def said(self, saying_id: int) -> None:
         """Store that it has been said."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                update(outbox).where(outbox.c.id == saying_id).values(said=True)
-            )
+        await self._database.change(
+            update(outbox).where(outbox.c.id == saying_id).values(said=True)
+        )
 
     async def tried(self, saying_id: int) -> int:
         """Store the intention before a call; return how many calls there have been."""
@@ -56,8 +54,7 @@ class SqlOutbox:
             .values(tries=outbox.c.tries + 1)
             .returning(outbox.c.tries)
         )
-        async with self._database.write() as connection:
-            return int((await connection.execute(statement)).scalar_one())
+        return int((await self._database.change(statement)).scalar_one())
 
 
 class SqlDeadUpdates:
@@ -73,8 +70,7 @@ class SqlDeadUpdates:
             .values(update_id=update_id, body=body, error=error, buried_at=now)
             .on_conflict_do_nothing()
         )
-        async with self._database.write() as connection:
-            await connection.execute(statement)
+        await self._database.change(statement)
 
 
 def _values(saying: Saying, now: datetime) -> dict[str, Any]:

@@ -21,8 +21,7 @@ class SqlPeople:
 
     async def chat(self, chat_id: int) -> ChatRules:
         """Return the rules of a chat."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(chats).where(chats.c.chat_id == chat_id))
+        rows = await self._database.fetch(select(chats).where(chats.c.chat_id == chat_id))
         row = rows.mappings().one_or_none()
         return ChatRules(**row) if row else ChatRules(chat_id)
 
@@ -49,8 +48,7 @@ class SqlPeople:
     async def moves(self) -> dict[int, int]:
         """Return where every group that moved has gone."""
         statement = select(chats.c.chat_id, chats.c.moved_to).where(chats.c.moved_to.is_not(None))
-        async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+        rows = await self._database.fetch(statement)
         return {row.chat_id: row.moved_to for row in rows}
 
     async def lineage(self, chat_id: int) -> list[int]:
@@ -64,8 +62,7 @@ class SqlPeople:
 
     async def owner(self, owner_id: int) -> OwnerRules:
         """Return what is known of an owner."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(owners).where(owners.c.owner_id == owner_id))
+        rows = await self._database.fetch(select(owners).where(owners.c.owner_id == owner_id))
         row = rows.mappings().one_or_none()
         return OwnerRules(**row) if row else OwnerRules(owner_id)
 
@@ -90,8 +87,7 @@ class SqlPeople:
             statement = statement.on_conflict_do_update(index_elements=list(key), set_=values)
         else:
             statement = statement.on_conflict_do_nothing()
-        async with self._database.write() as connection:
-            await connection.execute(statement)
+        await self._database.change(statement)
 
     async def accepted_by(self, owner_id: int, since: datetime) -> list[Accepted]:
         """Return what was accepted of an owner after `since`, the oldest first."""
@@ -108,6 +104,5 @@ class SqlPeople:
             .where(whose, jobs.c.created_at > since, jobs.c.state != JobState.FAILED.value)
             .order_by(jobs.c.created_at, jobs.c.id)
         )
-        async with self._database.read() as connection:
-            rows = await connection.execute(statement)
+        rows = await self._database.fetch(statement)
         return [Accepted(at, bytes_) for at, bytes_ in rows]

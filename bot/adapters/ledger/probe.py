@@ -47,8 +47,7 @@ class SqlProbe:
             func.count(), func.count().filter(and_(is_live, objects.c.due_at <= now))
         ).where(is_live)
         try:
-            async with self._database.read() as connection:
-                row = (await connection.execute(counts)).one_or_none()
+            row = (await self._database.fetch(counts)).one_or_none()
         except SQLAlchemyError:
             return None
         return LinkCounts(*row) if row is not None else None

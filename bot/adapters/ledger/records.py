@@ -29,8 +29,7 @@ class SqlRecords:
             .where(jobs.c.finished_at > since)
             .group_by(jobs.c.state, jobs.c.error_code)
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = (await self._database.fetch(statement)).all()
         counts = {state: (count, size) for state, _, count, size, _ in rows}
         failed = [
             Failures(code or "", count, last_at)
