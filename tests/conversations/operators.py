@@ -6,12 +6,13 @@ import os
 import pty
 import sys
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.demo.stage import Stage
+from tests.kill.forked import begin
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 50.0
@@ -54,19 +55,23 @@ async def start(
     )
 
 
-async def run(
-    stage: Stage, *words: str, typed: bytes | None = None, env: Mapping[str, str] | None = None
-) -> Ended:
-    """Run a command to its end; `typed` is what comes through a pipe."""
-    stdin = asyncio.subprocess.DEVNULL if typed is None else asyncio.subprocess.PIPE
-    process = await start(stage, *words, stdin=stdin, env=env or environment(stage))
-    return await end(process, typed)
+async def run(stage: Stage, *words: str, typed: bytes = b"") -> Ended:
+    """Run a command to its end, in a copy of a process; `typed` is what comes through a pipe."""
+    process = await begin(words, environment(stage), stage.folder, typed=typed)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, err = await asyncio.gather(process.stdout.read(), process.stderr.read())
+            code = await process.wait()
+    except TimeoutError:
+        process.kill()
+        raise
+    return Ended(code, out.decode(), err.decode())
 
 
-async def end(process: asyncio.subprocess.Process, typed: bytes | None = None) -> Ended:
+async def end(process: asyncio.subprocess.Process) -> Ended:
     """Wait for the end of a command, and kill it if there is none."""
     try:
-        out, err = await asyncio.wait_for(process.communicate(typed), PATIENCE)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
     except TimeoutError:
         process.kill()
         raise

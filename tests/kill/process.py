@@ -3,15 +3,13 @@
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 from bot.demo.stage import Stage
+from tests.kill.forked import Forked, begin
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0
 """Real seconds that a process may take for anything before the test says that it does not."""
 
@@ -19,7 +17,7 @@ PATIENCE = 30.0
 class Running:
     """A process that runs; what it writes is read all the time, so that it never waits for us."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Forked) -> None:
         self._process = process
         self._news = asyncio.Condition()
         self.out: list[str] = []
@@ -93,25 +91,16 @@ async def relay_bot(
     stage: Stage,
     *arguments: str,
     users: tuple[int, ...] = (),
-    module: str = "bot",
+    moment: str = "",
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Run the command with `arguments` and the settings of `stage`; it ends with the block.
 
-    `module` is what Python runs; `more` are further variables.
+    `moment` is when it kills itself, "" for never; `more` are further variables.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        cwd=stage.folder,
-        env=own | {"PYTHONPATH": str(ROOT)} | stage.variables(*users) | dict(more or {}),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    variables = own | stage.variables(*users) | dict(more or {})
+    process = await begin(arguments, variables, stage.folder, moment=moment)
     running = Running(process)
     try:
         yield running

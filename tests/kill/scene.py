@@ -29,12 +29,10 @@ class Scene:
         self.alice = Person(stage)
 
     @asynccontextmanager
-    async def bot(
-        self, *, module: str = "bot", more: dict[str, str] | None = None
-    ) -> AsyncIterator[Running]:
-        """Run the bot for Alice; it listens when the block begins."""
+    async def bot(self, *, moment: str = "") -> AsyncIterator[Running]:
+        """Run the bot for Alice; it listens when the block begins. It kills itself at `moment`."""
         users = (self.alice.id,)
-        async with relay_bot(self.stage, "run", users=users, module=module, more=more) as bot:
+        async with relay_bot(self.stage, "run", users=users, moment=moment) as bot:
             await bot.said("ready")
             yield bot
 

@@ -10,7 +10,6 @@ import pytest
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of, sha256
-from tests.kill.entry import VARIABLE
 from tests.kill.scene import Scene, digest_of, part_numbers
 
 MIB = 1 << 20
@@ -66,7 +65,7 @@ async def test_spool_survives(scene: Scene, content: Path) -> None:
 async def test_crash_in_a_cancel(scene: Scene, content: Path, moment: str) -> None:
     """A cancel that was in the ledger when the process died is carried out by the next start."""
     stage, alice = scene.stage, scene.alice
-    async with scene.bot(module="tests.kill.entry", more={VARIABLE: moment}) as bot:
+    async with scene.bot(moment=moment) as bot:
         await scene.send(content)
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
         await alice.until(lambda: bool(alice.cards))
@@ -97,7 +96,7 @@ async def test_crash_in_a_deletion(stage: Stage, moment: str) -> None:
     """A link whose deletion the process did not survive is ended by the next start."""
     scene = Scene(stage)
     alice = scene.alice
-    async with scene.bot(module="tests.kill.entry", more={VARIABLE: moment}) as bot:
+    async with scene.bot(moment=moment) as bot:
         answer = await alice.answered(await alice.send(b"z" * 2000))
         await alice.chat.press(alice.user, answer, "Delete now")
         assert await bot.end() == -signal.SIGKILL
@@ -119,8 +118,7 @@ async def test_killed_twice(scene: Scene, content: Path) -> None:
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
         bot.send(signal.SIGKILL)
         await bot.end()
-    more = {VARIABLE: "before:OssBucket.complete:1"}
-    async with scene.bot(module="tests.kill.entry", more=more) as bot:
+    async with scene.bot(moment="before:OssBucket.complete:1") as bot:
         assert await bot.end() == -signal.SIGKILL
     async with scene.bot() as bot:
         answer = await alice.answered(message)

@@ -14,7 +14,6 @@ import pytest
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import link_of
-from tests.kill.entry import VARIABLE
 from tests.kill.scene import BLOCK, Scene, digest_of, part_numbers, stored_parts
 
 SIZE = 200_000_000
@@ -32,7 +31,7 @@ class Large:
 
 @dataclass(frozen=True)
 class Moment:
-    """When the process dies: `at` is a moment of the entry module. Without it the test kills when
+    """When the process dies: `at` is what `moments.install` takes. Without it the test kills when
     `seen` holds, and `held` (operation, effect, how many pass before) keeps it from going further.
     OSS has one of `parts` parts by then.
     """
@@ -139,8 +138,7 @@ async def _die(scene: Scene, large: Large, moment: Moment) -> None:
         operation, effect, skip = moment.held
         args = {"seconds": 30.0}
         stage.oss.faults.add(Fault(operation, effect, times=0, skip=skip, args={**args}))
-    module = "tests.kill.entry" if moment.at else "bot"
-    async with scene.bot(module=module, more={VARIABLE: moment.at}) as bot:
+    async with scene.bot(moment=moment.at) as bot:
         await scene.send(large.path)
         if not moment.at:
             await stage.oss.wait_for(lambda: moment.seen(stage))

@@ -1,7 +1,7 @@
-"""The real command line, in a process that kills itself at a chosen call of one of its adapters.
+"""A process that kills itself at a chosen call of one of its adapters.
 
-The variable `KILL_AT` says which: `before:OssBucket.complete:1` sends SIGKILL when the first call
-begins, `after:OssBucket.complete:1` when it has returned and before its caller learns of it.
+`before:OssBucket.complete:1` sends SIGKILL when the first call begins,
+`after:OssBucket.complete:1` when it has returned and before its caller learns of it.
 Methods are wrapped from outside, so that the program itself has no hooks.
 """
 
@@ -20,9 +20,7 @@ from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlOutbox
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.telegram.status import TelegramMessenger
-from bot.cli import main
 
-VARIABLE: Final = "KILL_AT"
 ADAPTERS: Final = {
     adapter.__name__: adapter
     for adapter in (
@@ -56,7 +54,7 @@ class Fuse:
 
 
 def install(moment: str) -> None:
-    """Wrap the method that `moment` names.
+    """Wrap the method that `moment` names, for the rest of this process.
 
     Raises:
         KeyError, AttributeError, ValueError: there is no such moment.
@@ -86,8 +84,3 @@ def _wrap(method: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:
         return result
 
     return wait if inspect.iscoroutinefunction(method) else block
-
-
-if __name__ == "__main__":
-    install(os.environ[VARIABLE])
-    main()

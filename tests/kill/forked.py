@@ -1,0 +1,119 @@
+"""Processes that begin as copies of one that has imported the program already.
+
+To import everything takes two seconds of a processor, and a test of a restart begins two
+processes. Copies are processes like any other: they have their own memory, files and signals.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from bot.cli import main
+from tests.kill.moments import install
+
+COPIES = multiprocessing.get_context("forkserver")
+COPIES.set_forkserver_preload([__name__])
+
+
+class Forked:
+    """A copy that runs; as much of `asyncio.subprocess.Process` as tests use."""
+
+    def __init__(
+        self,
+        process: ForkServerProcess,
+        stdout: asyncio.StreamReader,
+        stderr: asyncio.StreamReader,
+    ) -> None:
+        self._process = process
+        self._ended = asyncio.Event()
+        self.stdout = stdout
+        self.stderr = stderr
+        asyncio.get_running_loop().add_reader(process.sentinel, self._end)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._process.join()
+        self._ended.set()
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative for the signal that ended it; `None` while it runs."""
+        return self._process.exitcode if self._ended.is_set() else None
+
+    async def wait(self) -> int:
+        """Wait for the end and return the exit code."""
+        await self._ended.wait()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless it has ended."""
+        if self.returncode is None and self._process.pid is not None:
+            os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """Send SIGKILL, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+async def begin(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    moment: str = "",
+    typed: bytes = b"",
+) -> Forked:
+    """Begin the command line in a copy, with exactly this environment.
+
+    `moment` is when it kills itself (`moments.install`), "" for never; `typed` is what comes
+    through its standard input, as much as fits into a pipe.
+    """
+    (child_in, given), (out, child_out), (errors, child_errors) = (
+        COPIES.Pipe(duplex=False) for _ in range(3)
+    )
+    os.write(given.fileno(), typed)
+    streams = (child_in, child_out, child_errors)
+    process = COPIES.Process(target=_be, args=(arguments, environment, folder, moment, streams))
+    with closing(given), closing(child_in), closing(child_out), closing(child_errors):
+        # Blocks for as long as the first copy of all needs to import everything.
+        await asyncio.to_thread(process.start)
+    return Forked(process, await _reader(out), await _reader(errors))
+
+
+async def _reader(pipe: "Connection[object, object]") -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    file = os.fdopen(os.dup(pipe.fileno()), "rb")
+    pipe.close()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), file
+    )
+    return reader
+
+
+def _be(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    moment: str,
+    streams: "Iterable[Connection[object, object]]",
+) -> None:
+    for descriptor, pipe in enumerate(streams):
+        os.dup2(pipe.fileno(), descriptor)
+        pipe.close()
+    # The library has put a file of its own in the place of standard input.
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["relay-bot", *arguments]
+    if moment:
+        install(moment)
+    main()
