@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Tests begin many processes; without stored bytecode each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check bench lock clean
 
 demo: $(READY)

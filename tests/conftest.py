@@ -1,5 +1,6 @@
 """Which tests run side by side, and which need the machine for themselves."""
 
+import gc
 import signal
 from pathlib import Path
 
@@ -24,9 +25,34 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what will not run: the models of aiogram alone take seconds."""
+    wanted: object = config.getoption("markexpr")
+    is_other = {
+        "alone": not (_is_alone(collection_path) or _leads_to_alone(collection_path)),
+        "not alone": _is_alone(collection_path),
+    }
+    return is_other.get(str(wanted)) or None
+
+
+def pytest_collection_finish() -> None:
+    """Take the modules and tests out of what the garbage collector looks through again and
+    again; they stay to the end anyway.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _is_alone(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / place) for place in ALONE)
+
+
+def _leads_to_alone(path: Path) -> bool:
+    return any((ROOT / place).is_relative_to(path) for place in ALONE)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what has to run alone."""
     for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        if any(path == place or path.startswith(f"{place}/") for place in ALONE):
+        if _is_alone(item.path):
             item.add_marker(pytest.mark.alone)
