@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from bot import __version__
-from bot.adapters.ledger.database import LedgerLocked
+from bot.adapters.ledger.database import LedgerLocked, LedgerTooNew
 from bot.adapters.oss.probe import BucketExposed
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.webhook import WebhookRefused
@@ -41,6 +41,7 @@ from bot.settings import Settings, warnings
 
 HOPELESS: Final = (
     LedgerLocked,
+    LedgerTooNew,
     BucketExposed,
     TokenRefused,
     PortTaken,

@@ -13,6 +13,7 @@ from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
 from tests.conversations.traces import second_tries_at_once
+from tests.fakes.ledger import put_empty_ledger
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +33,9 @@ def _logs() -> Iterator[None]:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """Both stand-ins, without a bot."""
+    """Both stand-ins, without a bot, and an empty ledger."""
     async with Stage(tmp_path) as stage:
+        put_empty_ledger(stage.folder / "relay.sqlite3")
         yield stage
 
 

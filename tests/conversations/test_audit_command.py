@@ -69,7 +69,7 @@ async def test_findings_as_a_table(stage: Stage, alice: Person) -> None:
 @pytest.mark.parametrize(
     ("break_it", "code", "said"),
     [
-        (lambda _: None, 1, "there is no ledger"),
+        (lambda stage: (stage.folder / "relay.sqlite3").unlink(), 1, "there is no ledger"),
         (lambda stage: stage.more.update({"RELAY_LINK__LIFETIME": "25h"}), 2, "link.lifetime"),
     ],
     ids=["no ledger", "bad settings"],

@@ -17,14 +17,16 @@ def _template() -> bytes:
         return path.read_bytes()
 
 
-def _copy_to(path: Path) -> None:
+def put_empty_ledger(path: Path) -> None:
+    """Put the file of a new ledger at `path`."""
+    path.touch(0o600)
     path.write_bytes(_template())
 
 
 @asynccontextmanager
 async def empty_ledger(path: Path) -> AsyncIterator[Database]:
     """Open a new ledger at `path`."""
-    _copy_to(path)
+    put_empty_ledger(path)
     database = Database(path)
     try:
         yield database

@@ -21,6 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+VERSION = "0001"
+"""The newest of the migrations."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

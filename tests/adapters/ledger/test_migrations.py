@@ -6,10 +6,13 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Inspector, create_engine, inspect
 
 from bot.adapters.ledger.database import migrate
-from bot.adapters.ledger.schema import metadata
+from bot.adapters.ledger.migration import MIGRATIONS
+from bot.adapters.ledger.schema import VERSION, metadata
+from bot.adapters.ledger.versions import version_of
 
 
 def test_migrations_equal_the_schema(path: Path) -> None:
@@ -22,6 +25,18 @@ def test_migrations_equal_the_schema(path: Path) -> None:
     engine.dispose()
 
     assert differences == []
+
+
+def test_newest_version(path: Path) -> None:
+    """The version that counts as up to date is that of the last migration."""
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    migrate(path)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        version = version_of(connection)
+    engine.dispose()
+
+    assert {scripts.get_current_head(), version} == {VERSION}
 
 
 def test_constraints_equal_the_schema(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Alembic's entry point: migrates over the connection that `database.migrate` hands in."""
+"""Alembic's entry point: migrates over the connection that `migration.upgrade` hands in."""
 
 from alembic import context
 

@@ -1,0 +1,55 @@
+"""A bot that cannot run says why in a line, and nothing else."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from bot.demo.stage import BUCKET, Stage
+from bot.sandbox.oss.policy import parse_policy
+from tests.conversations.operators import run
+from tests.conversations.people import Person
+
+READABLE = """{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": ["*"],
+    "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:%s/*"]}]}"""
+
+
+def _newer_ledger(stage: Stage) -> None:
+    with closing(sqlite3.connect(stage.folder / "relay.sqlite3")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def _open_bucket(stage: Stage) -> None:
+    stage.bucket.policy = parse_policy(READABLE % BUCKET)
+
+
+def _wrong_token(stage: Stage) -> None:
+    stage.more["RELAY_TELEGRAM__TOKEN"] = "9:a-token-of-nobody"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_newer_ledger, "newer version of this program"),
+        (_open_bucket, BUCKET),
+        (_wrong_token, "Telegram refuses telegram.token"),
+    ],
+)
+async def test_said_in_a_line(stage: Stage, spoil: Callable[[Stage], None], why: str) -> None:
+    """Whatever is wrong is told with what to do, and the exit code is that of a failure."""
+    spoil(stage)
+    ended = await run(stage, "run")
+
+    assert (ended.code, "Traceback" in ended.out + ended.err) == (1, False)
+    assert why in ended.out + ended.err
+    assert "a-token-of-nobody" not in ended.out + ended.err
+
+
+async def test_second_bot(stage: Stage, alice: Person) -> None:
+    """Two bots on one ledger would do everything twice; the first one goes on."""
+    ended = await run(stage, "run")
+
+    assert (ended.code, "Traceback" in ended.out + ended.err) == (1, False)
+    assert "another bot runs on the ledger" in ended.out + ended.err
+    assert (await alice.answered(await alice.write("/start"))).text
