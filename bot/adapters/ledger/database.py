@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, text
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.connection import ConnectionThread, Rows, Transaction
 from bot.adapters.ledger.schema import VERSION
@@ -42,8 +42,9 @@ class Database:
         self.path = path
         # Put together from its parts, because a path may hold what means something in a URL.
         url = URL.create("sqlite", database=str(path))
-        self._writer = ConnectionThread(_engine(url, begin="BEGIN IMMEDIATE"))
-        self._reader = ConnectionThread(_engine(url, begin="BEGIN"))
+        engine = _engine(url)
+        self._writer = ConnectionThread(engine.execution_options(begin="BEGIN IMMEDIATE"))
+        self._reader = ConnectionThread(engine.execution_options(begin="BEGIN"))
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a write transaction; it is committed at the end, rolled back on an exception."""
@@ -71,8 +72,11 @@ class Database:
         await self._writer.close()
 
 
-def _engine(url: URL, *, begin: str) -> Engine:
-    engine = create_engine(url, poolclass=StaticPool)
+def _engine(url: URL) -> Engine:
+    """One for both connections, so that a statement is compiled once. Each connection says by its
+    option `begin` how its transactions begin.
+    """
+    engine = create_engine(url, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
@@ -83,7 +87,7 @@ def _engine(url: URL, *, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(connection.get_execution_options()["begin"])
 
     return engine
 
