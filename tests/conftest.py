@@ -12,7 +12,6 @@ ALONE = (
     "adapters/oss/test_wire.py",
     "conversations/test_burst.py",
     "conversations/test_crowd.py",
-    "conversations/test_deadlines.py",
     "sandbox/test_shaping.py",
 )
 """Below `tests`: they measure real time."""

@@ -16,7 +16,7 @@ from tests.conversations.people import Person, fetch, links_of
 CHATS = 10
 FILES = 20
 AT_ONCE = 8
-SIZE = 320_000
+SIZE = 200_000
 RATE = 400_000.0
 """Bytes of the crowd's files on average, and bytes per second of each download: how long one
 transfer takes is then no matter of the machine.
