@@ -2,6 +2,7 @@
 
 import gc
 import signal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
+@cache
 def _is_alone(path: Path) -> bool:
     return any(path.is_relative_to(ROOT / place) for place in ALONE)
 

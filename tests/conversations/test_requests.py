@@ -1,19 +1,21 @@
 """What the bot asks of Telegram, judged by models that nobody here wrote."""
 
 import os
-
-import aiogram.methods
+from typing import TYPE_CHECKING
 
 from bot.demo.stage import Stage
 from tests.conversations.people import Person
 
+if TYPE_CHECKING:
+    from aiogram.methods import TelegramMethod
+
 MIB = 1 << 20
 
 
-def _method(name: str) -> type[aiogram.methods.TelegramMethod[object]]:
-    method: type[aiogram.methods.TelegramMethod[object]] = getattr(
-        aiogram.methods, name[0].upper() + name[1:]
-    )
+def _method(name: str) -> "type[TelegramMethod[object]]":
+    import aiogram.methods  # Its models take seconds, which only this test should wait for.
+
+    method: type[TelegramMethod[object]] = getattr(aiogram.methods, name[0].upper() + name[1:])
     return method
 
 

@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from aiogram import Bot as Aiogram
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from telegram.ext import ExtBot
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
+
+if TYPE_CHECKING:
+    from aiogram import Bot as Aiogram
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -54,8 +54,12 @@ async def bot(tg: TelegramStandIn) -> AsyncIterator[ExtBot[None]]:
 
 
 @pytest.fixture
-async def aiobot(tg: TelegramStandIn) -> AsyncIterator[Aiogram]:
+async def aiobot(tg: TelegramStandIn) -> AsyncIterator["Aiogram"]:
     """The bot of aiogram."""
+    from aiogram import Bot as Aiogram
+    from aiogram.client.session.aiohttp import AiohttpSession
+    from aiogram.client.telegram import TelegramAPIServer
+
     server = TelegramAPIServer.from_base(tg.base_url.removesuffix("/bot"))
     client = Aiogram(tg.token, session=AiohttpSession(api=server))
     yield client

@@ -1,12 +1,16 @@
-"""Judges that were not written here: what is sent must leave nothing over in either library."""
+"""Judges that were not written here: what is sent must leave nothing over in either library.
+
+aiogram is only imported by the tests that need it, here and elsewhere: its models take seconds.
+"""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pydantic
 import telegram
-from aiogram import Bot as Aiogram
-from aiogram.types import Update as AiogramUpdate
+
+if TYPE_CHECKING:
+    from aiogram import Bot as Aiogram
 
 LEGACY: Final = frozenset(
     {
@@ -62,6 +66,8 @@ def left_over_in_aiogram(obj: object, path: str = "") -> Iterator[str]:
 
 def judge_update(raw: dict[str, Any], bot: telegram.Bot) -> telegram.Update:
     """Read an update with both libraries and return PTB's view; nothing may be left over."""
+    from aiogram.types import Update as AiogramUpdate
+
     update = telegram.Update.de_json(raw, bot)
     seen = AiogramUpdate.model_validate(raw)
 
@@ -71,7 +77,7 @@ def judge_update(raw: dict[str, Any], bot: telegram.Bot) -> telegram.Update:
     return update
 
 
-def judge_result(raw: dict[str, Any], model: type[Model], bot: Aiogram) -> Model:
+def judge_result(raw: dict[str, Any], model: type[Model], bot: "Aiogram") -> Model:
     """Read a result with aiogram; nothing may be left over."""
     seen = model.model_validate(raw, context={"bot": bot})
 

@@ -2,17 +2,21 @@
 
 import asyncio
 import io
-
-from aiogram import Bot as Aiogram
-from aiogram import Dispatcher, F
-from aiogram.filters import Command
-from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
+from typing import TYPE_CHECKING
 
 from bot.sandbox.telegram import PrivateChat, QueryAnswer, TelegramStandIn, User
 
+if TYPE_CHECKING:
+    from aiogram import Bot as Aiogram
+    from aiogram import Dispatcher
 
-def dispatcher(aiobot: Aiogram) -> Dispatcher:
+
+def dispatcher(aiobot: "Aiogram") -> "Dispatcher":
     """Return a bot that tells the size of a file and deletes its answer on request."""
+    from aiogram import Dispatcher, F
+    from aiogram.filters import Command
+    from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
+
     found = Dispatcher()
 
     @found.message(Command("start"))
@@ -38,7 +42,7 @@ def dispatcher(aiobot: Aiogram) -> Dispatcher:
 
 
 async def test_conversation(
-    tg: TelegramStandIn, aiobot: Aiogram, chat: PrivateChat, alice: User
+    tg: TelegramStandIn, aiobot: "Aiogram", chat: PrivateChat, alice: User
 ) -> None:
     """A command, a file, a button: each is answered."""
     found = dispatcher(aiobot)

@@ -1,11 +1,9 @@
 """The stand-in as two libraries see it that were not written for it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from aiogram import Bot as Aiogram
-from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import BufferedInputFile, FSInputFile
 from telegram import InputFile, InputMediaDocument, Message
 from telegram.error import BadRequest, Forbidden, InvalidToken
 from telegram.ext import ExtBot
@@ -14,6 +12,9 @@ from telegram.request import HTTPXRequest
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
 from tests.sandbox.telegram.oracles import judge_update, left_over_in_aiogram, left_over_in_ptb
+
+if TYPE_CHECKING:
+    from aiogram import Bot as Aiogram
 
 KINDS = ("document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker")
 
@@ -93,9 +94,11 @@ async def test_ptb_uploads(bot: ExtBot[None], chat: PrivateChat, tmp_path: Path)
 
 
 async def test_aiogram_lives_here_too(
-    aiobot: Aiogram, chat: PrivateChat, alice: User, tmp_path: Path
+    aiobot: "Aiogram", chat: PrivateChat, alice: User, tmp_path: Path
 ) -> None:
     """A second library sends, downloads and uploads as well, with nothing left over."""
+    from aiogram.types import BufferedInputFile, FSInputFile
+
     await chat.send_file(alice, content=b"y" * 70_000, name="y.bin")
     me = await aiobot.me()
     update = (await aiobot.get_updates())[0]
@@ -113,9 +116,11 @@ async def test_aiogram_lives_here_too(
 
 
 async def test_errors_reach_the_libraries(
-    tg: TelegramStandIn, bot: ExtBot[None], aiobot: Aiogram, chat: PrivateChat
+    tg: TelegramStandIn, bot: ExtBot[None], aiobot: "Aiogram", chat: PrivateChat
 ) -> None:
     """Refusals become the exceptions that the libraries make of the real server's."""
+    from aiogram.exceptions import TelegramBadRequest
+
     with pytest.raises(BadRequest, match=r"(?i)chat not found"):
         await bot.send_message(5, "x")
     with pytest.raises(TelegramBadRequest, match="message text is empty"):

@@ -1,10 +1,8 @@
 """Every method of the stand-in: known by that name, and its result of the promised type."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiogram.methods
 import pytest
-from aiogram.methods import TelegramMethod
 from pydantic import TypeAdapter
 
 from bot.sandbox.telegram import Group, TelegramStandIn, User
@@ -13,6 +11,9 @@ from bot.sandbox.telegram.methods import METHODS
 from tests.sandbox.telegram.conftest import Call
 from tests.sandbox.telegram.oracles import left_over_in_aiogram
 from tests.sandbox.telegram.schema import is_there, load
+
+if TYPE_CHECKING:
+    from aiogram.methods import TelegramMethod
 
 FILES: Final = (
     "document",
@@ -87,8 +88,10 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
 """One good call per method; marks in it stand for what the test has prepared."""
 
 
-def model_of(name: str) -> type[TelegramMethod[Any]]:
+def model_of(name: str) -> "type[TelegramMethod[Any]]":
     """Return aiogram's class for a method."""
+    import aiogram.methods
+
     found: type[TelegramMethod[Any]] = getattr(aiogram.methods, name[0].upper() + name[1:])
     return found
 
@@ -164,6 +167,8 @@ async def test_updates_by_schema(call: Call, tg: TelegramStandIn, alice: User) -
 
 def test_names() -> None:
     """Names that are known to be missing are real; those that exist are spelled right."""
+    import aiogram.methods
+
     real = {
         getattr(aiogram.methods, name).__api_method__.lower()
         for name in aiogram.methods.__all__
