@@ -18,7 +18,7 @@ demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m alone $(ARGS) || [ $$? -eq 5 ]
 
 check: $(READY)
