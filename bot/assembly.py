@@ -221,6 +221,7 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         limit=limit,
         allowances=office.allowances,
         reactions=office.reactions,
+        zone=frame.settings.telegram.zone,
     )
     marks = Marks()
     Handlers(

@@ -151,10 +151,9 @@ class Courier:
 
     async def _begin_answer(self, chat_id: int, jobs: list[Job], card: int | None) -> None:
         language = jobs[0].origin.language
-        view = await self._views.answer(jobs)
-        count = self._messenger.fit(
-            view.items, view.now, language=language, together=jobs[0].origin.album is not None
-        )
+        view = await self._views.answer(jobs, chat_id)
+        together = jobs[0].origin.album is not None
+        count = self._messenger.fit(view, language=language, together=together)
         await self._deliver(await self._ledger.answers.begin(jobs[:count], card, chat_id=chat_id))
 
     async def _send_again(self, answer: StoredAnswer) -> None:
@@ -164,7 +163,7 @@ class Courier:
     async def _deliver(self, answer: StoredAnswer) -> None:
         answers = self._ledger.answers
         jobs = await self._ledger.jobs.get_many(answer.job_ids)
-        view = await self._views.answer(jobs)
+        view = await self._views.answer(jobs, answer.chat_id)
         try:
             message_id = await self._place(answer, view)
         except ChatUncertain as error:

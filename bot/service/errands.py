@@ -27,6 +27,8 @@ class Errand(StrEnum):
     """Switch auto mode; `to` is "on" or "off"."""
     DELIVER = "deliver"
     """Choose where answers go; `to` is "here" or "private"."""
+    ZONE = "zone"
+    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
     GREET = "greet"
     """Say how the bot is used in this group and what it sees."""
     LEAVE = "leave"
@@ -65,6 +67,8 @@ class Errands:
                 return await self._auto(request)
             case Errand.DELIVER:
                 return await self._deliver(request)
+            case Errand.ZONE:
+                return await self._zone(request)
             case Errand.GREET:
                 return await self._greet(request)
             case Errand.LEAVE:
@@ -100,6 +104,14 @@ class Errands:
         await self._ledger.people.set_chat(request.chat_id, privately=privately)
         log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
         return Notice("deliver-private" if privately else "deliver-here")
+
+    async def _zone(self, request: Saying) -> Notice:
+        if not await self._may_decide(request):
+            return Notice("only-group-admins")
+        zone = str(request.payload["to"])
+        await self._ledger.people.set_chat(request.chat_id, zone=zone)
+        log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
+        return Notice("zone-chosen", {"zone": zone})
 
     async def _greet(self, request: Saying) -> Notice | None:
         if not await self._access.may_serve(request.chat_id):

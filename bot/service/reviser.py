@@ -55,7 +55,8 @@ class Reviser:
         return min(moments, default=None)
 
     async def _revise(self, answer: StoredAnswer) -> None:
-        view = await self._views.answer(await self._ledger.jobs.get_many(answer.job_ids))
+        jobs = await self._ledger.jobs.get_many(answer.job_ids)
+        view = await self._views.answer(jobs, answer.chat_id)
         try:
             # A sent answer has its message id.
             await self._messenger.edit(

@@ -1,14 +1,13 @@
 """Groups move: what is to be said in one that became a supergroup is said in its successor."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from typing import TypeVar
 
 import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import AnswerItem, Messenger, Notice, Place, Reaction, View
+from bot.core.ports.chat import Answer, Messenger, Notice, Place, Reaction, View
 from bot.core.ports.members import Members, Sight
 from bot.core.ports.people import People
 
@@ -113,16 +112,9 @@ class RoutedMessenger:
         with self._nothing_goes_along(chat_id, message_id):
             await self._messenger.react(chat_id, message_id, reaction)
 
-    def fit(
-        self,
-        items: Sequence[AnswerItem],
-        now: datetime,
-        *,
-        language: str,
-        together: bool = False,
-    ) -> int:
+    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
         """Return how many leading items one message can hold."""
-        return self._messenger.fit(items, now, language=language, together=together)
+        return self._messenger.fit(answer, language=language, together=together)
 
 
 class RoutedMembers:

@@ -53,11 +53,18 @@ class Views:
         self._statistician = statistician
         self._overviews = Overviews(ledger, self, clock, allowances or Allowances())
 
-    async def answer(self, jobs: Sequence[Job]) -> Answer:
-        """Compose the answer to ended jobs, as things stand now."""
+    async def answer(self, jobs: Sequence[Job], chat_id: int) -> Answer:
+        """Compose the answer to ended jobs for a chat, as things stand now."""
         stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
         items = tuple(self._item(job, stored.get(job.id)) for job in jobs)
-        return Answer(items, self._clock.now())
+        return Answer(items, self._clock.now(), await self._zone_of(chat_id))
+
+    async def _zone_of(self, chat_id: int) -> str:
+        rules = await self._ledger.people.chat(chat_id)
+        # A group that moved is known to old jobs by its old id, and its admins choose in the new.
+        if rules.moved_to is not None:
+            rules = await self._ledger.people.chat(rules.moved_to)
+        return rules.zone
 
     def _item(self, job: Job, stored: StoredObject | None) -> AnswerItem:
         name = job.file.name

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
+from bot.core.zones import find_zone
 from bot.settings import types
 from bot.settings.section import Section
 from bot.settings.types import Allowed, Contradiction
@@ -59,8 +60,8 @@ class Telegram(Section):
 
     @property
     def timezone(self) -> tzinfo:
-        """The zone of the moments that people are told."""
-        return types.find_zone(self.zone)
+        """The zone of the moments that people are told in chats that chose none."""
+        return find_zone(self.zone)
 
     @property
     def bot_id(self) -> int:

@@ -6,15 +6,15 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from bot.core.links import LONGEST_LIFETIME
+from bot.core.zones import find_zone
 from bot.settings.units import parse_duration, parse_size
 
 
@@ -118,22 +118,6 @@ def _absolute_map(paths: dict[str, Path]) -> dict[str, Path]:
     return paths
 
 
-def find_zone(name: str) -> tzinfo:
-    """Return the time zone of this IANA name.
-
-    Raises:
-        ValueError: this machine does not know it.
-    """
-    # Known everywhere, also where no time zones are installed.
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    # A name may lead to a folder of zones, or out of it.
-    except (KeyError, OSError) as error:
-        raise ValueError("no such time zone") from error
-
-
 def _known_zone(name: str) -> str:
     find_zone(name)
     return name
@@ -224,7 +208,7 @@ GroupIds = Annotated[
 Zone = Annotated[
     str,
     AfterValidator(_known_zone),
-    Allowed('the IANA name of a time zone that this machine knows, such as "Asia/Shanghai"'),
+    Allowed('the IANA name of a time zone such as "Asia/Shanghai", or an offset such as "UTC+8"'),
 ]
 LocalPath = Annotated[
     Path, AfterValidator(Path.expanduser), Allowed("a path; a relative one starts at this file")

@@ -4,7 +4,7 @@ import os
 import re
 
 from bot.demo.stage import Stage
-from tests.conversations.groups import open_room
+from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -62,3 +62,33 @@ async def test_moments_are_told_in_the_zone_of_the_settings(stage: Stage) -> Non
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
 
     assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
+
+
+async def test_each_chat_has_a_zone(stage: Stage) -> None:
+    """In private everybody chooses for themselves; a group keeps its own through a restart and a
+    move.
+    """
+    anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
+    room = open_room(stage, anna, ben, supergroup=False)
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    hers = await alice.answered(await alice.write("/zone hong kong"))
+    unknown = await alice.answered(await alice.write("/zone Atlantis"))
+    refused = await room.answered(await room.write(ben, "/zone +1"))
+    chosen = await room.answered(await room.write(anna, "/zone@relay_sandbox_bot +5:45"))
+    await stage.stop_bot()
+    await stage.start_bot(alice.id)
+    told = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
+    shared = await room.answered(await room.share(ben, await room.send(anna)))
+    successor = Room(stage, await room.group.migrate(anna))
+    moved = await successor.answered(
+        await successor.share(anna, await successor.send(anna, name="after.bin"))
+    )
+
+    assert hers.text == "From now on I tell times here in Asia/Hong_Kong."
+    assert unknown.text.startswith("I know no time zone “atlantis”. Name a city")
+    assert refused.text == "Only admins of this group can decide that."
+    assert chosen.text == "From now on I tell times here in UTC+5:45."
+    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
+    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
+    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)

@@ -48,6 +48,8 @@ AUTO_IS = "Auto mode is off"
 AUTO = "I relay only what somebody shares"
 DELIVER_IS = "Answers come here"
 DELIVER = "From now on I answer here"
+ZONE_IS = "Times are told here in UTC"
+ZONE = "From now on I tell times here in UTC"
 CHIEFS = "Only those who look after this bot"
 
 # The columns are those of EVERYBODY.
@@ -87,6 +89,8 @@ COMMANDS: Final = {
         NOTHING,
     ),
     "/deliver here": (ADMINS_ONLY, ADMINS_ONLY, DELIVER, DELIVER, DELIVER, STRANGER, NOTHING),
+    "/zone": (ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, STRANGER, NOTHING),
+    "/zone +0": (ADMINS_ONLY, ADMINS_ONLY, ZONE, ZONE, ZONE, STRANGER, NOTHING),
     "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "in private only", STRANGER, NOTHING),
     "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 may use the bot", STRANGER, NOTHING),
     "/ban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is banned", STRANGER, NOTHING),

@@ -1,12 +1,11 @@
 """A chat service in memory: it shows what was said, minds flood limits and fails when told to."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.errors import ChatError, ChatFlooded, MessageGone
-from bot.core.ports.chat import AnswerItem, Notice, Place, Reaction, View
+from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
 from bot.core.ports.clock import Clock
 from tests.fakes.flood import FloodLimits
 
@@ -146,14 +145,13 @@ class FakeMessenger:
 
     def fit(
         self,
-        items: Sequence[AnswerItem],
-        now: datetime,  # noqa: ARG002 -- the port's signature.
+        answer: Answer,
         *,
-        language: str,  # noqa: ARG002 -- the same.
+        language: str,  # noqa: ARG002 -- the port's signature.
         together: bool = False,  # noqa: ARG002 -- the same.
     ) -> int:
         """Return how many leading items one message can hold."""
-        return min(len(items), self.fits)
+        return min(len(answer.items), self.fits)
 
     async def _enter(self, call: str, chat_id: int) -> ChatError | None:
         """Go through the gate, the limits and the troubles; return the error that loses the

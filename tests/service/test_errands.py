@@ -38,6 +38,17 @@ async def test_who_decides(office: Office, asker: int, *, may: bool) -> None:
     assert ["deliver-private" if may else "only-group-admins"] == await office.said()
 
 
+@pytest.mark.parametrize(("asker", "may"), [(CHIEF, True), (GROUP, True), (MEMBER, False)])
+async def test_who_chooses_the_zone(office: Office, asker: int, *, may: bool) -> None:
+    """Those who decide everything else about the group."""
+    await office.request(Errand.ZONE, asker, to="UTC+8")
+    await office.serve()
+    rules = await office.ledger.people.chat(GROUP)
+
+    assert ("UTC+8" if may else "") == rules.zone
+    assert ["zone-chosen" if may else "only-group-admins"] == await office.said()
+
+
 @pytest.mark.parametrize("error", [ChatGone("kicked"), MessageRefused("user not found")])
 async def test_nobody_knows_the_asker(office: Office, error: ChatError) -> None:
     """Who cannot be found in the group has no rights there."""

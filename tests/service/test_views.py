@@ -9,7 +9,7 @@ from bot.core.jobs import JobState
 from bot.core.ports.chat import ItemState
 from bot.core.progress import Phase
 from tests.fakes import samples
-from tests.fakes.samples import LIFETIME, NOW, SHA256, at
+from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, SHA256, at
 from tests.service.stage import Stage
 
 
@@ -26,9 +26,9 @@ async def test_answer_tells_the_truth_of_its_moment(stage: Stage) -> None:
     await stage.ledger.objects.revoke(jobs[1].id, NOW)
     await stage.gone(stored[2])
     read = await stage.ledger.jobs.get_many([job.id for job in jobs])
-    early = await stage.views.answer(read)
+    early = await stage.views.answer(read, OWNER)
     stage.clock.advance(LIFETIME)
-    late = await stage.views.answer(read)
+    late = await stage.views.answer(read, OWNER)
     live, deleted, expired = ItemState.LIVE, ItemState.DELETED, ItemState.EXPIRED
 
     assert [item.state for item in early.items] == [live, deleted, expired, live]
@@ -41,7 +41,7 @@ async def test_answer_to_a_done_job_has_size_and_digest(stage: Stage) -> None:
     """So that the receiver can check what arrived."""
     job = await stage.accept()
     await stage.done(job)
-    [item] = (await stage.views.answer([await samples.get(stage.ledger, job)])).items
+    [item] = (await stage.views.answer([await samples.get(stage.ledger, job)], OWNER)).items
 
     assert (item.size, item.sha256) == (1000, SHA256)
 
@@ -90,3 +90,22 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: Stage) ->
         timedelta(seconds=20),
         "store_unavailable",
     )
+
+
+async def test_answer_is_told_in_the_zone_of_its_chat(stage: Stage) -> None:
+    """Also where the job came from a group that has moved since: its admins chose in the new
+    one.
+    """
+    people = stage.ledger.people
+    await people.set_chat(OWNER, zone="Asia/Hong_Kong")
+    await people.set_chat(GROUP, zone="UTC+1")
+    await people.move_chat(GROUP, -501)
+    moved = await stage.views.answer([], GROUP)
+    await people.set_chat(-501, zone="UTC+2")
+
+    assert [(await stage.views.answer([], chat)).zone for chat in (OWNER, OWNER + 1, GROUP)] == [
+        "Asia/Hong_Kong",
+        "",
+        "UTC+2",
+    ]
+    assert moved.zone == "UTC+1"

@@ -21,8 +21,8 @@ def known_versions() -> frozenset[str]:
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
-def upgrade(connection: Connection, path: Path) -> None:
-    """Create the tables, or bring older ones up to date. Blocks; `path` is only told.
+def upgrade(connection: Connection, path: Path, *, to: str = "head") -> None:
+    """Create the tables, or bring older ones to version `to`. Blocks; `path` is only told.
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
@@ -34,7 +34,7 @@ def upgrade(connection: Connection, path: Path) -> None:
         )
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _config() -> Config:

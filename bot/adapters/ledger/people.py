@@ -32,9 +32,10 @@ class SqlPeople:
         auto: bool | None = None,
         privately: bool | None = None,
         allowed: bool | None = None,
+        zone: str | None = None,
     ) -> None:
         """Change what is given and leave the rest."""
-        given = {"auto": auto, "privately": privately, "allowed": allowed}
+        given = {"auto": auto, "privately": privately, "allowed": allowed, "zone": zone}
         await self._upsert(chats, {"chat_id": chat_id}, given)
 
     async def move_chat(self, chat_id: int, moved_to: int) -> None:
@@ -42,7 +43,11 @@ class SqlPeople:
         rules = await self.chat(chat_id)
         await self._upsert(chats, {"chat_id": chat_id}, {"moved_to": moved_to})
         await self.set_chat(
-            moved_to, auto=rules.auto, privately=rules.privately, allowed=rules.allowed
+            moved_to,
+            auto=rules.auto,
+            privately=rules.privately,
+            allowed=rules.allowed,
+            zone=rules.zone,
         )
 
     async def moves(self) -> dict[int, int]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-VERSION = "0001"
+VERSION = "0002"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -185,6 +185,7 @@ chats = Table(
     Column("privately", Boolean, nullable=False, default=False),
     Column("moved_to", BigInteger),
     Column("allowed", Boolean),
+    Column("zone", String(64), nullable=False, server_default=""),
 )
 
 dead_updates = Table(

@@ -20,6 +20,11 @@ class CommandLine:
         """The first word behind the command, or ""."""
         return self.words[0] if self.words else ""
 
+    @property
+    def rest(self) -> str:
+        """All words behind the command, with a space between them."""
+        return " ".join(self.words)
+
 
 def read_command(message: Message, username: str) -> CommandLine | None:
     """Return the command with which a text or a caption begins; `None` if there is none, or if it

@@ -19,12 +19,12 @@ from bot.adapters.telegram.chat_errors import chat_errors
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.texts import Texts
 
-COMMANDS: Final = ("status", "links", "cancel", "language", "help", "start")
+COMMANDS: Final = ("status", "links", "cancel", "language", "zone", "help", "start")
 """Commands of private chats in the order of the menu; the locale files describe each as
 `command-<name>`.
 """
 
-GROUP_COMMANDS: Final = ("share", "status", "links", "cancel", "language", "help")
+GROUP_COMMANDS: Final = ("share", "status", "links", "cancel", "language", "zone", "help")
 """Commands of groups."""
 
 ADMIN_COMMANDS: Final = (*GROUP_COMMANDS, "auto", "deliver")

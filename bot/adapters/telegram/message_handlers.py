@@ -38,6 +38,7 @@ class MessageHandlers:
             SHARE: self._share,
             "auto": self._auto,
             "deliver": self._deliver,
+            "zone": self._zone,
             "stats": admins.stats,
             "allow": admins.allow,
             "ban": admins.ban,
@@ -110,6 +111,9 @@ class MessageHandlers:
 
     async def _deliver(self, origin: Origin, _: Message, command: CommandLine) -> None:
         await self._reception.chats.deliver(origin, command.word)
+
+    async def _zone(self, origin: Origin, _: Message, command: CommandLine) -> None:
+        await self._reception.zones.zone(origin, command.rest)
 
     async def _origin(self, message: Message) -> Origin:
         user, as_chat = message.from_user, message.sender_chat

@@ -1,8 +1,7 @@
 """Messages in chats: placed, changed, removed, each by one call that is one attempt."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Final, TypeVar
 
 from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
@@ -21,7 +20,7 @@ from bot.adapters.telegram.chat_errors import (
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.texts import Rendered, Texts
 from bot.core.errors import MessageGone
-from bot.core.ports.chat import AnswerItem, Notice, Place, Reaction, View
+from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
 
 SILENT_WAIT: Final = 65.0
 """Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as
@@ -152,16 +151,9 @@ class TelegramMessenger:
                 chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
             )
 
-    def fit(
-        self,
-        items: Sequence[AnswerItem],
-        now: datetime,
-        *,
-        language: str,
-        together: bool = False,
-    ) -> int:
+    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
         """Return how many leading items (at least 1) one message can hold."""
-        return self._texts.fit(items, now, language, together=together)
+        return self._texts.fit(answer, language, together=together)
 
 
 async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:

@@ -1,8 +1,8 @@
 """Views become messages: the one place that knows which words, and whose language."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import assert_never
 
@@ -22,7 +22,6 @@ from bot.adapters.telegram.overviews import Overviews
 from bot.adapters.telegram.reports import Reports
 from bot.core.ports.chat import (
     Answer,
-    AnswerItem,
     Card,
     LanguageMenu,
     Notice,
@@ -31,6 +30,7 @@ from bot.core.ports.chat import (
     View,
     Welcome,
 )
+from bot.core.zones import find_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Rendered:
 
 
 class Texts:
-    """Words every view in every language. `zone` is that of the moments that are shown, `username`
-    the bot's, for sentences that name it.
+    """Words every view in every language. `zone` is that of the moments that are shown in chats
+    that chose none, `username` the bot's, for sentences that name it.
 
     Every `language` is an IETF tag as Telegram gives it, or "". Reads the locale files at once
     (blocks); afterwards everything is pure computation.
@@ -56,7 +56,7 @@ class Texts:
     def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC, username: str = "") -> None:
         self._own = {"bot": username}
         self._languages = load_languages(locales)
-        self._answers = {tag: Answers(lang, zone) for tag, lang in self._languages.items()}
+        self._zone = zone
         self._cards = {tag: Cards(lang) for tag, lang in self._languages.items()}
         self._overviews = {tag: Overviews(lang) for tag, lang in self._languages.items()}
         self._reports = {tag: Reports(lang) for tag, lang in self._languages.items()}
@@ -77,7 +77,7 @@ class Texts:
                 args = self._own | view.args
                 rendered = Rendered(sentences.notice_html(self._languages[tag], view.name, args))
             case Answer():
-                words = self._answers[tag]
+                words = self._words(view, tag)
                 rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
             case Card():
                 rendered = Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
@@ -110,13 +110,14 @@ class Texts:
         args = self._own | notice.args
         return sentences.notice(self.language(language), notice.name, args)
 
-    def fit(
-        self,
-        items: Sequence[AnswerItem],
-        now: datetime,
-        language: str,
-        *,
-        together: bool = False,
-    ) -> int:
-        """Count how many leading items (at least 1) one answer can hold; see `Answers.fit`."""
-        return self._answers[pick_language(language)].fit(items, now, together=together)
+    def fit(self, answer: Answer, language: str, *, together: bool = False) -> int:
+        """Count how many leading items (at least 1) one message can hold; see `Answers.fit`."""
+        words = self._words(answer, pick_language(language))
+        return words.fit(answer.items, answer.now, together=together)
+
+    def _words(self, answer: Answer, tag: str) -> Answers:
+        zone = self._zone
+        # A zone that was chosen may be unknown after a move to another machine.
+        with suppress(ValueError):
+            zone = find_zone(answer.zone) if answer.zone else zone
+        return Answers(self._languages[tag], zone)

@@ -2,9 +2,7 @@
 `views`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -96,14 +94,7 @@ class Messenger(Protocol):
         `MessageRefused` where the chat does not allow it.
         """
 
-    def fit(
-        self,
-        items: Sequence[AnswerItem],
-        now: datetime,
-        *,
-        language: str,
-        together: bool = False,
-    ) -> int:
+    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
         """Return how many leading items (at least 1) one message can hold. Items that belong
         `together`, as those of an album, are worded shorter where that makes room for all.
         """

@@ -12,7 +12,8 @@ from bot.core.allowance import Accepted
 class ChatRules:
     """How the bot behaves in a chat. `auto` relays every document it sees; `privately` delivers
     answers to the person who asked; `moved_to` is the supergroup that this group has become;
-    `allowed` is what a bot admin said, `None` where nobody said anything.
+    `allowed` is what a bot admin said, `None` where nobody said anything; `zone` names the zone in
+    which moments are told (`core.zones`), "" for that of the settings.
     """
 
     chat_id: int
@@ -20,6 +21,7 @@ class ChatRules:
     privately: bool = False
     moved_to: int | None = None
     allowed: bool | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class People(Protocol):
         auto: bool | None = None,
         privately: bool | None = None,
         allowed: bool | None = None,
+        zone: str | None = None,
     ) -> None:
         """Change what is given and leave the rest."""
 

@@ -47,10 +47,13 @@ class AnswerItem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of one or several jobs."""
+    """The end of one or several jobs. `zone` names the zone in which the chat is told moments, ""
+    for that of the settings.
+    """
 
     items: tuple[AnswerItem, ...]
     now: datetime
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

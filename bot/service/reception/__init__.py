@@ -16,6 +16,7 @@ from bot.service.reception.questions import Questions
 from bot.service.reception.reception import Reception
 from bot.service.reception.replies import Replies
 from bot.service.reception.turns import Turns
+from bot.service.reception.zones import Zones
 
 __all__ = [
     "Admins",
@@ -32,4 +33,5 @@ __all__ = [
     "Reception",
     "Replies",
     "Turns",
+    "Zones",
 ]

@@ -21,6 +21,7 @@ from bot.service.reception.queries import Queries
 from bot.service.reception.questions import Questions
 from bot.service.reception.replies import Replies
 from bot.service.reception.turns import Turns
+from bot.service.reception.zones import Zones
 from bot.service.routing import Moves
 
 
@@ -36,6 +37,7 @@ class Reception:
     orders: Orders
     languages: Languages
     admins: Admins
+    zones: Zones
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -51,9 +53,10 @@ class Reception:
         limit: int,
         allowances: Allowances | None = None,
         reactions: Reactions | None = None,
+        zone: str = "UTC",
     ) -> Self:
         """Build all parts. `limit` is the most bytes that a file may have; without `allowances`
-        there are no others.
+        there are no others. `zone` names the time zone of chats that chose none.
         """
         replies = Replies(ledger, access, clock, news)
         questions = Questions(ledger.people, access, replies, clock)
@@ -77,4 +80,5 @@ class Reception:
             orders=Orders(ledger.jobs, ledger.people, questions, controls, replies),
             admins=Admins(ledger, access, controls, replies),
             languages=Languages(ledger, access, questions, replies, queries),
+            zones=Zones(ledger.people, replies, zone),
         )

@@ -7,10 +7,10 @@ from typing import Any
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Inspector, create_engine, inspect
+from sqlalchemy import Inspector, create_engine, inspect, text
 
 from bot.adapters.ledger.database import migrate
-from bot.adapters.ledger.migration import MIGRATIONS
+from bot.adapters.ledger.migration import MIGRATIONS, upgrade
 from bot.adapters.ledger.schema import VERSION, metadata
 from bot.adapters.ledger.versions import version_of
 
@@ -37,6 +37,22 @@ def test_newest_version(path: Path) -> None:
     engine.dispose()
 
     assert {scripts.get_current_head(), version} == {VERSION}
+
+
+def test_ledger_of_an_earlier_version(path: Path) -> None:
+    """What it holds is there afterwards."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        upgrade(connection, path, to="0001")
+        connection.execute(text("INSERT INTO chats VALUES (-5, 1, 0, NULL, NULL)"))
+        connection.commit()
+    migrate(path)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT chat_id, auto, zone FROM chats")).all()
+        version = version_of(connection)
+    engine.dispose()
+
+    assert (rows, version) == ([(-5, 1, "")], VERSION)
 
 
 def test_constraints_equal_the_schema(path: Path) -> None:

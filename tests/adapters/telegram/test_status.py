@@ -104,7 +104,7 @@ def test_messenger_fulfils_the_port() -> None:
     """Type checkers and people see the same contract."""
     messenger: Messenger = TelegramMessenger(Bot("1:x"), TEXTS, KEYBOARDS)
 
-    assert messenger.fit([live()] * 3, NOW, language="en") == 3
+    assert messenger.fit(answer(live(), live(), live()), language="en") == 3
 
 
 async def test_answer_arrives_as_it_was_worded(

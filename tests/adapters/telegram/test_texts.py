@@ -4,7 +4,7 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from bot.core.ports.chat import (
     View,
     Welcome,
 )
+from bot.core.zones import find_zone
 from tests.adapters.telegram.views import LIFETIME, NOW, answer, ended, live, live_link
 
 TEXTS = Texts()
@@ -93,9 +94,22 @@ def test_buttons_come_with_their_view() -> None:
 
 def test_fit_is_that_of_the_language() -> None:
     """At least one item always fits, and three short ones do."""
-    assert TEXTS.fit([live()], NOW, "en") == 1
+    assert TEXTS.fit(answer(live()), "en") == 1
+    assert TEXTS.fit(answer(live(), live(), live()), "zh") == 3
 
-    assert TEXTS.fit([live()] * 3, NOW + timedelta(hours=1), "zh") == 3
+
+def test_zone_is_that_of_the_chat() -> None:
+    """Or that of the settings, where the chat chose none or its zone is not known any more."""
+    texts = Texts(zone=find_zone("Asia/Kolkata"))
+    zones = ["Asia/Hong_Kong", "UTC-3:30", "", "Atlantis/Center"]
+    told = [texts.render(replace(answer(live()), zone=zone), "en").html for zone in zones]
+
+    assert [re.findall(r"UTC[-+\d:]*", html) for html in told] == [
+        ["UTC+8"],
+        ["UTC-3:30"],
+        ["UTC+5:30"],
+        ["UTC+5:30"],
+    ]
 
 
 def test_locale_folder_can_be_another(tmp_path: Path) -> None:

@@ -110,6 +110,9 @@ deliver-here = From now on I answer here.
 deliver-private = From now on I answer each person in private, with a short note here.
 deliver-is-here = Answers come here. Admins can change that: /deliver private.
 deliver-is-private = Answers go to each person in private. Admins can change that: /deliver here.
+zone-is = Times are told here in { $zone }. To change that: /zone Hong Kong, or /zone +8.
+zone-chosen = From now on I tell times here in { $zone }.
+zone-unknown = I know no time zone “{ $zone }”. Name a city, such as /zone Hong Kong, or an offset from UTC, such as /zone +8.
 delivered-privately = The answer is in your private chat with me.
 deliver-start-first = I cannot write to you in private yet. Open https://t.me/{ $bot }?start=links and press Start: it shows your links.
 request-failed = Telegram cannot be asked just now whether you may do that. Try again in a minute.
@@ -213,6 +216,7 @@ command-unban = Lift a ban
 command-share = Get a link for the file you reply to
 command-auto = Relay every document here: on or off
 command-deliver = Where answers go: here or private
+command-zone = The time zone in which I tell when links end
 bot-short-description = Send a file, get a link that anyone can open. Within 24 hours link and file are gone.
 bot-description = Send me a file and I answer with a link that anyone can open, without an account. Within 24 hours link and file are gone. While I work you see how far it is, and can cancel.
 

@@ -90,6 +90,9 @@ deliver-here = 从现在起，我在这里回复。
 deliver-private = 从现在起，我私聊回复每个人，并在这里留一句提示。
 deliver-is-here = 回复发在这里。管理员可以用 /deliver private 更改。
 deliver-is-private = 回复发到每个人的私聊。管理员可以用 /deliver here 更改。
+zone-is = 这里的时间按 { $zone } 显示。更改：/zone Hong Kong 或 /zone +8。
+zone-chosen = 从现在起，这里的时间按 { $zone } 显示。
+zone-unknown = 我不认识时区“{ $zone }”。请写城市的英文名，例如 /zone Hong Kong，或与 UTC 的时差，例如 /zone +8。
 delivered-privately = 已在私聊中回复你。
 deliver-start-first = 我还不能私聊你。请打开 https://t.me/{ $bot }?start=links 并点“开始”，就能看到你的链接。
 request-failed = 暂时无法向 Telegram 确认你的权限，请过一分钟再试。
@@ -176,6 +179,7 @@ command-ban = 封禁某人或某群
 command-unban = 解除封禁
 command-share = 为你回复的文件生成链接
 command-auto = 转存本群的每个文档：on 或 off
+command-zone = 用哪个时区显示链接的到期时间
 command-deliver = 回复发到哪里：here 或 private
 bot-short-description = 发送文件，得到任何人都能打开的链接。24 小时内链接和文件都会消失。
 bot-description = 发一个文件给我，我会回复一个链接，任何人无需账号即可打开。24 小时内链接和文件都会消失。传输时可以看到进度，也可以取消。

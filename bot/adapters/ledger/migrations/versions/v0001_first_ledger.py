@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:  # noqa: PLR0915 -- a list of tables in the order of their keys.
+def upgrade() -> None:
     """Create the tables."""
     op.create_table(
         "answers",
@@ -26,9 +26,6 @@ def upgrade() -> None:  # noqa: PLR0915 -- a list of tables in the order of thei
         sa.PrimaryKeyConstraint("id", name="pk_answers"),
     )
     with op.batch_alter_table("answers") as batch_op:
-        batch_op.create_index(
-            "ix_answers_stale", ["state"], sqlite_where=sa.text("changes > shown")
-        )
         batch_op.create_index("ix_answers_state", ["state"])
 
     op.create_table(
