@@ -4,6 +4,8 @@ import asyncio
 import random
 from datetime import timedelta
 
+import pytest
+
 from bot.core.files import clean_name
 from bot.demo.stage import Stage
 from bot.sandbox.telegram import Message, Shown
@@ -77,24 +79,23 @@ def generated(count: int) -> list[str]:
     return names
 
 
-async def test_strange_names(stage: Stage) -> None:
+NAMES = CHOSEN + generated(GENERATED)
+
+
+@pytest.mark.parametrize("first", range(0, len(NAMES), AT_ONCE))
+async def test_strange_names(stage: Stage, first: int) -> None:
     """Every name gives a link whose download has that name, cleaned; every key is ASCII; and
     whatever is shown of them is markup that Telegram accepts.
     """
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "8", "RELAY_TRANSFER__PER_OWNER": "8"}
     alice = Person(stage)
     await stage.start_bot(alice.id)
-    names = CHOSEN + generated(GENERATED)
-    expected: dict[int, str] = {}
-    downloaded: dict[int, str | None] = {}
-    for first in range(0, len(names), AT_ONCE):
-        batch = names[first : first + AT_ONCE]
-        sent = [await alice.send(b"%d" % (first + n), name) for n, name in enumerate(batch)]
-        expected |= {first + n: _saved_as(message) for n, message in enumerate(sent)}
-        downloaded |= await _downloads(alice, first, len(expected))
+    names = NAMES[first : first + AT_ONCE]
+    sent = [await alice.send(b"%d" % number, name) for number, name in enumerate(names)]
+    downloaded = await _downloads(alice, len(names))
     listed = await _turn_all_pages(alice)
 
-    assert expected == downloaded
+    assert {number: _saved_as(message) for number, message in enumerate(sent)} == downloaded
     assert [key for key in stage.bucket.objects if not key.isascii() or len(key) > 100] == []
     assert listed == len(names)
     await assert_nothing_left(alice, links=len(names))
@@ -107,9 +108,9 @@ def _saved_as(message: Message) -> str:
     return clean_name(message.attachment.file.name, fallback=f"document_{stamp}.bin")
 
 
-async def _downloads(alice: Person, first: int, count: int) -> dict[int, str | None]:
-    """Wait for `count` links, and return the names of the downloads behind those from `first` on,
-    by the number inside.
+async def _downloads(alice: Person, count: int) -> dict[int, str | None]:
+    """Wait for `count` links, and return the names of the downloads behind them, by the number
+    inside.
     """
 
     def urls() -> list[str]:
@@ -120,7 +121,7 @@ async def _downloads(alice: Person, first: int, count: int) -> dict[int, str | N
         # The chat takes a message a second, and nobody has to wait for that.
         alice.stage.clock.advance(timedelta(seconds=3))
         await alice.until(lambda seen=seen: len(alice.said) > seen)  # type: ignore[misc] # mypy cannot infer a lambda with a default.
-    opened = await asyncio.gather(*(fetch(url) for url in urls()[first:]))
+    opened = await asyncio.gather(*(fetch(url) for url in urls()))
     return {int(body): name for status, body, name in opened if status == 200}
 
 
