@@ -85,9 +85,7 @@ class Courier:
 
     async def _tick_new(self) -> datetime | None:
         moments: list[datetime] = []
-        waiting = await self._without_open_albums(
-            await self._ledger.answers.unanswered(MOST_READ), moments
-        )
+        waiting = await self._waiting(moments)
         own_cards = await self._own_cards(waiting)
         chats = await self._delivery.chats_for(waiting)
         # A job that ends in its own card is answered where that is.
@@ -105,17 +103,20 @@ class Courier:
             self._lanes.start(("send", chat_id), self._begin_answer(chat_id, batch, card))
         return min(moments, default=None)
 
-    async def _without_open_albums(
-        self, jobs: Sequence[Job], moments: list[datetime]
-    ) -> list[Job]:
-        """Leave out what belongs to an album that is not over: its files are answered together.
-        Telegram marks no end, so an album is over when nothing has come for a while.
+    async def _waiting(self, moments: list[datetime]) -> list[Job]:
+        """Return what has ended and is to be answered now; nothing of an album that is not over,
+        whose files are answered together. Telegram marks no end, so an album is over when nothing
+        has come for a while.
         """
-        if not any(job.origin.album for job in jobs):
-            return list(jobs)
+        jobs = await self._ledger.answers.unanswered(MOST_READ)
+        albums = {_album_of(job) for job in jobs if job.origin.album}
+        if not albums:
+            return jobs
         now = self._clock.now()
-        still_open = await self._ledger.jobs.open_albums(now - ALBUM_IS_QUIET_AFTER)
-        over = [job for job in jobs if _album_of(job) not in still_open]
+        albums -= await self._ledger.jobs.open_albums(now - ALBUM_IS_QUIET_AFTER)
+        # Read again, because the last file of an album may have ended between the two looks.
+        jobs = await self._ledger.answers.unanswered(MOST_READ)
+        over = [job for job in jobs if not job.origin.album or _album_of(job) in albums]
         if len(over) < len(jobs):
             moments.append(now + ALBUM_IS_QUIET_AFTER / 2)
         return over
