@@ -42,7 +42,7 @@ def read_zone(text: str) -> str | None:
     wanted = "_".join(text.lower().split())
     offset = _offset(wanted.replace("_", ""))
     if offset is not None:
-        return _name_of(offset)
+        return name_of_offset(offset)
     return _names().get(wanted)
 
 
@@ -55,7 +55,8 @@ def _offset(text: str) -> timedelta | None:
     return offset if _LEAST <= offset <= _MOST else None
 
 
-def _name_of(offset: timedelta) -> str:
+def name_of_offset(offset: timedelta) -> str:
+    """Return how an offset from UTC is written: "UTC+8", "UTC-3:30", "UTC"."""
     hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
     if offset == timedelta(0):
         return "UTC"

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from bot.adapters.telegram.languages import Language
+from bot.core.zones import name_of_offset
 
 UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 
@@ -65,10 +66,7 @@ def moment(at: datetime, zone: tzinfo) -> str:
     are ambiguous (CST is China and Chicago).
     """
     local = at.astimezone(zone)
-    minutes = int((local.utcoffset() or timedelta(0)).total_seconds()) // 60
-    hours, rest = divmod(abs(minutes), 60)
-    offset = f"{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
-    return f"{local:%Y-%m-%d %H:%M} UTC{offset if minutes else ''}"
+    return f"{local:%Y-%m-%d %H:%M} {name_of_offset(local.utcoffset() or timedelta(0))}"
 
 
 def percent(fraction: float) -> str:
