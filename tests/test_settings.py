@@ -170,6 +170,7 @@ def test_key_from_environment() -> None:
     ("section", "line", "named"),
     [
         ("link", 'lifetime = "0s"', "link.lifetime"),
+        ("link", 'lifetime = "0.9s"', "link.lifetime"),
         ("link", 'lifetime = "24h1s"', "link.lifetime"),
         ("link", "lifetime = 3600", "link.lifetime"),
         ("link", 'mode = "secret"', "link.mode"),

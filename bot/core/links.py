@@ -14,6 +14,9 @@ from bot.core.files import BLOCKED_EXTENSIONS, split_extension
 LONGEST_LIFETIME: Final = timedelta(hours=24)
 """The promise: no link lives longer."""
 
+SHORTEST_LIFETIME: Final = timedelta(seconds=1)
+"""The least that can be signed: the life of a presigned URL is a whole number of seconds."""
+
 LONGEST_KEY_NAME: Final = 40
 """Bytes of the readable end of a key."""
 
@@ -104,12 +107,20 @@ def content_type(mime_type: str | None) -> str:
     return mime if mime in {"application/pdf", "application/zip"} else SAFE_CONTENT_TYPE
 
 
+def is_open(expires_at: datetime, now: datetime) -> bool:
+    """Decide whether a link that ends at `expires_at` still counts as alive at `now`.
+
+    In its last second it cannot be signed any more and nobody could use it: it counts as expired.
+    """
+    return expires_at - now >= SHORTEST_LIFETIME
+
+
 def deadline(completed_at: datetime, lifetime: timedelta) -> datetime:
     """Return when the link ends: `lifetime` after the upload completed.
 
     Raises:
-        ValueError: the lifetime is not within the promise (above 0, at most 24 h).
+        ValueError: the lifetime is not within the promise (at least 1 s, at most 24 h).
     """
-    if not timedelta(0) < lifetime <= LONGEST_LIFETIME:
-        raise ValueError("a link lives more than 0 and at most 24 hours")
+    if not SHORTEST_LIFETIME <= lifetime <= LONGEST_LIFETIME:
+        raise ValueError("a link lives at least a second and at most 24 hours")
     return completed_at + lifetime

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.links import is_open
+
 
 class ObjectState(StrEnum):
     """Where an object stands. A row is written before the first request that could
@@ -47,3 +49,8 @@ class StoredObject:
     part_size: int | None = None
     ending: Ending | None = None
     sweeps: int = 0
+
+    def has_open_link(self, now: datetime) -> bool:
+        """Decide whether there is a link to show at `now`; every view asks here."""
+        is_kept = self.state is ObjectState.LIVE and self.ending is None
+        return is_kept and is_open(self.due_at, now)

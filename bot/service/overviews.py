@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bot.core.allowance import WINDOW, Accepted, Allowance
@@ -25,8 +26,8 @@ class Lines(Protocol):
     def line(self, job: Job) -> CardLine:
         """Tell how far a job is."""
 
-    def link(self, stored: StoredObject) -> Link:
-        """Make the link of an object."""
+    def link(self, stored: StoredObject, now: datetime) -> Link:
+        """Make the link of an object that has an open one at `now`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,14 @@ class Overviews:
         # What runs first, then what waits in its order.
         lines.sort(key=lambda line: line.state is not JobState.RUNNING)
         now = self._clock.now()
-        live = [(job, stored) for job, stored in found.live if stored.due_at > now]
+        live = [(job, stored) for job, stored in found.live if stored.has_open_link(now)]
         pages = max(1, -(-(len(lines) + len(live)) // PAGE_SIZE))
         page = min(max(page, 1), pages)
         first, end = (page - 1) * PAGE_SIZE, page * PAGE_SIZE
         return Overview(
             running=tuple(lines[first:end]),
             live=tuple(
-                LiveLink(job.id, job.file.name, job.size or 0, self._lines.link(stored))
+                LiveLink(job.id, job.file.name, job.size or 0, self._lines.link(stored, now))
                 for job, stored in live[max(0, first - len(lines)) : max(0, end - len(lines))]
             ),
             now=now,

@@ -49,7 +49,7 @@ class Statistician:
             ),
             running=running,
             waiting=waiting,
-            links=sum(1 for stored in live if stored.due_at > now),
+            links=sum(1 for stored in live if stored.has_open_link(now)),
             spool_used=self._spool.quota.reserved,
             spool_quota=self._spool.quota.total,
             disk_free=self._spool.free(),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bot.core.jobs import Job, JobState, StopReason
 from bot.core.links import Link
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.objects import Ending, StoredObject
 from bot.core.ports.chat import (
     Answer,
     AnswerItem,
@@ -56,8 +56,9 @@ class Views:
     async def answer(self, jobs: Sequence[Job], chat_id: int) -> Answer:
         """Compose the answer to ended jobs for a chat, as things stand now."""
         stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
-        items = tuple(self._item(job, stored.get(job.id)) for job in jobs)
-        return Answer(items, self._clock.now(), await self._zone_of(chat_id))
+        now = self._clock.now()
+        items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
+        return Answer(items, now, await self._zone_of(chat_id))
 
     async def _zone_of(self, chat_id: int) -> str:
         rules = await self._ledger.people.chat(chat_id)
@@ -66,19 +67,20 @@ class Views:
             rules = await self._ledger.people.chat(rules.moved_to)
         return rules.zone
 
-    def _item(self, job: Job, stored: StoredObject | None) -> AnswerItem:
+    def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
         name = job.file.name
         if job.state is JobState.DONE and stored is not None:
-            state = _item_state(stored, self._clock.now())
-            link = self.link(stored) if state is ItemState.LIVE else None
+            state = _item_state(stored, now)
+            link = self.link(stored, now) if state is ItemState.LIVE else None
             return AnswerItem(job.id, name, state, link, job.size, job.sha256)
         if job.state is JobState.CANCELLED:
             return AnswerItem(job.id, name, ItemState.CANCELLED)
         return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
 
-    def link(self, stored: StoredObject) -> Link:
-        """Make the link of an object; it ends with it."""
-        return Link(self._signer.link(stored.key, expires_at=stored.due_at), stored.due_at)
+    def link(self, stored: StoredObject, now: datetime) -> Link:
+        """Make the link of an object that has an open one at `now`; it ends with the object."""
+        url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
+        return Link(url, stored.due_at)
 
     def card(self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False) -> Card:
         """Compose the status message of jobs; those of an album keep their order."""
@@ -142,5 +144,4 @@ class Views:
 def _item_state(stored: StoredObject, now: datetime) -> ItemState:
     if stored.ending is Ending.DELETED:
         return ItemState.DELETED
-    is_over = stored.state is ObjectState.GONE or stored.due_at <= now
-    return ItemState.EXPIRED if is_over else ItemState.LIVE
+    return ItemState.LIVE if stored.has_open_link(now) else ItemState.EXPIRED

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from bot.core.links import LONGEST_LIFETIME
+from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME
 from bot.core.zones import find_zone
 from bot.settings.units import parse_duration, parse_size
 
@@ -171,8 +171,8 @@ SizeOrNone = Annotated[
 Lifetime = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    Field(gt=timedelta(0), le=LONGEST_LIFETIME),
-    Allowed('more than 0 and at most 24 h, such as "23h55m", "90m", "3600s"'),
+    Field(ge=SHORTEST_LIFETIME, le=LONGEST_LIFETIME),
+    Allowed('at least 1 s and at most 24 h, such as "23h55m", "90m", "3600s"'),
 ]
 Grace = Annotated[
     timedelta,

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bot.demo.stage import Stage
 from tests.commands.shell import type_in
 from tests.conversations.people import fetch, sha256
@@ -55,6 +57,25 @@ async def test_public_without_a_bot(stage: Stage) -> None:
     done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
 
     assert (done.code, done.out, "RELAY_LINK__MODE=signed" in done.err) == (1, "", True)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "code", "said"),
+    [
+        ("0.5s", 2, "link.lifetime: '0.5s' is not allowed; it must be at least 1 s"),
+        ("1s", 1, "relay-bot: a.txt: its link expired before it could be shown"),
+    ],
+)
+async def test_lifetime_that_is_too_short(
+    stage: Stage, lifetime: str, code: int, said: str
+) -> None:
+    """What cannot be signed is refused by the settings; what is over too soon is one line."""
+    stage.more["RELAY_LINK__LIFETIME"] = lifetime
+    done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
+
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
 
 
 async def test_oss_refuses(stage: Stage) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.schema import objects
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
@@ -131,6 +134,42 @@ async def _let_time_pass(stage: Stage, until: asyncio.Task[None]) -> None:
         stage.clock.advance(timedelta(seconds=1))
         await asyncio.wait({until}, timeout=0.05)
     await until
+
+
+async def test_album_whose_links_end_one_after_the_other(stage: Stage, alice: Person) -> None:
+    """At each end, and in the last second of each link, answers and lists say what is left; the
+    bot lives on.
+    """
+    for number in range(3):
+        await alice.send(os.urandom(2000), f"{number}.bin", media_group_id="77")
+    await alice.until(lambda: bool(alice.said))
+    album = alice.said[0]
+    other = await alice.answered(await alice.send(os.urandom(2000), "other.bin"))
+    first = stage.clock.now() + timedelta(seconds=30)
+    ends = [first + timedelta(milliseconds=later) for later in (0, 27, 393)]
+    await stage.stop_bot()
+    await _let_end(stage, [*ends, first + timedelta(hours=1)])
+    await stage.start_bot(alice.id)
+    stage.clock.advance(first - timedelta(seconds=0.7) - stage.clock.now())
+    lists = [await alice.answered(await alice.write(name)) for name in ("/links", "/status")]
+    for count, end in enumerate(ends, start=1):
+        stage.clock.advance(max(end - stage.clock.now(), timedelta(0)))
+        await stage.oss.wait_for(lambda gone=count: len(stage.bucket.objects) <= 4 - gone)
+    await alice.until(lambda: not alice.shown(album).buttons)
+
+    assert ["other.bin" in shown.text for shown in lists] == [True, True]
+    assert ["0.bin" in shown.text for shown in lists] == [False, False]
+    assert alice.shown(album).text.count("The link has ended") == 3
+    assert (await fetch(link_of(alice.shown(other))))[0] == 200
+    await stage.stop_bot()
+
+
+async def _let_end(stage: Stage, ends: list[datetime]) -> None:
+    """Let the links of the first jobs end at these moments."""
+    async with open_database(stage.folder / "relay.sqlite3") as database:
+        for number, due_at in enumerate(ends, start=1):
+            its = objects.c.job_id == number
+            await database.change(update(objects).where(its).values(due_at=due_at))
 
 
 async def test_signed_link_ends_without_any_bot(stage: Stage, alice: Person) -> None:

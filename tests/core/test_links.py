@@ -14,10 +14,12 @@ from bot.core.links import (
     LONGEST_KEY_NAME,
     LONGEST_LIFETIME,
     SAFE_CONTENT_TYPE,
+    SHORTEST_LIFETIME,
     Link,
     content_disposition,
     content_type,
     deadline,
+    is_open,
     key_name,
     key_prefix,
     make_key,
@@ -136,21 +138,34 @@ def test_content_type_table(mime: str | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "lifetime", [timedelta(microseconds=1), timedelta(hours=23, minutes=55), LONGEST_LIFETIME]
+    "lifetime", [SHORTEST_LIFETIME, timedelta(hours=23, minutes=55), LONGEST_LIFETIME]
 )
 def test_deadline_counts_from_completion(lifetime: timedelta) -> None:
-    """Lifetimes above 0 and up to exactly 24 hours are counted from the completed upload."""
+    """Lifetimes from a second up to exactly 24 hours are counted from the completed upload."""
     assert NOON + lifetime == deadline(NOON, lifetime)
 
 
 @pytest.mark.parametrize(
     "lifetime",
-    [timedelta(0), timedelta(seconds=-1), LONGEST_LIFETIME + timedelta(microseconds=1)],
+    [
+        timedelta(0),
+        timedelta(seconds=-1),
+        timedelta(seconds=0.999),
+        LONGEST_LIFETIME + timedelta(microseconds=1),
+    ],
 )
 def test_deadline_refuses_what_breaks_the_promise(lifetime: timedelta) -> None:
-    """No lifetime, or a microsecond more than 24 hours, is refused."""
+    """Less than a second, or a microsecond more than 24 hours, is refused."""
     with pytest.raises(ValueError, match="at most 24 hours"):
         deadline(NOON, lifetime)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"), [(60, True), (1, True), (0.999, False), (0, False), (-0.5, False)]
+)
+def test_link_is_open_while_it_can_be_signed(left: float, *, expected: bool) -> None:
+    """In its last second, and after its end, a link counts as expired."""
+    assert is_open(NOON + timedelta(seconds=left), NOON) is expected
 
 
 def test_link_hides_its_url() -> None:

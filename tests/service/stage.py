@@ -35,8 +35,10 @@ MOST_ROUNDS = 300
 class FakeSigner:
     """Fulfils the `LinkSigner` port."""
 
-    def link(self, key: str, *, expires_at: datetime) -> str:
-        """Return a link that tells its key and its end."""
+    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
+        """Return a link that tells its key and its end; raises what the real one does."""
+        if expires_at - now < timedelta(seconds=1):
+            raise ValueError("a link must have at least a second to live")
         return f"https://bucket.example/{key}?until={expires_at.timestamp():.0f}"
 
 

@@ -76,6 +76,19 @@ async def test_links_that_are_over_are_left_out(stage: Stage) -> None:
     assert (await stage.views.overview(LINKS, OWNER, chat_id=OWNER)).live == ()
 
 
+@pytest.mark.parametrize("listing", [STATUS, LINKS])
+async def test_links_in_their_last_second_are_left_out(stage: Stage, listing: Listing) -> None:
+    """They cannot be signed any more; the others are listed."""
+    first, second = await stage.accept(), await stage.accept()
+    await stage.done(first)
+    stage.clock.advance(timedelta(seconds=5))
+    await stage.done(second)
+    stage.clock.advance(LIFETIME - timedelta(seconds=5.5))
+    overview = await stage.views.overview(listing, OWNER, chat_id=OWNER)
+
+    assert [link.job_id for link in overview.live] == [second.id]
+
+
 async def test_group_sees_what_came_from_it(stage: Stage) -> None:
     """Its status has what anybody asked for there, the links of somebody theirs from there; what
     they have elsewhere stays elsewhere.

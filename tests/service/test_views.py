@@ -37,6 +37,21 @@ async def test_answer_tells_the_truth_of_its_moment(stage: Stage) -> None:
     assert early.now == NOW
 
 
+@pytest.mark.parametrize("left", [0.999, 0.027, -0.393])
+async def test_answer_in_the_last_second_of_a_link(stage: Stage, left: float) -> None:
+    """What cannot be signed any more is shown as expired, and hides no other link."""
+    first, second = await stage.accept(), await stage.accept()
+    await stage.done(first)
+    stage.clock.advance(timedelta(seconds=5))
+    await stage.done(second)
+    stage.clock.advance(LIFETIME - timedelta(seconds=5 + left))
+    read = await stage.ledger.jobs.get_many([first.id, second.id])
+    items = (await stage.views.answer(read, OWNER)).items
+
+    assert [item.state for item in items] == [ItemState.EXPIRED, ItemState.LIVE]
+    assert [item.link is not None for item in items] == [False, True]
+
+
 async def test_answer_to_a_done_job_has_size_and_digest(stage: Stage) -> None:
     """So that the receiver can check what arrived."""
     job = await stage.accept()

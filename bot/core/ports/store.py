@@ -127,8 +127,11 @@ class ObjectStore(Protocol):
 class LinkSigner(Protocol):
     """Makes links; pure computation, callable from the event loop."""
 
-    def link(self, key: str, *, expires_at: datetime) -> str:
+    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
         """Return the URL under which anyone can read `key` until `expires_at` (aware).
+
+        `now` is the moment for which the caller found the link open (`core.links.is_open`), so
+        that the time that passes until the call cannot change the decision.
 
         In `signed` mode the URL carries its own end, never later than `expires_at`; in `public`
         mode it is plain.

@@ -100,6 +100,7 @@ class Sender:
 
         Raises:
             SendFailed: it was given up; nothing of it is left.
+            OperationImpossible: its link expired before it could be shown.
         """
         file = given.describe()
         origin = shell_origin(self._settings.telegram.bot_id)
@@ -175,7 +176,13 @@ class Sender:
             raise SendFailed(job.file.name, code or "unexpected")
         stored = (await self._ledger.objects.of_jobs([job.id]))[job.id]
         signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
-        link = signer.link(stored.key, expires_at=stored.due_at)
+        now = self._clock.now()
+        if not stored.has_open_link(now):
+            raise OperationImpossible(
+                f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
+                f" {self._settings.link.lifetime.total_seconds():g} s"
+            )
+        link = signer.link(stored.key, expires_at=stored.due_at, now=now)
         return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
 
 
