@@ -43,7 +43,7 @@ async def serve(
     """Run the bot until `stop` is set; `ready` is called with the bot's username once it listens.
 
     Raises:
-        LedgerLocked: another process runs on this ledger.
+        LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token.
         BucketExposed: strangers can read what should be private.
         StoreKeyRefused: there is no access key at all.

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from bot import __version__
-from bot.adapters.ledger.database import LedgerLocked, LedgerTooNew
 from bot.adapters.oss.probe import BucketExposed
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.webhook import WebhookRefused
@@ -22,6 +21,7 @@ from bot.commands.common import (
     FAILED,
     OK,
     SettingsFile,
+    failing_in_a_line,
     load_settings,
     log_quietly,
     secrets_of,
@@ -35,13 +35,11 @@ from bot.core.errors import RelayError
 from bot.interpreter import favour_the_loop
 from bot.logs import configure
 from bot.notify import Notifier
-from bot.operations import OperationImpossible, run_audit
+from bot.operations import run_audit
 from bot.output import show_findings
 from bot.settings import Settings, warnings
 
 HOPELESS: Final = (
-    LedgerLocked,
-    LedgerTooNew,
     BucketExposed,
     TokenRefused,
     PortTaken,
@@ -154,11 +152,8 @@ def audit(
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    try:
+    with failing_in_a_line():
         findings = asyncio.run(run_audit(loaded, fix=fix))
-    except (OperationImpossible, RelayError) as error:
-        typer.echo(f"relay-bot: {error}", err=True)
-        raise typer.Exit(FAILED) from error
     show_findings(findings, as_json=as_json)
     raise typer.Exit(FAILED if findings else OK)
 

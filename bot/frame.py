@@ -63,7 +63,7 @@ async def open_frame(
     hears of every call.
 
     Raises:
-        LedgerLocked, LedgerTooNew: the ledger cannot be used.
+        LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token.
         StoreKeyRefused: there is no access key at all.
     """

@@ -2,13 +2,17 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
 
 from bot.adapters.telegram.webhook import webhook_secret
+from bot.core.errors import RelayError
 from bot.logs import configure
+from bot.operations import OperationImpossible
 from bot.settings import Settings, SettingsError, load
 
 OK: Final = 0
@@ -60,6 +64,15 @@ def secrets_of(settings: Settings) -> list[str]:
 def log_quietly(settings: Settings) -> None:
     """Log warnings to standard error, because standard output is the answer of the command."""
     configure("warning", settings.log.format, secrets=secrets_of(settings), stream=sys.stderr)
+
+
+@contextmanager
+def failing_in_a_line() -> Iterator[None]:
+    """Leave with one line where the work of a command ends in an error that has a name."""
+    try:
+        yield
+    except (OperationImpossible, RelayError) as error:
+        fail(error)
 
 
 def fail(error: Exception | str) -> NoReturn:

@@ -21,9 +21,15 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from bot.adapters.ledger.database import LedgerTooNew
-from bot.commands.common import FAILED, OK, SettingsFile, fail, load_settings, log_quietly
-from bot.core.errors import RelayError
+from bot.commands.common import (
+    FAILED,
+    OK,
+    SettingsFile,
+    fail,
+    failing_in_a_line,
+    load_settings,
+    log_quietly,
+)
 from bot.core.progress import ProgressMeter
 from bot.operations import OperationImpossible
 from bot.operations.send import Sender, SendFailed, Sent, open_input, open_sender
@@ -55,9 +61,8 @@ def send(
     # Its tracebacks are for the log of a bot; here every failure is one line.
     logging.getLogger("bot.service.attempts").setLevel(logging.CRITICAL)
     try:
-        failed = asyncio.run(_send_all(loaded, files, name, as_json=as_json))
-    except (OperationImpossible, LedgerTooNew, RelayError) as error:
-        fail(error)
+        with failing_in_a_line():
+            failed = asyncio.run(_send_all(loaded, files, name, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         fail("stopped; nothing of the unfinished file is left")
     raise typer.Exit(FAILED if failed else OK)

@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.adapters.ledger.database import LedgerTooNew
-from bot.commands.common import SettingsFile, fail, load_settings, log_quietly
+from bot.commands.common import SettingsFile, failing_in_a_line, load_settings, log_quietly
 from bot.core.jobs import Job
-from bot.operations import OperationImpossible
 from bot.operations.status import Status, look_at_status
 from bot.output import duration, print_json, print_table, size
 
@@ -26,10 +24,8 @@ def status(
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    try:
+    with failing_in_a_line():
         found = asyncio.run(look_at_status(loaded))
-    except (OperationImpossible, LedgerTooNew) as error:
-        fail(error)
     if as_json:
         print_json(_as_dict(found))
     else:

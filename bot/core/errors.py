@@ -25,6 +25,10 @@
     │ ├ WrongRegion                 wrong_region
     │ ├ AccountOverdue              account_overdue
     │ └ StoreRefused                store_refused
+    ├ LedgerError                   the program cannot work on its ledger
+    │ ├ LedgerUnusable              ledger_unusable
+    │ ├ LedgerLocked                ledger_locked
+    │ └ LedgerTooNew                ledger_too_new
     ├ ChatError                     a message could not be placed
     │ ├ ChatUnavailable             chat_unavailable        (transient)
     │ ├ ChatFlooded                 chat_flooded            (transient)
@@ -42,6 +46,7 @@ error carries a sentence for users; the locale files have one for every code
 (`tests/adapters/telegram/test_texts.py` holds it).
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -225,6 +230,39 @@ class StoreRefused(StoreError):
     """OSS refused for a reason that has no class of its own; the message has its code and EC."""
 
     code = "store_refused"
+
+
+class LedgerError(RelayError):
+    """The program cannot work on its ledger."""
+
+    code = "ledger_error"
+
+
+class LedgerUnusable(LedgerError):
+    """The file of the ledger cannot be opened, read or written; `reason` is what the system or
+    SQLite says, without any value of a statement.
+    """
+
+    code = "ledger_unusable"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the ledger {path} cannot be used: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class LedgerLocked(LedgerError):
+    """Another process runs on this ledger; two bots on one ledger would do every job twice."""
+
+    code = "ledger_locked"
+
+
+class LedgerTooNew(LedgerError):
+    """The ledger was written by a newer version of this program, which knows tables that this one
+    does not.
+    """
+
+    code = "ledger_too_new"
 
 
 class ChatError(RelayError):

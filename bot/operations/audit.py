@@ -7,7 +7,7 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.probe import OssExposure
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
-from bot.operations.failures import OperationImpossible
+from bot.operations.failures import require_ledger
 from bot.operations.line import open_line
 from bot.service.audit import Auditor, Finding, audit_exposure
 from bot.service.clock import SystemClock
@@ -19,11 +19,11 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
 
     Raises:
         OperationImpossible: there is no ledger.
+        LedgerError: it cannot be used.
         StoreError: OSS could not be asked.
     """
     path, clock = settings.ledger.path, clock or SystemClock()
-    if not path.is_file():
-        raise OperationImpossible(f"there is no ledger at {path}; has the bot ever run here?")
+    require_ledger(path)
     async with AsyncExitStack() as stack:
         ledger = SqlLedger(await stack.enter_async_context(open_database(path)))
         line = await stack.enter_async_context(open_line(settings, clock))

@@ -7,7 +7,7 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.senders import bot_runs
 from bot.adapters.ledger.shell import LedgerOverview, SqlShell
 from bot.core.ports.clock import Clock
-from bot.operations.failures import OperationImpossible
+from bot.operations.failures import require_ledger
 from bot.service.clock import SystemClock
 from bot.settings import Settings
 
@@ -26,11 +26,10 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
 
     Raises:
         OperationImpossible: there is no ledger.
-        LedgerTooNew: it is that of a newer version.
+        LedgerError: it cannot be used.
     """
     path, clock = settings.ledger.path, clock or SystemClock()
-    if not path.is_file():
-        raise OperationImpossible(f"there is no ledger at {path}; has the bot ever run here?")
+    require_ledger(path)
     async with open_database(path) as database:
         seen = await SqlShell(database).overview()
     return Status(bot_runs(path), clock.now(), seen)

@@ -152,9 +152,9 @@ async def test_album_whose_links_end_one_after_the_other(stage: Stage, alice: Pe
     await stage.start_bot(alice.id)
     stage.clock.advance(first - timedelta(seconds=0.7) - stage.clock.now())
     lists = [await alice.answered(await alice.write(name)) for name in ("/links", "/status")]
-    for count, end in enumerate(ends, start=1):
+    for end, left in zip(ends, (3, 2, 1), strict=True):
         stage.clock.advance(max(end - stage.clock.now(), timedelta(0)))
-        await stage.oss.wait_for(lambda gone=count: len(stage.bucket.objects) <= 4 - gone)
+        await _until_left(stage, left)
     await alice.until(lambda: not alice.shown(album).buttons)
 
     assert ["other.bin" in shown.text for shown in lists] == [True, True]
@@ -162,6 +162,10 @@ async def test_album_whose_links_end_one_after_the_other(stage: Stage, alice: Pe
     assert alice.shown(album).text.count("The link has ended") == 3
     assert (await fetch(link_of(alice.shown(other))))[0] == 200
     await stage.stop_bot()
+
+
+async def _until_left(stage: Stage, count: int) -> None:
+    await stage.oss.wait_for(lambda: len(stage.bucket.objects) <= count)
 
 
 async def _let_end(stage: Stage, ends: list[datetime]) -> None:

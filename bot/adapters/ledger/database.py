@@ -12,23 +12,19 @@ from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.connection import ConnectionThread, Rows, Transaction
+from bot.adapters.ledger.errors import opening, using
 from bot.adapters.ledger.schema import VERSION
-from bot.adapters.ledger.versions import LedgerTooNew, version_of
+from bot.adapters.ledger.versions import version_of
+from bot.core.errors import LedgerLocked
 
 __all__ = [
     "Database",
-    "LedgerLocked",
-    "LedgerTooNew",
     "Rows",
     "Transaction",
     "migrate",
     "open_database",
     "process_lock",
 ]
-
-
-class LedgerLocked(Exception):
-    """Another process runs on this ledger; two bots on one ledger would do every job twice."""
 
 
 class Database:
@@ -110,8 +106,11 @@ def process_lock(path: Path) -> Iterator[None]:
 
     Raises:
         LedgerLocked: another process holds it.
+        LedgerUnusable: it cannot be made there.
     """
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with opening(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +126,13 @@ def migrate(path: Path) -> None:
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
+        LedgerUnusable: the file cannot be opened, or is no ledger.
     """
+    with opening(path):
+        _migrate(path)
+
+
+def _migrate(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = create_engine(URL.create("sqlite", database=str(path)))
@@ -145,10 +150,16 @@ def migrate(path: Path) -> None:
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
-    """Migrate and open the ledger; close it at the end."""
+    """Migrate and open the ledger; close it at the end.
+
+    Raises:
+        LedgerTooNew: see `migrate`.
+        LedgerUnusable: see `migrate`; or the block ended because the file failed it.
+    """
     await asyncio.to_thread(migrate, path)
     database = Database(path)
-    try:
-        yield database
-    finally:
-        await database.close()
+    with using(path):
+        try:
+            yield database
+        finally:
+            await database.close()

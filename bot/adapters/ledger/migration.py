@@ -10,7 +10,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from bot.adapters.ledger.versions import LedgerTooNew, version_of
+from bot.adapters.ledger.versions import version_of
+from bot.core.errors import LedgerTooNew
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -7,15 +7,22 @@ import fcntl
 import os
 from pathlib import Path
 
+from bot.adapters.ledger.errors import opening
+
 _PRIVATE = 0o600
 
 
 class SendingLock:
-    """Says that this process sends files. Blocks a moment at the most, while others look."""
+    """Says that this process sends files. Blocks a moment at the most, while others look.
+
+    Raises:
+        LedgerUnusable: the lock cannot be made beside the ledger.
+    """
 
     def __init__(self, path: Path) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(f"{path}.send", flags, _PRIVATE)
+        with opening(path):
+            self._descriptor = os.open(f"{path}.send", flags, _PRIVATE)
 
     def take_alone(self) -> bool:
         """Take it for this process only, if nobody has it; no other command begins meanwhile."""
@@ -36,19 +43,20 @@ class SendingLock:
 
 def someone_sends(path: Path) -> bool:
     """Say whether a command that sends files runs on the ledger at `path`."""
-    return _is_locked(Path(f"{path}.send"))
+    return _is_locked(path, "send")
 
 
 def bot_runs(path: Path) -> bool:
     """Say whether a bot runs on the ledger at `path`."""
-    return _is_locked(Path(f"{path}.lock"))
+    return _is_locked(path, "lock")
 
 
-def _is_locked(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+def _is_locked(ledger: Path, kind: str) -> bool:
+    with opening(ledger):
+        try:
+            descriptor = os.open(f"{ledger}.{kind}", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,12 +3,6 @@
 from sqlalchemy import Connection
 
 
-class LedgerTooNew(Exception):
-    """The ledger was written by a newer version of this program, which knows tables that this one
-    does not.
-    """
-
-
 def version_of(connection: Connection) -> str:
     """Return the version of the schema, "" for a file without tables."""
     table = connection.exec_driver_sql(

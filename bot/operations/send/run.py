@@ -192,7 +192,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
 
     Raises:
         OperationImpossible: see `Sender.check`.
-        LedgerTooNew: the ledger is that of a newer version.
+        LedgerError: the ledger cannot be used.
         StoreError: OSS cannot be asked.
     """
     clock = clock or SystemClock()

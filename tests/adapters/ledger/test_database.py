@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, func, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from bot.adapters.ledger.database import (
     Database,
-    LedgerLocked,
-    LedgerTooNew,
     migrate,
     open_database,
     process_lock,
 )
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import chats
+from bot.core.errors import LedgerLocked, LedgerTooNew
 from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
 
 MOMENTS = range(0, 600, 17)
@@ -96,6 +96,13 @@ def test_ledger_of_a_newer_version_is_refused(path: Path) -> None:
     engine.dispose()
 
     assert revision == "9999"
+
+
+async def test_defect_of_a_statement_keeps_its_error(path: Path) -> None:
+    """Only what the file does wrong is called a ledger that cannot be used."""
+    with pytest.raises(OperationalError, match="nonsense"):
+        async with open_database(path) as database:
+            await database.fetch(text("select nonsense"))
 
 
 async def test_ledger_survives_a_crash_at_any_commit(path: Path) -> None:
