@@ -1,9 +1,13 @@
-# Five verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
-#   make demo    send a real file through the whole bot, no account needed   (FILE=path to choose it)
-#   make test    every test, first those that run side by side   (ARGS=path for some of them)
-#   make check   format, lint, types, import layers, and whether deploy/ fits
-#   make bench   the measurements, as ratios of one run
-#   make lock    rewrite the lock files from pyproject.toml
+# Seven verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+#   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
+#   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
+#   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above); those of
+#                   other clients need Node, npm and the registries, and are skipped without them
+#   make check      format, lint, types, import layers, and whether deploy/ fits
+#   make bench      the measurements, as ratios of one run
+#   make lock       rewrite the lock files from pyproject.toml
+#   make clean      remove the virtual environment and all caches
+# .ci/run runs check, test, test-all and four demos at once, and allows no test to be skipped.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,16 +18,21 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Hundreds of ledgers wait for their disk, which is memory here where there is enough of it.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
-test: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
+test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test test-all check bench lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone" $(ARGS) || [ $$? -eq 5 ]
-	$(BIN)/python -m pytest -q -m alone $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -m "not long and alone" $(ARGS) || [ $$? -eq 5 ]
+
+# pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.
+test-all: $(READY)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 check: $(READY)
 	$(BIN)/ruff format --check bot tests

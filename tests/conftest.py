@@ -28,9 +28,12 @@ def pytest_configure() -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import what will not run: the models of aiogram alone take seconds."""
     wanted: object = config.getoption("markexpr")
+    is_alone = _is_alone(collection_path)
     is_other = {
-        "alone": not (_is_alone(collection_path) or _leads_to_alone(collection_path)),
-        "not alone": _is_alone(collection_path),
+        "not long and alone": not (is_alone or _leads_to_alone(collection_path)),
+        "long and alone": not (is_alone or _leads_to_alone(collection_path)),
+        "not long and not alone": is_alone,
+        "long and not alone": is_alone,
     }
     return is_other.get(str(wanted)) or None
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from bot.demo.checks import Checks
 from bot.demo.screen import Screen
 from bot.demo.stage import Stage
 from bot.logs import configure
-from bot.sandbox.telegram import Chat, Shown, User
+from bot.sandbox.telegram import Chat, Message, Shown, User
 
 MIB: Final = 1 << 20
 DEMO_SIZE: Final = 12_000_000
@@ -80,15 +81,14 @@ def _make_file(folder: Path) -> Path:
 
 
 async def _greet(scene: Scene) -> None:
-    await scene.chat.send_text(scene.user, "/start")
-    await _next_answer(scene)
+    await _answer_to(scene, await scene.chat.send_text(scene.user, "/start"))
 
 
 async def _relay_and_expire(scene: Scene, path: Path) -> None:
     scene.screen.say(f"You send {path.name}; both halves are slowed down to {SPEED // MIB} MiB/s.")
     started = time.monotonic()
-    await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
-    answer = await _next_answer(scene)
+    message = await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
+    answer = await _answer_to(scene, message)
     seconds = time.monotonic() - started
     slower = _size(path) / SPEED
     scene.checks.add(
@@ -99,10 +99,9 @@ async def _relay_and_expire(scene: Scene, path: Path) -> None:
     url = _link(answer)
     await _fetch_and_compare(scene, url, path)
     scene.screen.say("You ask for the status.")
-    await scene.chat.send_text(scene.user, "/status")
-    status = await _next_answer(scene)
+    status = await _answer_to(scene, await scene.chat.send_text(scene.user, "/status"))
     scene.checks.add("/status lists the live link", path.name, holds=path.name[:20] in status.text)
-    await _move_to_deadline(scene, url, answer)
+    await move_to_deadline(scene, url, answer)
 
 
 async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
@@ -121,9 +120,13 @@ async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
     scene.checks.add("the download has the name of the file", name, holds=name == path.name)
 
 
-async def _move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
+async def move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
+    """Move the clock to the end of a link; check the link, the bucket, and the answer.
+
+    Raises:
+        TimeoutError: the object or the buttons of the answer are still there after `PATIENCE`.
+    """
     scene.screen.say("The clock moves on by 23 h 55 min.")
-    edits = _edits(scene)
     scene.stage.clock.advance(timedelta(hours=23, minutes=55))
     status = await _status_of(url)
     scene.checks.add(
@@ -135,8 +138,7 @@ async def _move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
         f"{len(scene.stage.bucket.objects)} objects in the bucket",
         holds=not scene.stage.bucket.objects,
     )
-    await scene.stage.telegram.wait_for(lambda: _edits(scene) > edits, timeout=PATIENCE)
-    shown = next(message for message in scene.chat.messages if message.id == answer.id)
+    shown = await _wait_for(scene, lambda message: message.id == answer.id and not message.buttons)
     scene.checks.add(
         "the answer says so, its buttons are gone",
         shown.text.splitlines()[-1],
@@ -146,10 +148,10 @@ async def _move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
 
 async def _delete_now(scene: Scene) -> None:
     scene.screen.say('You send a second file and press "Delete now".')
-    await scene.chat.send_file(
+    message = await scene.chat.send_file(
         scene.user, content=os.urandom(300_000), kind="document", name="draft.pdf"
     )
-    answer = await _next_answer(scene)
+    answer = await _answer_to(scene, message)
     url = _link(answer)
     before = await _status_of(url)
     await scene.chat.press(scene.user, answer, "Delete now")
@@ -164,25 +166,17 @@ async def _delete_now(scene: Scene) -> None:
 
 async def _cancel_halfway(scene: Scene) -> None:
     scene.screen.say("You send a third file and cancel it halfway.")
-    messages = {message.id for message in scene.chat.messages}
-    await scene.chat.send_file(
+    file = await scene.chat.send_file(
         scene.user, content=os.urandom(DEMO_SIZE), kind="document", name="wrong file.bin"
     )
-    await scene.stage.telegram.wait_for(
-        lambda: _card(scene, messages) is not None, timeout=PATIENCE
-    )
+    card = await _wait_for(scene, lambda message: message.silent and message.reply_to == file.id)
     await scene.stage.oss.wait_for(
         lambda: any(len(upload.parts) >= 3 for upload in scene.stage.bucket.uploads.values()),
         timeout=PATIENCE,
     )
-    card = _card(scene, messages)
-    assert card is not None  # noqa: S101 -- waited for above.
     await scene.chat.press(scene.user, card, "Cancel")
     await scene.stage.oss.wait_for(lambda: not scene.stage.bucket.uploads, timeout=PATIENCE)
-    await scene.stage.telegram.wait_for(
-        lambda: any("ancelled" in m.text for m in scene.chat.messages if m.from_bot),
-        timeout=PATIENCE,
-    )
+    await _wait_for(scene, lambda message: message.id == card.id and "ancelled" in message.text)
     scene.checks.add(
         "after Cancel no upload and no object is left",
         f"{len(scene.stage.bucket.uploads)} uploads, {len(scene.stage.bucket.objects)} objects",
@@ -197,20 +191,26 @@ def _check_leftovers(scene: Scene) -> None:
     scene.checks.add("no flood limit was hit", f"{hits} times", holds=hits == 0)
 
 
-async def _next_answer(scene: Scene) -> Shown:
-    """Wait for the next message of the bot that is no status message."""
-    known = {message.id for message in scene.chat.messages}
+async def _answer_to(scene: Scene, asked: Message) -> Shown:
+    """Wait for the message of the bot that replies to another and is no status message."""
+    return await _wait_for(
+        scene, lambda message: not message.silent and message.reply_to == asked.id
+    )
 
-    def new() -> Shown | None:
-        return next(
-            (m for m in scene.chat.messages if m.id not in known and m.from_bot and not m.silent),
-            None,
-        )
 
-    await scene.stage.telegram.wait_for(lambda: new() is not None, timeout=PATIENCE)
-    found = new()
-    assert found is not None  # noqa: S101 -- waited for above.
-    return found
+async def _wait_for(scene: Scene, is_wanted: Callable[[Shown], bool]) -> Shown:
+    """Wait until a message of the bot looks like that, and return it as it was then.
+
+    Never wait for a number of messages or edits: others come and go meanwhile.
+    """
+    found: list[Shown] = []
+
+    def look() -> bool:
+        found[:] = [m for m in scene.chat.messages if m.from_bot and is_wanted(m)]
+        return bool(found)
+
+    await scene.stage.telegram.wait_for(look, timeout=PATIENCE)
+    return found[0]
 
 
 def _size(path: Path) -> int:
@@ -220,16 +220,6 @@ def _size(path: Path) -> int:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _card(scene: Scene, known: set[int]) -> Shown | None:
-    return next(
-        (m for m in scene.chat.messages if m.id not in known and m.from_bot and m.silent), None
-    )
-
-
-def _edits(scene: Scene) -> int:
-    return sum(message.edited for message in scene.chat.messages)
 
 
 def _link(answer: Shown) -> str:

@@ -20,6 +20,8 @@ class Effect(StrEnum):
     """Apply the request, then break the connection instead of answering."""
     LATE = "late"
     """Apply the request, then hold the answer back for `seconds`."""
+    HELD = "held"
+    """Apply the request only after `seconds` of the clock; of calls of the Bot API only."""
     STALL = "stall"
     """Stop reading the body after `bytes`, do nothing for `seconds`, then break the connection."""
     TRUNCATE = "truncate"

@@ -59,9 +59,10 @@ async def test_ban_cancels_what_runs(stage: Stage, chief: Person) -> None:
     stage.telegram.shape.down_total = 100_000.0
     for number in range(3):
         await bob.send(os.urandom(4 * MIB), f"film {number}.mkv")
-    await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("file")))
+    await bob.until(lambda: len(bob.cards) == 3)
+    cards = bob.cards
     banned = await _says(chief, f"/ban {bob.id}")
-    await bob.until(lambda: not bob.cards or all("ancelled" in card.text for card in bob.cards))
+    await bob.until(lambda: all("ancelled" in bob.shown(card).text for card in cards))
 
     assert banned == f"{bob.id} is banned, 3 transfers are cancelled; there are no live links."
     assert not list((stage.folder / "spool").glob("*"))

@@ -39,7 +39,7 @@ class Waits:
         return 2 * self.idle + self.transfer
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
 async def test_ten_chats_with_twenty_files_each(stage: Stage, mode: FloodMode) -> None:

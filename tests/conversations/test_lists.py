@@ -32,6 +32,10 @@ async def _wait_in_line(alice: Person, count: int) -> None:
     await alice.answered(await alice.write("hello"))
 
 
+def _is_in_a_card(alice: Person, number: int) -> bool:
+    return any(f"file {number:02}.bin" in card.text for card in alice.cards)
+
+
 def _texts(message: Shown) -> list[str]:
     return [button.text for row in message.buttons for button in row]
 
@@ -80,6 +84,7 @@ async def test_cancel_ends_everything_of_the_asker(stage: Stage, alice: Person) 
     """What runs and what waits; nothing of it is left."""
     await _wait_in_line(alice, 5)
     await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("file")))
+    await alice.until(lambda: all(_is_in_a_card(alice, number) for number in range(5)))
     said = await alice.answered(await alice.write("/cancel"))
     await alice.until(lambda: not alice.cards or all("ancelled" in c.text for c in alice.cards))
     nothing = await alice.answered(await alice.write("/cancel"))

@@ -117,10 +117,10 @@ async def _downloads(alice: Person, count: int) -> dict[int, str | None]:
         return [url for answer in alice.said for url in links_of(answer)]
 
     while len(urls()) < count:
-        seen = len(alice.said)
+        seen = set(urls())
         # The chat takes a message a second, and nobody has to wait for that.
         alice.stage.clock.advance(timedelta(seconds=3))
-        await alice.until(lambda seen=seen: len(alice.said) > seen)  # type: ignore[misc] # mypy cannot infer a lambda with a default.
+        await alice.until(lambda seen=seen: bool(set(urls()) - seen))  # type: ignore[misc] # mypy cannot infer a lambda with a default.
     opened = await asyncio.gather(*(fetch(url) for url in urls()))
     return {int(body): name for status, body, name in opened if status == 200}
 

@@ -14,7 +14,7 @@ from tests.conversations.people import Person, fetch, link_of, sha256
 FILE = ("--settings", "settings.toml")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_from_nothing_to_a_link(stage: Stage) -> None:
     """Init, setup, doctor, run, a file, a file from a shell, status, audit, stop: five minutes of

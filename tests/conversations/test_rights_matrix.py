@@ -139,10 +139,9 @@ class Town:
         self.stage.clock.advance(timedelta(hours=1))
         stranger = self.people["stranger"]
         chat = self.stage.telegram.private_chat(stranger)
-        before = len(chat.bot_messages)
-        await chat.send_text(stranger, text)
-        await self.room.until(lambda: len(chat.bot_messages) > before)
-        return chat.bot_messages[-1]
+        asked = await chat.send_text(stranger, text)
+        await self.room.until(lambda: any(m.reply_to == asked.id for m in chat.bot_messages))
+        return next(m for m in chat.bot_messages if m.reply_to == asked.id)
 
     async def ended(self, message: Shown) -> None:
         """Wait until a message has nothing more to press, or is gone: what it shows is over."""

@@ -67,7 +67,7 @@ async def test_delivered_twice(stage: Stage, effect: Effect) -> None:
     stage.telegram.faults.add(Fault("webhook", effect))
     await stage.start_bot(alice.id)
     await alice.answered(await alice.send(CONTENT))
-    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) == 2)
+    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) >= 2)
     await stage.telegram.wait_for(lambda: not stage.telegram.world.updates.waiting)
     deliveries = stage.telegram.deliveries.log
 
@@ -83,7 +83,7 @@ async def test_sent_while_nobody_ran(stage: Stage) -> None:
     await stage.telegram.wait_for(lambda: stage.telegram.world.webhook.is_set)
     await stage.stop_bot()
     message = await alice.send(CONTENT)
-    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) == 2)
+    await stage.telegram.wait_for(lambda: len(stage.telegram.deliveries.log) >= 2)
     await stage.start_bot(alice.id)
     answer = await alice.answered(message)
 

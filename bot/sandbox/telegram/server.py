@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,11 +93,17 @@ class BotServer:
             early = await breakage.before(fault, request)
             if early is not None:
                 return early
+            if fault.effect is Effect.HELD:
+                await self._hold(float(fault.args.get("seconds", 60)))
             if fault.effect is Effect.TWICE:
                 self.world.updates.repeat_next()
         answer = await self._apply(name, params)
         await self.log.touch()
         return await breakage.after(fault, request, answer) if fault else answer
+
+    async def _hold(self, seconds: float) -> None:
+        clock = self.world.clock
+        await clock.sleep_until(clock.now() + timedelta(seconds=seconds))
 
     async def _apply(self, name: str, params: Params) -> web.Response:
         try:

@@ -1,12 +1,15 @@
 """Faults of the wire."""
 
+import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from telegram.error import BadRequest, NetworkError
 from telegram.ext import ExtBot
 
+from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
@@ -91,6 +94,22 @@ async def test_late_answer(tg: TelegramStandIn, call: Call, chat: PrivateChat) -
 
     assert time.monotonic() - started >= 0.05
     assert answer["ok"]
+
+
+async def test_held_call(
+    tg: TelegramStandIn, call: Call, chat: PrivateChat, clock: SandboxClock
+) -> None:
+    """The call is applied, and answered, once the clock has moved so far."""
+    tg.faults.add(Fault("sendMessage", Effect.HELD, args={"seconds": 5}))
+    sent = asyncio.create_task(call("sendMessage", chat_id=chat.id, text="x"))
+    await tg.wait_for(lambda: bool(tg.log.of("sendMessage")))
+    clock.advance(timedelta(seconds=4))
+    await call("getMe")
+    before = list(chat.messages)
+    clock.advance(timedelta(seconds=1))
+
+    assert (await sent)["ok"]
+    assert (len(before), len(chat.messages)) == (0, 1)
 
 
 async def test_lost_updates_come_again(
