@@ -28,6 +28,8 @@ class Effect(StrEnum):
     """Send only `bytes` of the body that the headers promise, then break the connection."""
     WRONG_CRC = "wrong_crc"
     """Apply the request, but tell a CRC that is not that of the bytes."""
+    ODD = "odd"
+    """Apply the request, then answer 200 with `result` (a text, JSON) instead of its own."""
     TWICE = "twice"
     """Deliver the same update a second time."""
 

@@ -37,6 +37,11 @@ class BucketAddress:
         return f"{self._bucket_base}/{quote(key)}"
 
     @property
+    def public_host(self) -> str:
+        """Host, and port if there is one, of every URL for the public."""
+        return urlsplit(self._bucket_base).netloc
+
+    @property
     def _bucket_base(self) -> str:
         if self.link_domain:
             return _with_scheme(self.link_domain)

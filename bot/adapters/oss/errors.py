@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 from xml.etree.ElementTree import ParseError
 
-import requests
 from alibabacloud_oss_v2 import exceptions as sdk
+from urllib3.exceptions import HTTPError
 
 from bot.core.errors import (
     AccountOverdue,
@@ -58,25 +58,31 @@ _WRONG_REGION_ECS: Final = frozenset({"0002-00000226", "0002-00000228"})
 """The region in the signature is not that of the bucket (source: OSS help, pages of these
 names).
 """
+_NETWORK: Final = (HTTPError, OSError)
+"""What no answer came for. urllib3's own errors come out as they are where its retries are off
+(source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
+"""
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(operation: str = "OSS") -> Iterator[None]:
     """Translate what the block raises. One attempt, one error; `TransferCancelled` stays itself.
+
+    `operation` begins the text of an error that does not name the call itself.
 
     The original is not chained: its text has the URL of the request, and with it the key, which in
     public mode is the link itself and must never reach a log.
     """
     try:
         yield
-    except (sdk.BaseError, requests.RequestException, ParseError) as error:
-        _raise(error)
+    except (sdk.BaseError, *_NETWORK, ParseError) as error:
+        _raise(error, operation)
 
 
-def _raise(error: Exception) -> NoReturn:
-    reason, operation = error, "OSS"
+def _raise(error: Exception, operation: str) -> NoReturn:
+    reason = error
     if isinstance(error, sdk.OperationError):
-        reason, operation = error.unwrap(), str(error.kwargs.get("name", "OSS"))
+        reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
     if isinstance(reason, RelayError):
         raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
     flag = current_flag()
@@ -84,7 +90,7 @@ def _raise(error: Exception) -> NoReturn:
         raise TransferCancelled(f"{operation} was cut short") from None
     if isinstance(reason, sdk.ServiceError):
         raise _from_service(reason, operation) from None
-    if isinstance(reason, sdk.BaseError | requests.RequestException | ParseError):
+    if isinstance(reason, (sdk.BaseError, *_NETWORK, ParseError)):
         raise _from_client(reason, operation) from None
     raise reason  # A defect of ours; it needs its own traceback.
 
@@ -133,7 +139,7 @@ def _number(text: str | None) -> float:
 def _from_client(error: Exception, operation: str) -> StoreError:
     if isinstance(error, sdk.CredentialsBaseError):
         return StoreKeyRefused(f"{operation}: no access key to sign with")
-    if isinstance(error, sdk.RequestError | sdk.ResponseError | requests.RequestException):
+    if isinstance(error, (sdk.RequestError, sdk.ResponseError, *_NETWORK)):
         return StoreUnavailable(f"{operation}: {_kind(error)}")
     if isinstance(error, sdk.DeserializationError | ParseError):
         return StoreUnavailable(f"{operation}: the answer cannot be read")

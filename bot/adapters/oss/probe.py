@@ -27,7 +27,7 @@ def anonymous_status(connection: OssConnection, key: str) -> int:
     """
     limits = connection.limits
     with (
-        translated(),
+        translated(connection.address.public_host),
         connection.session.get(
             connection.address.object_url(key),
             timeout=(limits.connect_timeout, limits.answer_timeout),
@@ -67,7 +67,7 @@ def anonymous_listing_possible(connection: OssConnection) -> bool:
     """
     limits = connection.limits
     with (
-        translated(),
+        translated(connection.address.public_host),
         connection.session.get(
             connection.address.object_url(""),
             params={"list-type": "2", "max-keys": "1"},

@@ -98,7 +98,7 @@ class RoundTrip:
         limits = self._connection.limits
         timeout = (limits.connect_timeout, limits.answer_timeout)
         with (
-            translated(),
+            translated(self._connection.address.public_host),
             self._connection.session.get(url, timeout=timeout, allow_redirects=False) as answer,
         ):
             disposition = answer.headers.get("Content-Disposition", "")

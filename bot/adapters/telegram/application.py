@@ -17,6 +17,7 @@ from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.request import AiohttpRequest, Answered
 from bot.adapters.telegram.status import TelegramMessenger
 from bot.adapters.telegram.texts import Texts
+from bot.adapters.telegram.unreadable import readable_answers
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -90,7 +91,8 @@ async def _greet(application: App) -> None:
     troubles = 0
     while True:
         try:
-            await application.initialize()
+            with readable_answers():
+                await application.initialize()
         except InvalidToken as error:
             await application.bot.shutdown()
             raise TokenRefused from error

@@ -7,6 +7,7 @@
     BadRequest: anything else                       MessageRefused
     Forbidden (blocked, kicked, deactivated)        ChatGone
     InvalidToken (401 and 404)                      ChatUnavailable
+    an answer that the library cannot read          ChatUncertain
     TimedOut, NetworkError, 5xx, anything else      ChatUncertain, or ChatUnavailable where the
                                                     connection was never made
 
@@ -32,6 +33,7 @@ from telegram.error import (
     TelegramError,
 )
 
+from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.errors import (
     ChatError,
     ChatFlooded,
@@ -92,7 +94,8 @@ def says(error: TelegramError, descriptions: tuple[str, ...]) -> bool:
 def chat_errors() -> Iterator[None]:
     """Translate what the library raises inside into a `ChatError`, once and chained."""
     try:
-        yield
+        with readable_answers():
+            yield
     except TelegramError as error:
         raise translate(error) from error
 

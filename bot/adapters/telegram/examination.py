@@ -1,8 +1,8 @@
 """A look at the bot through its Bot API server, without the machinery that runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +12,7 @@ import aiohttp
 
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.session import open_session, without_address
+from bot.adapters.telegram.unreadable import UNREADABLE
 from bot.core.errors import ChatUnavailable
 
 CALL_TIMEOUT: Final = 15.0
@@ -51,17 +52,19 @@ class BotExamination:
     async def profile(self) -> BotProfile:
         """Return who the bot is."""
         told, told_at = await self._call("getMe")
-        return BotProfile(
-            id=int(told["id"]),
-            username=str(told.get("username", "")),
-            reads_groups=bool(told.get("can_read_all_group_messages")),
-            told_at=told_at,
-        )
+        with _usable("getMe"):
+            return BotProfile(
+                id=int(told["id"]),
+                username=str(told.get("username", "")),
+                reads_groups=bool(told.get("can_read_all_group_messages")),
+                told_at=told_at,
+            )
 
     async def webhook(self) -> str:
         """Return the URL of the webhook that is set, or ""."""
         told, _ = await self._call("getWebhookInfo")
-        return str(told.get("url", ""))
+        with _usable("getWebhookInfo"):
+            return str(told.get("url", ""))
 
     async def remove_webhook(self) -> None:
         """Remove the webhook, so that updates can be waited for; none is dropped."""
@@ -73,9 +76,12 @@ class BotExamination:
         Confirms nothing: a bot that runs afterwards gets the same messages.
         """
         told, _ = await self._call("getUpdates", timeout=seconds, allowed_updates=["message"])
-        messages = [update["message"] for update in told if "message" in update]
-        private = [m["from"] for m in messages if m["chat"]["type"] == "private" and "from" in m]
-        return list(dict.fromkeys(_writer(person) for person in reversed(private)))
+        with _usable("getUpdates"):
+            messages = [update["message"] for update in told if "message" in update]
+            private = [
+                m["from"] for m in messages if m["chat"]["type"] == "private" and "from" in m
+            ]
+            return list(dict.fromkeys(_writer(person) for person in reversed(private)))
 
     async def _call(self, method: str, **arguments: Any) -> tuple[Any, datetime | None]:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT + float(arguments.get("timeout", 0)))
@@ -93,7 +99,15 @@ class BotExamination:
         if not isinstance(body, dict) or not body.get("ok"):
             why = body.get("description", "") if isinstance(body, dict) else ""
             raise ChatUnavailable(f"{method}: HTTP {status} {why}".rstrip())
-        return body["result"], told_at
+        return body.get("result"), told_at
+
+
+@contextmanager
+def _usable(method: str) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ChatUnavailable(f"{method}: the answer cannot be read") from error
 
 
 def _writer(person: dict[str, Any]) -> Writer:

@@ -15,6 +15,11 @@ from telegram.error import InvalidToken, RetryAfter, TelegramError
 
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.handlers import App, Marks
+from bot.adapters.telegram.unreadable import (
+    UNREADABLE,
+    UnreadableAnswer,
+    readable_answers,
+)
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import DeadUpdates
@@ -60,10 +65,11 @@ class Intake:
         has_webhook = True
         while True:
             try:
-                if has_webhook:
-                    await self._application.bot.delete_webhook(drop_pending_updates=False)
-                    has_webhook = False
-                updates = await self._poll()
+                with readable_answers():
+                    if has_webhook:
+                        await self._application.bot.delete_webhook(drop_pending_updates=False)
+                        has_webhook = False
+                    updates = await self._poll()
             except InvalidToken as error:
                 raise TokenRefused from error
             except TelegramError as error:
@@ -77,7 +83,7 @@ class Intake:
     async def _poll(self) -> list[dict[str, Any]]:
         # Raw, because one update that the library cannot read would otherwise cost the whole
         # batch.
-        updates: list[dict[str, Any]] = await self._application.bot.do_api_request(
+        answer: object = await self._application.bot.do_api_request(
             # Lower case, which the server takes too, because the library warns of its own names
             # here.
             "getupdates",
@@ -88,7 +94,7 @@ class Intake:
             },
             read_timeout=POLL_SECONDS + 10,
         )
-        return updates
+        return _identified(answer)
 
     def _wait(self, error: TelegramError, troubles: int) -> float:
         log.warning("cannot poll", why=str(error), troubles=troubles)
@@ -117,24 +123,33 @@ class Intake:
             self._offset = int(updates[-1]["update_id"]) + 1
 
     async def take(self, raw: dict[str, Any]) -> None:
-        """Handle one update until it is done with; after five failures store it as dead.
+        """Handle one update until it is done with. Store it as dead after five failures, or at
+        once if it cannot be read.
 
-        Raises whatever the ledger raises when even that cannot be stored.
+        Raises what the ledger raises when even that cannot be stored.
         """
         update_id = int(raw["update_id"])
+        try:
+            update = self._read(raw)
+        except UNREADABLE as error:
+            # Only the kind: the text of the error may quote the message.
+            log.error("update set aside, unreadable", update=update_id, why=type(error).__name__)  # noqa: TRY400
+            await self._bury(update_id, raw, error)
+            return
         for tried in range(MOST_TRIES):
-            try:
-                await self._application.process_update(self._read(raw))
-            except (TypeError, ValueError, KeyError) as error:
-                self._marks.failed(update_id, error)
+            await self._application.process_update(update)
             if self._marks.take(update_id):
                 return
             await asyncio.sleep(FIRST_WAIT * 2**tried)
         cause = self._marks.take_error(update_id)
         log.error("update given up", update=update_id, exc_info=cause)
-        await self._dead_updates.bury(
-            update_id, json.dumps(raw, ensure_ascii=False), repr(cause), self._clock.now()
-        )
+        await self._bury(update_id, raw, cause)
+
+    async def _bury(
+        self, update_id: int, raw: dict[str, Any], cause: BaseException | None
+    ) -> None:
+        # In ASCII, because SQLite does not take half a surrogate pair.
+        await self._dead_updates.bury(update_id, json.dumps(raw), repr(cause), self._clock.now())
 
     def _read(self, raw: dict[str, Any]) -> Update:
         # The library empties the dictionary that it reads.
@@ -142,5 +157,29 @@ class Intake:
 
 
 def _is_move(raw: dict[str, Any]) -> bool:
-    message = raw.get("message", {})
-    return "migrate_to_chat_id" in message or "migrate_from_chat_id" in message
+    message = raw.get("message")
+    return isinstance(message, dict) and (
+        "migrate_to_chat_id" in message or "migrate_from_chat_id" in message
+    )
+
+
+def _identified(answer: object) -> list[dict[str, Any]]:
+    """Return the updates of an answer that have a usable id, and pass over the others: without an
+    id they can be neither stored nor confirmed.
+
+    Raises:
+        UnreadableAnswer: there is no list, or nothing in it is usable.
+    """
+    if not isinstance(answer, list):
+        raise UnreadableAnswer("getUpdates: no list")
+    usable = [raw for raw in answer if isinstance(raw, dict) and _is_id(raw.get("update_id"))]
+    if answer and not usable:
+        raise UnreadableAnswer("getUpdates: updates without ids")
+    if len(usable) < len(answer):
+        log.error("updates without ids passed over", count=len(answer) - len(usable))
+    return usable
+
+
+def _is_id(value: object) -> bool:
+    # What the ledger can hold; bool is an int.
+    return type(value) is int and 0 <= value < 1 << 63

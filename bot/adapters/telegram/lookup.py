@@ -9,6 +9,7 @@ import stamina
 from telegram import Bot
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
+from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.errors import FileTooLarge, SourceGone, SourceUnavailable
 from bot.core.files import IncomingFile
 
@@ -66,7 +67,8 @@ async def look_up(
 def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
     """Translate what the library raises for `getFile`."""
     try:
-        yield
+        with readable_answers():
+            yield
     # First, because it is a subclass of NetworkError.
     except BadRequest as error:
         if _TOO_BIG in error.message.lower():

@@ -19,6 +19,7 @@ from bot.adapters.telegram.chat_errors import (
 )
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.texts import Rendered, Texts
+from bot.adapters.telegram.unreadable import UnreadableAnswer
 from bot.core.errors import MessageGone
 from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
 
@@ -95,7 +96,11 @@ class TelegramMessenger:
                 read_timeout=self._patience,
             )
 
-        return await _with_buttons(call, rendered.buttons)
+        message: object = await _with_buttons(call, rendered.buttons)
+        if not isinstance(message, Message):
+            # The library hands on a bare `true` as it is.
+            raise UnreadableAnswer("sendMessage: no message")
+        return message
 
     async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
         """Change a message; unchanged text is no error, and buttons that the view has not go.

@@ -14,6 +14,7 @@ from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
+from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.ports.clock import Clock
 from bot.service.vitals import Vitals
 
@@ -66,7 +67,8 @@ class WebhookIntake:
         troubles = 0
         while True:
             try:
-                await self._set_if_needed()
+                with readable_answers():
+                    await self._set_if_needed()
             except InvalidToken as error:
                 raise TokenRefused from error
             except BadRequest as error:

@@ -41,8 +41,8 @@ _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
     (
         StoreUnavailable,
         "OSS",
-        "check the network, oss.endpoint, oss.upload_endpoint and oss.proxy; an internal endpoint"
-        " works inside its region only",
+        "check the network, oss.endpoint, oss.upload_endpoint, link.domain and oss.proxy; an"
+        " internal endpoint works inside its region only",
     ),
 )
 

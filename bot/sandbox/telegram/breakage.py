@@ -89,6 +89,9 @@ async def after(fault: Fault, request: web.Request, answer: web.Response) -> web
         await asyncio.sleep(float(fault.args.get("seconds", 1)))
     if fault.effect is Effect.TRUNCATE:
         return await _cut(fault, request, answer)
+    if fault.effect is Effect.ODD:
+        text = f'{{"ok": true, "result": {fault.args["result"]}}}'
+        return web.Response(text=text, content_type="application/json")
     return answer
 
 

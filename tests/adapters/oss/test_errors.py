@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import ssl
 import traceback
 from typing import Any
 
 import pytest
 import requests
 from alibabacloud_oss_v2 import exceptions
+from urllib3.exceptions import LocationParseError, ProtocolError
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey
@@ -266,6 +268,10 @@ def test_errors_of_the_program_pass() -> None:
         (sdk.DeserializationError(error="odd"), StoreUnavailable),
         (sdk.RequestError(error=requests.ConnectionError("x")), StoreUnavailable),
         (requests.ReadTimeout("x"), StoreUnavailable),
+        (LocationParseError("x"), StoreUnavailable),
+        (ProtocolError("x", ConnectionResetError()), StoreUnavailable),
+        (ConnectionResetError(), StoreUnavailable),
+        (ssl.SSLError("x"), StoreUnavailable),
     ],
 )
 def test_errors_of_the_client(error: Exception, expected: type[RelayError]) -> None:

@@ -1,18 +1,24 @@
 """What a stranger can read."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
-from bot.adapters.oss.probe import BucketExposed, anonymous_status, assert_private
+from bot.adapters.oss.probe import (
+    BucketExposed,
+    anonymous_listing_possible,
+    anonymous_status,
+    assert_private,
+)
 from bot.core.errors import StoreUnavailable
 from bot.core.ports.store import ObjectMeta, PartBody
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
-from tests.adapters.oss.links import BUCKET
+from tests.adapters.oss.links import BUCKET, connect
 from tests.fakes.body import BytesBody
 
 KEY = "relay/1/token/probe"
@@ -79,3 +85,15 @@ async def test_no_answer(oss: OssStandIn, connection: OssConnection) -> None:
 
     with pytest.raises(StoreUnavailable):
         await asyncio.to_thread(anonymous_status, connection, KEY)
+
+
+@pytest.mark.parametrize("ask", [lambda c: anonymous_status(c, KEY), anonymous_listing_possible])
+async def test_nobody_listens(oss: OssStandIn, ask: Callable[[OssConnection], object]) -> None:
+    """A link domain that cannot be connected is named; the key, which may be the link, is not."""
+    connection = connect(oss, link_domain="http://127.0.0.1:9")
+    with pytest.raises(StoreUnavailable) as caught:
+        await asyncio.to_thread(ask, connection)
+    connection.close()
+
+    assert str(caught.value).startswith("127.0.0.1:9: ")
+    assert KEY not in str(caught.value)

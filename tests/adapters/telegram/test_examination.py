@@ -8,6 +8,7 @@ import pytest
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.examination import BotExamination, Writer, open_examination
 from bot.core.errors import ChatUnavailable
+from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
 
 
@@ -73,3 +74,13 @@ async def test_no_server(telegram: TelegramStandIn, bot: BotExamination) -> None
         await bot.profile()
 
     assert telegram.token not in repr(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
+async def test_unreadable_answer(
+    telegram: TelegramStandIn, bot: BotExamination, result: str
+) -> None:
+    """An answer that says nothing about the bot is no answer."""
+    telegram.faults.add(Fault("getMe", Effect.ODD, args={"result": result}))
+    with pytest.raises(ChatUnavailable, match="getMe: the answer cannot be read"):
+        await bot.profile()

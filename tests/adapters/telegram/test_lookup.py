@@ -95,6 +95,8 @@ async def test_absolute_path() -> None:
         (refusal(500, "Internal Server Error: restart"), SourceUnavailable, 1),
         (http(502, b"<html>"), SourceUnavailable, 1),
         (reset, SourceUnavailable, 1),
+        (api(None), SourceUnavailable, 1),
+        (api({}), SourceUnavailable, 1),
         (api({"file_id": "id", "file_unique_id": "u"}), SourceUnavailable, 1),
         (api({"file_id": "id", "file_unique_id": "u", "file_size": 1001}), FileTooLarge, 1),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.telegram.members import TelegramMembers
-from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, MessageRefused
+from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, ChatUncertain, MessageRefused
 from bot.core.ports.members import Members, Sight
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Group, TelegramStandIn, User
@@ -105,3 +105,13 @@ async def test_group_that_moved(club: Club) -> None:
         await club.members.leave(club.group.id)
 
     assert successor.id == caught.value.chat_id
+
+
+@pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
+async def test_unreadable_answer(club: Club, result: str) -> None:
+    """An answer that cannot be read is named, and may be another next time."""
+    club.telegram.faults.add(Fault("getChatMember", Effect.ODD, 2, args={"result": result}))
+    with pytest.raises(ChatUncertain):
+        await club.members.is_admin(club.group.id, club.anna.id)
+    with pytest.raises(ChatUncertain):
+        await club.members.sight(club.group.id)

@@ -430,3 +430,13 @@ async def test_blocked_bot_learns_it(messenger: TelegramMessenger, chat: Private
 
     with pytest.raises(ChatGone):
         await messenger.send(at(chat), HELP, language="en")
+
+
+@pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
+async def test_unreadable_answer(
+    telegram: TelegramStandIn, messenger: Messenger, chat: PrivateChat, result: str
+) -> None:
+    """An answer that is no message leaves open whether there is one."""
+    telegram.faults.add(Fault("sendMessage", Effect.ODD, args={"result": result}))
+    with pytest.raises(ChatUncertain):
+        await messenger.send(Place(chat.id), HELP, language="en")

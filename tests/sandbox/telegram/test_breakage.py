@@ -122,3 +122,12 @@ async def test_lost_updates_come_again(
         await bot.get_updates()
 
     assert len((await call("getUpdates"))["result"]) == 1
+
+
+async def test_odd_answer(tg: TelegramStandIn, call: Call, chat: PrivateChat) -> None:
+    """The call is applied, and the answer is another than its own."""
+    tg.faults.add(Fault("sendMessage", Effect.ODD, args={"result": "[null]"}))
+    answer = await call("sendMessage", chat_id=chat.id, text="x")
+
+    assert answer == {"ok": True, "result": [None]}
+    assert [message.text for message in chat.messages] == ["x"]
