@@ -1,7 +1,6 @@
-"""The composition root: opens what the settings describe, runs it, and ends it in order.
+"""The lifetime of the process: opens what the settings describe, runs the bot, stops it in order.
 
-`serve` is what production, the demo and the tests run. What it consists of is built in
-`bot.assembly` on what `bot.frame` opens; the three are the only modules that import everything.
+`serve` is what production, the demo and the tests run. `bot.wiring` builds what it runs.
 """
 
 import asyncio
@@ -11,20 +10,20 @@ from datetime import timedelta
 
 import structlog
 
-from bot.adapters.oss.probe import assert_private
+from bot.adapters.oss.anonymous_access import assert_private
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
-from bot.assembly import Machine, assemble
+from bot.aio import end, raise_defect, unless_stopped, until_stopped
+from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.frame import Frame, open_frame
-from bot.service.clock import SystemClock
-from bot.service.stopping import end, raise_defect, unless_stopped, until_stopped
-from bot.service.vitals import Life
+from bot.monitoring.vitals import Life
 from bot.settings import Settings
 from bot.transfer.boot import boot_id
-from bot.watch import Watch, open_watch
+from bot.wiring.bot import Machine, assemble
+from bot.wiring.monitoring import Watch, open_watch
+from bot.wiring.resources import Frame, open_frame
 
 log = structlog.stdlib.get_logger(__name__)
 

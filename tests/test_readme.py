@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 from bot.adapters.telegram.commands import ADMIN_COMMANDS, CHIEF_COMMANDS, COMMANDS
-from bot.cli import app
+from bot.cli.main import app
 from bot.core.errors import all_codes
 from bot.settings import Settings
 from bot.settings.problems import walk

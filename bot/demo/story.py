@@ -17,8 +17,8 @@ import aiohttp
 from rich.console import Console
 
 from bot.demo.checks import Checks
+from bot.demo.local_stack import Stage
 from bot.demo.screen import Screen
-from bot.demo.stage import Stage
 from bot.logs import configure
 from bot.sandbox.telegram import Chat, Message, Shown, User
 

@@ -1,6 +1,6 @@
 """The section `[limits]`: what people and groups may have relayed."""
 
-from bot.core.allowance import Allowance
+from bot.jobs.allowance import Allowance
 from bot.settings import types
 from bot.settings.section import Section
 

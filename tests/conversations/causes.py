@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Shown
 from tests.conversations.people import Person

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.logs import RelayHandler, configure
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Group, Message, Query, Shown, User
 from bot.sandbox.telegram.chats import MessageLike
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.kill.forked import begin
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Chat, Message, Query, Shown, User
 
 PATIENCE = 30.0

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from bot.core.links import key_prefix
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.model import Pending, Stored
 

@@ -2,7 +2,7 @@
 
 import os
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.people import Person, fetch, links_of
 
 MIB = 1 << 20

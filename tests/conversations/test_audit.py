@@ -10,10 +10,10 @@ from functools import partial
 
 import pytest
 
-from bot.demo.stage import BUCKET, Stage
-from bot.operations import run_audit
+from bot.cli.audit import run_audit
+from bot.demo.local_stack import BUCKET, Stage
+from bot.jobs.audit import FindingKind
 from bot.sandbox.oss.policy import parse_policy
-from bot.service.audit import FindingKind
 from tests.conversations.people import Person, fetch, link_of, links_of
 from tests.conversations.planted import initiate, put
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.demo.stage import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, Stage
 from tests.conversations.people import Person
 from tests.conversations.planted import initiate, put
 from tests.conversations.volume import add_links

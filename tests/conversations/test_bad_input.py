@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.causes import for_ever, hired, says
 from tests.conversations.people import Person
 from tests.conversations.traces import assert_nothing_left, until_given_up

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import FloodMode, Happening, Shown
 from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import let_time_pass

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import FloodMode, Happening, Shown
 from tests.conversations.people import Person, fetch, links_of
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import objects
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
 from tests.conversations.people import Person, fetch, link_of, links_of

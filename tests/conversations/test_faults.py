@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.causes import NO_UPLOAD, THROTTLED
 from tests.conversations.people import Person, fetch, link_of

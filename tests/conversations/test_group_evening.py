@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Shown, User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of, links_of

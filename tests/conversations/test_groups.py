@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person, fetch, link_of

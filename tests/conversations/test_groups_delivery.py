@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room
 from tests.conversations.people import Person, fetch, link_of, links_of

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from bot.core.jobs import JobState
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, ledger_of, open_room
 from tests.conversations.people import Person, fetch, link_of

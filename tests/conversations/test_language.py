@@ -3,7 +3,7 @@
 import os
 import re
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
 

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.telegram.buttons import Turn
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.core.ports.chat import Listing
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Shown
 from tests.conversations.groups import open_room
 from tests.conversations.people import Person, fetch, link_of

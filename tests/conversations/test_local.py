@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 MIB = 1 << 20

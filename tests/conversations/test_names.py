@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.files import clean_name
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Message, Shown
 from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import assert_nothing_left

@@ -3,7 +3,7 @@
 import itertools
 
 from bot.core.files import clean_name
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Shown
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_names import CHOSEN, generated

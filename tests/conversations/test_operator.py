@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from bot.demo.stage import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import load
 from tests.conversations.operators import PATIENCE, end, run, start, talk

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.causes import (
     done,

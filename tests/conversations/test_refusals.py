@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bot.demo.stage import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, Stage
 from bot.sandbox.oss.policy import parse_policy
 from tests.conversations.operators import run
 from tests.conversations.people import Person

@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.people import Person, fetch, link_of
 
 CONTENT = os.urandom(2_000_000)

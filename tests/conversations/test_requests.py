@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.conversations.people import Person
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Happening, Message, Shown
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -116,7 +116,7 @@ async def test_spool_of_another_boot_is_not_trusted(
 ) -> None:
     """After a reboot the file is fetched from its beginning, but OSS keeps the parts it has."""
     message, _ = await interrupted.begin()
-    for user in ("bot.app", "bot.frame"):
+    for user in ("bot.app", "bot.wiring.resources"):
         monkeypatch.setattr(f"{user}.boot_id", lambda: "another boot")
     await interrupted.restart()
     await interrupted.assert_over(message)

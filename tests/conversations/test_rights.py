@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable
 
 from bot.adapters.oss.policies import Policy, actions_of, ram_policy
+from bot.cli.audit import run_audit
+from bot.cli.doctor.run import examine
+from bot.cli.send.inputs import open_input
+from bot.cli.send.sender import open_sender
+from bot.cli.setup.run import run_setup
+from bot.cli.setup.wish import wish_of
 from bot.core.progress import ProgressMeter
-from bot.demo.stage import BUCKET, Stage
-from bot.operations import run_audit
-from bot.operations.doctor import examine
-from bot.operations.send import open_input, open_sender
-from bot.operations.setup import run_setup
-from bot.operations.setup.wish import wish_of
+from bot.demo.local_stack import BUCKET, Stage
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
 from bot.sandbox.oss import operations

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot.adapters.telegram import intake
-from bot.adapters.telegram.status import TelegramMessenger
-from bot.demo.stage import Stage
+from bot.adapters.telegram.messenger import TelegramMessenger
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.traces import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.adapters.telegram import application, intake
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, fetch, link_of
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import stamina
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.telegram import Message, Shown
 from bot.transfer.retry import RetryPolicy
 from tests.conversations.people import PATIENCE, Person

@@ -13,7 +13,7 @@ from bot.core.jobs import JobState
 from bot.core.links import key_prefix
 from bot.core.objects import ObjectState
 from bot.core.ports.ledger import AnswerState
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.model import Stored
 

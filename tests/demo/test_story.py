@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bot.demo.local_stack import Stage
 from bot.demo.screen import Screen
-from bot.demo.stage import Stage
 from bot.demo.story import Scene, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Happening

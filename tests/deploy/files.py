@@ -6,7 +6,7 @@ from typing import Final
 
 import typer.main
 
-from bot.cli import app
+from bot.cli.main import app
 from bot.settings import Settings
 from bot.settings.loading import SECRETS
 from bot.settings.problems import walk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.common import BAD_SETTINGS
+from bot.cli.common import BAD_SETTINGS
 from bot.settings import load
 from tests.deploy.files import commands_named, known_commands, known_variables, read, variables
 

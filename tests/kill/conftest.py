@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from bot.cli import main
+from bot.cli.main import main
 from tests.kill.moments import install
 
 COPIES = multiprocessing.get_context("forkserver")

@@ -19,7 +19,7 @@ from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlOutbox
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.telegram.status import TelegramMessenger
+from bot.adapters.telegram.messenger import TelegramMessenger
 
 ADAPTERS: Final = {
     adapter.__name__: adapter

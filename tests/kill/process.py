@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from tests.kill.forked import Forked, begin
 
 PATIENCE = 30.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.memory import Recorded
 from bot.sandbox.telegram import Message
 from tests.conversations.people import Person

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of, sha256
 from tests.kill.scene import Scene, digest_of, part_numbers

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stage import Stage
+from bot.demo.local_stack import Stage
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import link_of
 from tests.kill.scene import BLOCK, Scene, digest_of, part_numbers, stored_parts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.core.allowance import Allowance
+from bot.jobs.allowance import Allowance
 from bot.settings import SettingsError, load
 from tests.test_settings import MINIMAL
 

@@ -12,7 +12,7 @@ from bot.transfer.uploader import RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble
-from tests.transfer.rig import KEY, META, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import KEY, META, Rig, make_data, raising, rigged
 
 
 @pytest.fixture

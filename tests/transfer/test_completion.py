@@ -18,7 +18,7 @@ from bot.transfer.completion import BOTH_GONE_AFTER, Uploaded, expect
 from bot.transfer.crc64 import crc64
 from tests.fakes.content import FakeContent
 from tests.fakes.store import StoredObject, Trouble
-from tests.transfer.rig import KEY, META, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import KEY, META, Rig, make_data, raising, rigged
 
 DATA = make_data(9 * MIB)
 WHOLE = Uploaded(len(DATA), crc64(DATA))

@@ -10,7 +10,7 @@ from bot.transfer.multipart import one_error
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble
-from tests.transfer.rig import make_data, rigged
+from tests.transfer.uploader_fixture import make_data, rigged
 
 
 def test_reason_is_told_from_its_consequences() -> None:

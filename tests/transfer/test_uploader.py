@@ -24,7 +24,16 @@ from bot.transfer.uploader import Target, Uploaded, Uploader
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import FakeStore, Trouble
-from tests.transfer.rig import KEY, META, PATIENT, Journal, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import (
+    KEY,
+    META,
+    PATIENT,
+    Journal,
+    Rig,
+    make_data,
+    raising,
+    rigged,
+)
 
 
 @pytest.fixture

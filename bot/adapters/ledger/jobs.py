@@ -11,9 +11,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.job_reads import FROM_A_CHAT, UNFINISHED, JobReads
+from bot.adapters.ledger.process_locks import someone_sends
 from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import cards, jobs, objects
-from bot.adapters.ledger.senders import someone_sends
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, JobState, Origin

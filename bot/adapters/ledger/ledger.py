@@ -2,11 +2,11 @@
 
 from bot.adapters.ledger.answers import SqlAnswers
 from bot.adapters.ledger.cards import SqlCards
+from bot.adapters.ledger.chats import SqlPeople
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
-from bot.adapters.ledger.people import SqlPeople
 from bot.adapters.ledger.probe import SqlProbe
 from bot.adapters.ledger.records import SqlRecords
 

@@ -18,8 +18,8 @@ from alibabacloud_oss_v2.types import (
 )
 
 from bot.adapters.oss.address import BucketAddress
+from bot.adapters.oss.connections import Wire, WireAdapter
 from bot.adapters.oss.service_time import ServiceTime
-from bot.adapters.oss.wire import Wire, WireAdapter
 from bot.core.errors import StoreKeyRefused
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK

@@ -7,7 +7,7 @@ from telegram import Message, MessageOriginChannel, MessageOriginChat, MessageOr
 
 from bot.adapters.telegram.command_line import CommandLine
 from bot.core.jobs import Origin
-from bot.service.reception import Admins
+from bot.inbound.admin import Admins
 
 PURGE: Final = "purge"
 _ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)

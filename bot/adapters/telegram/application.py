@@ -14,8 +14,8 @@ from telegram.ext import Application
 
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.request import AiohttpRequest, Answered
-from bot.adapters.telegram.status import TelegramMessenger
 from bot.adapters.telegram.texts import Texts
 from bot.adapters.telegram.unreadable import readable_answers
 

@@ -3,7 +3,8 @@
 from telegram import Chat, Update
 
 from bot.adapters.telegram.members import is_present
-from bot.service.reception import Chats, Languages, Membership
+from bot.inbound.groups import Chats, Membership
+from bot.inbound.languages import Languages
 
 
 class ChatHandlers:

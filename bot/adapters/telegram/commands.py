@@ -15,7 +15,7 @@ from telegram import (
 )
 from telegram.error import BadRequest
 
-from bot.adapters.telegram.chat_errors import chat_errors
+from bot.adapters.telegram.errors import chat_errors
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.texts import Texts
 

@@ -20,7 +20,7 @@ from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.marks import Marks
 from bot.adapters.telegram.message_handlers import MessageHandlers
 from bot.adapters.telegram.press_handlers import PressHandlers
-from bot.service.reception import Reception
+from bot.inbound.use_cases import Reception
 
 __all__ = ["App", "Handlers", "Marks"]
 

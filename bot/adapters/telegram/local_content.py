@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from bot.adapters.telegram.copies import Copies
+from bot.adapters.telegram.local_copies import Copies
 from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.lookup import FoundFile
 from bot.core.errors import (

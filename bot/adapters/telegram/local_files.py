@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from bot.adapters.telegram.copies import Copies
 from bot.adapters.telegram.local_content import LocalContent
+from bot.adapters.telegram.local_copies import Copies
 from bot.adapters.telegram.local_server import LocalServer
 from bot.core.errors import DiskError, FileEmpty, FileTooLarge, RelayError
 from bot.core.files import IncomingFile

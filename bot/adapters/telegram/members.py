@@ -5,7 +5,7 @@ from typing import Final
 from telegram import Bot, ChatMember, ChatMemberRestricted
 from telegram.constants import ChatMemberStatus
 
-from bot.adapters.telegram.chat_errors import chat_errors
+from bot.adapters.telegram.errors import chat_errors
 from bot.core.errors import ChatGone
 from bot.core.ports.members import Sight
 

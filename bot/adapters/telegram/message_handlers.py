@@ -10,7 +10,7 @@ from bot.adapters.telegram.command_line import CommandLine, read_command
 from bot.adapters.telegram.heard import HeardLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
-from bot.service.reception import Reception
+from bot.inbound.use_cases import Reception
 
 SHARE = "share"
 LINKS = "links"

@@ -6,7 +6,10 @@ from bot.adapters.telegram.buttons import Choice, Turn
 from bot.adapters.telegram.buttons import Press as JobPress
 from bot.adapters.telegram.keyboards import Keyboards
 from bot.adapters.telegram.languages import CHOICES
-from bot.service.reception import Press, PressAction, Query, Reception
+from bot.inbound.presses import Press
+from bot.inbound.queries import Query
+from bot.inbound.use_cases import Reception
+from bot.jobs.actions import PressAction
 
 
 class PressHandlers:

@@ -16,7 +16,7 @@ from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
 from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.ports.clock import Clock
-from bot.service.vitals import Vitals
+from bot.monitoring.vitals import Vitals
 
 log = structlog.stdlib.get_logger(__name__)
 

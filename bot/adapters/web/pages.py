@@ -6,7 +6,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from bot.service.health import Report
+from bot.monitoring.health import Report
 
 
 @dataclass(frozen=True)

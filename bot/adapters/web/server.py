@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bot.adapters.web.hook import Hook
 from bot.adapters.web.pages import Pages
+from bot.adapters.web.webhook import Hook
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, Origin
 from bot.core.objects import StoredObject
-from bot.core.ports.people import People
+from bot.core.ports.chats import People
 
 
 class JobLedger(Protocol):

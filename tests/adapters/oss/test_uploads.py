@@ -21,7 +21,7 @@ from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
 from tests.adapters.oss.links import BUCKET, QUICK, connect
 from tests.fakes.content import FakeContent
-from tests.transfer.rig import KEY, META, make_data
+from tests.transfer.uploader_fixture import KEY, META, make_data
 
 IMPATIENT = RetryPolicy(base=0.01, cap=0.05)
 HANGING = replace(QUICK, minimum_rate=1024, answer_timeout=60.0)

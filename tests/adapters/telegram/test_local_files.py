@@ -13,7 +13,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import ATTEMPTS, LocalServer
 from bot.adapters.telegram.request import AiohttpRequest

@@ -11,7 +11,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.request import AiohttpRequest

@@ -21,10 +21,10 @@ from bot.adapters.telegram.webhook import (
     WebhookRefused,
     webhook_secret,
 )
+from bot.monitoring.vitals import Vitals
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
-from bot.service.vitals import Vitals
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import NOW
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import aiohttp
 
-from bot.adapters.web.hook import Hook
 from bot.adapters.web.pages import Page, Pages
 from bot.adapters.web.server import open_web
-from bot.service.health import Report
-from bot.service.vitals import Life
+from bot.adapters.web.webhook import Hook
+from bot.monitoring.health import Report
+from bot.monitoring.vitals import Life
 
 WELL = Report(Life.RUNNING, (), None, None)
 

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
-from bot.service.health import Report
-from bot.service.vitals import Life
+from bot.monitoring.health import Report
+from bot.monitoring.vitals import Life
 from tests.adapters.web.client import serving
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)

@@ -1,0 +1,175 @@
+"""Messages in chats: placed, changed, removed, each by one call that is one attempt."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
+from telegram.constants import ParseMode, ReactionEmoji
+from telegram.error import BadRequest
+
+from bot.adapters.telegram.buttons import Buttons, only_presses
+from bot.adapters.telegram.errors import (
+    BUTTON_REFUSED,
+    QUERY_OLD,
+    THREAD_GONE,
+    UNCHANGED,
+    chat_errors,
+    says,
+)
+from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.texts import Rendered, Texts
+from bot.adapters.telegram.unreadable import UnreadableAnswer
+from bot.core.errors import MessageGone
+from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
+
+SILENT_WAIT: Final = 65.0
+"""Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as
+too many (source: tdlib/td `NetQueryDelayer.cpp`), and an answer that nobody waited for is a
+message that may be sent twice.
+"""
+
+PRESS_WAIT: Final = 10.0
+"""Seconds to wait for the answer to a press; Telegram forgets the press soon after."""
+
+_EMOJI: Final = {
+    Reaction.ACCEPTED: ReactionEmoji.EYES,
+    Reaction.DONE: ReactionEmoji.THUMBS_UP,
+    Reaction.NONE: None,
+}
+
+_NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
+
+T = TypeVar("T")
+
+
+class TelegramMessenger:
+    """Fulfils the `Messenger` port through the Bot API. One event loop; any number of calls at
+    once.
+
+    What is said never depends on the bot's defaults: parse mode, preview and reply are given with
+    each call. What Telegram refuses for a side issue (a topic, a button that opens a link) is said
+    without it, because the refusal is certain and the words matter more. Cancelling a call leaves
+    open whether it was applied. `patience` is the number of seconds to wait for an answer.
+    """
+
+    def __init__(
+        self, bot: Bot, texts: Texts, keyboards: Keyboards, *, patience: float = SILENT_WAIT
+    ) -> None:
+        self._bot = bot
+        self._texts = texts
+        self._keyboards = keyboards
+        self._patience = patience
+
+    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+        """Place a message and return its id.
+
+        A reply to a message that is gone is placed without it, one in a topic that is gone or
+        closed in the General topic. Raises what the port says, never `MessageGone`.
+        """
+        rendered = self._texts.render(view, language)
+        with chat_errors():
+            try:
+                message = await self._place(place, rendered, silent=silent)
+            except BadRequest as error:
+                if place.thread_id is None or not says(error, THREAD_GONE):
+                    raise
+                general = replace(place, thread_id=None)
+                message = await self._place(general, rendered, silent=silent)
+        return message.message_id
+
+    async def _place(self, place: Place, rendered: Rendered, *, silent: bool) -> Message:
+        reply = None
+        if place.reply_to is not None:
+            reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
+
+        async def call(buttons: Buttons) -> Message:
+            return await self._bot.send_message(
+                place.chat_id,
+                rendered.html,
+                parse_mode=ParseMode.HTML,
+                disable_notification=silent,
+                reply_markup=self._keyboards.markup(buttons),
+                message_thread_id=place.thread_id,
+                link_preview_options=_NO_PREVIEW,
+                reply_parameters=reply,
+                read_timeout=self._patience,
+            )
+
+        message: object = await _with_buttons(call, rendered.buttons)
+        if not isinstance(message, Message):
+            # The library hands on a bare `true` as it is.
+            raise UnreadableAnswer("sendMessage: no message")
+        return message
+
+    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+        """Change a message; unchanged text is no error, and buttons that the view has not go.
+
+        Raises what the port says.
+        """
+        rendered = self._texts.render(view, language)
+
+        async def call(buttons: Buttons) -> object:
+            return await self._bot.edit_message_text(
+                rendered.html,
+                chat_id=chat_id,
+                message_id=message_id,
+                parse_mode=ParseMode.HTML,
+                reply_markup=self._keyboards.markup(buttons),
+                link_preview_options=_NO_PREVIEW,
+                read_timeout=self._patience,
+            )
+
+        with chat_errors():
+            try:
+                await _with_buttons(call, rendered.buttons)
+            except BadRequest as error:
+                if not says(error, UNCHANGED):
+                    raise
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        """Remove a message. One that is gone, or that Telegram no longer lets go (48 hours), is no
+        error: nothing more can be done about it.
+        """
+        try:
+            with chat_errors():
+                await self._bot.delete_message(chat_id, message_id, read_timeout=self._patience)
+        except MessageGone:
+            return
+
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
+        """Answer the press of a button with a short line, if any; a query that is too old is no
+        error.
+        """
+        text = self._texts.notice(notice, language) if notice is not None else None
+        with chat_errors():
+            try:
+                await self._bot.answer_callback_query(query_id, text, read_timeout=PRESS_WAIT)
+            except BadRequest as error:
+                if not says(error, QUERY_OLD):
+                    raise
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """React to a message. Raises what the port says."""
+        with chat_errors():
+            await self._bot.set_message_reaction(
+                chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
+            )
+
+    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
+        """Return how many leading items (at least 1) one message can hold."""
+        return self._texts.fit(answer, language, together=together)
+
+
+async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:
+    """Make a call; once more with the buttons that only press, if Telegram refuses the others.
+
+    It does so for addresses that it does not take for one, and the text has the link anyway.
+    """
+    try:
+        return await call(buttons)
+    except BadRequest as error:
+        kept = only_presses(buttons)
+        if kept == buttons or not says(error, BUTTON_REFUSED):
+            raise
+        return await call(kept)

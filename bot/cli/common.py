@@ -1,0 +1,81 @@
+"""What the commands share: exit codes, the settings, the way to say that something failed."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from bot.adapters.telegram.webhook import webhook_secret
+from bot.cli.failures import OperationImpossible
+from bot.core.errors import RelayError
+from bot.logs import configure
+from bot.settings import Settings, SettingsError, load
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_SETTINGS: Final = 2
+"""Also what typer uses for a wrong command line."""
+WARNED: Final = 3
+"""`doctor` alone: nothing is broken, and something is worth a look."""
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        "-s",
+        help="The settings file (default: settings.toml, if it is here); RELAY_… variables count.",
+    ),
+]
+DEFAULT_FILE: Final = Path("settings.toml")
+
+
+def settings_file(path: Path | None) -> Path | None:
+    """Return the file that counts, `None` if there is none and variables must do."""
+    return path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Load the settings, or leave with one line for each mistake."""
+    try:
+        return load(settings_file(path), os.environ)
+    except SettingsError as error:
+        for problem in error.problems:
+            typer.echo(f"settings: {problem}", err=True)
+        raise typer.Exit(BAD_SETTINGS) from error
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return what must not show in a log."""
+    given = (
+        settings.telegram.token,
+        settings.telegram.proxy,
+        settings.oss.access_key_secret,
+        settings.oss.proxy,
+    )
+    # The library writes out the calls that it makes, at level debug, and so what proves a webhook.
+    derived = webhook_secret(settings.telegram.token.get_secret_value())
+    return [derived, *(secret.get_secret_value() for secret in given if secret is not None)]
+
+
+def log_quietly(settings: Settings) -> None:
+    """Log warnings to standard error, because standard output is the answer of the command."""
+    configure("warning", settings.log.format, secrets=secrets_of(settings), stream=sys.stderr)
+
+
+@contextmanager
+def failing_in_a_line() -> Iterator[None]:
+    """Leave with one line where the work of a command ends in an error that has a name."""
+    try:
+        yield
+    except (OperationImpossible, RelayError) as error:
+        fail(error)
+
+
+def fail(error: Exception | str) -> NoReturn:
+    """Leave with one line that says why the command could not do its work."""
+    typer.echo(f"relay-bot: {error}", err=True)
+    raise typer.Exit(FAILED)

@@ -1,0 +1,123 @@
+"""Rows about the configuration of the bucket. Those that ask OSS block and raise `StoreError`."""
+
+from typing import Any, Final
+
+from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
+from bot.adapters.oss.lifecycle import net_below
+from bot.adapters.oss.policies import parse_policy, users_granted
+from bot.cli.doctor.doctor import Row, broken, ok, warning
+from bot.cli.setup.plan import ACCOUNT_BLOCK
+from bot.core.errors import StoreForbidden
+from bot.core.links import LinkMode, key_prefix
+from bot.settings import Settings
+
+SETUP: Final = "relay-bot setup does it"
+
+
+def prefix_of(settings: Settings) -> str:
+    """Return the part of the bucket that is the bot's."""
+    return key_prefix(settings.telegram.bot_id)
+
+
+def acl_row(info: BucketInfo, mode: LinkMode) -> Row:
+    """Return the row about the bucket's ACL; objects carry their own."""
+    if info.acl == PRIVATE:
+        return ok("bucket ACL", "private")
+    if info.acl == "public-read-write":
+        meaning = "public-read-write: anybody can store files here, at your cost"
+        return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
+    if mode is LinkMode.SIGNED:
+        meaning = f"{info.acl}: whatever has no ACL of its own is open, and can be listed"
+        return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
+    meaning = f"{info.acl}: everything in the bucket can be read, not only links of the bot"
+    return warning("bucket ACL", meaning, f"public links need no public bucket: {SETUP}")
+
+
+def versioning_row(info: BucketInfo) -> Row:
+    """Return the row about versions, which outlive a deletion."""
+    if info.versioning == "Enabled":
+        return broken(
+            "versioning",
+            "on: deleted files stay as old versions, after their link's end too",
+            "suspend versioning of the bucket, or give the bot a bucket of its own",
+        )
+    return ok("versioning", info.versioning.lower() or "off")
+
+
+def block_row(asked: BucketAdministration, mode: LinkMode) -> Row:
+    """Return the row about the block of public access, of bucket and account."""
+    name, blocked = "public access", asked.blocks_public_access()
+    by_account = _blocked_by_account(asked)
+    if mode is LinkMode.SIGNED:
+        if blocked or by_account:
+            return ok(name, "blocked; signed links do not need it")
+        return warning(name, "not blocked, and signed links do not need it", f"block it: {SETUP}")
+    if by_account:
+        return broken(
+            name,
+            "the whole account blocks it, whatever the bucket says: public links cannot be opened",
+            f'switch the account\'s block off at {ACCOUNT_BLOCK}, or set link.mode = "signed"',
+        )
+    if blocked:
+        return broken(
+            name, "the bucket blocks it: public links cannot be opened", f"allow it: {SETUP}"
+        )
+    return warning(
+        name,
+        "allowed: only the running bot ends public links; while it is down they stay open",
+        "keep the bot running, or set link.mode to signed, where OSS itself ends them",
+    )
+
+
+def _blocked_by_account(asked: BucketAdministration) -> bool:
+    try:
+        return asked.account_blocks_public_access()
+    except StoreForbidden:
+        # A key of a RAM user seldom may ask; the round trip shows whether links open.
+        return False
+
+
+def policy_row(asked: BucketAdministration, bucket: str) -> Row:
+    """Return the row about the policy: whether it opens the bucket to everybody."""
+    name, policy = "bucket policy", parse_policy(asked.policy())
+    if any(_is_open(statement) for statement in policy["Statement"]):
+        return broken(
+            name,
+            "a statement lets everybody in, whatever the ACLs say",
+            "remove the statement for everybody (Principal *) in the console: bucket, permission"
+            " control, bucket policy",
+        )
+    users = users_granted(policy, bucket)
+    count = len(policy["Statement"])
+    ours = f", ours for RAM user {', '.join(users)} among them" if users else ""
+    return ok(name, f"{count or 'no'} statements{ours}")
+
+
+def _is_open(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    return (
+        statement.get("Effect") == "Allow"
+        and "*" in (principal if isinstance(principal, list) else [principal])
+        and not statement.get("Condition")
+    )
+
+
+def lifecycle_row(asked: BucketAdministration, prefix: str) -> Row:
+    """Return the row about the net below the bot."""
+    name, net = "lifecycle", net_below(asked.lifecycle(), prefix)
+    if net.expires and net.aborts:
+        return ok(name, "removes after 24 to 72 hours what the bot could not")
+    missing = [
+        word
+        for word, there in (
+            ("objects expire after a day", net.expires),
+            ("multipart uploads are aborted after a day", net.aborts),
+        )
+        if not there
+    ]
+    return warning(
+        name,
+        f"no rule by which {' and '.join(missing)} below {prefix}: were the bot gone for good,"
+        " they would stay, and cost, for ever",
+        f"add the rule: {SETUP}",
+    )

@@ -1,0 +1,147 @@
+"""Rows about this machine: the spool's disk, the ledger, limits of the process, proxies."""
+
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bot.adapters.ledger.examination import LedgerFacts, examine_ledger
+from bot.cli.doctor.doctor import Row, broken, ok, warning
+from bot.settings import Settings
+
+MIB: Final = 1 << 20
+SAMPLE: Final = 32 * MIB
+"""Bytes that are written to learn how fast the disk is."""
+SLOW: Final = 20 * MIB
+"""Bytes per second below which the disk, not the network, is likely to bound a transfer."""
+SPARE_FILES: Final = 64
+"""Descriptors beside those of transfers: ledger, spool, logs, the Bot API."""
+PROXIES: Final = tuple(
+    name for upper in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") for name in (upper, upper.lower())
+)
+
+
+async def examine_machine(settings: Settings, environ: Mapping[str, str]) -> list[Row]:
+    """Look at what this machine offers. Writes 32 MiB into the spool, and removes them."""
+    return [
+        await asyncio.to_thread(_spool, settings),
+        await asyncio.to_thread(_ledger, settings),
+        _descriptors(settings),
+        _proxies(settings, environ),
+    ]
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists: the rest will be made."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _spool(settings: Settings) -> Row:
+    given = settings.spool
+    place = _existing(given.folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        remedy = "set spool.folder to a folder that this user may write"
+        return broken("spool", f"{place} cannot be written", remedy)
+    disk = os.statvfs(place)
+    free = disk.f_bavail * disk.f_frsize
+    room = free - given.keep_free
+    if room < settings.telegram.limit:
+        return broken(
+            "spool",
+            f"{free / MIB:.0f} MiB are free and {given.keep_free / MIB:.0f} must stay so"
+            " (spool.keep_free): there is no room for one file of the largest size",
+            "make room on that disk, or lower spool.keep_free or telegram.limit",
+        )
+    try:
+        rate = _write_rate(place)
+    except OSError as error:
+        remedy = "look at the disk: its file system, its quota, the kernel's log"
+        return broken("spool", f"{place} cannot be written: {error.strerror}", remedy)
+    meaning = f"{room / MIB:.0f} MiB to use, written at {rate / MIB:.0f} MiB/s"
+    if room < given.quota:
+        remedy = "lower spool.quota to what is there, or make room"
+        return warning("spool", f"{meaning}; spool.quota promises more", remedy)
+    if rate < SLOW:
+        remedy = "put spool.folder on a local disk; a network drive is the usual reason"
+        return warning("spool", f"{meaning}, which is slow", remedy)
+    return ok("spool", meaning)
+
+
+def _write_rate(folder: Path) -> float:
+    """Return bytes per second down to the disk. The file has no name, so nothing can stay."""
+    block = os.urandom(MIB)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        begun = time.monotonic()
+        for _ in range(SAMPLE // MIB):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return SAMPLE / max(time.monotonic() - begun, 1e-6)
+
+
+def _ledger(settings: Settings) -> Row:
+    path = settings.ledger.path
+    place = _existing(path)
+    if not os.access(place, os.R_OK | os.W_OK) or (place != path and not place.is_dir()):
+        remedy = "set ledger.path to a place that this user may write"
+        return broken("ledger", f"{place} cannot be written", remedy)
+    if place != path:
+        return ok("ledger", f"there is none at {path} yet; the first start makes it")
+    return _ledger_row(path, examine_ledger(path))
+
+
+def _ledger_row(path: Path, facts: LedgerFacts) -> Row:
+    if facts.damage:
+        return broken(
+            "ledger",
+            f"{path} is damaged: {facts.damage}",
+            "stop the bot, keep the file, put back the newest backup, then relay-bot audit --fix",
+        )
+    if facts.version and not facts.is_known:
+        return broken(
+            "ledger",
+            f"{path} has schema {facts.version}, which only a newer version of this program knows",
+            "install the newer version, or put back the backup from before the upgrade",
+        )
+    if not facts.is_newest:
+        return ok(
+            "ledger", f"whole, schema {facts.version or 'empty'}; the next start upgrades it"
+        )
+    return ok("ledger", f"whole, schema {facts.version}")
+
+
+def _descriptors(settings: Settings) -> Row:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    transfer = settings.transfer
+    needed = 2 * transfer.connections + 2 * transfer.at_once + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        return warning(
+            "file descriptors",
+            f"this process may open {soft}, and may need {needed}",
+            "raise the limit (ulimit -n, LimitNOFILE= of a service) or lower transfer.connections",
+        )
+    return ok("file descriptors", f"{'any number' if soft < 0 else soft}, {needed} may be needed")
+
+
+def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
+    found = [name for name in PROXIES if environ.get(name)]
+    unset = [
+        name
+        for name, value in (
+            ("telegram.proxy", settings.telegram.proxy),
+            ("oss.proxy", settings.oss.proxy),
+        )
+        if value is None
+    ]
+    if found and unset:
+        return warning(
+            "proxy",
+            f"{found[0]} is set, and the bot does not look at it",
+            f"if this machine needs it, set {' and '.join(unset)}",
+        )
+    used = "none" if len(unset) == 2 else "as the settings say"
+    return ok("proxy", used)

@@ -1,0 +1,1 @@
+"""`relay-bot init`: from nothing to a checked settings file."""

@@ -1,0 +1,203 @@
+"""`relay-bot init`."""
+
+import asyncio
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot.adapters.telegram.examination import BotProfile, Writer
+from bot.cli.common import DEFAULT_FILE, FAILED, OK, fail
+from bot.cli.doctor.command import show_rows
+from bot.cli.doctor.doctor import Verdict, worst
+from bot.cli.doctor.run import examine
+from bot.cli.failures import OperationImpossible
+from bot.cli.init.checks import BadAnswer, check_key, find_bot, find_bucket, watch_writers
+from bot.cli.init.dialogue import Dialogue
+from bot.cli.init.document import render, write_settings
+from bot.cli.init.draft import Draft
+from bot.cli.setup.run import run_setup
+from bot.cli.setup.wish import wish_of
+from bot.core.errors import RelayError
+from bot.core.links import LinkMode
+from bot.settings import load
+
+PATIENCE = 300.0
+"""Seconds that somebody has to write to the bot."""
+
+Text = str | None
+
+
+def init(  # noqa: PLR0913 - one option for each question.
+    *,
+    settings: Annotated[
+        Path, typer.Option("--settings", "-s", help="The file to write.")
+    ] = DEFAULT_FILE,
+    token: Annotated[
+        Text, typer.Option(envvar="RELAY_TELEGRAM__TOKEN", help="From @BotFather.")
+    ] = None,
+    access_key_id: Annotated[
+        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_ID", help="Of a RAM user.")
+    ] = None,
+    access_key_secret: Annotated[
+        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_SECRET", help="Goes with the id.")
+    ] = None,
+    region: Annotated[
+        Text, typer.Option(envvar="RELAY_OSS__REGION", help="Such as cn-hongkong, the default.")
+    ] = None,
+    bucket: Annotated[
+        Text, typer.Option(envvar="RELAY_OSS__BUCKET", help="Is created if there is none.")
+    ] = None,
+    mode: Annotated[
+        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default) or public.")
+    ] = None,
+    admin: Annotated[
+        list[int] | None,
+        typer.Option(help="User id of an admin; else who writes is asked."),
+    ] = None,
+    base_url: Annotated[
+        str, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
+    ] = "",
+    endpoint: Annotated[
+        str, typer.Option(envvar="RELAY_OSS__ENDPOINT", help="Of another OSS endpoint.")
+    ] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Create a missing bucket without asking.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Ask for what the bot needs, check each answer at once, and write the settings file; ends
+    with the doctor. Everything can be given by options or variables (secrets best by variables),
+    then nobody is asked.
+
+    Example: relay-bot init --settings settings.toml
+    """
+    # What goes wrong is said in place; there is no log to read yet.
+    logging.disable(logging.CRITICAL)
+    dialogue = Dialogue()
+    if settings.exists() and not force:
+        force = dialogue.agrees(f"{settings} is there already. Overwrite it?")
+        if not force:
+            fail(f"{settings} is there already; --force overwrites it")
+    try:
+        draft = Draft(base_url=base_url, endpoint=endpoint)
+        draft, profile = _ask_token(dialogue, draft, token)
+        draft = _ask_key(dialogue, draft, region, access_key_id, access_key_secret)
+        draft = _ask_bucket(dialogue, draft, bucket, create=create)
+        draft = _ask_mode(dialogue, draft, mode)
+        draft = replace(draft, admins=tuple(admin or [_find_admin(dialogue, draft, profile)]))
+        write_settings(settings, render(draft.values()), force=force)
+    except (BadAnswer, OperationImpossible, RelayError) as error:
+        fail(error)
+    finally:
+        logging.disable(logging.NOTSET)
+    _conclude(settings, profile)
+
+
+def _ask_token(dialogue: Dialogue, draft: Draft, given: Text) -> tuple[Draft, BotProfile]:
+    token, profile = dialogue.answer(
+        "Token of the bot (talk to @BotFather, /newbot)",
+        given,
+        lambda text: asyncio.run(find_bot(replace(draft, token=text))),
+        option="--token",
+        secret=True,
+    )
+    typer.echo(f"  this is @{profile.username}")
+    return replace(draft, token=token), profile
+
+
+def _ask_key(dialogue: Dialogue, draft: Draft, region: Text, key_id: Text, secret: Text) -> Draft:
+    while True:
+        answered = replace(
+            draft,
+            region=dialogue.ask("Region of the bucket", region, "--region", default="cn-hongkong"),
+            access_key_id=dialogue.ask(
+                "AccessKey id (RAM console, a user without console access)",
+                key_id,
+                "--access-key-id",
+            ),
+            access_key_secret=dialogue.ask(
+                "AccessKey secret", secret, "--access-key-secret", secret=True
+            ),
+        )
+        # Only together can they be checked, and any of them may be the wrong one.
+        if dialogue.is_right(lambda: asyncio.run(check_key(answered))):  # noqa: B023 - called at once.
+            typer.echo("  OSS knows this key")
+            return answered
+        region = key_id = secret = None
+
+
+def _ask_bucket(dialogue: Dialogue, draft: Draft, given: Text, *, create: bool) -> Draft:
+    name, found = dialogue.answer(
+        "Bucket (best one of its own; it is created if there is none)",
+        given,
+        lambda text: asyncio.run(find_bucket(replace(draft, bucket=text))),
+        option="--bucket",
+    )
+    draft = replace(draft, bucket=name)
+    if found is not None:
+        typer.echo(f"  {name} in {found.region}")
+    elif create or dialogue.agrees(f"There is no bucket {name}. Create it in {draft.region}?"):
+        chosen = load(None, draft.variables())
+        asyncio.run(run_setup(chosen, wish_of(chosen), agree=lambda _: False))
+        typer.echo(f"  {name} has been created in {draft.region}")
+    else:
+        typer.echo("  there is none; relay-bot setup creates it later")
+    return draft
+
+
+def _ask_mode(dialogue: Dialogue, draft: Draft, given: Text) -> Draft:
+    def known(text: str) -> None:
+        if text not in set(LinkMode):
+            raise BadAnswer(f"{text}: signed or public")
+
+    question = "Links: signed (OSS itself ends them) or public (short; only the bot ends them)"
+    mode, _ = dialogue.answer(question, given, known, option="--mode", default="signed")
+    return replace(draft, mode=mode)
+
+
+def _find_admin(dialogue: Dialogue, draft: Draft, profile: BotProfile) -> int:
+    if not dialogue.is_interactive:
+        fail("nobody can be asked who the admin is; give the id by --admin")
+    typer.echo(f"Who looks after the bot? Write anything to @{profile.username} now, in Telegram.")
+    admin = asyncio.run(_wait_for_admin(dialogue, draft))
+    if admin is None:
+        fail("nobody has written; give the id by --admin")
+    return admin
+
+
+async def _wait_for_admin(dialogue: Dialogue, draft: Draft) -> int | None:
+    refused: set[int] = set()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for writers in watch_writers(draft):
+                for writer in writers:
+                    if writer.id in refused:
+                        continue
+                    if dialogue.agrees(f"  {_describe(writer)} has written. Is that the admin?"):
+                        return writer.id
+                    refused.add(writer.id)
+    except TimeoutError:
+        return None
+    return None
+
+
+def _describe(writer: Writer) -> str:
+    username = f" @{writer.username}" if writer.username else ""
+    # Anybody may be called anything, and this goes to a terminal.
+    name = "".join(char for char in writer.name if char.isprintable())
+    return f"{name}{username} (id {writer.id})"
+
+
+def _conclude(path: Path, profile: BotProfile) -> None:
+    typer.echo(f"{path} is written\n")
+    rows = asyncio.run(examine(path, os.environ))
+    show_rows(rows, as_json=False)
+    typer.echo(
+        f"\nNext: relay-bot setup --settings {path}, relay-bot run --settings {path},"
+        f" then send a file to @{profile.username}."
+    )
+    raise typer.Exit(FAILED if worst(rows) is Verdict.BROKEN else OK)

@@ -1,0 +1,170 @@
+"""`relay-bot send`."""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from bot.cli.common import (
+    FAILED,
+    OK,
+    SettingsFile,
+    fail,
+    failing_in_a_line,
+    load_settings,
+    log_quietly,
+)
+from bot.cli.failures import OperationImpossible
+from bot.cli.output import duration, print_json, size
+from bot.cli.send.inputs import open_input
+from bot.cli.send.sender import Sender, SendFailed, Sent, open_sender
+from bot.core.progress import ProgressMeter
+from bot.settings import Settings
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at the progress."""
+STANDARD_INPUT = "-"
+
+
+def send(
+    files: Annotated[list[str], typer.Argument(help="Files to send; - is standard input.")],
+    *,
+    settings: SettingsFile = None,
+    name: Annotated[
+        str, typer.Option(help="What the file of standard input is called.")
+    ] = "stdin.bin",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
+) -> None:
+    """Relay files from this machine: link, end, size and SHA-256 of each. The link ends like any
+    other. Without a running bot only signed links can be made. Exit code 1 if any file failed;
+    Ctrl-C leaves nothing of the present one.
+
+    Example: tar c photos | relay-bot send --name photos.tar -
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    # Its tracebacks are for the log of a bot; here every failure is one line.
+    logging.getLogger("bot.jobs.runner").setLevel(logging.CRITICAL)
+    try:
+        with failing_in_a_line():
+            failed = asyncio.run(_send_all(loaded, files, name, as_json=as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        fail("stopped; nothing of the unfinished file is left")
+    raise typer.Exit(FAILED if failed else OK)
+
+
+async def _send_all(settings: Settings, files: Sequence[str], name: str, *, as_json: bool) -> int:
+    failed = 0
+    _cancel_on_sigterm()
+    async with open_sender(settings) as sender:
+        if not sender.beside_bot:
+            typer.echo(
+                "note: no bot runs on this ledger; OSS refuses each link at its end, and the bytes"
+                " go when a bot next starts",
+                err=True,
+            )
+        for file in files:
+            try:
+                sent = await _send_one(sender, file, name)
+            except (SendFailed, OperationImpossible) as error:
+                failed += 1
+                _show_failure(file, error, as_json=as_json)
+            else:
+                _show(sent, as_json=as_json)
+    return failed
+
+
+def _cancel_on_sigterm() -> None:
+    """Let SIGTERM do what Ctrl-C does: nothing of an unfinished file shall stay."""
+    task = asyncio.current_task()
+    # Only the main thread may listen to signals, and only it gets them.
+    if task is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _send_one(sender: Sender, file: str, name: str) -> Sent:
+    is_piped = file == STANDARD_INPUT
+    path = None if is_piped else Path(file)
+    shown = name if path is None else path.name
+    meter = ProgressMeter()
+    standard_input = sys.stdin.fileno() if is_piped else -1
+    with open_input(path, standard_input=standard_input, name=shown) as given, _bar() as bar:
+        task = bar.add_task(shown, total=given.size)
+        looking = asyncio.create_task(_look(bar, task, meter))
+        try:
+            return await sender.send(
+                given,
+                meter,
+                on_wait=lambda code, at: bar.console.print(
+                    f"{shown}: {code}; trying again at {at.astimezone():%H:%M:%S}", markup=False
+                ),
+            )
+        finally:
+            looking.cancel()
+
+
+def _bar() -> Progress:
+    # On standard error and on a terminal only: standard output is what scripts read.
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+async def _look(bar: Progress, task: Any, meter: ProgressMeter) -> None:
+    while True:
+        snapshot = meter.snapshot()
+        bar.update(task, completed=snapshot.uploaded, total=snapshot.total)
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _show(sent: Sent, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "name": sent.name,
+                "link": sent.link,
+                "expires_at": sent.expires_at.isoformat(),
+                "size": sent.size,
+                "sha256": sent.sha256,
+            }
+        )
+        return
+    left = duration(sent.expires_at - datetime.now(UTC))
+    typer.echo(
+        f"{sent.name}, {size(sent.size)}\n"
+        f"{sent.link}\n"
+        f"SHA-256 {sent.sha256}\n"
+        f"ends {sent.expires_at:%Y-%m-%d %H:%M} UTC, in {left}"
+    )
+
+
+def _show_failure(file: str, error: Exception, *, as_json: bool) -> None:
+    code = error.code if isinstance(error, SendFailed) else "impossible"
+    if as_json:
+        print_json({"name": file, "error": code})
+    text = f"{error} (the README explains the codes)" if isinstance(error, SendFailed) else error
+    typer.echo(f"relay-bot: {text}", err=True)

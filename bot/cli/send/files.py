@@ -1,0 +1,178 @@
+"""What is given to be sent, as something that can be relayed."""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from bot.cli.send.inputs import Input
+from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, SourceUnavailable
+from bot.core.files import IncomingFile
+from bot.core.ports.source import Digest
+from bot.core.progress import Phase, ProgressMeter
+from bot.transfer.disk import disk_errors
+from bot.transfer.flag import CancelFlag, current_flag
+from bot.transfer.pool import TransferPool
+from bot.transfer.spool_file import SpoolFile
+
+BLOCK: Final = 1 << 20
+"""Bytes that are read at once."""
+LARGEST: Final = 40 << 40
+"""Bytes; OSS takes objects of up to 48.8 TB (source: OSS documentation, "Limits")."""
+
+
+class ShellFiles:
+    """Fulfils the `FileSource` port for one input. A file is read where it lies; a pipe goes
+    through a file of the spool folder that has no name, so that nothing of it can stay.
+    """
+
+    limit = LARGEST
+
+    def __init__(self, given: Input, pool: TransferPool, folder: Path, *, keep_free: int) -> None:
+        self._given = given
+        self._pool = pool
+        self._folder = folder
+        self._keep_free = keep_free
+
+    @asynccontextmanager
+    async def open(
+        self, job_id: int, file: IncomingFile, meter: ProgressMeter
+    ) -> AsyncIterator["WholeFile | PipedFile"]:
+        """Open the content; see the port."""
+        meter.total, meter.phase = file.size, Phase.MOVING
+        if self._given.size is not None:
+            if self._given.size == 0:
+                raise FileEmpty("the file has no bytes")
+            if self._given.size > self.limit:
+                raise FileTooLarge(self._given.size, self.limit)
+            yield WholeFile(self._given.descriptor, self._given.size, self._pool, meter)
+            return
+        room = self._room()
+        with disk_errors():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spooled = SpoolFile(self._folder / f"send-{job_id}-{secrets.token_hex(8)}", room)
+        await spooled.open()
+        try:
+            with disk_errors():
+                spooled.path.unlink()
+            yield PipedFile(self._given.descriptor, spooled, meter)
+        finally:
+            await spooled.close()
+
+    def _room(self) -> int:
+        place = next(path for path in (self._folder, *self._folder.parents) if path.exists())
+        disk = os.statvfs(place)
+        room = disk.f_bavail * disk.f_frsize - self._keep_free
+        if room <= 0:
+            raise DiskFull(f"{place}: less than {self._keep_free} bytes are free")
+        return min(room, LARGEST)
+
+
+class WholeFile:
+    """A file that is here already; fulfils the `Content` port."""
+
+    is_whole = True
+
+    def __init__(
+        self, descriptor: int, size: int, pool: TransferPool, meter: ProgressMeter
+    ) -> None:
+        self.size = self.largest = size
+        self._descriptor = descriptor
+        self._pool = pool
+        self._meter = meter
+
+    async def fill(self) -> Digest:
+        """Read the file once, in a thread.
+
+        Raises:
+            SizeMismatch: it became longer or shorter meanwhile.
+            SourceUnavailable: it cannot be read.
+        """
+        return await self._pool.run(self._digest, CancelFlag())
+
+    async def wait_for(self, end: int) -> int:  # noqa: ARG002 - the port's; all of it is here.
+        """Return the size."""
+        return self.size
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Read bytes of the file, from any thread."""
+        try:
+            return os.pread(self._descriptor, count, offset)
+        except OSError as error:
+            raise SourceUnavailable(f"the file cannot be read: {error.strerror}") from error
+
+    def _digest(self) -> Digest:
+        sha256, offset, flag = hashlib.sha256(), 0, current_flag()
+        while block := self.pread(BLOCK, offset):
+            if flag is not None:
+                flag.raise_if_set()
+            sha256.update(block)
+            offset += len(block)
+            self._meter.downloaded = offset
+            if offset > self.size:
+                break
+        if offset != self.size:
+            raise SizeMismatch(announced=self.size, received=offset)
+        return Digest(offset, sha256.hexdigest())
+
+
+class PipedFile:
+    """What comes out of a pipe: it is uploaded while it arrives; fulfils the `Content` port."""
+
+    size = None
+
+    def __init__(self, descriptor: int, spooled: SpoolFile, meter: ProgressMeter) -> None:
+        self.largest = spooled.largest
+        self._descriptor = descriptor
+        self._spooled = spooled
+        self._meter = meter
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the pipe has ended."""
+        return self._spooled.is_whole
+
+    async def fill(self) -> Digest:
+        """Read the pipe to its end.
+
+        Raises:
+            FileEmpty: nothing came out.
+            DiskFull, DiskError: the spool does not take it.
+        """
+        try:
+            return await self._read()
+        except BaseException as error:
+            self._spooled.fail(error if isinstance(error, Exception) else FileEmpty("stopped"))
+            raise
+
+    async def _read(self) -> Digest:
+        reader, loop = asyncio.StreamReader(limit=BLOCK), asyncio.get_running_loop()
+        pipe = os.fdopen(os.dup(self._descriptor), "rb", buffering=0)
+        # Not a thread: nothing could end one that waits for a pipe into which nobody writes.
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            while block := await reader.read(BLOCK):
+                if self._spooled.size + len(block) > self.largest:
+                    raise DiskFull("more comes out of the pipe than there is room on the disk")
+                await self._spooled.append(block)
+                self._meter.downloaded = self._spooled.size
+        finally:
+            transport.close()
+        if not self._spooled.size:
+            raise FileEmpty("nothing came out of the pipe")
+        self._meter.total = self._spooled.size
+        return self._spooled.finish()
+
+    async def wait_for(self, end: int) -> int:
+        """Wait until these bytes have come, or the end."""
+        return await self._spooled.wait_for(end)
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Read bytes that have come, from any thread."""
+        return self._spooled.pread(count, offset)

@@ -1,0 +1,211 @@
+"""The course of one file from a shell: a job like any other, run here to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.adapters.ledger.cli_jobs import SqlShell
+from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.process_locks import SendingLock, bot_runs
+from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
+from bot.adapters.oss.signer import OssLinkSigner
+from bot.cli.failures import OperationImpossible
+from bot.cli.line import Line, open_line
+from bot.cli.send.files import ShellFiles
+from bot.cli.send.inputs import Input
+from bot.clock import SystemClock
+from bot.core.jobs import Job, JobState, StopReason
+from bot.core.links import LinkMode, key_prefix
+from bot.core.ports.clock import Clock
+from bot.core.progress import ProgressMeter
+from bot.core.shell import shell_origin
+from bot.jobs.queue import Running
+from bot.jobs.reaper import Reaper
+from bot.jobs.relay import Relay
+from bot.jobs.runner import Attempts, News
+from bot.settings import Settings
+from bot.transfer.boot import boot_id
+from bot.transfer.pool import TransferPool
+from bot.transfer.uploader import Uploader
+
+Wait = Callable[[str, datetime], None]
+"""Hears of an error code, and of the moment of the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file that has become a link. Treat the link like a secret: it never belongs in a log."""
+
+    name: str
+    link: str = field(repr=False)
+    expires_at: datetime
+    size: int
+    sha256: str
+
+
+class SendFailed(Exception):
+    """A file has not become a link. `code` is that of the error, as the README explains it."""
+
+    def __init__(self, name: str, code: str) -> None:
+        super().__init__(f"{name}: {code}")
+        self.code = code
+
+
+class Sender:
+    """Sends files, one after the other. Lives while `open_sender` does.
+
+    `beside_bot` says whether a bot runs on the same ledger; without one the bytes of a link that
+    has ended go at its next start.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, ledger: SqlLedger, shell: SqlShell, line: Line
+    ) -> None:
+        self.beside_bot = bot_runs(settings.ledger.path)
+        self._settings = settings
+        self._clock = clock
+        self._ledger = ledger
+        self._shell = shell
+        self._line = line
+        self._news = News()
+
+    async def check(self) -> None:
+        """Refuse where the promise about links could not be kept.
+
+        Raises:
+            OperationImpossible: only a running bot ends public links, and none runs; or strangers
+                could read the files.
+            StoreError: OSS cannot be asked.
+        """
+        if self._settings.link.mode is LinkMode.PUBLIC:
+            if not self.beside_bot:
+                raise OperationImpossible(
+                    'with link.mode = "public" only a running bot ends a link, and none runs on'
+                    f" {self._settings.ledger.path}; start it, or send with signed links:"
+                    " RELAY_LINK__MODE=signed relay-bot send …"
+                )
+            return
+        oss, store = self._line.oss, self._line.store
+        prefix = key_prefix(self._settings.telegram.bot_id)
+        try:
+            await self._line.threads.call(lambda: assert_private(oss, store, prefix))
+        except BucketExposed as error:
+            raise OperationImpossible(str(error)) from error
+
+    async def send(self, given: Input, meter: ProgressMeter, *, on_wait: Wait) -> Sent:
+        """Relay one file and return its link. A cancel undoes everything before it goes on.
+
+        Raises:
+            SendFailed: it was given up; nothing of it is left.
+            OperationImpossible: its link expired before it could be shown.
+        """
+        file = given.describe()
+        origin = shell_origin(self._settings.telegram.bot_id)
+        job = await self._shell.accept(origin, file, self._clock.now())
+        running = Running(job.id, origin.owner_id, self._clock.now(), meter)
+        async with (
+            TransferPool(self._settings.transfer.connections_per_file) as pool,
+            TransferPool(1) as disk,
+        ):
+            attempts = self._attempts(given, pool, disk)
+            try:
+                await self._run(attempts, running, on_wait)
+            finally:
+                await self._sweep()
+        return await self._outcome(job)
+
+    def _attempts(self, given: Input, pool: TransferPool, disk: TransferPool) -> Attempts:
+        settings = self._settings
+        keep_free = settings.spool.keep_free
+        relay = Relay(
+            ShellFiles(given, disk, settings.spool.folder, keep_free=keep_free),
+            Uploader(
+                self._line.store,
+                pool,
+                connections_per_file=settings.transfer.connections_per_file,
+            ),
+            self._ledger,
+            self._clock,
+            lifetime=settings.link.lifetime,
+            public=settings.link.mode is LinkMode.PUBLIC,
+        )
+        return Attempts(relay, self._ledger, self._clock, self._news)
+
+    async def _run(self, attempts: Attempts, running: Running, on_wait: Wait) -> None:
+        while again_at := await self._attempt(attempts, running):
+            job = await self._ledger.jobs.get(running.job_id)
+            on_wait((job.error_code if job else None) or "unexpected", again_at)
+            try:
+                await self._clock.sleep_until(again_at)
+            except asyncio.CancelledError:
+                if job is not None:
+                    await self._cancel_waiting(job)
+                raise
+
+    async def _attempt(self, attempts: Attempts, running: Running) -> datetime | None:
+        task = asyncio.ensure_future(attempts.run(running))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Whoever presses Ctrl-C wants nothing of it to stay.
+            running.stop = StopReason.USER
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+
+    async def _cancel_waiting(self, job: Job) -> None:
+        now = self._clock.now()
+        await self._ledger.jobs.cancel(job, now)
+        planned = await self._ledger.objects.planned_for(job.id)
+        if planned is not None:
+            await self._ledger.objects.abandon(planned.id, now)
+
+    async def _sweep(self) -> None:
+        """Remove what is due, above all what a failure of this file has left in OSS."""
+        line = self._line
+        reaper = Reaper(self._ledger.objects, line.store, line.threads, self._clock, self._news)
+        await reaper.sweep()
+
+    async def _outcome(self, job: Job) -> Sent:
+        ended = await self._ledger.jobs.get(job.id)
+        if ended is None or ended.state is not JobState.DONE:
+            code = ended.error_code if ended is not None else None
+            raise SendFailed(job.file.name, code or "unexpected")
+        stored = (await self._ledger.objects.of_jobs([job.id]))[job.id]
+        signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
+        now = self._clock.now()
+        if not stored.has_open_link(now):
+            raise OperationImpossible(
+                f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
+                f" {self._settings.link.lifetime.total_seconds():g} s"
+            )
+        link = signer.link(stored.key, expires_at=stored.due_at, now=now)
+        return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
+
+
+@asynccontextmanager
+async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Sender]:
+    """Open ledger and OSS for sending, beside a running bot or without one.
+
+    Raises:
+        OperationImpossible: see `Sender.check`.
+        LedgerError: the ledger cannot be used.
+        StoreError: OSS cannot be asked.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.ledger.path))
+        ledger = SqlLedger(database, boot_id=boot_id())
+        lock = SendingLock(settings.ledger.path)
+        stack.callback(lock.close)
+        if lock.take_alone():
+            # What a command left behind that was killed in the middle.
+            await ledger.jobs.end_left_by_shells(clock.now())
+        lock.share()
+        line = await stack.enter_async_context(open_line(settings, clock))
+        sender = Sender(settings, clock, ledger, SqlShell(database), line)
+        await sender.check()
+        yield sender

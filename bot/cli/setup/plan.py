@@ -1,0 +1,132 @@
+"""From what the bucket is and what it shall be to the changes in between. Sends nothing."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from bot.adapters.oss.administration import BucketAdministration
+from bot.adapters.oss.lifecycle import has_foreign_rules, merge_rule, remove_rule, rule_id
+from bot.adapters.oss.policies import (
+    Grant,
+    Policy,
+    merge_statements,
+    remove_statements,
+    users_granted,
+)
+from bot.cli.failures import OperationImpossible
+from bot.cli.setup.change import Change
+from bot.cli.setup.facts import Facts
+from bot.cli.setup.wish import Wish
+
+ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
+
+
+def plan_setup(facts: Facts, wish: Wish) -> list[Change]:
+    """Return the changes in the order in which they must be made; none if all is as it shall be.
+
+    Raises:
+        OperationImpossible: the account blocks what the settings need.
+    """
+    if facts.account_blocked and not wish.blocked:
+        raise OperationImpossible(
+            'link.mode = "public" needs public access, and the whole account blocks it, whatever'
+            f" the bucket says: switch the account's block off at {ACCOUNT_BLOCK}, or set"
+            ' link.mode = "signed", which needs no public access'
+        )
+    block = list(_plan_block(facts, wish))
+    others = [*_plan_acl(facts, wish), *_plan_policy(facts, wish), *_plan_rule(facts, wish)]
+    # While the block is on, OSS refuses to store anything public: an ACL, or a policy that holds
+    # somebody's public statement. So it goes first and comes last.
+    return [*others, *block] if wish.blocked else [*block, *others]
+
+
+def plan_removal(facts: Facts, wish: Wish) -> list[Change]:
+    """Return the changes that take back our rule and our statements, and nothing else."""
+    return [*_remove_rule(facts, wish), *_remove_statements(facts, wish)]
+
+
+def plan_creation(wish: Wish) -> Change:
+    """Return the change that makes the bucket."""
+    after = f"{wish.bucket} in {wish.region}, locally redundant, private"
+    return Change("bucket", "there is none", after, ours=True, make=BucketAdministration.create)
+
+
+def _plan_block(facts: Facts, wish: Wish) -> Iterator[Change]:
+    if facts.blocked != wish.blocked:
+        yield Change(
+            "block public access",
+            _on_or_off(on=facts.blocked),
+            _on_or_off(on=wish.blocked),
+            ours=facts.fresh,
+            make=partial(BucketAdministration.set_public_access_block, blocked=wish.blocked),
+        )
+
+
+def _on_or_off(*, on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _plan_acl(facts: Facts, wish: Wish) -> Iterator[Change]:
+    if facts.info.acl != wish.acl:
+        make = partial(BucketAdministration.set_acl, acl=wish.acl)
+        yield Change("bucket ACL", facts.info.acl, wish.acl, ours=facts.fresh, make=make)
+
+
+def _plan_policy(facts: Facts, wish: Wish) -> Iterator[Change]:
+    if wish.user is None:
+        return
+    grant = Grant(wish.bucket, facts.info.owner, (wish.user,))
+    merged = merge_statements(facts.policy, grant)
+    if merged is not None:
+        yield Change(
+            "bucket policy",
+            _count(facts.policy),
+            f"and ours: RAM user {wish.user} may read and write the bucket, over https only",
+            ours=True,  # Those of others stay word for word.
+            make=_putting(merged),
+        )
+
+
+def _putting(policy: Policy) -> partial[None]:
+    text = json.dumps(policy, ensure_ascii=False) if policy["Statement"] else None
+    return partial(BucketAdministration.put_policy, text=text)
+
+
+def _count(policy: Policy) -> str:
+    count = len(policy["Statement"])
+    return f"{count} statement{'' if count == 1 else 's'}" if count else "none"
+
+
+def _plan_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
+    versioned = facts.info.versioning in {"Enabled", "Suspended"}
+    merged = merge_rule(facts.lifecycle, wish.prefix, versioned=versioned)
+    if merged is None:
+        return
+    foreign = has_foreign_rules(facts.lifecycle, wish.prefix)
+    yield Change(
+        "lifecycle",
+        "rules of others" if foreign else "no such rule",
+        f"rule {rule_id(wish.prefix)}: objects expire 1 day after the last modification,"
+        " multipart uploads are aborted after 1 day"
+        + (", old versions go after 1 day" if versioned else ""),
+        ours=True,  # Those of others stay word for word.
+        make=partial(BucketAdministration.put_lifecycle, document=merged, overlaps=foreign),
+    )
+
+
+def _remove_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
+    rest = remove_rule(facts.lifecycle, wish.prefix)
+    if rest is not None:
+        make = partial(
+            BucketAdministration.put_lifecycle, document=rest or None, overlaps=bool(rest)
+        )
+        yield Change("lifecycle", f"rule {rule_id(wish.prefix)}", "removed", ours=True, make=make)
+
+
+def _remove_statements(facts: Facts, wish: Wish) -> Iterator[Change]:
+    rest = remove_statements(facts.policy, wish.bucket)
+    if rest is not None:
+        users = ", ".join(users_granted(facts.policy, wish.bucket))
+        before = f"our statements for RAM user {users}"
+        yield Change("bucket policy", before, "removed", ours=True, make=_putting(rest))

@@ -1,0 +1,121 @@
+"""What those who look after the bot can do: look at it, and decide who may use it."""
+
+import structlog
+
+from bot.core.jobs import Job, Origin
+from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind
+from bot.inbound.access import Access
+from bot.inbound.errands import Errand
+from bot.inbound.replies import Replies
+from bot.jobs.actions import Controls
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Admins:
+    """One method for each command. A target is the id of a person or, below 0, of a group or of a
+    channel that writes in one; `None` where the command names nobody.
+    """
+
+    def __init__(
+        self, ledger: Ledger, access: Access, controls: Controls, replies: Replies
+    ) -> None:
+        self._ledger = ledger
+        self._people = ledger.people
+        self._access = access
+        self._controls = controls
+        self._replies = replies
+
+    async def stats(self, origin: Origin) -> None:
+        """Answer `/stats`, in private only: what it tells is nobody else's."""
+        if not await self._admit(origin):
+            return
+        if origin.is_private:
+            await self._replies.say(origin, SayingKind.STATISTICS)
+        else:
+            await self._replies.notice(origin, "only-in-private")
+
+    async def allow(self, origin: Origin, target: int | None) -> None:
+        """Let a person use the bot in private, or a group use it; lifts a ban."""
+        if not await self._admit(origin) or target is None:
+            await self._explain(origin, target)
+            return
+        await self._people.set_owner(target, allowed=target > 0, banned=False)
+        if target < 0:
+            await self._people.set_chat(target, allowed=True)
+        await self._tell(origin, "allowed", target)
+
+    async def ban(self, origin: Origin, target: int | None, *, purge: bool = False) -> None:
+        """Shut somebody out: what they have under way is cancelled, and with `purge` their links
+        end. The bot leaves a group.
+        """
+        if not await self._admit(origin) or target is None:
+            await self._explain(origin, target)
+            return
+        if self._access.is_admin(target):
+            await self._replies.notice(origin, "not-bannable")
+            return
+        await self._people.set_owner(target, banned=True)
+        if target < 0:
+            await self._people.set_chat(target, allowed=False)
+            await self._leave(origin, target)
+        jobs = await self._unfinished(target)
+        outcomes = [await self._controls.cancel(job) for job in reversed(jobs)]
+        links = await self._live(target)
+        for job in links if purge else ():
+            await self._controls.delete(job)
+        args = {"count": outcomes.count("cancelling"), "links": len(links)}
+        await self._tell(origin, "banned-purged" if purge else "banned", target, args)
+
+    async def unban(self, origin: Origin, target: int | None) -> None:
+        """Lift a ban: a person is what they were before, a group is allowed."""
+        if not await self._admit(origin) or target is None:
+            await self._explain(origin, target)
+            return
+        await self._people.set_owner(target, banned=False)
+        if target < 0:
+            await self._people.set_chat(target, allowed=True)
+        await self._tell(origin, "unbanned", target)
+
+    async def _admit(self, origin: Origin) -> bool:
+        if self._access.is_admin(origin.owner_id):
+            return True
+        if await self._replies.admit(origin):
+            await self._replies.notice(origin, "only-admins")
+        return False
+
+    async def _explain(self, origin: Origin, target: int | None) -> None:
+        if target is None and self._access.is_admin(origin.owner_id):
+            await self._replies.notice(origin, "admin-how")
+
+    async def _leave(self, origin: Origin, group_id: int) -> None:
+        await self._replies.post(
+            Saying(
+                kind=SayingKind.REQUEST,
+                priority=Priority.REPLY,
+                chat_id=group_id,
+                language=origin.language,
+                dedupe=f"ban:{origin.chat_id}:{origin.message_id}",
+                payload={"do": Errand.LEAVE.value, "tell": False},
+            )
+        )
+
+    async def _unfinished(self, target: int) -> list[Job]:
+        jobs = await self._ledger.jobs.unfinished_of(target)
+        if target < 0:
+            lineage = await self._people.lineage(target)
+            jobs += await self._ledger.jobs.unfinished_in(lineage)
+        return list({job.id: job for job in jobs}.values())
+
+    async def _live(self, target: int) -> list[Job]:
+        live = await self._ledger.objects.live_of(target)
+        if target < 0:
+            lineage = await self._people.lineage(target)
+            live += await self._ledger.objects.live_in(lineage)
+        return list({job.id: job for job, _ in live}.values())
+
+    async def _tell(
+        self, origin: Origin, name: str, target: int, args: dict[str, int] | None = None
+    ) -> None:
+        log.info(name, id=target, by=origin.owner_id)
+        await self._replies.notice(origin, name, {"id": target, **(args or {})})

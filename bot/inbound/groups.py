@@ -1,0 +1,107 @@
+"""Groups: how the bot behaves in them, and what becomes of them and of it there."""
+
+from dataclasses import dataclass
+
+from bot.core.jobs import Origin
+from bot.core.ports.chats import People
+from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.inbound.access import Access
+from bot.inbound.errands import Errand
+from bot.inbound.replies import Replies
+from bot.jobs.actions import Controls
+from bot.outbound.chat_migration import Moves
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The bot came into a chat, or out of it. `update` is what a redelivery has in common with the
+    first one; `can_tell` whether a word there reaches members and nobody else (not so in
+    channels).
+    """
+
+    update: int
+    chat_id: int
+    is_in: bool
+    language: str
+    can_tell: bool = True
+
+
+class Chats:
+    """One method for each thing that a group can want or that can happen to it."""
+
+    def __init__(
+        self,
+        people: People,
+        access: Access,
+        controls: Controls,
+        replies: Replies,
+        moves: Moves,
+    ) -> None:
+        self._people = people
+        self._access = access
+        self._controls = controls
+        self._replies = replies
+        self._moves = moves
+
+    async def auto(self, origin: Origin, to: str) -> None:
+        """Answer `/auto on`, `/auto off`, and `/auto` alone."""
+        if not await self._admit_group(origin):
+            return
+        if to in {"on", "off"}:
+            await self._replies.errand(origin, Errand.AUTO, {"to": to})
+        else:
+            is_on = (await self._people.chat(origin.chat_id)).auto
+            await self._replies.notice(origin, "auto-is-on" if is_on else "auto-is-off")
+
+    async def deliver(self, origin: Origin, to: str) -> None:
+        """Answer `/deliver here`, `/deliver private`, and `/deliver` alone."""
+        if not await self._admit_group(origin):
+            return
+        if to in {"here", "private"}:
+            await self._replies.errand(origin, Errand.DELIVER, {"to": to})
+        else:
+            privately = (await self._people.chat(origin.chat_id)).privately
+            name = "deliver-is-private" if privately else "deliver-is-here"
+            await self._replies.notice(origin, name)
+
+    async def _admit_group(self, origin: Origin) -> bool:
+        if not await self._replies.admit(origin):
+            return False
+        if origin.is_private:
+            await self._replies.notice(origin, "only-in-groups")
+            return False
+        return True
+
+    async def membership(self, membership: Membership) -> None:
+        """The bot came in or out: greet a group that is allowed, leave one that is not, cancel
+        what nobody would get any more.
+        """
+        chat_id = membership.chat_id
+        if chat_id > 0:
+            if not membership.is_in:
+                await self._controls.chat_gone(chat_id)
+        elif not membership.is_in:
+            await self._ask(membership, Errand.GONE)
+        elif await self._access.may_serve(chat_id) and membership.can_tell:
+            await self._ask(membership, Errand.GREET)
+        else:
+            tell = membership.can_tell and self._replies.should_tell(chat_id)
+            await self._ask(membership, Errand.LEAVE, {"tell": tell})
+
+    async def _ask(
+        self, membership: Membership, errand: Errand, payload: dict[str, str | int] | None = None
+    ) -> None:
+        await self._replies.post(
+            Saying(
+                kind=SayingKind.REQUEST,
+                priority=Priority.REPLY,
+                chat_id=membership.chat_id,
+                language=membership.language,
+                dedupe=f"membership:{membership.update}",
+                payload={"do": errand.value, **(payload or {})},
+            )
+        )
+
+    async def moved(self, chat_id: int, moved_to: int) -> None:
+        """A group became a supergroup, which has another id."""
+        await self._moves.learn(chat_id, moved_to)

@@ -1,0 +1,56 @@
+"""The language of each person: the one they chose, or the one of their Telegram."""
+
+from dataclasses import replace
+
+from bot.core.jobs import Origin
+from bot.core.ports.ledger import Ledger, SayingKind
+from bot.inbound.access import Access
+from bot.inbound.queries import Queries, Query
+from bot.inbound.questions import Questions
+from bot.inbound.replies import Replies
+
+
+class Languages:
+    """Knows languages by their IETF tags; "" is no choice."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        access: Access,
+        questions: Questions,
+        replies: Replies,
+        queries: Queries,
+    ) -> None:
+        self._people = ledger.people
+        self._jobs = ledger.jobs
+        self._access = access
+        self._questions = questions
+        self._replies = replies
+        self._queries = queries
+
+    async def of(self, owner_id: int, told: str) -> str:
+        """Return the language in which somebody is spoken to; `told` is that of their Telegram."""
+        return (await self._people.owner(owner_id)).language or told
+
+    async def menu(self, origin: Origin) -> None:
+        """Answer `/language`."""
+        if not await self._questions.may_ask(origin):
+            return
+        if origin.owner_id > 0:
+            await self._replies.say(origin, SayingKind.LANGUAGES)
+        else:
+            # Whoever hides behind a chat cannot be told from the others who do.
+            await self._replies.notice(origin, "language-of-people")
+
+    async def choose(self, query: Query, owner_id: int, language: str, told: str) -> None:
+        """Take the press of a language's button; with "" that of their Telegram counts again."""
+        if await self._access.is_banned(query.user_id):
+            return
+        if query.user_id != owner_id:
+            await self._queries.answer(query, "press-not-yours")
+            return
+        await self._people.set_owner(owner_id, language=language)
+        await self._jobs.speak(owner_id, language or told)
+        spoken = replace(query, language=language or told)
+        await self._queries.answer(spoken)
+        await self._queries.change(spoken, SayingKind.NOTICE, {"name": "language-chosen"})

@@ -1,0 +1,73 @@
+"""What is said to somebody who writes: at most one thing per message, put into the outbox."""
+
+from collections.abc import Mapping
+
+from bot.core.jobs import Origin
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind
+from bot.inbound.access import Access, Admission
+from bot.inbound.errands import Errand
+from bot.jobs.runner import News
+
+
+class Replies:
+    """Lets people in, and answers them."""
+
+    def __init__(self, ledger: Ledger, access: Access, clock: Clock, news: News) -> None:
+        self._outbox = ledger.outbox
+        self._access = access
+        self._clock = clock
+        self._news = news
+
+    async def admit(self, origin: Origin) -> bool:
+        """Say whether somebody may go on; who may not is told, if anything.
+
+        A group that is not allowed is left.
+        """
+        match await self._access.admit(origin):
+            case Admission.WELCOME:
+                return True
+            case Admission.STRANGER if self.should_tell(origin.owner_id):
+                await self.notice(origin, "stranger", {"id": origin.owner_id})
+            case Admission.FOREIGN_GROUP:
+                await self.errand(origin, Errand.LEAVE, {"tell": self.should_tell(origin.chat_id)})
+        return False
+
+    def should_tell(self, id_: int) -> bool:
+        """Say whether a stranger or a foreign group is told now that it is one."""
+        return self._access.should_tell_stranger(id_, self._clock.now())
+
+    async def notice(
+        self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
+    ) -> None:
+        """Answer a message with a fixed sentence."""
+        await self.say(origin, SayingKind.NOTICE, {"name": name, **(args or {})})
+
+    async def errand(
+        self, origin: Origin, errand: Errand, payload: dict[str, str | int] | None = None
+    ) -> None:
+        """Leave it to the desk to answer a message."""
+        await self.say(origin, SayingKind.REQUEST, {"do": errand.value, **(payload or {})})
+
+    async def say(
+        self, origin: Origin, kind: SayingKind, payload: dict[str, str | int] | None = None
+    ) -> None:
+        """Answer a message."""
+        await self.post(
+            Saying(
+                kind=kind,
+                priority=Priority.REPLY,
+                chat_id=origin.chat_id,
+                thread_id=origin.thread_id,
+                reply_to=origin.message_id,
+                owner_id=origin.owner_id,
+                language=origin.language,
+                dedupe=f"message:{origin.chat_id}:{origin.message_id}",
+                payload=payload or {},
+            )
+        )
+
+    async def post(self, saying: Saying) -> None:
+        """Put something into the outbox, unless it is there already."""
+        if await self._outbox.post(saying, self._clock.now()):
+            self._news.said.set()

@@ -1,0 +1,1 @@
+"""Jobs from the queue to their end: queue, runner, lifecycle, relay, limits, reaper, audit."""

@@ -1,0 +1,96 @@
+"""What people can do to jobs that exist: cancel them, and delete what came of them."""
+
+from enum import StrEnum
+
+import structlog
+
+from bot.core.jobs import Job, JobState, StopReason
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.jobs.queue import JobQueue
+from bot.jobs.runner import News
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class PressAction(StrEnum):
+    """What a button asks for. The values are stored in the ledger: never rename."""
+
+    CANCEL = "cancel"
+    DELETE = "delete"
+    CANCEL_ALL = "cancelall"
+    """Every job of the album to which this one belongs."""
+
+
+class Controls:
+    """Does it, and tells what came of it by the name of a sentence. Who may is not asked here.
+
+    Everything may be repeated.
+    """
+
+    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, news: News) -> None:
+        self._ledger = ledger
+        self._queue = queue
+        self._clock = clock
+        self._news = news
+
+    async def apply(self, action: PressAction, job: Job) -> str:
+        """Do what a button asks for."""
+        match action:
+            case PressAction.CANCEL:
+                return await self.cancel(job)
+            case PressAction.DELETE:
+                return await self.delete(job)
+            case PressAction.CANCEL_ALL:
+                return await self.cancel_album(job)
+
+    async def cancel(self, job: Job) -> str:
+        """Cancel a job: "cancelling", or "press-too-late" if it has ended."""
+        if job.state.is_final:
+            return "press-too-late"
+        await self._ledger.jobs.request_cancel(job.id)
+        if not self._queue.stop_job(job.id, StopReason.USER):
+            return await self._cancel_waiting(job)
+        return "cancelling"
+
+    async def _cancel_waiting(self, job: Job) -> str:
+        self._queue.withdraw(job.id)
+        # Read again: an attempt may have failed since the first look, and then the job waits.
+        current = await self._ledger.jobs.get(job.id)
+        if current is None or current.state is not JobState.QUEUED:
+            return "press-too-late"
+        now = self._clock.now()
+        if not await self._ledger.jobs.cancel(current, now):
+            return "press-too-late"
+        planned = await self._ledger.objects.planned_for(job.id)
+        if planned is not None:
+            await self._ledger.objects.abandon(planned.id, now)
+            self._news.due.set()
+        self._news.said.set()
+        return "cancelling"
+
+    async def cancel_album(self, job: Job) -> str:
+        """Cancel what is left of the album of a job: "cancelling", or "press-too-late" if all of
+        it has ended.
+        """
+        here = await self._ledger.jobs.unfinished_in([job.origin.chat_id])
+        album = job.origin.album
+        left = [j for j in here if j.id == job.id or (album and j.origin.album == album)]
+        outcomes = {await self.cancel(one) for one in reversed(left)}
+        return "cancelling" if "cancelling" in outcomes else "press-too-late"
+
+    async def delete(self, job: Job) -> str:
+        """End the link of a job and delete its file: "deleted", or "press-too-late"."""
+        if not await self._ledger.objects.revoke(job.id, self._clock.now()):
+            return "press-too-late"
+        self._news.due.set()
+        return "deleted"
+
+    async def chat_gone(self, chat_id: int) -> None:
+        """Cancel what is under way for a chat that cannot be reached any more: nobody would get
+        the link.
+        """
+        lineage = await self._ledger.people.lineage(chat_id)
+        for job in await self._ledger.jobs.unfinished_in(lineage):
+            log.info("job cancelled, its chat is gone", job=job.id, chat=chat_id)
+            await self.cancel(job)

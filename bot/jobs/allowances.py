@@ -1,0 +1,86 @@
+"""What people and groups may have relayed in a day, judged before a file is accepted."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from bot.core.jobs import Origin
+from bot.core.ports.chat import Notice
+from bot.core.ports.chats import Accepted, People
+from bot.jobs.allowance import WINDOW, Allowance, Limit, Refusal
+
+TOLD_EVERY: Final = timedelta(minutes=1)
+MOST_TOLD: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """The allowance of each person, and that of each group for all its members together."""
+
+    owner: Allowance = field(default_factory=Allowance)
+    group: Allowance = field(default_factory=Allowance)
+
+
+class Judge:
+    """Says whether a file may be accepted. Lives in one event loop.
+
+    Somebody who sends a hundred files over a limit is told once a minute, not a hundred times; the
+    sentence says that it holds for the others too.
+    """
+
+    def __init__(self, people: People, allowances: Allowances) -> None:
+        self._people = people
+        self._allowances = allowances
+        # Bounded: whoever is forgotten is told once more.
+        self._told: OrderedDict[tuple[int, int, str], tuple[int, datetime]] = OrderedDict()
+
+    async def refusal(self, origin: Origin, size: int, now: datetime) -> Notice | None:
+        """Return what to say instead of accepting `size` bytes now, or `None` if they may come."""
+        refusal = await self._of_owner(origin, size, now)
+        if refusal is not None:
+            return _notice("limit", refusal)
+        refusal = None if origin.is_private else await self._of_group(origin, size, now)
+        return _notice("limit-group", refusal) if refusal else None
+
+    async def _of_owner(self, origin: Origin, size: int, now: datetime) -> Refusal | None:
+        allowance, before = self._allowances.owner, list[Accepted]()
+        if allowance.is_rolling:
+            before = await self._people.accepted_by(origin.owner_id, now - WINDOW)
+        return allowance.judge(size, before, now)
+
+    async def _of_group(self, origin: Origin, size: int, now: datetime) -> Refusal | None:
+        allowance, before = self._allowances.group, list[Accepted]()
+        if allowance.is_rolling:
+            lineage = await self._people.lineage(origin.chat_id)
+            before = await self._people.accepted_in(lineage, now - WINDOW)
+        return allowance.judge(size, before, now)
+
+    def should_tell(self, origin: Origin, notice: Notice, now: datetime) -> bool:
+        """Say whether this message is answered with its refusal; a redelivered one as before."""
+        key = (origin.chat_id, origin.owner_id, notice.name)
+        message_id, at = self._told.get(key, (origin.message_id, now))
+        if message_id != origin.message_id and now - at < TOLD_EVERY:
+            return False
+        self._told[key] = (origin.message_id, now)
+        self._told.move_to_end(key)
+        if len(self._told) > MOST_TOLD:
+            self._told.popitem(last=False)
+        return True
+
+
+def _notice(kind: str, refusal: Refusal) -> Notice:
+    name = f"{kind}-{refusal.limit}"
+    match refusal.limit:
+        case Limit.FILES:
+            args: dict[str, str | int] = {"done": refusal.used, "count": refusal.most}
+        case Limit.LARGEST:
+            args = {"size": refusal.size, "limit": refusal.most}
+        case Limit.BYTES if refusal.frees_in is None:
+            name, args = f"{name}-never", {"size": refusal.size, "limit": refusal.most}
+        case Limit.BYTES:
+            args = {"size": refusal.size, "used": refusal.used, "limit": refusal.most}
+    if refusal.frees_in is not None:
+        # Rounded up: whoever comes back after that time must not come in vain.
+        args["wait"] = -(-refusal.frees_in // timedelta(seconds=1))
+    return Notice(name, args)

@@ -1,0 +1,182 @@
+"""Compares the ledger with the bucket: what should be gone, what nobody owns, what strangers can
+see.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+from bot.core.objects import ObjectState, StoredObject
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.store import ObjectStat, ObjectStore, PendingUpload
+from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
+
+TOLERANCE = timedelta(seconds=60)
+"""The promise for the bytes; what is younger is the business of a running bot."""
+
+
+class FindingKind(StrEnum):
+    """What can be wrong. The values are stable: scripts read them."""
+
+    OVERDUE = "overdue_object"
+    """An object still exists more than a minute after its end."""
+    UNKNOWN = "unknown_object"
+    """An object below our prefix that the ledger does not know, older than 24 hours."""
+    ORPHAN_UPLOAD = "orphan_upload"
+    """A multipart upload that no unfinished job owns; its parts are billed and show in
+    no listing.
+    """
+    MISSING = "missing_object"
+    """A live link whose object is not in the bucket."""
+    ANONYMOUS_LISTING = "anonymous_listing"
+    """Strangers can list the bucket, and so find every link."""
+    ANONYMOUS_READING = "anonymous_reading"
+    """Strangers can read objects that are private (signed mode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: `subject` is the key or bucket, `fixed` whether it has been
+    removed.
+    """
+
+    kind: FindingKind
+    subject: str
+    detail: str
+    fixed: bool = False
+
+
+class Exposure(Protocol):
+    """What a stranger can do. Blocks; raises `StoreError` when it cannot be found out."""
+
+    def listing_possible(self) -> bool:
+        """Whether an unsigned request can list the bucket."""
+
+    def reading_possible(self) -> bool:
+        """Whether an unsigned request can read a private object."""
+
+
+class Auditor:
+    """Looks, and removes only when it is told to. What a running bot owns is no finding."""
+
+    def __init__(
+        self, objects: ObjectLedger, store: ObjectStore, threads: Threads, clock: Clock
+    ) -> None:
+        self._objects = objects
+        self._store = store
+        self._threads = threads
+        self._clock = clock
+
+    async def audit(self, prefix: str, *, fix: bool) -> list[Finding]:
+        """Compare everything below `prefix`; with `fix` remove what is found.
+
+        What is found is looked at once more: a running bot may have put it right between the look
+        at the bucket and the one at the ledger. Raises `StoreError`.
+        """
+        findings, uploads = await self._look(prefix)
+        if findings:
+            before = {(finding.kind, finding.subject) for finding in findings}
+            again, uploads = await self._look(prefix)
+            findings = [found for found in again if (found.kind, found.subject) in before]
+        return [await self._fix(finding, uploads) for finding in findings] if fix else findings
+
+    async def _look(self, prefix: str) -> tuple[list[Finding], list[PendingUpload]]:
+        # The ledger is read before the bucket and again behind it.
+        live = await self._objects.live()
+        stats = await self._threads.call(lambda: list(self._store.list_objects(prefix)))
+        uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
+        known = await _in_batches(self._objects.of_keys, [stat.key for stat in stats])
+        findings = self._overdue_and_unknown(stats, known)
+        findings += await self._missing(live, {stat.key for stat in stats})
+        findings += await self._orphans(uploads)
+        return findings, uploads
+
+    def _overdue_and_unknown(
+        self, stats: Sequence[ObjectStat], known: dict[str, StoredObject]
+    ) -> list[Finding]:
+        now = self._clock.now()
+        findings = []
+        for stat in stats:
+            stored = known.get(stat.key)
+            if stored is None:
+                if stat.last_modified < now - UNKNOWN_AFTER:
+                    age = now - stat.last_modified
+                    findings.append(Finding(FindingKind.UNKNOWN, stat.key, f"{age} old"))
+            elif (late := now - stored.due_at) > TOLERANCE and not _is_being_made(stored):
+                findings.append(Finding(FindingKind.OVERDUE, stat.key, f"{late} late"))
+        return findings
+
+    async def _missing(self, live: Sequence[StoredObject], keys: set[str]) -> list[Finding]:
+        absent = [stored.key for stored in live if stored.key not in keys]
+        # What ended while the bucket was being listed is not missing.
+        still = await _in_batches(self._objects.of_keys, absent)
+        now = self._clock.now()
+        return [
+            Finding(FindingKind.MISSING, key, f"its link is promised until {stored.due_at}")
+            for key, stored in still.items()
+            if stored.state is ObjectState.LIVE and stored.due_at > now
+        ]
+
+    async def _orphans(self, uploads: Sequence[PendingUpload]) -> list[Finding]:
+        keys = [upload.key for upload in uploads]
+        known = await _in_batches(self._objects.of_keys, keys)
+        running = await _in_batches(self._objects.of_unfinished_jobs, keys)
+        now = self._clock.now()
+        findings = []
+        for upload in uploads:
+            stored = known.get(upload.key)
+            since = stored.due_at if stored and stored.ending else upload.initiated_at
+            if upload.key not in running and now - since > TOLERANCE:
+                detail = f"{upload.upload_id}, initiated at {upload.initiated_at}"
+                findings.append(Finding(FindingKind.ORPHAN_UPLOAD, upload.key, detail))
+        return findings
+
+    async def _fix(self, finding: Finding, uploads: Sequence[PendingUpload]) -> Finding:
+        key = finding.subject
+        if finding.kind is FindingKind.ORPHAN_UPLOAD:
+            for upload in uploads:
+                if upload.key == key:
+                    await self._threads.call(
+                        partial(self._store.abort, upload.key, upload.upload_id)
+                    )
+        elif finding.kind is not FindingKind.MISSING:
+            await self._threads.call(partial(self._store.delete, [key]))
+        stored = (await self._objects.of_keys([key])).get(key)
+        if stored is not None and finding.kind is not FindingKind.ORPHAN_UPLOAD:
+            await self._objects.gone([stored.id], self._clock.now())
+        return Finding(finding.kind, key, finding.detail, fixed=True)
+
+
+Ask = Callable[[Sequence[str]], Awaitable[dict[str, StoredObject]]]
+
+
+async def _in_batches(ask: Ask, keys: Sequence[str]) -> dict[str, StoredObject]:
+    """Ask about any number of keys; a statement can name only so many."""
+    found: dict[str, StoredObject] = {}
+    for first in range(0, len(keys), BATCH):
+        found |= await ask(keys[first : first + BATCH])
+    return found
+
+
+async def audit_exposure(
+    exposure: Exposure, threads: Threads, bucket: str, *, signed: bool
+) -> list[Finding]:
+    """Ask what a stranger can do; reading is asked for in signed mode only. Raises
+    `StoreError`.
+    """
+    findings = []
+    if await threads.call(exposure.listing_possible):
+        detail = "set the bucket ACL to private, and remove bucket policies for everybody"
+        findings.append(Finding(FindingKind.ANONYMOUS_LISTING, bucket, detail))
+    if signed and await threads.call(exposure.reading_possible):
+        detail = "a bucket policy lets everybody read; remove it"
+        findings.append(Finding(FindingKind.ANONYMOUS_READING, bucket, detail))
+    return findings
+
+
+def _is_being_made(stored: StoredObject) -> bool:
+    return stored.state is ObjectState.PLANNED and stored.ending is None

@@ -1,0 +1,240 @@
+"""Which job runs when: fair between owners, bounded overall, per owner and per group. Owns the
+tasks of running jobs.
+"""
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.clock import wait_for_news
+from bot.core.jobs import StopReason
+from bot.core.ports.clock import Clock
+from bot.core.progress import ProgressMeter, Speed
+from bot.jobs.fair_queue import Turns
+
+log = structlog.stdlib.get_logger(__name__)
+
+STUCK_AFTER = timedelta(seconds=1.5)
+"""How long a stopped job may take to hear of it."""
+
+
+LONGEST_HOLD = 1.0
+"""Real seconds for which arriving messages may hold up the start of jobs."""
+
+
+@dataclass
+class Running:
+    """A job that runs. `stop` is set before its task is cancelled, so that the task knows why.
+    `group_id` is the group it came from, `None` for one of a private chat.
+    """
+
+    job_id: int
+    owner_id: int
+    started_at: datetime
+    meter: ProgressMeter = field(default_factory=ProgressMeter)
+    speed: Speed = field(default_factory=Speed)
+    stop: StopReason | None = None
+    group_id: int | None = None
+
+
+Runner = Callable[[Running], Awaitable[datetime | None]]
+"""Runs one attempt; returns when the next one is due, or `None` if there will be none."""
+
+
+class JobQueue:
+    """The in-process queue. It says only when an id runs; the ledger says whether it may.
+
+    At most `at_once` jobs run, `per_owner` of them of one owner and `per_group` from one group.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        clock: Clock,
+        *,
+        at_once: int,
+        per_owner: int,
+        per_group: int | None = None,
+    ) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._at_once = at_once
+        self._per_owner = per_owner
+        self._per_group = at_once if per_group is None else per_group
+        self._turns = Turns()
+        self._owners: dict[int, int] = {}
+        self._groups: dict[int, int] = {}
+        self._later: list[tuple[datetime, int]] = []
+        self._running: dict[int, tuple[Running, asyncio.Task[None]]] = {}
+        self._news = asyncio.Event()
+        self._open = True
+        self._held_until = 0.0
+        self._defect: BaseException | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Start nothing inside the block, but never for longer than `LONGEST_HOLD`.
+
+        For messages that arrive together: jobs that start with the first of them would compete
+        with the rest for the ledger, and a command among these would be answered late.
+        """
+        loop = asyncio.get_running_loop()
+        self._held_until = loop.time() + LONGEST_HOLD
+        timer = loop.call_later(LONGEST_HOLD, self._news.set)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._held_until = 0.0
+            self._news.set()
+
+    def enqueue(
+        self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
+    ) -> None:
+        """Let a job take its turn, at once or from `not_before` on. A job that is known already is
+        left alone.
+        """
+        if job_id in self._owners:
+            return
+        self._owners[job_id] = owner_id
+        if group_id is not None:
+            self._groups[job_id] = group_id
+        if not_before > self._clock.now():
+            heapq.heappush(self._later, (not_before, job_id))
+        else:
+            self._turns.add(owner_id, job_id)
+        self._news.set()
+
+    def withdraw(self, job_id: int) -> None:
+        """Take a job out that waits; nothing happens if it runs or is unknown."""
+        if job_id in self._running:
+            return
+        owner_id = self._owners.pop(job_id, None)
+        self._groups.pop(job_id, None)
+        if owner_id is not None and not self._turns.remove(owner_id, job_id):
+            self._later = [entry for entry in self._later if entry[1] != job_id]
+            heapq.heapify(self._later)
+
+    def stop_job(self, job_id: int, reason: StopReason) -> bool:
+        """Cancel the task of a running job; false if it does not run. The first reason stays."""
+        entry = self._running.get(job_id)
+        if entry is None:
+            return False
+        _stop(*entry, reason)
+        return True
+
+    def running(self, job_id: int) -> Running | None:
+        """Return a running job, or `None`."""
+        entry = self._running.get(job_id)
+        return entry[0] if entry else None
+
+    def position(self, job_id: int) -> int | None:
+        """Return the place in the queue, from 1; `None` if the job runs, is unknown, or waits for
+        a moment.
+        """
+        owner_id = self._owners.get(job_id)
+        return None if owner_id is None else self._turns.position(owner_id, job_id)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many jobs run, and how many wait."""
+        return len(self._running), len(self._turns) + len(self._later)
+
+    async def run(self) -> None:
+        """Start jobs as they fit, until cancelled.
+
+        Raises whatever a runner lets out: it handles the failures of jobs itself, so what comes
+        out is a defect or a ledger that cannot be written, and only a restart can make that good.
+        """
+        while True:
+            self._news.clear()
+            if self._defect is not None:
+                raise self._defect
+            self._ripen()
+            self._start_what_fits()
+            await wait_for_news(
+                self._news, self._clock, self._later[0][0] if self._later else None
+            )
+
+    def _ripen(self) -> None:
+        now = self._clock.now()
+        while self._later and self._later[0][0] <= now:
+            _, job_id = heapq.heappop(self._later)
+            self._turns.add(self._owners[job_id], job_id)
+
+    def _start_what_fits(self) -> None:
+        if asyncio.get_running_loop().time() < self._held_until:
+            return
+        while self._open and len(self._running) < self._at_once:
+            taken = self._take()
+            if taken is None:
+                return
+            owner_id, job_id = taken
+            group_id = self._groups.get(job_id)
+            running = Running(job_id, owner_id, self._clock.now(), group_id=group_id)
+            task = asyncio.create_task(self._run(running), name=f"job {job_id}")
+            self._running[job_id] = (running, task)
+
+    def _take(self) -> tuple[int, int] | None:
+        full = self._full_groups()
+        return self._turns.take(
+            self._may_start, lambda job_id: self._groups.get(job_id) not in full
+        )
+
+    def _may_start(self, owner_id: int) -> bool:
+        mine = sum(1 for running, _ in self._running.values() if running.owner_id == owner_id)
+        return mine < self._per_owner
+
+    def _full_groups(self) -> set[int]:
+        groups = (running.group_id for running, _ in self._running.values())
+        counts = Counter(group_id for group_id in groups if group_id is not None)
+        return {group_id for group_id, count in counts.items() if count >= self._per_group}
+
+    async def _run(self, running: Running) -> None:
+        again_at: datetime | None = None
+        try:
+            again_at = await self._runner(running)
+        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens, in `run`.
+            self._defect = error
+        finally:
+            del self._running[running.job_id]
+            del self._owners[running.job_id]
+            self._groups.pop(running.job_id, None)
+            if again_at is not None:
+                self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
+            self._news.set()
+
+    async def finish(self, grace: timedelta) -> None:
+        """Start nothing more, and give running jobs `grace` (real time) to end."""
+        self._open = False
+        if tasks := [task for _, task in self._running.values()]:
+            await asyncio.wait(tasks, timeout=grace.total_seconds())
+
+    async def stop(self) -> None:
+        """Stop every job that still runs; it keeps what it has for the next start.
+
+        Returns after a moment at most: a thread that hears nothing is left behind, its job stays
+        in the ledger as it is, and whoever called must leave by `os._exit`.
+        """
+        self._open = False
+        stuck = set()
+        for running, task in self._running.values():
+            _stop(running, task, StopReason.SHUTDOWN)
+            stuck.add(task)
+        if stuck:
+            _, stuck = await asyncio.wait(stuck, timeout=STUCK_AFTER.total_seconds())
+        if stuck:
+            log.warning("jobs did not stop in time", count=len(stuck))
+
+
+def _stop(running: Running, task: asyncio.Task[None], reason: StopReason) -> None:
+    running.stop = running.stop or reason
+    # In the next turn of the loop, because a task that is cancelled before its first step never
+    # runs: its runner would not hear of it, and its place would stay taken for ever.
+    asyncio.get_running_loop().call_soon(task.cancel)

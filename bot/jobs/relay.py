@@ -1,0 +1,162 @@
+"""The story of one file: room is reserved, it is fetched and uploaded at the same time, checked,
+linked, answered.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Protocol
+
+from bot.core.errors import SizeMismatch, leaf
+from bot.core.jobs import Job
+from bot.core.links import content_disposition, content_type, deadline, make_key
+from bot.core.objects import StoredObject
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
+from bot.core.ports.source import Content, Digest, FileSource
+from bot.core.ports.store import ObjectMeta
+from bot.core.progress import ProgressMeter
+from bot.jobs.repeats import Repeats
+from bot.transfer.uploader import Target, Uploaded, UploadJournal
+
+UNFINISHED_DUE = timedelta(hours=24)
+"""When an upload that never finished must be gone, if nothing removed it before."""
+
+
+class Uploads(Protocol):
+    """What the relay needs of the uploader."""
+
+    async def upload(
+        self, content: Content, target: Target, meter: ProgressMeter, journal: UploadJournal
+    ) -> Uploaded:
+        """Upload the content while it grows; see `Uploader.upload`."""
+
+
+class Relay:
+    """Relays one job. Whatever goes wrong leaves as an exception; the caller decides what becomes
+    of the rest.
+    """
+
+    def __init__(  # noqa: PLR0913 -- independent, and the knobs by keyword.
+        self,
+        source: FileSource,
+        uploads: Uploads,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        lifetime: timedelta,
+        public: bool,
+        repeats: Repeats | None = None,
+    ) -> None:
+        self._source = source
+        self._uploads = uploads
+        self._jobs = ledger.jobs
+        self._objects = ledger.objects
+        self._clock = clock
+        self._lifetime = lifetime
+        self._public = public
+        self._repeats = repeats
+
+    async def relay(self, job: Job, meter: ProgressMeter) -> None:
+        """Take a running job to its link; when this returns, the ledger has it and the answer is
+        due.
+        """
+        begun = await self._objects.planned_for(job.id)
+        if begun is None and await self._copy_earlier(job):
+            return
+        async with self._source.open(job.id, job.file, meter) as content:
+            stored = await self._plan(job, begun)
+            digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
+        if digest.size != uploaded.size:
+            raise SizeMismatch(digest.size, uploaded.size)
+        await self._conclude(job, stored, digest)
+
+    async def _copy_earlier(self, job: Job) -> bool:
+        """Answer from what the same owner has already, as an object of its own; say whether."""
+        earlier = await self._repeats.find(job) if self._repeats is not None else None
+        if self._repeats is None or earlier is None:
+            return False
+        stored = await self._plan(job, None)
+        target = Target(stored.key, self._meta(job))
+        digest = await self._repeats.copy(earlier, target, _Journal(self._objects, stored.id))
+        if digest is None:
+            await self._objects.abandon(stored.id, self._clock.now())
+            return False
+        await self._conclude(job, stored, digest)
+        return True
+
+    async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
+        """Go on with what an earlier attempt has begun, or plan a new object; the ledger knows it
+        before OSS does.
+        """
+        now = self._clock.now()
+        if begun is not None:
+            if begun.upload_id is not None and begun.due_at - now > self._lifetime / 2:
+                return begun
+            # So old that its link would soon end; or the answer to initiate may have been lost:
+            # the reaper finds that upload by its key.
+            await self._objects.abandon(begun.id, now)
+        key = make_key(job.origin.bot_id, job.file.name)
+        return await self._objects.plan(job, key, now + UNFINISHED_DUE)
+
+    async def _fetch_and_upload(
+        self, job: Job, content: Content, stored: StoredObject, meter: ProgressMeter
+    ) -> tuple[Digest, Uploaded]:
+        journal = _Journal(self._objects, stored.id)
+        target = Target(stored.key, self._meta(job), stored.upload_id, stored.part_size)
+        fetch: asyncio.Task[Digest] | None = None
+        upload: asyncio.Task[Uploaded] | None = None
+        try:
+            async with asyncio.TaskGroup() as halves:
+                fetch = halves.create_task(content.fill())
+                upload = halves.create_task(self._uploads.upload(content, target, meter, journal))
+        except ExceptionGroup as group:
+            raise leaf(group) from group
+        except asyncio.CancelledError:
+            # A cancel after Complete was sent loses: the finished upload wins, and the user can
+            # delete the link.
+            if not (_succeeded(fetch) and _succeeded(upload)):
+                raise
+            _forget_cancellation()
+        assert fetch is not None and upload is not None  # noqa: S101, PT018 -- for the type checker: both were created.
+        return fetch.result(), upload.result()
+
+    def _meta(self, job: Job) -> ObjectMeta:
+        return ObjectMeta(
+            content_type=content_type(job.file.mime_type),
+            content_disposition=content_disposition(job.file.name),
+            public=self._public,
+        )
+
+    async def _conclude(self, job: Job, stored: StoredObject, digest: Digest) -> None:
+        """The link lives from now on; its end is in the ledger before anyone hears of it."""
+        now = self._clock.now()
+        ends_at = deadline(now, self._lifetime)
+        if stored.upload_id is not None:
+            # An upload that goes on may have been completed by the attempt before, and nobody
+            # knows when; its bytes are not older than its plan.
+            ends_at = min(ends_at, stored.due_at)
+        result = Finished(digest.size, digest.sha256, ends_at)
+        if not await self._jobs.finish(job, stored, result, now):
+            # Somebody else owns the job by now: what this attempt made must go.
+            await self._objects.abandon(stored.id, now)
+
+
+class _Journal:
+    """Writes what the uploader must not forget into the ledger."""
+
+    def __init__(self, objects: ObjectLedger, object_id: int) -> None:
+        self._objects = objects
+        self._object_id = object_id
+
+    async def initiated(self, upload_id: str, part_size: int) -> None:
+        await self._objects.initiated(self._object_id, upload_id, part_size)
+
+
+def _succeeded(task: "asyncio.Task[Digest] | asyncio.Task[Uploaded] | None") -> bool:
+    return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+
+def _forget_cancellation() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

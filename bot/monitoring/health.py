@@ -1,0 +1,100 @@
+"""Whether the bot can do its work now, and if not, why: for whoever watches it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bot.core.ports.clock import Clock
+from bot.monitoring.vitals import Life, Vitals
+
+SILENT_AFTER: Final = timedelta(seconds=90)
+"""A poll is answered within 30 s, and one that failed is repeated within 30 more."""
+FAILING_AFTER: Final = timedelta(seconds=60)
+"""One call that failed is nothing; calls are repeated."""
+LONGEST_CHECK: Final = 5.0
+"""Seconds (real) that a look at the ledger or the disk may take."""
+
+Check = Callable[[], Coroutine[Any, Any, str]]
+"""Says what is wrong, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`reasons` says why the bot is not ready, one sentence each; without any, it is."""
+
+    life: Life
+    reasons: tuple[str, ...]
+    telegram_heard_at: datetime | None
+    oss_well_at: datetime | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+
+class Health:
+    """Looks when it is asked. `checks` come when there is something to look at."""
+
+    def __init__(self, vitals: Vitals, clock: Clock, *, polls: bool) -> None:
+        self._vitals = vitals
+        self._clock = clock
+        self._polls = polls
+        self._checks: dict[str, Check] = {}
+        self._looks: dict[str, asyncio.Task[str]] = {}
+
+    def add(self, checks: Mapping[str, Check]) -> None:
+        """Look at more from now on; the key begins the reason."""
+        self._checks.update(checks)
+
+    async def report(self) -> Report:
+        """Look at everything."""
+        vitals = self._vitals
+        reasons = [self._life(), self._telegram(), self._oss()]
+        reasons += [await self._look(name, check) for name, check in self._checks.items()]
+        return Report(
+            life=vitals.life,
+            reasons=tuple(reason for reason in reasons if reason),
+            telegram_heard_at=vitals.heard_at,
+            oss_well_at=vitals.oss.well_at,
+        )
+
+    def _life(self) -> str:
+        life, since = self._vitals.life, self._vitals.since
+        return "" if life is Life.RUNNING else f"bot: {life.value} since {_moment(since)}"
+
+    def _telegram(self) -> str:
+        vitals = self._vitals
+        if vitals.deaf:
+            return f"telegram: {vitals.deaf}"
+        if not self._polls or vitals.life is not Life.RUNNING:
+            return ""
+        last = max(vitals.heard_at or vitals.since, vitals.since)
+        if self._clock.now() - last < SILENT_AFTER:
+            return ""
+        return f"telegram: no poll was answered since {_moment(last)}"
+
+    def _oss(self) -> str:
+        pulse = self._vitals.oss
+        since = pulse.failing_since
+        if since is None or self._clock.now() - since < FAILING_AFTER:
+            return ""
+        return f"oss: every call has failed since {_moment(since)}, last with {pulse.code}"
+
+    async def _look(self, name: str, check: Check) -> str:
+        # A look that hangs goes on alone, because a write that waits for its lock cannot be
+        # cancelled; until it ends there is no second one.
+        look = self._looks.get(name) or asyncio.ensure_future(check())
+        self._looks[name] = look
+        done, _ = await asyncio.wait({look}, timeout=LONGEST_CHECK)
+        if not done:
+            return f"{name}: does not answer within {LONGEST_CHECK:.0f} s"
+        self._looks.pop(name, None)
+        found = look.result()
+        return f"{name}: {found}" if found else ""
+
+
+def _moment(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

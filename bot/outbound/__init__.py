@@ -1,0 +1,1 @@
+"""What the bot sends: answers, outbox and status messages, within Telegram's rate limits."""

@@ -1,0 +1,145 @@
+"""Groups move: what is to be said in one that became a supergroup is said in its successor."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import structlog
+
+from bot.core.errors import ChatGone, ChatMoved, MessageGone
+from bot.core.ports.chat import Answer, Messenger, Notice, Place, Reaction, View
+from bot.core.ports.chats import People
+from bot.core.ports.members import Members, Sight
+
+log = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Moves:
+    """Where groups have gone. `follow` must have been called once before anybody asks."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._moves: dict[int, int] = {}
+
+    async def follow(self) -> None:
+        """Read where groups have gone before this start."""
+        self._moves = await self._people.moves()
+
+    async def learn(self, chat_id: int, moved_to: int) -> None:
+        """Learn that a group became a supergroup."""
+        if self._moves.get(chat_id) != moved_to:
+            log.info("group moved", chat=chat_id, to=moved_to)
+            await self._people.move_chat(chat_id, moved_to)
+            self._moves[chat_id] = moved_to
+
+    def current(self, chat_id: int) -> int:
+        """Return the id under which a chat is reached now."""
+        seen = set()
+        while chat_id in self._moves and chat_id not in seen:
+            seen.add(chat_id)
+            chat_id = self._moves[chat_id]
+        return chat_id
+
+
+class RoutedMessenger:
+    """A `Messenger` that follows groups. Jobs and answers keep the chat they came from; only what
+    is sent goes on.
+
+    `gone` is called with every chat that turns out not to be reachable any more, by the id that
+    the caller knows it by.
+    """
+
+    def __init__(
+        self, messenger: Messenger, moves: Moves, gone: Callable[[int], Awaitable[None]]
+    ) -> None:
+        self._messenger = messenger
+        self._moves = moves
+        self._gone = gone
+
+    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+        """Place a message where its chat is now."""
+        there = self._place(place, self._moves.current(place.chat_id))
+        try:
+            return await self._messenger.send(there, view, language=language, silent=silent)
+        except ChatMoved as error:
+            # Nothing was placed, and the answer names the new place: once more, there.
+            await self._moves.learn(there.chat_id, error.chat_id)
+            there = self._place(place, error.chat_id)
+            return await self._messenger.send(there, view, language=language, silent=silent)
+        except ChatGone:
+            await self._gone(place.chat_id)
+            raise
+
+    def _place(self, place: Place, chat_id: int) -> Place:
+        if chat_id == place.chat_id:
+            return place
+        # Messages have other ids in the supergroup, and topics begin anew there.
+        return Place(chat_id)
+
+    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+        """Change a message; one of a group that has moved is gone."""
+        with self._nothing_goes_along(chat_id, message_id):
+            try:
+                await self._messenger.edit(chat_id, message_id, view, language=language)
+            except ChatGone:
+                await self._gone(chat_id)
+                raise
+
+    async def delete(self, chat_id: int, message_id: int) -> None:
+        """Remove a message; one of a group that has moved is gone."""
+        with suppress(MessageGone), self._nothing_goes_along(chat_id, message_id):
+            await self._messenger.delete(chat_id, message_id)
+
+    @contextmanager
+    def _nothing_goes_along(self, chat_id: int, message_id: int) -> Iterator[None]:
+        # The same id names another message in the supergroup, which must not be touched.
+        gone = MessageGone(f"message {message_id} stayed behind in the group that moved")
+        if self._moves.current(chat_id) != chat_id:
+            raise gone
+        try:
+            yield
+        except ChatMoved as error:
+            raise gone from error
+
+    async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
+        """Answer the press of a button."""
+        await self._messenger.answer_press(query_id, notice, language=language)
+
+    async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
+        """React to a message; one of a group that has moved stayed behind."""
+        with self._nothing_goes_along(chat_id, message_id):
+            await self._messenger.react(chat_id, message_id, reaction)
+
+    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
+        """Return how many leading items one message can hold."""
+        return self._messenger.fit(answer, language=language, together=together)
+
+
+class RoutedMembers:
+    """`Members` that follow groups."""
+
+    def __init__(self, members: Members, moves: Moves) -> None:
+        self._members = members
+        self._moves = moves
+
+    async def is_admin(self, chat_id: int, user_id: int) -> bool:
+        """Return whether a person looks after a group, wherever it is now."""
+        return await self._there(chat_id, lambda there: self._members.is_admin(there, user_id))
+
+    async def sight(self, chat_id: int) -> Sight:
+        """Return what the bot sees of a group, wherever it is now."""
+        return await self._there(chat_id, self._members.sight)
+
+    async def leave(self, chat_id: int) -> None:
+        """Leave a group, wherever it is now."""
+        await self._there(chat_id, self._members.leave)
+
+    async def _there(self, chat_id: int, ask: Callable[[int], Awaitable[T]]) -> T:
+        there = self._moves.current(chat_id)
+        try:
+            return await ask(there)
+        except ChatMoved as error:
+            await self._moves.learn(there, error.chat_id)
+            return await ask(error.chat_id)

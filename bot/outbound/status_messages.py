@@ -1,0 +1,218 @@
+"""Tells how far things are: one status message for a slow job, one shared one where a chat has
+many.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
+from bot.core.jobs import Job
+from bot.core.ports.chat import Card, Messenger, Place
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger, StoredCard
+from bot.core.ports.metrics import Metrics, NoMetrics
+from bot.outbound.budget import RESERVED_FOR_ANSWERS, Budgets
+from bot.outbound.lanes import Lanes
+from bot.outbound.road import wait_after
+from bot.outbound.views import Views
+
+log = structlog.stdlib.get_logger(__name__)
+
+QUICK = timedelta(seconds=1)
+"""A job that is done by then never shows a status message: file in, link out."""
+LOOK_EVERY = timedelta(seconds=1)
+EDIT_EVERY = timedelta(seconds=2)
+MOST_SINGLE_CARDS = 3
+"""With more unfinished jobs than this in a chat, further ones share a card: the budget belongs to
+the chat.
+"""
+AFTER_TROUBLE = timedelta(seconds=5)
+
+
+class Narrator:
+    """Looks at the state of jobs and edits; nobody tells it anything. Driven by `Voice`."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- ports, each of its own.
+        self,
+        ledger: Ledger,
+        messenger: Messenger,
+        views: Views,
+        budgets: Budgets,
+        lanes: Lanes,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._messenger = messenger
+        self._views = views
+        self._budgets = budgets
+        self._lanes = lanes
+        self._clock = clock
+        self._metrics = metrics or NoMetrics()
+        self._shown: dict[int, tuple[Card, datetime]] = {}
+        self.paused = False
+
+    async def tick(self) -> datetime | None:
+        """Open, edit and close cards; return when to look again."""
+        unfinished = await self._ledger.jobs.unfinished()
+        cards = await self._ledger.cards.open_cards()
+        if not self.paused:
+            cards += await self._open_cards(unfinished, cards)
+        self._forget_all_but({card.id for card in cards})
+        by_id = {job.id: job for job in unfinished}
+        for card in cards:
+            shown = [by_id[job_id] for job_id in card.job_ids if job_id in by_id]
+            if shown and card.album is not None:
+                # One line per file, the finished ones included.
+                shown = await self._ledger.jobs.get_many(card.job_ids)
+            if shown:
+                together = card.album is not None
+                view = self._views.card(shown, paused=self.paused, together=together)
+                self._show(card, view)
+            elif not card.job_ids:
+                await self._finish(card)
+        return self._clock.now() + LOOK_EVERY if unfinished or cards else None
+
+    def _forget_all_but(self, open_ids: set[int]) -> None:
+        for card_id in self._shown.keys() - open_ids:
+            del self._shown[card_id]
+
+    async def _open_cards(
+        self, unfinished: Sequence[Job], cards: Sequence[StoredCard]
+    ) -> list[StoredCard]:
+        now = self._clock.now()
+        slow = [job for job in unfinished if job.card_id is None and now - job.created_at >= QUICK]
+        opened = await self._open_albums(slow, cards)
+        slow = [job for job in slow if job.origin.album is None]
+        for place in {_place_of(job) for job in slow}:
+            here = [job for job in slow if _place_of(job) == place]
+            crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
+            if crowd <= MOST_SINGLE_CARDS:
+                opened += [await self._ledger.cards.open([job], shared=False) for job in here]
+            else:
+                opened += await self._share(
+                    here, [c for c in cards if c.shared and not c.album], place
+                )
+        return opened
+
+    async def _open_albums(
+        self, slow: Sequence[Job], cards: Sequence[StoredCard]
+    ) -> list[StoredCard]:
+        """The files of an album share a card from the first on."""
+        opened = []
+        albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
+        for place, album in albums:
+            members = [j for j in slow if (_place_of(j), j.origin.album) == (place, album)]
+            before = [c for c in cards if (c.chat_id, c.thread_id) == place and c.album == album]
+            if before:
+                await self._ledger.cards.join(before[0].id, [job.id for job in members])
+            else:
+                opened.append(await self._ledger.cards.open(members, shared=True, album=album))
+        return opened
+
+    async def _share(
+        self, jobs: Sequence[Job], shared: Sequence[StoredCard], place: tuple[int, int | None]
+    ) -> list[StoredCard]:
+        for card in shared:
+            if (card.chat_id, card.thread_id) == place:
+                await self._ledger.cards.join(card.id, [job.id for job in jobs])
+                return []
+        return [await self._ledger.cards.open(jobs, shared=True)]
+
+    def _show(self, card: StoredCard, view: Card) -> None:
+        if card.message_id is None:
+            self._start_placing(card, view)
+            return
+        before, at = self._shown.get(card.id, (None, None))
+        is_urgent = _is_urgent(view) and not (before and _is_urgent(before))
+        if view == before:
+            return
+        if at and not is_urgent and self._clock.now() - at < EDIT_EVERY:
+            self._metrics.edit_skipped("interval")
+            return
+        lane = ("edit", card.chat_id)
+        budget = self._budgets.of(card.chat_id)
+        reserve = RESERVED_FOR_ANSWERS if card.chat_id < 0 else 0.0
+        now = self._clock.now()
+        if not self._lanes.is_free(lane):
+            self._metrics.edit_skipped("busy")
+        elif not budget.take(budget.edits, now, reserve=reserve):
+            self._metrics.edit_skipped("budget")
+        else:
+            self._shown[card.id] = (view, now)
+            self._lanes.start(lane, self._edit(card, card.message_id, view))
+
+    def _start_placing(self, card: StoredCard, view: Card) -> None:
+        lane = ("send", card.chat_id)
+        budget = self._budgets.of(card.chat_id)
+        now = self._clock.now()
+        if self._lanes.is_free(lane) and budget.take(
+            budget.messages, now, reserve=RESERVED_FOR_ANSWERS
+        ):
+            self._shown[card.id] = (view, now)
+            self._lanes.start(lane, self._place(card, view))
+
+    async def _place(self, card: StoredCard, view: Card) -> None:
+        place = Place(card.chat_id, card.thread_id, card.reply_to)
+        try:
+            message_id = await self._messenger.send(
+                place, view, language=card.language, silent=True
+            )
+        except (ChatFlooded, ChatUnavailable) as error:
+            self._pause(card, error)
+        except ChatError as error:
+            # It may be there without our knowing its id, or never can be: this job goes on
+            # without.
+            log.info("status message given up", card=card.id, code=error.code)
+            await self._ledger.cards.close(card.id)
+        else:
+            await self._ledger.cards.placed(card.id, message_id)
+
+    async def _edit(self, card: StoredCard, message_id: int, view: Card) -> None:
+        try:
+            await self._messenger.edit(card.chat_id, message_id, view, language=card.language)
+        except ChatError as error:
+            if error.permanent:
+                await self._ledger.cards.close(card.id)
+            else:
+                self._pause(card, error)
+
+    def _pause(self, card: StoredCard, error: ChatError) -> None:
+        wait = wait_after(error, otherwise=AFTER_TROUBLE)
+        self._shown.pop(card.id, None)
+        self._budgets.of(card.chat_id).pause(self._clock.now() + wait)
+
+    async def _finish(self, card: StoredCard) -> None:
+        """Remove a card whose jobs have all been answered, after the edit that may be
+        under way.
+        """
+        if card.message_id is None:
+            # One that is being placed right now is finished when its id is known.
+            if self._lanes.is_free(("send", card.chat_id)):
+                await self._ledger.cards.close(card.id)
+                self._shown.pop(card.id, None)
+        elif self._lanes.is_free(("edit", card.chat_id)) and not self._is_paused(card):
+            self._lanes.start(("edit", card.chat_id), self._remove(card, card.message_id))
+
+    def _is_paused(self, card: StoredCard) -> bool:
+        return self._budgets.of(card.chat_id).is_paused(self._clock.now())
+
+    async def _remove(self, card: StoredCard, message_id: int) -> None:
+        try:
+            await self._messenger.delete(card.chat_id, message_id)
+        except ChatError as error:
+            if not error.permanent:
+                self._pause(card, error)
+                return
+        await self._ledger.cards.close(card.id)
+        self._shown.pop(card.id, None)
+
+
+def _place_of(job: Job) -> tuple[int, int | None]:
+    return job.origin.chat_id, job.origin.thread_id
+
+
+def _is_urgent(view: Card) -> bool:
+    return any(line.cancelling or line.paused for line in view.lines)

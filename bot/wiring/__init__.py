@@ -1,0 +1,1 @@
+"""Construction: what is opened (`resources`), what is monitored, and the bot that runs on both."""

@@ -1,0 +1,234 @@
+"""What the bot consists of: the machine, built in an open frame."""
+
+import platform
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+from bot import __version__
+from bot.adapters.oss.signer import OssLinkSigner
+from bot.adapters.telegram.files import CloudFiles
+from bot.adapters.telegram.handlers import Handlers, Marks
+from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_files import LocalFiles
+from bot.adapters.telegram.local_server import LocalServer
+from bot.adapters.telegram.members import TelegramMembers
+from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.webhook import WebhookIntake
+from bot.core.links import LinkMode
+from bot.core.ports.chat import Welcome
+from bot.inbound.access import Access
+from bot.inbound.desk import Desk
+from bot.inbound.errands import Errands
+from bot.inbound.use_cases import Reception
+from bot.jobs.actions import Controls
+from bot.jobs.allowances import Allowances
+from bot.jobs.copier import Copier
+from bot.jobs.queue import JobQueue
+from bot.jobs.reaper import Reaper
+from bot.jobs.relay import Relay
+from bot.jobs.repeats import Repeats
+from bot.jobs.runner import Attempts, News
+from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
+from bot.outbound.budget import Budgets
+from bot.outbound.chat_migration import Moves, RoutedMembers, RoutedMessenger
+from bot.outbound.courier import Courier
+from bot.outbound.lanes import Lanes
+from bot.outbound.reactions import Reactions, Reactor
+from bot.outbound.reviser import Reviser
+from bot.outbound.statistics import Statistician
+from bot.outbound.status_messages import Narrator
+from bot.outbound.views import Views
+from bot.outbound.voice import Speaker, Voice
+from bot.transfer.uploader import Uploader
+from bot.wiring.monitoring import Watched
+from bot.wiring.resources import Frame, plain
+
+
+@dataclass(frozen=True)
+class Office:
+    """Who may do what and how much, what can be done to jobs, how files are acknowledged, and
+    where groups have gone.
+    """
+
+    access: Access
+    allowances: Allowances
+    controls: Controls
+    reactions: Reactions
+    moves: Moves
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The parts that run, and that the end has to know."""
+
+    queue: JobQueue
+    voice: Voice
+    narrator: Narrator
+    lanes: Lanes
+    reaper: Reaper
+    intake: Intake | WebhookIntake
+    source: CloudFiles | LocalFiles
+    moves: Moves
+
+
+def assemble(frame: Frame) -> Machine:
+    """Build the machine in an open frame; nothing runs yet."""
+    settings, clock, ledger = frame.settings, frame.clock, frame.ledger
+    news, source, metrics = News(), _source(frame), frame.watch.metrics
+    uploader = Uploader(
+        frame.threads.store,
+        frame.pool,
+        connections_per_file=settings.transfer.connections_per_file,
+    )
+    relay = Relay(
+        WatchedSource(source, metrics, clock),
+        WatchedUploads(uploader, metrics, clock),
+        ledger,
+        clock,
+        lifetime=settings.link.lifetime,
+        public=settings.link.mode is LinkMode.PUBLIC,
+        repeats=Repeats(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
+    )
+    queue = JobQueue(
+        Attempts(relay, ledger, clock, news, metrics).run,
+        clock,
+        at_once=settings.transfer.at_once,
+        per_owner=settings.transfer.per_owner,
+        per_group=settings.transfer.per_group,
+    )
+    frame.watch.look_at(Watched(queue, frame.spool, ledger.probe))
+    return _give_voice(frame, queue, _office(frame, queue, news), news, source)
+
+
+def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
+    settings, people = frame.settings, frame.ledger.people
+    given, enabled = settings.access, settings.telegram.reactions
+    return Office(
+        access=Access(people, users=given.users, admins=given.admins, groups=given.groups),
+        allowances=Allowances(settings.limits.owner, settings.limits.group),
+        controls=Controls(frame.ledger, queue, frame.clock, news),
+        reactions=Reactions(frame.ledger.outbox, frame.clock, enabled=enabled),
+        moves=Moves(people),
+    )
+
+
+def _source(frame: Frame) -> CloudFiles | LocalFiles:
+    given, bot = frame.settings.telegram, frame.telegram.application.bot
+    if frame.is_local and given.file_root is not None:
+        copies = Copies(
+            FileRoot(given.file_root, given.path_map), CopyNotes(frame.settings.spool.folder)
+        )
+        server = LocalServer(bot, frame.disk, limit=given.limit)
+        return LocalFiles(server, copies, frame.disk, unfinished=_unfinished(frame))
+    return CloudFiles(
+        bot,
+        frame.spool,
+        base_url=given.base_url,
+        proxy=plain(given.proxy),
+        limit=given.limit,
+        pace=Pace(minimum_rate=frame.settings.transfer.minimum_rate),
+        trusts=frame.trusted.__contains__,
+    )
+
+
+def _unfinished(frame: Frame) -> Callable[[], Awaitable[Mapping[int, str]]]:
+    async def ask() -> Mapping[int, str]:
+        return {job.id: job.file.file_unique_id for job in await frame.ledger.jobs.unfinished()}
+
+    return ask
+
+
+def _give_voice(
+    frame: Frame,
+    queue: JobQueue,
+    office: Office,
+    news: News,
+    source: CloudFiles | LocalFiles,
+) -> Machine:
+    settings, clock, ledger, telegram = frame.settings, frame.clock, frame.ledger, frame.telegram
+    views = Views(
+        ledger,
+        queue,
+        OssLinkSigner(frame.oss, settings.link.mode),
+        clock,
+        Welcome(source.limit, settings.link.lifetime),
+        statistician=Statistician(ledger, queue, frame.spool, clock, _versions()),
+        allowances=office.allowances,
+    )
+    budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
+    messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
+    spoken = (ledger, messenger, views, budgets, lanes, clock)
+    narrator = Narrator(*spoken, metrics=frame.watch.metrics)
+    desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
+    courier = Courier(*spoken, reactions=office.reactions)
+    reactor = Reactor(ledger.outbox, messenger, budgets, lanes, clock)
+    speakers: list[Speaker] = [desk, courier, narrator, Reviser(*spoken), reactor]
+    marks = _listen(frame, queue, office, news, source.limit)
+    return Machine(
+        queue=queue,
+        voice=Voice(speakers, lanes, news.said, clock),
+        narrator=narrator,
+        lanes=lanes,
+        reaper=_reaper(frame, news),
+        intake=_intake(frame, marks, queue),
+        source=source,
+        moves=office.moves,
+    )
+
+
+def _reaper(frame: Frame, news: News) -> Reaper:
+    threads = frame.threads
+    return Reaper(
+        frame.ledger.objects, threads.store, threads, frame.clock, news, frame.watch.metrics
+    )
+
+
+def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookIntake:
+    application, url = frame.telegram.application, frame.settings.telegram.webhook_url
+    ledger, clock = frame.ledger, frame.clock
+    intake = Intake(application, marks, ledger.dead_updates, clock, hold=queue.hold)
+    if url is None:
+        return intake
+    return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
+
+
+def _versions() -> list[tuple[str, str]]:
+    libraries = ("python-telegram-bot", "alibabacloud-oss-v2")
+    return [
+        ("file-relay-bot", __version__),
+        ("Python", platform.python_version()),
+        *((name, metadata.version(name)) for name in libraries),
+    ]
+
+
+def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
+    members = RoutedMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
+    return Errands(frame.ledger, office.access, office.controls, members, messenger)
+
+
+def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: int) -> Marks:
+    telegram = frame.telegram
+    reception = Reception.build(
+        ledger=frame.ledger,
+        queue=queue,
+        access=office.access,
+        controls=office.controls,
+        moves=office.moves,
+        clock=frame.clock,
+        news=news,
+        limit=limit,
+        allowances=office.allowances,
+        reactions=office.reactions,
+        zone=frame.settings.telegram.zone,
+    )
+    marks = Marks()
+    Handlers(
+        reception,
+        telegram.keyboards,
+        marks,
+        bot_id=telegram.bot_id,
+        username=telegram.username,
+    ).register(telegram.application)
+    return marks

@@ -1,0 +1,91 @@
+"""Rules of chats and owners, and what they have had accepted."""
+
+from datetime import timedelta
+
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.ports.chats import Accepted, ChatRules, OwnerRules
+from tests.fakes.samples import (
+    GROUP,
+    NOW,
+    OWNER,
+    accept,
+    acquire,
+    at,
+    cancel,
+    finish,
+    make_file,
+    make_origin,
+)
+
+MOVED = GROUP - 1000
+
+
+async def test_nothing_is_known_at_first(ledger: SqlLedger) -> None:
+    """Whoever was never spoken of has the defaults."""
+    assert ChatRules(GROUP) == await ledger.people.chat(GROUP)
+    assert OwnerRules(OWNER) == await ledger.people.owner(OWNER)
+    assert await ledger.people.moves() == {}
+
+    assert await ledger.people.lineage(GROUP) == [GROUP]
+
+
+async def test_what_is_not_given_stays(ledger: SqlLedger) -> None:
+    """Each rule is changed alone."""
+    people = ledger.people
+    await people.set_owner(OWNER, language="zh-Hans")
+    await people.set_owner(OWNER, banned=True)
+    await people.set_owner(OWNER)
+    await people.set_chat(GROUP, auto=True)
+    await people.set_chat(GROUP, privately=True, allowed=False)
+    await people.set_chat(GROUP, auto=False)
+
+    assert OwnerRules(OWNER, "zh-Hans", banned=True) == await people.owner(OWNER)
+    assert ChatRules(GROUP, privately=True, allowed=False) == await people.chat(GROUP)
+
+
+async def test_rules_go_along_when_a_group_moves(ledger: SqlLedger) -> None:
+    """The supergroup behaves as the group did, and is known to be the same."""
+    people = ledger.people
+    await people.set_chat(GROUP, auto=True, allowed=True)
+    await people.move_chat(GROUP, MOVED)
+
+    assert ChatRules(MOVED, auto=True, allowed=True) == await people.chat(MOVED)
+    assert await people.moves() == {GROUP: MOVED}
+    assert await people.lineage(MOVED) == [MOVED, GROUP]
+    assert await people.lineage(GROUP) == [GROUP]
+
+
+async def test_circle_of_moves_ends(ledger: SqlLedger) -> None:
+    """A mistake in the ledger is no endless loop."""
+    await ledger.people.move_chat(GROUP, MOVED)
+    await ledger.people.move_chat(MOVED, GROUP)
+
+    assert sorted([GROUP, MOVED]) == sorted(await ledger.people.lineage(GROUP))
+
+
+async def test_accepted_files_with_their_sizes(ledger: SqlLedger) -> None:
+    """As announced until the real size is known; the oldest first, after the given moment."""
+    unknown = await ledger.jobs.accept(make_origin(), make_file(size=None), at(3))
+    assert unknown is not None
+    await accept(ledger, now=at(2))
+    await accept(ledger, now=at(1))
+    await accept(ledger, chat_id=GROUP, owner_id=OWNER, now=at(4))
+    await accept(ledger, chat_id=GROUP, owner_id=7, now=at(5))
+    before = await ledger.people.accepted_by(OWNER, at(1))
+    await finish(ledger, unknown, at(6))
+    after = await ledger.people.accepted_by(OWNER, at(1))
+
+    assert [Accepted(at(2), 1000), Accepted(at(3), 0), Accepted(at(4), 1000)] == before
+    assert [Accepted(at(2), 1000), Accepted(at(3), 1000), Accepted(at(4), 1000)] == after
+    assert [Accepted(at(4), 1000), Accepted(at(5), 1000)] == await ledger.people.accepted_in(
+        [GROUP, MOVED], NOW - timedelta(hours=24)
+    )
+
+
+async def test_what_failed_was_not_accepted(ledger: SqlLedger) -> None:
+    """What was cancelled was."""
+    failed = await acquire(ledger, await accept(ledger))
+    assert await ledger.jobs.fail(failed, "disk_full", {}, NOW)
+    await cancel(ledger, await accept(ledger, now=at(1)))
+
+    assert [Accepted(at(1), 1000)] == await ledger.people.accepted_by(OWNER, at(-1))

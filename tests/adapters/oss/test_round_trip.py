@@ -1,0 +1,62 @@
+"""The way of a test object, and what is left of it where it fails."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.client import OssConnection
+from bot.adapters.oss.round_trip import RoundTrip, Trip
+from bot.adapters.oss.signer import OssLinkSigner
+from bot.core.errors import StoreForbidden
+from bot.core.links import LinkMode
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.oss import OssStandIn
+from tests.adapters.oss.links import BUCKET
+
+
+async def walk(connection: OssConnection, oss: OssStandIn, mode: LinkMode) -> Trip:
+    """Walk once."""
+
+    def end() -> datetime:
+        return oss.clock.now() + timedelta(minutes=5)
+
+    trip = RoundTrip(connection, OssBucket(connection), OssLinkSigner(connection, mode), mode)
+    return await asyncio.to_thread(trip.go, "relay/1/", end)
+
+
+@pytest.mark.parametrize(
+    ("mode", "plain", "after"), [(LinkMode.SIGNED, 403, 404), (LinkMode.PUBLIC, 200, 403)]
+)
+async def test_there_and_back(
+    connection: OssConnection, oss: OssStandIn, mode: LinkMode, plain: int, after: int
+) -> None:
+    """The link opens and ends; a plain URL opens in public mode only; nothing is left."""
+    trip = await walk(connection, oss, mode)
+
+    assert (trip.link.status, trip.link.equal, trip.plain.status) == (200, True, plain)
+    assert trip.link.disposition.startswith("attachment")
+    assert (trip.after.status, trip.object_left, trip.uploads_left) == (after, False, 0)
+    assert oss.buckets[BUCKET].objects == {}
+
+
+@pytest.mark.parametrize("step", ["UploadPart", "CompleteMultipartUpload"])
+async def test_nothing_is_left_of_a_failure(
+    connection: OssConnection, oss: OssStandIn, step: str
+) -> None:
+    """Where a step is refused, the upload is aborted."""
+    oss.faults.add(Fault(step, Effect.ERROR, args={"status": 403}))
+    with pytest.raises(StoreForbidden):
+        await walk(connection, oss, LinkMode.SIGNED)
+    bucket = oss.buckets[BUCKET]
+
+    assert (bucket.objects, bucket.uploads) == ({}, {})
+
+
+async def test_versions(connection: OssConnection, oss: OssStandIn) -> None:
+    """In a bucket with versions the link ends all the same."""
+    oss.buckets[BUCKET].versioning = "Enabled"
+    trip = await walk(connection, oss, LinkMode.SIGNED)
+
+    assert (trip.link.equal, trip.after.status) == (True, 404)

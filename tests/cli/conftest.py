@@ -1,0 +1,31 @@
+"""A stage for each test, and logs as they were before."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.demo.local_stack import Stage
+from bot.logs import RelayHandler
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """Take back what the commands do to the logs of the process."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """Both stand-ins, without a bot, and an empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    async with Stage(tmp_path) as stage:
+        yield stage

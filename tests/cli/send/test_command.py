@@ -1,0 +1,87 @@
+"""Sending as an operator types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.demo.local_stack import Stage
+from tests.cli.shell import type_in
+from tests.conversations.people import fetch, sha256
+
+
+def make(stage: Stage, name: str, content: bytes) -> Path:
+    """Write a file to send."""
+    path = stage.folder / name
+    path.write_bytes(content)
+    return path
+
+
+async def test_two_files(stage: Stage) -> None:
+    """Each file is one JSON object with a link that opens; the note goes to standard error."""
+    names = [str(make(stage, "a.txt", b"aaa")), str(make(stage, "b.txt", b"bbbb"))]
+    done = await type_in(stage, "send", "--json", *names)
+    sent = [json.loads(line) for line in done.out.splitlines()]
+
+    assert (done.code, [line["size"] for line in sent]) == (0, [3, 4])
+    assert (await fetch(sent[1]["link"]))[:2] == (200, b"bbbb")
+    assert sent[0]["sha256"] == sha256(b"aaa")
+    assert "no bot runs" in done.err
+
+
+async def test_for_people(stage: Stage) -> None:
+    """A person reads name, size, link, SHA-256 and end."""
+    done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
+    name, link, digest, end = done.out.splitlines()
+
+    assert (name, digest) == ("a.txt, 3 bytes", f"SHA-256 {sha256(b'aaa')}")
+    assert (link.startswith("http"), end.startswith("ends ")) == (True, True)
+
+
+async def test_one_of_two_fails(stage: Stage) -> None:
+    """What fails is named in one line with its code, the others are sent, the exit code is 1."""
+    names = [str(make(stage, "empty.txt", b"")), str(make(stage, "b.txt", b"bbbb")), "/nowhere"]
+    done = await type_in(stage, "send", "--json", *names)
+    sent = [json.loads(line) for line in done.out.splitlines()]
+
+    assert (done.code, [line.get("error") for line in sent]) == (
+        1,
+        ["file_empty", None, "impossible"],
+    )
+    assert ["file_empty" in done.err, "Traceback" in done.err] == [True, False]
+
+
+async def test_public_without_a_bot(stage: Stage) -> None:
+    """Public links are refused without a bot, with a way out."""
+    stage.more["RELAY_LINK__MODE"] = "public"
+    done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
+
+    assert (done.code, done.out, "RELAY_LINK__MODE=signed" in done.err) == (1, "", True)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "code", "said"),
+    [
+        ("0.5s", 2, "link.lifetime: '0.5s' is not allowed; it must be at least 1 s"),
+        ("1s", 1, "relay-bot: a.txt: its link expired before it could be shown"),
+    ],
+)
+async def test_lifetime_that_is_too_short(
+    stage: Stage, lifetime: str, code: int, said: str
+) -> None:
+    """What cannot be signed is refused by the settings; what is over too soon is one line."""
+    stage.more["RELAY_LINK__LIFETIME"] = lifetime
+    done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
+
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_oss_refuses(stage: Stage) -> None:
+    """A key that is unknown is said in one line, without the secret."""
+    stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "another-secret"
+    done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
+
+    assert (done.code, "SignatureDoesNotMatch" in done.err) == (1, True)
+    assert "another-secret" not in done.err

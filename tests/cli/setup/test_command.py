@@ -1,0 +1,54 @@
+"""The setup as an operator types it."""
+
+import pytest
+
+from bot.demo.local_stack import BUCKET, Stage
+from tests.cli.shell import type_in
+
+
+async def test_dry_run_then_setup(stage: Stage) -> None:
+    """First the difference, then the change, then nothing to change; the RAM policy is printed."""
+    dry = await type_in(stage, "setup", "--dry-run")
+    done = await type_in(stage, "setup", "--yes", "--user-id", "42")
+    again = await type_in(stage, "setup", "--yes", "--user-id", "42")
+
+    assert [dry.code, done.code, again.code] == [0, 0, 0]
+    assert ["would change" in dry.out, "changed" in done.out] == [True, True]
+    assert "nothing to change" in again.out
+    assert "oss:PutObject" in dry.out
+
+
+async def test_not_agreed(stage: Stage) -> None:
+    """Without a terminal nobody can agree; the rest is done, and the exit code says so."""
+    done = await type_in(stage, "setup", "--json")
+
+    assert (done.code, stage.bucket.blocks_public_access) == (1, False)
+    assert [change["what"] for change in done.json["declined"]] == ["block public access"]
+    assert [change["what"] for change in done.json["made"]] == ["lifecycle"]
+
+
+async def test_a_key_that_may_not(stage: Stage) -> None:
+    """A key without the right to change the bucket is told how to lend another one."""
+    stage.oss.add_key("LTAI-less", "less-secret", allow=["oss:Get*"], user="7")
+    stage.more["RELAY_OSS__ACCESS_KEY_ID"] = "LTAI-less"
+    stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "less-secret"
+    done = await type_in(stage, "setup", "--yes")
+
+    assert (done.code, "RELAY_OSS__ACCESS_KEY_ID=" in done.err) == (1, True)
+    assert "less-secret" not in done.err
+
+
+@pytest.mark.parametrize("words", [["--public-read-bucket"], ["--user-id", "bob"]])
+async def test_wrong_command_lines(stage: Stage, words: list[str]) -> None:
+    """Options that make no sense are refused before anything is asked of OSS."""
+    done = await type_in(stage, "setup", *words)
+
+    assert (done.code, len(stage.oss.log)) == (2, 0)
+
+
+async def test_bad_settings(stage: Stage) -> None:
+    """Settings that cannot be used are named."""
+    stage.more["RELAY_OSS__BUCKET"] = "No Bucket"
+    done = await type_in(stage, "setup")
+
+    assert (done.code, "oss.bucket" in done.err, BUCKET in done.out) == (2, True, False)

@@ -1,0 +1,15 @@
+"""A reception with nobody in it, for each test."""
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from tests.fakes.fixtures import database, quiet
+from tests.inbound.inbound_fixture import Lobby
+
+__all__ = ["database", "lobby", "quiet"]
+
+
+@pytest.fixture
+def lobby(database: Database) -> Lobby:
+    """Return an empty lobby."""
+    return Lobby(database)

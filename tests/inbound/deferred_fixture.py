@@ -1,0 +1,87 @@
+"""A desk with everything around it, on a real ledger, driven step by step."""
+
+from datetime import datetime, timedelta
+from itertools import count
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.inbound.access import Access
+from bot.inbound.desk import Desk
+from bot.inbound.errands import Errand, Errands
+from bot.jobs.actions import Controls
+from bot.jobs.queue import JobQueue
+from bot.jobs.runner import News
+from bot.outbound.lanes import Lanes
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.members import FakeMembers
+from tests.fakes.messenger import FakeMessenger
+from tests.fakes.samples import GROUP, NOW
+from tests.outbound.outbound_fixture import StillQueue
+
+CHIEF, MEMBER, BOT_ADMIN = 31, 32, 33
+
+
+class Office:
+    """`CHIEF` looks after `GROUP`, `MEMBER` is just in it, `BOT_ADMIN` looks after the bot."""
+
+    def __init__(self, database: Database) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.ledger = SqlLedger(database)
+        self.news = News()
+        self.queue: JobQueue = StillQueue(self.clock)
+        self.members = FakeMembers(admins={(GROUP, CHIEF)})
+        self.messenger = FakeMessenger(self.clock)
+        self.access = Access(self.ledger.people, users=(), admins={BOT_ADMIN}, groups={GROUP})
+        self.controls = Controls(self.ledger, self.queue, self.clock, self.news)
+        self.lanes = Lanes(self.news.said.set)
+        self.errands = Errands(
+            self.ledger, self.access, self.controls, self.members, self.messenger
+        )
+        self.desk = Desk(self.ledger, self.errands, self.lanes, self.clock)
+        self._numbers = count(1)
+
+    async def request(
+        self,
+        errand: Errand,
+        by: int | None = MEMBER,
+        *,
+        chat_id: int = GROUP,
+        **payload: str | int,
+    ) -> None:
+        """Put a request into the outbox, as the reception does."""
+        number = next(self._numbers)
+        is_press = "query_id" in payload
+        saying = Saying(
+            SayingKind.REQUEST,
+            Priority.PRESS if is_press else Priority.REPLY,
+            chat_id,
+            "en",
+            dedupe=f"request-{number}",
+            reply_to=None if is_press or by is None else number,
+            owner_id=by,
+            payload={"do": errand.value, **payload},
+        )
+        assert await self.ledger.outbox.post(saying, self.clock.now())
+
+    async def serve(self, after: float = 0.0) -> datetime | None:
+        """Let the desk serve what it can, `after` seconds; return when there may be more."""
+        self.clock.advance(timedelta(seconds=after))
+        moment = None
+        for _ in range(10):
+            self.lanes.begin_round()
+            moment = await self.desk.tick()
+            if self.lanes.is_idle:
+                break
+            await self.lanes.drain(5)
+        return moment
+
+    async def said(self) -> list[str]:
+        """Return the names of what is to be said, in order."""
+        pending = await self.ledger.outbox.pending(100)
+        return [str(s.payload["name"]) for s in pending if s.kind is not SayingKind.REQUEST]
+
+    async def waiting(self) -> list[str]:
+        """Return what requests wait for, in order."""
+        pending = await self.ledger.outbox.pending(100)
+        return [str(s.payload["do"]) for s in pending if s.kind is SayingKind.REQUEST]

@@ -1,0 +1,90 @@
+"""A reception on a real ledger, with people who come to it."""
+
+from datetime import datetime
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import Job, StopReason
+from bot.core.ports.ledger import Saying
+from bot.inbound.access import Access
+from bot.inbound.presses import Press
+from bot.inbound.use_cases import Reception
+from bot.jobs.actions import Controls, PressAction
+from bot.jobs.allowances import Allowances
+from bot.jobs.queue import JobQueue, Running
+from bot.jobs.runner import News
+from bot.outbound.chat_migration import Moves
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW, OWNER
+
+ADMIN, OTHER, STRANGER = 1, 101, 900
+LIMIT = 20 << 20
+
+
+class QueueOfStops(JobQueue):
+    """A queue that starts nothing; jobs in `runs` run as far as it knows."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        super().__init__(self._never, clock, at_once=1, per_owner=1)
+        self.runs: set[int] = set()
+        self.stopped: list[tuple[int, StopReason]] = []
+
+    async def _never(self, running: Running) -> datetime | None:
+        raise AssertionError(f"job {running.job_id} must not be started")
+
+    def stop_job(self, job_id: int, reason: StopReason) -> bool:
+        """Remember."""
+        if job_id not in self.runs:
+            return False
+        self.stopped.append((job_id, reason))
+        return True
+
+
+class Lobby:
+    """`OWNER` and `OTHER` are users of the settings, `ADMIN` looks after the bot, nobody knows
+    `STRANGER`.
+    """
+
+    def __init__(self, database: Database, *, allowances: Allowances | None = None) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.ledger = SqlLedger(database)
+        self.queue = QueueOfStops(self.clock)
+        self.news = News()
+        self.access = Access(self.ledger.people, users={OWNER, OTHER}, admins={ADMIN})
+        self.reception = Reception.build(
+            ledger=self.ledger,
+            queue=self.queue,
+            access=self.access,
+            controls=Controls(self.ledger, self.queue, self.clock, self.news),
+            moves=Moves(self.ledger.people),
+            clock=self.clock,
+            news=self.news,
+            limit=LIMIT,
+            allowances=allowances,
+        )
+        self._queries = 0
+
+    async def press(
+        self, user_id: int, action: PressAction | None, job_id: int, *, query_id: str = ""
+    ) -> str | None:
+        """Press a button; return the name of what is said to it, if anything."""
+        self._queries += 1
+        press = Press(
+            query_id=query_id or f"query-{self._queries}",
+            user_id=user_id,
+            chat_id=user_id,
+            language="en",
+            action=action,
+            job_id=job_id,
+        )
+        await self.reception.presses.press(press)
+        said = [s for s in await self.said() if s.payload.get("query_id") == press.query_id]
+        return str(said[0].payload["name"]) if said else None
+
+    async def said(self) -> list[Saying]:
+        """Return what is to be said, in the order in which it was asked for."""
+        return sorted(await self.ledger.outbox.pending(100), key=lambda saying: saying.id)
+
+    async def jobs(self) -> list[Job]:
+        """Return all jobs that have not ended."""
+        return await self.ledger.jobs.unfinished()

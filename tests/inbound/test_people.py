@@ -1,0 +1,140 @@
+"""Who may do what in private: owner, admin, another user, stranger."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.core.jobs import JobState
+from bot.core.ports.ledger import Priority, SayingKind
+from bot.jobs.actions import PressAction
+from tests.fakes.samples import OWNER, accept, acquire, finish, get, make_file, make_origin
+from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, Lobby
+
+Deed = Callable[[Lobby, int], Awaitable[None]]
+USERS = [OWNER, OTHER, ADMIN]
+
+
+async def _send_file(lobby: Lobby, user_id: int) -> None:
+    await lobby.reception.files.sent(make_origin(user_id), make_file())
+
+
+async def _ask_welcome(lobby: Lobby, user_id: int) -> None:
+    await lobby.reception.questions.welcome(make_origin(user_id))
+
+
+async def _ask_status(lobby: Lobby, user_id: int) -> None:
+    await lobby.reception.questions.status(make_origin(user_id))
+
+
+async def _write(lobby: Lobby, user_id: int) -> None:
+    await lobby.reception.questions.other(make_origin(user_id), is_text=True)
+
+
+async def _send_a_poll(lobby: Lobby, user_id: int) -> None:
+    await lobby.reception.questions.other(make_origin(user_id), is_text=False)
+
+
+DEEDS: dict[str, Deed] = {
+    "file": _send_file,
+    "welcome": _ask_welcome,
+    "status": _ask_status,
+    "text": _write,
+    "poll": _send_a_poll,
+}
+SAID: dict[str, list[tuple[SayingKind, str | None]]] = {
+    "file": [],
+    "welcome": [(SayingKind.WELCOME, None)],
+    "status": [(SayingKind.OVERVIEW, None)],
+    "text": [(SayingKind.NOTICE, "help-any-text")],
+    "poll": [(SayingKind.NOTICE, "unsupported-message")],
+}
+
+
+@pytest.mark.parametrize("user_id", USERS)
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_users_are_served(lobby: Lobby, deed: str, user_id: int) -> None:
+    """Everybody who is named, in the same way; what is said belongs to who asked."""
+    await DEEDS[deed](lobby, user_id)
+    said = await lobby.said()
+
+    assert [(saying.kind, saying.payload.get("name")) for saying in said] == SAID[deed]
+    assert {(s.chat_id, s.owner_id, s.priority) for s in said} <= {
+        (user_id, user_id, Priority.REPLY)
+    }
+    assert [job.origin.owner_id for job in await lobby.jobs()] == [user_id] * (deed == "file")
+    assert lobby.news.said.is_set()
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+async def test_stranger_gets_one_polite_line(lobby: Lobby, deed: str) -> None:
+    """With their id, so that they can ask to be let in; nothing else happens."""
+    await DEEDS[deed](lobby, STRANGER)
+    [said] = await lobby.said()
+
+    assert (said.kind, said.payload) == (SayingKind.NOTICE, {"name": "stranger", "id": STRANGER})
+    assert await lobby.jobs() == []
+
+
+async def test_stranger_is_told_once_an_hour(lobby: Lobby) -> None:
+    """However often and whatever they send; others are told for themselves."""
+    for deed in DEEDS.values():
+        await deed(lobby, STRANGER)
+    lobby.clock.advance(timedelta(minutes=59, seconds=59))
+    await _write(lobby, STRANGER)
+    assert len(await lobby.said()) == 1
+    await _write(lobby, STRANGER + 1)
+    assert len(await lobby.said()) == 2
+    lobby.clock.advance(timedelta(seconds=1))
+    await _write(lobby, STRANGER)
+
+    assert [s.payload["id"] for s in await lobby.said()] == [STRANGER, STRANGER + 1, STRANGER]
+
+
+@pytest.mark.parametrize(
+    ("user_id", "name", "state"),
+    [
+        (OWNER, "cancelling", JobState.CANCELLED),
+        (ADMIN, "cancelling", JobState.CANCELLED),
+        (OTHER, "press-not-yours", JobState.QUEUED),
+        (STRANGER, "press-not-yours", JobState.QUEUED),
+    ],
+)
+async def test_owner_and_admin_may_cancel(
+    lobby: Lobby, user_id: int, name: str, state: JobState
+) -> None:
+    """Nobody else, and whoever may not is told so."""
+    job = await accept(lobby.ledger)
+
+    assert await lobby.press(user_id, PressAction.CANCEL, job.id) == name
+    assert (await get(lobby.ledger, job)).state is state
+
+
+@pytest.mark.parametrize(
+    ("user_id", "name", "is_live"),
+    [
+        (OWNER, "deleted", False),
+        (ADMIN, "deleted", False),
+        (OTHER, "press-not-yours", True),
+        (STRANGER, "press-not-yours", True),
+    ],
+)
+async def test_owner_and_admin_may_delete(
+    lobby: Lobby, user_id: int, name: str, *, is_live: bool
+) -> None:
+    """Nobody else."""
+    job, _ = await finish(lobby.ledger, await accept(lobby.ledger))
+
+    assert await lobby.press(user_id, PressAction.DELETE, job.id) == name
+    assert bool(await lobby.ledger.objects.live_of(OWNER)) is is_live
+
+
+async def test_running_job_of_another_is_not_stopped(lobby: Lobby) -> None:
+    """Its owner's press is what stops it."""
+    job = await acquire(lobby.ledger, await accept(lobby.ledger))
+    lobby.queue.runs.add(job.id)
+    assert await lobby.press(OTHER, PressAction.CANCEL, job.id) == "press-not-yours"
+    assert lobby.queue.stopped == []
+    await lobby.press(OWNER, PressAction.CANCEL, job.id)
+
+    assert [job_id for job_id, _ in lobby.queue.stopped] == [job.id]

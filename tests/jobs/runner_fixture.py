@@ -1,0 +1,112 @@
+"""Everything that one job passes through, on a real ledger, without a queue."""
+
+import asyncio
+from datetime import datetime
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.jobs import SqlJobs
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import Job, StopReason
+from bot.core.objects import StoredObject
+from bot.jobs.queue import Running
+from bot.jobs.relay import Relay, Uploads
+from bot.jobs.runner import Attempts, News
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import LIFETIME, NOW, accept
+from tests.fakes.source import FakeSource
+from tests.fakes.uploads import FakeUploads
+
+
+class GatedJobs(SqlJobs):
+    """Jobs whose writes wait at a gate after they have been committed."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.reached = asyncio.Event()
+
+    async def _wait(self) -> None:
+        self.reached.set()
+        await self.gate.wait()
+
+    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+        """Acquire, then wait."""
+        job = await super().acquire(job_id, now)
+        await self._wait()
+        return job
+
+    async def retry_later(self, job: Job, run_at: datetime, code: str) -> bool:
+        """Put back, then wait."""
+        changed = await super().retry_later(job, run_at, code)
+        await self._wait()
+        return changed
+
+    async def cancel(self, job: Job, now: datetime) -> bool:
+        """Cancel, then wait."""
+        changed = await super().cancel(job, now)
+        await self._wait()
+        return changed
+
+
+class Workshop:
+    """A relay with its surroundings; attempts are started and stopped by the test."""
+
+    def __init__(self, database: Database, *, uploads: Uploads | None = None) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.ledger = SqlLedger(database)
+        self.jobs = GatedJobs(database)
+        self.ledger.jobs = self.jobs
+        self.source = FakeSource()
+        self.uploads = FakeUploads()
+        self.news = News()
+        self.relay = Relay(
+            self.source,
+            uploads or self.uploads,
+            self.ledger,
+            self.clock,
+            lifetime=LIFETIME,
+            public=False,
+        )
+        self.attempts = Attempts(self.relay, self.ledger, self.clock, self.news)
+
+    async def accept(self) -> Job:
+        """Accept a file."""
+        return await accept(self.ledger, now=self.clock.now())
+
+    def begin(self, job: Job) -> "Attempt":
+        """Begin an attempt."""
+        running = Running(job.id, job.origin.owner_id, self.clock.now())
+        return Attempt(running, asyncio.create_task(self.attempts.run(running)))
+
+    async def attempt(self, job: Job) -> datetime | None:
+        """Run an attempt to its end."""
+        return await self.begin(job).task
+
+    async def fail(self, job: Job, error: Exception) -> datetime | None:
+        """Run an attempt whose upload fails."""
+        self.uploads.failures.append(error)
+        return await self.attempt(job)
+
+    async def read(self, job: Job) -> Job:
+        """Read a job again."""
+        found = await self.jobs.get(job.id)
+        assert found is not None
+        return found
+
+    async def object_of(self, job: Job) -> StoredObject:
+        """Return the newest object of a job."""
+        return (await self.ledger.objects.of_jobs([job.id]))[job.id]
+
+
+class Attempt:
+    """An attempt that runs."""
+
+    def __init__(self, running: Running, task: "asyncio.Task[datetime | None]") -> None:
+        self.running = running
+        self.task = task
+
+    def stop(self, reason: StopReason) -> None:
+        """Stop it as the queue does."""
+        self.running.stop = self.running.stop or reason
+        self.task.cancel()

@@ -1,0 +1,102 @@
+"""Limits of people and of groups: which one, how much is used, and who is told how often."""
+
+from datetime import timedelta
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.ports.chat import Notice
+from bot.jobs.allowance import Allowance
+from bot.jobs.allowances import TOLD_EVERY, Allowances, Judge
+from tests.fakes.samples import GROUP, NOW, OWNER, accept, acquire, at, make_origin
+
+HOUR = timedelta(hours=1)
+
+
+async def test_without_allowances_nothing_is_refused(database: Database) -> None:
+    """The default has no limit, whatever was sent before."""
+    ledger = SqlLedger(database)
+    judge = Judge(ledger.people, Allowances())
+    for _ in range(5):
+        await accept(ledger)
+
+    assert await judge.refusal(make_origin(), 1 << 40, NOW) is None
+
+
+async def test_files_of_an_owner_count_everywhere(database: Database) -> None:
+    """In private and in groups together; those of others do not count."""
+    ledger = SqlLedger(database)
+    judge = Judge(ledger.people, Allowances(owner=Allowance(files=2)))
+    await accept(ledger, now=NOW - HOUR)
+    await accept(ledger, chat_id=GROUP, owner_id=7, now=NOW)
+    assert await judge.refusal(make_origin(), 5, NOW) is None
+    await accept(ledger, chat_id=GROUP, owner_id=OWNER, now=NOW)
+    expected = Notice("limit-files", {"done": 2, "count": 2, "wait": 23 * 3600})
+
+    assert expected == await judge.refusal(make_origin(), 5, NOW)
+    assert expected == await judge.refusal(make_origin(GROUP, owner_id=OWNER), 5, NOW)
+    assert await judge.refusal(make_origin(owner_id=7), 5, NOW) is None
+
+
+async def test_bytes_of_an_owner(database: Database) -> None:
+    """What was announced counts; a file that never fits is told so."""
+    ledger = SqlLedger(database)
+    judge = Judge(ledger.people, Allowances(owner=Allowance(bytes=1500, largest=2000)))
+    await accept(ledger, now=NOW - timedelta(hours=2, seconds=-0.5))
+    wait = 22 * 3600 + 1
+
+    assert await judge.refusal(make_origin(), 500, NOW) is None
+    assert Notice(
+        "limit-bytes", {"size": 501, "used": 1000, "limit": 1500, "wait": wait}
+    ) == await judge.refusal(make_origin(), 501, NOW)
+    assert Notice("limit-bytes-never", {"size": 1501, "limit": 1500}) == await judge.refusal(
+        make_origin(), 1501, NOW
+    )
+    assert Notice("limit-largest", {"size": 2001, "limit": 2000}) == await judge.refusal(
+        make_origin(), 2001, NOW
+    )
+
+
+async def test_group_counts_all_its_members(database: Database) -> None:
+    """Also what it had before it became a supergroup; private chats are no groups."""
+    ledger = SqlLedger(database)
+    judge = Judge(ledger.people, Allowances(group=Allowance(files=2, largest=50)))
+    await ledger.people.move_chat(GROUP, GROUP - 1)
+    await accept(ledger, chat_id=GROUP, owner_id=7, now=NOW)
+    await accept(ledger, chat_id=GROUP - 1, owner_id=8, now=NOW)
+    for _ in range(3):
+        await accept(ledger, now=NOW)
+
+    assert Notice(
+        "limit-group-files", {"done": 2, "count": 2, "wait": 24 * 3600}
+    ) == await judge.refusal(make_origin(GROUP - 1), 5, NOW)
+    assert Notice("limit-group-largest", {"size": 51, "limit": 50}) == await judge.refusal(
+        make_origin(GROUP - 2), 51, NOW
+    )
+    assert await judge.refusal(make_origin(), 51, NOW) is None
+
+
+async def test_what_failed_does_not_count(database: Database) -> None:
+    """A fault of the storage costs nobody their day; a cancelled file was moved and counts."""
+    ledger = SqlLedger(database)
+    judge = Judge(ledger.people, Allowances(owner=Allowance(files=1)))
+    failed = await acquire(ledger, await accept(ledger))
+    assert await ledger.jobs.fail(failed, "store_error", {}, NOW)
+    assert await judge.refusal(make_origin(), 5, NOW) is None
+    cancelled = await accept(ledger)
+    assert await ledger.jobs.cancel(cancelled, NOW)
+
+    assert await judge.refusal(make_origin(), 5, NOW) is not None
+
+
+async def test_many_refusals_are_told_once_a_minute(database: Database) -> None:
+    """Of one kind, to one person, in one chat; a redelivered message is told again."""
+    judge = Judge(SqlLedger(database).people, Allowances())
+    files, size = Notice("limit-files"), Notice("limit-bytes")
+    first, second = make_origin(), make_origin()
+
+    assert judge.should_tell(first, files, NOW)
+    assert not judge.should_tell(second, files, at(59))
+    assert judge.should_tell(first, files, at(59))
+    assert judge.should_tell(second, size, at(59))
+    assert judge.should_tell(make_origin(owner_id=7), files, at(59))
+    assert judge.should_tell(make_origin(), files, at(59) + TOLD_EVERY)

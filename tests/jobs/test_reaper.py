@@ -1,0 +1,203 @@
+"""Links end at their deadline, leftovers go at once and once more."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
+from bot.core.objects import Ending, ObjectState
+from bot.jobs import reaper
+from bot.jobs.reaper import BATCH, RETRY_AFTER, SWEEP_AGAIN_AFTER
+from tests.fakes.samples import LIFETIME, NOW, accept, acquire, plan
+from tests.fakes.store import Trouble
+from tests.jobs.reaper_fixture import META, Graveyard
+
+SECOND = timedelta(seconds=1)
+LATEST = timedelta(seconds=60)
+"""The promise: bytes go at most this long after their deadline while the bot runs."""
+
+
+@pytest.fixture
+def yard(database: Database) -> Graveyard:
+    """Return a reaper with nothing to do."""
+    return Graveyard(database)
+
+
+def fail(error: StoreError) -> None:
+    """Raise an error, as a call to the store."""
+    raise error
+
+
+async def test_link_ends_at_its_deadline(yard: Graveyard) -> None:
+    """Not before; then the object is gone, the ledger knows, and answers are to be corrected."""
+    stored = await yard.live()
+    yard.clock.advance(LIFETIME - SECOND)
+    await yard.reaper.sweep()
+    assert list(yard.store.objects) == [stored.key]
+    assert not yard.news.said.is_set()
+    yard.clock.advance(SECOND)
+    await yard.reaper.sweep()
+    gone = await yard.read(stored)
+
+    assert yard.store.objects == {}
+    assert (gone.state, gone.ending) == (ObjectState.GONE, Ending.EXPIRED)
+    assert yard.news.said.is_set()
+
+
+async def test_thousand_links_at_once_go_in_one_request(yard: Graveyard) -> None:
+    """What falls due together is deleted together."""
+    await yard.many_live(BATCH, due_at=NOW)
+    await yard.reaper.sweep()
+
+    assert yard.threads.calls == 1
+    assert yard.store.objects == {}
+    assert await yard.ledger.objects.next_due_at() is None
+
+
+async def test_more_than_a_batch_goes_batch_by_batch(
+    yard: Graveyard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without waiting in between."""
+    monkeypatch.setattr(reaper, "BATCH", 10)
+    await yard.many_live(21, due_at=NOW)
+    await yard.reaper.sweep()
+
+    assert yard.threads.calls == 3
+    assert yard.store.objects == {}
+
+
+async def test_revoked_link_goes_as_deleted(yard: Graveyard) -> None:
+    """Its owner said so."""
+    stored = await yard.live()
+    await yard.ledger.objects.revoke(stored.job_id, NOW)
+    await yard.reaper.sweep()
+    gone = await yard.read(stored)
+
+    assert (gone.state, gone.ending) == (ObjectState.GONE, Ending.DELETED)
+    assert yard.store.objects == {}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("reset"), StoreForbidden("AccessDenied")])
+async def test_link_that_oss_does_not_let_go_is_tried_again(
+    yard: Graveyard, error: StoreError
+) -> None:
+    """For ever, a little later each time; it counts as live until it is gone."""
+    stored = await yard.live()
+    yard.store.trouble(Trouble("delete", lambda: fail(error), times=2))
+    yard.clock.advance(LIFETIME)
+    for _ in range(2):
+        await yard.reaper.sweep()
+        assert (await yard.read(stored)).state is ObjectState.LIVE
+        assert await yard.ledger.objects.next_due_at() == yard.clock.now() + RETRY_AFTER
+        yard.clock.advance(RETRY_AFTER)
+    await yard.reaper.sweep()
+
+    assert yard.store.objects == {}
+    assert (await yard.read(stored)).state is ObjectState.GONE
+
+
+async def test_lost_answer_to_a_deletion_is_harmless(yard: Graveyard) -> None:
+    """The object is deleted once more; what is gone is no error."""
+    stored = await yard.live()
+    error = StoreUnavailable("timed out")
+    yard.store.trouble(Trouble("delete", lambda: fail(error), lost=True))
+    yard.clock.advance(LIFETIME)
+    await yard.reaper.sweep()
+    yard.clock.advance(RETRY_AFTER)
+    await yard.reaper.sweep()
+
+    assert (await yard.read(stored)).state is ObjectState.GONE
+
+
+async def test_leftover_is_removed_with_all_its_uploads(yard: Graveyard) -> None:
+    """The known upload, one whose id got lost, and an object that may have been completed."""
+    stored = await yard.left(put=True)
+    yard.store.initiate(stored.key, META)
+    await yard.reaper.sweep()
+
+    assert yard.store.upload_ids == []
+    assert yard.store.objects == {}
+    assert (await yard.read(stored)).state is ObjectState.PLANNED
+
+
+async def test_leftover_is_removed_once_more_later(yard: Graveyard) -> None:
+    """A request that was under way may have been applied after the first removal."""
+    stored = await yard.left()
+    await yard.reaper.sweep()
+    yard.put(stored.key)
+    yard.store.initiate(stored.key, META)
+    yard.clock.advance(SWEEP_AGAIN_AFTER - SECOND)
+    await yard.reaper.sweep()
+    assert list(yard.store.objects) == [stored.key]
+    yard.clock.advance(SECOND)
+    await yard.reaper.sweep()
+    gone = await yard.read(stored)
+
+    assert yard.store.objects == {}
+    assert yard.store.upload_ids == []
+    assert (gone.state, gone.ending) == (ObjectState.GONE, Ending.UNDONE)
+
+
+async def test_leftover_without_an_upload_id_is_found_by_its_key(yard: Graveyard) -> None:
+    """The answer to initiate was lost in a crash."""
+    stored = await yard.left(upload=False)
+    yard.store.initiate(stored.key, META)
+    await yard.reaper.sweep()
+
+    assert yard.store.upload_ids == []
+
+
+async def test_key_that_may_not_list_uploads_removes_what_it_can(yard: Graveyard) -> None:
+    """The known upload and the object go; strays stay until the bucket's lifecycle."""
+    stored = await yard.left(put=True)
+    error = StoreForbidden("AccessDenied")
+    yard.store.trouble(Trouble("list_uploads", lambda: fail(error), times=0))
+    await yard.reaper.sweep()
+    yard.clock.advance(SWEEP_AGAIN_AFTER)
+    await yard.reaper.sweep()
+
+    assert yard.store.upload_ids == []
+    assert yard.store.objects == {}
+    assert (await yard.read(stored)).state is ObjectState.GONE
+
+
+@pytest.mark.parametrize("name", ["abort", "list_uploads", "delete"])
+async def test_leftover_that_oss_does_not_let_go_is_tried_again(
+    yard: Graveyard, name: str
+) -> None:
+    """Whichever request failed, all are made again."""
+    stored = await yard.left(put=True)
+    error = StoreUnavailable("reset")
+    yard.store.trouble(Trouble(name, lambda: fail(error)))
+    await yard.reaper.sweep()
+    assert (await yard.read(stored)).sweeps == 0
+    yard.clock.advance(RETRY_AFTER)
+    await yard.reaper.sweep()
+
+    assert yard.store.upload_ids == []
+    assert yard.store.objects == {}
+    assert (await yard.read(stored)).sweeps == 1
+
+
+async def test_leftover_that_fails_holds_up_no_link(yard: Graveyard) -> None:
+    """Links that are due go, whatever happens to the rest."""
+    await yard.left()
+    stored = await yard.live(NOW - LIFETIME)
+    error = StoreUnavailable("reset")
+    yard.store.trouble(Trouble("abort", lambda: fail(error), times=0))
+    await yard.reaper.sweep()
+
+    assert (await yard.read(stored)).state is ObjectState.GONE
+
+
+async def test_upload_of_a_running_job_is_left_alone(yard: Graveyard) -> None:
+    """However long it takes."""
+    job = await acquire(yard.ledger, await accept(yard.ledger))
+    stored = await plan(yard.ledger, job)
+    upload_id = yard.store.initiate(stored.key, META)
+    await yard.ledger.objects.initiated(stored.id, upload_id, 1 << 20)
+    yard.clock.advance(timedelta(days=3))
+    await yard.reaper.sweep()
+
+    assert yard.store.upload_ids == [upload_id]

@@ -1,0 +1,233 @@
+"""One attempt, and what becomes of the job afterwards."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from bot.adapters.ledger.database import Database
+from bot.core.errors import (
+    Corrupted,
+    FileTooLarge,
+    RelayError,
+    SizeMismatch,
+    StoreForbidden,
+    StoreUnavailable,
+    UploadGone,
+)
+from bot.core.jobs import Job, JobState
+from bot.core.objects import Ending, ObjectState
+from bot.jobs.runner import FEW_FAILURES, FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES, wait_before
+from tests.fakes.samples import NOW, at, cancel
+from tests.jobs.runner_fixture import Workshop
+
+
+@pytest.fixture
+def shop(database: Database) -> Workshop:
+    """Return a relay with fakes around it."""
+    return Workshop(database)
+
+
+async def _fail_until(shop: Workshop, job: Job, error: Exception, attempts: int) -> None:
+    for _ in range(attempts):
+        again_at = await shop.fail(job, error)
+        if again_at is not None:
+            shop.clock.advance(again_at - shop.clock.now())
+
+
+async def test_attempt_that_succeeds_is_news(shop: Workshop) -> None:
+    """There will be no other; an answer and a deadline are due."""
+    job = await shop.accept()
+    again_at = await shop.attempt(job)
+
+    assert again_at is None
+    assert (await shop.read(job)).state is JobState.DONE
+    assert shop.news.said.is_set()
+    assert shop.news.due.is_set()
+
+
+async def test_attempt_ends_in_one_line_for_the_operator(shop: Workshop) -> None:
+    """Id, state, bytes, seconds; no key, no name of the file."""
+    job = await shop.accept()
+    with capture_logs() as lines:
+        await shop.attempt(job)
+
+    assert lines == [
+        {
+            "event": "job ended",
+            "log_level": "info",
+            "job": job.id,
+            "state": "done",
+            "bytes": 1000,
+            "seconds": 0.0,
+            "attempt": 1,
+        }
+    ]
+
+
+async def test_job_that_is_not_to_be_had_is_left_alone(shop: Workshop) -> None:
+    """It was cancelled, or runs already."""
+    ended, running = await shop.accept(), await shop.accept()
+    await cancel(shop.ledger, ended)
+    await shop.jobs.acquire(running.id, NOW)
+
+    assert [await shop.attempt(job) for job in (ended, running)] == [None, None]
+    assert shop.source.opened == []
+
+
+async def test_job_that_is_not_due_yet_comes_back(shop: Workshop) -> None:
+    """A system's clock may go back between the queue's look at it and the ledger's; a waiting job
+    is never forgotten.
+    """
+    job = await shop.accept()
+    acquired = await shop.jobs.acquire(job.id, NOW)
+    assert acquired is not None
+    await shop.jobs.retry_later(acquired, at(5), "disk_full")
+
+    assert await shop.attempt(job) == at(5)
+    assert shop.source.opened == []
+
+
+@given(st.integers(1, 1000))
+def test_wait_doubles_up_to_a_quarter_of_an_hour(failures: int) -> None:
+    """Jitter takes off a fifth at most, so that many jobs do not come back together."""
+    wait = wait_before(failures)
+    full = min(FIRST_WAIT * 2 ** min(failures - 1, 30), LONGEST_WAIT)
+
+    assert 0.8 * full <= wait <= full
+
+
+async def test_transient_error_is_followed_by_another_attempt(shop: Workshop) -> None:
+    """The failure is counted, the reason kept, the upload too; the user has nothing to
+    read yet.
+    """
+    job = await shop.accept()
+    again_at = await shop.fail(job, StoreUnavailable("reset"))
+    waiting = await shop.read(job)
+    stored = await shop.object_of(job)
+
+    assert again_at == waiting.run_at
+    assert NOW + 0.8 * FIRST_WAIT <= waiting.run_at <= NOW + FIRST_WAIT
+    assert (waiting.state, waiting.failures, waiting.error_code) == (
+        JobState.QUEUED,
+        1,
+        "store_unavailable",
+    )
+    assert (stored.ending, stored.upload_id) == (None, "upload-1")
+    assert not shop.news.said.is_set()
+
+
+async def test_next_attempt_goes_on_with_the_upload(shop: Workshop) -> None:
+    """What OSS has is not sent again, and success forgets the error."""
+    job = await shop.accept()
+    await _fail_until(shop, job, StoreUnavailable("reset"), 1)
+    await shop.attempt(job)
+    first, second = shop.uploads.targets
+
+    assert (second.key, second.upload_id) == (first.key, "upload-1")
+    assert (await shop.read(job)).error_code is None
+
+
+async def test_permanent_error_ends_the_job(shop: Workshop) -> None:
+    """No other attempt, a code for the answer, and what was uploaded is due at once."""
+    job = await shop.accept()
+    again_at = await shop.fail(job, StoreForbidden("AccessDenied"))
+    failed = await shop.read(job)
+
+    assert again_at is None
+    assert (failed.state, failed.error_code, failed.finished_at) == (
+        JobState.FAILED,
+        "store_forbidden",
+        NOW,
+    )
+    assert [stored.ending for stored in await shop.ledger.objects.due(NOW, 10)] == [Ending.UNDONE]
+    assert shop.news.said.is_set()
+    assert shop.news.due.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "args"),
+    [
+        (FileTooLarge(30 << 20, 20 << 20), {"size": 30 << 20, "limit": 20 << 20}),
+        (FileTooLarge(None, 20 << 20), {"limit": 20 << 20}),
+        (StoreForbidden("AccessDenied"), {}),
+    ],
+)
+async def test_failed_job_keeps_what_its_sentence_needs(
+    shop: Workshop, error: RelayError, args: dict[str, int]
+) -> None:
+    """Sizes and limits that the user is told."""
+    job = await shop.accept()
+    await shop.fail(job, error)
+
+    assert (await shop.read(job)).error_args == args
+
+
+@pytest.mark.parametrize(
+    ("error", "most"),
+    [
+        (StoreUnavailable("reset"), MOST_FAILURES),
+        (SizeMismatch(10, 9), FEW_FAILURES),
+    ],
+)
+async def test_attempts_are_limited(shop: Workshop, error: RelayError, most: int) -> None:
+    """Transient errors are tried for long, those that time seldom cures only a few times."""
+    job = await shop.accept()
+    await _fail_until(shop, job, error, most - 1)
+    assert (await shop.read(job)).state is JobState.QUEUED
+    await _fail_until(shop, job, error, 1)
+    failed = await shop.read(job)
+
+    assert (failed.state, failed.failures, failed.error_code) == (
+        JobState.FAILED,
+        most,
+        error.code,
+    )
+
+
+async def test_size_that_does_not_match_is_told(shop: Workshop) -> None:
+    """Both counts are there for the sentence."""
+    job = await shop.accept()
+    await _fail_until(shop, job, SizeMismatch(10, 9), FEW_FAILURES)
+
+    assert (await shop.read(job)).error_args == {"announced": 10, "received": 9}
+
+
+@pytest.mark.parametrize("error", [UploadGone("NoSuchUpload"), Corrupted("CRC-64")])
+async def test_useless_upload_is_given_up(shop: Workshop, error: RelayError) -> None:
+    """The next attempt begins with a key of its own; the old one is due at once."""
+    job = await shop.accept()
+    await _fail_until(shop, job, error, 1)
+    due = await shop.ledger.objects.due(shop.clock.now(), 10)
+    await shop.attempt(job)
+    first, second = shop.uploads.targets
+
+    assert [stored.key for stored in due] == [first.key]
+    assert second.key != first.key
+    assert second.upload_id is None
+    assert (await shop.object_of(job)).state is ObjectState.LIVE
+
+
+async def test_unexpected_error_ends_the_job_with_one_traceback(shop: Workshop) -> None:
+    """A defect of ours is not tried again; the operator gets the traceback, the user a code."""
+    job = await shop.accept()
+    with capture_logs() as lines:
+        await shop.fail(job, error := ZeroDivisionError("division by zero"))
+    failed = await shop.read(job)
+
+    assert (failed.state, failed.error_code) == (JobState.FAILED, "unexpected")
+    assert [(line["event"], line["exc_info"]) for line in lines if "exc_info" in line] == [
+        ("job failed", error)
+    ]
+
+
+async def test_transient_error_leaves_no_traceback(shop: Workshop) -> None:
+    """A warning with the reason is enough; nobody has to get up."""
+    job = await shop.accept()
+    with capture_logs() as lines:
+        await shop.fail(job, StoreUnavailable("connection reset"))
+
+    assert [(line["log_level"], line["why"]) for line in lines] == [
+        ("warning", "connection reset")
+    ]
+    assert not any("exc_info" in line for line in lines)

@@ -1,0 +1,127 @@
+"""Whether the bot is ready, and what it says if not."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from bot.monitoring import health as module
+from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, Health
+from bot.monitoring.vitals import Life, Vitals
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW
+
+SECOND = timedelta(seconds=1)
+
+
+class Patient:
+    """A bot that runs, and everything that may ail it."""
+
+    def __init__(self, *, polls: bool = True) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.vitals = Vitals(self.clock)
+        self.vitals.begin(Life.RUNNING)
+        self.health = Health(self.vitals, self.clock, polls=polls)
+
+    async def reasons(self) -> list[str]:
+        """Look, and return what was found."""
+        return list((await self.health.report()).reasons)
+
+
+@pytest.fixture
+def patient() -> Patient:
+    """A bot that polls and is well."""
+    return Patient()
+
+
+async def test_well(patient: Patient) -> None:
+    """Without a reason the bot is ready, and the moments are told."""
+    patient.vitals.heard()
+    patient.vitals.oss_answered("")
+    report = await patient.health.report()
+
+    assert report.ready
+    assert (report.telegram_heard_at, report.oss_well_at) == (NOW, NOW)
+
+
+@pytest.mark.parametrize("life", [Life.STARTING, Life.STOPPING])
+async def test_only_a_running_bot_is_ready(patient: Patient, life: Life) -> None:
+    """A bot that starts or stops says so, and since when."""
+    patient.vitals.begin(life)
+
+    assert [f"bot: {life.value} since {NOW:%Y-%m-%dT%H:%M:%SZ}"] == await patient.reasons()
+
+
+async def test_no_poll(patient: Patient) -> None:
+    """Silence of Telegram counts from the start or from the last poll, and ends with the next."""
+    patient.clock.advance(SILENT_AFTER - SECOND)
+    patience = await patient.reasons()
+    patient.clock.advance(SECOND)
+    silence = await patient.reasons()
+    patient.vitals.heard()
+
+    assert patience == []
+    assert [f"telegram: no poll was answered since {NOW:%Y-%m-%dT%H:%M:%SZ}"] == silence
+    assert await patient.reasons() == []
+
+
+async def test_webhook() -> None:
+    """A webhook to which nothing is delivered is well, unless Telegram says that it cannot."""
+    patient = Patient(polls=False)
+    patient.clock.advance(SILENT_AFTER * 10)
+    quiet = await patient.reasons()
+    patient.vitals.deaf = "cannot deliver 3 updates: Connection refused"
+
+    assert quiet == []
+    assert await patient.reasons() == ["telegram: cannot deliver 3 updates: Connection refused"]
+
+
+async def test_oss(patient: Patient) -> None:
+    """One failure is nothing; a minute of nothing else is a reason, until a call succeeds."""
+    patient.vitals.oss_answered("store_unavailable")
+    first = await patient.reasons()
+    patient.clock.advance(FAILING_AFTER)
+    patient.vitals.heard()
+    patient.vitals.oss_answered("store_throttled")
+    later = await patient.reasons()
+    patient.vitals.oss_answered("")
+
+    assert first == []
+    assert later == [
+        f"oss: every call has failed since {NOW:%Y-%m-%dT%H:%M:%SZ}, last with store_throttled"
+    ]
+    assert await patient.reasons() == []
+
+
+async def test_checks(patient: Patient) -> None:
+    """What is looked at besides is named by its key."""
+
+    async def broken() -> str:
+        return "cannot be written"
+
+    async def well() -> str:
+        return ""
+
+    patient.health.add({"ledger": broken, "spool": well})
+
+    assert await patient.reasons() == ["ledger: cannot be written"]
+
+
+async def test_look_that_hangs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that hangs is told and goes on; it is not begun a second time before it ends."""
+    monkeypatch.setattr(module, "LONGEST_CHECK", 0.01)
+    written, begun = asyncio.Event(), []
+
+    async def slow() -> str:
+        begun.append(1)
+        await written.wait()
+        return "late"
+
+    patient.health.add({"ledger": slow})
+    hanging = [await patient.reasons(), await patient.reasons()]
+    count = len(begun)
+    written.set()
+
+    assert hanging == [["ledger: does not answer within 0 s"]] * 2
+    assert count == 1
+    assert await patient.reasons() == ["ledger: late"]

@@ -1,1 +1,0 @@
-"""Tests of what operators do beside a running bot."""

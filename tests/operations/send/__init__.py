@@ -1,1 +1,0 @@
-"""Tests of sending from a shell."""

@@ -1,1 +1,0 @@
-"""Tests of the setup of a bucket."""

@@ -1,0 +1,252 @@
+"""Everything that speaks, on a real ledger, driven step by step: calls end before time goes on."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import Job, StopReason
+from bot.core.objects import StoredObject
+from bot.core.ports.chat import Answer, AnswerItem, Card, View, Welcome
+from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.jobs.queue import JobQueue, Running
+from bot.jobs.runner import News
+from bot.outbound.budget import Budgets
+from bot.outbound.courier import Courier
+from bot.outbound.lanes import Lanes
+from bot.outbound.reviser import Reviser
+from bot.outbound.statistics import Statistician
+from bot.outbound.status_messages import Narrator
+from bot.outbound.views import Views
+from bot.outbound.voice import Speaker, Voice
+from bot.sandbox.clock import SandboxClock
+from bot.transfer.spool import Spool
+from tests.fakes import samples
+from tests.fakes.messenger import FakeMessenger, Said
+from tests.fakes.samples import LIFETIME, NOW, OWNER
+
+MOST_ROUNDS = 300
+"""Nobody has that much to say at one moment: more rounds are a loop without an end."""
+
+
+class FakeSigner:
+    """Fulfils the `LinkSigner` port."""
+
+    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
+        """Return a link that tells its key and its end; raises what the real one does."""
+        if expires_at - now < timedelta(seconds=1):
+            raise ValueError("a link must have at least a second to live")
+        return f"https://bucket.example/{key}?until={expires_at.timestamp():.0f}"
+
+
+class StillQueue(JobQueue):
+    """A queue that starts nothing; what runs is what the test says."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        super().__init__(self._never, clock, at_once=1, per_owner=1)
+        self.runs: dict[int, Running] = {}
+
+    async def _never(self, running: Running) -> datetime | None:
+        raise AssertionError(f"job {running.job_id} must not be started")
+
+    def running(self, job_id: int) -> Running | None:
+        """Return a job that the test lets run."""
+        return self.runs.get(job_id)
+
+
+class Stage:
+    """Courier, narrator and reviser with a chat service that minds flood limits."""
+
+    def __init__(self, database: Database) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.ledger = SqlLedger(database)
+        self.messenger = FakeMessenger(self.clock)
+        self.news = News()
+        self.queue = StillQueue(self.clock)
+        spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
+        self.views = Views(
+            self.ledger,
+            self.queue,
+            FakeSigner(),
+            self.clock,
+            Welcome(20 << 20, LIFETIME),
+            statistician=Statistician(
+                self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
+            ),
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything but the ledger, as a new process has."""
+        self.budgets = Budgets()
+        self.lanes = Lanes(self.news.said.set)
+        spoken = (
+            self.ledger,
+            self.messenger,
+            self.views,
+            self.budgets,
+            self.lanes,
+            self.clock,
+        )
+        self.courier = Courier(*spoken)
+        self.narrator = Narrator(*spoken)
+        self.reviser = Reviser(*spoken)
+        self.speakers: list[Speaker] = [self.courier, self.narrator, self.reviser]
+
+    def voice(self) -> Voice:
+        """Return the loop that drives everybody in production."""
+        return Voice(self.speakers, self.lanes, self.news.said, self.clock)
+
+    async def speak(self) -> datetime | None:
+        """Let everybody say what can be said now; return when there may be more."""
+        for _ in range(MOST_ROUNDS):
+            moment = await self.round()
+            await self.until_calls_end()
+            if not self.news.said.is_set() and (moment is None or moment > self.clock.now()):
+                return moment
+        raise AssertionError("they never stop talking")
+
+    async def round(self) -> datetime | None:
+        """Ask everybody once, as `Voice` does, and do not wait for the calls that they begin."""
+        self.news.said.clear()
+        self.lanes.begin_round()
+        moments = [await speaker.tick() for speaker in self.speakers]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def until_calls_end(self) -> None:
+        """Wait until nothing is under way but what is held."""
+        # A private seam, because only tests want to know whether nothing is under way.
+        while under_way := set(self.lanes._tasks.values()) - self.messenger.held:
+            self.messenger.holding.clear()
+            held = asyncio.ensure_future(self.messenger.holding.wait())
+            await asyncio.wait([*under_way, held], return_when=asyncio.FIRST_COMPLETED)
+            held.cancel()
+
+    async def after(self, seconds: float) -> None:
+        """Let time pass, and everybody speak whenever it is possible."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        while True:
+            moment = await self.speak()
+            if self.clock.now() >= end:
+                return
+            self.clock.advance(min(moment or end, end) - self.clock.now())
+
+    async def accept(
+        self,
+        chat_id: int = OWNER,
+        *,
+        name: str = "report.pdf",
+        thread_id: int | None = None,
+    ) -> Job:
+        """Accept a file."""
+        return await samples.accept(
+            self.ledger, chat_id=chat_id, name=name, thread_id=thread_id, now=self.clock.now()
+        )
+
+    async def run(self, job: Job, *, total: int = 1000) -> Running:
+        """Let a job run; its meter is the test's to move."""
+        running = Running(job.id, job.origin.owner_id, self.clock.now())
+        running.meter.total = total
+        await samples.acquire(self.ledger, job, self.clock.now())
+        self.queue.runs[job.id] = running
+        return running
+
+    async def done(self, job: Job) -> StoredObject:
+        """Take a job to its link."""
+        now = self.clock.now()
+        current = await samples.get(self.ledger, job)
+        if self.queue.runs.pop(job.id, None) is None:
+            current = await samples.acquire(self.ledger, job, now)
+        stored = await samples.plan(self.ledger, current, now)
+        assert await self.ledger.jobs.finish(current, stored, samples.a_result(now), now)
+        return (await self.ledger.objects.of_jobs([job.id]))[job.id]
+
+    async def fail(self, job: Job, code: str = "disk_full") -> None:
+        """Give a job up."""
+        now = self.clock.now()
+        current = await samples.get(self.ledger, job)
+        if self.queue.runs.pop(job.id, None) is None:
+            current = await samples.acquire(self.ledger, job, now)
+        assert await self.ledger.jobs.fail(current, code, {}, now)
+
+    async def cancel(self, job: Job) -> None:
+        """Cancel a job."""
+        self.queue.runs.pop(job.id, None)
+        current = await samples.get(self.ledger, job)
+        assert await self.ledger.jobs.cancel(current, self.clock.now())
+
+    async def press_cancel(self, running: Running) -> None:
+        """Let a running job hear that its user has pressed the button."""
+        running.stop = StopReason.USER
+
+    async def gone(self, *stored: StoredObject) -> None:
+        """Let links end."""
+        await self.ledger.objects.gone([found.id for found in stored], self.clock.now())
+
+    async def finish_many(
+        self, count: int, chat_id: int = OWNER, *, thread_id: int | None = None
+    ) -> list[Job]:
+        """Take many new jobs to their links."""
+        jobs = [await self.accept(chat_id, thread_id=thread_id) for _ in range(count)]
+        for job in jobs:
+            await self.done(job)
+        return jobs
+
+    async def post(
+        self,
+        name: str = "help-any-text",
+        *,
+        chat_id: int = OWNER,
+        kind: SayingKind = SayingKind.NOTICE,
+    ) -> bool:
+        """Put a reply into the outbox."""
+        is_press = kind is SayingKind.PRESS
+        payload: dict[str, str | int] = {"name": name}
+        if is_press:
+            payload["query_id"] = name
+        saying = Saying(
+            kind,
+            Priority.PRESS if is_press else Priority.REPLY,
+            chat_id,
+            "en",
+            dedupe=f"{kind}:{name}:{chat_id}",
+            reply_to=1,
+            owner_id=abs(chat_id),
+            payload=payload,
+        )
+        return await self.ledger.outbox.post(saying, self.clock.now())
+
+    @property
+    def answers(self) -> list[Said]:
+        """Answers as they were sent, in order."""
+        return [said for said in self.messenger.said if isinstance(said.view, Answer)]
+
+    @property
+    def cards(self) -> list[Said]:
+        """Status messages as they were sent and edited, in order."""
+        return [said for said in self.messenger.said if isinstance(said.view, Card)]
+
+
+def items_of(said: Said | View | None) -> tuple[AnswerItem, ...]:
+    """Return what an answer says."""
+    view = said.view if isinstance(said, Said) else said
+    assert isinstance(view, Answer)
+    return view.items
+
+
+def ids_of(said: Said | View | None) -> list[int]:
+    """Return which jobs an answer concludes."""
+    return [item.job_id for item in items_of(said)]
+
+
+def answered(answers: Sequence[Said]) -> list[int]:
+    """Return which jobs several answers conclude, in order."""
+    return [job_id for said in answers for job_id in ids_of(said)]
+
+
+def seconds(moments: Sequence[Said]) -> list[float]:
+    """Return when things were said, in seconds since the start."""
+    return [(said.at - NOW).total_seconds() for said in moments]

@@ -1,0 +1,116 @@
+"""Cancelled jobs whose status message becomes the answer."""
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.errors import ChatUncertain
+from bot.core.jobs import Job
+from bot.core.ports.chat import Answer, Card, ItemState
+from tests.fakes.messenger import Trouble
+from tests.fakes.samples import OWNER
+from tests.outbound.outbound_fixture import Stage, answered, items_of
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    """Return speakers with nothing to say."""
+    return Stage(database)
+
+
+async def _job_with_a_card(stage: Stage) -> tuple[Job, int]:
+    job = await stage.accept()
+    await stage.run(job)
+    await stage.after(2)
+    [card] = stage.messenger.calls("send")
+    return job, card.message_id
+
+
+async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(stage: Stage) -> None:
+    """Where the user has just pressed the button; nothing is sent, nothing removed."""
+    job, message_id = await _job_with_a_card(stage)
+    await stage.cancel(job)
+    await stage.after(60)
+    [said] = stage.answers
+    [item] = items_of(said)
+
+    assert (said.call, said.message_id) == ("edit", message_id)
+    assert (item.job_id, item.state) == (job.id, ItemState.CANCELLED)
+    assert stage.messenger.shown(OWNER) == {message_id: said.view}
+    assert await stage.ledger.cards.open_cards() == []
+
+
+async def test_status_message_that_is_gone_is_answered_anew(stage: Stage) -> None:
+    """The user has removed it; the end of the job is told all the same."""
+    job, message_id = await _job_with_a_card(stage)
+    stage.messenger.remove(OWNER, message_id)
+    await stage.cancel(job)
+    await stage.after(60)
+
+    assert [(said.call, answered([said])) for said in stage.answers] == [("send", [job.id])]
+
+
+async def test_edit_that_is_uncertain_may_be_repeated_at_will(stage: Stage) -> None:
+    """Two edits of one message look like one."""
+    job, message_id = await _job_with_a_card(stage)
+    stage.messenger.trouble(Trouble("edit", ChatUncertain("timed out"), times=5))
+    await stage.cancel(job)
+    await stage.after(60)
+
+    assert [said.message_id for said in stage.answers] == [message_id]
+    assert len(stage.messenger.calls("send")) == 1
+
+
+async def test_answer_comes_after_the_edit_that_is_under_way(stage: Stage) -> None:
+    """A late progress edit would bring the status message back, with its button."""
+    job, message_id = await _job_with_a_card(stage)
+    running = stage.queue.runs[job.id]
+    gate = stage.messenger.hold(OWNER)
+    running.meter.downloaded = 500
+    await stage.after(5)
+    assert ("edit", OWNER) in stage.messenger.tried
+    stage.messenger.hold_no_more(OWNER)
+    await stage.cancel(job)
+    await stage.after(5)
+    assert stage.answers == []
+    gate.set()
+    await stage.after(5)
+
+    assert isinstance(stage.messenger.shown(OWNER)[message_id], Answer)
+    assert [isinstance(said.view, Card) for said in stage.messenger.said] == [True, True, False]
+
+
+async def test_answers_by_edit_count_as_edits(stage: Stage) -> None:
+    """Progress has used up the edits of a minute; the answers do not go over the limit."""
+    jobs = [await stage.accept() for _ in range(3)]
+    running = [await stage.run(job) for job in jobs]
+    for second in range(0, 62, 2):
+        for meter in (found.meter for found in running):
+            meter.downloaded = second
+        await stage.after(2)
+    for job in jobs:
+        await stage.cancel(job)
+    await stage.after(120)
+
+    assert sorted(answered(stage.answers)) == [job.id for job in jobs]
+    assert stage.messenger.floods == []
+
+
+async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(stage: Stage) -> None:
+    """The shared one goes on with the others."""
+    jobs = [await stage.accept() for _ in range(5)]
+    await stage.after(2)
+    [card] = stage.messenger.calls("send")
+    await stage.cancel(jobs[0])
+    await stage.after(5)
+
+    assert [(said.call, answered([said])) for said in stage.answers] == [("send", [jobs[0].id])]
+    assert card.message_id in stage.messenger.shown(OWNER)
+
+
+async def test_cancelled_job_without_a_card_gets_a_message(stage: Stage) -> None:
+    """It was cancelled before anything was shown."""
+    job = await stage.accept()
+    await stage.cancel(job)
+    await stage.speak()
+
+    assert [(said.call, answered([said])) for said in stage.answers] == [("send", [job.id])]

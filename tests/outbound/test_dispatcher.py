@@ -1,0 +1,134 @@
+"""The loop behind everything that is said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.outbound.lanes import Lanes
+from bot.outbound.voice import Voice
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW, at
+from tests.outbound.outbound_fixture import Stage, answered
+
+SLOW, QUICK = 201, 202
+
+
+class Stutter:
+    """A speaker that remembers when it was asked and answers by a script."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self.asked: list[datetime] = []
+        self.moments: list[datetime | None] = []
+        self.error: Exception | None = None
+        self._clock = clock
+        self._changed = asyncio.Condition()
+
+    async def tick(self) -> datetime | None:
+        """Remember."""
+        self.asked.append(self._clock.now())
+        async with self._changed:
+            self._changed.notify_all()
+        if self.error is not None:
+            raise self.error
+        return self.moments.pop(0) if self.moments else None
+
+    async def until_asked(self, times: int) -> None:
+        """Wait until it has been asked so often."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= times)
+
+
+class Booth:
+    """A voice with one speaker."""
+
+    def __init__(self) -> None:
+        self.clock = SandboxClock(NOW, running=False)
+        self.news = asyncio.Event()
+        self.lanes = Lanes(self.news.set)
+        self.speaker = Stutter(self.clock)
+        self.voice = Voice([self.speaker], self.lanes, self.news, self.clock)
+
+
+@pytest.fixture
+async def booth() -> AsyncIterator[Booth]:
+    """Run a voice."""
+    made = Booth()
+    task = asyncio.create_task(made.voice.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
+    """And not without: a voice that has nothing to say costs nothing."""
+    await booth.speaker.until_asked(1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(booth.speaker.asked) == 1
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+
+    assert booth.speaker.asked == [NOW, NOW]
+
+
+async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -> None:
+    """Exactly then, by the clock."""
+    await booth.speaker.until_asked(1)
+    booth.speaker.moments = [at(5)]
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+    booth.clock.advance(timedelta(seconds=4.999999))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(booth.speaker.asked) == 2
+    booth.clock.advance(timedelta(microseconds=1))
+    await booth.speaker.until_asked(3)
+
+    assert booth.speaker.asked[-1] == at(5)
+
+
+async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
+    """What happens after a speaker has looked leads to another look."""
+    await booth.speaker.until_asked(1)
+    booth.news.set()
+    await booth.speaker.until_asked(2)
+    booth.news.set()
+    await booth.speaker.until_asked(3)
+
+    assert len(booth.speaker.asked) == 3
+
+
+@pytest.mark.parametrize("where", ["speaker", "call"])
+async def test_defect_ends_the_voice(where: str) -> None:
+    """Whoever runs it must hear of it, whether a speaker or one of its calls failed."""
+    booth = Booth()
+
+    async def fail() -> None:
+        raise ZeroDivisionError("a defect")
+
+    if where == "speaker":
+        booth.speaker.error = ZeroDivisionError("a defect")
+    else:
+        booth.lanes.start("a", fail())
+    with pytest.raises(ZeroDivisionError, match="a defect"):
+        await booth.voice.run()
+
+
+async def test_slow_chat_delays_no_other(database: Database) -> None:
+    """One chat's call hangs; everybody else is answered, and it is one call, however long."""
+    stage = Stage(database)
+    gate = stage.messenger.hold(SLOW)
+    slow = await stage.finish_many(2, SLOW)
+    await stage.speak()
+    quick = await stage.finish_many(5, QUICK)
+    await stage.after(60)
+    assert answered(stage.answers) == [job.id for job in quick]
+    assert stage.messenger.tried.count(("send", SLOW)) == 1
+    gate.set()
+    await stage.after(10)
+
+    assert sorted(answered(stage.answers)) == [job.id for job in [*slow, *quick]]
+    assert stage.messenger.floods == []

@@ -1,0 +1,47 @@
+"""News of a burst are looked at together."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from bot.outbound import voice
+from bot.outbound.lanes import Lanes
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW
+
+
+class Counter:
+    """A speaker that counts and has nothing to say."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def tick(self) -> datetime | None:
+        """Count."""
+        self.looks += 1
+        return None
+
+
+async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many news come between two looks, and none of them is lost."""
+    pauses: asyncio.Queue[None] = asyncio.Queue()
+
+    async def pause(_: float) -> None:
+        await pauses.get()
+
+    monkeypatch.setattr(voice, "pause", pause)
+    news, speaker = asyncio.Event(), Counter()
+    speaking = voice.Voice([speaker], Lanes(news.set), news, SandboxClock(NOW, running=False))
+    task = asyncio.create_task(speaking.run())
+    for _ in range(50):
+        news.set()
+        await asyncio.sleep(0)
+    during = speaker.looks
+    pauses.put_nowait(None)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert (during, speaker.looks) == (1, 2)

@@ -1,0 +1,95 @@
+"""What is said at the end, when the loop of the voice has ended."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from bot.outbound.lanes import Lanes
+from bot.outbound.voice import Voice
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW
+
+
+class Sentences:
+    """A speaker that has one sentence after the other for one chat; `None` hangs for ever."""
+
+    def __init__(self, lanes: Lanes, *sentences: str | None, chat: str = "chat") -> None:
+        self.said: list[str] = []
+        self._lanes = lanes
+        self._left = list(sentences)
+        self._chat = chat
+
+    async def tick(self) -> datetime | None:
+        """Start the next sentence if the one before has been said."""
+        if self._left and self._lanes.is_free(self._chat):
+            self._lanes.start(self._chat, self._say(self._left.pop(0)))
+        return None
+
+    async def _say(self, sentence: str | None) -> None:
+        if sentence is None:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        self.said.append(str(sentence))
+
+
+def _voice(lanes: Lanes, *speakers: Sentences) -> Voice:
+    return Voice(speakers, lanes, asyncio.Event(), SandboxClock(NOW, running=False))
+
+
+async def test_everything_that_is_due_is_said() -> None:
+    """Sentences of one chat follow each other until there is no further one."""
+    lanes = Lanes(lambda: None)
+    speaker = Sentences(lanes, "answer", "card removed")
+    await _voice(lanes, speaker).last_words(timeout=10)
+
+    assert speaker.said == ["answer", "card removed"]
+    assert lanes.is_idle
+
+
+async def test_calls_that_end_within_a_round() -> None:
+    """A call may be over before the round is; what waits for its lane is said all the same."""
+
+    class Slow(Sentences):
+        async def tick(self) -> datetime | None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return await super().tick()
+
+    lanes = Lanes(lambda: None)
+    speaker = Sentences(lanes, "first", "second")
+    await _voice(lanes, speaker, Slow(lanes)).last_words(timeout=10)
+
+    assert speaker.said == ["first", "second"]
+
+
+async def test_nothing_to_say() -> None:
+    """Without anything to say the end does not wait."""
+    lanes = Lanes(lambda: None)
+    async with asyncio.timeout(5):
+        await _voice(lanes).last_words(timeout=60)
+
+    assert lanes.is_idle
+
+
+async def test_call_that_hangs_is_cut_off() -> None:
+    """A chat that hangs neither delays the end beyond the time-out nor silences the others."""
+    lanes = Lanes(lambda: None)
+    hanging = Sentences(lanes, None, chat="slow")
+    speaker = Sentences(lanes, "paused", "and more", chat="quick")
+    await _voice(lanes, hanging, speaker).last_words(timeout=1)
+
+    assert speaker.said == ["paused", "and more"]
+    assert lanes.is_idle
+
+
+async def test_defect_comes_out() -> None:
+    """What a call lets out is a defect, and the end of the program says so."""
+    lanes = Lanes(lambda: None)
+
+    class Broken(Sentences):
+        async def _say(self, sentence: str | None) -> None:
+            raise ZeroDivisionError(sentence)
+
+    with pytest.raises(ZeroDivisionError):
+        await _voice(lanes, Broken(lanes, "x")).last_words(timeout=10)

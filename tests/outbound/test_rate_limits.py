@@ -1,0 +1,128 @@
+"""How much may be said in a chat."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.outbound.budget import Budgets, ChatBudget
+from tests.fakes.flood import FloodLimits
+from tests.fakes.samples import GROUP, NOW, OWNER, at
+
+SECOND = timedelta(seconds=1)
+CALLS = st.lists(
+    st.tuples(st.floats(0, 5), st.booleans(), st.sampled_from([0.0, 1.0, 2.0])), max_size=150
+)
+"""Pauses before calls, whether each is an edit, and what it leaves for others."""
+
+
+@given(CALLS, st.sampled_from([OWNER, GROUP]))
+def test_budget_never_exceeds_the_limits_of_telegram(
+    calls: list[tuple[float, bool, float]], chat_id: int
+) -> None:
+    """Whatever is asked of it, what it lets through is let through by Telegram."""
+    budget, limits, now = ChatBudget(chat_id), FloodLimits(), NOW
+    for pause, is_edit, reserve in calls:
+        now += timedelta(seconds=pause)
+        bucket = budget.edits if is_edit else budget.messages
+        if budget.take(bucket, now, reserve=reserve):
+            assert limits.wait(chat_id, now, is_edit=is_edit) == 0
+
+
+@pytest.mark.parametrize("chat_id", [OWNER, GROUP])
+@pytest.mark.parametrize("kinds", [(False,), (True,), (True, False)])
+def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
+    """Whoever takes all that there is, at once and for minutes, is never refused by Telegram."""
+    budget, limits, taken = ChatBudget(chat_id), FloodLimits(), 0
+    for tenth in range(3000):
+        now = at(tenth / 10)
+        for is_edit in kinds:
+            bucket = budget.edits if is_edit else budget.messages
+            if budget.take(bucket, now):
+                taken += 1
+                assert limits.wait(chat_id, now, is_edit=is_edit) == 0
+
+    assert taken >= 5 * 14
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.2), st.integers(1, 200), st.booleans()), max_size=300))
+def test_all_chats_together_stay_below_the_overall_limit(
+    calls: list[tuple[float, int, bool]],
+) -> None:
+    """Never more than 28 calls in any second, whatever the chats are."""
+    budgets, taken, now = Budgets(), list[datetime](), NOW
+    for pause, chat_id, is_edit in calls:
+        now += timedelta(seconds=pause)
+        budget = budgets.of(chat_id)
+        if budget.take(budget.edits if is_edit else budget.messages, now):
+            taken.append(now)
+    windows = [sum(t - SECOND < other <= t for other in taken) for t in taken]
+
+    assert max(windows, default=0) <= 28
+
+
+def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
+    """It waits for its turn with a full budget, and hears when that comes."""
+    budgets = Budgets()
+    while (busy := budgets.of(len(budgets._chats) + 1)).take(busy.messages, NOW):
+        pass
+    budget = budgets.of(OWNER)
+    before = budget.messages.available(NOW)
+    moment = budget.ready_at(budget.messages, NOW)
+
+    assert not budget.take(budget.messages, NOW)
+    assert before == budget.messages.available(NOW)
+    assert NOW < moment < at(0.1)
+    assert budget.take(budget.messages, moment)
+
+
+def test_group_has_one_budget_for_messages_and_edits() -> None:
+    """Telegram counts them together there."""
+    group, private = ChatBudget(GROUP), ChatBudget(OWNER)
+
+    assert group.edits is group.messages
+    assert private.edits is not private.messages
+
+
+def test_pause_holds_everything_back() -> None:
+    """Until its end, and a shorter one does not end it."""
+    budget = ChatBudget(OWNER)
+    assert not budget.is_paused(NOW)
+    budget.pause(at(30))
+    budget.pause(at(10))
+    assert not budget.take(budget.messages, at(29.9))
+    assert budget.is_paused(at(29.9))
+    assert budget.ready_at(budget.edits, at(1)) == at(30)
+
+    assert not budget.is_paused(at(30))
+    assert budget.take(budget.messages, at(30))
+
+
+def test_refused_call_costs_nothing() -> None:
+    """What was not taken is there for who needs less."""
+    budget = ChatBudget(OWNER)
+    before = budget.messages.available(NOW)
+    assert not budget.take(budget.messages, NOW, reserve=before)
+
+    assert budget.messages.available(NOW) == before
+
+
+def test_chats_do_not_share_their_budgets() -> None:
+    """But everybody who speaks in a chat does."""
+    budgets = Budgets()
+
+    assert budgets.of(1) is budgets.of(1)
+    assert budgets.of(1) is not budgets.of(2)
+
+
+def test_quiet_chats_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of chats costs no memory; those that were used last are kept."""
+    monkeypatch.setattr(Budgets, "MOST_KEPT", 3)
+    budgets = Budgets()
+    kept = budgets.of(1)
+    for chat_id in (2, 3, 1, 4):
+        budgets.of(chat_id)
+
+    assert budgets.of(1) is kept
+    assert len(budgets._chats) == 3

@@ -1,0 +1,168 @@
+"""Reactions on the messages that brought files."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
+from bot.core.jobs import Job
+from bot.core.ports.chat import Reaction
+from bot.core.ports.ledger import SayingKind
+from bot.outbound.courier import Courier
+from bot.outbound.reactions import STALE_AFTER, Reactions, Reactor
+from tests.fakes.messenger import Trouble
+from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
+from tests.outbound.outbound_fixture import Stage
+
+ACCEPTED, DONE, NONE = Reaction.ACCEPTED, Reaction.DONE, Reaction.NONE
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    """Return speakers of whom one reacts."""
+    stage = Stage(database)
+    outbox, clock = stage.ledger.outbox, stage.clock
+    stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
+    spoken = (stage.ledger, stage.messenger, stage.views, stage.budgets, stage.lanes, clock)
+    stage.courier = Courier(*spoken, reactions=reactions(stage))
+    reactor = Reactor(outbox, stage.messenger, stage.budgets, stage.lanes, clock)
+    stage.speakers = [stage.courier, stage.narrator, stage.reviser, reactor]
+    return stage
+
+
+def reactions(stage: Stage) -> Reactions:
+    """Return who asks for reactions."""
+    found = stage.reactions  # type: ignore[attr-defined]  # set above.
+    assert isinstance(found, Reactions)
+    return found
+
+
+def shown(stage: Stage) -> list[tuple[int, Reaction]]:
+    """Return messages and their reactions, in order."""
+    return [(message_id, reaction) for _, message_id, reaction in stage.messenger.reactions]
+
+
+async def accepted(stage: Stage, *, album: str | None = None, chat_id: int = OWNER) -> Job:
+    """Accept a file, and show it."""
+    origin = replace(make_origin(chat_id), album=album)
+    job = await stage.ledger.jobs.accept(origin, make_file(), stage.clock.now())
+    assert job is not None
+    await reactions(stage).accepted(job)
+    return job
+
+
+async def test_seen_then_done(stage: Stage) -> None:
+    """The message of a file shows both, one after the other."""
+    job = await accepted(stage)
+    await stage.speak()
+    await stage.done(job)
+    await stage.speak()
+
+    message_id = job.origin.message_id
+    assert [(message_id, ACCEPTED), (message_id, DONE)] == shown(stage)
+    assert await stage.ledger.outbox.pending(9) == []
+
+
+async def test_what_failed_shows_nothing_any_more(stage: Stage) -> None:
+    """Neither does what was cancelled; the answer tells why."""
+    failed, cancelled = await accepted(stage), await accepted(stage)
+    await stage.speak()
+    await stage.fail(failed)
+    await stage.cancel(cancelled)
+    await stage.after(15)
+
+    ids = [job.origin.message_id for job in (failed, cancelled)]
+    assert sorted((message_id, NONE) for message_id in ids) == sorted(shown(stage)[2:])
+
+
+async def test_quick_file_is_only_shown_as_done(stage: Stage) -> None:
+    """What is superseded before it could be shown costs no call."""
+    job = await accepted(stage)
+    await stage.done(job)
+    await reactions(stage).ended([await get_done(stage, job)])
+    await stage.speak()
+
+    assert [(job.origin.message_id, DONE)] == shown(stage)
+
+
+async def get_done(stage: Stage, job: Job) -> Job:
+    """Read a job again."""
+    found = await stage.ledger.jobs.get(job.id)
+    assert found is not None
+    return found
+
+
+async def test_first_file_of_an_album_stands_for_all(stage: Stage) -> None:
+    """Ten files cost two calls."""
+    jobs = [await accepted(stage, album="a") for _ in range(10)]
+    await stage.speak()
+    for job in jobs:
+        await stage.done(job)
+    await stage.after(5)
+    first = jobs[0].origin.message_id
+
+    assert [(first, ACCEPTED), (first, DONE)] == shown(stage)
+
+
+async def test_refused_reaction_is_nothing(stage: Stage) -> None:
+    """A chat may forbid them; nothing else suffers, and nothing is tried again."""
+    stage.messenger.trouble(Trouble("react", MessageRefused("REACTION_INVALID"), times=0))
+    job = await accepted(stage)
+    await stage.done(job)
+    await stage.speak()
+
+    assert len(stage.answers) == 1
+    assert shown(stage) == []
+    assert await stage.ledger.outbox.pending(9) == []
+
+
+@pytest.mark.parametrize("error", [ChatFlooded(7), ChatUncertain("lost")])
+async def test_trouble_pauses_the_chat(stage: Stage, error: ChatFlooded | ChatUncertain) -> None:
+    """As any other trouble does; the reaction itself is let go."""
+    stage.messenger.trouble(Trouble("react", error))
+    await accepted(stage)
+    await stage.speak()
+
+    assert stage.budgets.of(OWNER).is_paused(stage.clock.now())
+    assert await stage.ledger.outbox.pending(9) == []
+
+
+async def test_reactions_leave_room_for_words(stage: Stage) -> None:
+    """Fifty files of a group: no limit is hit, everything is answered, what comes too late to
+    matter is not shown.
+    """
+    jobs = [await accepted(stage, chat_id=GROUP) for _ in range(50)]
+    for job in jobs:
+        await stage.done(job)
+    await stage.after(300)
+
+    assert stage.messenger.floods == []
+    assert {job.id for job in jobs} == {
+        item.job_id
+        for said in stage.answers
+        for item in said.view.items  # type: ignore[union-attr]  # answers have items.
+    }
+    assert len(shown(stage)) < 50
+    assert await stage.ledger.outbox.pending(9) == []
+
+
+async def test_stale_reaction_is_let_go(stage: Stage) -> None:
+    """After a night without the bot nobody needs to see that a file was seen."""
+    await accepted(stage)
+    stage.clock.advance(STALE_AFTER + timedelta(seconds=1))
+    await stage.speak()
+
+    assert shown(stage) == []
+
+
+async def test_switched_off_by_default(database: Database) -> None:
+    """Then nothing is asked for."""
+    stage = Stage(database)
+    job = await stage.accept()
+    quiet = Reactions(stage.ledger.outbox, stage.clock, enabled=False)
+    await quiet.accepted(job)
+    await quiet.ended([job])
+
+    assert SayingKind.REACTION not in {s.kind for s in await stage.ledger.outbox.pending(9)}

@@ -1,0 +1,54 @@
+"""How the bot does."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from bot.adapters.ledger.database import Database
+from bot.core.ports.chat import FailureCount
+from bot.outbound.statistics import MOST_CODES, Statistician
+from bot.transfer.spool import Spool
+from tests.fakes.samples import LIFETIME
+from tests.outbound.outbound_fixture import Stage
+
+
+async def test_statistics_of_this_moment(database: Database, tmp_path: Path) -> None:
+    """What ended within a day, what there is now, and since when."""
+    stage = Stage(database)
+    spool = Spool(tmp_path / "spool", quota=5000, keep_free=0)
+    versions = [("program", "1.2")]
+    statistician = Statistician(stage.ledger, stage.queue, spool, stage.clock, versions)
+    await stage.done(await stage.accept())
+    stage.clock.advance(timedelta(hours=20))
+    await stage.done(await stage.accept())
+    await stage.fail(await stage.accept(), "disk_full")
+    await stage.cancel(await stage.accept())
+    waiting = await stage.accept()
+    stage.queue.enqueue(waiting.id, waiting.origin.owner_id, stage.clock.now())
+    stage.clock.advance(timedelta(hours=3, minutes=56))
+    async with spool.open(9, largest=1234):
+        told = await statistician.compose()
+
+    assert (told.done, told.bytes, told.failed, told.cancelled) == (2, 2000, 1, 1)
+    assert (FailureCount("disk_full", 1, timedelta(hours=3, minutes=56)),) == told.failures
+    assert (told.running, told.waiting) == (0, 1)
+    assert told.links == 1, "the first one is over, even if its bytes are not gone yet"
+    assert (told.spool_used, told.spool_quota) == (1234, 5000)
+    assert told.disk_free > 0
+    assert timedelta(hours=23, minutes=56) == told.uptime
+    assert told.versions == (("program", "1.2"),)
+    assert timedelta(hours=23, minutes=56) > LIFETIME
+
+
+async def test_only_the_latest_codes_are_told(database: Database, tmp_path: Path) -> None:
+    """A message is not endless; all failures count."""
+    stage = Stage(database)
+    spool = Spool(tmp_path, quota=5000, keep_free=0)
+    for number in range(MOST_CODES + 3):
+        await stage.fail(await stage.accept(), f"code_{number}")
+        stage.clock.advance(timedelta(seconds=1))
+    told = await Statistician(stage.ledger, stage.queue, spool, stage.clock).compose()
+
+    assert [f"code_{number}" for number in range(MOST_CODES + 2, 2, -1)] == [
+        failed.code for failed in told.failures
+    ]
+    assert told.failed == MOST_CODES + 3

@@ -1,0 +1,228 @@
+"""Status messages: late, few, calm, and gone when their work is done."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.jobs import JobState
+from bot.core.ports.chat import Answer, Card, Place
+from bot.outbound.status_messages import EDIT_EVERY, MOST_SINGLE_CARDS
+from bot.outbound.views import MOST_LINES_ON_A_CARD
+from tests.fakes.messenger import Said
+from tests.fakes.samples import GROUP, OWNER
+from tests.outbound.outbound_fixture import Stage, answered, seconds
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    """Return speakers with nothing to say."""
+    return Stage(database)
+
+
+def card_of(said: Said) -> Card:
+    """Return what a status message shows."""
+    assert isinstance(said.view, Card)
+    return said.view
+
+
+async def test_quick_job_shows_no_card(stage: Stage) -> None:
+    """File in, link out: one call."""
+    job = await stage.accept()
+    await stage.run(job)
+    await stage.after(0.9)
+    await stage.done(job)
+    await stage.after(60)
+
+    assert [said.call for said in stage.messenger.said] == ["send"]
+    assert answered(stage.answers) == [job.id]
+
+
+async def test_card_is_opened_after_a_second(stage: Stage) -> None:
+    """A silent reply to the message that brought the file, in its topic."""
+    job = await stage.accept(GROUP, thread_id=9)
+    await stage.after(0.999)
+    assert stage.messenger.said == []
+    await stage.after(0.001)
+    [said] = stage.cards
+
+    assert seconds([said]) == [1]
+    assert said.place == Place(GROUP, thread_id=9, reply_to=job.origin.message_id)
+    assert (said.silent, said.language) == (True, "en")
+    assert [line.job_id for line in card_of(said).lines] == [job.id]
+
+
+async def test_card_is_edited_calmly(stage: Stage) -> None:
+    """One message, and a pause after each edit, however fast the bytes move."""
+    running = await stage.run(await stage.accept(), total=1000)
+    for step in range(80):
+        running.meter.downloaded = 10 * step
+        await stage.after(0.25)
+    moments = [said.at for said in stage.cards]
+
+    assert len(stage.messenger.calls("send")) == 1
+    assert len(moments) >= 5
+    assert min(later - earlier for earlier, later in pairwise(moments)) >= EDIT_EVERY
+
+
+async def test_last_edit_shows_the_latest_state(stage: Stage) -> None:
+    """What was passed over is not shown later; the meter is read when the edit begins."""
+    running = await stage.run(await stage.accept(), total=1000)
+    await stage.after(1)
+    for position in range(1, 100):
+        running.meter.downloaded = 2 * position
+        await stage.after(EDIT_EVERY.total_seconds() / 100)
+    running.meter.downloaded = 800
+    await stage.after(EDIT_EVERY.total_seconds() / 100)
+    [line] = card_of(stage.cards[-1]).lines
+
+    assert line.moved == 400
+    assert len(stage.cards) == 2
+
+
+async def test_equal_view_is_not_sent(stage: Stage) -> None:
+    """Nothing has changed, so nothing is said."""
+    await stage.accept()
+    await stage.after(120)
+
+    assert len(stage.messenger.said) == 1
+
+
+async def test_cancelling_is_shown_at_once(stage: Stage) -> None:
+    """The user has pressed and wants to see it, however short ago the last edit was."""
+    running = await stage.run(await stage.accept())
+    await stage.after(4.5)
+    shown = len(stage.cards)
+    await stage.press_cancel(running)
+    await stage.speak()
+    await stage.after(1)
+
+    assert len(stage.cards) == shown + 1
+    assert seconds(stage.cards)[-1] == 4.5
+    assert card_of(stage.cards[-1]).lines[0].cancelling
+
+
+async def test_paused_is_shown_at_once_and_opens_nothing(stage: Stage) -> None:
+    """The last words before the process ends."""
+    await stage.run(await stage.accept())
+    await stage.after(4.5)
+    await stage.accept()
+    stage.narrator.paused = True
+    await stage.speak()
+    assert seconds(stage.cards)[-1] == 4.5
+    assert [line.paused for line in card_of(stage.cards[-1]).lines] == [True]
+    await stage.after(2)
+
+    assert len(stage.messenger.calls("send")) == 1
+
+
+async def test_few_jobs_have_a_card_each(stage: Stage) -> None:
+    """A reply to each of their files."""
+    jobs = [await stage.accept() for _ in range(MOST_SINGLE_CARDS)]
+    await stage.after(10)
+    shown = [[line.job_id for line in card_of(said).lines] for said in stage.cards]
+
+    assert shown == [[job.id] for job in jobs]
+
+
+async def test_many_jobs_share_a_card(stage: Stage) -> None:
+    """The budget belongs to the chat: one message for all, with a count of what has no line."""
+    jobs = [await stage.accept() for _ in range(MOST_LINES_ON_A_CARD + 4)]
+    await stage.after(10)
+    [said] = stage.cards
+
+    assert [line.job_id for line in card_of(said).lines] == [
+        job.id for job in jobs[:MOST_LINES_ON_A_CARD]
+    ]
+    assert card_of(said).more == 4
+
+
+async def test_later_jobs_join_the_shared_card(stage: Stage) -> None:
+    """No second message appears."""
+    jobs = [await stage.accept() for _ in range(5)]
+    await stage.after(5)
+    jobs += [await stage.accept() for _ in range(2)]
+    await stage.after(5)
+
+    assert len(stage.messenger.calls("send")) == 1
+    assert [line.job_id for line in card_of(stage.cards[-1]).lines] == [job.id for job in jobs]
+
+
+async def test_running_jobs_stand_first(stage: Stage) -> None:
+    """What moves is what people look for."""
+    jobs = [await stage.accept() for _ in range(5)]
+    await stage.run(jobs[3])
+    await stage.after(2)
+    lines = card_of(stage.cards[-1]).lines
+
+    assert (lines[0].job_id, lines[0].state) == (jobs[3].id, JobState.RUNNING)
+
+
+async def test_topics_and_chats_have_cards_of_their_own(stage: Stage) -> None:
+    """Nobody sees the jobs of another chat."""
+    places = [(GROUP, 1), (GROUP, 2), (OWNER, None)]
+    for chat_id, thread_id in places:
+        for _ in range(5):
+            await stage.accept(chat_id, thread_id=thread_id)
+    await stage.after(30)
+    cards = stage.messenger.calls("send")
+
+    assert {(said.chat_id, said.place and said.place.thread_id) for said in cards} == set(places)
+    assert [len(card_of(said).lines) for said in cards] == [5, 5, 5]
+
+
+async def test_card_is_removed_after_its_answers(stage: Stage) -> None:
+    """First the answer, then the status message goes; the chat shows the answer alone."""
+    job = await stage.accept()
+    await stage.after(2)
+    await stage.done(job)
+    await stage.after(5)
+
+    assert [said.call for said in stage.messenger.said] == ["send", "send", "delete"]
+    assert [type(view) for view in stage.messenger.shown(OWNER).values()] == [Answer]
+    assert await stage.ledger.cards.open_cards() == []
+
+
+async def test_shared_card_stays_until_its_last_job_is_answered(stage: Stage) -> None:
+    """And shows only those that have not ended."""
+    jobs = [await stage.accept() for _ in range(5)]
+    await stage.after(2)
+    for job in jobs[:4]:
+        await stage.done(job)
+    await stage.after(10)
+    assert [line.job_id for line in card_of(stage.cards[-1]).lines] == [jobs[4].id]
+    assert stage.messenger.calls("delete") == []
+    await stage.done(jobs[4])
+    await stage.after(10)
+
+    assert len(stage.messenger.calls("delete")) == 1
+
+
+async def test_card_waits_for_an_answer_that_must_wait(stage: Stage) -> None:
+    """While the chat may not be written to, the status message is all that the user has."""
+    job = await stage.accept()
+    await stage.after(2)
+    stage.budgets.of(OWNER).pause(stage.clock.now() + (pause := timedelta(seconds=30)))
+    await stage.done(job)
+    await stage.after(29)
+    assert len(stage.messenger.said) == 1
+    await stage.after(pause.total_seconds())
+
+    assert [said.call for said in stage.messenger.said] == ["send", "send", "delete"]
+
+
+async def test_restart_goes_on_in_the_same_card(stage: Stage) -> None:
+    """The user sees one status message, whatever happens to the process."""
+    job = await stage.accept()
+    running = await stage.run(job)
+    await stage.after(2)
+    stage.restart()
+    running.meter.downloaded = 500
+    await stage.after(5)
+    await stage.done(job)
+    await stage.after(5)
+    [card, answer] = stage.messenger.calls("send")
+
+    assert {said.message_id for said in stage.cards} == {card.message_id}
+    assert list(stage.messenger.shown(OWNER)) == [answer.message_id]

@@ -1,0 +1,70 @@
+"""Status messages leave room for what matters, and memory for others."""
+
+import pytest
+
+from bot.adapters.ledger.database import Database
+from bot.core.ports.chat import Welcome
+from bot.core.ports.ledger import SayingKind
+from tests.fakes.samples import GROUP, OWNER
+from tests.outbound.outbound_fixture import Stage, answered
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    """Return speakers with nothing to say."""
+    return Stage(database)
+
+
+@pytest.mark.parametrize("chat_id", [OWNER, GROUP])
+async def test_progress_provokes_no_flood(stage: Stage, chat_id: int) -> None:
+    """Three cards that change all the time, for more than two minutes."""
+    jobs = [await stage.accept(chat_id) for _ in range(3)]
+    running = [await stage.run(job) for job in jobs]
+    for second in range(0, 135, 3):
+        for found in running:
+            found.meter.downloaded = second
+        await stage.after(3)
+
+    assert stage.messenger.floods == []
+    assert len(stage.cards) > 30
+
+
+async def _busy_group(stage: Stage) -> None:
+    running = [await stage.run(await stage.accept(GROUP)) for _ in range(3)]
+    for second in range(0, 66, 3):
+        for found in running:
+            found.meter.downloaded = second
+        await stage.after(3)
+
+
+async def test_progress_leaves_room_for_answers_in_a_group(stage: Stage) -> None:
+    """A group has one budget for everything; what matters is said at once all the same."""
+    await _busy_group(stage)
+    [job] = await stage.finish_many(1, GROUP)
+    await stage.speak()
+
+    assert answered(stage.answers) == [job.id]
+
+
+async def test_progress_leaves_room_for_replies_in_a_group(stage: Stage) -> None:
+    """And for what people ask, even behind an answer."""
+    await _busy_group(stage)
+    await stage.finish_many(1, GROUP)
+    await stage.speak()
+    await stage.post("start", chat_id=GROUP, kind=SayingKind.WELCOME)
+    await stage.speak()
+
+    assert isinstance(stage.messenger.said[-1].view, Welcome)
+    assert stage.messenger.floods == []
+
+
+async def test_narrator_forgets_cards_that_are_gone(stage: Stage) -> None:
+    """Memory does not grow with the number of jobs that there ever were."""
+    for end in (stage.done, stage.cancel, stage.fail):
+        job = await stage.accept()
+        await stage.after(2)
+        await end(job)
+        await stage.after(10)
+
+    # A private seam, because nobody else may look into that memory.
+    assert stage.narrator._shown == {}

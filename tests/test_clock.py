@@ -1,0 +1,78 @@
+"""The clock of production, and waiting for a moment or for news."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.clock import SystemClock, wait_for_news
+from bot.sandbox.clock import SandboxClock
+from tests.fakes.samples import NOW, at
+
+
+@pytest.fixture
+def clock() -> SandboxClock:
+    """Return a clock that stands still."""
+    return SandboxClock(NOW, running=False)
+
+
+async def _settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_news_end_the_wait(clock: SandboxClock) -> None:
+    """Whether there is a moment or not; the news are left for whoever looks."""
+    for until in (None, at(60)):
+        news = asyncio.Event()
+        waiting = asyncio.create_task(wait_for_news(news, clock, until))
+        await _settle()
+        assert not waiting.done()
+        news.set()
+        await waiting
+
+        assert news.is_set()
+
+
+async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
+    """Exactly when the clock reaches it."""
+    waiting = asyncio.create_task(wait_for_news(asyncio.Event(), clock, at(5)))
+    await _settle()
+    clock.advance(timedelta(seconds=4.999999))
+    await _settle()
+    assert not waiting.done()
+    clock.advance(timedelta(microseconds=1))
+    await waiting
+
+    assert clock.now() == at(5)
+
+
+async def test_moment_that_has_passed_ends_the_wait_at_once(clock: SandboxClock) -> None:
+    """Nobody waits for the past."""
+    await wait_for_news(asyncio.Event(), clock, at(-1))
+
+    assert clock.now() == NOW
+
+
+async def test_cancelled_wait_leaves_nothing_behind(clock: SandboxClock) -> None:
+    """Neither a sleeper nor somebody who waits for news."""
+    before = asyncio.all_tasks()
+    waiting = asyncio.create_task(wait_for_news(asyncio.Event(), clock, at(5)))
+    await _settle()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await _settle()
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_system_clock_tells_utc_and_wakes() -> None:
+    """It is the system's time, aware; a moment that has come is not waited for."""
+    clock = SystemClock()
+    before = datetime.now(UTC)
+    now = clock.now()
+    assert before <= now <= datetime.now(UTC)
+    await clock.sleep_until(now)
+    await clock.sleep_until(now + timedelta(milliseconds=20))
+
+    assert clock.now() >= now + timedelta(milliseconds=20)

@@ -1,0 +1,131 @@
+"""A whole bot, seen by those who watch it."""
+
+import asyncio
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.demo.local_stack import Stage
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import Person, link_of
+from tests.conversations.test_webhook import free_port
+from tests.kill.process import relay_bot
+
+NAME = "annual report 报告.pdf"
+
+
+@pytest.fixture
+def port() -> int:
+    """A port for the bot."""
+    return free_port()
+
+
+def watched(folder: Path, port: int, **more: str) -> Stage:
+    """Return both stand-ins, for a bot that listens at `port`."""
+    return Stage(folder, more={"RELAY_WEB__PORT": str(port), **more})
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    """Look at a page."""
+    url = f"http://127.0.0.1:{port}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def ready(port: int) -> tuple[int, list[str]]:
+    """Ask whether the bot is ready, and why not."""
+    status, body = await get(port, "/readyz")
+    found: dict[str, Any] = json.loads(body)
+    return status, found["reasons"]
+
+
+async def test_counts_what_it_does(tmp_path: Path, port: int) -> None:
+    """After a file the page has it in numbers, and nothing about whose it was."""
+    async with watched(tmp_path, port) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        answer = await alice.answered(await alice.send(b"x" * 30_000, NAME))
+        _, page = await get(port, "/metrics")
+        key = link_of(answer).partition("?")[0].rpartition("/relay/")[2]
+        alive, well = await get(port, "/healthz"), await ready(port)
+
+    assert 'relay_jobs_total{code="",outcome="done"} 1.0' in page
+    assert 'relay_bytes_total{direction="up"} 30000.0' in page
+    # One for the file; the other was the look, at the start, whether strangers can read.
+    assert 'relay_oss_calls_total{operation="put_object",result="ok"} 2.0' in page
+    assert 'relay_telegram_calls_total{method="sendMessage",status="200"} 1.0' in page
+    assert 'relay_phase_seconds_count{phase="whole"} 1.0' in page
+    assert "relay_links_live 1.0" in page
+    assert "relay_ready 1.0" in page
+    assert not re.search(rf"\b{alice.id}\b|{key}|report|token", page)
+    assert (alive, well) == ((200, "ok\n"), (200, []))
+
+
+async def test_says_that_it_waits(tmp_path: Path, port: int) -> None:
+    """A bot that cannot reach Telegram listens already, and says that it has not begun."""
+    async with watched(tmp_path, port) as stage:
+        stage.telegram.faults.add(Fault("getMe", Effect.ERROR, times=0, args={"status": 502}))
+        starting = asyncio.create_task(stage.start_bot(1))
+        await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("getMe")))
+        alive, waits = await get(port, "/healthz"), await ready(port)
+        _, page = await get(port, "/metrics")
+        stage.telegram.faults.clear()
+        await starting
+        well = await ready(port)
+
+    assert alive[0] == 200
+    assert waits[0] == 503
+    assert waits[1][0].startswith("bot: starting since ")
+    assert "relay_ready 0.0" in page
+    assert well == (200, [])
+
+
+async def test_service_manager(tmp_path: Path) -> None:
+    """The command tells systemd when it listens, that it turns, and that it ends."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        told = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "100000"}
+        async with Stage(tmp_path) as stage, relay_bot(stage, "run", users=(1,), more=told) as bot:
+            heard = [await _next(manager)]
+            while not heard[-1].startswith("READY=1"):
+                heard.append(await _next(manager))
+            await bot.stop()
+        manager.settimeout(0.0)
+        heard += _rest(manager)
+
+    assert heard[0] == "WATCHDOG=1"
+    assert any(line.startswith("READY=1\nSTATUS=listening as @") for line in heard)
+    assert heard.count("STOPPING=1\nSTATUS=stopping") == 1
+
+
+async def _next(manager: socket.socket) -> str:
+    return (await asyncio.to_thread(manager.recv, 200)).decode()
+
+
+def _rest(manager: socket.socket) -> list[str]:
+    found = []
+    while True:
+        try:
+            found.append(manager.recv(200).decode())
+        except BlockingIOError:
+            return found
+
+
+async def test_port_is_taken(tmp_path: Path, port: int) -> None:
+    """A port that another has ends the command with one line that names the setting."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        async with watched(tmp_path, port) as stage, relay_bot(stage, "run", users=(1,)) as bot:
+            code = await bot.end()
+
+    assert code == 1
+    assert f"relay-bot: web.port: cannot listen on 127.0.0.1:{port}: Address already in use" in (
+        bot.text
+    )
