@@ -18,12 +18,12 @@ from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.monitoring.vitals import Life
+from bot.monitoring.vitals import ProcessPhase
 from bot.settings import Settings
 from bot.transfer.boot import boot_id
-from bot.wiring.bot import Machine, assemble
-from bot.wiring.monitoring import Watch, open_watch
-from bot.wiring.resources import Frame, open_frame
+from bot.wiring.bot import Bot, assemble
+from bot.wiring.monitoring import Monitoring, open_watch
+from bot.wiring.resources import Resources, open_frame
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -58,7 +58,7 @@ async def serve(
                 raise leaf(group) from group
 
 
-async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Frame, Machine]:
+async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Resources, Bot]:
     # First, so that a bot that waits for Telegram can say so.
     watch = await open_watch(settings, clock, stack)
     frame = await open_frame(settings, clock, stack, watch)
@@ -67,7 +67,7 @@ async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tupl
     return frame, machine
 
 
-async def _prepare(frame: Frame, machine: Machine) -> None:
+async def _prepare(frame: Resources, machine: Bot) -> None:
     """Make good what happened while nobody ran, before anything new comes in."""
     await _end_what_is_overdue(frame, machine)
     await _refuse_exposed_bucket(frame)
@@ -96,7 +96,7 @@ async def _sweep_copies(source: LocalFiles) -> None:
         log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
 
 
-async def _end_what_is_overdue(frame: Frame, machine: Machine) -> None:
+async def _end_what_is_overdue(frame: Resources, machine: Bot) -> None:
     await machine.reaper.sweep()
     if frame.settings.link.mode is not LinkMode.PUBLIC:
         # OSS itself refuses these links already; the bytes go as soon as it can be reached.
@@ -107,7 +107,7 @@ async def _end_what_is_overdue(frame: Frame, machine: Machine) -> None:
         await machine.reaper.sweep()
 
 
-async def _refuse_exposed_bucket(frame: Frame) -> None:
+async def _refuse_exposed_bucket(frame: Resources) -> None:
     if frame.settings.link.mode is not LinkMode.SIGNED:
         return
     store = frame.threads.store
@@ -118,20 +118,20 @@ async def _refuse_exposed_bucket(frame: Frame) -> None:
         log.warning("cannot look at the bucket", code=error.code, why=str(error))
 
 
-def _begin(watch: Watch, machine: Machine) -> None:
-    watch.vitals.begin(Life.RUNNING)
+def _begin(watch: Monitoring, machine: Bot) -> None:
+    watch.vitals.begin(ProcessPhase.RUNNING)
     if watch.hook is not None:
         watch.hook.open(machine.intake.take)
 
 
-def _end(watch: Watch) -> None:
-    watch.vitals.begin(Life.STOPPING)
+def _end(watch: Monitoring) -> None:
+    watch.vitals.begin(ProcessPhase.STOPPING)
     if watch.hook is not None:
         watch.hook.close()
 
 
 async def _run(
-    frame: Frame, machine: Machine, stop: asyncio.Event, ready: Callable[[str], None]
+    frame: Resources, machine: Bot, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
     intake = asyncio.create_task(machine.intake.run(), name="intake")
     others = [

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.oss.anonymous_access import OssExposure
+from bot.adapters.oss.anonymous_access import AnonymousAccess
 from bot.cli.failures import require_ledger
 from bot.cli.line import open_line
 from bot.clock import SystemClock
@@ -30,7 +30,7 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
         prefix = key_prefix(settings.telegram.bot_id)
         auditor = Auditor(ledger.objects, line.store, line.threads, clock)
         return await auditor.audit(prefix, fix=fix) + await audit_exposure(
-            OssExposure(line.oss, line.store, prefix),
+            AnonymousAccess(line.oss, line.store, prefix),
             line.threads,
             settings.oss.bucket,
             signed=settings.link.mode is LinkMode.SIGNED,

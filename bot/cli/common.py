@@ -10,7 +10,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from bot.adapters.telegram.webhook import webhook_secret
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.core.errors import RelayError
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, load
@@ -71,7 +71,7 @@ def failing_in_a_line() -> Iterator[None]:
     """Leave with one line where the work of a command ends in an error that has a name."""
     try:
         yield
-    except (OperationImpossible, RelayError) as error:
+    except (CommandFailed, RelayError) as error:
         fail(error)
 
 

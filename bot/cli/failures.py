@@ -5,7 +5,7 @@ from pathlib import Path
 from bot.adapters.ledger.errors import opening
 
 
-class OperationImpossible(Exception):
+class CommandFailed(Exception):
     """The command cannot do its work here; the text says why."""
 
 
@@ -20,6 +20,6 @@ def require_ledger(path: Path) -> None:
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise OperationImpossible(
+            raise CommandFailed(
                 f"there is no ledger at {path}; has the bot ever run here?"
             ) from error

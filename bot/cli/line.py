@@ -8,22 +8,22 @@ from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
-from bot.transfer.line import StoreLine
+from bot.transfer.line import StoreCaller
 from bot.transfer.pool import TransferPool
 from bot.wiring.resources import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
 
 
 @dataclass(frozen=True)
-class Line:
+class StoreAccess:
     """A connection to OSS, the bucket behind it, and threads for calls that block."""
 
     oss: OssConnection
     store: OssBucket
-    threads: StoreLine
+    threads: StoreCaller
 
 
 @asynccontextmanager
-async def open_line(settings: Settings, clock: Clock) -> AsyncIterator[Line]:
+async def open_line(settings: Settings, clock: Clock) -> AsyncIterator[StoreAccess]:
     """Open the connection that the settings describe; nothing is sent yet.
 
     Raises:
@@ -33,6 +33,6 @@ async def open_line(settings: Settings, clock: Clock) -> AsyncIterator[Line]:
     try:
         async with TransferPool(ADMINISTRATIVE_THREADS) as pool:
             store = OssBucket(oss)
-            yield Line(oss, store, StoreLine(store, pool, ADMINISTRATIVE_RETRIES))
+            yield StoreAccess(oss, store, StoreCaller(store, pool, ADMINISTRATIVE_RETRIES))
     finally:
         oss.close()

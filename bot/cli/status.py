@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.adapters.ledger.cli_jobs import LedgerOverview, SqlShell
+from bot.adapters.ledger.cli_jobs import LedgerOverview, SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.process_locks import bot_runs
 from bot.cli.failures import require_ledger
@@ -31,5 +31,5 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
     path, clock = settings.ledger.path, clock or SystemClock()
     require_ledger(path)
     async with open_database(path) as database:
-        seen = await SqlShell(database).overview()
+        seen = await SqlCliJobs(database).overview()
     return Status(bot_runs(path), clock.now(), seen)

@@ -18,7 +18,7 @@ from bot.settings import Settings, load
 BUCKET = "relay-sandbox"
 
 
-class Stage:
+class LocalStack:
     """A Telegram, an OSS with one bucket, and a bot that may be started, stopped and started
     again.
 

@@ -17,7 +17,7 @@ import aiohttp
 from rich.console import Console
 
 from bot.demo.checks import Checks
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
 from bot.logs import configure
 from bot.sandbox.telegram import Chat, Message, Shown, User
@@ -34,7 +34,7 @@ PATIENCE: Final = 45.0
 class Scene:
     """What every act of the demo needs."""
 
-    stage: Stage
+    stage: LocalStack
     user: User
     chat: Chat
     screen: Screen
@@ -57,7 +57,7 @@ async def run_demo(file: Path | None, console: Console | None = None) -> int:
 
 
 async def _play(folder: Path, file: Path | None, console: Console) -> Checks:
-    async with Stage(folder) as stage:
+    async with LocalStack(folder) as stage:
         stage.telegram.shape.down_total = SPEED
         stage.oss.shape.up_total = SPEED
         user = stage.telegram.add_user("You", language_code="en")

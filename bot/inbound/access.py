@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from bot.core.jobs import Origin
-from bot.core.ports.chats import People
+from bot.core.ports.chats import ChatLedger
 
 STRANGER_EVERY = timedelta(hours=1)
 MOST_STRANGERS = 10_000
@@ -34,7 +34,7 @@ class Access:
 
     def __init__(
         self,
-        people: People,
+        people: ChatLedger,
         *,
         users: Iterable[int],
         admins: Iterable[int],

@@ -3,22 +3,22 @@
 import structlog
 
 from bot.core.jobs import Job, Origin
-from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.errands import Errand
+from bot.inbound.errands import RequestKind
 from bot.inbound.replies import Replies
-from bot.jobs.actions import Controls
+from bot.jobs.actions import JobActions
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Admins:
+class AdminCommands:
     """One method for each command. A target is the id of a person or, below 0, of a group or of a
     channel that writes in one; `None` where the command names nobody.
     """
 
     def __init__(
-        self, ledger: Ledger, access: Access, controls: Controls, replies: Replies
+        self, ledger: Ledger, access: Access, controls: JobActions, replies: Replies
     ) -> None:
         self._ledger = ledger
         self._people = ledger.people
@@ -31,7 +31,7 @@ class Admins:
         if not await self._admit(origin):
             return
         if origin.is_private:
-            await self._replies.say(origin, SayingKind.STATISTICS)
+            await self._replies.say(origin, OutboxKind.STATISTICS)
         else:
             await self._replies.notice(origin, "only-in-private")
 
@@ -90,13 +90,13 @@ class Admins:
 
     async def _leave(self, origin: Origin, group_id: int) -> None:
         await self._replies.post(
-            Saying(
-                kind=SayingKind.REQUEST,
+            OutboxMessage(
+                kind=OutboxKind.REQUEST,
                 priority=Priority.REPLY,
                 chat_id=group_id,
                 language=origin.language,
                 dedupe=f"ban:{origin.chat_id}:{origin.message_id}",
-                payload={"do": Errand.LEAVE.value, "tell": False},
+                payload={"do": RequestKind.LEAVE.value, "tell": False},
             )
         )
 

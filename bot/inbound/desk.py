@@ -7,9 +7,9 @@ import structlog
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.chat import Notice
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, Saying, SayingKind
-from bot.inbound.errands import Errand, Errands
-from bot.outbound.lanes import Lanes
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage
+from bot.inbound.errands import RequestHandler, RequestKind
+from bot.outbound.lanes import InFlightCalls
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -22,13 +22,16 @@ after the news that the bot is in its successor.
 """
 
 
-class Desk:
-    """Takes requests out of the outbox and puts what is to be said to them in. Driven by `Voice`.
+class DeferredRequests:
+    """Takes requests out of the outbox and puts what is to be said to them in. Driven by
+    `ChatDispatcher`.
 
     The requests of a chat are served one after the other, presses of buttons side by side.
     """
 
-    def __init__(self, ledger: Ledger, errands: Errands, lanes: Lanes, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, errands: RequestHandler, lanes: InFlightCalls, clock: Clock
+    ) -> None:
         self._outbox = ledger.outbox
         self._errands = errands
         self._lanes = lanes
@@ -42,7 +45,7 @@ class Desk:
         for saying in await self._outbox.pending(MOST_READ):
             lane = _lane(saying)
             # Nobody overtakes one who waits: "off" after "on" must end in "off".
-            if saying.kind is not SayingKind.REQUEST or lane in moments:
+            if saying.kind is not OutboxKind.REQUEST or lane in moments:
                 continue
             moment = self._later.get(saying.id, _not_before(saying) or now)
             if moment > now:
@@ -51,7 +54,7 @@ class Desk:
                 self._lanes.start(lane, self._serve(saying))
         return min(moments.values(), default=None)
 
-    async def _serve(self, request: Saying) -> None:
+    async def _serve(self, request: OutboxMessage) -> None:
         tries = await self._outbox.tried(request.id)
         try:
             notice = await self._errands.serve(request)
@@ -67,14 +70,14 @@ class Desk:
         self._later.pop(request.id, None)
 
 
-def _lane(request: Saying) -> tuple[str, int]:
+def _lane(request: OutboxMessage) -> tuple[str, int]:
     if "query_id" in request.payload:
         return "press", request.id
     return "desk", request.chat_id
 
 
-def _not_before(request: Saying) -> datetime | None:
-    if request.payload.get("do") != Errand.LEAVE or request.created_at is None:
+def _not_before(request: OutboxMessage) -> datetime | None:
+    if request.payload.get("do") != RequestKind.LEAVE or request.created_at is None:
         return None
     return request.created_at + STAYS_FOR
 
@@ -83,18 +86,18 @@ def _wait(error: ChatError) -> timedelta:
     return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else RETRY_AFTER
 
 
-def _is_waiting(request: Saying) -> bool:
+def _is_waiting(request: OutboxMessage) -> bool:
     """Return whether somebody waits for an answer to this request."""
     return request.reply_to is not None or "query_id" in request.payload
 
 
-def _reply(request: Saying, notice: Notice) -> Saying:
+def _reply(request: OutboxMessage, notice: Notice) -> OutboxMessage:
     payload: dict[str, str | int] = {"name": notice.name, **notice.args}
     is_press = "query_id" in request.payload
     if is_press:
         payload["query_id"] = request.payload["query_id"]
-    return Saying(
-        kind=SayingKind.PRESS if is_press else SayingKind.NOTICE,
+    return OutboxMessage(
+        kind=OutboxKind.PRESS if is_press else OutboxKind.NOTICE,
         priority=request.priority,
         chat_id=request.chat_id,
         thread_id=request.thread_id,

@@ -7,10 +7,10 @@ import structlog
 
 from bot.core.errors import ChatGone, ChatUncertain, MessageRefused
 from bot.core.ports.chat import Messenger, Notice, Place
-from bot.core.ports.ledger import Ledger, Saying
+from bot.core.ports.ledger import Ledger, OutboxMessage
 from bot.core.ports.members import Members
 from bot.inbound.access import Access
-from bot.jobs.actions import Controls, PressAction
+from bot.jobs.actions import JobAction, JobActions
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -18,7 +18,7 @@ ON = "on"
 PRIVATE = "private"
 
 
-class Errand(StrEnum):
+class RequestKind(StrEnum):
     """What a request is about. The values are stored in the ledger: never rename."""
 
     PRESS = "press"
@@ -37,7 +37,7 @@ class Errand(StrEnum):
     """The bot seems to be out of the group."""
 
 
-class Errands:
+class RequestHandler:
     """Serves requests. Each may be served again, because a process may die in between.
 
     `serve` raises what the ports `Members` and `Messenger` say; a request that failed so has
@@ -48,7 +48,7 @@ class Errands:
         self,
         ledger: Ledger,
         access: Access,
-        controls: Controls,
+        controls: JobActions,
         members: Members,
         messenger: Messenger,
     ) -> None:
@@ -58,35 +58,35 @@ class Errands:
         self._members = members
         self._messenger = messenger
 
-    async def serve(self, request: Saying) -> Notice | None:
+    async def serve(self, request: OutboxMessage) -> Notice | None:
         """Do what is asked for and return what to say to it."""
-        match Errand(str(request.payload["do"])):
-            case Errand.PRESS:
+        match RequestKind(str(request.payload["do"])):
+            case RequestKind.PRESS:
                 return await self._press(request)
-            case Errand.AUTO:
+            case RequestKind.AUTO:
                 return await self._auto(request)
-            case Errand.DELIVER:
+            case RequestKind.DELIVER:
                 return await self._deliver(request)
-            case Errand.ZONE:
+            case RequestKind.ZONE:
                 return await self._zone(request)
-            case Errand.GREET:
+            case RequestKind.GREET:
                 return await self._greet(request)
-            case Errand.LEAVE:
+            case RequestKind.LEAVE:
                 await self._leave(request)
-            case Errand.GONE:
+            case RequestKind.GONE:
                 await self._gone(request)
         return None
 
-    async def _press(self, request: Saying) -> Notice:
+    async def _press(self, request: OutboxMessage) -> Notice:
         job = await self._ledger.jobs.get(int(request.payload["job_id"]))
         if job is None:
             return Notice("press-unknown")
         if not await self._is_group_admin(job.origin.chat_id, request.owner_id or 0):
             return Notice("press-not-yours")
-        action = PressAction(str(request.payload["action"]))
+        action = JobAction(str(request.payload["action"]))
         return Notice(await self._controls.apply(action, job))
 
-    async def _auto(self, request: Saying) -> Notice:
+    async def _auto(self, request: OutboxMessage) -> Notice:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         is_on = request.payload["to"] == ON
@@ -97,7 +97,7 @@ class Errands:
         sight = await self._members.sight(request.chat_id)
         return Notice("auto-on" if sight.sees_files else "auto-on-blind")
 
-    async def _deliver(self, request: Saying) -> Notice:
+    async def _deliver(self, request: OutboxMessage) -> Notice:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         privately = request.payload["to"] == PRIVATE
@@ -105,7 +105,7 @@ class Errands:
         log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
         return Notice("deliver-private" if privately else "deliver-here")
 
-    async def _zone(self, request: Saying) -> Notice:
+    async def _zone(self, request: OutboxMessage) -> Notice:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         zone = str(request.payload["to"])
@@ -113,7 +113,7 @@ class Errands:
         log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
         return Notice("zone-chosen", {"zone": zone})
 
-    async def _greet(self, request: Saying) -> Notice | None:
+    async def _greet(self, request: OutboxMessage) -> Notice | None:
         if not await self._access.may_serve(request.chat_id):
             return None
         sight = await self._members.sight(request.chat_id)
@@ -121,7 +121,7 @@ class Errands:
             return None
         return Notice("group-sees-files" if sight.sees_files else "group-sees-commands")
 
-    async def _leave(self, request: Saying) -> None:
+    async def _leave(self, request: OutboxMessage) -> None:
         chat_id = request.chat_id
         if await self._access.may_serve(chat_id):
             # It was allowed meanwhile, or is a group that moved: the news of both overtake others.
@@ -135,12 +135,12 @@ class Errands:
         await self._members.leave(chat_id)
         log.info("left a group that is not allowed", chat=chat_id)
 
-    async def _gone(self, request: Saying) -> None:
+    async def _gone(self, request: OutboxMessage) -> None:
         # The news may be old: whoever was thrown out may have been asked in again.
         if not (await self._members.sight(request.chat_id)).is_here:
             await self._controls.chat_gone(request.chat_id)
 
-    async def _may_decide(self, request: Saying) -> bool:
+    async def _may_decide(self, request: OutboxMessage) -> bool:
         """Whether somebody may decide how the bot behaves in the group they write in."""
         asker = request.owner_id or 0
         # An admin who hides writes as the group itself.

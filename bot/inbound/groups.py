@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from bot.core.jobs import Origin
-from bot.core.ports.chats import People
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.chats import ChatLedger
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.errands import Errand
+from bot.inbound.errands import RequestKind
 from bot.inbound.replies import Replies
-from bot.jobs.actions import Controls
-from bot.outbound.chat_migration import Moves
+from bot.jobs.actions import JobActions
+from bot.outbound.chat_migration import ChatMigrations
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class Membership:
     can_tell: bool = True
 
 
-class Chats:
+class GroupCommands:
     """One method for each thing that a group can want or that can happen to it."""
 
     def __init__(
         self,
-        people: People,
+        people: ChatLedger,
         access: Access,
-        controls: Controls,
+        controls: JobActions,
         replies: Replies,
-        moves: Moves,
+        moves: ChatMigrations,
     ) -> None:
         self._people = people
         self._access = access
@@ -48,7 +48,7 @@ class Chats:
         if not await self._admit_group(origin):
             return
         if to in {"on", "off"}:
-            await self._replies.errand(origin, Errand.AUTO, {"to": to})
+            await self._replies.errand(origin, RequestKind.AUTO, {"to": to})
         else:
             is_on = (await self._people.chat(origin.chat_id)).auto
             await self._replies.notice(origin, "auto-is-on" if is_on else "auto-is-off")
@@ -58,7 +58,7 @@ class Chats:
         if not await self._admit_group(origin):
             return
         if to in {"here", "private"}:
-            await self._replies.errand(origin, Errand.DELIVER, {"to": to})
+            await self._replies.errand(origin, RequestKind.DELIVER, {"to": to})
         else:
             privately = (await self._people.chat(origin.chat_id)).privately
             name = "deliver-is-private" if privately else "deliver-is-here"
@@ -81,19 +81,22 @@ class Chats:
             if not membership.is_in:
                 await self._controls.chat_gone(chat_id)
         elif not membership.is_in:
-            await self._ask(membership, Errand.GONE)
+            await self._ask(membership, RequestKind.GONE)
         elif await self._access.may_serve(chat_id) and membership.can_tell:
-            await self._ask(membership, Errand.GREET)
+            await self._ask(membership, RequestKind.GREET)
         else:
             tell = membership.can_tell and self._replies.should_tell(chat_id)
-            await self._ask(membership, Errand.LEAVE, {"tell": tell})
+            await self._ask(membership, RequestKind.LEAVE, {"tell": tell})
 
     async def _ask(
-        self, membership: Membership, errand: Errand, payload: dict[str, str | int] | None = None
+        self,
+        membership: Membership,
+        errand: RequestKind,
+        payload: dict[str, str | int] | None = None,
     ) -> None:
         await self._replies.post(
-            Saying(
-                kind=SayingKind.REQUEST,
+            OutboxMessage(
+                kind=OutboxKind.REQUEST,
                 priority=Priority.REPLY,
                 chat_id=membership.chat_id,
                 language=membership.language,

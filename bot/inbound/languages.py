@@ -3,23 +3,23 @@
 from dataclasses import replace
 
 from bot.core.jobs import Origin
-from bot.core.ports.ledger import Ledger, SayingKind
+from bot.core.ports.ledger import Ledger, OutboxKind
 from bot.inbound.access import Access
-from bot.inbound.queries import Queries, Query
-from bot.inbound.questions import Questions
+from bot.inbound.queries import ButtonPress, ButtonReplies
+from bot.inbound.questions import UserCommands
 from bot.inbound.replies import Replies
 
 
-class Languages:
+class LanguageCommands:
     """Knows languages by their IETF tags; "" is no choice."""
 
     def __init__(
         self,
         ledger: Ledger,
         access: Access,
-        questions: Questions,
+        questions: UserCommands,
         replies: Replies,
-        queries: Queries,
+        queries: ButtonReplies,
     ) -> None:
         self._people = ledger.people
         self._jobs = ledger.jobs
@@ -37,12 +37,12 @@ class Languages:
         if not await self._questions.may_ask(origin):
             return
         if origin.owner_id > 0:
-            await self._replies.say(origin, SayingKind.LANGUAGES)
+            await self._replies.say(origin, OutboxKind.LANGUAGES)
         else:
             # Whoever hides behind a chat cannot be told from the others who do.
             await self._replies.notice(origin, "language-of-people")
 
-    async def choose(self, query: Query, owner_id: int, language: str, told: str) -> None:
+    async def choose(self, query: ButtonPress, owner_id: int, language: str, told: str) -> None:
         """Take the press of a language's button; with "" that of their Telegram counts again."""
         if await self._access.is_banned(query.user_id):
             return
@@ -53,4 +53,4 @@ class Languages:
         await self._jobs.speak(owner_id, language or told)
         spoken = replace(query, language=language or told)
         await self._queries.answer(spoken)
-        await self._queries.change(spoken, SayingKind.NOTICE, {"name": "language-chosen"})
+        await self._queries.change(spoken, OutboxKind.NOTICE, {"name": "language-chosen"})

@@ -1,22 +1,22 @@
 """What people order beside files."""
 
 from bot.core.jobs import Origin
-from bot.core.ports.chats import People
+from bot.core.ports.chats import ChatLedger
 from bot.core.ports.ledger import JobLedger
-from bot.inbound.questions import Questions
+from bot.inbound.questions import UserCommands
 from bot.inbound.replies import Replies
-from bot.jobs.actions import Controls
+from bot.jobs.actions import JobActions
 
 
-class Orders:
+class CancelCommand:
     """One method for each order."""
 
     def __init__(
         self,
         jobs: JobLedger,
-        people: People,
-        questions: Questions,
-        controls: Controls,
+        people: ChatLedger,
+        questions: UserCommands,
+        controls: JobActions,
         replies: Replies,
     ) -> None:
         self._jobs = jobs

@@ -1,24 +1,24 @@
 """Pages of lists that people turn."""
 
 from bot.core.ports.chat import Listing
-from bot.core.ports.chats import People
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.chats import ChatLedger
+from bot.core.ports.ledger import OutboxKind
 from bot.inbound.access import Access
-from bot.inbound.queries import Queries, Query
+from bot.inbound.queries import ButtonPress, ButtonReplies
 
 
-class Turns:
+class Pagination:
     """Shows another page of a list, or the same one anew, in the message that shows it now.
 
     A list belongs to the person, or to the group, for whom it was made.
     """
 
-    def __init__(self, people: People, access: Access, queries: Queries) -> None:
+    def __init__(self, people: ChatLedger, access: Access, queries: ButtonReplies) -> None:
         self._people = people
         self._access = access
         self._queries = queries
 
-    async def turn(self, query: Query, listing: Listing, subject: int, page: int) -> None:
+    async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
         """Take the press of a page's button. Who is banned is not even told so."""
         if await self._access.is_banned(query.user_id):
             return
@@ -31,9 +31,9 @@ class Turns:
             "subject": subject,
             "page": page,
         }
-        await self._queries.change(query, SayingKind.OVERVIEW, payload)
+        await self._queries.change(query, OutboxKind.OVERVIEW, payload)
 
-    async def _is_for(self, subject: int, query: Query) -> bool:
+    async def _is_for(self, subject: int, query: ButtonPress) -> bool:
         if subject == query.user_id:
             return True
         return subject < 0 and subject in await self._people.lineage(query.chat_id)

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from bot.core.jobs import Job
-from bot.core.ports.ledger import JobLedger, Priority, Saying, SayingKind
+from bot.core.ports.ledger import JobLedger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.errands import Errand
+from bot.inbound.errands import RequestKind
 from bot.inbound.replies import Replies
-from bot.jobs.actions import Controls, PressAction
+from bot.jobs.actions import JobAction, JobActions
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class JobButtonPress:
     """A button that somebody pressed. `action` is `None` where the button is not one of ours, or
     forged.
     """
@@ -20,11 +20,11 @@ class Press:
     user_id: int
     chat_id: int
     language: str
-    action: PressAction | None
+    action: JobAction | None
     job_id: int
 
 
-class Presses:
+class JobButtons:
     """Does what a button asks for, if the person may, and tells them what came of it.
 
     A job belongs to whoever asked for it. Others may act on it if they look after the bot, or
@@ -32,14 +32,14 @@ class Presses:
     """
 
     def __init__(
-        self, jobs: JobLedger, access: Access, controls: Controls, replies: Replies
+        self, jobs: JobLedger, access: Access, controls: JobActions, replies: Replies
     ) -> None:
         self._jobs = jobs
         self._access = access
         self._controls = controls
         self._replies = replies
 
-    async def press(self, press: Press) -> None:
+    async def press(self, press: JobButtonPress) -> None:
         """Take a press. Who is banned is not even told so."""
         if await self._access.is_banned(press.user_id):
             return
@@ -53,16 +53,18 @@ class Presses:
         else:
             await self._ask(press, press.action, job)
 
-    async def _answer(self, press: Press, name: str) -> None:
-        await self._post(press, SayingKind.PRESS, {"name": name})
+    async def _answer(self, press: JobButtonPress, name: str) -> None:
+        await self._post(press, OutboxKind.PRESS, {"name": name})
 
-    async def _ask(self, press: Press, action: PressAction, job: Job) -> None:
-        payload = {"do": Errand.PRESS.value, "action": action.value, "job_id": job.id}
-        await self._post(press, SayingKind.REQUEST, payload)
+    async def _ask(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
+        payload = {"do": RequestKind.PRESS.value, "action": action.value, "job_id": job.id}
+        await self._post(press, OutboxKind.REQUEST, payload)
 
-    async def _post(self, press: Press, kind: SayingKind, payload: dict[str, str | int]) -> None:
+    async def _post(
+        self, press: JobButtonPress, kind: OutboxKind, payload: dict[str, str | int]
+    ) -> None:
         await self._replies.post(
-            Saying(
+            OutboxMessage(
                 kind=kind,
                 priority=Priority.PRESS,
                 chat_id=press.chat_id,

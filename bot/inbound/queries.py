@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from bot.core.ports.ledger import EDITS, Priority, Saying, SayingKind
+from bot.core.ports.ledger import EDITS, OutboxKind, OutboxMessage, Priority
 from bot.inbound.replies import Replies
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ButtonPress:
     """The press of a button below the message `message_id` of the bot."""
 
     query_id: str
@@ -17,29 +17,35 @@ class Query:
     language: str
 
 
-class Queries:
+class ButtonReplies:
     """Answers presses, and changes the messages that they belong to."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
 
-    async def answer(self, query: Query, name: str | None = None) -> None:
+    async def answer(self, query: ButtonPress, name: str | None = None) -> None:
         """Answer the press with a sentence, or without a word."""
         payload: dict[str, str | int] = {"query_id": query.query_id}
         if name is not None:
             payload["name"] = name
-        await self._post(query, SayingKind.PRESS, Priority.PRESS, payload)
+        await self._post(query, OutboxKind.PRESS, Priority.PRESS, payload)
 
-    async def change(self, query: Query, kind: SayingKind, payload: dict[str, str | int]) -> None:
+    async def change(
+        self, query: ButtonPress, kind: OutboxKind, payload: dict[str, str | int]
+    ) -> None:
         """Let the message say something else."""
         payload = {EDITS: query.message_id, **payload}
         await self._post(query, kind, Priority.REPLY, payload)
 
     async def _post(
-        self, query: Query, kind: SayingKind, priority: Priority, payload: dict[str, str | int]
+        self,
+        query: ButtonPress,
+        kind: OutboxKind,
+        priority: Priority,
+        payload: dict[str, str | int],
     ) -> None:
         await self._replies.post(
-            Saying(
+            OutboxMessage(
                 kind=kind,
                 priority=priority,
                 chat_id=query.chat_id,

@@ -4,21 +4,21 @@ from datetime import timedelta
 
 from bot.core.jobs import Origin
 from bot.core.ports.chat import Listing
-from bot.core.ports.chats import People
+from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from bot.inbound.access import Access
-from bot.inbound.errands import Errand
+from bot.inbound.errands import RequestKind
 from bot.inbound.replies import Replies
 
 LONGEST_LIFE = timedelta(hours=24)
 """No link is older."""
 
 
-class Questions:
+class UserCommands:
     """One method for each question."""
 
-    def __init__(self, people: People, access: Access, replies: Replies, clock: Clock) -> None:
+    def __init__(self, people: ChatLedger, access: Access, replies: Replies, clock: Clock) -> None:
         self._people = people
         self._access = access
         self._replies = replies
@@ -29,9 +29,9 @@ class Questions:
         if not await self._replies.admit(origin):
             return
         if origin.is_private:
-            await self._replies.say(origin, SayingKind.WELCOME)
+            await self._replies.say(origin, OutboxKind.WELCOME)
         else:
-            await self._replies.errand(origin, Errand.GREET)
+            await self._replies.errand(origin, RequestKind.GREET)
 
     async def status(self, origin: Origin) -> None:
         """Answer `/status`: what is under way and alive of the asker, in a group of the group."""
@@ -48,7 +48,7 @@ class Questions:
         is_shared = listing is Listing.STATUS and not origin.is_private
         subject = origin.chat_id if is_shared else origin.owner_id
         payload: dict[str, str | int] = {"listing": listing.value, "subject": subject, "page": 1}
-        await self._replies.say(origin, SayingKind.OVERVIEW, payload)
+        await self._replies.say(origin, OutboxKind.OVERVIEW, payload)
 
     async def may_ask(self, origin: Origin) -> bool:
         """Say whether somebody may see and stop what is theirs; who may not is told, if anything.

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Admission
-from bot.inbound.errands import Errand
-from bot.jobs.runner import News
+from bot.inbound.errands import RequestKind
+from bot.jobs.runner import Signals
 
 
 class Replies:
     """Lets people in, and answers them."""
 
-    def __init__(self, ledger: Ledger, access: Access, clock: Clock, news: News) -> None:
+    def __init__(self, ledger: Ledger, access: Access, clock: Clock, news: Signals) -> None:
         self._outbox = ledger.outbox
         self._access = access
         self._clock = clock
@@ -30,7 +30,9 @@ class Replies:
             case Admission.STRANGER if self.should_tell(origin.owner_id):
                 await self.notice(origin, "stranger", {"id": origin.owner_id})
             case Admission.FOREIGN_GROUP:
-                await self.errand(origin, Errand.LEAVE, {"tell": self.should_tell(origin.chat_id)})
+                await self.errand(
+                    origin, RequestKind.LEAVE, {"tell": self.should_tell(origin.chat_id)}
+                )
         return False
 
     def should_tell(self, id_: int) -> bool:
@@ -41,20 +43,20 @@ class Replies:
         self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
     ) -> None:
         """Answer a message with a fixed sentence."""
-        await self.say(origin, SayingKind.NOTICE, {"name": name, **(args or {})})
+        await self.say(origin, OutboxKind.NOTICE, {"name": name, **(args or {})})
 
     async def errand(
-        self, origin: Origin, errand: Errand, payload: dict[str, str | int] | None = None
+        self, origin: Origin, errand: RequestKind, payload: dict[str, str | int] | None = None
     ) -> None:
         """Leave it to the desk to answer a message."""
-        await self.say(origin, SayingKind.REQUEST, {"do": errand.value, **(payload or {})})
+        await self.say(origin, OutboxKind.REQUEST, {"do": errand.value, **(payload or {})})
 
     async def say(
-        self, origin: Origin, kind: SayingKind, payload: dict[str, str | int] | None = None
+        self, origin: Origin, kind: OutboxKind, payload: dict[str, str | int] | None = None
     ) -> None:
         """Answer a message."""
         await self.post(
-            Saying(
+            OutboxMessage(
                 kind=kind,
                 priority=Priority.REPLY,
                 chat_id=origin.chat_id,
@@ -67,7 +69,7 @@ class Replies:
             )
         )
 
-    async def post(self, saying: Saying) -> None:
+    async def post(self, saying: OutboxMessage) -> None:
         """Put something into the outbox, unless it is there already."""
         if await self._outbox.post(saying, self._clock.now()):
             self._news.said.set()

@@ -9,13 +9,13 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission
 from bot.inbound.replies import Replies
-from bot.jobs.allowances import Allowances, Judge
+from bot.jobs.allowances import LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import News
+from bot.jobs.runner import Signals
 from bot.outbound.reactions import Reactions
 
 
-class Files:
+class Uploads:
     """Accepts files, or says why not. `limit` is the most bytes that the bot can be given,
     `allowances` what people and groups may have in a day.
     """
@@ -27,10 +27,10 @@ class Files:
         access: Access,
         replies: Replies,
         clock: Clock,
-        news: News,
+        news: Signals,
         *,
         limit: int,
-        allowances: Allowances,
+        allowances: OwnerLimits,
         reactions: Reactions,
     ) -> None:
         self._ledger = ledger
@@ -41,7 +41,7 @@ class Files:
         self._news = news
         self._limit = limit
         self._reactions = reactions
-        self._judge = Judge(ledger.people, allowances)
+        self._judge = LimitCheck(ledger.people, allowances)
         # Files that come side by side must not all be judged before the first one counts.
         self._door = asyncio.Lock()
 

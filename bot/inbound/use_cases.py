@@ -6,38 +6,38 @@ from typing import Self
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access
-from bot.inbound.admin import Admins
-from bot.inbound.groups import Chats
-from bot.inbound.languages import Languages
-from bot.inbound.orders import Orders
-from bot.inbound.pages import Turns
-from bot.inbound.presses import Presses
-from bot.inbound.queries import Queries
-from bot.inbound.questions import Questions
+from bot.inbound.admin import AdminCommands
+from bot.inbound.groups import GroupCommands
+from bot.inbound.languages import LanguageCommands
+from bot.inbound.orders import CancelCommand
+from bot.inbound.pages import Pagination
+from bot.inbound.presses import JobButtons
+from bot.inbound.queries import ButtonReplies
+from bot.inbound.questions import UserCommands
 from bot.inbound.replies import Replies
-from bot.inbound.uploads import Files
-from bot.inbound.zones import Zones
-from bot.jobs.actions import Controls
-from bot.jobs.allowances import Allowances
+from bot.inbound.uploads import Uploads
+from bot.inbound.zones import ZoneCommand
+from bot.jobs.actions import JobActions
+from bot.jobs.allowances import OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import News
-from bot.outbound.chat_migration import Moves
+from bot.jobs.runner import Signals
+from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.reactions import Reactions
 
 
 @dataclass(frozen=True)
-class Reception:
+class UseCases:
     """What handlers need of the service."""
 
-    files: Files
-    questions: Questions
-    presses: Presses
-    chats: Chats
-    turns: Turns
-    orders: Orders
-    languages: Languages
-    admins: Admins
-    zones: Zones
+    files: Uploads
+    questions: UserCommands
+    presses: JobButtons
+    chats: GroupCommands
+    turns: Pagination
+    orders: CancelCommand
+    languages: LanguageCommands
+    admins: AdminCommands
+    zones: ZoneCommand
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -46,12 +46,12 @@ class Reception:
         ledger: Ledger,
         queue: JobQueue,
         access: Access,
-        controls: Controls,
-        moves: Moves,
+        controls: JobActions,
+        moves: ChatMigrations,
         clock: Clock,
-        news: News,
+        news: Signals,
         limit: int,
-        allowances: Allowances | None = None,
+        allowances: OwnerLimits | None = None,
         reactions: Reactions | None = None,
         zone: str = "UTC",
     ) -> Self:
@@ -59,10 +59,10 @@ class Reception:
         there are no others. `zone` names the time zone of chats that chose none.
         """
         replies = Replies(ledger, access, clock, news)
-        questions = Questions(ledger.people, access, replies, clock)
-        queries = Queries(replies)
+        questions = UserCommands(ledger.people, access, replies, clock)
+        queries = ButtonReplies(replies)
         return cls(
-            files=Files(
+            files=Uploads(
                 ledger,
                 queue,
                 access,
@@ -70,15 +70,15 @@ class Reception:
                 clock,
                 news,
                 limit=limit,
-                allowances=allowances or Allowances(),
+                allowances=allowances or OwnerLimits(),
                 reactions=reactions or Reactions(ledger.outbox, clock, enabled=False),
             ),
             questions=questions,
-            presses=Presses(ledger.jobs, access, controls, replies),
-            chats=Chats(ledger.people, access, controls, replies, moves),
-            turns=Turns(ledger.people, access, queries),
-            orders=Orders(ledger.jobs, ledger.people, questions, controls, replies),
-            admins=Admins(ledger, access, controls, replies),
-            languages=Languages(ledger, access, questions, replies, queries),
-            zones=Zones(ledger.people, replies, zone),
+            presses=JobButtons(ledger.jobs, access, controls, replies),
+            chats=GroupCommands(ledger.people, access, controls, replies, moves),
+            turns=Pagination(ledger.people, access, queries),
+            orders=CancelCommand(ledger.jobs, ledger.people, questions, controls, replies),
+            admins=AdminCommands(ledger, access, controls, replies),
+            languages=LanguageCommands(ledger, access, questions, replies, queries),
+            zones=ZoneCommand(ledger.people, replies, zone),
         )

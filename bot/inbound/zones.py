@@ -3,21 +3,21 @@
 import asyncio
 
 from bot.core.jobs import Origin
-from bot.core.ports.chats import People
+from bot.core.ports.chats import ChatLedger
 from bot.core.zones import read_zone
-from bot.inbound.errands import Errand
+from bot.inbound.errands import RequestKind
 from bot.inbound.replies import Replies
 
 LONGEST_TOLD = 64
 """Characters of what somebody wrote that are said back to them."""
 
 
-class Zones:
+class ZoneCommand:
     """In private everybody chooses for themselves, in a group its admins do. `zone` names that of
     chats that chose none.
     """
 
-    def __init__(self, people: People, replies: Replies, zone: str) -> None:
+    def __init__(self, people: ChatLedger, replies: Replies, zone: str) -> None:
         self._people = people
         self._replies = replies
         self._zone = zone
@@ -38,4 +38,4 @@ class Zones:
             await self._people.set_chat(origin.chat_id, zone=meant)
             await self._replies.notice(origin, "zone-chosen", {"zone": meant})
         else:
-            await self._replies.errand(origin, Errand.ZONE, {"to": meant})
+            await self._replies.errand(origin, RequestKind.ZONE, {"to": meant})

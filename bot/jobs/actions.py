@@ -8,12 +8,12 @@ from bot.core.jobs import Job, JobState, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import News
+from bot.jobs.runner import Signals
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class PressAction(StrEnum):
+class JobAction(StrEnum):
     """What a button asks for. The values are stored in the ledger: never rename."""
 
     CANCEL = "cancel"
@@ -22,26 +22,26 @@ class PressAction(StrEnum):
     """Every job of the album to which this one belongs."""
 
 
-class Controls:
+class JobActions:
     """Does it, and tells what came of it by the name of a sentence. Who may is not asked here.
 
     Everything may be repeated.
     """
 
-    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, news: News) -> None:
+    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, news: Signals) -> None:
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
         self._news = news
 
-    async def apply(self, action: PressAction, job: Job) -> str:
+    async def apply(self, action: JobAction, job: Job) -> str:
         """Do what a button asks for."""
         match action:
-            case PressAction.CANCEL:
+            case JobAction.CANCEL:
                 return await self.cancel(job)
-            case PressAction.DELETE:
+            case JobAction.DELETE:
                 return await self.delete(job)
-            case PressAction.CANCEL_ALL:
+            case JobAction.CANCEL_ALL:
                 return await self.cancel_album(job)
 
     async def cancel(self, job: Job) -> str:

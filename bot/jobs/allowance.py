@@ -21,7 +21,7 @@ class Limit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class LimitRefusal:
     """Why a file is not accepted now. `most` and `used` are files or bytes, as `limit` says;
     `size` is that of the file. `frees_in` is the time until it would be accepted, if nothing else
     is sent meanwhile; `None` if it never would.
@@ -35,7 +35,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class TransferLimits:
     """Files and bytes in any 24 hours, and the bytes of one file; 0 is no limit."""
 
     files: int = 0
@@ -47,14 +47,14 @@ class Allowance:
         """Whether what was accepted before matters at all."""
         return self.files > 0 or self.bytes > 0
 
-    def judge(self, size: int, before: Sequence[Accepted], now: datetime) -> Refusal | None:
+    def judge(self, size: int, before: Sequence[Accepted], now: datetime) -> LimitRefusal | None:
         """Say why a file of `size` bytes may not be accepted now, or `None` if it may.
 
         `before` is what was accepted, in any order. Of several limits the one that holds the file
         back longest is told.
         """
         if 0 < self.largest < size:
-            return Refusal(Limit.LARGEST, self.largest, 0, size)
+            return LimitRefusal(Limit.LARGEST, self.largest, 0, size)
         counted = sorted((a for a in before if now - a.at < WINDOW), key=lambda a: a.at)
         refusals = [
             refusal
@@ -68,17 +68,17 @@ class Allowance:
 
     def _judge_files(
         self, size: int, counted: Sequence[Accepted], now: datetime
-    ) -> Refusal | None:
+    ) -> LimitRefusal | None:
         used = len(counted)
         if not self.files or used < self.files:
             return None
         # So many must leave the window until one more fits.
         last = counted[used - self.files]
-        return Refusal(Limit.FILES, self.files, used, size, last.at + WINDOW - now)
+        return LimitRefusal(Limit.FILES, self.files, used, size, last.at + WINDOW - now)
 
     def _judge_bytes(
         self, size: int, counted: Sequence[Accepted], now: datetime
-    ) -> Refusal | None:
+    ) -> LimitRefusal | None:
         used = sum(accepted.size for accepted in counted)
         if not self.bytes or used + size <= self.bytes:
             return None
@@ -86,9 +86,11 @@ class Allowance:
         for accepted in counted:
             left -= accepted.size
             if left + size <= self.bytes:
-                return Refusal(Limit.BYTES, self.bytes, used, size, accepted.at + WINDOW - now)
-        return Refusal(Limit.BYTES, self.bytes, used, size)
+                return LimitRefusal(
+                    Limit.BYTES, self.bytes, used, size, accepted.at + WINDOW - now
+                )
+        return LimitRefusal(Limit.BYTES, self.bytes, used, size)
 
 
-def _wait(refusal: Refusal) -> timedelta:
+def _wait(refusal: LimitRefusal) -> timedelta:
     return timedelta.max if refusal.frees_in is None else refusal.frees_in

@@ -7,29 +7,29 @@ from typing import Final
 
 from bot.core.jobs import Origin
 from bot.core.ports.chat import Notice
-from bot.core.ports.chats import Accepted, People
-from bot.jobs.allowance import WINDOW, Allowance, Limit, Refusal
+from bot.core.ports.chats import Accepted, ChatLedger
+from bot.jobs.allowance import WINDOW, Limit, LimitRefusal, TransferLimits
 
 TOLD_EVERY: Final = timedelta(minutes=1)
 MOST_TOLD: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Allowances:
+class OwnerLimits:
     """The allowance of each person, and that of each group for all its members together."""
 
-    owner: Allowance = field(default_factory=Allowance)
-    group: Allowance = field(default_factory=Allowance)
+    owner: TransferLimits = field(default_factory=TransferLimits)
+    group: TransferLimits = field(default_factory=TransferLimits)
 
 
-class Judge:
+class LimitCheck:
     """Says whether a file may be accepted. Lives in one event loop.
 
     Somebody who sends a hundred files over a limit is told once a minute, not a hundred times; the
     sentence says that it holds for the others too.
     """
 
-    def __init__(self, people: People, allowances: Allowances) -> None:
+    def __init__(self, people: ChatLedger, allowances: OwnerLimits) -> None:
         self._people = people
         self._allowances = allowances
         # Bounded: whoever is forgotten is told once more.
@@ -43,13 +43,13 @@ class Judge:
         refusal = None if origin.is_private else await self._of_group(origin, size, now)
         return _notice("limit-group", refusal) if refusal else None
 
-    async def _of_owner(self, origin: Origin, size: int, now: datetime) -> Refusal | None:
+    async def _of_owner(self, origin: Origin, size: int, now: datetime) -> LimitRefusal | None:
         allowance, before = self._allowances.owner, list[Accepted]()
         if allowance.is_rolling:
             before = await self._people.accepted_by(origin.owner_id, now - WINDOW)
         return allowance.judge(size, before, now)
 
-    async def _of_group(self, origin: Origin, size: int, now: datetime) -> Refusal | None:
+    async def _of_group(self, origin: Origin, size: int, now: datetime) -> LimitRefusal | None:
         allowance, before = self._allowances.group, list[Accepted]()
         if allowance.is_rolling:
             lineage = await self._people.lineage(origin.chat_id)
@@ -69,7 +69,7 @@ class Judge:
         return True
 
 
-def _notice(kind: str, refusal: Refusal) -> Notice:
+def _notice(kind: str, refusal: LimitRefusal) -> Notice:
     name = f"{kind}-{refusal.limit}"
     match refusal.limit:
         case Limit.FILES:

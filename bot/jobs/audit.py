@@ -50,7 +50,7 @@ class Finding:
     fixed: bool = False
 
 
-class Exposure(Protocol):
+class AnonymousAccessCheck(Protocol):
     """What a stranger can do. Blocks; raises `StoreError` when it cannot be found out."""
 
     def listing_possible(self) -> bool:
@@ -163,7 +163,7 @@ async def _in_batches(ask: Ask, keys: Sequence[str]) -> dict[str, StoredObject]:
 
 
 async def audit_exposure(
-    exposure: Exposure, threads: Threads, bucket: str, *, signed: bool
+    exposure: AnonymousAccessCheck, threads: Threads, bucket: str, *, signed: bool
 ) -> list[Finding]:
     """Ask what a stranger can do; reading is asked for in signed mode only. Raises
     `StoreError`.

@@ -8,7 +8,7 @@ from bot.core.errors import Corrupted, ObjectGone, leaf
 from bot.core.parts import plan_parts
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
 from bot.transfer.completion import Completion, Uploaded
-from bot.transfer.line import StoreLine, check_crc64
+from bot.transfer.line import StoreCaller, check_crc64
 from bot.transfer.multipart import OpenUpload
 from bot.transfer.passage import Target, UploadJournal
 from bot.transfer.pool import TransferPool
@@ -41,7 +41,7 @@ class Copier:
             Corrupted: the copy is not what the source is.
             StoreError: attempts are used up, or the error is permanent.
         """
-        line = StoreLine(self._store, self._pool, self._retry)
+        line = StoreCaller(self._store, self._pool, self._retry)
         stat = await line.call(partial(self._store.head, source))
         if stat is None or stat.crc64 is None:
             raise ObjectGone(f"{source} is gone")
@@ -52,7 +52,7 @@ class Copier:
         return await self._compare(line, stat, target.key)
 
     async def _copy_parts(
-        self, line: StoreLine, stat: ObjectStat, target: Target, journal: UploadJournal
+        self, line: StoreCaller, stat: ObjectStat, target: Target, journal: UploadJournal
     ) -> None:
         upload_id = await line.call(partial(self._store.initiate, target.key, target.meta))
         await journal.initiated(upload_id, COPIED_PART)
@@ -77,7 +77,7 @@ class Copier:
         receipts = [task.result() for task in sent]
         await Completion(line, upload, target.meta, receipts, expected).settle()
 
-    async def _compare(self, line: StoreLine, stat: ObjectStat, key: str) -> Uploaded:
+    async def _compare(self, line: StoreCaller, stat: ObjectStat, key: str) -> Uploaded:
         copied = await line.call(partial(self._store.head, key))
         if copied is None or copied.size != stat.size:
             raise Corrupted(f"the copy of {stat.key} is not there, or not as long")

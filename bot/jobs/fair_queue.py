@@ -8,7 +8,7 @@ MOST_REMEMBERED: Final = 10_000
 """Owners without jobs whose last turn is remembered; whoever is forgotten counts as new."""
 
 
-class Turns:
+class FairQueue:
     """Waiting jobs of several owners. Whose last turn is longest ago comes first, whoever had none
     before everybody who had: one owner with 200 jobs delays another by at most one of them, and
     ten such owners do not either.

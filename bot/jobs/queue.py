@@ -16,7 +16,7 @@ from bot.clock import wait_for_news
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter, Speed
-from bot.jobs.fair_queue import Turns
+from bot.jobs.fair_queue import FairQueue
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -29,7 +29,7 @@ LONGEST_HOLD = 1.0
 
 
 @dataclass
-class Running:
+class RunningJob:
     """A job that runs. `stop` is set before its task is cancelled, so that the task knows why.
     `group_id` is the group it came from, `None` for one of a private chat.
     """
@@ -43,7 +43,7 @@ class Running:
     group_id: int | None = None
 
 
-Runner = Callable[[Running], Awaitable[datetime | None]]
+Runner = Callable[[RunningJob], Awaitable[datetime | None]]
 """Runs one attempt; returns when the next one is due, or `None` if there will be none."""
 
 
@@ -67,11 +67,11 @@ class JobQueue:
         self._at_once = at_once
         self._per_owner = per_owner
         self._per_group = at_once if per_group is None else per_group
-        self._turns = Turns()
+        self._turns = FairQueue()
         self._owners: dict[int, int] = {}
         self._groups: dict[int, int] = {}
         self._later: list[tuple[datetime, int]] = []
-        self._running: dict[int, tuple[Running, asyncio.Task[None]]] = {}
+        self._running: dict[int, tuple[RunningJob, asyncio.Task[None]]] = {}
         self._news = asyncio.Event()
         self._open = True
         self._held_until = 0.0
@@ -129,7 +129,7 @@ class JobQueue:
         _stop(*entry, reason)
         return True
 
-    def running(self, job_id: int) -> Running | None:
+    def running(self, job_id: int) -> RunningJob | None:
         """Return a running job, or `None`."""
         entry = self._running.get(job_id)
         return entry[0] if entry else None
@@ -177,7 +177,7 @@ class JobQueue:
                 return
             owner_id, job_id = taken
             group_id = self._groups.get(job_id)
-            running = Running(job_id, owner_id, self._clock.now(), group_id=group_id)
+            running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
             task = asyncio.create_task(self._run(running), name=f"job {job_id}")
             self._running[job_id] = (running, task)
 
@@ -196,7 +196,7 @@ class JobQueue:
         counts = Counter(group_id for group_id in groups if group_id is not None)
         return {group_id for group_id, count in counts.items() if count >= self._per_group}
 
-    async def _run(self, running: Running) -> None:
+    async def _run(self, running: RunningJob) -> None:
         again_at: datetime | None = None
         try:
             again_at = await self._runner(running)
@@ -233,7 +233,7 @@ class JobQueue:
             log.warning("jobs did not stop in time", count=len(stuck))
 
 
-def _stop(running: Running, task: asyncio.Task[None], reason: StopReason) -> None:
+def _stop(running: RunningJob, task: asyncio.Task[None], reason: StopReason) -> None:
     running.stop = running.stop or reason
     # In the next turn of the loop, because a task that is cancelled before its first step never
     # runs: its runner would not hear of it, and its place would stay taken for ever.

@@ -16,7 +16,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
-from bot.jobs.runner import News
+from bot.jobs.runner import Signals
 from bot.transfer.strays import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -55,7 +55,7 @@ class Reaper:
         store: ObjectStore,
         threads: Threads,
         clock: Clock,
-        news: News,
+        news: Signals,
         metrics: Metrics | None = None,
     ) -> None:
         self._objects = objects

@@ -15,14 +15,14 @@ from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
-from bot.jobs.repeats import Repeats
+from bot.jobs.repeats import Deduplicator
 from bot.transfer.uploader import Target, Uploaded, UploadJournal
 
 UNFINISHED_DUE = timedelta(hours=24)
 """When an upload that never finished must be gone, if nothing removed it before."""
 
 
-class Uploads(Protocol):
+class UploadEngine(Protocol):
     """What the relay needs of the uploader."""
 
     async def upload(
@@ -39,13 +39,13 @@ class Relay:
     def __init__(  # noqa: PLR0913 -- independent, and the knobs by keyword.
         self,
         source: FileSource,
-        uploads: Uploads,
+        uploads: UploadEngine,
         ledger: Ledger,
         clock: Clock,
         *,
         lifetime: timedelta,
         public: bool,
-        repeats: Repeats | None = None,
+        repeats: Deduplicator | None = None,
     ) -> None:
         self._source = source
         self._uploads = uploads

@@ -22,17 +22,17 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 """A source that ends sooner may go while it is copied."""
 
 
-class Copies(Protocol):
+class CopyEngine(Protocol):
     """What is needed of the copier."""
 
     async def copy(self, source: str, target: Target, journal: UploadJournal) -> Uploaded:
         """Copy an object inside OSS; see `Copier.copy`."""
 
 
-class Repeats:
+class Deduplicator:
     """Finds what the same owner has already; never across owners, since the speed would tell."""
 
-    def __init__(self, objects: ObjectLedger, copies: Copies, clock: Clock) -> None:
+    def __init__(self, objects: ObjectLedger, copies: CopyEngine, clock: Clock) -> None:
         self._objects = objects
         self._copies = copies
         self._clock = clock

@@ -20,7 +20,7 @@ from bot.core.jobs import Job, JobState, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
-from bot.jobs.queue import Running
+from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay
 from bot.transfer.pool import finish
 
@@ -38,7 +38,7 @@ announced one.
 """
 
 
-class News:
+class Signals:
     """What an attempt changes that others act on; each is an event without content (they look at
     the ledger).
     """
@@ -48,7 +48,7 @@ class News:
         self.due = asyncio.Event()
 
 
-class Attempts:
+class JobRunner:
     """Runs attempts for the queue."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Attempts:
         relay: Relay,
         ledger: Ledger,
         clock: Clock,
-        news: News,
+        news: Signals,
         metrics: Metrics | None = None,
     ) -> None:
         self._relay = relay
@@ -66,7 +66,7 @@ class Attempts:
         self._news = news
         self._metrics = metrics or NoMetrics()
 
-    async def run(self, running: Running) -> datetime | None:
+    async def run(self, running: RunningJob) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none."""
         # To its end, because a cancel in the middle would leave a running job without a runner.
         job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
@@ -99,7 +99,7 @@ class Attempts:
     def _took(self, span: Span, job: Job) -> None:
         self._metrics.took(span, (self._clock.now() - job.created_at).total_seconds())
 
-    async def _not_acquired(self, running: Running) -> datetime | None:
+    async def _not_acquired(self, running: RunningJob) -> datetime | None:
         job = await self._jobs.get(running.job_id)
         if job is None or job.state is not JobState.QUEUED:
             return None
@@ -154,7 +154,7 @@ class Attempts:
         self._news.said.set()
         return None
 
-    def _log_end(self, job: Job, state: str, running: Running) -> None:
+    def _log_end(self, job: Job, state: str, running: RunningJob) -> None:
         snapshot = running.meter.snapshot()
         seconds = (self._clock.now() - running.started_at).total_seconds()
         log.info(
@@ -167,7 +167,7 @@ class Attempts:
         )
 
 
-def _raise_if_stopped(running: Running) -> None:
+def _raise_if_stopped(running: RunningJob) -> None:
     task = asyncio.current_task()
     if running.stop is not None or (task is not None and task.cancelling()):
         raise asyncio.CancelledError

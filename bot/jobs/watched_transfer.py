@@ -8,7 +8,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, Span
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.progress import ProgressMeter
-from bot.jobs.relay import Uploads
+from bot.jobs.relay import UploadEngine
 from bot.transfer.uploader import Target, Uploaded, UploadJournal
 
 
@@ -66,9 +66,9 @@ class _WatchedContent:
 
 
 class WatchedUploads:
-    """Fulfils `Uploads` by handing every call on."""
+    """Fulfils `UploadEngine` by handing every call on."""
 
-    def __init__(self, uploads: Uploads, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, uploads: UploadEngine, metrics: Metrics, clock: Clock) -> None:
         self._uploads = uploads
         self._metrics = metrics
         self._clock = clock

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bot.core.ports.clock import Clock
-from bot.monitoring.vitals import Life, Vitals
+from bot.monitoring.vitals import HealthState, ProcessPhase
 
 SILENT_AFTER: Final = timedelta(seconds=90)
 """A poll is answered within 30 s, and one that failed is repeated within 30 more."""
@@ -21,10 +21,10 @@ Check = Callable[[], Coroutine[Any, Any, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReadinessReport:
     """`reasons` says why the bot is not ready, one sentence each; without any, it is."""
 
-    life: Life
+    life: ProcessPhase
     reasons: tuple[str, ...]
     telegram_heard_at: datetime | None
     oss_well_at: datetime | None
@@ -35,10 +35,10 @@ class Report:
         return not self.reasons
 
 
-class Health:
+class Readiness:
     """Looks when it is asked. `checks` come when there is something to look at."""
 
-    def __init__(self, vitals: Vitals, clock: Clock, *, polls: bool) -> None:
+    def __init__(self, vitals: HealthState, clock: Clock, *, polls: bool) -> None:
         self._vitals = vitals
         self._clock = clock
         self._polls = polls
@@ -49,12 +49,12 @@ class Health:
         """Look at more from now on; the key begins the reason."""
         self._checks.update(checks)
 
-    async def report(self) -> Report:
+    async def report(self) -> ReadinessReport:
         """Look at everything."""
         vitals = self._vitals
         reasons = [self._life(), self._telegram(), self._oss()]
         reasons += [await self._look(name, check) for name, check in self._checks.items()]
-        return Report(
+        return ReadinessReport(
             life=vitals.life,
             reasons=tuple(reason for reason in reasons if reason),
             telegram_heard_at=vitals.heard_at,
@@ -63,13 +63,13 @@ class Health:
 
     def _life(self) -> str:
         life, since = self._vitals.life, self._vitals.since
-        return "" if life is Life.RUNNING else f"bot: {life.value} since {_moment(since)}"
+        return "" if life is ProcessPhase.RUNNING else f"bot: {life.value} since {_moment(since)}"
 
     def _telegram(self) -> str:
         vitals = self._vitals
         if vitals.deaf:
             return f"telegram: {vitals.deaf}"
-        if not self._polls or vitals.life is not Life.RUNNING:
+        if not self._polls or vitals.life is not ProcessPhase.RUNNING:
             return ""
         last = max(vitals.heard_at or vitals.since, vitals.since)
         if self._clock.now() - last < SILENT_AFTER:

@@ -12,7 +12,7 @@ ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 """Codes of calls after which OSS is known to be there, and to accept us."""
 
 
-class Life(StrEnum):
+class ProcessPhase(StrEnum):
     """How far the process has come."""
 
     STARTING = "starting"
@@ -21,7 +21,7 @@ class Life(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class DependencyHealth:
     """When something was well last, and since when it has not been: `failing_since` is the first
     failure after the last success, `code` the latest one's.
     """
@@ -31,25 +31,25 @@ class Pulse:
     code: str = ""
 
 
-class Vitals:
+class HealthState:
     """Notes from every side, in any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._oss = Pulse()
-        self.life = Life.STARTING
+        self._oss = DependencyHealth()
+        self.life = ProcessPhase.STARTING
         self.since = clock.now()
         self.heard_at: datetime | None = None
         self.deaf = ""
         """Why Telegram cannot reach our webhook; empty where it can, or where we poll."""
 
     @property
-    def oss(self) -> Pulse:
+    def oss(self) -> DependencyHealth:
         """How OSS does."""
         return self._oss
 
-    def begin(self, life: Life) -> None:
+    def begin(self, life: ProcessPhase) -> None:
         """Note that the process has come so far."""
         self.life, self.since = life, self._clock.now()
 
@@ -62,7 +62,7 @@ class Vitals:
         now = self._clock.now()
         with self._lock:
             if code in ANSWERS:
-                self._oss = Pulse(well_at=now)
+                self._oss = DependencyHealth(well_at=now)
             else:
                 since = self._oss.failing_since or now
                 self._oss = replace(self._oss, failing_since=since, code=code)

@@ -24,7 +24,7 @@ RESERVED_FOR_REPLIES: Final = 1.0
 RESERVED_FOR_ANSWERS: Final = 2.0
 
 
-class ChatBudget:
+class ChatRateLimit:
     """The budget of one chat. Groups have one bucket for everything, private chats one for
     messages, one for edits. `overall` is the bucket of all chats.
     """
@@ -59,7 +59,7 @@ class ChatBudget:
         return self._overall.take(now, reserve=reserve) and bucket.take(now, reserve=reserve)
 
 
-class Budgets:
+class RateLimits:
     """The budgets of all chats. Those of quiet chats are full and may be forgotten.
 
     `current` tells under which id a chat is reached now, so that one that moved has one budget.
@@ -70,12 +70,12 @@ class Budgets:
     def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
         self._current = current
         self._overall = TokenBucket(ALL_ACTIONS)
-        self._chats: dict[int, ChatBudget] = {}
+        self._chats: dict[int, ChatRateLimit] = {}
 
-    def of(self, chat_id: int) -> ChatBudget:
+    def of(self, chat_id: int) -> ChatRateLimit:
         """Return the budget of a chat."""
         chat_id = self._current(chat_id)
-        budget = self._chats.pop(chat_id, None) or ChatBudget(chat_id, self._overall)
+        budget = self._chats.pop(chat_id, None) or ChatRateLimit(chat_id, self._overall)
         # The least recently used one stands first.
         self._chats[chat_id] = budget
         if len(self._chats) > self.MOST_KEPT:

@@ -8,18 +8,18 @@ import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import Answer, Messenger, Notice, Place, Reaction, View
-from bot.core.ports.chats import People
-from bot.core.ports.members import Members, Sight
+from bot.core.ports.chats import ChatLedger
+from bot.core.ports.members import GroupVisibility, Members
 
 log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 
 
-class Moves:
+class ChatMigrations:
     """Where groups have gone. `follow` must have been called once before anybody asks."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: ChatLedger) -> None:
         self._people = people
         self._moves: dict[int, int] = {}
 
@@ -43,7 +43,7 @@ class Moves:
         return chat_id
 
 
-class RoutedMessenger:
+class MigratingMessenger:
     """A `Messenger` that follows groups. Jobs and answers keep the chat they came from; only what
     is sent goes on.
 
@@ -52,7 +52,7 @@ class RoutedMessenger:
     """
 
     def __init__(
-        self, messenger: Messenger, moves: Moves, gone: Callable[[int], Awaitable[None]]
+        self, messenger: Messenger, moves: ChatMigrations, gone: Callable[[int], Awaitable[None]]
     ) -> None:
         self._messenger = messenger
         self._moves = moves
@@ -117,10 +117,10 @@ class RoutedMessenger:
         return self._messenger.fit(answer, language=language, together=together)
 
 
-class RoutedMembers:
+class MigratingMembers:
     """`Members` that follow groups."""
 
-    def __init__(self, members: Members, moves: Moves) -> None:
+    def __init__(self, members: Members, moves: ChatMigrations) -> None:
         self._members = members
         self._moves = moves
 
@@ -128,7 +128,7 @@ class RoutedMembers:
         """Return whether a person looks after a group, wherever it is now."""
         return await self._there(chat_id, lambda there: self._members.is_admin(there, user_id))
 
-    async def sight(self, chat_id: int) -> Sight:
+    async def sight(self, chat_id: int) -> GroupVisibility:
         """Return what the bot sees of a group, wherever it is now."""
         return await self._there(chat_id, self._members.sight)
 

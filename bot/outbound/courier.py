@@ -18,12 +18,12 @@ from bot.core.jobs import Job, JobState
 from bot.core.ports.chat import Messenger, Place, View
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import AnswerState, Ledger, StoredAnswer
-from bot.outbound.budget import RESERVED_FOR_REPLIES, Budgets
-from bot.outbound.delivery import Delivery
-from bot.outbound.lanes import Lanes
+from bot.outbound.budget import RESERVED_FOR_REPLIES, RateLimits
+from bot.outbound.delivery import AnswerDelivery
+from bot.outbound.lanes import InFlightCalls
 from bot.outbound.reactions import Reactions
-from bot.outbound.replier import Replier
-from bot.outbound.road import Road
+from bot.outbound.replier import OutboxSender
+from bot.outbound.road import ChatGate
 from bot.outbound.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,9 +32,9 @@ ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
 MOST_READ = 200
 
 
-class Courier:
+class AnswerSender:
     """Sends by priority, merging answers where the budget of a chat is short. Driven
-    by `Voice`.
+    by `ChatDispatcher`.
     """
 
     def __init__(  # noqa: PLR0913 -- everything that speaks needs these.
@@ -42,8 +42,8 @@ class Courier:
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: Budgets,
-        lanes: Lanes,
+        budgets: RateLimits,
+        lanes: InFlightCalls,
         clock: Clock,
         *,
         reactions: Reactions | None = None,
@@ -55,9 +55,9 @@ class Courier:
         self._lanes = lanes
         self._clock = clock
         self._reactions = reactions or Reactions(ledger.outbox, clock, enabled=False)
-        self._delivery = Delivery(ledger, clock)
-        self._road = Road(budgets, lanes, clock)
-        self._replier = Replier(ledger, messenger, views, self._road, lanes, clock)
+        self._delivery = AnswerDelivery(ledger, clock)
+        self._road = ChatGate(budgets, lanes, clock)
+        self._replier = OutboxSender(ledger, messenger, views, self._road, lanes, clock)
 
     async def tick(self) -> datetime | None:
         """Start every call that is possible now; return when the next may be."""

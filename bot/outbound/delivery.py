@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from bot.core.jobs import Job
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, Priority, Saying, SayingKind, StoredAnswer
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority, StoredAnswer
 
 
-class Delivery:
+class AnswerDelivery:
     """Knows the choice of each group, and tells a group that its answer went elsewhere."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
@@ -36,8 +36,8 @@ class Delivery:
         if answer.chat_id == origin.chat_id:
             return
         await self._outbox.post(
-            Saying(
-                kind=SayingKind.NOTICE,
+            OutboxMessage(
+                kind=OutboxKind.NOTICE,
                 priority=Priority.ANSWER,
                 chat_id=origin.chat_id,
                 thread_id=origin.thread_id,

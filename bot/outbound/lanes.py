@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 
-class Lanes:
+class InFlightCalls:
     """Owns the tasks of calls to the chat service, so that a slow chat delays nobody else.
 
     A lane that is taken stays taken until its call has returned, which Telegram may delay by a

@@ -8,12 +8,12 @@ from typing import Protocol
 from bot.core.jobs import Job, JobState
 from bot.core.links import Link
 from bot.core.objects import StoredObject
-from bot.core.ports.chat import CardLine, Listing, LiveLink, Overview, Use
+from bot.core.ports.chat import Listing, LiveLink, Overview, StatusLine, Usage
 from bot.core.ports.chats import Accepted
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.jobs.allowance import WINDOW, Allowance
-from bot.jobs.allowances import Allowances
+from bot.jobs.allowance import WINDOW, TransferLimits
+from bot.jobs.allowances import OwnerLimits
 
 PAGE_SIZE = 8
 """Entries of one page: with its buttons about a screen of a phone, and always one message."""
@@ -24,7 +24,7 @@ Live = tuple[Job, StoredObject]
 class Lines(Protocol):
     """What words one entry."""
 
-    def line(self, job: Job) -> CardLine:
+    def line(self, job: Job) -> StatusLine:
         """Tell how far a job is."""
 
     def link(self, stored: StoredObject, now: datetime) -> Link:
@@ -36,13 +36,15 @@ class _Found:
     running: Sequence[Job]
     live: Sequence[Live]
     discreet: bool = False
-    use: Use | None = None
+    use: Usage | None = None
 
 
-class Overviews:
+class OverviewViews:
     """Composes overviews as things stand now."""
 
-    def __init__(self, ledger: Ledger, lines: Lines, clock: Clock, allowances: Allowances) -> None:
+    def __init__(
+        self, ledger: Ledger, lines: Lines, clock: Clock, allowances: OwnerLimits
+    ) -> None:
         self._ledger = ledger
         self._lines = lines
         self._clock = clock
@@ -108,6 +110,6 @@ class Overviews:
         return _Found(running, live, discreet, use)
 
 
-def _use(allowance: Allowance, accepted: Sequence[Accepted]) -> Use:
+def _use(allowance: TransferLimits, accepted: Sequence[Accepted]) -> Usage:
     size = sum(one.size for one in accepted)
-    return Use(len(accepted), size, allowance.files, allowance.bytes)
+    return Usage(len(accepted), size, allowance.files, allowance.bytes)

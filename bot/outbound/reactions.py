@@ -10,9 +10,9 @@ from bot.core.errors import ChatError
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.ports.chat import Messenger, Reaction
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Outbox, Priority, Saying, SayingKind
-from bot.outbound.budget import RESERVED_FOR_ANSWERS, Budgets
-from bot.outbound.lanes import Lanes
+from bot.core.ports.ledger import Outbox, OutboxKind, OutboxMessage, Priority
+from bot.outbound.budget import RESERVED_FOR_ANSWERS, RateLimits
+from bot.outbound.lanes import InFlightCalls
 from bot.outbound.road import wait_after
 
 log = structlog.stdlib.get_logger(__name__)
@@ -48,8 +48,8 @@ class Reactions:
             return
         what = f"album:{origin.album}" if origin.album else f"{origin.message_id}"
         await self._outbox.post(
-            Saying(
-                kind=SayingKind.REACTION,
+            OutboxMessage(
+                kind=OutboxKind.REACTION,
                 priority=Priority.REFRESH,
                 chat_id=origin.chat_id,
                 language=origin.language,
@@ -60,15 +60,20 @@ class Reactions:
         )
 
 
-class Reactor:
+class ReactionSender:
     """Reacts behind everything that is said, with what the budget of edits leaves. Driven by
-    `Voice`.
+    `ChatDispatcher`.
 
     A reaction is never worth a second try: chats may forbid them, and the answer comes anyway.
     """
 
     def __init__(
-        self, outbox: Outbox, messenger: Messenger, budgets: Budgets, lanes: Lanes, clock: Clock
+        self,
+        outbox: Outbox,
+        messenger: Messenger,
+        budgets: RateLimits,
+        lanes: InFlightCalls,
+        clock: Clock,
     ) -> None:
         self._outbox = outbox
         self._messenger = messenger
@@ -81,7 +86,7 @@ class Reactor:
         pending = [
             saying
             for saying in await self._outbox.pending(MOST_READ)
-            if saying.kind is SayingKind.REACTION
+            if saying.kind is OutboxKind.REACTION
         ]
         latest = {(saying.chat_id, saying.payload["to"]): saying.id for saying in pending}
         moments = []
@@ -93,11 +98,11 @@ class Reactor:
                 moments.append(self._begin(saying))
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _is_stale(self, saying: Saying) -> bool:
+    def _is_stale(self, saying: OutboxMessage) -> bool:
         asked_at = saying.created_at or self._clock.now()
         return self._clock.now() - asked_at > STALE_AFTER
 
-    def _begin(self, saying: Saying) -> datetime | None:
+    def _begin(self, saying: OutboxMessage) -> datetime | None:
         """React now, or return when that may be possible."""
         lane = ("react", saying.chat_id)
         if not self._lanes.is_free(lane):
@@ -111,7 +116,7 @@ class Reactor:
         self._lanes.start(lane, self._react(saying))
         return None
 
-    async def _react(self, saying: Saying) -> None:
+    async def _react(self, saying: OutboxMessage) -> None:
         reaction = Reaction(str(saying.payload["reaction"]))
         try:
             await self._messenger.react(saying.chat_id, int(saying.payload["to"]), reaction)

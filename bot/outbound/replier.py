@@ -8,30 +8,30 @@ import structlog
 from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageGone, MessageRefused
 from bot.core.ports.chat import LanguageMenu, Listing, Messenger, Notice, Place, View
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import EDITS, Ledger, Saying, SayingKind
-from bot.outbound.lanes import Lanes
-from bot.outbound.road import Road
+from bot.core.ports.ledger import EDITS, Ledger, OutboxKind, OutboxMessage
+from bot.outbound.lanes import InFlightCalls
+from bot.outbound.road import ChatGate
 from bot.outbound.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
 
 MOST_READ = 200
 MOST_TRIES = 5
-_NOT_SAID_HERE = frozenset({SayingKind.REQUEST, SayingKind.REACTION})
+_NOT_SAID_HERE = frozenset({OutboxKind.REQUEST, OutboxKind.REACTION})
 """The desk's, who has nothing to say yet, and the reactor's."""
 _NOT_WORDS = frozenset({"name", "query_id", EDITS})
 
 
-class Replier:
-    """Speaks first of all: somebody waits for it. Driven by `Courier`."""
+class OutboxSender:
+    """Speaks first of all: somebody waits for it. Driven by `AnswerSender`."""
 
     def __init__(
         self,
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        road: Road,
-        lanes: Lanes,
+        road: ChatGate,
+        lanes: InFlightCalls,
         clock: Clock,
     ) -> None:
         self._outbox = ledger.outbox
@@ -46,7 +46,7 @@ class Replier:
         moments = []
         pending = await self._outbox.pending(MOST_READ)
         for saying in await self._without_superseded(pending):
-            if saying.kind is SayingKind.PRESS:
+            if saying.kind is OutboxKind.PRESS:
                 lane = ("press", saying.id)
                 if self._lanes.is_free(lane):
                     self._lanes.start(lane, self._answer_press(saying))
@@ -54,7 +54,7 @@ class Replier:
                 moments.append(self._begin(saying))
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _begin(self, saying: Saying) -> datetime | None:
+    def _begin(self, saying: OutboxMessage) -> datetime | None:
         """Say it now, or return when it may be said."""
         is_edit = EDITS in saying.payload
         moment = self._road.ready(saying.chat_id, is_reply=True, is_edit=is_edit)
@@ -65,7 +65,7 @@ class Replier:
         self._lanes.start(lane, self._say(saying))
         return None
 
-    async def _without_superseded(self, pending: Sequence[Saying]) -> list[Saying]:
+    async def _without_superseded(self, pending: Sequence[OutboxMessage]) -> list[OutboxMessage]:
         """Leave out changes of a message that a later one would change again: whoever presses
         "Refresh" ten times needs one.
         """
@@ -78,7 +78,7 @@ class Replier:
                 await self._outbox.said(saying.id)
         return kept
 
-    async def _say(self, saying: Saying) -> None:
+    async def _say(self, saying: OutboxMessage) -> None:
         tries = await self._outbox.tried(saying.id)
         try:
             await self._place(saying, await self._view(saying))
@@ -92,7 +92,7 @@ class Replier:
             log.warning("reply given up", saying=saying.id, code=error.code)
         await self._outbox.said(saying.id)
 
-    async def _place(self, saying: Saying, view: View) -> None:
+    async def _place(self, saying: OutboxMessage, view: View) -> None:
         if EDITS in saying.payload:
             message_id = int(saying.payload[EDITS])
             await self._messenger.edit(saying.chat_id, message_id, view, language=saying.language)
@@ -100,9 +100,9 @@ class Replier:
             place = Place(saying.chat_id, saying.thread_id, saying.reply_to)
             await self._messenger.send(place, view, language=saying.language)
 
-    async def _view(self, saying: Saying) -> View:
+    async def _view(self, saying: OutboxMessage) -> View:
         match saying.kind:
-            case SayingKind.OVERVIEW:
+            case OutboxKind.OVERVIEW:
                 told = saying.payload
                 subject = int(told.get("subject", saying.owner_id or saying.chat_id))
                 listing = Listing(str(told.get("listing", Listing.STATUS.value)))
@@ -110,16 +110,16 @@ class Replier:
                 return await self._views.overview(
                     listing, subject, chat_id=saying.chat_id, page=page
                 )
-            case SayingKind.WELCOME:
+            case OutboxKind.WELCOME:
                 return self._views.welcome
-            case SayingKind.STATISTICS:
+            case OutboxKind.STATISTICS:
                 return await self._views.statistics()
-            case SayingKind.LANGUAGES:
+            case OutboxKind.LANGUAGES:
                 return LanguageMenu(saying.owner_id or saying.chat_id)
             case _:
                 return _notice(saying)
 
-    async def _answer_press(self, saying: Saying) -> None:
+    async def _answer_press(self, saying: OutboxMessage) -> None:
         try:
             await self._messenger.answer_press(
                 str(saying.payload["query_id"]),
@@ -131,10 +131,10 @@ class Replier:
         await self._outbox.said(saying.id)
 
 
-def _changed(saying: Saying) -> tuple[int, str | int | None]:
+def _changed(saying: OutboxMessage) -> tuple[int, str | int | None]:
     return saying.chat_id, saying.payload.get(EDITS)
 
 
-def _notice(saying: Saying) -> Notice:
+def _notice(saying: OutboxMessage) -> Notice:
     args = {key: value for key, value in saying.payload.items() if key not in _NOT_WORDS}
     return Notice(str(saying.payload["name"]), args)

@@ -8,8 +8,8 @@ from bot.core.errors import ChatError
 from bot.core.ports.chat import Messenger
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, StoredAnswer
-from bot.outbound.budget import Budgets
-from bot.outbound.lanes import Lanes
+from bot.outbound.budget import RateLimits
+from bot.outbound.lanes import InFlightCalls
 from bot.outbound.road import wait_after
 from bot.outbound.views import Views
 
@@ -19,16 +19,16 @@ AFTER_TROUBLE = timedelta(seconds=10)
 MOST_READ = 100
 
 
-class Reviser:
-    """Edits stale answers, behind everything else that is said. Driven by `Voice`."""
+class AnswerCorrector:
+    """Edits stale answers, behind everything else that is said. Driven by `ChatDispatcher`."""
 
     def __init__(
         self,
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: Budgets,
-        lanes: Lanes,
+        budgets: RateLimits,
+        lanes: InFlightCalls,
         clock: Clock,
     ) -> None:
         self._ledger = ledger

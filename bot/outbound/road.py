@@ -4,16 +4,16 @@ from datetime import datetime, timedelta
 
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.clock import Clock
-from bot.outbound.budget import RESERVED_FOR_REPLIES, Budgets
-from bot.outbound.lanes import Lanes
+from bot.outbound.budget import RESERVED_FOR_REPLIES, RateLimits
+from bot.outbound.lanes import InFlightCalls
 
 RETRY_AFTER = timedelta(seconds=3)
 
 
-class Road:
+class ChatGate:
     """Lanes and budgets together, as replies and answers use them."""
 
-    def __init__(self, budgets: Budgets, lanes: Lanes, clock: Clock) -> None:
+    def __init__(self, budgets: RateLimits, lanes: InFlightCalls, clock: Clock) -> None:
         self._budgets = budgets
         self._lanes = lanes
         self._clock = clock

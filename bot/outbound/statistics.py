@@ -14,7 +14,7 @@ PERIOD: Final = timedelta(hours=24)
 MOST_CODES: Final = 5
 
 
-class Statistician:
+class StatisticsViews:
     """Composes statistics. `versions` are names and versions of the programs."""
 
     def __init__(

@@ -9,12 +9,12 @@ import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job
-from bot.core.ports.chat import Card, Messenger, Place
+from bot.core.ports.chat import Messenger, Place, StatusMessage
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, StoredCard
+from bot.core.ports.ledger import Ledger, StoredStatusMessage
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.outbound.budget import RESERVED_FOR_ANSWERS, Budgets
-from bot.outbound.lanes import Lanes
+from bot.outbound.budget import RESERVED_FOR_ANSWERS, RateLimits
+from bot.outbound.lanes import InFlightCalls
 from bot.outbound.road import wait_after
 from bot.outbound.views import Views
 
@@ -31,16 +31,18 @@ the chat.
 AFTER_TROUBLE = timedelta(seconds=5)
 
 
-class Narrator:
-    """Looks at the state of jobs and edits; nobody tells it anything. Driven by `Voice`."""
+class StatusMessageSender:
+    """Looks at the state of jobs and edits; nobody tells it anything. Driven by
+    `ChatDispatcher`.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 -- ports, each of its own.
         self,
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: Budgets,
-        lanes: Lanes,
+        budgets: RateLimits,
+        lanes: InFlightCalls,
         clock: Clock,
         metrics: Metrics | None = None,
     ) -> None:
@@ -51,7 +53,7 @@ class Narrator:
         self._lanes = lanes
         self._clock = clock
         self._metrics = metrics or NoMetrics()
-        self._shown: dict[int, tuple[Card, datetime]] = {}
+        self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
         self.paused = False
 
     async def tick(self) -> datetime | None:
@@ -80,8 +82,8 @@ class Narrator:
             del self._shown[card_id]
 
     async def _open_cards(
-        self, unfinished: Sequence[Job], cards: Sequence[StoredCard]
-    ) -> list[StoredCard]:
+        self, unfinished: Sequence[Job], cards: Sequence[StoredStatusMessage]
+    ) -> list[StoredStatusMessage]:
         now = self._clock.now()
         slow = [job for job in unfinished if job.card_id is None and now - job.created_at >= QUICK]
         opened = await self._open_albums(slow, cards)
@@ -98,8 +100,8 @@ class Narrator:
         return opened
 
     async def _open_albums(
-        self, slow: Sequence[Job], cards: Sequence[StoredCard]
-    ) -> list[StoredCard]:
+        self, slow: Sequence[Job], cards: Sequence[StoredStatusMessage]
+    ) -> list[StoredStatusMessage]:
         """The files of an album share a card from the first on."""
         opened = []
         albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
@@ -113,15 +115,18 @@ class Narrator:
         return opened
 
     async def _share(
-        self, jobs: Sequence[Job], shared: Sequence[StoredCard], place: tuple[int, int | None]
-    ) -> list[StoredCard]:
+        self,
+        jobs: Sequence[Job],
+        shared: Sequence[StoredStatusMessage],
+        place: tuple[int, int | None],
+    ) -> list[StoredStatusMessage]:
         for card in shared:
             if (card.chat_id, card.thread_id) == place:
                 await self._ledger.cards.join(card.id, [job.id for job in jobs])
                 return []
         return [await self._ledger.cards.open(jobs, shared=True)]
 
-    def _show(self, card: StoredCard, view: Card) -> None:
+    def _show(self, card: StoredStatusMessage, view: StatusMessage) -> None:
         if card.message_id is None:
             self._start_placing(card, view)
             return
@@ -144,7 +149,7 @@ class Narrator:
             self._shown[card.id] = (view, now)
             self._lanes.start(lane, self._edit(card, card.message_id, view))
 
-    def _start_placing(self, card: StoredCard, view: Card) -> None:
+    def _start_placing(self, card: StoredStatusMessage, view: StatusMessage) -> None:
         lane = ("send", card.chat_id)
         budget = self._budgets.of(card.chat_id)
         now = self._clock.now()
@@ -154,7 +159,7 @@ class Narrator:
             self._shown[card.id] = (view, now)
             self._lanes.start(lane, self._place(card, view))
 
-    async def _place(self, card: StoredCard, view: Card) -> None:
+    async def _place(self, card: StoredStatusMessage, view: StatusMessage) -> None:
         place = Place(card.chat_id, card.thread_id, card.reply_to)
         try:
             message_id = await self._messenger.send(
@@ -170,7 +175,7 @@ class Narrator:
         else:
             await self._ledger.cards.placed(card.id, message_id)
 
-    async def _edit(self, card: StoredCard, message_id: int, view: Card) -> None:
+    async def _edit(self, card: StoredStatusMessage, message_id: int, view: StatusMessage) -> None:
         try:
             await self._messenger.edit(card.chat_id, message_id, view, language=card.language)
         except ChatError as error:
@@ -179,12 +184,12 @@ class Narrator:
             else:
                 self._pause(card, error)
 
-    def _pause(self, card: StoredCard, error: ChatError) -> None:
+    def _pause(self, card: StoredStatusMessage, error: ChatError) -> None:
         wait = wait_after(error, otherwise=AFTER_TROUBLE)
         self._shown.pop(card.id, None)
         self._budgets.of(card.chat_id).pause(self._clock.now() + wait)
 
-    async def _finish(self, card: StoredCard) -> None:
+    async def _finish(self, card: StoredStatusMessage) -> None:
         """Remove a card whose jobs have all been answered, after the edit that may be
         under way.
         """
@@ -196,10 +201,10 @@ class Narrator:
         elif self._lanes.is_free(("edit", card.chat_id)) and not self._is_paused(card):
             self._lanes.start(("edit", card.chat_id), self._remove(card, card.message_id))
 
-    def _is_paused(self, card: StoredCard) -> bool:
+    def _is_paused(self, card: StoredStatusMessage) -> bool:
         return self._budgets.of(card.chat_id).is_paused(self._clock.now())
 
-    async def _remove(self, card: StoredCard, message_id: int) -> None:
+    async def _remove(self, card: StoredStatusMessage, message_id: int) -> None:
         try:
             await self._messenger.delete(card.chat_id, message_id)
         except ChatError as error:
@@ -214,5 +219,5 @@ def _place_of(job: Job) -> tuple[int, int | None]:
     return job.origin.chat_id, job.origin.thread_id
 
 
-def _is_urgent(view: Card) -> bool:
+def _is_urgent(view: StatusMessage) -> bool:
     return any(line.cancelling or line.paused for line in view.lines)

@@ -11,22 +11,22 @@ from bot.core.objects import Ending, StoredObject
 from bot.core.ports.chat import (
     Answer,
     AnswerItem,
-    Card,
-    CardLine,
     ItemState,
     Listing,
     Overview,
     Statistics,
+    StatusLine,
+    StatusMessage,
     Welcome,
 )
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.store import LinkSigner
 from bot.core.progress import Phase
-from bot.jobs.allowances import Allowances
-from bot.jobs.queue import JobQueue, Running
-from bot.outbound.overviews import Overviews
-from bot.outbound.statistics import Statistician
+from bot.jobs.allowances import OwnerLimits
+from bot.jobs.queue import JobQueue, RunningJob
+from bot.outbound.overviews import OverviewViews
+from bot.outbound.statistics import StatisticsViews
 
 MOST_LINES_ON_A_CARD = 8
 
@@ -42,8 +42,8 @@ class Views:
         clock: Clock,
         welcome: Welcome,
         *,
-        statistician: Statistician,
-        allowances: Allowances | None = None,
+        statistician: StatisticsViews,
+        allowances: OwnerLimits | None = None,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -51,7 +51,7 @@ class Views:
         self._clock = clock
         self.welcome = welcome
         self._statistician = statistician
-        self._overviews = Overviews(ledger, self, clock, allowances or Allowances())
+        self._overviews = OverviewViews(ledger, self, clock, allowances or OwnerLimits())
 
     async def answer(self, jobs: Sequence[Job], chat_id: int) -> Answer:
         """Compose the answer to ended jobs for a chat, as things stand now."""
@@ -82,24 +82,26 @@ class Views:
         url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
         return Link(url, stored.due_at)
 
-    def card(self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False) -> Card:
+    def card(
+        self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False
+    ) -> StatusMessage:
         """Compose the status message of jobs; those of an album keep their order."""
         shown = list(jobs)
         if not together:
             shown.sort(key=lambda job: self._queue.running(job.id) is None)
         lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
         most = max(0, len(shown) - MOST_LINES_ON_A_CARD)
-        return Card(lines, more=most, together=together)
+        return StatusMessage(lines, more=most, together=together)
 
-    def line(self, job: Job, *, paused: bool = False) -> CardLine:
+    def line(self, job: Job, *, paused: bool = False) -> StatusLine:
         """Tell how far a job is."""
         if job.state.is_final:
-            return CardLine(job.id, job.file.name, job.state, code=job.error_code)
+            return StatusLine(job.id, job.file.name, job.state, code=job.error_code)
         running = self._queue.running(job.id)
         if running is not None:
             return self._running_line(job, running, paused=paused)
         wait = job.run_at - self._clock.now()
-        return CardLine(
+        return StatusLine(
             job.id,
             job.file.name,
             JobState.QUEUED,
@@ -110,11 +112,11 @@ class Views:
             paused=paused,
         )
 
-    def _running_line(self, job: Job, running: Running, *, paused: bool) -> CardLine:
+    def _running_line(self, job: Job, running: RunningJob, *, paused: bool) -> StatusLine:
         now = self._clock.now()
         snapshot = running.meter.snapshot()
         running.speed.add(now, snapshot)
-        return CardLine(
+        return StatusLine(
             job.id,
             job.file.name,
             JobState.RUNNING,
@@ -137,7 +139,7 @@ class Views:
     async def overview(
         self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
     ) -> Overview:
-        """Compose the answer to `/status` or `/links`; see `Overviews.compose`."""
+        """Compose the answer to `/status` or `/links`; see `OverviewViews.compose`."""
         return await self._overviews.compose(listing, subject, chat_id=chat_id, page=page)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.clock import wait_for_news
 from bot.core.ports.clock import Clock
-from bot.outbound.lanes import Lanes
+from bot.outbound.lanes import InFlightCalls
 
 GATHER = 0.05
 """Seconds between two looks; each reads a good part of the ledger, for which those wait who write
@@ -17,7 +17,7 @@ down what people send.
 """
 
 
-class Speaker(Protocol):
+class Sender(Protocol):
     """Courier, narrator and reviser."""
 
     async def tick(self) -> datetime | None:
@@ -26,11 +26,11 @@ class Speaker(Protocol):
         """
 
 
-class Voice:
+class ChatDispatcher:
     """The loop behind everything that is said."""
 
     def __init__(
-        self, speakers: Sequence[Speaker], lanes: Lanes, news: asyncio.Event, clock: Clock
+        self, speakers: Sequence[Sender], lanes: InFlightCalls, news: asyncio.Event, clock: Clock
     ) -> None:
         self._speakers = speakers
         self._lanes = lanes

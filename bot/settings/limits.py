@@ -1,11 +1,11 @@
 """The section `[limits]`: what people and groups may have relayed."""
 
-from bot.jobs.allowance import Allowance
+from bot.jobs.allowance import TransferLimits
 from bot.settings import types
 from bot.settings.section import Section
 
 
-class Limits(Section):
+class LimitSettings(Section):
     """Files and bytes in any 24 hours, and the bytes of one file; 0 is no limit. Those of a group
     hold for all its members together.
     """
@@ -18,11 +18,11 @@ class Limits(Section):
     group_largest: types.SizeOrNone = 0
 
     @property
-    def owner(self) -> Allowance:
+    def owner(self) -> TransferLimits:
         """What one person may have."""
-        return Allowance(self.owner_files, self.owner_bytes, self.owner_largest)
+        return TransferLimits(self.owner_files, self.owner_bytes, self.owner_largest)
 
     @property
-    def group(self) -> Allowance:
+    def group(self) -> TransferLimits:
         """What the members of a group may have together."""
-        return Allowance(self.group_files, self.group_bytes, self.group_largest)
+        return TransferLimits(self.group_files, self.group_bytes, self.group_largest)

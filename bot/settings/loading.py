@@ -15,12 +15,12 @@ from pydantic_settings import (
 
 from bot.settings import sections
 from bot.settings.environment import read_environment
-from bot.settings.limits import Limits
-from bot.settings.oss import Oss
+from bot.settings.limits import LimitSettings
+from bot.settings.oss import OssSettings
 from bot.settings.problems import SettingsError, allowed_of, explain, walk
-from bot.settings.telegram import Telegram
+from bot.settings.telegram import TelegramSettings
 from bot.settings.types import Contradiction
-from bot.settings.web import Web
+from bot.settings.web import WebSettings
 
 
 class Settings(BaseSettings):
@@ -28,21 +28,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    telegram: Telegram
-    oss: Oss
-    link: sections.Link
-    transfer: sections.Transfer
-    limits: Limits
-    spool: sections.Spool
-    ledger: sections.Ledger
-    access: sections.Access
-    log: sections.Log
-    stop: sections.Stop
-    web: Web
+    telegram: TelegramSettings
+    oss: OssSettings
+    link: sections.LinkSettings
+    transfer: sections.TransferSettings
+    limits: LimitSettings
+    spool: sections.SpoolSettings
+    ledger: sections.LedgerSettings
+    access: sections.AccessSettings
+    log: sections.LogSettings
+    stop: sections.StopSettings
+    web: WebSettings
 
     @field_validator("link")
     @classmethod
-    def _agree_with_oss(cls, link: sections.Link, info: ValidationInfo) -> sections.Link:
+    def _agree_with_oss(
+        cls, link: sections.LinkSettings, info: ValidationInfo
+    ) -> sections.LinkSettings:
         oss = info.data.get("oss")  # absent where it has mistakes of its own
         if oss and oss.path_style and link.domain:
             raise Contradiction(
@@ -52,7 +54,7 @@ class Settings(BaseSettings):
 
     @field_validator("web")
     @classmethod
-    def _listen_for_webhook(cls, web: Web, info: ValidationInfo) -> Web:
+    def _listen_for_webhook(cls, web: WebSettings, info: ValidationInfo) -> WebSettings:
         telegram = info.data.get("telegram")  # absent where it has mistakes of its own
         if telegram and telegram.webhook_url and web.port is None:
             raise Contradiction(

@@ -13,7 +13,7 @@ def _endpoint_of(values: dict[str, Any]) -> str:
     return f"https://oss-{values.get('region', 'cn-hongkong')}.aliyuncs.com"
 
 
-class Oss(Section):
+class OssSettings(Section):
     """The bucket and the ways to it. Without an access key the SDK's environment variables
     count.
     """

@@ -14,7 +14,7 @@ from bot.settings.section import Section
 from bot.settings.types import Allowed, Contradiction
 
 
-class Link(Section):
+class LinkSettings(Section):
     """How a link looks and how long it lives."""
 
     mode: Annotated[LinkMode, Allowed('"signed" or "public"')] = LinkMode.SIGNED
@@ -22,7 +22,7 @@ class Link(Section):
     domain: types.WebOrigin | None = None
 
 
-class Transfer(Section):
+class TransferSettings(Section):
     """How much happens at once. `minimum_rate` is bytes per second."""
 
     connections_per_file: types.Connections = 8
@@ -49,7 +49,7 @@ class Transfer(Section):
         return per_owner
 
 
-class Spool(Section):
+class SpoolSettings(Section):
     """Where files wait between the two halves, in bytes at most `quota`; `keep_free` stays
     unused on that disk.
     """
@@ -59,13 +59,13 @@ class Spool(Section):
     keep_free: types.SizeOrNone = 1 << 30
 
 
-class Ledger(Section):
+class LedgerSettings(Section):
     """The file that knows every job and every deadline."""
 
     path: types.LocalPath = Path("relay.sqlite3")
 
 
-class Access(Section):
+class AccessSettings(Section):
     """Who may use the bot, by numeric id of users and groups."""
 
     users: types.UserIds = ()
@@ -78,7 +78,7 @@ class Access(Section):
         return frozenset(self.users) | frozenset(self.admins)
 
 
-class Log(Section):
+class LogSettings(Section):
     """What is logged, and in which shape."""
 
     level: Annotated[
@@ -90,7 +90,7 @@ class Log(Section):
     )
 
 
-class Stop(Section):
+class StopSettings(Section):
     """How the bot ends."""
 
     grace: types.Grace = timedelta(seconds=20)

@@ -41,7 +41,7 @@ def _limit_of(values: dict[str, Any]) -> int:
     return LOCAL_DOWNLOAD_LIMIT if is_local else CLOUD_DOWNLOAD_LIMIT
 
 
-class Telegram(Section):
+class TelegramSettings(Section):
     """The bot and the way to it. `limit` is bytes; `path_map` leads from the server's paths to
     ours.
     """

@@ -33,7 +33,7 @@ Port = Annotated[
 ]
 
 
-class Web(Section):
+class WebSettings(Section):
     """Where the bot listens; without a port it does not."""
 
     host: Address = "127.0.0.1"

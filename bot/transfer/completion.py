@@ -6,9 +6,9 @@ from typing import Final
 
 from bot.core.errors import Corrupted, StoreError, StoreUnavailable, UploadGone
 from bot.core.ports.store import ObjectMeta, PartReceipt
-from bot.transfer.crc64 import Combiner
+from bot.transfer.crc64 import CrcCombiner
 from bot.transfer.flag import working_for
-from bot.transfer.line import StoreLine, check_crc64
+from bot.transfer.line import StoreCaller, check_crc64
 from bot.transfer.multipart import OpenUpload
 
 BOTH_GONE_AFTER: Final = 3
@@ -29,7 +29,7 @@ def expect(parts: Sequence[PartReceipt], part_size: int) -> Uploaded:
     """Return what OSS must have once the verified `parts` (ascending, of `part_size` bytes but for
     the last) are put together.
     """
-    combiner = Combiner(part_size)
+    combiner = CrcCombiner(part_size)
     crc64 = 0
     for part in parts:
         crc64 = combiner.append(crc64, part.crc64 or 0, part.size)
@@ -51,7 +51,7 @@ class Completion:
 
     def __init__(
         self,
-        line: StoreLine,
+        line: StoreCaller,
         upload: OpenUpload,
         meta: ObjectMeta,
         parts: Sequence[PartReceipt],

@@ -28,7 +28,7 @@ def combine(crc_a: int, crc_b: int, length_b: int) -> int:
     return _multiply(_shift(length_b), crc_a) ^ crc_b
 
 
-class Combiner:
+class CrcCombiner:
     """Appends blocks of one fixed length to a checksum, in about a microsecond each.
 
     Building costs about a millisecond and 2,048 integers; `part_size` is in bytes.

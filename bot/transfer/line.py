@@ -14,7 +14,7 @@ from bot.transfer.retry import RetryPolicy, call
 T = TypeVar("T")
 
 
-class StoreLine:
+class StoreCaller:
     """Everything that one upload needs in order to talk to the store; `flag` stops all of it."""
 
     def __init__(self, store: ObjectStore, pool: TransferPool, policy: RetryPolicy) -> None:

@@ -17,9 +17,9 @@ from bot.core.ports.source import Content
 from bot.core.ports.store import PartReceipt
 from bot.core.progress import ProgressMeter
 from bot.transfer.body import ContentBody
-from bot.transfer.line import StoreLine, check_crc64
+from bot.transfer.line import StoreCaller, check_crc64
 from bot.transfer.pool import in_own_task
-from bot.transfer.window import Window
+from bot.transfer.window import ConcurrencyWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class PartSender:
 
     def __init__(
         self,
-        line: StoreLine,
+        line: StoreCaller,
         upload: OpenUpload,
         content: Content,
         meter: ProgressMeter,
-        window: Window,
+        window: ConcurrencyWindow,
     ) -> None:
         self._line = line
         self._upload = upload

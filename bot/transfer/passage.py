@@ -12,10 +12,10 @@ from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import ContentBody
 from bot.transfer.completion import Completion, Uploaded, expect
-from bot.transfer.line import StoreLine, check_crc64
+from bot.transfer.line import StoreCaller, check_crc64
 from bot.transfer.multipart import OpenUpload, PartSender
 from bot.transfer.strays import abort_strays
-from bot.transfer.window import Window
+from bot.transfer.window import ConcurrencyWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class UploadJournal(Protocol):
         """
 
 
-class Passage:
+class UploadSession:
     """One upload; lives as long as it."""
 
     def __init__(
         self,
-        line: StoreLine,
+        line: StoreCaller,
         content: Content,
         target: Target,
         meter: ProgressMeter,
@@ -58,7 +58,7 @@ class Passage:
         self._meter = meter
         self._journal = journal
 
-    async def go(self, window: Window) -> Uploaded:
+    async def go(self, window: ConcurrencyWindow) -> Uploaded:
         """Do all of it; the contract is that of `Uploader.upload`."""
         self._meter.restart_parts()
         upload = None
@@ -77,7 +77,7 @@ class Passage:
             upload = await self._initiate(part_size)
         return await self._send_parts(upload, window)
 
-    async def _send_parts(self, upload: OpenUpload, window: Window) -> Uploaded:
+    async def _send_parts(self, upload: OpenUpload, window: ConcurrencyWindow) -> Uploaded:
         sender = PartSender(self._line, upload, self._content, self._meter, window)
         receipts = await sender.send_all()
         self._meter.phase = Phase.FINISHING

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from bot.core.errors import SpoolQuotaTooSmall
 
 
-class Quota:
+class SpaceReservation:
     """So many bytes for all together. Lives in one event loop.
 
     The order is strict: a small file does not overtake a large one that waits, or the large one

@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.core.errors import DiskFull
 from bot.transfer.disk import disk_errors
-from bot.transfer.quota import Quota
+from bot.transfer.quota import SpaceReservation
 from bot.transfer.spool_file import SpoolFile
 
 _NAME: Final = re.compile(r"([0-9]+)\.part")
@@ -27,11 +27,11 @@ class Spool:
         self.folder = folder
         self.keep_free = keep_free
         self.keeps = False
-        self._quota = Quota(quota)
+        self._quota = SpaceReservation(quota)
         self._files: dict[int, SpoolFile] = {}
 
     @property
-    def quota(self) -> Quota:
+    def quota(self) -> SpaceReservation:
         """The room of the spool."""
         return self._quota
 

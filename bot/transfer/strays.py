@@ -3,10 +3,10 @@
 from functools import partial
 
 from bot.core.ports.store import ObjectStore
-from bot.transfer.line import StoreLine
+from bot.transfer.line import StoreCaller
 
 
-async def abort_strays(line: StoreLine, key: str, *, known: str | None) -> int:
+async def abort_strays(line: StoreCaller, key: str, *, known: str | None) -> int:
     """Abort every pending upload of exactly `key` but `known`; return how many there were.
 
     An `initiate` whose answer was lost leaves such an upload behind.

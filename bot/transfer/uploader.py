@@ -4,12 +4,12 @@ from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectStore
 from bot.core.progress import ProgressMeter
 from bot.transfer.completion import Uploaded
-from bot.transfer.line import StoreLine
-from bot.transfer.passage import Passage, Target, UploadJournal
+from bot.transfer.line import StoreCaller
+from bot.transfer.passage import Target, UploadJournal, UploadSession
 from bot.transfer.pool import TransferPool, to_the_end
 from bot.transfer.retry import RetryPolicy
 from bot.transfer.strays import abort_strays
-from bot.transfer.window import Window
+from bot.transfer.window import ConcurrencyWindow
 
 __all__ = ["RetryPolicy", "Target", "UploadJournal", "Uploaded", "Uploader"]
 
@@ -56,8 +56,8 @@ class Uploader:
                 target finds out by itself what is there and goes on from it.
             SourceError, DiskError: what `content.wait_for` raises.
         """
-        passage = Passage(self._line(), content, target, meter, journal)
-        return await passage.go(Window(self._connections))
+        passage = UploadSession(self._line(), content, target, meter, journal)
+        return await passage.go(ConcurrencyWindow(self._connections))
 
     async def undo(self, key: str, upload_id: str | None) -> None:
         """Abort the upload and delete the object, whichever of them exist; no thread of the upload
@@ -89,5 +89,5 @@ class Uploader:
         """
         return await abort_strays(self._line(), key, known=known)
 
-    def _line(self) -> StoreLine:
-        return StoreLine(self._store, self._pool, self._retry)
+    def _line(self) -> StoreCaller:
+        return StoreCaller(self._store, self._pool, self._retry)

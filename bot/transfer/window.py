@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Window:
+class ConcurrencyWindow:
     """Adapts to what the line and OSS can take: halved on trouble, one more after each window full
     of successes, never below 1 nor above `largest`.
 

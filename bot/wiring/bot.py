@@ -8,75 +8,75 @@ from importlib import metadata
 from bot import __version__
 from bot.adapters.oss.signer import OssLinkSigner
 from bot.adapters.telegram.files import CloudFiles
-from bot.adapters.telegram.handlers import Handlers, Marks
+from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
 from bot.adapters.telegram.intake import Intake
-from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.members import TelegramMembers
-from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.pace import MinimumThroughput
 from bot.adapters.telegram.webhook import WebhookIntake
 from bot.core.links import LinkMode
 from bot.core.ports.chat import Welcome
 from bot.inbound.access import Access
-from bot.inbound.desk import Desk
-from bot.inbound.errands import Errands
-from bot.inbound.use_cases import Reception
-from bot.jobs.actions import Controls
-from bot.jobs.allowances import Allowances
+from bot.inbound.desk import DeferredRequests
+from bot.inbound.errands import RequestHandler
+from bot.inbound.use_cases import UseCases
+from bot.jobs.actions import JobActions
+from bot.jobs.allowances import OwnerLimits
 from bot.jobs.copier import Copier
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
-from bot.jobs.repeats import Repeats
-from bot.jobs.runner import Attempts, News
+from bot.jobs.repeats import Deduplicator
+from bot.jobs.runner import JobRunner, Signals
 from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
-from bot.outbound.budget import Budgets
-from bot.outbound.chat_migration import Moves, RoutedMembers, RoutedMessenger
-from bot.outbound.courier import Courier
-from bot.outbound.lanes import Lanes
-from bot.outbound.reactions import Reactions, Reactor
-from bot.outbound.reviser import Reviser
-from bot.outbound.statistics import Statistician
-from bot.outbound.status_messages import Narrator
+from bot.outbound.budget import RateLimits
+from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
+from bot.outbound.courier import AnswerSender
+from bot.outbound.lanes import InFlightCalls
+from bot.outbound.reactions import Reactions, ReactionSender
+from bot.outbound.reviser import AnswerCorrector
+from bot.outbound.statistics import StatisticsViews
+from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import Views
-from bot.outbound.voice import Speaker, Voice
+from bot.outbound.voice import ChatDispatcher, Sender
 from bot.transfer.uploader import Uploader
-from bot.wiring.monitoring import Watched
-from bot.wiring.resources import Frame, plain
+from bot.wiring.monitoring import MonitoredParts
+from bot.wiring.resources import Resources, plain
 
 
 @dataclass(frozen=True)
-class Office:
+class Services:
     """Who may do what and how much, what can be done to jobs, how files are acknowledged, and
     where groups have gone.
     """
 
     access: Access
-    allowances: Allowances
-    controls: Controls
+    allowances: OwnerLimits
+    controls: JobActions
     reactions: Reactions
-    moves: Moves
+    moves: ChatMigrations
 
 
 @dataclass(frozen=True)
-class Machine:
+class Bot:
     """The parts that run, and that the end has to know."""
 
     queue: JobQueue
-    voice: Voice
-    narrator: Narrator
-    lanes: Lanes
+    voice: ChatDispatcher
+    narrator: StatusMessageSender
+    lanes: InFlightCalls
     reaper: Reaper
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
-    moves: Moves
+    moves: ChatMigrations
 
 
-def assemble(frame: Frame) -> Machine:
+def assemble(frame: Resources) -> Bot:
     """Build the machine in an open frame; nothing runs yet."""
     settings, clock, ledger = frame.settings, frame.clock, frame.ledger
-    news, source, metrics = News(), _source(frame), frame.watch.metrics
+    news, source, metrics = Signals(), _source(frame), frame.watch.metrics
     uploader = Uploader(
         frame.threads.store,
         frame.pool,
@@ -89,36 +89,36 @@ def assemble(frame: Frame) -> Machine:
         clock,
         lifetime=settings.link.lifetime,
         public=settings.link.mode is LinkMode.PUBLIC,
-        repeats=Repeats(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
+        repeats=Deduplicator(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
     )
     queue = JobQueue(
-        Attempts(relay, ledger, clock, news, metrics).run,
+        JobRunner(relay, ledger, clock, news, metrics).run,
         clock,
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
     )
-    frame.watch.look_at(Watched(queue, frame.spool, ledger.probe))
+    frame.watch.look_at(MonitoredParts(queue, frame.spool, ledger.probe))
     return _give_voice(frame, queue, _office(frame, queue, news), news, source)
 
 
-def _office(frame: Frame, queue: JobQueue, news: News) -> Office:
+def _office(frame: Resources, queue: JobQueue, news: Signals) -> Services:
     settings, people = frame.settings, frame.ledger.people
     given, enabled = settings.access, settings.telegram.reactions
-    return Office(
+    return Services(
         access=Access(people, users=given.users, admins=given.admins, groups=given.groups),
-        allowances=Allowances(settings.limits.owner, settings.limits.group),
-        controls=Controls(frame.ledger, queue, frame.clock, news),
+        allowances=OwnerLimits(settings.limits.owner, settings.limits.group),
+        controls=JobActions(frame.ledger, queue, frame.clock, news),
         reactions=Reactions(frame.ledger.outbox, frame.clock, enabled=enabled),
-        moves=Moves(people),
+        moves=ChatMigrations(people),
     )
 
 
-def _source(frame: Frame) -> CloudFiles | LocalFiles:
+def _source(frame: Resources) -> CloudFiles | LocalFiles:
     given, bot = frame.settings.telegram, frame.telegram.application.bot
     if frame.is_local and given.file_root is not None:
-        copies = Copies(
-            FileRoot(given.file_root, given.path_map), CopyNotes(frame.settings.spool.folder)
+        copies = ServerCopies(
+            FileRoot(given.file_root, given.path_map), CopyRecords(frame.settings.spool.folder)
         )
         server = LocalServer(bot, frame.disk, limit=given.limit)
         return LocalFiles(server, copies, frame.disk, unfinished=_unfinished(frame))
@@ -128,12 +128,12 @@ def _source(frame: Frame) -> CloudFiles | LocalFiles:
         base_url=given.base_url,
         proxy=plain(given.proxy),
         limit=given.limit,
-        pace=Pace(minimum_rate=frame.settings.transfer.minimum_rate),
+        pace=MinimumThroughput(minimum_rate=frame.settings.transfer.minimum_rate),
         trusts=frame.trusted.__contains__,
     )
 
 
-def _unfinished(frame: Frame) -> Callable[[], Awaitable[Mapping[int, str]]]:
+def _unfinished(frame: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:
     async def ask() -> Mapping[int, str]:
         return {job.id: job.file.file_unique_id for job in await frame.ledger.jobs.unfinished()}
 
@@ -141,12 +141,12 @@ def _unfinished(frame: Frame) -> Callable[[], Awaitable[Mapping[int, str]]]:
 
 
 def _give_voice(
-    frame: Frame,
+    frame: Resources,
     queue: JobQueue,
-    office: Office,
-    news: News,
+    office: Services,
+    news: Signals,
     source: CloudFiles | LocalFiles,
-) -> Machine:
+) -> Bot:
     settings, clock, ledger, telegram = frame.settings, frame.clock, frame.ledger, frame.telegram
     views = Views(
         ledger,
@@ -154,21 +154,21 @@ def _give_voice(
         OssLinkSigner(frame.oss, settings.link.mode),
         clock,
         Welcome(source.limit, settings.link.lifetime),
-        statistician=Statistician(ledger, queue, frame.spool, clock, _versions()),
+        statistician=StatisticsViews(ledger, queue, frame.spool, clock, _versions()),
         allowances=office.allowances,
     )
-    budgets, lanes = Budgets(office.moves.current), Lanes(news.said.set)
-    messenger = RoutedMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
+    budgets, lanes = RateLimits(office.moves.current), InFlightCalls(news.said.set)
+    messenger = MigratingMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
     spoken = (ledger, messenger, views, budgets, lanes, clock)
-    narrator = Narrator(*spoken, metrics=frame.watch.metrics)
-    desk = Desk(ledger, _errands(frame, office, messenger), lanes, clock)
-    courier = Courier(*spoken, reactions=office.reactions)
-    reactor = Reactor(ledger.outbox, messenger, budgets, lanes, clock)
-    speakers: list[Speaker] = [desk, courier, narrator, Reviser(*spoken), reactor]
+    narrator = StatusMessageSender(*spoken, metrics=frame.watch.metrics)
+    desk = DeferredRequests(ledger, _errands(frame, office, messenger), lanes, clock)
+    courier = AnswerSender(*spoken, reactions=office.reactions)
+    reactor = ReactionSender(ledger.outbox, messenger, budgets, lanes, clock)
+    speakers: list[Sender] = [desk, courier, narrator, AnswerCorrector(*spoken), reactor]
     marks = _listen(frame, queue, office, news, source.limit)
-    return Machine(
+    return Bot(
         queue=queue,
-        voice=Voice(speakers, lanes, news.said, clock),
+        voice=ChatDispatcher(speakers, lanes, news.said, clock),
         narrator=narrator,
         lanes=lanes,
         reaper=_reaper(frame, news),
@@ -178,14 +178,14 @@ def _give_voice(
     )
 
 
-def _reaper(frame: Frame, news: News) -> Reaper:
+def _reaper(frame: Resources, news: Signals) -> Reaper:
     threads = frame.threads
     return Reaper(
         frame.ledger.objects, threads.store, threads, frame.clock, news, frame.watch.metrics
     )
 
 
-def _intake(frame: Frame, marks: Marks, queue: JobQueue) -> Intake | WebhookIntake:
+def _intake(frame: Resources, marks: ProcessedUpdates, queue: JobQueue) -> Intake | WebhookIntake:
     application, url = frame.telegram.application, frame.settings.telegram.webhook_url
     ledger, clock = frame.ledger, frame.clock
     intake = Intake(application, marks, ledger.dead_updates, clock, hold=queue.hold)
@@ -203,14 +203,16 @@ def _versions() -> list[tuple[str, str]]:
     ]
 
 
-def _errands(frame: Frame, office: Office, messenger: RoutedMessenger) -> Errands:
-    members = RoutedMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
-    return Errands(frame.ledger, office.access, office.controls, members, messenger)
+def _errands(frame: Resources, office: Services, messenger: MigratingMessenger) -> RequestHandler:
+    members = MigratingMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
+    return RequestHandler(frame.ledger, office.access, office.controls, members, messenger)
 
 
-def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: int) -> Marks:
+def _listen(
+    frame: Resources, queue: JobQueue, office: Services, news: Signals, limit: int
+) -> ProcessedUpdates:
     telegram = frame.telegram
-    reception = Reception.build(
+    reception = UseCases.build(
         ledger=frame.ledger,
         queue=queue,
         access=office.access,
@@ -223,7 +225,7 @@ def _listen(frame: Frame, queue: JobQueue, office: Office, news: News, limit: in
         reactions=office.reactions,
         zone=frame.settings.telegram.zone,
     )
-    marks = Marks()
+    marks = ProcessedUpdates()
     Handlers(
         reception,
         telegram.keyboards,

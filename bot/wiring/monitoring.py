@@ -9,17 +9,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot import __version__
-from bot.adapters.ledger.probe import SqlProbe
+from bot.adapters.ledger.probe import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.telegram.webhook import webhook_secret
-from bot.adapters.web.pages import Page, Pages
+from bot.adapters.web.pages import MetricsPage, MonitoringPages
 from bot.adapters.web.server import open_web
-from bot.adapters.web.webhook import Hook
+from bot.adapters.web.webhook import WebhookRoute
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
-from bot.monitoring.health import Check, Health
-from bot.monitoring.vitals import Vitals
+from bot.monitoring.health import Check, Readiness
+from bot.monitoring.vitals import HealthState
 from bot.settings import Settings
 from bot.transfer.spool import Spool
 
@@ -28,28 +28,28 @@ POLL: Final = "getupdates"
 
 
 @dataclass(frozen=True)
-class Watched:
+class MonitoredParts:
     """What is looked at when somebody asks."""
 
     queue: JobQueue
     spool: Spool
-    probe: SqlProbe
+    probe: LedgerHealth
 
 
-class Watch:
+class Monitoring:
     """Hears of every call, and answers those who watch. Notes may come from any thread."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         telegram = settings.telegram
         self._clock = clock
-        self._watched: Watched | None = None
+        self._watched: MonitoredParts | None = None
         self.metrics = PrometheusMetrics(__version__)
-        self.vitals = Vitals(clock)
-        self.health = Health(self.vitals, clock, polls=telegram.webhook_url is None)
-        self.pages = Pages(self.health.report, self._page)
-        self.hook: Hook | None = None
+        self.vitals = HealthState(clock)
+        self.health = Readiness(self.vitals, clock, polls=telegram.webhook_url is None)
+        self.pages = MonitoringPages(self.health.report, self._page)
+        self.hook: WebhookRoute | None = None
         if telegram.webhook_url is not None:
-            self.hook = Hook(
+            self.hook = WebhookRoute(
                 urlsplit(telegram.webhook_url).path or "/",
                 webhook_secret(telegram.token.get_secret_value()),
             )
@@ -65,7 +65,7 @@ class Watch:
         self.metrics.oss_answered(operation, code)
         self.vitals.oss_answered(code)
 
-    def look_at(self, watched: Watched) -> None:
+    def look_at(self, watched: MonitoredParts) -> None:
         """Look at these too from now on."""
         self._watched = watched
         checks: dict[str, Check] = {"ledger": watched.probe.trouble}
@@ -76,10 +76,10 @@ class Watch:
 
         self.health.add(checks | {"spool": spool})
 
-    async def _page(self) -> Page:
+    async def _page(self) -> MetricsPage:
         report = await self.health.report()
         body = self.metrics.page(await self._readings(), ready=report.ready)
-        return Page(body, CONTENT_TYPE)
+        return MetricsPage(body, CONTENT_TYPE)
 
     async def _readings(self) -> Readings | None:
         if self._watched is None:
@@ -97,13 +97,13 @@ class Watch:
         )
 
 
-async def open_watch(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Watch:
+async def open_watch(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:
     """Build the watch, and listen where the settings say; without a port nobody can ask.
 
     Raises:
         PortTaken: nobody can listen there.
     """
-    watch = Watch(settings, clock)
+    watch = Monitoring(settings, clock)
     if settings.web.port is not None:
         await stack.enter_async_context(
             open_web(settings.web.host, settings.web.port, watch.pages, watch.hook)

@@ -8,18 +8,18 @@ from bot.adapters.ledger.database import open_database, process_lock
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
-from bot.adapters.telegram.application import TelegramSide, open_telegram
+from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
+from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.core.links import key_prefix
 from bot.core.ports.clock import Clock
 from bot.jobs.watched_store import WatchedStore
 from bot.settings import Settings, TelegramMode
 from bot.transfer.boot import boot_id
-from bot.transfer.line import StoreLine
+from bot.transfer.line import StoreCaller
 from bot.transfer.pool import TransferPool
 from bot.transfer.retry import RetryPolicy
 from bot.transfer.spool import Spool
-from bot.wiring.monitoring import Watch
+from bot.wiring.monitoring import Monitoring
 
 ADMINISTRATIVE_THREADS = 2
 """Deletions never wait behind uploads."""
@@ -27,7 +27,7 @@ ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
 
 
 @dataclass(frozen=True)
-class Frame:
+class Resources:
     """What everything else is built on."""
 
     settings: Settings
@@ -38,10 +38,10 @@ class Frame:
     """For parts of uploads."""
     disk: TransferPool
     """For files that are read where they are."""
-    threads: StoreLine
+    threads: StoreCaller
     spool: Spool
-    telegram: TelegramSide
-    watch: Watch
+    telegram: TelegramResources
+    watch: Monitoring
     trusted: set[int] = field(default_factory=set)
     """Jobs whose spool file an earlier process of this boot has left."""
 
@@ -57,8 +57,8 @@ class Frame:
 
 
 async def open_frame(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, watch: Watch
-) -> Frame:
+    settings: Settings, clock: Clock, stack: AsyncExitStack, watch: Monitoring
+) -> Resources:
     """Open everything that has to be closed again; `stack` does that, in reverse order. `watch`
     hears of every call.
 
@@ -85,14 +85,14 @@ async def open_frame(
         )
     )
     store = WatchedStore(OssBucket(oss), watch.oss_answered)
-    return Frame(
+    return Resources(
         settings=settings,
         clock=clock,
         ledger=SqlLedger(database, boot_id=boot_id()),
         oss=oss,
         pool=pool,
         disk=disk,
-        threads=StoreLine(store, administrative, ADMINISTRATIVE_RETRIES),
+        threads=StoreCaller(store, administrative, ADMINISTRATIVE_RETRIES),
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,
@@ -129,7 +129,7 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
         link_domain=settings.link.domain,
         path_style=given.path_style,
     )
-    limits = LineLimits(
+    limits = ConnectionLimits(
         connections=transfer.connections + ADMINISTRATIVE_THREADS,
         minimum_rate=transfer.minimum_rate,
         proxy=plain(given.proxy),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.logs import RelayHandler
 
 
@@ -24,8 +24,8 @@ def _logs() -> Iterator[None]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalStack]:
     """Both stand-ins, without a bot, and an empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    async with Stage(tmp_path) as stage:
+    async with LocalStack(tmp_path) as stage:
         yield stage

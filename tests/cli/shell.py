@@ -8,7 +8,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from bot.cli.main import app
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Typed:
         return json.loads(self.out)
 
 
-async def type_in(stage: Stage, *words: str, typed: str = "", user: int = 1) -> Typed:
+async def type_in(stage: LocalStack, *words: str, typed: str = "", user: int = 1) -> Typed:
     """Run a command in a thread of its own, so that the stand-ins can answer; `typed` is standard
     input, which is no terminal.
     """

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from bot.cli.status import look_at_status
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 from tests.conversations.people import Person
 
 
-async def test_beside_a_bot(stage: Stage) -> None:
+async def test_beside_a_bot(stage: LocalStack) -> None:
     """Links of people and of shells, from the ledger, while the bot runs."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -27,7 +27,7 @@ async def test_beside_a_bot(stage: Stage) -> None:
     assert "http" not in shown.out
 
 
-async def test_without_a_bot(stage: Stage) -> None:
+async def test_without_a_bot(stage: LocalStack) -> None:
     """What a stopped bot left is told, and what is overdue."""
     (stage.folder / "mine.bin").write_bytes(b"y" * 10)
     await type_in(stage, "send", str(stage.folder / "mine.bin"))
@@ -38,7 +38,7 @@ async def test_without_a_bot(stage: Stage) -> None:
     assert (found.bot_runs, stored.due_at < found.now) == (False, True)
 
 
-async def test_without_a_ledger(stage: Stage) -> None:
+async def test_without_a_ledger(stage: LocalStack) -> None:
     """Where no bot has ever run there is nothing to tell, and no file is made."""
     done = await type_in(stage, "status")
 

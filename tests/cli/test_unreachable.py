@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 
 NOBODY = "127.0.0.1:9"
@@ -25,7 +25,7 @@ _resolve = socket.getaddrinfo
 
 @pytest.fixture(params=["domain", "name", "endpoint"])
 def unreachable(
-    stage: Stage, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    stage: LocalStack, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """Spoil the address for the public, and only that; return its host."""
     monkeypatch.setattr(socket, "getaddrinfo", _knows_no_name)
@@ -40,7 +40,7 @@ def unreachable(
     return UNKNOWN if request.param == "name" else NOBODY
 
 
-async def test_send(stage: Stage, unreachable: str) -> None:
+async def test_send(stage: LocalStack, unreachable: str) -> None:
     """Whether links are private cannot be seen, which one line says; nothing is sent."""
     path = stage.folder / "a.txt"
     path.write_bytes(b"aaa")
@@ -52,7 +52,7 @@ async def test_send(stage: Stage, unreachable: str) -> None:
     assert stage.bucket.objects == {}
 
 
-async def test_audit(stage: Stage, unreachable: str) -> None:
+async def test_audit(stage: LocalStack, unreachable: str) -> None:
     """One line says what could not be asked."""
     await stage.start_bot(1)
     await stage.stop_bot()
@@ -63,7 +63,7 @@ async def test_audit(stage: Stage, unreachable: str) -> None:
     assert len(done.err.splitlines()) == 1
 
 
-async def test_doctor(stage: Stage, unreachable: str) -> None:
+async def test_doctor(stage: LocalStack, unreachable: str) -> None:
     """It is a row like others, with what to look at."""
     done = await type_in(stage, "doctor", "--json")
     rows = [json.loads(line) for line in done.out.splitlines()]
@@ -74,7 +74,9 @@ async def test_doctor(stage: Stage, unreachable: str) -> None:
     assert "link.domain" in row["remedy"]
 
 
-async def test_run(stage: Stage, unreachable: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_run(
+    stage: LocalStack, unreachable: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The bot starts, and one line says what it could not look at."""
     await stage.start_bot(1)
     await stage.stop_bot()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.operators import run
 from tests.fakes.ledger import put_empty_ledger
 
@@ -85,7 +85,7 @@ def _damage(path: Path, *, kept: tuple[str, ...]) -> Path:
     ],
 )
 async def test_ledger_that_cannot_be_used(
-    stage: Stage, make: Callable[[Path], Path], reason: str, words: tuple[str, ...]
+    stage: LocalStack, make: Callable[[Path], Path], reason: str, words: tuple[str, ...]
 ) -> None:
     """It is one line that names the file and the reason, and exit code 1."""
     (stage.folder / "a.txt").write_bytes(b"aaa")
@@ -102,7 +102,7 @@ async def test_ledger_that_cannot_be_used(
     ]
 
 
-async def test_folder_of_the_ledger_is_made(stage: Stage) -> None:
+async def test_folder_of_the_ledger_is_made(stage: LocalStack) -> None:
     """A first start makes the folders above the ledger."""
     stage.more["RELAY_LEDGER__PATH"] = str(stage.folder / "new" / "deep" / "relay.sqlite3")
     await stage.start_bot(1)

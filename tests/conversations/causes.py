@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Shown
 from tests.conversations.people import Person
@@ -21,7 +21,7 @@ def says(answer: Shown, sentence: str, name: str = "a.bin") -> bool:
     return answer.text == f"{name}\n{sentence}"
 
 
-async def hired(stage: Stage, **more: str) -> Person:
+async def hired(stage: LocalStack, **more: str) -> Person:
     """Return a person for whom a bot with further settings runs."""
     stage.more |= more
     person = Person(stage)
@@ -35,13 +35,13 @@ async def done(result: object) -> None:
         await result
 
 
-def give_key(stage: Stage, *, secret: str = "", **rights: object) -> None:
+def give_key(stage: LocalStack, *, secret: str = "", **rights: object) -> None:
     """Replace the bot's access key; without more it works and may do everything."""
     secret = secret or stage.oss.access_key_secret
     stage.oss.add_key(stage.oss.access_key_id, secret, **rights)  # type: ignore[arg-type] # passed on as given.
 
 
-def fill_disk(stage: Stage) -> None:
+def fill_disk(stage: LocalStack) -> None:
     """Let the first attempt at the first job find a full disk.
 
     Every write to this device fails with ENOSPC; the second attempt puts a new file in its place.

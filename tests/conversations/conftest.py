@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.logs import RelayHandler, configure
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
@@ -32,15 +32,15 @@ def _logs() -> Iterator[None]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
     """Both stand-ins, without a bot, and an empty ledger."""
-    async with Stage(tmp_path) as stage:
+    async with LocalStack(tmp_path) as stage:
         put_empty_ledger(stage.folder / "relay.sqlite3")
         yield stage
 
 
 @pytest.fixture
-async def alice(stage: Stage) -> Person:
+async def alice(stage: LocalStack) -> Person:
     """A person for whom a bot runs."""
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -48,19 +48,19 @@ async def alice(stage: Stage) -> Person:
 
 
 @pytest.fixture
-def anna(stage: Stage) -> User:
+def anna(stage: LocalStack) -> User:
     """The owner of the group."""
     return stage.telegram.add_user("Anna")
 
 
 @pytest.fixture
-def ben(stage: Stage) -> User:
+def ben(stage: LocalStack) -> User:
     """A plain member, whose Telegram speaks Chinese."""
     return stage.telegram.add_user("Ben", language_code="zh-hans")
 
 
 @pytest.fixture
-async def room(stage: Stage, anna: User, ben: User) -> Room:
+async def room(stage: LocalStack, anna: User, ben: User) -> Room:
     """A supergroup in which the bot is a plain member with privacy mode on."""
     room = open_room(stage, anna, ben)
     await stage.start_bot()

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Group, Message, Query, Shown, User
 from bot.sandbox.telegram.chats import MessageLike
 
@@ -17,7 +17,7 @@ PATIENCE = 30.0
 class Room:
     """A group, seen from outside. The first of `members` owns it."""
 
-    def __init__(self, stage: Stage, group: Group) -> None:
+    def __init__(self, stage: LocalStack, group: Group) -> None:
         self.stage = stage
         self.group = group
 
@@ -84,7 +84,7 @@ class Room:
         await self.stage.telegram.wait_for(condition, timeout=timeout)
 
 
-def open_room(stage: Stage, *members: User, **how: Any) -> Room:
+def open_room(stage: LocalStack, *members: User, **how: Any) -> Room:
     """Let there be a group that the bot is in and may serve once it starts."""
     group = stage.telegram.add_group("Friends", *members, **how)
     known = stage.more.get("RELAY_ACCESS__GROUPS", "")
@@ -93,7 +93,7 @@ def open_room(stage: Stage, *members: User, **how: Any) -> Room:
 
 
 @asynccontextmanager
-async def ledger_of(stage: Stage) -> AsyncIterator[SqlLedger]:
+async def ledger_of(stage: LocalStack) -> AsyncIterator[SqlLedger]:
     """Open the ledger of the bot that runs, beside it."""
     async with open_database(stage.folder / "relay.sqlite3") as database:
         yield SqlLedger(database)

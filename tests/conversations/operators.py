@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.kill.forked import begin
 
 ROOT = Path(__file__).parents[2]
@@ -33,14 +33,14 @@ class Ended:
         return json.loads(self.out)
 
 
-def environment(stage: Stage, *users: int) -> dict[str, str]:
+def environment(stage: LocalStack, *users: int) -> dict[str, str]:
     """The variables of an operator's shell."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     return own | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"} | stage.variables(*users)
 
 
 async def start(
-    stage: Stage, *words: str, stdin: int = asyncio.subprocess.DEVNULL, **more: Any
+    stage: LocalStack, *words: str, stdin: int = asyncio.subprocess.DEVNULL, **more: Any
 ) -> asyncio.subprocess.Process:
     """Start a command in the folder of the stage."""
     return await asyncio.create_subprocess_exec(
@@ -55,7 +55,7 @@ async def start(
     )
 
 
-async def run(stage: Stage, *words: str, typed: bytes = b"") -> Ended:
+async def run(stage: LocalStack, *words: str, typed: bytes = b"") -> Ended:
     """Run a command to its end, in a copy of a process; `typed` is what comes through a pipe."""
     process = await begin(words, environment(stage), stage.folder, typed=typed)
     try:
@@ -78,7 +78,9 @@ async def end(process: asyncio.subprocess.Process) -> Ended:
     return Ended(process.returncode or 0, out.decode(), (err or b"").decode())
 
 
-async def talk(stage: Stage, words: Sequence[str], dialogue: Sequence[tuple[str, str]]) -> Ended:
+async def talk(
+    stage: LocalStack, words: Sequence[str], dialogue: Sequence[tuple[str, str]]
+) -> Ended:
     """Run a command at a terminal; of each pair, wait for the question and type the answer."""
     ours, theirs = pty.openpty()
     env = {k: v for k, v in environment(stage).items() if not k.startswith("RELAY_")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Chat, Message, Query, Shown, User
 
 PATIENCE = 30.0
@@ -16,7 +16,7 @@ PATIENCE = 30.0
 class Person:
     """Sends things and reads what the bot says."""
 
-    def __init__(self, stage: Stage, name: str = "Alice", *, language: str = "en") -> None:
+    def __init__(self, stage: LocalStack, name: str = "Alice", *, language: str = "en") -> None:
         self.stage = stage
         self.user: User = stage.telegram.add_user(name, language_code=language)
         self.chat: Chat = stage.telegram.private_chat(self.user)

@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Final
 
 from bot.core.links import key_prefix
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.model import Pending, Stored
 
 HEADERS: Final = {"x-oss-storage-class": "Standard"}
 
 
-def put(stage: Stage, name: str, *, age: timedelta) -> str:
+def put(stage: LocalStack, name: str, *, age: timedelta) -> str:
     """Let an object of that age lie below the prefix of the bot; return its key."""
     key = f"{key_prefix(stage.telegram.bot_id)}{name}"
     modified = stage.clock.now() - age
@@ -20,7 +20,7 @@ def put(stage: Stage, name: str, *, age: timedelta) -> str:
     return key
 
 
-def initiate(stage: Stage, name: str, *, age: timedelta) -> str:
+def initiate(stage: LocalStack, name: str, *, age: timedelta) -> str:
     """Let a multipart upload of that age be pending below the prefix of the bot; return its
     key.
     """

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.groups import open_room
 from tests.conversations.people import Person, fetch, link_of
 
@@ -12,7 +12,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-async def chief(stage: Stage) -> Person:
+async def chief(stage: LocalStack) -> Person:
     """Who looks after a bot that nobody else may use."""
     person = Person(stage, "Chief")
     stage.more["RELAY_ACCESS__ADMINS"] = str(person.id)
@@ -24,7 +24,9 @@ async def _says(person: Person, text: str) -> str:
     return (await person.answered(await person.write(text))).text
 
 
-async def test_person_is_allowed_banned_and_allowed_again(stage: Stage, chief: Person) -> None:
+async def test_person_is_allowed_banned_and_allowed_again(
+    stage: LocalStack, chief: Person
+) -> None:
     """Each takes effect at once; whoever is banned gets no answer, and their links may stay."""
     bob = Person(stage, "Bob")
     stranger = await _says(bob, "hello")
@@ -52,7 +54,7 @@ async def test_person_is_allowed_banned_and_allowed_again(stage: Stage, chief: P
     assert count == len([m for m in bob.said if not m.text.startswith("Send me")])
 
 
-async def test_ban_cancels_what_runs(stage: Stage, chief: Person) -> None:
+async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
     """Nothing of it is left."""
     bob = Person(stage, "Bob")
     await _says(chief, f"/allow {bob.id}")
@@ -69,7 +71,7 @@ async def test_ban_cancels_what_runs(stage: Stage, chief: Person) -> None:
     assert not stage.bucket.objects
 
 
-async def test_ban_by_reply_in_a_group(stage: Stage, chief: Person) -> None:
+async def test_ban_by_reply_in_a_group(stage: LocalStack, chief: Person) -> None:
     """Whoever wrote the message is meant; a reply to the bot's own means nobody."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     await stage.stop_bot()
@@ -90,7 +92,7 @@ async def test_ban_by_reply_in_a_group(stage: Stage, chief: Person) -> None:
     assert sum("Reply to a file" in m.text for m in room.said) == 1
 
 
-async def test_forwarded_message_names_its_sender(stage: Stage, chief: Person) -> None:
+async def test_forwarded_message_names_its_sender(stage: LocalStack, chief: Person) -> None:
     """In private a message of somebody else can be forwarded, and replied to."""
     bob = Person(stage, "Bob")
     asked = await bob.write("may I?")
@@ -102,7 +104,7 @@ async def test_forwarded_message_names_its_sender(stage: Stage, chief: Person) -
     assert done.text == f"{bob.id} may use the bot now."
 
 
-async def test_group_is_allowed_and_banned(stage: Stage, chief: Person) -> None:
+async def test_group_is_allowed_and_banned(stage: LocalStack, chief: Person) -> None:
     """A banned group is left, and asking the bot in again does not help."""
     anna = stage.telegram.add_user("Anna")
     group = stage.telegram.add_group("Friends", anna, bot="left")

@@ -2,7 +2,7 @@
 
 import os
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person, fetch, links_of
 
 MIB = 1 << 20
@@ -27,7 +27,7 @@ async def test_album_has_one_answer(alice: Person) -> None:
     assert not alice.cards or len(alice.cards) == 1
 
 
-async def test_album_has_one_status_message(stage: Stage, alice: Person) -> None:
+async def test_album_has_one_status_message(stage: LocalStack, alice: Person) -> None:
     """A slow album shows one status message with a line per file, which goes after the answer."""
     stage.telegram.shape.down_total = 1.0 * MIB
     await _album(alice, 3, MIB)

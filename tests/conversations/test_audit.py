@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from bot.cli.audit import run_audit
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.jobs.audit import FindingKind
 from bot.sandbox.oss.policy import parse_policy
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -21,20 +21,20 @@ LIFETIME = timedelta(hours=23, minutes=55)
 MIB = 1 << 20
 
 
-async def _audit(stage: Stage, *, fix: bool = False) -> list[tuple[FindingKind, str, bool]]:
+async def _audit(stage: LocalStack, *, fix: bool = False) -> list[tuple[FindingKind, str, bool]]:
     found = await run_audit(stage.settings(), fix=fix, clock=stage.clock)
     return [(finding.kind, finding.subject, finding.fixed) for finding in found]
 
 
 @pytest.fixture
-async def link(stage: Stage, alice: Person) -> str:
+async def link(stage: LocalStack, alice: Person) -> str:
     """A live link; the bot that made it has ended."""
     answer = await alice.answered(await alice.send(os.urandom(2000)))
     await stage.stop_bot()
     return link_of(answer)
 
 
-async def test_overdue_object(stage: Stage, link: str) -> None:
+async def test_overdue_object(stage: LocalStack, link: str) -> None:
     """An object that nobody deleted is found once it is more than a minute late."""
     (key,) = stage.bucket.objects
     stage.clock.advance(LIFETIME + timedelta(seconds=30))
@@ -50,7 +50,7 @@ async def test_overdue_object(stage: Stage, link: str) -> None:
 
 
 @pytest.mark.usefixtures("link")
-async def test_unknown_object(stage: Stage) -> None:
+async def test_unknown_object(stage: LocalStack) -> None:
     """An object that the ledger does not know is found once it is older than a day."""
     put(stage, "young", age=timedelta(hours=23))
     old = put(stage, "old", age=timedelta(hours=25))
@@ -64,7 +64,7 @@ async def test_unknown_object(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("link")
-async def test_orphan_upload(stage: Stage) -> None:
+async def test_orphan_upload(stage: LocalStack) -> None:
     """A pending upload that no job goes on with is found once it is older than a minute."""
     initiate(stage, "young", age=timedelta(seconds=30))
     old = initiate(stage, "old", age=timedelta(minutes=2))
@@ -76,7 +76,7 @@ async def test_orphan_upload(stage: Stage) -> None:
     assert list(stage.bucket.uploads) == ["YOUNG"]
 
 
-async def test_missing_object(stage: Stage, alice: Person, link: str) -> None:
+async def test_missing_object(stage: LocalStack, alice: Person, link: str) -> None:
     """A link whose object has vanished is found; afterwards the answer no longer offers it."""
     (key,) = stage.bucket.objects
     stage.bucket.objects.clear()
@@ -92,7 +92,7 @@ async def test_missing_object(stage: Stage, alice: Person, link: str) -> None:
 
 @pytest.mark.parametrize("mode", ["signed", "public"])
 @pytest.mark.usefixtures("link")
-async def test_anonymous_listing(stage: Stage, mode: str) -> None:
+async def test_anonymous_listing(stage: LocalStack, mode: str) -> None:
     """A bucket that strangers can list is found in both modes; only its owner can repair it."""
     stage.more["RELAY_LINK__MODE"] = mode
     stage.bucket.acl = "public-read"
@@ -106,7 +106,7 @@ async def test_anonymous_listing(stage: Stage, mode: str) -> None:
 )
 @pytest.mark.usefixtures("link")
 async def test_anonymous_reading(
-    stage: Stage, mode: str, found: list[tuple[FindingKind, str, bool]]
+    stage: LocalStack, mode: str, found: list[tuple[FindingKind, str, bool]]
 ) -> None:
     """A policy that lets strangers read private objects is found where objects are private."""
     stage.more["RELAY_LINK__MODE"] = mode
@@ -122,7 +122,7 @@ async def test_anonymous_reading(
     assert len(stage.bucket.objects) == 1
 
 
-async def test_silent_beside_a_busy_bot(stage: Stage) -> None:
+async def test_silent_beside_a_busy_bot(stage: LocalStack) -> None:
     """Nothing that a running bot does is taken for a fault: transfers, cancels, deleted links and
     links that end, however long the transfers take.
     """
@@ -146,7 +146,7 @@ async def test_silent_beside_a_busy_bot(stage: Stage) -> None:
     assert (await _audit(stage), stage.bucket.objects, stage.bucket.uploads) == ([], {}, {})
 
 
-async def _be_busy(stage: Stage, people: list[Person], jump: asyncio.Lock) -> None:
+async def _be_busy(stage: LocalStack, people: list[Person], jump: asyncio.Lock) -> None:
     for number in range(3):
         for person in people:
             await person.send(os.urandom(3 * MIB), f"{number}.bin")
@@ -182,7 +182,7 @@ def _has_links(person: Person, count: int) -> bool:
     return sum(len(links_of(said)) for said in person.said) == count
 
 
-def _is_gone(stage: Stage, key: str) -> bool:
+def _is_gone(stage: LocalStack, key: str) -> bool:
     return key not in stage.bucket.objects
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from tests.conversations.people import Person
 from tests.conversations.planted import initiate, put
 from tests.conversations.volume import add_links
@@ -16,12 +16,12 @@ from tests.kill.process import Running, relay_bot
 LIFETIME = timedelta(hours=23, minutes=55)
 
 
-async def _command(stage: Stage, *arguments: str) -> tuple[int, Running]:
+async def _command(stage: LocalStack, *arguments: str) -> tuple[int, Running]:
     async with relay_bot(stage, "audit", *arguments) as audit:
         return await audit.end(), audit
 
 
-async def test_findings_as_json(stage: Stage, alice: Person) -> None:
+async def test_findings_as_json(stage: LocalStack, alice: Person) -> None:
     """The command tells all findings as JSON, one a line, works beside a running bot, removes
     what it may, and says by its exit code whether anything was wrong.
     """
@@ -54,7 +54,7 @@ async def test_findings_as_json(stage: Stage, alice: Person) -> None:
     _assert_clean(stage, first, second, third)
 
 
-async def test_findings_as_a_table(stage: Stage, alice: Person) -> None:
+async def test_findings_as_a_table(stage: LocalStack, alice: Person) -> None:
     """For people the findings are a table, with every key in full."""
     await alice.answered(await alice.write("/start"))
     orphan = initiate(stage, "lost", age=timedelta(minutes=2))
@@ -75,7 +75,7 @@ async def test_findings_as_a_table(stage: Stage, alice: Person) -> None:
     ids=["no ledger", "bad settings"],
 )
 async def test_mistakes_of_the_operator(
-    stage: Stage, break_it: Callable[[Stage], None], code: int, said: str
+    stage: LocalStack, break_it: Callable[[LocalStack], None], code: int, said: str
 ) -> None:
     """What is missing or wrong is said in a line, without a traceback."""
     break_it(stage)
@@ -87,7 +87,7 @@ async def test_mistakes_of_the_operator(
     assert "Traceback" not in audit.text
 
 
-async def test_without_oss(stage: Stage, alice: Person) -> None:
+async def test_without_oss(stage: LocalStack, alice: Person) -> None:
     """An OSS that cannot be reached is no clean result."""
     await alice.answered(await alice.write("/start"))
     await stage.stop_bot()
@@ -99,7 +99,7 @@ async def test_without_oss(stage: Stage, alice: Person) -> None:
     assert "Traceback" not in audit.text
 
 
-def _assert_clean(stage: Stage, *audits: Running) -> None:
+def _assert_clean(stage: LocalStack, *audits: Running) -> None:
     for audit in audits:
         assert audit.errors == []
         assert stage.telegram.token not in audit.text

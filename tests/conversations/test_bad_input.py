@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.causes import for_ever, hired, says
 from tests.conversations.people import Person
 from tests.conversations.traces import assert_nothing_left, until_given_up
@@ -22,7 +22,7 @@ NO_ROOM = (
 FULL = "The bot’s disk is full; send the file again later or tell the person who runs this bot."
 
 
-async def test_announced_as_empty(stage: Stage, alice: Person) -> None:
+async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
     """A file that is announced with 0 bytes is refused at once, without a `getFile`."""
     request = alice.chat.new_message(alice.user)
     alice.chat.place(request, by_bot=True)  # So that the bot is told only what follows.
@@ -54,7 +54,7 @@ async def test_other_size_than_announced(alice: Person, announced: int, told: st
     await assert_nothing_left(alice)
 
 
-async def test_unknown_file(stage: Stage, alice: Person) -> None:
+async def test_unknown_file(stage: LocalStack, alice: Person) -> None:
     """A file id that Telegram does not know is asked for twice, then given up."""
     stage.telegram.faults.add(
         for_ever("getFile", status=400, description="Bad Request: invalid file_id")
@@ -66,7 +66,7 @@ async def test_unknown_file(stage: Stage, alice: Person) -> None:
     await assert_nothing_left(alice)
 
 
-async def test_file_is_larger_than_the_spool(stage: Stage) -> None:
+async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
     """A file for which there can never be room is refused before anything is fetched."""
     alice = await hired(stage, RELAY_SPOOL__QUOTA="20000")
     answer = await alice.answered(await alice.send(CONTENT))
@@ -76,7 +76,7 @@ async def test_file_is_larger_than_the_spool(stage: Stage) -> None:
     await assert_nothing_left(alice)
 
 
-async def test_disk_stays_too_full(stage: Stage) -> None:
+async def test_disk_stays_too_full(stage: LocalStack) -> None:
     """Below the floor of free space nothing is fetched, and in the end the sender is told."""
     alice = await hired(stage, RELAY_SPOOL__KEEP_FREE="1000TB")
     waits, answer = await until_given_up(alice, await alice.send(CONTENT))

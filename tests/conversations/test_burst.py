@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import FloodMode, Happening, Shown
 from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import let_time_pass
@@ -17,7 +17,7 @@ FILES = 50
 
 
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
-async def test_fifty_files_at_once(stage: Stage, alice: Person, mode: FloodMode) -> None:
+async def test_fifty_files_at_once(stage: LocalStack, alice: Person, mode: FloodMode) -> None:
     """All links are right, every job is in exactly one answer, no limit is hit, and `/status` is
     answered within a second meanwhile.
     """

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import FloodMode, Happening, Shown
 from tests.conversations.people import Person, fetch, links_of
 
@@ -42,7 +42,7 @@ class Waits:
 @pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
-async def test_ten_chats_with_twenty_files_each(stage: Stage, mode: FloodMode) -> None:
+async def test_ten_chats_with_twenty_files_each(stage: LocalStack, mode: FloodMode) -> None:
     """No flood limit is hit, every file is in exactly one answer, its link is right, and whoever
     else sends a small file waits for one transfer at most.
     """
@@ -118,7 +118,7 @@ def _mentions(person: Person, names: dict[str, bytes]) -> Counter[str]:
 
 
 def _figures(
-    stage: Stage, crowd: list[Person], mode: FloodMode, seconds: float, waits: Waits
+    stage: LocalStack, crowd: list[Person], mode: FloodMode, seconds: float, waits: Waits
 ) -> str:
     happened = Counter(e.what for p in crowd for e in p.chat.history if e.by_bot)
     meanwhile = ", ".join(f"{wait:.2f}" for wait in waits.meanwhile)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import objects
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -25,7 +25,7 @@ ACL = {"signed": "private", "public": "public-read"}
 
 
 @pytest.fixture(params=["signed", "public"])
-def mode(request: pytest.FixtureRequest, stage: Stage) -> str:
+def mode(request: pytest.FixtureRequest, stage: LocalStack) -> str:
     """Both kinds of links, one after the other."""
     stage.more["RELAY_LINK__MODE"] = request.param
     return str(request.param)
@@ -43,7 +43,7 @@ async def _relay(alice: Person, count: int) -> list[str]:
     return links()
 
 
-async def test_thousand_links_due_at_once(stage: Stage, mode: str) -> None:
+async def test_thousand_links_due_at_once(stage: LocalStack, mode: str) -> None:
     """A thousand links that end in the same minute are gone within a minute of the clock."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -63,7 +63,7 @@ async def test_thousand_links_due_at_once(stage: Stage, mode: str) -> None:
     assert len(stage.oss.log.of("DeleteMultipleObjects")) <= 4
 
 
-async def test_down_over_the_deadline(stage: Stage, mode: str) -> None:
+async def test_down_over_the_deadline(stage: LocalStack, mode: str) -> None:
     """What came due while nobody ran is deleted before the first update is asked for."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -92,7 +92,7 @@ def _deletions(requests: Iterable[Recorded]) -> Iterable[datetime]:
             yield request.at
 
 
-async def test_public_links_come_before_intake(stage: Stage) -> None:
+async def test_public_links_come_before_intake(stage: LocalStack) -> None:
     """In public mode nothing is taken in as long as OSS does not let overdue links go."""
     stage.more["RELAY_LINK__MODE"] = "public"
     alice = Person(stage)
@@ -112,7 +112,7 @@ async def test_public_links_come_before_intake(stage: Stage) -> None:
     assert stage.bucket.objects == {}
 
 
-async def test_oss_refuses_for_a_while(stage: Stage, alice: Person) -> None:
+async def test_oss_refuses_for_a_while(stage: LocalStack, alice: Person) -> None:
     """A deletion that OSS refuses is repeated until it succeeds, within the promise."""
     await _relay(alice, 1)
     refusal = Fault("DeleteObject", Effect.ERROR, times=3, args={"status": 503})
@@ -126,7 +126,7 @@ async def test_oss_refuses_for_a_while(stage: Stage, alice: Person) -> None:
     assert stage.clock.now() - due_at < PROMISE
 
 
-async def _let_time_pass(stage: Stage, until: asyncio.Task[None]) -> None:
+async def _let_time_pass(stage: LocalStack, until: asyncio.Task[None]) -> None:
     """Move the clock on, a second at a time, because nobody tells when the bot falls asleep and
     could be woken by it.
     """
@@ -136,7 +136,7 @@ async def _let_time_pass(stage: Stage, until: asyncio.Task[None]) -> None:
     await until
 
 
-async def test_album_whose_links_end_one_after_the_other(stage: Stage, alice: Person) -> None:
+async def test_album_whose_links_end_one_after_the_other(stage: LocalStack, alice: Person) -> None:
     """At each end, and in the last second of each link, answers and lists say what is left; the
     bot lives on.
     """
@@ -164,11 +164,11 @@ async def test_album_whose_links_end_one_after_the_other(stage: Stage, alice: Pe
     await stage.stop_bot()
 
 
-async def _until_left(stage: Stage, count: int) -> None:
+async def _until_left(stage: LocalStack, count: int) -> None:
     await stage.oss.wait_for(lambda: len(stage.bucket.objects) <= count)
 
 
-async def _let_end(stage: Stage, ends: list[datetime]) -> None:
+async def _let_end(stage: LocalStack, ends: list[datetime]) -> None:
     """Let the links of the first jobs end at these moments."""
     async with open_database(stage.folder / "relay.sqlite3") as database:
         for number, due_at in enumerate(ends, start=1):
@@ -176,7 +176,7 @@ async def _let_end(stage: Stage, ends: list[datetime]) -> None:
             await database.change(update(objects).where(its).values(due_at=due_at))
 
 
-async def test_signed_link_ends_without_any_bot(stage: Stage, alice: Person) -> None:
+async def test_signed_link_ends_without_any_bot(stage: LocalStack, alice: Person) -> None:
     """OSS itself refuses a signed link at its deadline, although the bytes are still there."""
     message = await alice.send(b"z" * 2000)
     url = link_of(await alice.answered(message))
@@ -192,7 +192,7 @@ async def test_signed_link_ends_without_any_bot(stage: Stage, alice: Person) -> 
     assert len(stage.bucket.objects) == 1
 
 
-async def test_deadlines_do_not_move(stage: Stage, alice: Person) -> None:
+async def test_deadlines_do_not_move(stage: LocalStack, alice: Person) -> None:
     """Restarts neither shorten the life of a link nor make it longer."""
     url = link_of(await alice.answered(await alice.send(b"z" * 2000)))
     stage.clock.advance(timedelta(hours=12))

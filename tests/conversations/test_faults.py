@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.causes import NO_UPLOAD, THROTTLED
 from tests.conversations.people import Person, fetch, link_of
@@ -121,7 +121,7 @@ OSS = [
 
 
 @pytest.mark.parametrize("case", TELEGRAM, ids=str)
-async def test_faults_of_telegram(stage: Stage, alice: Person, case: Case) -> None:
+async def test_faults_of_telegram(stage: LocalStack, alice: Person, case: Case) -> None:
     """Whatever Telegram does to one request, the right link comes once; twice only where an answer
     to the answer was lost.
     """
@@ -134,7 +134,7 @@ async def test_faults_of_telegram(stage: Stage, alice: Person, case: Case) -> No
 
 
 @pytest.mark.parametrize("case", OSS, ids=str)
-async def test_faults_of_the_storage(stage: Stage, case: Case) -> None:
+async def test_faults_of_the_storage(stage: LocalStack, case: Case) -> None:
     """Whatever OSS does to one request, the right link comes, and the bytes behind it are those
     that were sent.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Shown, User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of, links_of
@@ -23,7 +23,7 @@ WORDS = {"en": ("Delete now", "admin of the group"), "zh-hans": ("立即删除",
 class Evening:
     """Who is there, and what was said."""
 
-    stage: Stage
+    stage: LocalStack
     room: Room
     anna: User
     ben: User
@@ -53,7 +53,7 @@ class Evening:
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
-async def test_group_evening(stage: Stage, language: str) -> None:
+async def test_group_evening(stage: LocalStack, language: str) -> None:
     """Everybody gets what is theirs and nobody what is not; the whole evening can be read with
     `pytest -s`.
     """
@@ -75,7 +75,7 @@ async def test_group_evening(stage: Stage, language: str) -> None:
     print(f"\n{evening.transcript.text()}")  # noqa: T201 -- shown by `pytest -s`.
 
 
-def _begin(stage: Stage, language: str) -> Evening:
+def _begin(stage: LocalStack, language: str) -> Evening:
     add = stage.telegram.add_user
     anna, ben, carol = (add(name, language_code=language) for name in ("Anna", "Ben", "Carol"))
     room = open_room(stage, anna, ben, carol, supergroup=False, bot="left")

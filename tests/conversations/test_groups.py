@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person, fetch, link_of
@@ -25,7 +25,7 @@ async def test_share_below_the_file(room: Room, anna: User) -> None:
     assert await fetch(link_of(answer)) == (200, b"minutes", "a.bin")
 
 
-async def test_share_of_another_chat(stage: Stage, room: Room, anna: User) -> None:
+async def test_share_of_another_chat(stage: LocalStack, room: Room, anna: User) -> None:
     """A file of another group can be shared by a reply from here."""
     elsewhere = stage.telegram.add_group("Elsewhere", anna, bot="left")
     file = await elsewhere.send_file(anna, content=b"far away", name="far.txt")
@@ -34,7 +34,7 @@ async def test_share_of_another_chat(stage: Stage, room: Room, anna: User) -> No
     assert await fetch(link_of(answer)) == (200, b"far away", "far.txt")
 
 
-async def test_share_in_private(stage: Stage) -> None:
+async def test_share_in_private(stage: LocalStack) -> None:
     """A reply to an old file works in private too, and is a job of its own."""
     carol = Person(stage, "Carol")
     await stage.start_bot(carol.id)
@@ -67,7 +67,7 @@ async def test_everybody_has_a_job_of_their_own(room: Room, anna: User, ben: Use
     assert link_of(one) != link_of(two)
 
 
-async def test_answer_stays_in_its_topic(stage: Stage, anna: User) -> None:
+async def test_answer_stays_in_its_topic(stage: LocalStack, anna: User) -> None:
     """In a forum the answer comes where it was asked for; with the topic closed, in General."""
     room = open_room(stage, anna, forum=True)
     await stage.start_bot()
@@ -96,7 +96,7 @@ async def test_deleted_command_is_answered_all_the_same(room: Room, anna: User) 
     assert (await fetch(link_of(answer)))[0] == 200
 
 
-async def test_group_is_left_in_peace(stage: Stage, anna: User, ben: User) -> None:
+async def test_group_is_left_in_peace(stage: LocalStack, anna: User, ben: User) -> None:
     """A bot that sees everything still answers only what is meant for it."""
     stage.telegram.privacy.reads_all = True
     room = open_room(stage, anna, ben)
@@ -114,7 +114,7 @@ async def test_group_is_left_in_peace(stage: Stage, anna: User, ben: User) -> No
     assert not stage.telegram.log.of("getFile")
 
 
-async def test_hidden_senders_are_their_chats(stage: Stage, room: Room, anna: User) -> None:
+async def test_hidden_senders_are_their_chats(stage: LocalStack, room: Room, anna: User) -> None:
     """Anonymous admins and people who write as a channel can share too."""
     channel = stage.telegram.add_channel("News", anna, bot="left")
     file = await room.send(anna)
@@ -152,7 +152,7 @@ async def test_status_of_a_group(room: Room, anna: User, ben: User) -> None:
     assert (await fetch(link_of(answer)))[0] in {403, 404}
 
 
-async def test_links_of_a_group_end(stage: Stage, room: Room, anna: User) -> None:
+async def test_links_of_a_group_end(stage: LocalStack, room: Room, anna: User) -> None:
     """Links of a group end like all others, and the answer says so."""
     answer = await room.answered(await room.share(anna, await room.send(anna)))
     stage.clock.advance(timedelta(hours=24))

@@ -2,14 +2,14 @@
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person, fetch, link_of
 
 
 @pytest.fixture
-async def open_eyed(stage: Stage, anna: User, ben: User) -> Room:
+async def open_eyed(stage: LocalStack, anna: User, ben: User) -> Room:
     """A group in which the bot sees everything."""
     stage.telegram.privacy.reads_all = True
     room = open_room(stage, anna, ben)
@@ -52,7 +52,7 @@ async def test_blind_in_privacy_mode(room: Room, anna: User) -> None:
     assert await fetch(link_of(answer)) == (200, b"report", "a.bin")
 
 
-async def test_linked_channel(stage: Stage, open_eyed: Room, anna: User) -> None:
+async def test_linked_channel(stage: LocalStack, open_eyed: Room, anna: User) -> None:
     """What a linked channel publishes starts nothing, unless every document is wanted."""
     room = open_eyed
     channel = stage.telegram.add_channel("News", anna, bot="left")

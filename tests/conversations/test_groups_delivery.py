@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -20,7 +20,7 @@ async def discreet(room: Room, anna: User) -> Room:
     return room
 
 
-async def test_answer_in_private(stage: Stage, discreet: Room, anna: User) -> None:
+async def test_answer_in_private(stage: LocalStack, discreet: Room, anna: User) -> None:
     """The link goes to whoever asked, a note without a link to the group; both change when the
     link is deleted.
     """
@@ -43,7 +43,7 @@ async def test_answer_in_private(stage: Stage, discreet: Room, anna: User) -> No
     assert (await fetch(link_of(answer)))[0] == 404
 
 
-async def test_never_started(stage: Stage, discreet: Room, anna: User, ben: User) -> None:
+async def test_never_started(stage: LocalStack, discreet: Room, anna: User, ben: User) -> None:
     """Who never started the bot is told how, and finds the link there, stranger or not."""
     file = await discreet.send(anna, b"plan", "plan.pdf")
     note = await discreet.answered(await discreet.share(ben, file))
@@ -69,7 +69,7 @@ async def test_hidden_people_are_answered_here(discreet: Room, anna: User) -> No
     assert (await fetch(link_of(answer)))[0] == 200
 
 
-async def test_cancel_stays_here(stage: Stage, discreet: Room, anna: User) -> None:
+async def test_cancel_stays_here(stage: LocalStack, discreet: Room, anna: User) -> None:
     """A cancelled job ends in its status message, which has no link."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await discreet.share(anna, await discreet.send(anna, os.urandom(16 * MIB)))
@@ -82,7 +82,7 @@ async def test_cancel_stays_here(stage: Stage, discreet: Room, anna: User) -> No
     assert not stage.telegram.private_chat(anna).bot_messages
 
 
-async def test_status_shows_no_links(stage: Stage, discreet: Room, anna: User) -> None:
+async def test_status_shows_no_links(stage: LocalStack, discreet: Room, anna: User) -> None:
     """What is private is not shown to the group by `/status`."""
     stage.telegram.private_chat(anna)
     await discreet.answered(await discreet.share(anna, await discreet.send(anna, name="a.pdf")))

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from bot.core.jobs import JobState
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, ledger_of, open_room
 from tests.conversations.people import Person, fetch, link_of
@@ -22,7 +22,7 @@ async def invited(room: Room, by: User) -> str:
 
 
 @pytest.mark.parametrize("reads_all", [False, True])
-async def test_greeting(stage: Stage, anna: User, reads_all: bool) -> None:  # noqa: FBT001 -- pytest hands parameters over by position or name.
+async def test_greeting(stage: LocalStack, anna: User, reads_all: bool) -> None:  # noqa: FBT001 -- pytest hands parameters over by position or name.
     """A group that is allowed is told in one message how to use the bot and what it sees."""
     stage.telegram.privacy.reads_all = reads_all
     room = open_room(stage, anna, bot="left")
@@ -35,7 +35,7 @@ async def test_greeting(stage: Stage, anna: User, reads_all: bool) -> None:  # n
     assert text == asked.text
 
 
-async def test_foreign_group_is_left(stage: Stage, anna: User, room: Room) -> None:
+async def test_foreign_group_is_left(stage: LocalStack, anna: User, room: Room) -> None:
     """A group that is not allowed gets one line with its id, and the bot goes."""
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna, bot="left"))
     text = await invited(foreign, anna)
@@ -48,7 +48,7 @@ async def test_foreign_group_is_left(stage: Stage, anna: User, room: Room) -> No
     assert room.group.roster.is_present(stage.telegram.world.bot)
 
 
-async def test_foreign_group_is_left_at_the_first_command(stage: Stage, anna: User) -> None:
+async def test_foreign_group_is_left_at_the_first_command(stage: LocalStack, anna: User) -> None:
     """A group that the bot is in without being allowed is left when somebody asks for something;
     a file that goes by is no reason.
     """
@@ -63,7 +63,7 @@ async def test_foreign_group_is_left_at_the_first_command(stage: Stage, anna: Us
     assert not stage.telegram.log.of("getFile")
 
 
-async def test_channel_is_left_without_a_word(stage: Stage, anna: User) -> None:
+async def test_channel_is_left_without_a_word(stage: LocalStack, anna: User) -> None:
     """Nothing is published in a channel."""
     await stage.start_bot()
     channel = stage.telegram.add_channel("News", anna)
@@ -76,7 +76,7 @@ async def test_channel_is_left_without_a_word(stage: Stage, anna: User) -> None:
     assert not channel.bot_messages
 
 
-async def test_admin_allows_a_group(stage: Stage, anna: User) -> None:
+async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
     """What an admin of the bot says of a group outweighs the settings."""
     room = open_room(stage, anna)
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna))
@@ -91,7 +91,7 @@ async def test_admin_allows_a_group(stage: Stage, anna: User) -> None:
     assert str(room.id) in refused.text
 
 
-async def test_thrown_out(stage: Stage, room: Room, anna: User) -> None:
+async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
     """Whoever throws the bot out ends what it does for the group; nothing is left of it."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
@@ -104,7 +104,7 @@ async def test_thrown_out(stage: Stage, room: Room, anna: User) -> None:
     assert not stage.bucket.uploads
 
 
-async def test_only_sending_tells(stage: Stage, room: Room, anna: User) -> None:
+async def test_only_sending_tells(stage: LocalStack, room: Room, anna: User) -> None:
     """The news may be lost; the refusal of a message tells the same."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
@@ -115,7 +115,7 @@ async def test_only_sending_tells(stage: Stage, room: Room, anna: User) -> None:
     assert await _ended(stage) == [JobState.CANCELLED]
 
 
-async def test_old_news_of_being_thrown_out(stage: Stage, room: Room, anna: User) -> None:
+async def test_old_news_of_being_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
     """Who was thrown out and asked in again goes on."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(4 * MIB))
@@ -127,7 +127,7 @@ async def test_old_news_of_being_thrown_out(stage: Stage, room: Room, anna: User
     assert (await fetch(link_of(await room.answered(asked))))[0] == 200
 
 
-async def test_blocked(stage: Stage, alice: Person) -> None:
+async def test_blocked(stage: LocalStack, alice: Person) -> None:
     """A person who blocks the bot ends what it does for them, and can come back."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await alice.send(os.urandom(12 * MIB))
@@ -143,7 +143,7 @@ async def test_blocked(stage: Stage, alice: Person) -> None:
     assert (await fetch(link_of(answer)))[0] == 200
 
 
-async def _ended(stage: Stage) -> list[JobState]:
+async def _ended(stage: LocalStack) -> list[JobState]:
     """Wait until the bot has tried to say how it ended, stop it, and return how jobs ended.
 
     It must have tried each thing only once: what cannot be said is not said again and again.

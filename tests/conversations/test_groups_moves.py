@@ -2,7 +2,7 @@
 
 import os
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Happening, User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of
@@ -10,7 +10,7 @@ from tests.conversations.people import fetch, link_of
 MIB = 1 << 20
 
 
-async def test_move_in_the_middle(stage: Stage, anna: User, ben: User) -> None:
+async def test_move_in_the_middle(stage: LocalStack, anna: User, ben: User) -> None:
     """The answer to a file of the old group comes in the new one, and the status message that
     stayed behind is left alone.
     """
@@ -36,7 +36,7 @@ def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
     return fetched[0], fetched[2]
 
 
-async def test_only_a_refusal_tells(stage: Stage, anna: User) -> None:
+async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
     """A move that nobody told of is learnt from the refusal, and kept over a restart."""
     room = open_room(stage, anna, supergroup=False)
     await stage.start_bot()
@@ -53,7 +53,7 @@ async def test_only_a_refusal_tells(stage: Stage, anna: User) -> None:
     assert (await fetch(link_of(again)))[0] == 200
 
 
-async def test_rules_go_along(stage: Stage, anna: User) -> None:
+async def test_rules_go_along(stage: LocalStack, anna: User) -> None:
     """What was chosen for the old group holds in the new one, and so does the permission."""
     room = open_room(stage, anna, supergroup=False, bot="administrator")
     await stage.start_bot()

@@ -3,14 +3,14 @@
 import os
 import re
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-async def test_language_is_chosen_for_everything(stage: Stage, alice: Person) -> None:
+async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Person) -> None:
     """By a button; it outlives a restart, and Telegram's counts again when it is told so."""
     menu = await alice.answered(await alice.write("/language"))
     await alice.press(menu, "简体中文")
@@ -35,7 +35,7 @@ async def test_language_is_chosen_for_everything(stage: Stage, alice: Person) ->
     assert not CHINESE.search(english.text)
 
 
-async def test_each_member_of_a_group_has_a_language(stage: Stage) -> None:
+async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
     """What one chooses there is spoken with them, and with nobody else."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
@@ -54,7 +54,7 @@ async def test_each_member_of_a_group_has_a_language(stage: Stage) -> None:
     assert not CHINESE.search(his.text)
 
 
-async def test_moments_are_told_in_the_zone_of_the_settings(stage: Stage) -> None:
+async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -> None:
     """With its offset, and beside it the time that is left."""
     stage.more["RELAY_TELEGRAM__ZONE"] = "Asia/Shanghai"
     alice = Person(stage)
@@ -64,7 +64,7 @@ async def test_moments_are_told_in_the_zone_of_the_settings(stage: Stage) -> Non
     assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
 
 
-async def test_each_chat_has_a_zone(stage: Stage) -> None:
+async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
     """In private everybody chooses for themselves; a group keeps its own through a restart and a
     move.
     """

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from bot.adapters.telegram.buttons import Turn
-from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.buttons import PageButton
+from bot.adapters.telegram.keyboards import ButtonCodec
 from bot.core.ports.chat import Listing
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Shown
 from tests.conversations.groups import open_room
 from tests.conversations.people import Person, fetch, link_of
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-async def alice(stage: Stage) -> Person:
+async def alice(stage: LocalStack) -> Person:
     """A person whose files wait, because nothing comes from Telegram."""
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
     person = Person(stage)
@@ -80,7 +80,7 @@ async def test_links_are_listed_and_deleted(alice: Person) -> None:
     assert "old.txt" in alice.shown(links).text
 
 
-async def test_cancel_ends_everything_of_the_asker(stage: Stage, alice: Person) -> None:
+async def test_cancel_ends_everything_of_the_asker(stage: LocalStack, alice: Person) -> None:
     """What runs and what waits; nothing of it is left."""
     await _wait_in_line(alice, 5)
     await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("file")))
@@ -95,7 +95,7 @@ async def test_cancel_ends_everything_of_the_asker(stage: Stage, alice: Person) 
     assert not list((stage.folder / "spool").glob("*"))
 
 
-async def test_album_is_cancelled_with_one_button(stage: Stage, alice: Person) -> None:
+async def test_album_is_cancelled_with_one_button(stage: LocalStack, alice: Person) -> None:
     """All that are left of it; it is answered once, with what was cancelled."""
     stage.telegram.shape.down_total = 100_000.0
     for number in range(3):
@@ -110,10 +110,12 @@ async def test_album_is_cancelled_with_one_button(stage: Stage, alice: Person) -
     assert not stage.bucket.objects
 
 
-async def test_signed_page_cannot_change_another_message(stage: Stage, alice: Person) -> None:
+async def test_signed_page_cannot_change_another_message(stage: LocalStack, alice: Person) -> None:
     """An app may send any data for any message; an answer never becomes somebody's list."""
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
-    data = Keyboards(stage.telegram.token.encode()).encode(Turn(Listing.LINKS, alice.id, 1))
+    data = ButtonCodec(stage.telegram.token.encode()).encode(
+        PageButton(Listing.LINKS, alice.id, 1)
+    )
     press = {
         "id": "1",
         "from": alice.user.json(),
@@ -130,7 +132,7 @@ async def test_signed_page_cannot_change_another_message(stage: Stage, alice: Pe
     assert alice.shown(answer).text == answer.text
 
 
-async def test_group_turns_its_own_pages(stage: Stage) -> None:
+async def test_group_turns_its_own_pages(stage: LocalStack) -> None:
     """Any member refreshes the status of the group; links belong to whoever asked for them."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 MIB = 1 << 20
 
 
 @pytest.fixture
-async def local(tmp_path: Path) -> AsyncIterator[Stage]:
+async def local(tmp_path: Path) -> AsyncIterator[LocalStack]:
     """Both stand-ins, Telegram's in local mode."""
-    async with Stage(tmp_path, local=True) as stage:
+    async with LocalStack(tmp_path, local=True) as stage:
         yield stage
 
 
-async def test_large_file_is_read_in_place(local: Stage) -> None:
+async def test_large_file_is_read_in_place(local: LocalStack) -> None:
     """A file over the cloud's limit is uploaded from the server's copy, which is removed then."""
     alice = Person(local)
     await local.start_bot(alice.id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.files import clean_name
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, Shown
 from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import assert_nothing_left
@@ -83,7 +83,7 @@ NAMES = CHOSEN + generated(GENERATED)
 
 
 @pytest.mark.parametrize("first", range(0, len(NAMES), AT_ONCE))
-async def test_strange_names(stage: Stage, first: int) -> None:
+async def test_strange_names(stage: LocalStack, first: int) -> None:
     """Every name gives a link whose download has that name, cleaned; every key is ASCII; and
     whatever is shown of them is markup that Telegram accepts.
     """

@@ -3,7 +3,7 @@
 import itertools
 
 from bot.core.files import clean_name
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Shown
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_names import CHOSEN, generated
@@ -11,7 +11,7 @@ from tests.conversations.test_names import CHOSEN, generated
 ODD = [text for text in CHOSEN + generated(60) if text.strip() and "\0" not in text]
 
 
-async def test_odd_captions_and_people(stage: Stage) -> None:
+async def test_odd_captions_and_people(stage: LocalStack) -> None:
     """Whatever a caption says and whoever sends it: one right link with the right name."""
     people = [Person(stage, text) for text in ODD[::4]]
     await stage.start_bot(*(person.id for person in people))
@@ -30,7 +30,7 @@ async def test_odd_captions_and_people(stage: Stage) -> None:
     assert [(name, wanted) for _, _, name, wanted in got if wanted not in {"", name}] == []
 
 
-async def test_odd_titles(stage: Stage) -> None:
+async def test_odd_titles(stage: LocalStack) -> None:
     """Groups may be called as they like: a file is shared there, and `/status` lists it."""
     anna = stage.telegram.add_user("<b>Anna</b> & \u202eCo")
     groups = [stage.telegram.add_group(text[:128], anna) for text in ODD[::5]]

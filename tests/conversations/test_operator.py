@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import load
 from tests.conversations.operators import PATIENCE, end, run, start, talk
@@ -16,7 +16,7 @@ FILE = ("--settings", "settings.toml")
 
 @pytest.mark.long
 @pytest.mark.timeout(180)
-async def test_from_nothing_to_a_link(stage: Stage) -> None:
+async def test_from_nothing_to_a_link(stage: LocalStack) -> None:
     """Init, setup, doctor, run, a file, a file from a shell, status, audit, stop: five minutes of
     an operator.
     """
@@ -51,7 +51,7 @@ async def test_from_nothing_to_a_link(stage: Stage) -> None:
     assert (status.json["bot_runs"], audit.code, stopped.code) == (True, 0, 0)
 
 
-async def test_init_at_a_terminal(stage: Stage) -> None:
+async def test_init_at_a_terminal(stage: LocalStack) -> None:
     """One question at a time: a wrong answer is asked again, the admin is whoever wrote and was
     agreed to, the bucket is created on a yes.
     """
@@ -94,7 +94,7 @@ async def test_init_at_a_terminal(stage: Stage) -> None:
     assert secret not in ended.out
 
 
-async def test_a_stopped_send_leaves_nothing(stage: Stage) -> None:
+async def test_a_stopped_send_leaves_nothing(stage: LocalStack) -> None:
     """Ctrl-C in the middle of a file: one line, and neither upload nor spool file is left."""
     stage.oss.faults.add(Fault("UploadPart", Effect.STALL, times=0))
     (stage.folder / "big.bin").write_bytes(os.urandom(1 << 20) * 12)
@@ -109,7 +109,7 @@ async def test_a_stopped_send_leaves_nothing(stage: Stage) -> None:
     assert (stage.bucket.uploads, stage.bucket.objects) == ({}, {})
 
 
-async def test_a_terminated_pipe_leaves_nothing(stage: Stage) -> None:
+async def test_a_terminated_pipe_leaves_nothing(stage: LocalStack) -> None:
     """SIGTERM while a pipe is still silent: the same, at once."""
     reading, writing = os.pipe()
     process = await start(stage, "send", "-", stdin=reading)
@@ -125,7 +125,7 @@ async def test_a_terminated_pipe_leaves_nothing(stage: Stage) -> None:
     assert [path.name for path in stage.folder.glob("spool/*")] == []
 
 
-async def test_setup_at_a_terminal(stage: Stage) -> None:
+async def test_setup_at_a_terminal(stage: LocalStack) -> None:
     """A person is asked for the RAM user, and before the bucket as a whole is changed."""
     path = stage.folder / "settings.toml"
     made = await run(stage, "init", *FILE, "--admin", "7")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.causes import (
     done,
@@ -28,7 +28,7 @@ from tests.conversations.traces import (
 pytestmark = pytest.mark.usefixtures("impatient")
 
 CONTENT = os.urandom(30_000)
-Act = Callable[[Stage], object]
+Act = Callable[[LocalStack], object]
 
 NO_KEY = "The storage refused the bot’s key; tell the person who runs this bot."
 NO_RIGHT = (
@@ -58,7 +58,7 @@ def _key(entry: object) -> str:
     ids=["getFile", "download", "OSS", "500"],
 )
 async def test_trouble_that_never_ends(
-    stage: Stage, alice: Person, prepare: Act, sentence: str
+    stage: LocalStack, alice: Person, prepare: Act, sentence: str
 ) -> None:
     """After twelve attempts, an hour and a half apart, the sender is told to try later."""
     await done(prepare(stage))
@@ -104,7 +104,7 @@ async def test_trouble_that_never_ends(
     ids=["getFile", "OSS", "throttled", "CRC", "disk"],
 )
 async def test_trouble_that_ends(
-    stage: Stage, alice: Person, prepare: Act, cure: Act, reason: str
+    stage: LocalStack, alice: Person, prepare: Act, cure: Act, reason: str
 ) -> None:
     """While it lasts the status message says why the job waits and when it tries again; then the
     link comes.
@@ -153,7 +153,7 @@ async def test_trouble_that_ends(
     ids=["right", "disabled", "secret", "unknown", "bucket", "region", "overdue"],
 )
 async def test_what_only_the_operator_can_cure(
-    stage: Stage, alice: Person, prepare: Act, cure: Act, sentence: str
+    stage: LocalStack, alice: Person, prepare: Act, cure: Act, sentence: str
 ) -> None:
     """What no repetition can cure is told at once, and once; nothing has to be tidied up by hand
     after the cure.
@@ -169,7 +169,7 @@ async def test_what_only_the_operator_can_cure(
     assert alice.said == [answer]
 
 
-async def test_region_of_the_settings_is_wrong(stage: Stage) -> None:
+async def test_region_of_the_settings_is_wrong(stage: LocalStack) -> None:
     """A bot with another region than its bucket starts, and tells its users."""
     alice = await hired(stage, RELAY_OSS__REGION="cn-beijing")
     answer = await alice.answered(await alice.send(CONTENT))
@@ -178,7 +178,7 @@ async def test_region_of_the_settings_is_wrong(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-async def test_clock_of_the_storage_differs(stage: Stage, alice: Person, hours: int) -> None:
+async def test_clock_of_the_storage_differs(stage: LocalStack, alice: Person, hours: int) -> None:
     """An hour between the clocks is found out and made good; the link works as long as is said,
     by the clock of the storage, and not a minute longer.
     """

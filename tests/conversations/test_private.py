@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Happening
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 MIB = 1 << 20
 
 
-async def test_file_in_link_out(stage: Stage, alice: Person) -> None:
+async def test_file_in_link_out(stage: LocalStack, alice: Person) -> None:
     """A small file costs two API calls, shows no status message, and comes back byte for byte."""
     content = os.urandom(300_000)
     before = len(stage.telegram.log)
@@ -28,7 +28,7 @@ async def test_file_in_link_out(stage: Stage, alice: Person) -> None:
     assert answer.preview_off
 
 
-async def test_slow_file_shows_a_status_message(stage: Stage, alice: Person) -> None:
+async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person) -> None:
     """A slow file shows one status message that moves and goes away after the answer."""
     stage.telegram.shape.down_total = 1.5 * MIB
     content = os.urandom(8 * MIB)
@@ -71,7 +71,7 @@ async def test_every_kind_of_file(alice: Person, kind: str, suffix: str) -> None
     assert name.endswith(suffix)
 
 
-async def test_edits_start_nothing(stage: Stage, alice: Person) -> None:
+async def test_edits_start_nothing(stage: LocalStack, alice: Person) -> None:
     """An edited caption does not relay the file again."""
     message = await alice.send(b"x" * 1000, caption="first")
     await alice.answered(message)
@@ -89,7 +89,7 @@ async def test_other_text_gets_one_line(alice: Person) -> None:
     assert len(answer.text.splitlines()) == 1
 
 
-async def test_too_large_is_refused_before_getfile(stage: Stage, alice: Person) -> None:
+async def test_too_large_is_refused_before_getfile(stage: LocalStack, alice: Person) -> None:
     """A file over 20 MiB is refused with size, limit and remedy, without a getFile."""
     message = await alice.send(b"x", announced_size=20_971_521)
     answer = await alice.answered(message)
@@ -98,7 +98,7 @@ async def test_too_large_is_refused_before_getfile(stage: Stage, alice: Person) 
     assert "local Bot API server" in answer.text
 
 
-async def test_stranger_gets_one_line_an_hour(stage: Stage, alice: Person) -> None:
+async def test_stranger_gets_one_line_an_hour(stage: LocalStack, alice: Person) -> None:
     """A stranger is told their id once an hour; nothing else happens."""
     bob = Person(stage, "Bob")
     first = await bob.write("/start")
@@ -129,7 +129,7 @@ async def test_status_lists_live_links(alice: Person) -> None:
     assert (await fetch(link_of(answer)))[0] in {403, 404}
 
 
-async def test_delete_now(stage: Stage, alice: Person) -> None:
+async def test_delete_now(stage: LocalStack, alice: Person) -> None:
     """ "Delete now" ends link and bytes; the answer says so and loses its buttons."""
     answer = await alice.answered(await alice.send(b"z" * 2000, "secret.txt"))
     await alice.press(answer, "Delete now")
@@ -140,7 +140,7 @@ async def test_delete_now(stage: Stage, alice: Person) -> None:
     assert (await fetch(link_of(answer)))[0] == 404
 
 
-async def test_link_ends_on_time(stage: Stage, alice: Person) -> None:
+async def test_link_ends_on_time(stage: LocalStack, alice: Person) -> None:
     """At the deadline the link is refused, the bytes go, the answer says that it has ended."""
     answer = await alice.answered(await alice.send(b"z" * 2000, "soon gone.txt"))
     stage.clock.advance(timedelta(hours=23, minutes=54))
@@ -155,7 +155,7 @@ async def test_link_ends_on_time(stage: Stage, alice: Person) -> None:
     assert "ended" in alice.shown(answer).text
 
 
-async def test_cancel_halfway(stage: Stage, alice: Person) -> None:
+async def test_cancel_halfway(stage: LocalStack, alice: Person) -> None:
     """Cancel says so at once, leaves neither upload nor object, and ends in the same message."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await alice.send(os.urandom(16 * MIB), "wrong.bin")
@@ -171,7 +171,7 @@ async def test_cancel_halfway(stage: Stage, alice: Person) -> None:
     assert not list((stage.folder / "spool").glob("*"))
 
 
-async def test_cancel_while_waiting(stage: Stage) -> None:
+async def test_cancel_while_waiting(stage: LocalStack) -> None:
     """A job that waits for its turn is cancelled without ever being fetched."""
     stage.more["RELAY_TRANSFER__AT_ONCE"] = "1"
     stage.more["RELAY_TRANSFER__PER_OWNER"] = "1"
@@ -189,7 +189,7 @@ async def test_cancel_while_waiting(stage: Stage) -> None:
     assert len(stage.telegram.log.of("getFile")) == 1
 
 
-async def test_chinese(stage: Stage) -> None:
+async def test_chinese(stage: LocalStack) -> None:
     """A sender whose Telegram speaks Chinese is answered in Chinese."""
     alice = Person(stage, "美玲", language="zh-hans")
     await stage.start_bot(alice.id)
@@ -198,7 +198,7 @@ async def test_chinese(stage: Stage) -> None:
     assert "链接" in answer.text
 
 
-async def test_public_links_are_short_and_end(stage: Stage) -> None:
+async def test_public_links_are_short_and_end(stage: LocalStack) -> None:
     """In public mode the link is plain and short, works for anybody, and ends at the deadline."""
     stage.more["RELAY_LINK__MODE"] = "public"
     alice = Person(stage)

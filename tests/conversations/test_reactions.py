@@ -2,13 +2,13 @@
 
 import os
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person
 
 MIB = 1 << 20
 
 
-async def test_message_of_a_file_shows_what_becomes_of_it(stage: Stage) -> None:
+async def test_message_of_a_file_shows_what_becomes_of_it(stage: LocalStack) -> None:
     """Eyes while it is relayed, a thumb when the link is there."""
     stage.more["RELAY_TELEGRAM__REACTIONS"] = "true"
     alice = Person(stage)
@@ -26,7 +26,7 @@ async def test_message_of_a_file_shows_what_becomes_of_it(stage: Stage) -> None:
     assert [r.status for r in stage.telegram.log.of("setMessageReaction")] == [200, 200]
 
 
-async def test_no_reactions_by_default(stage: Stage, alice: Person) -> None:
+async def test_no_reactions_by_default(stage: LocalStack, alice: Person) -> None:
     """They cost calls, and words say more."""
     await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
     await alice.answered(await alice.write("/status"))

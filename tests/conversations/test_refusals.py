@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy
 from tests.conversations.operators import run
 from tests.conversations.people import Person
@@ -15,16 +15,16 @@ READABLE = """{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": ["
     "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:%s/*"]}]}"""
 
 
-def _newer_ledger(stage: Stage) -> None:
+def _newer_ledger(stage: LocalStack) -> None:
     with closing(sqlite3.connect(stage.folder / "relay.sqlite3")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
-def _open_bucket(stage: Stage) -> None:
+def _open_bucket(stage: LocalStack) -> None:
     stage.bucket.policy = parse_policy(READABLE % BUCKET)
 
 
-def _wrong_token(stage: Stage) -> None:
+def _wrong_token(stage: LocalStack) -> None:
     stage.more["RELAY_TELEGRAM__TOKEN"] = "9:a-token-of-nobody"
 
 
@@ -36,7 +36,9 @@ def _wrong_token(stage: Stage) -> None:
         (_wrong_token, "Telegram refuses telegram.token"),
     ],
 )
-async def test_said_in_a_line(stage: Stage, spoil: Callable[[Stage], None], why: str) -> None:
+async def test_said_in_a_line(
+    stage: LocalStack, spoil: Callable[[LocalStack], None], why: str
+) -> None:
     """Whatever is wrong is told with what to do, and the exit code is that of a failure."""
     spoil(stage)
     ended = await run(stage, "run")
@@ -46,7 +48,7 @@ async def test_said_in_a_line(stage: Stage, spoil: Callable[[Stage], None], why:
     assert "a-token-of-nobody" not in ended.out + ended.err
 
 
-async def test_second_bot(stage: Stage, alice: Person) -> None:
+async def test_second_bot(stage: LocalStack, alice: Person) -> None:
     """Two bots on one ledger would do everything twice; the first one goes on."""
     ended = await run(stage, "run")
 

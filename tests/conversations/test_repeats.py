@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person, fetch, link_of
 
 CONTENT = os.urandom(2_000_000)
@@ -19,7 +19,7 @@ async def _send_again(person: Person) -> tuple[str, str]:
     return one, link_of(await person.answered(again))
 
 
-async def test_same_file_is_not_moved_again(stage: Stage, alice: Person) -> None:
+async def test_same_file_is_not_moved_again(stage: LocalStack, alice: Person) -> None:
     """The second answer costs no download and no upload, and its link has another key."""
     one, two = await _send_again(alice)
 
@@ -29,7 +29,7 @@ async def test_same_file_is_not_moved_again(stage: Stage, alice: Person) -> None
     assert (await fetch(two))[1] == CONTENT
 
 
-async def test_each_link_has_its_own_end(stage: Stage, alice: Person) -> None:
+async def test_each_link_has_its_own_end(stage: LocalStack, alice: Person) -> None:
     """Deleting one link never kills the other, and each lives its full time."""
     first = await alice.send(CONTENT, "first.bin")
     answer = await alice.answered(first)
@@ -45,7 +45,7 @@ async def test_each_link_has_its_own_end(stage: Stage, alice: Person) -> None:
     assert (await fetch(two))[0] == 200
 
 
-async def test_never_across_owners(stage: Stage) -> None:
+async def test_never_across_owners(stage: LocalStack) -> None:
     """What others have sent is relayed as if nobody had: the speed of an answer tells nothing."""
     alice, bob = Person(stage), Person(stage, "Bob")
     await stage.start_bot(alice.id, bob.id)
@@ -59,7 +59,7 @@ async def test_never_across_owners(stage: Stage) -> None:
     assert len(stage.telegram.log.of("file")) == 2
 
 
-async def test_source_gone_meanwhile(stage: Stage, alice: Person) -> None:
+async def test_source_gone_meanwhile(stage: LocalStack, alice: Person) -> None:
     """When the earlier object has vanished, the file is relayed as usual."""
     first = await alice.send(CONTENT, "first.bin")
     await alice.answered(first)

@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ def _method(name: str) -> "type[TelegramMethod[object]]":
     return method
 
 
-async def test_every_request_is_one_that_aiogram_would_make(stage: Stage, alice: Person) -> None:
+async def test_every_request_is_one_that_aiogram_would_make(
+    stage: LocalStack, alice: Person
+) -> None:
     """Each call of a whole conversation is valid by aiogram's models, with nothing left over."""
     stage.telegram.shape.down_total = 3.0 * MIB
     await alice.answered(await alice.write("/start"))

@@ -8,7 +8,7 @@ import pytest
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Happening, Message, Shown
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -22,7 +22,7 @@ PARTS = SIZE // MIB
 class Interrupted:
     """A transfer whose download hangs after `ARRIVED` bytes; all of these are in OSS."""
 
-    def __init__(self, stage: Stage, alice: Person) -> None:
+    def __init__(self, stage: LocalStack, alice: Person) -> None:
         self.stage = stage
         self.alice = alice
         self.content = os.urandom(SIZE)
@@ -65,23 +65,23 @@ class Interrupted:
         assert spooled(self.stage) == []
 
 
-def _parts_stored(stage: Stage) -> int:
+def _parts_stored(stage: LocalStack) -> int:
     return sum(len(upload.parts) for upload in stage.bucket.uploads.values())
 
 
-def spooled(stage: Stage) -> list[Path]:
+def spooled(stage: LocalStack) -> list[Path]:
     """What is in the spool."""
     return sorted((stage.folder / "spool").glob("*"))
 
 
 @pytest.fixture(autouse=True)
-def _short_grace(stage: Stage) -> None:
+def _short_grace(stage: LocalStack) -> None:
     """What runs is stopped at once."""
     stage.more["RELAY_STOP__GRACE"] = "0s"
 
 
 @pytest.fixture
-async def interrupted(stage: Stage) -> Interrupted:
+async def interrupted(stage: LocalStack) -> Interrupted:
     """A bot for Alice, and what she is about to send."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -170,7 +170,7 @@ async def test_update_that_comes_again(interrupted: Interrupted) -> None:
     assert len(stage.bucket.objects) == 1
 
 
-async def test_waiting_jobs_go_on(stage: Stage) -> None:
+async def test_waiting_jobs_go_on(stage: LocalStack) -> None:
     """Jobs that wait for their turn wait on after the restart, and each is answered once."""
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
     alice = Person(stage)
@@ -198,7 +198,7 @@ def _links(alice: Person) -> list[str]:
     return [url for answer in alice.said for url in links_of(answer)]
 
 
-async def test_what_was_not_said_is_said_later(stage: Stage) -> None:
+async def test_what_was_not_said_is_said_later(stage: LocalStack) -> None:
     """Answers and replies that Telegram did not take are said once after the restart."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -239,7 +239,7 @@ async def test_job_that_crashes_again_and_again_is_parked(interrupted: Interrupt
     assert spooled(stage) == []
 
 
-async def _crash(stage: Stage, *, times: int) -> None:
+async def _crash(stage: LocalStack, *, times: int) -> None:
     """Leave the one job of the ledger running, as that many dead processes would have."""
     async with open_database(stage.folder / "relay.sqlite3") as database:
         ledger = SqlLedger(database)

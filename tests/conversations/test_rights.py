@@ -14,7 +14,7 @@ from bot.cli.send.sender import open_sender
 from bot.cli.setup.run import run_setup
 from bot.cli.setup.wish import wish_of
 from bot.core.progress import ProgressMeter
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
 from bot.sandbox.oss import operations
@@ -35,7 +35,7 @@ def needed(entries: Iterable[Recorded]) -> set[str]:
     return found | ({NEEDED_BY_ACL} if "oss:PutObject" in found else set())
 
 
-def use_key(stage: Stage, policy: Policy) -> None:
+def use_key(stage: LocalStack, policy: Policy) -> None:
     """Work with the key of a RAM user who has this policy and nothing else."""
     stage.oss.add_key("LTAI-ram", "ram-secret", user="77", allow=actions_of(policy))
     stage.more |= {
@@ -45,7 +45,7 @@ def use_key(stage: Stage, policy: Policy) -> None:
     }
 
 
-async def converse(stage: Stage) -> None:
+async def converse(stage: LocalStack) -> None:
     """Relay with a restart in the middle, relay the same again, delete, send, audit, examine."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -72,7 +72,7 @@ async def converse(stage: Stage) -> None:
     await stage.stop_bot()
 
 
-async def _send(stage: Stage) -> None:
+async def _send(stage: LocalStack) -> None:
     path = stage.folder / "from-shell.bin"
     path.write_bytes(b"from a shell")
     async with open_sender(stage.settings(1), stage.clock) as sender:
@@ -80,7 +80,7 @@ async def _send(stage: Stage) -> None:
             await sender.send(given, ProgressMeter(), on_wait=lambda *_: None)
 
 
-async def test_running_and_examining(stage: Stage) -> None:
+async def test_running_and_examining(stage: LocalStack) -> None:
     """A key with the printed policy and nothing else gets through, and uses all of it."""
     policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix)
     use_key(stage, policy)
@@ -89,7 +89,7 @@ async def test_running_and_examining(stage: Stage) -> None:
     assert needed(stage.oss.log) == actions_of(policy)
 
 
-async def test_setting_up(stage: Stage) -> None:
+async def test_setting_up(stage: LocalStack) -> None:
     """A key that may also set the bucket up has what that needs, and uses all of it."""
     policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix, setup=True)
     use_key(stage, policy)

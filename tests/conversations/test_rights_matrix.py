@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, Shown, User
 from tests.conversations.groups import Room, ledger_of, open_room
 
@@ -116,7 +116,7 @@ BUTTONS: Final = {
 class Town:
     """The group, and everybody."""
 
-    stage: Stage
+    stage: LocalStack
     room: Room
     people: dict[str, User]
     plan: Shown | None = None
@@ -199,7 +199,7 @@ class Town:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """A group with everybody, and a bot for all tests of this module."""
-    async with Stage(tmp_path_factory.mktemp("town")) as stage:
+    async with LocalStack(tmp_path_factory.mktemp("town")) as stage:
         people = {who: stage.telegram.add_user(who) for who in EVERYBODY}
         room = open_room(stage, *(people[who] for who in EVERYBODY if who != "stranger"))
         # The first of a group owns it; here that is just somebody.

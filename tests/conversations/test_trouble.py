@@ -9,7 +9,7 @@ import pytest
 
 from bot.adapters.telegram import intake
 from bot.adapters.telegram.messenger import TelegramMessenger
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.traces import (
@@ -25,7 +25,7 @@ ANSWER = {"disable_notification": "False"}
 
 
 async def test_answer_whose_fate_is_unknown_is_sent_once_more(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call that Telegram applies after the bot has stopped waiting is repeated once, and never a
     third time.
@@ -50,7 +50,7 @@ async def test_answer_whose_fate_is_unknown_is_sent_once_more(
     await assert_nothing_left(alice, links=1)
 
 
-async def test_flood_wait_holds_up_one_chat(stage: Stage) -> None:
+async def test_flood_wait_holds_up_one_chat(stage: LocalStack) -> None:
     """A chat that Telegram wants to be left alone is left alone until then; others go on."""
     alice, bob = Person(stage), Person(stage, "Bob")
     await stage.start_bot(alice.id, bob.id)
@@ -71,7 +71,7 @@ async def test_flood_wait_holds_up_one_chat(stage: Stage) -> None:
     assert len(alice.said) == 1
 
 
-async def test_status_message_is_deleted_by_its_reader(stage: Stage, alice: Person) -> None:
+async def test_status_message_is_deleted_by_its_reader(stage: LocalStack, alice: Person) -> None:
     """The link comes all the same, and no second status message with it."""
     stage.telegram.shape.down_total = 1.5 * MIB
     content = os.urandom(2 * MIB)
@@ -86,7 +86,7 @@ async def test_status_message_is_deleted_by_its_reader(stage: Stage, alice: Pers
     await assert_nothing_left(alice, links=1)
 
 
-async def test_request_is_deleted_by_its_sender(stage: Stage, alice: Person) -> None:
+async def test_request_is_deleted_by_its_sender(stage: LocalStack, alice: Person) -> None:
     """A file whose message is gone is answered without reference to it."""
     late = {"seconds": 0.3}
     fault = stage.telegram.faults.add(Fault("file", Effect.LATE, args=dict(late)))
@@ -105,7 +105,7 @@ async def test_request_is_deleted_by_its_sender(stage: Stage, alice: Person) -> 
     ids=["unreadable", "unstorable"],
 )
 async def test_update_that_always_fails(
-    stage: Stage, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+    stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     """One that cannot be handled is put aside after five tries; what comes with it and after it is
     not held up.
@@ -129,7 +129,7 @@ async def test_update_that_always_fails(
     assert len(alice.said) == 3
 
 
-async def test_telegram_is_away_when_the_file_is_done(stage: Stage, alice: Person) -> None:
+async def test_telegram_is_away_when_the_file_is_done(stage: LocalStack, alice: Person) -> None:
     """A link that nobody can be told is told when Telegram is back, once."""
     late = {"seconds": 0.5}
     fault = stage.oss.faults.add(Fault("PutObject", Effect.LATE, args=dict(late)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.adapters.telegram import application, intake
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person
 
@@ -24,12 +24,12 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "LONGEST_WAIT", 0.01)
 
 
-def odd(stage: Stage, method: str, result: str) -> Fault:
+def odd(stage: LocalStack, method: str, result: str) -> Fault:
     """Let the next call of a method be answered with something else."""
     return stage.telegram.faults.add(Fault(method, Effect.ODD, args={"result": result}))
 
 
-def dead_updates(stage: Stage) -> list[int]:
+def dead_updates(stage: LocalStack) -> list[int]:
     """Return the ids of the updates that were set aside."""
     with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
         rows = ledger.execute("select update_id from dead_updates").fetchall()
@@ -51,7 +51,7 @@ def dead_updates(stage: Stage) -> list[int]:
     ids=str,
 )
 async def test_unreadable_update(
-    stage: Stage, alice: Person, caplog: pytest.LogCaptureFixture, message: Any
+    stage: LocalStack, alice: Person, caplog: pytest.LogCaptureFixture, message: Any
 ) -> None:
     """It is set aside at once, with one line in the log; what came with it is served."""
     if isinstance(message, dict):
@@ -71,7 +71,7 @@ async def test_unreadable_update(
     assert not {"Traceback", "exc_info"} & set(re.split(r"\W+", logged))
 
 
-async def test_update_with_nothing_in_it(stage: Stage, alice: Person) -> None:
+async def test_update_with_nothing_in_it(stage: LocalStack, alice: Person) -> None:
     """An update whose message is null is one like any other that is ignored."""
     await stage.telegram.send_raw_update({"message": None})
     await alice.answered(await alice.write("/help"))
@@ -83,7 +83,7 @@ async def test_update_with_nothing_in_it(stage: Stage, alice: Person) -> None:
 @pytest.mark.parametrize("method", ["getMe", "getMyCommands", "getMyDescription", "getUpdates"])
 @pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
 async def test_unreadable_answer_at_the_start(
-    stage: Stage, caplog: pytest.LogCaptureFixture, method: str, result: str
+    stage: LocalStack, caplog: pytest.LogCaptureFixture, method: str, result: str
 ) -> None:
     """The bot starts all the same, and listens."""
     fault = odd(stage, method, result)
@@ -95,7 +95,7 @@ async def test_unreadable_answer_at_the_start(
     assert not {"Traceback", "exc_info"} & set(re.split(r"\W+", caplog.text))
 
 
-async def test_update_without_an_id(stage: Stage) -> None:
+async def test_update_without_an_id(stage: LocalStack) -> None:
     """An update that cannot be confirmed is passed over; the one beside it is served."""
     alice = Person(stage)
     request = alice.chat.new_message(alice.user)
@@ -111,7 +111,9 @@ async def test_update_without_an_id(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
-async def test_unreadable_answer_to_a_message(stage: Stage, alice: Person, result: str) -> None:
+async def test_unreadable_answer_to_a_message(
+    stage: LocalStack, alice: Person, result: str
+) -> None:
     """What was said may have been placed; the bot goes on."""
     fault = odd(stage, "sendMessage", result)
     await alice.answered(await alice.send(CONTENT))
@@ -121,7 +123,7 @@ async def test_unreadable_answer_to_a_message(stage: Stage, alice: Person, resul
 
 
 @pytest.mark.parametrize("result", ["null", "{}", "[1]"])
-async def test_unreadable_answer_to_an_edit(stage: Stage, alice: Person, result: str) -> None:
+async def test_unreadable_answer_to_an_edit(stage: LocalStack, alice: Person, result: str) -> None:
     """A message was changed, and nobody knows; the bot goes on."""
     answer = await alice.answered(await alice.send(CONTENT))
     fault = odd(stage, "editMessageText", result)

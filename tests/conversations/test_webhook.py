@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, fetch, link_of
 
@@ -51,9 +51,9 @@ def by_webhook(port: int) -> dict[str, str]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
     """Both stand-ins; the bot that will run between them has a webhook, and never polls."""
-    async with Stage(tmp_path, more=by_webhook(free_port())) as stage:
+    async with LocalStack(tmp_path, more=by_webhook(free_port())) as stage:
         yield stage
         polls = stage.telegram.log.of("getUpdates")
 
@@ -61,7 +61,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("effect", [Effect.TWICE, Effect.LOST])
-async def test_delivered_twice(stage: Stage, effect: Effect) -> None:
+async def test_delivered_twice(stage: LocalStack, effect: Effect) -> None:
     """What Telegram delivers once more, for whatever reason, is relayed once."""
     alice = Person(stage)
     stage.telegram.faults.add(Fault("webhook", effect))
@@ -76,7 +76,7 @@ async def test_delivered_twice(stage: Stage, effect: Effect) -> None:
     assert len(stage.bucket.objects) == 1
 
 
-async def test_sent_while_nobody_ran(stage: Stage) -> None:
+async def test_sent_while_nobody_ran(stage: LocalStack) -> None:
     """A file that could not be delivered is answered after the next start."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -92,7 +92,7 @@ async def test_sent_while_nobody_ran(stage: Stage) -> None:
 
 async def test_webhook_gives_way_to_polls(tmp_path: Path) -> None:
     """Without the setting the next start removes the webhook; what waits is not lost."""
-    async with Stage(tmp_path, more=by_webhook(free_port())) as stage:
+    async with LocalStack(tmp_path, more=by_webhook(free_port())) as stage:
         alice = Person(stage)
         await stage.start_bot(alice.id)
         await stage.telegram.wait_for(lambda: stage.telegram.world.webhook.is_set)

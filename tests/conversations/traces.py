@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import stamina
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, Shown
 from bot.transfer.retry import RetryPolicy
 from tests.conversations.people import PATIENCE, Person
@@ -88,7 +88,7 @@ async def assert_nothing_left(person: Person, *, links: int = 0) -> None:
     assert not list((stage.folder / "spool").glob("*"))
 
 
-def _is_swept(stage: Stage, *, times: int) -> bool:
+def _is_swept(stage: LocalStack, *, times: int) -> bool:
     """Say whether every key that is no link has been deleted so often."""
     asked = {
         str(entry.params["key"])

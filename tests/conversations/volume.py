@@ -13,12 +13,14 @@ from bot.core.jobs import JobState
 from bot.core.links import key_prefix
 from bot.core.objects import ObjectState
 from bot.core.ports.ledger import AnswerState
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.model import Stored
 
 
-async def add_links(stage: Stage, count: int, due_at: datetime, *, acl: str = "private") -> None:
+async def add_links(
+    stage: LocalStack, count: int, due_at: datetime, *, acl: str = "private"
+) -> None:
     """Let so many links of somebody who is not in the test live until `due_at`."""
     now = due_at - timedelta(hours=23, minutes=55)
     prefix = key_prefix(stage.telegram.bot_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
 from bot.demo.story import Scene, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
@@ -19,7 +19,7 @@ HOUR = 3600
 
 async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
     """The answer is seen to end, also when an edited status message vanishes just before."""
-    async with Stage(tmp_path) as stage:
+    async with LocalStack(tmp_path) as stage:
         alice = Person(stage)
         await stage.start_bot(alice.id)
         stage.telegram.shape.down_total = 200_000.0
@@ -43,5 +43,5 @@ async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
     assert gone.at - asked_at > timedelta(hours=23)
 
 
-def _screen(stage: Stage, person: Person) -> Screen:
+def _screen(stage: LocalStack, person: Person) -> Screen:
     return Screen(stage.telegram, person.chat, Console(file=io.StringIO()))

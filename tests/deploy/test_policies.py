@@ -6,7 +6,7 @@ import re
 import alibabacloud_oss_v2 as oss
 import pytest
 
-from bot.adapters.oss.policies import Grant, actions_of, bucket_statements, ram_policy
+from bot.adapters.oss.policies import PolicyGrant, actions_of, bucket_statements, ram_policy
 from tests.deploy.files import read
 
 BUCKET = "my-relay-bucket"
@@ -23,7 +23,7 @@ def test_bucket_policy() -> None:
     (user,) = policy["Statement"][0]["Principal"]
     owner = policy["Statement"][0]["Resource"][0].split(":")[3]
 
-    assert bucket_statements(Grant(BUCKET, owner, (user,))) == policy["Statement"]
+    assert bucket_statements(PolicyGrant(BUCKET, owner, (user,))) == policy["Statement"]
     assert re.fullmatch(r"[0-9]+", user + owner)
 
 

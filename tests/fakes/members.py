@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bot.core.errors import ChatError
-from bot.core.ports.members import Sight
+from bot.core.ports.members import GroupVisibility
 
 
 @dataclass
@@ -13,7 +13,7 @@ class FakeMembers:
     """
 
     admins: set[tuple[int, int]] = field(default_factory=set)
-    sights: dict[int, Sight] = field(default_factory=dict)
+    sights: dict[int, GroupVisibility] = field(default_factory=dict)
     troubles: list[ChatError] = field(default_factory=list)
     asked: list[tuple[str, int]] = field(default_factory=list)
     """Every call and its group, in order."""
@@ -23,10 +23,10 @@ class FakeMembers:
         self._enter("is_admin", chat_id)
         return (chat_id, user_id) in self.admins
 
-    async def sight(self, chat_id: int) -> Sight:
+    async def sight(self, chat_id: int) -> GroupVisibility:
         """Return what the bot sees of a group."""
         self._enter("sight", chat_id)
-        return self.sights.get(chat_id, Sight(is_here=False))
+        return self.sights.get(chat_id, GroupVisibility(is_here=False))
 
     async def leave(self, chat_id: int) -> None:
         """Leave a group."""

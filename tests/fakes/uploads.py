@@ -13,8 +13,8 @@ PART_SIZE = 1 << 20
 
 
 class FakeUploads:
-    """Fulfils the `Uploads` protocol of the relay. Waits for the whole content, like a real upload
-    for its last byte.
+    """Fulfils the `UploadEngine` protocol of the relay. Waits for the whole content, like a real
+    upload for its last byte.
     """
 
     def __init__(self) -> None:

@@ -4,12 +4,12 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from tests.fakes.fixtures import database, quiet
-from tests.inbound.inbound_fixture import Lobby
+from tests.inbound.inbound_fixture import InboundFixture
 
 __all__ = ["database", "lobby", "quiet"]
 
 
 @pytest.fixture
-def lobby(database: Database) -> Lobby:
+def lobby(database: Database) -> InboundFixture:
     """Return an empty lobby."""
-    return Lobby(database)
+    return InboundFixture(database)

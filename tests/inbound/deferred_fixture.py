@@ -5,14 +5,14 @@ from itertools import count
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.desk import Desk
-from bot.inbound.errands import Errand, Errands
-from bot.jobs.actions import Controls
+from bot.inbound.desk import DeferredRequests
+from bot.inbound.errands import RequestHandler, RequestKind
+from bot.jobs.actions import JobActions
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import News
-from bot.outbound.lanes import Lanes
+from bot.jobs.runner import Signals
+from bot.outbound.lanes import InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger
@@ -22,28 +22,28 @@ from tests.outbound.outbound_fixture import StillQueue
 CHIEF, MEMBER, BOT_ADMIN = 31, 32, 33
 
 
-class Office:
+class DeferredFixture:
     """`CHIEF` looks after `GROUP`, `MEMBER` is just in it, `BOT_ADMIN` looks after the bot."""
 
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
-        self.news = News()
+        self.news = Signals()
         self.queue: JobQueue = StillQueue(self.clock)
         self.members = FakeMembers(admins={(GROUP, CHIEF)})
         self.messenger = FakeMessenger(self.clock)
         self.access = Access(self.ledger.people, users=(), admins={BOT_ADMIN}, groups={GROUP})
-        self.controls = Controls(self.ledger, self.queue, self.clock, self.news)
-        self.lanes = Lanes(self.news.said.set)
-        self.errands = Errands(
+        self.controls = JobActions(self.ledger, self.queue, self.clock, self.news)
+        self.lanes = InFlightCalls(self.news.said.set)
+        self.errands = RequestHandler(
             self.ledger, self.access, self.controls, self.members, self.messenger
         )
-        self.desk = Desk(self.ledger, self.errands, self.lanes, self.clock)
+        self.desk = DeferredRequests(self.ledger, self.errands, self.lanes, self.clock)
         self._numbers = count(1)
 
     async def request(
         self,
-        errand: Errand,
+        errand: RequestKind,
         by: int | None = MEMBER,
         *,
         chat_id: int = GROUP,
@@ -52,8 +52,8 @@ class Office:
         """Put a request into the outbox, as the reception does."""
         number = next(self._numbers)
         is_press = "query_id" in payload
-        saying = Saying(
-            SayingKind.REQUEST,
+        saying = OutboxMessage(
+            OutboxKind.REQUEST,
             Priority.PRESS if is_press else Priority.REPLY,
             chat_id,
             "en",
@@ -79,9 +79,9 @@ class Office:
     async def said(self) -> list[str]:
         """Return the names of what is to be said, in order."""
         pending = await self.ledger.outbox.pending(100)
-        return [str(s.payload["name"]) for s in pending if s.kind is not SayingKind.REQUEST]
+        return [str(s.payload["name"]) for s in pending if s.kind is not OutboxKind.REQUEST]
 
     async def waiting(self) -> list[str]:
         """Return what requests wait for, in order."""
         pending = await self.ledger.outbox.pending(100)
-        return [str(s.payload["do"]) for s in pending if s.kind is SayingKind.REQUEST]
+        return [str(s.payload["do"]) for s in pending if s.kind is OutboxKind.REQUEST]

@@ -5,15 +5,15 @@ from datetime import datetime
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
-from bot.core.ports.ledger import Saying
+from bot.core.ports.ledger import OutboxMessage
 from bot.inbound.access import Access
-from bot.inbound.presses import Press
-from bot.inbound.use_cases import Reception
-from bot.jobs.actions import Controls, PressAction
-from bot.jobs.allowances import Allowances
-from bot.jobs.queue import JobQueue, Running
-from bot.jobs.runner import News
-from bot.outbound.chat_migration import Moves
+from bot.inbound.presses import JobButtonPress
+from bot.inbound.use_cases import UseCases
+from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.allowances import OwnerLimits
+from bot.jobs.queue import JobQueue, RunningJob
+from bot.jobs.runner import Signals
+from bot.outbound.chat_migration import ChatMigrations
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, OWNER
 
@@ -29,7 +29,7 @@ class QueueOfStops(JobQueue):
         self.runs: set[int] = set()
         self.stopped: list[tuple[int, StopReason]] = []
 
-    async def _never(self, running: Running) -> datetime | None:
+    async def _never(self, running: RunningJob) -> datetime | None:
         raise AssertionError(f"job {running.job_id} must not be started")
 
     def stop_job(self, job_id: int, reason: StopReason) -> bool:
@@ -40,23 +40,23 @@ class QueueOfStops(JobQueue):
         return True
 
 
-class Lobby:
+class InboundFixture:
     """`OWNER` and `OTHER` are users of the settings, `ADMIN` looks after the bot, nobody knows
     `STRANGER`.
     """
 
-    def __init__(self, database: Database, *, allowances: Allowances | None = None) -> None:
+    def __init__(self, database: Database, *, allowances: OwnerLimits | None = None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.queue = QueueOfStops(self.clock)
-        self.news = News()
+        self.news = Signals()
         self.access = Access(self.ledger.people, users={OWNER, OTHER}, admins={ADMIN})
-        self.reception = Reception.build(
+        self.reception = UseCases.build(
             ledger=self.ledger,
             queue=self.queue,
             access=self.access,
-            controls=Controls(self.ledger, self.queue, self.clock, self.news),
-            moves=Moves(self.ledger.people),
+            controls=JobActions(self.ledger, self.queue, self.clock, self.news),
+            moves=ChatMigrations(self.ledger.people),
             clock=self.clock,
             news=self.news,
             limit=LIMIT,
@@ -65,11 +65,11 @@ class Lobby:
         self._queries = 0
 
     async def press(
-        self, user_id: int, action: PressAction | None, job_id: int, *, query_id: str = ""
+        self, user_id: int, action: JobAction | None, job_id: int, *, query_id: str = ""
     ) -> str | None:
         """Press a button; return the name of what is said to it, if anything."""
         self._queries += 1
-        press = Press(
+        press = JobButtonPress(
             query_id=query_id or f"query-{self._queries}",
             user_id=user_id,
             chat_id=user_id,
@@ -81,7 +81,7 @@ class Lobby:
         said = [s for s in await self.said() if s.payload.get("query_id") == press.query_id]
         return str(said[0].payload["name"]) if said else None
 
-    async def said(self) -> list[Saying]:
+    async def said(self) -> list[OutboxMessage]:
         """Return what is to be said, in the order in which it was asked for."""
         return sorted(await self.ledger.outbox.pending(100), key=lambda saying: saying.id)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.ledger.chats import SqlPeople
+from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
 from bot.inbound import access as module
 from bot.inbound.access import STRANGER_EVERY, Access, Admission
@@ -16,7 +16,7 @@ USER, ADMIN, STRANGER = 100, 1, 900
 @pytest.fixture
 def access(database: Database) -> Access:
     """Return the rights of one user and one admin."""
-    return Access(SqlPeople(database), users={USER}, admins={ADMIN})
+    return Access(SqlChats(database), users={USER}, admins={ADMIN})
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ async def test_rights_go_by_id(
 
 async def test_nobody_is_let_in_by_default(database: Database) -> None:
     """A bot without named users serves nobody."""
-    closed = Access(SqlPeople(database), users=(), admins=())
+    closed = Access(SqlChats(database), users=(), admins=())
 
     assert await closed.admit(make_origin(USER)) is Admission.STRANGER
     assert not closed.is_admin(USER)

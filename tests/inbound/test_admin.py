@@ -6,13 +6,13 @@ import pytest
 
 from bot.core.jobs import JobState, Origin
 from bot.core.ports.chats import ChatRules, OwnerRules
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from bot.inbound.access import Admission
-from bot.inbound.admin import Admins
+from bot.inbound.admin import AdminCommands
 from tests.fakes.samples import GROUP, OWNER, accept, finish, get, make_origin
-from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, Lobby
+from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, InboundFixture
 
-Command = Callable[[Admins, Origin], Awaitable[None]]
+Command = Callable[[AdminCommands, Origin], Awaitable[None]]
 COMMANDS: dict[str, Command] = {
     "stats": lambda admins, origin: admins.stats(origin),
     "allow": lambda admins, origin: admins.allow(origin, STRANGER),
@@ -26,7 +26,7 @@ def by_admin(chat_id: int = ADMIN) -> Origin:
     return make_origin(chat_id, owner_id=ADMIN)
 
 
-async def told(lobby: Lobby) -> dict[str, str | int]:
+async def told(lobby: InboundFixture) -> dict[str, str | int]:
     """Return the latest thing that is to be said."""
     return (await lobby.said())[-1].payload
 
@@ -36,7 +36,7 @@ async def told(lobby: Lobby) -> dict[str, str | int]:
     ("user_id", "name"), [(OWNER, "only-admins"), (STRANGER, "stranger"), (OTHER, None)]
 )
 async def test_nobody_else_may(
-    lobby: Lobby, command: Command, user_id: int, name: str | None
+    lobby: InboundFixture, command: Command, user_id: int, name: str | None
 ) -> None:
     """Users are told so, strangers that they are strangers, banned people nothing; nothing
     changes.
@@ -50,17 +50,17 @@ async def test_nobody_else_may(
     assert OwnerRules(STRANGER) == await lobby.ledger.people.owner(STRANGER)
 
 
-async def test_stats_are_told_in_private_only(lobby: Lobby) -> None:
+async def test_stats_are_told_in_private_only(lobby: InboundFixture) -> None:
     """A group is not told how others use the bot."""
     await lobby.reception.admins.stats(by_admin())
     await lobby.reception.admins.stats(by_admin(GROUP))
     private, group = await lobby.said()
 
-    assert private.kind is SayingKind.STATISTICS
+    assert private.kind is OutboxKind.STATISTICS
     assert group.payload == {"name": "only-in-private"}
 
 
-async def test_allowed_person_may_use_the_bot(lobby: Lobby) -> None:
+async def test_allowed_person_may_use_the_bot(lobby: InboundFixture) -> None:
     """At once, and whoever was banned is no longer."""
     await lobby.ledger.people.set_owner(STRANGER, banned=True)
     await lobby.reception.admins.allow(by_admin(), STRANGER)
@@ -69,7 +69,7 @@ async def test_allowed_person_may_use_the_bot(lobby: Lobby) -> None:
     assert await lobby.access.admit(make_origin(STRANGER)) is Admission.WELCOME
 
 
-async def test_allowed_group_is_served(lobby: Lobby) -> None:
+async def test_allowed_group_is_served(lobby: InboundFixture) -> None:
     """All its members may use the bot there."""
     await lobby.reception.admins.allow(by_admin(), GROUP)
 
@@ -77,7 +77,7 @@ async def test_allowed_group_is_served(lobby: Lobby) -> None:
     assert await lobby.access.admit(make_origin(GROUP, owner_id=9)) is Admission.WELCOME
 
 
-async def test_banned_person_gets_nothing_any_more(lobby: Lobby) -> None:
+async def test_banned_person_gets_nothing_any_more(lobby: InboundFixture) -> None:
     """What is under way is cancelled, wherever it came from; links live on until their end."""
     private = await accept(lobby.ledger)
     there = await accept(lobby.ledger, chat_id=GROUP, owner_id=OWNER)
@@ -97,7 +97,7 @@ async def test_banned_person_gets_nothing_any_more(lobby: Lobby) -> None:
     assert len(await lobby.ledger.objects.live_of(OWNER)) == 1
 
 
-async def test_purge_ends_links_too(lobby: Lobby) -> None:
+async def test_purge_ends_links_too(lobby: InboundFixture) -> None:
     """Theirs, and nobody else's."""
     await finish(lobby.ledger, await accept(lobby.ledger))
     await finish(lobby.ledger, await accept(lobby.ledger, chat_id=OTHER))
@@ -109,13 +109,13 @@ async def test_purge_ends_links_too(lobby: Lobby) -> None:
     assert lobby.news.due.is_set()
 
 
-async def test_banned_group_is_left(lobby: Lobby) -> None:
+async def test_banned_group_is_left(lobby: InboundFixture) -> None:
     """What came from it is cancelled, what its members have elsewhere is not."""
     await lobby.ledger.people.set_chat(GROUP, allowed=True)
     there = await accept(lobby.ledger, chat_id=GROUP, owner_id=OWNER)
     private = await accept(lobby.ledger)
     await lobby.reception.admins.ban(by_admin(), GROUP)
-    [leave] = [s for s in await lobby.said() if s.kind is SayingKind.REQUEST]
+    [leave] = [s for s in await lobby.said() if s.kind is OutboxKind.REQUEST]
 
     assert (leave.chat_id, leave.payload) == (GROUP, {"do": "leave", "tell": False})
     assert not await lobby.access.may_serve(GROUP)
@@ -123,7 +123,7 @@ async def test_banned_group_is_left(lobby: Lobby) -> None:
     assert (await get(lobby.ledger, private)).state is JobState.QUEUED
 
 
-async def test_unban_gives_back_what_was(lobby: Lobby) -> None:
+async def test_unban_gives_back_what_was(lobby: InboundFixture) -> None:
     """A user may use the bot again, a stranger stays one, a group is served."""
     admins = lobby.reception.admins
     for target in (OWNER, STRANGER, GROUP):
@@ -136,7 +136,7 @@ async def test_unban_gives_back_what_was(lobby: Lobby) -> None:
     assert await lobby.access.may_serve(GROUP)
 
 
-async def test_admins_cannot_be_banned(lobby: Lobby) -> None:
+async def test_admins_cannot_be_banned(lobby: InboundFixture) -> None:
     """The settings decide who looks after the bot."""
     await lobby.reception.admins.ban(by_admin(), ADMIN)
 
@@ -144,7 +144,7 @@ async def test_admins_cannot_be_banned(lobby: Lobby) -> None:
     assert OwnerRules(ADMIN) == await lobby.ledger.people.owner(ADMIN)
 
 
-async def test_command_that_names_nobody_explains_itself(lobby: Lobby) -> None:
+async def test_command_that_names_nobody_explains_itself(lobby: InboundFixture) -> None:
     """Nothing is guessed."""
     admins = lobby.reception.admins
     for command in (admins.allow, admins.ban, admins.unban):
@@ -153,7 +153,7 @@ async def test_command_that_names_nobody_explains_itself(lobby: Lobby) -> None:
     assert [saying.payload for saying in await lobby.said()] == [{"name": "admin-how"}] * 3
 
 
-async def test_redelivered_ban_leaves_once(lobby: Lobby) -> None:
+async def test_redelivered_ban_leaves_once(lobby: InboundFixture) -> None:
     """And is told once."""
     origin = by_admin()
     for _ in range(2):

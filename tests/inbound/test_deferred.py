@@ -6,80 +6,80 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded, ChatUnavailable
-from bot.core.ports.ledger import SayingKind
-from bot.core.ports.members import Sight
-from bot.inbound.desk import MOST_TRIES, Desk
-from bot.inbound.errands import Errand
+from bot.core.ports.ledger import OutboxKind
+from bot.core.ports.members import GroupVisibility
+from bot.inbound.desk import MOST_TRIES, DeferredRequests
+from bot.inbound.errands import RequestKind
 from tests.fakes.samples import GROUP, at
-from tests.inbound.deferred_fixture import CHIEF, MEMBER, Office
+from tests.inbound.deferred_fixture import CHIEF, MEMBER, DeferredFixture
 
 
 @pytest.fixture
-def office(database: Database) -> Office:
+def office(database: Database) -> DeferredFixture:
     """A desk with an empty outbox."""
-    return Office(database)
+    return DeferredFixture(database)
 
 
-async def test_answer_goes_where_the_request_came_from(office: Office) -> None:
+async def test_answer_goes_where_the_request_came_from(office: DeferredFixture) -> None:
     """As a reply, in the language of who asked; the request is done with."""
-    await office.request(Errand.AUTO, CHIEF, to="off")
+    await office.request(RequestKind.AUTO, CHIEF, to="off")
     await office.serve()
     [saying] = await office.ledger.outbox.pending(10)
 
-    assert (saying.kind, saying.payload) == (SayingKind.NOTICE, {"name": "auto-off"})
+    assert (saying.kind, saying.payload) == (OutboxKind.NOTICE, {"name": "auto-off"})
     assert (saying.chat_id, saying.reply_to, saying.language) == (GROUP, 1, "en")
 
 
-async def test_press_is_answered_as_a_press(office: Office) -> None:
+async def test_press_is_answered_as_a_press(office: DeferredFixture) -> None:
     """Its answer has the id of the query, and goes before everything else."""
-    await office.request(Errand.PRESS, query_id="q", action="cancel", job_id=77)
+    await office.request(RequestKind.PRESS, query_id="q", action="cancel", job_id=77)
     await office.serve()
     [saying] = await office.ledger.outbox.pending(10)
 
-    assert saying.kind is SayingKind.PRESS
+    assert saying.kind is OutboxKind.PRESS
     assert saying.payload == {"name": "press-unknown", "query_id": "q"}
 
 
-async def test_last_word_counts(office: Office) -> None:
+async def test_last_word_counts(office: DeferredFixture) -> None:
     """Who is served later for want of an answer is not overtaken in the same group."""
     office.members.troubles = [ChatUnavailable("out of reach")]
-    await office.request(Errand.AUTO, CHIEF, to="on")
-    await office.request(Errand.AUTO, CHIEF, to="off")
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
+    await office.request(RequestKind.AUTO, CHIEF, to="off")
     moment = await office.serve()
     held = await office.waiting()
     await office.serve(after=3.0)
     rules = await office.ledger.people.chat(GROUP)
 
     assert at(3) == moment
-    assert held == [Errand.AUTO, Errand.AUTO]
+    assert held == [RequestKind.AUTO, RequestKind.AUTO]
     assert await office.said() == ["auto-on-blind", "auto-off"]
     assert not rules.auto
 
 
-async def test_other_groups_do_not_wait(office: Office) -> None:
+async def test_other_groups_do_not_wait(office: DeferredFixture) -> None:
     """A group that Telegram says nothing about delays nobody else."""
     office.members.troubles = [ChatUnavailable("out of reach")]
-    await office.request(Errand.AUTO, CHIEF, to="on")
-    await office.request(Errand.AUTO, MEMBER, to="on", chat_id=-7)
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
+    await office.request(RequestKind.AUTO, MEMBER, to="on", chat_id=-7)
     await office.serve()
 
     assert await office.said() == ["only-group-admins"]
 
 
-async def test_flood_wait_is_waited_for(office: Office) -> None:
+async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
     """Telegram says when to ask again."""
     office.members.troubles = [ChatFlooded(40)]
-    await office.request(Errand.DELIVER, CHIEF, to="private")
+    await office.request(RequestKind.DELIVER, CHIEF, to="private")
     moment = await office.serve()
 
     assert office.clock.now() + timedelta(seconds=40) == moment
 
 
-@pytest.mark.parametrize("errand", [Errand.AUTO, Errand.GREET, Errand.GONE])
-async def test_given_up(office: Office, errand: Errand) -> None:
+@pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
+async def test_given_up(office: DeferredFixture, errand: RequestKind) -> None:
     """Who waits for an answer is told that there will be none; nobody else is."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100
-    asker = CHIEF if errand is Errand.AUTO else None
+    asker = CHIEF if errand is RequestKind.AUTO else None
     await office.request(errand, asker, to="on")
     for _ in range(MOST_TRIES):
         await office.serve(after=3.0)
@@ -88,22 +88,22 @@ async def test_given_up(office: Office, errand: Errand) -> None:
     assert (["request-failed"] if asker else []) == await office.said()
 
 
-async def test_crash_in_between(office: Office) -> None:
+async def test_crash_in_between(office: DeferredFixture) -> None:
     """A request that was served, but not noted as served, is served again and answered once."""
-    await office.request(Errand.AUTO, CHIEF, to="off")
+    await office.request(RequestKind.AUTO, CHIEF, to="off")
     [request] = await office.ledger.outbox.pending(10)
     await office.serve()
-    later = Desk(office.ledger, office.errands, office.lanes, office.clock)
+    later = DeferredRequests(office.ledger, office.errands, office.lanes, office.clock)
     await later._serve(request)
 
     assert await office.said() == ["auto-off"]
 
 
-async def test_leaving_waits_for_news(office: Office) -> None:
+async def test_leaving_waits_for_news(office: DeferredFixture) -> None:
     """A group that turns out to be the successor of one that is allowed is not left."""
     successor = -1_000_007
-    office.members.sights[successor] = Sight(is_here=True)
-    await office.request(Errand.LEAVE, chat_id=successor, tell=1)
+    office.members.sights[successor] = GroupVisibility(is_here=True)
+    await office.request(RequestKind.LEAVE, chat_id=successor, tell=1)
     moment = await office.serve()
     await office.ledger.people.move_chat(GROUP, successor)
     await office.serve(after=2.0)

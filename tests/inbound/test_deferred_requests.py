@@ -6,31 +6,31 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
 from bot.core.jobs import JobState
 from bot.core.ports.chat import Notice
-from bot.core.ports.members import Sight
-from bot.inbound.errands import Errand
+from bot.core.ports.members import GroupVisibility
+from bot.inbound.errands import RequestKind
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, accept, get
-from tests.inbound.deferred_fixture import BOT_ADMIN, CHIEF, MEMBER, Office
+from tests.inbound.deferred_fixture import BOT_ADMIN, CHIEF, MEMBER, DeferredFixture
 
 CHANNEL = -1_000_000_000_500
 FOREIGN = -600
 
 
 @pytest.fixture
-def office(database: Database) -> Office:
+def office(database: Database) -> DeferredFixture:
     """A desk with an empty outbox."""
-    return Office(database)
+    return DeferredFixture(database)
 
 
 @pytest.mark.parametrize(
     ("asker", "may"),
     [(CHIEF, True), (GROUP, True), (BOT_ADMIN, True), (MEMBER, False), (CHANNEL, False)],
 )
-async def test_who_decides(office: Office, asker: int, *, may: bool) -> None:
+async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) -> None:
     """Who looks after the group, by name or as the group itself, or after the bot; no member, and
     nobody who writes as a channel.
     """
-    await office.request(Errand.DELIVER, asker, to="private")
+    await office.request(RequestKind.DELIVER, asker, to="private")
     await office.serve()
     rules = await office.ledger.people.chat(GROUP)
 
@@ -39,9 +39,9 @@ async def test_who_decides(office: Office, asker: int, *, may: bool) -> None:
 
 
 @pytest.mark.parametrize(("asker", "may"), [(CHIEF, True), (GROUP, True), (MEMBER, False)])
-async def test_who_chooses_the_zone(office: Office, asker: int, *, may: bool) -> None:
+async def test_who_chooses_the_zone(office: DeferredFixture, asker: int, *, may: bool) -> None:
     """Those who decide everything else about the group."""
-    await office.request(Errand.ZONE, asker, to="UTC+8")
+    await office.request(RequestKind.ZONE, asker, to="UTC+8")
     await office.serve()
     rules = await office.ledger.people.chat(GROUP)
 
@@ -50,20 +50,22 @@ async def test_who_chooses_the_zone(office: Office, asker: int, *, may: bool) ->
 
 
 @pytest.mark.parametrize("error", [ChatGone("kicked"), MessageRefused("user not found")])
-async def test_nobody_knows_the_asker(office: Office, error: ChatError) -> None:
+async def test_nobody_knows_the_asker(office: DeferredFixture, error: ChatError) -> None:
     """Who cannot be found in the group has no rights there."""
     office.members.troubles = [error]
-    await office.request(Errand.AUTO, CHIEF, to="on")
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.serve()
 
     assert await office.said() == ["only-group-admins"]
 
 
 @pytest.mark.parametrize("sees_files", [False, True])
-async def test_auto_mode_says_what_is_missing(office: Office, *, sees_files: bool) -> None:
+async def test_auto_mode_says_what_is_missing(
+    office: DeferredFixture, *, sees_files: bool
+) -> None:
     """It is on in either case, and works once the bot is let see."""
-    office.members.sights[GROUP] = Sight(is_here=True, sees_files=sees_files)
-    await office.request(Errand.AUTO, CHIEF, to="on")
+    office.members.sights[GROUP] = GroupVisibility(is_here=True, sees_files=sees_files)
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.serve()
 
     assert ["auto-on" if sees_files else "auto-on-blind"] == await office.said()
@@ -73,25 +75,25 @@ async def test_auto_mode_says_what_is_missing(office: Office, *, sees_files: boo
 @pytest.mark.parametrize(
     ("sight", "said"),
     [
-        (Sight(is_here=True, sees_files=True), ["group-sees-files"]),
-        (Sight(is_here=True), ["group-sees-commands"]),
-        (Sight(is_here=False), []),
+        (GroupVisibility(is_here=True, sees_files=True), ["group-sees-files"]),
+        (GroupVisibility(is_here=True), ["group-sees-commands"]),
+        (GroupVisibility(is_here=False), []),
     ],
 )
-async def test_greeting(office: Office, sight: Sight, said: list[str]) -> None:
+async def test_greeting(office: DeferredFixture, sight: GroupVisibility, said: list[str]) -> None:
     """By what the bot sees; where it is no more it says nothing."""
     office.members.sights[GROUP] = sight
-    await office.request(Errand.GREET, None)
+    await office.request(RequestKind.GREET, None)
     await office.serve()
 
     assert said == await office.said()
 
 
 @pytest.mark.parametrize("tell", [0, 1])
-async def test_leaving(office: Office, tell: int) -> None:
+async def test_leaving(office: DeferredFixture, tell: int) -> None:
     """One line with the id, if it is due, and the bot goes."""
-    office.members.sights[FOREIGN] = Sight(is_here=True)
-    await office.request(Errand.LEAVE, chat_id=FOREIGN, tell=tell)
+    office.members.sights[FOREIGN] = GroupVisibility(is_here=True)
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=tell)
     await office.serve(after=2.0)
     said = [sent.view for sent in office.messenger.said]
 
@@ -102,19 +104,19 @@ async def test_leaving(office: Office, tell: int) -> None:
 @pytest.mark.parametrize(
     "error", [ChatGone("muted"), ChatUncertain("lost"), MessageRefused("nonsense")]
 )
-async def test_leaving_without_a_word(office: Office, error: ChatError) -> None:
+async def test_leaving_without_a_word(office: DeferredFixture, error: ChatError) -> None:
     """What cannot be said keeps the bot from nothing."""
     office.messenger.trouble(Trouble("send", error))
-    await office.request(Errand.LEAVE, chat_id=FOREIGN, tell=1)
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
     await office.serve(after=2.0)
 
     assert office.members.asked == [("leave", FOREIGN)]
 
 
-async def test_leaving_waits_for_the_word(office: Office) -> None:
+async def test_leaving_waits_for_the_word(office: DeferredFixture) -> None:
     """What was certainly not said is said later, and then the bot goes."""
     office.messenger.trouble(Trouble("send", ChatFlooded(7)))
-    await office.request(Errand.LEAVE, chat_id=FOREIGN, tell=1)
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
     await office.serve(after=2.0)
     asked = list(office.members.asked)
     await office.serve(after=7.0)
@@ -125,11 +127,11 @@ async def test_leaving_waits_for_the_word(office: Office) -> None:
 
 
 @pytest.mark.parametrize("is_here", [False, True])
-async def test_gone(office: Office, *, is_here: bool) -> None:
+async def test_gone(office: DeferredFixture, *, is_here: bool) -> None:
     """What is under way is cancelled, unless the news is old."""
-    office.members.sights[GROUP] = Sight(is_here=is_here)
+    office.members.sights[GROUP] = GroupVisibility(is_here=is_here)
     job = await accept(office.ledger, chat_id=GROUP)
-    await office.request(Errand.GONE, None)
+    await office.request(RequestKind.GONE, None)
     await office.serve()
     state = (await get(office.ledger, job)).state
 
@@ -137,10 +139,10 @@ async def test_gone(office: Office, *, is_here: bool) -> None:
 
 
 @pytest.mark.parametrize("presser", [CHIEF, MEMBER])
-async def test_press(office: Office, presser: int) -> None:
+async def test_press(office: DeferredFixture, presser: int) -> None:
     """Who looks after the group may cancel what came from it."""
     job = await accept(office.ledger, chat_id=GROUP, owner_id=44)
-    await office.request(Errand.PRESS, presser, query_id="q", action="cancel", job_id=job.id)
+    await office.request(RequestKind.PRESS, presser, query_id="q", action="cancel", job_id=job.id)
     await office.serve()
 
     assert ["cancelling" if presser == CHIEF else "press-not-yours"] == await office.said()

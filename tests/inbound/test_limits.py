@@ -5,20 +5,20 @@ import asyncio
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.jobs.allowance import Allowance
-from bot.jobs.allowances import Allowances
+from bot.jobs.allowance import TransferLimits
+from bot.jobs.allowances import OwnerLimits
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
-from tests.inbound.inbound_fixture import Lobby
+from tests.inbound.inbound_fixture import InboundFixture
 
 
 @pytest.fixture
-def lobby(database: Database) -> Lobby:
+def lobby(database: Database) -> InboundFixture:
     """A reception that takes three files a day of each person, and five of each group."""
-    allowances = Allowances(owner=Allowance(files=3), group=Allowance(files=5))
-    return Lobby(database, allowances=allowances)
+    allowances = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
+    return InboundFixture(database, allowances=allowances)
 
 
-async def test_file_over_the_limit_is_refused_with_a_reason(lobby: Lobby) -> None:
+async def test_file_over_the_limit_is_refused_with_a_reason(lobby: InboundFixture) -> None:
     """One sentence as a reply: which limit, how much is used, when it frees."""
     for _ in range(3):
         await lobby.reception.files.sent(make_origin(), make_file())
@@ -31,7 +31,7 @@ async def test_file_over_the_limit_is_refused_with_a_reason(lobby: Lobby) -> Non
     assert len(await lobby.jobs()) == 3
 
 
-async def test_limit_is_exact_for_files_that_come_side_by_side(lobby: Lobby) -> None:
+async def test_limit_is_exact_for_files_that_come_side_by_side(lobby: InboundFixture) -> None:
     """Of many at once exactly as many are accepted as the limit says, and one is told."""
     await asyncio.gather(
         *(lobby.reception.files.sent(make_origin(), make_file()) for _ in range(20))
@@ -41,7 +41,7 @@ async def test_limit_is_exact_for_files_that_come_side_by_side(lobby: Lobby) -> 
     assert len(await lobby.said()) == 1
 
 
-async def test_redelivered_file_is_not_refused(lobby: Lobby) -> None:
+async def test_redelivered_file_is_not_refused(lobby: InboundFixture) -> None:
     """What was accepted as the last one is known when it comes again."""
     sent = [(make_origin(), make_file()) for _ in range(3)]
     for origin, file in sent * 2:
@@ -51,7 +51,7 @@ async def test_redelivered_file_is_not_refused(lobby: Lobby) -> None:
     assert await lobby.said() == []
 
 
-async def test_redelivered_refusal_is_said_once(lobby: Lobby) -> None:
+async def test_redelivered_refusal_is_said_once(lobby: InboundFixture) -> None:
     """The outbox knows the message."""
     for _ in range(3):
         await lobby.reception.files.sent(make_origin(), make_file())
@@ -64,8 +64,8 @@ async def test_redelivered_refusal_is_said_once(lobby: Lobby) -> None:
 
 async def test_limit_of_a_group(database: Database) -> None:
     """Its members share it; who is under their own limit is told about the group's."""
-    allowances = Allowances(owner=Allowance(files=3), group=Allowance(files=5))
-    lobby = Lobby(database, allowances=allowances)
+    allowances = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
+    lobby = InboundFixture(database, allowances=allowances)
     await lobby.ledger.people.set_chat(GROUP, allowed=True)
     for owner in (1, 1, 1, 2, 2, 2):
         await lobby.reception.files.shared(make_origin(GROUP, owner_id=owner), make_file())

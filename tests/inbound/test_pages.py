@@ -3,36 +3,36 @@
 import pytest
 
 from bot.core.ports.chat import Listing
-from bot.core.ports.ledger import EDITS, Saying, SayingKind
-from bot.inbound.queries import Query
+from bot.core.ports.ledger import EDITS, OutboxKind, OutboxMessage
+from bot.inbound.queries import ButtonPress
 from tests.fakes.samples import GROUP, OWNER
-from tests.inbound.inbound_fixture import ADMIN, OTHER, Lobby
+from tests.inbound.inbound_fixture import ADMIN, OTHER, InboundFixture
 
 MOVED = GROUP - 1000
 
 
-def query(user_id: int, chat_id: int, number: int = 1) -> Query:
+def query(user_id: int, chat_id: int, number: int = 1) -> ButtonPress:
     """Return the press of a button below message 77."""
-    return Query(f"query-{number}", user_id, chat_id, 77, "zh-hans")
+    return ButtonPress(f"query-{number}", user_id, chat_id, 77, "zh-hans")
 
 
-async def said(lobby: Lobby, kind: SayingKind) -> list[Saying]:
+async def said(lobby: InboundFixture, kind: OutboxKind) -> list[OutboxMessage]:
     """Return what is to be said of one kind."""
     return [saying for saying in await lobby.said() if saying.kind is kind]
 
 
-async def test_own_page_is_turned(lobby: Lobby) -> None:
+async def test_own_page_is_turned(lobby: InboundFixture) -> None:
     """The press is answered without a word, and the message shows the other page."""
     await lobby.reception.turns.turn(query(OWNER, OWNER), Listing.LINKS, OWNER, 3)
-    [press] = await said(lobby, SayingKind.PRESS)
-    [change] = await said(lobby, SayingKind.OVERVIEW)
+    [press] = await said(lobby, OutboxKind.PRESS)
+    [change] = await said(lobby, OutboxKind.OVERVIEW)
 
     assert press.payload == {"query_id": "query-1"}
     assert change.payload == {EDITS: 77, "listing": "links", "subject": OWNER, "page": 3}
     assert (change.chat_id, change.language) == (OWNER, "zh-hans")
 
 
-async def test_redelivered_press_turns_once(lobby: Lobby) -> None:
+async def test_redelivered_press_turns_once(lobby: InboundFixture) -> None:
     """The outbox knows the query."""
     for _ in range(2):
         await lobby.reception.turns.turn(query(OWNER, OWNER), Listing.STATUS, OWNER, 2)
@@ -41,7 +41,7 @@ async def test_redelivered_press_turns_once(lobby: Lobby) -> None:
 
 
 @pytest.mark.parametrize("user_id", [OTHER, ADMIN])
-async def test_page_of_another_person_is_not_turned(lobby: Lobby, user_id: int) -> None:
+async def test_page_of_another_person_is_not_turned(lobby: InboundFixture, user_id: int) -> None:
     """Not even by who looks after the bot: what people have is theirs."""
     await lobby.reception.turns.turn(query(user_id, GROUP), Listing.LINKS, OWNER, 2)
     [press] = await lobby.said()
@@ -49,17 +49,17 @@ async def test_page_of_another_person_is_not_turned(lobby: Lobby, user_id: int) 
     assert press.payload["name"] == "press-not-yours"
 
 
-async def test_everybody_in_a_group_turns_its_pages(lobby: Lobby) -> None:
+async def test_everybody_in_a_group_turns_its_pages(lobby: InboundFixture) -> None:
     """Also those that were made before it became a supergroup."""
     await lobby.ledger.people.move_chat(GROUP, MOVED)
     await lobby.reception.turns.turn(query(OTHER, MOVED), Listing.STATUS, GROUP, 2)
-    [change] = await said(lobby, SayingKind.OVERVIEW)
+    [change] = await said(lobby, OutboxKind.OVERVIEW)
 
     assert change.payload["subject"] == GROUP
     assert change.chat_id == MOVED
 
 
-async def test_page_of_another_group_is_not_turned(lobby: Lobby) -> None:
+async def test_page_of_another_group_is_not_turned(lobby: InboundFixture) -> None:
     """What one group sees is no other's."""
     await lobby.reception.turns.turn(query(OWNER, GROUP - 1), Listing.STATUS, GROUP, 2)
     [press] = await lobby.said()
@@ -67,7 +67,7 @@ async def test_page_of_another_group_is_not_turned(lobby: Lobby) -> None:
     assert press.payload["name"] == "press-not-yours"
 
 
-async def test_banned_people_turn_nothing(lobby: Lobby) -> None:
+async def test_banned_people_turn_nothing(lobby: InboundFixture) -> None:
     """They are not even told so."""
     await lobby.ledger.people.set_owner(OTHER, banned=True)
     await lobby.reception.turns.turn(query(OTHER, OTHER), Listing.STATUS, OTHER, 2)

@@ -6,32 +6,32 @@ from datetime import timedelta
 import pytest
 
 from bot.core.jobs import JobState
-from bot.core.ports.ledger import Priority, SayingKind
-from bot.jobs.actions import PressAction
+from bot.core.ports.ledger import OutboxKind, Priority
+from bot.jobs.actions import JobAction
 from tests.fakes.samples import OWNER, accept, acquire, finish, get, make_file, make_origin
-from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, Lobby
+from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, InboundFixture
 
-Deed = Callable[[Lobby, int], Awaitable[None]]
+Deed = Callable[[InboundFixture, int], Awaitable[None]]
 USERS = [OWNER, OTHER, ADMIN]
 
 
-async def _send_file(lobby: Lobby, user_id: int) -> None:
+async def _send_file(lobby: InboundFixture, user_id: int) -> None:
     await lobby.reception.files.sent(make_origin(user_id), make_file())
 
 
-async def _ask_welcome(lobby: Lobby, user_id: int) -> None:
+async def _ask_welcome(lobby: InboundFixture, user_id: int) -> None:
     await lobby.reception.questions.welcome(make_origin(user_id))
 
 
-async def _ask_status(lobby: Lobby, user_id: int) -> None:
+async def _ask_status(lobby: InboundFixture, user_id: int) -> None:
     await lobby.reception.questions.status(make_origin(user_id))
 
 
-async def _write(lobby: Lobby, user_id: int) -> None:
+async def _write(lobby: InboundFixture, user_id: int) -> None:
     await lobby.reception.questions.other(make_origin(user_id), is_text=True)
 
 
-async def _send_a_poll(lobby: Lobby, user_id: int) -> None:
+async def _send_a_poll(lobby: InboundFixture, user_id: int) -> None:
     await lobby.reception.questions.other(make_origin(user_id), is_text=False)
 
 
@@ -42,18 +42,18 @@ DEEDS: dict[str, Deed] = {
     "text": _write,
     "poll": _send_a_poll,
 }
-SAID: dict[str, list[tuple[SayingKind, str | None]]] = {
+SAID: dict[str, list[tuple[OutboxKind, str | None]]] = {
     "file": [],
-    "welcome": [(SayingKind.WELCOME, None)],
-    "status": [(SayingKind.OVERVIEW, None)],
-    "text": [(SayingKind.NOTICE, "help-any-text")],
-    "poll": [(SayingKind.NOTICE, "unsupported-message")],
+    "welcome": [(OutboxKind.WELCOME, None)],
+    "status": [(OutboxKind.OVERVIEW, None)],
+    "text": [(OutboxKind.NOTICE, "help-any-text")],
+    "poll": [(OutboxKind.NOTICE, "unsupported-message")],
 }
 
 
 @pytest.mark.parametrize("user_id", USERS)
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_users_are_served(lobby: Lobby, deed: str, user_id: int) -> None:
+async def test_users_are_served(lobby: InboundFixture, deed: str, user_id: int) -> None:
     """Everybody who is named, in the same way; what is said belongs to who asked."""
     await DEEDS[deed](lobby, user_id)
     said = await lobby.said()
@@ -67,16 +67,16 @@ async def test_users_are_served(lobby: Lobby, deed: str, user_id: int) -> None:
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_stranger_gets_one_polite_line(lobby: Lobby, deed: str) -> None:
+async def test_stranger_gets_one_polite_line(lobby: InboundFixture, deed: str) -> None:
     """With their id, so that they can ask to be let in; nothing else happens."""
     await DEEDS[deed](lobby, STRANGER)
     [said] = await lobby.said()
 
-    assert (said.kind, said.payload) == (SayingKind.NOTICE, {"name": "stranger", "id": STRANGER})
+    assert (said.kind, said.payload) == (OutboxKind.NOTICE, {"name": "stranger", "id": STRANGER})
     assert await lobby.jobs() == []
 
 
-async def test_stranger_is_told_once_an_hour(lobby: Lobby) -> None:
+async def test_stranger_is_told_once_an_hour(lobby: InboundFixture) -> None:
     """However often and whatever they send; others are told for themselves."""
     for deed in DEEDS.values():
         await deed(lobby, STRANGER)
@@ -101,12 +101,12 @@ async def test_stranger_is_told_once_an_hour(lobby: Lobby) -> None:
     ],
 )
 async def test_owner_and_admin_may_cancel(
-    lobby: Lobby, user_id: int, name: str, state: JobState
+    lobby: InboundFixture, user_id: int, name: str, state: JobState
 ) -> None:
     """Nobody else, and whoever may not is told so."""
     job = await accept(lobby.ledger)
 
-    assert await lobby.press(user_id, PressAction.CANCEL, job.id) == name
+    assert await lobby.press(user_id, JobAction.CANCEL, job.id) == name
     assert (await get(lobby.ledger, job)).state is state
 
 
@@ -120,21 +120,21 @@ async def test_owner_and_admin_may_cancel(
     ],
 )
 async def test_owner_and_admin_may_delete(
-    lobby: Lobby, user_id: int, name: str, *, is_live: bool
+    lobby: InboundFixture, user_id: int, name: str, *, is_live: bool
 ) -> None:
     """Nobody else."""
     job, _ = await finish(lobby.ledger, await accept(lobby.ledger))
 
-    assert await lobby.press(user_id, PressAction.DELETE, job.id) == name
+    assert await lobby.press(user_id, JobAction.DELETE, job.id) == name
     assert bool(await lobby.ledger.objects.live_of(OWNER)) is is_live
 
 
-async def test_running_job_of_another_is_not_stopped(lobby: Lobby) -> None:
+async def test_running_job_of_another_is_not_stopped(lobby: InboundFixture) -> None:
     """Its owner's press is what stops it."""
     job = await acquire(lobby.ledger, await accept(lobby.ledger))
     lobby.queue.runs.add(job.id)
-    assert await lobby.press(OTHER, PressAction.CANCEL, job.id) == "press-not-yours"
+    assert await lobby.press(OTHER, JobAction.CANCEL, job.id) == "press-not-yours"
     assert lobby.queue.stopped == []
-    await lobby.press(OWNER, PressAction.CANCEL, job.id)
+    await lobby.press(OWNER, JobAction.CANCEL, job.id)
 
     assert [job_id for job_id, _ in lobby.queue.stopped] == [job.id]

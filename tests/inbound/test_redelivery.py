@@ -3,13 +3,13 @@
 import pytest
 
 from bot.core.jobs import JobState
-from bot.core.ports.ledger import SayingKind
-from bot.jobs.actions import PressAction
+from bot.core.ports.ledger import OutboxKind
+from bot.jobs.actions import JobAction
 from tests.fakes.samples import OWNER, accept, finish, get, make_file, make_origin
-from tests.inbound.inbound_fixture import LIMIT, STRANGER, Lobby
+from tests.inbound.inbound_fixture import LIMIT, STRANGER, InboundFixture
 
 
-async def test_redelivered_file_is_relayed_once(lobby: Lobby) -> None:
+async def test_redelivered_file_is_relayed_once(lobby: InboundFixture) -> None:
     """One job, and it waits once."""
     origin, file = make_origin(), make_file()
     for _ in range(3):
@@ -19,7 +19,7 @@ async def test_redelivered_file_is_relayed_once(lobby: Lobby) -> None:
     assert lobby.queue.counts == (0, 1)
 
 
-async def test_files_of_an_album_are_jobs_of_their_own(lobby: Lobby) -> None:
+async def test_files_of_an_album_are_jobs_of_their_own(lobby: InboundFixture) -> None:
     """Each is a message."""
     for _ in range(3):
         await lobby.reception.files.sent(make_origin(), make_file())
@@ -27,7 +27,7 @@ async def test_files_of_an_album_are_jobs_of_their_own(lobby: Lobby) -> None:
     assert len(await lobby.jobs()) == 3
 
 
-async def test_redelivered_command_is_answered_once(lobby: Lobby) -> None:
+async def test_redelivered_command_is_answered_once(lobby: InboundFixture) -> None:
     """Whatever it asked for."""
     questions = lobby.reception.questions
     for ask in (questions.welcome, questions.status):
@@ -39,10 +39,10 @@ async def test_redelivered_command_is_answered_once(lobby: Lobby) -> None:
         await questions.other(origin, is_text=True)
     kinds = [saying.kind for saying in await lobby.said()]
 
-    assert kinds == [SayingKind.WELCOME, SayingKind.OVERVIEW, SayingKind.NOTICE]
+    assert kinds == [OutboxKind.WELCOME, OutboxKind.OVERVIEW, OutboxKind.NOTICE]
 
 
-async def test_redelivered_refusal_is_said_once(lobby: Lobby) -> None:
+async def test_redelivered_refusal_is_said_once(lobby: InboundFixture) -> None:
     """A file that is too large, and a stranger."""
     for origin in (make_origin(), make_origin(STRANGER)):
         for _ in range(2):
@@ -51,35 +51,33 @@ async def test_redelivered_refusal_is_said_once(lobby: Lobby) -> None:
     assert [s.payload["name"] for s in await lobby.said()] == ["error-file-too-large", "stranger"]
 
 
-async def test_redelivered_press_is_answered_as_the_first_time(lobby: Lobby) -> None:
+async def test_redelivered_press_is_answered_as_the_first_time(lobby: InboundFixture) -> None:
     """The second time it comes too late, but that is not what happened to the user."""
     job = await accept(lobby.ledger)
-    names = [
-        await lobby.press(OWNER, PressAction.CANCEL, job.id, query_id="same") for _ in range(2)
-    ]
+    names = [await lobby.press(OWNER, JobAction.CANCEL, job.id, query_id="same") for _ in range(2)]
 
     assert names == ["cancelling", "cancelling"]
     assert len(await lobby.said()) == 1
 
 
-async def test_second_press_comes_too_late(lobby: Lobby) -> None:
+async def test_second_press_comes_too_late(lobby: InboundFixture) -> None:
     """Another query is another answer."""
     job = await accept(lobby.ledger)
     link, _ = await finish(lobby.ledger, await accept(lobby.ledger))
-    cancels = [await lobby.press(OWNER, PressAction.CANCEL, job.id) for _ in range(2)]
-    deletions = [await lobby.press(OWNER, PressAction.DELETE, link.id) for _ in range(2)]
+    cancels = [await lobby.press(OWNER, JobAction.CANCEL, job.id) for _ in range(2)]
+    deletions = [await lobby.press(OWNER, JobAction.DELETE, link.id) for _ in range(2)]
 
     assert cancels == ["cancelling", "press-too-late"]
     assert deletions == ["deleted", "press-too-late"]
 
 
-@pytest.mark.parametrize("action", PressAction)
-async def test_press_for_a_job_that_nobody_knows(lobby: Lobby, action: PressAction) -> None:
+@pytest.mark.parametrize("action", JobAction)
+async def test_press_for_a_job_that_nobody_knows(lobby: InboundFixture, action: JobAction) -> None:
     """A forged button, or one of another ledger, tells nothing about jobs."""
     assert await lobby.press(STRANGER, action, 999) == "press-unknown"
 
 
-async def test_press_of_a_button_that_is_not_ours(lobby: Lobby) -> None:
+async def test_press_of_a_button_that_is_not_ours(lobby: InboundFixture) -> None:
     """It names a job and does nothing to it."""
     job = await accept(lobby.ledger)
 

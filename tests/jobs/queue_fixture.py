@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from bot.core.jobs import StopReason
-from bot.jobs.queue import JobQueue, Running
+from bot.jobs.queue import JobQueue, RunningJob
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -24,7 +24,7 @@ class Workers:
         self._gates: dict[int, asyncio.Event] = {}
         self._changed = asyncio.Condition()
 
-    async def run(self, running: Running) -> datetime | None:
+    async def run(self, running: RunningJob) -> datetime | None:
         """Run a job until its gate opens."""
         gate = self._gates[running.job_id] = asyncio.Event()
         self.started.append(running.job_id)
@@ -54,7 +54,7 @@ class Workers:
         return self.started
 
 
-class Hall:
+class QueueFixture:
     """A queue that runs, its clock and its workers."""
 
     def __init__(self, *, at_once: int, per_owner: int, per_group: int | None) -> None:
@@ -80,9 +80,9 @@ class Hall:
 @asynccontextmanager
 async def open_hall(
     *, at_once: int = 1, per_owner: int = 1, per_group: int | None = None
-) -> AsyncIterator[Hall]:
+) -> AsyncIterator[QueueFixture]:
     """Run a queue; stop everything at the end."""
-    hall = Hall(at_once=at_once, per_owner=per_owner, per_group=per_group)
+    hall = QueueFixture(at_once=at_once, per_owner=per_owner, per_group=per_group)
     task = asyncio.create_task(hall.queue.run())
     try:
         yield hall

@@ -15,7 +15,7 @@ from bot.core.links import key_prefix
 from bot.core.objects import StoredObject
 from bot.core.ports.store import ObjectMeta
 from bot.jobs.reaper import Reaper
-from bot.jobs.runner import News
+from bot.jobs.runner import Signals
 from tests.fakes import samples
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import BOT_ID, NOW
@@ -55,7 +55,7 @@ class Graveyard:
         self.ledger = SqlLedger(database)
         self.store = FakeStore()
         self.threads = FakeThreads(self.clock)
-        self.news = News()
+        self.news = Signals()
         self.reaper = Reaper(self.ledger.objects, self.store, self.threads, self.clock, self.news)
 
     @asynccontextmanager

@@ -8,9 +8,9 @@ from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
-from bot.jobs.queue import Running
-from bot.jobs.relay import Relay, Uploads
-from bot.jobs.runner import Attempts, News
+from bot.jobs.queue import RunningJob
+from bot.jobs.relay import Relay, UploadEngine
+from bot.jobs.runner import JobRunner, Signals
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW, accept
 from tests.fakes.source import FakeSource
@@ -49,17 +49,17 @@ class GatedJobs(SqlJobs):
         return changed
 
 
-class Workshop:
+class RunnerFixture:
     """A relay with its surroundings; attempts are started and stopped by the test."""
 
-    def __init__(self, database: Database, *, uploads: Uploads | None = None) -> None:
+    def __init__(self, database: Database, *, uploads: UploadEngine | None = None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.jobs = GatedJobs(database)
         self.ledger.jobs = self.jobs
         self.source = FakeSource()
         self.uploads = FakeUploads()
-        self.news = News()
+        self.news = Signals()
         self.relay = Relay(
             self.source,
             uploads or self.uploads,
@@ -68,7 +68,7 @@ class Workshop:
             lifetime=LIFETIME,
             public=False,
         )
-        self.attempts = Attempts(self.relay, self.ledger, self.clock, self.news)
+        self.attempts = JobRunner(self.relay, self.ledger, self.clock, self.news)
 
     async def accept(self) -> Job:
         """Accept a file."""
@@ -76,7 +76,7 @@ class Workshop:
 
     def begin(self, job: Job) -> "Attempt":
         """Begin an attempt."""
-        running = Running(job.id, job.origin.owner_id, self.clock.now())
+        running = RunningJob(job.id, job.origin.owner_id, self.clock.now())
         return Attempt(running, asyncio.create_task(self.attempts.run(running)))
 
     async def attempt(self, job: Job) -> datetime | None:
@@ -102,7 +102,7 @@ class Workshop:
 class Attempt:
     """An attempt that runs."""
 
-    def __init__(self, running: Running, task: "asyncio.Task[datetime | None]") -> None:
+    def __init__(self, running: RunningJob, task: "asyncio.Task[datetime | None]") -> None:
         self.running = running
         self.task = task
 

@@ -10,8 +10,8 @@ from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, JobState, StopReason
 from bot.core.objects import Ending
-from bot.jobs.actions import Controls, PressAction
-from bot.jobs.runner import News
+from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.runner import Signals
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, accept, acquire, at, finish, get, make_file, make_origin, plan
 from tests.inbound.inbound_fixture import QueueOfStops
@@ -38,8 +38,8 @@ class Desktop:
         self.jobs = RacingJobs(database)
         self.ledger.jobs = self.jobs
         self.queue = QueueOfStops(self.clock)
-        self.news = News()
-        self.controls = Controls(self.ledger, self.queue, self.clock, self.news)
+        self.news = Signals()
+        self.controls = JobActions(self.ledger, self.queue, self.clock, self.news)
 
     async def waiting(self) -> Job:
         """Accept a file; its job waits for its turn."""
@@ -169,8 +169,8 @@ async def test_actions_of_buttons_do_what_they_say(desk: Desktop) -> None:
     waiting = await desk.waiting()
     done, _ = await finish(desk.ledger, await accept(desk.ledger))
 
-    assert await desk.controls.apply(PressAction.CANCEL, waiting) == "cancelling"
-    assert await desk.controls.apply(PressAction.DELETE, done) == "deleted"
+    assert await desk.controls.apply(JobAction.CANCEL, waiting) == "cancelling"
+    assert await desk.controls.apply(JobAction.DELETE, done) == "deleted"
 
 
 async def album_of(desk: Desktop, album: str | None, count: int) -> list[Job]:
@@ -191,19 +191,19 @@ async def test_album_is_cancelled_as_far_as_it_is_left(desk: Desktop) -> None:
     album, other = await album_of(desk, "a", 3), await album_of(desk, "b", 1)
     single = await desk.waiting()
     done, _ = await finish(desk.ledger, album[0])
-    outcome = await desk.controls.apply(PressAction.CANCEL_ALL, done)
+    outcome = await desk.controls.apply(JobAction.CANCEL_ALL, done)
     left = [await get(desk.ledger, job) for job in [*album, *other, single]]
     queued, cancelled = JobState.QUEUED, JobState.CANCELLED
 
     assert outcome == "cancelling"
     assert [JobState.DONE, cancelled, cancelled, queued, queued] == [job.state for job in left]
-    assert await desk.controls.apply(PressAction.CANCEL_ALL, done) == "press-too-late"
+    assert await desk.controls.apply(JobAction.CANCEL_ALL, done) == "press-too-late"
 
 
 async def test_cancel_all_of_a_single_file_cancels_it_alone(desk: Desktop) -> None:
     """A job without an album is no album of all that have none."""
     first, second = await desk.waiting(), await desk.waiting()
-    await desk.controls.apply(PressAction.CANCEL_ALL, first)
+    await desk.controls.apply(JobAction.CANCEL_ALL, first)
 
     assert (await get(desk.ledger, first)).state is JobState.CANCELLED
     assert (await get(desk.ledger, second)).state is JobState.QUEUED

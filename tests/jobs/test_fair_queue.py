@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.jobs.fair_queue import MOST_REMEMBERED, Turns
+from bot.jobs.fair_queue import MOST_REMEMBERED, FairQueue
 
 OWNERS = st.lists(st.integers(1, 5), max_size=60)
 """The owners of jobs 0, 1, 2 … in the order of their arrival."""
@@ -16,15 +16,15 @@ def anyone(_owner_id: int) -> bool:
     return True
 
 
-def fill(owners: list[int]) -> Turns:
+def fill(owners: list[int]) -> FairQueue:
     """Add one job for each entry."""
-    turns = Turns()
+    turns = FairQueue()
     for job_id, owner_id in enumerate(owners):
         turns.add(owner_id, job_id)
     return turns
 
 
-def drain(turns: Turns) -> list[tuple[int, int]]:
+def drain(turns: FairQueue) -> list[tuple[int, int]]:
     """Take all jobs."""
     taken = []
     while (turn := turns.take(anyone)) is not None:
@@ -93,7 +93,7 @@ def test_last_turn_is_remembered_without_jobs() -> None:
 
 def test_memory_is_bounded() -> None:
     """Owners who were here once are forgotten, the longest ago first."""
-    turns = Turns()
+    turns = FairQueue()
     for owner_id in range(MOST_REMEMBERED + 500):
         turns.add(owner_id, owner_id)
         turns.take(anyone)

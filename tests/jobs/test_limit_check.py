@@ -5,8 +5,8 @@ from datetime import timedelta
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.chat import Notice
-from bot.jobs.allowance import Allowance
-from bot.jobs.allowances import TOLD_EVERY, Allowances, Judge
+from bot.jobs.allowance import TransferLimits
+from bot.jobs.allowances import TOLD_EVERY, LimitCheck, OwnerLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, accept, acquire, at, make_origin
 
 HOUR = timedelta(hours=1)
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 async def test_without_allowances_nothing_is_refused(database: Database) -> None:
     """The default has no limit, whatever was sent before."""
     ledger = SqlLedger(database)
-    judge = Judge(ledger.people, Allowances())
+    judge = LimitCheck(ledger.people, OwnerLimits())
     for _ in range(5):
         await accept(ledger)
 
@@ -25,7 +25,7 @@ async def test_without_allowances_nothing_is_refused(database: Database) -> None
 async def test_files_of_an_owner_count_everywhere(database: Database) -> None:
     """In private and in groups together; those of others do not count."""
     ledger = SqlLedger(database)
-    judge = Judge(ledger.people, Allowances(owner=Allowance(files=2)))
+    judge = LimitCheck(ledger.people, OwnerLimits(owner=TransferLimits(files=2)))
     await accept(ledger, now=NOW - HOUR)
     await accept(ledger, chat_id=GROUP, owner_id=7, now=NOW)
     assert await judge.refusal(make_origin(), 5, NOW) is None
@@ -40,7 +40,7 @@ async def test_files_of_an_owner_count_everywhere(database: Database) -> None:
 async def test_bytes_of_an_owner(database: Database) -> None:
     """What was announced counts; a file that never fits is told so."""
     ledger = SqlLedger(database)
-    judge = Judge(ledger.people, Allowances(owner=Allowance(bytes=1500, largest=2000)))
+    judge = LimitCheck(ledger.people, OwnerLimits(owner=TransferLimits(bytes=1500, largest=2000)))
     await accept(ledger, now=NOW - timedelta(hours=2, seconds=-0.5))
     wait = 22 * 3600 + 1
 
@@ -59,7 +59,7 @@ async def test_bytes_of_an_owner(database: Database) -> None:
 async def test_group_counts_all_its_members(database: Database) -> None:
     """Also what it had before it became a supergroup; private chats are no groups."""
     ledger = SqlLedger(database)
-    judge = Judge(ledger.people, Allowances(group=Allowance(files=2, largest=50)))
+    judge = LimitCheck(ledger.people, OwnerLimits(group=TransferLimits(files=2, largest=50)))
     await ledger.people.move_chat(GROUP, GROUP - 1)
     await accept(ledger, chat_id=GROUP, owner_id=7, now=NOW)
     await accept(ledger, chat_id=GROUP - 1, owner_id=8, now=NOW)
@@ -78,7 +78,7 @@ async def test_group_counts_all_its_members(database: Database) -> None:
 async def test_what_failed_does_not_count(database: Database) -> None:
     """A fault of the storage costs nobody their day; a cancelled file was moved and counts."""
     ledger = SqlLedger(database)
-    judge = Judge(ledger.people, Allowances(owner=Allowance(files=1)))
+    judge = LimitCheck(ledger.people, OwnerLimits(owner=TransferLimits(files=1)))
     failed = await acquire(ledger, await accept(ledger))
     assert await ledger.jobs.fail(failed, "store_error", {}, NOW)
     assert await judge.refusal(make_origin(), 5, NOW) is None
@@ -90,7 +90,7 @@ async def test_what_failed_does_not_count(database: Database) -> None:
 
 async def test_many_refusals_are_told_once_a_minute(database: Database) -> None:
     """Of one kind, to one person, in one chat; a redelivered message is told again."""
-    judge = Judge(SqlLedger(database).people, Allowances())
+    judge = LimitCheck(SqlLedger(database).people, OwnerLimits())
     files, size = Notice("limit-files"), Notice("limit-bytes")
     first, second = make_origin(), make_origin()
 

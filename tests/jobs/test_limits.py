@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.ports.chats import Accepted
-from bot.jobs.allowance import WINDOW, Allowance, Limit, Refusal
+from bot.jobs.allowance import WINDOW, Limit, LimitRefusal, TransferLimits
 from tests.fakes.samples import NOW
 
 TICK = timedelta(microseconds=1)
@@ -19,7 +19,7 @@ HISTORY = st.lists(
     max_size=30,
 )
 ALLOWANCES = st.builds(
-    Allowance, files=st.integers(0, 12), bytes=st.integers(0, 300), largest=st.integers(0, 60)
+    TransferLimits, files=st.integers(0, 12), bytes=st.integers(0, 300), largest=st.integers(0, 60)
 )
 
 
@@ -30,7 +30,7 @@ def spread(count: int, size: int = 10) -> list[Accepted]:
 
 @given(ALLOWANCES, HISTORY, st.integers(0, 60))
 def test_what_is_accepted_keeps_every_limit(
-    allowance: Allowance, before: list[Accepted], size: int
+    allowance: TransferLimits, before: list[Accepted], size: int
 ) -> None:
     """Accepting is right exactly when no limit is broken afterwards; 0 is no limit."""
     counted = [a for a in before if now_counts(a)]
@@ -49,7 +49,7 @@ def now_counts(accepted: Accepted) -> bool:
 
 
 @given(ALLOWANCES, HISTORY, st.integers(0, 60))
-def test_wait_is_exact(allowance: Allowance, before: list[Accepted], size: int) -> None:
+def test_wait_is_exact(allowance: TransferLimits, before: list[Accepted], size: int) -> None:
     """After the time that was told the file is accepted, and a moment earlier it is not."""
     refusal = allowance.judge(size, before, NOW)
     if refusal is None or refusal.frees_in is None:
@@ -62,7 +62,7 @@ def test_wait_is_exact(allowance: Allowance, before: list[Accepted], size: int) 
 
 
 @given(ALLOWANCES, HISTORY, st.integers(0, 60))
-def test_never_means_never(allowance: Allowance, before: list[Accepted], size: int) -> None:
+def test_never_means_never(allowance: TransferLimits, before: list[Accepted], size: int) -> None:
     """Where no time is told the file would not even be accepted first thing."""
     refusal = allowance.judge(size, before, NOW)
     if refusal is None or refusal.frees_in is not None:
@@ -74,38 +74,42 @@ def test_never_means_never(allowance: Allowance, before: list[Accepted], size: i
 @given(HISTORY, st.integers(0, 60))
 def test_without_limits_everything_is_accepted(before: list[Accepted], size: int) -> None:
     """The default is no limit at all."""
-    assert Allowance().judge(size, before, NOW) is None
-    assert not Allowance().is_rolling
-    assert not Allowance(largest=5).is_rolling
-    assert Allowance(files=1).is_rolling
+    assert TransferLimits().judge(size, before, NOW) is None
+    assert not TransferLimits().is_rolling
+    assert not TransferLimits(largest=5).is_rolling
+    assert TransferLimits(files=1).is_rolling
 
-    assert Allowance(bytes=1).is_rolling
+    assert TransferLimits(bytes=1).is_rolling
 
 
 def test_refusal_tells_files() -> None:
     """Which limit, how much is used, and when the oldest of them leaves the window."""
-    refusal = Allowance(files=3).judge(5, spread(3), NOW)
+    refusal = TransferLimits(files=3).judge(5, spread(3), NOW)
 
-    assert Refusal(Limit.FILES, 3, 3, 5, timedelta(hours=21)) == refusal
+    assert LimitRefusal(Limit.FILES, 3, 3, 5, timedelta(hours=21)) == refusal
 
 
 def test_refusal_tells_bytes() -> None:
     """So many of the oldest must leave that the file fits."""
-    refusal = Allowance(bytes=40).judge(25, spread(3), NOW)
+    refusal = TransferLimits(bytes=40).judge(25, spread(3), NOW)
 
-    assert Refusal(Limit.BYTES, 40, 30, 25, timedelta(hours=22)) == refusal
+    assert LimitRefusal(Limit.BYTES, 40, 30, 25, timedelta(hours=22)) == refusal
 
 
 def test_refusal_of_a_file_that_never_fits() -> None:
     """No time helps a file that is larger than the whole allowance."""
-    assert Refusal(Limit.BYTES, 40, 10, 41) == Allowance(bytes=40).judge(41, spread(1), NOW)
+    assert LimitRefusal(Limit.BYTES, 40, 10, 41) == TransferLimits(bytes=40).judge(
+        41, spread(1), NOW
+    )
 
-    assert Refusal(Limit.LARGEST, 40, 0, 41) == Allowance(largest=40).judge(41, spread(1), NOW)
+    assert LimitRefusal(Limit.LARGEST, 40, 0, 41) == TransferLimits(largest=40).judge(
+        41, spread(1), NOW
+    )
 
 
 def test_longest_wait_is_told() -> None:
     """Of two limits the one that holds longer counts, or the user would come back in vain."""
-    refusal = Allowance(files=3, bytes=40).judge(25, spread(3), NOW)
+    refusal = TransferLimits(files=3, bytes=40).judge(25, spread(3), NOW)
     assert refusal is not None
 
     assert (Limit.BYTES, timedelta(hours=22)) == (refusal.limit, refusal.frees_in)
@@ -115,5 +119,5 @@ def test_window_is_a_day() -> None:
     """What was accepted exactly 24 hours ago does not count any more."""
     before = [Accepted(NOW - WINDOW, 10)]
 
-    assert Allowance(files=1).judge(1, before, NOW) is None
-    assert Allowance(files=1).judge(1, before, NOW - TICK) is not None
+    assert TransferLimits(files=1).judge(1, before, NOW) is None
+    assert TransferLimits(files=1).judge(1, before, NOW - TICK) is not None

@@ -7,13 +7,13 @@ from bot.core.errors import StoreForbidden, StoreUnavailable
 from bot.core.jobs import StopReason
 from bot.core.ports.metrics import Span
 from bot.jobs.reaper import Reaper
-from bot.jobs.runner import Attempts
-from bot.outbound.status_messages import Narrator
+from bot.jobs.runner import JobRunner
+from bot.outbound.status_messages import StatusMessageSender
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import LIFETIME, at
 from tests.jobs.reaper_fixture import Graveyard
-from tests.jobs.runner_fixture import Workshop
-from tests.outbound.outbound_fixture import Stage
+from tests.jobs.runner_fixture import RunnerFixture
+from tests.outbound.outbound_fixture import OutboundFixture
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def metrics() -> FakeMetrics:
 
 
 @pytest.fixture
-def shop(database: Database, metrics: FakeMetrics) -> Workshop:
+def shop(database: Database, metrics: FakeMetrics) -> RunnerFixture:
     """A relay whose attempts are counted."""
-    shop = Workshop(database)
-    shop.attempts = Attempts(shop.relay, shop.ledger, shop.clock, shop.news, metrics)
+    shop = RunnerFixture(database)
+    shop.attempts = JobRunner(shop.relay, shop.ledger, shop.clock, shop.news, metrics)
     return shop
 
 
-async def test_done(shop: Workshop, metrics: FakeMetrics) -> None:
+async def test_done(shop: RunnerFixture, metrics: FakeMetrics) -> None:
     """A job that is done: its outcome, its bytes, how long it waited and took in all."""
     job = await shop.accept()
     shop.clock.advance(at(2) - at(0))
@@ -41,7 +41,7 @@ async def test_done(shop: Workshop, metrics: FakeMetrics) -> None:
     assert metrics.spans == [(Span.WAIT, 2.0), (Span.WHOLE, 2.0)]
 
 
-async def test_failed(shop: Workshop, metrics: FakeMetrics) -> None:
+async def test_failed(shop: RunnerFixture, metrics: FakeMetrics) -> None:
     """Attempts that are repeated and the end of a job are told apart; the wait counts once."""
     job = await shop.accept()
     again_at = await shop.fail(job, StoreUnavailable("down"))
@@ -54,7 +54,7 @@ async def test_failed(shop: Workshop, metrics: FakeMetrics) -> None:
     assert metrics.spans == [(Span.WAIT, 0.0)]
 
 
-async def test_cancelled(shop: Workshop, metrics: FakeMetrics) -> None:
+async def test_cancelled(shop: RunnerFixture, metrics: FakeMetrics) -> None:
     """A job that its user has cancelled has ended; one that is interrupted has not."""
     shop.uploads.may_end.clear()
     interrupted, cancelled = [shop.begin(await shop.accept()) for _ in range(2)]
@@ -83,8 +83,8 @@ async def test_late(database: Database, metrics: FakeMetrics) -> None:
 
 async def test_skipped(database: Database, metrics: FakeMetrics) -> None:
     """News that come too soon after the last are counted; what has not changed is no news."""
-    stage = Stage(database)
-    narrator = Narrator(
+    stage = OutboundFixture(database)
+    narrator = StatusMessageSender(
         stage.ledger,
         stage.messenger,
         stage.views,

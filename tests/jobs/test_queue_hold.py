@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from bot.jobs import queue
-from bot.jobs.queue import JobQueue, Running
+from bot.jobs.queue import JobQueue, RunningJob
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -20,7 +20,7 @@ class Shop:
         self.gates = {job_id: asyncio.Event() for job_id in range(10)}
         self.queue = JobQueue(self._work, SandboxClock(NOW, running=False), at_once=2, per_owner=2)
 
-    async def _work(self, running: Running) -> datetime | None:
+    async def _work(self, running: RunningJob) -> datetime | None:
         self.started.append(running.job_id)
         await self.gates[running.job_id].wait()
         return None

@@ -20,13 +20,13 @@ from bot.transfer.uploader import Target, Uploaded, Uploader, UploadJournal
 from tests.fakes.content import FakeContent
 from tests.fakes.samples import BOT_ID, LIFETIME, NOW, acquire, cancel, get, plan
 from tests.fakes.store import FakeStore, Trouble
-from tests.jobs.runner_fixture import Workshop
+from tests.jobs.runner_fixture import RunnerFixture
 
 
 @pytest.fixture
-def shop(database: Database) -> Workshop:
+def shop(database: Database) -> RunnerFixture:
     """Return a relay with fakes around it."""
-    return Workshop(database)
+    return RunnerFixture(database)
 
 
 class Stubborn:
@@ -47,7 +47,7 @@ class Stubborn:
         raise AssertionError("unreachable")
 
 
-async def test_relayed_file_has_a_link_until_its_deadline(shop: Workshop) -> None:
+async def test_relayed_file_has_a_link_until_its_deadline(shop: RunnerFixture) -> None:
     """Job and object are ready together; nothing of the file is left on this machine."""
     job = await acquire(shop.ledger, await shop.accept())
     await shop.relay.relay(job, ProgressMeter())
@@ -59,7 +59,7 @@ async def test_relayed_file_has_a_link_until_its_deadline(shop: Workshop) -> Non
     assert shop.source.closed == [job.id]
 
 
-async def test_object_carries_name_and_type_of_the_file(shop: Workshop) -> None:
+async def test_object_carries_name_and_type_of_the_file(shop: RunnerFixture) -> None:
     """What a browser is told later is decided when the object is made."""
     job = await acquire(shop.ledger, await shop.accept())
     await shop.relay.relay(job, ProgressMeter())
@@ -70,7 +70,7 @@ async def test_object_carries_name_and_type_of_the_file(shop: Workshop) -> None:
     assert not meta.public
 
 
-async def test_object_is_planned_before_its_upload_begins(shop: Workshop) -> None:
+async def test_object_is_planned_before_its_upload_begins(shop: RunnerFixture) -> None:
     """The key and its due date are in the ledger before OSS can hear of them."""
     known = []
 
@@ -108,7 +108,7 @@ async def test_upload_id_is_on_disk_before_the_first_part_is_sent(
         loop.call_soon_threadsafe(part_sent.set)
 
     store.trouble(Trouble("upload_part", look))
-    shop = Workshop(database, uploads=Uploader(store, pool))
+    shop = RunnerFixture(database, uploads=Uploader(store, pool))
     data = b"x" * (3 << 20)
     job = await acquire(shop.ledger, await shop.accept())
     shop.source.contents[job.file.file_unique_id] = content = FakeContent(data, arrived=2 << 20)
@@ -123,7 +123,7 @@ async def test_upload_id_is_on_disk_before_the_first_part_is_sent(
     assert [stored.data for stored in store.objects.values()] == [data]
 
 
-async def test_upload_of_an_earlier_attempt_goes_on(shop: Workshop) -> None:
+async def test_upload_of_an_earlier_attempt_goes_on(shop: RunnerFixture) -> None:
     """Same key, same upload id, same part size: parts that OSS has are kept."""
     job = await acquire(shop.ledger, await shop.accept())
     stored = await plan(shop.ledger, job)
@@ -135,7 +135,9 @@ async def test_upload_of_an_earlier_attempt_goes_on(shop: Workshop) -> None:
     assert (await shop.object_of(job)).id == stored.id
 
 
-async def test_link_of_an_upload_that_goes_on_ends_a_day_after_its_plan(shop: Workshop) -> None:
+async def test_link_of_an_upload_that_goes_on_ends_a_day_after_its_plan(
+    shop: RunnerFixture,
+) -> None:
     """Its bytes may have been complete before the process died, however long it was down."""
     job = await acquire(shop.ledger, await shop.accept())
     stored = await plan(shop.ledger, job)
@@ -146,7 +148,7 @@ async def test_link_of_an_upload_that_goes_on_ends_a_day_after_its_plan(shop: Wo
     assert (await shop.object_of(job)).due_at == NOW + timedelta(hours=24)
 
 
-async def test_upload_that_is_too_old_is_begun_anew(shop: Workshop) -> None:
+async def test_upload_that_is_too_old_is_begun_anew(shop: RunnerFixture) -> None:
     """Its link would end as soon as it is there."""
     job = await acquire(shop.ledger, await shop.accept())
     stored = await plan(shop.ledger, job)
@@ -162,7 +164,7 @@ async def test_upload_that_is_too_old_is_begun_anew(shop: Workshop) -> None:
     ]
 
 
-async def test_plan_without_an_upload_id_is_given_up(shop: Workshop) -> None:
+async def test_plan_without_an_upload_id_is_given_up(shop: RunnerFixture) -> None:
     """Whether its upload was initiated is not known: the reaper gets it, and the key is new."""
     job = await acquire(shop.ledger, await shop.accept())
     earlier = await plan(shop.ledger, job)
@@ -173,7 +175,7 @@ async def test_plan_without_an_upload_id_is_given_up(shop: Workshop) -> None:
     assert [(stored.id, stored.ending) for stored in due] == [(earlier.id, Ending.UNDONE)]
 
 
-async def test_callers_see_one_plain_error(shop: Workshop) -> None:
+async def test_callers_see_one_plain_error(shop: RunnerFixture) -> None:
     """The group of both halves is unwrapped at its edge, and kept as the cause."""
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.failures.append(error := StoreForbidden("AccessDenied"))
@@ -187,7 +189,7 @@ async def test_callers_see_one_plain_error(shop: Workshop) -> None:
 
 async def test_permanent_error_explains_more_than_a_transient_one(database: Database) -> None:
     """Both halves fail; the one that trying again cannot cure is told."""
-    shop = Workshop(database, uploads=Stubborn())
+    shop = RunnerFixture(database, uploads=Stubborn())
     job = await acquire(shop.ledger, await shop.accept())
     shop.source.contents[job.file.file_unique_id] = content = FakeContent(b"x", arrived=0)
     await content.fail(SourceUnavailable("reset"))
@@ -197,7 +199,7 @@ async def test_permanent_error_explains_more_than_a_transient_one(database: Data
     assert shop.source.closed == [job.id]
 
 
-async def test_file_that_was_cut_on_its_way_is_no_success(shop: Workshop) -> None:
+async def test_file_that_was_cut_on_its_way_is_no_success(shop: RunnerFixture) -> None:
     """Both halves must have seen the same number of bytes."""
     shop.uploads.uploaded_size = 999
     job = await acquire(shop.ledger, await shop.accept())
@@ -208,7 +210,7 @@ async def test_file_that_was_cut_on_its_way_is_no_success(shop: Workshop) -> Non
     assert await get(shop.ledger, job) == job
 
 
-async def test_cancel_leaves_after_both_halves_have_ended(shop: Workshop) -> None:
+async def test_cancel_leaves_after_both_halves_have_ended(shop: RunnerFixture) -> None:
     """Nothing of the job runs any more, and its file is gone."""
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.may_end.clear()
@@ -221,7 +223,7 @@ async def test_cancel_leaves_after_both_halves_have_ended(shop: Workshop) -> Non
     assert shop.source.closed == [job.id]
 
 
-async def test_cancel_after_both_halves_succeeded_loses(shop: Workshop) -> None:
+async def test_cancel_after_both_halves_succeeded_loses(shop: RunnerFixture) -> None:
     """A finished upload wins, and the task does not look cancelled to what comes after."""
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.may_end.clear()
@@ -238,7 +240,7 @@ async def test_cancel_after_both_halves_succeeded_loses(shop: Workshop) -> None:
     assert (await get(shop.ledger, job)).state is JobState.DONE
 
 
-async def test_fenced_finish_abandons_the_object(shop: Workshop) -> None:
+async def test_fenced_finish_abandons_the_object(shop: RunnerFixture) -> None:
     """The job has ended otherwise meanwhile: no link begins, and what was made is due at once."""
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.may_end.clear()

@@ -19,23 +19,23 @@ from bot.core.jobs import Job, JobState
 from bot.core.objects import Ending, ObjectState
 from bot.jobs.runner import FEW_FAILURES, FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES, wait_before
 from tests.fakes.samples import NOW, at, cancel
-from tests.jobs.runner_fixture import Workshop
+from tests.jobs.runner_fixture import RunnerFixture
 
 
 @pytest.fixture
-def shop(database: Database) -> Workshop:
+def shop(database: Database) -> RunnerFixture:
     """Return a relay with fakes around it."""
-    return Workshop(database)
+    return RunnerFixture(database)
 
 
-async def _fail_until(shop: Workshop, job: Job, error: Exception, attempts: int) -> None:
+async def _fail_until(shop: RunnerFixture, job: Job, error: Exception, attempts: int) -> None:
     for _ in range(attempts):
         again_at = await shop.fail(job, error)
         if again_at is not None:
             shop.clock.advance(again_at - shop.clock.now())
 
 
-async def test_attempt_that_succeeds_is_news(shop: Workshop) -> None:
+async def test_attempt_that_succeeds_is_news(shop: RunnerFixture) -> None:
     """There will be no other; an answer and a deadline are due."""
     job = await shop.accept()
     again_at = await shop.attempt(job)
@@ -46,7 +46,7 @@ async def test_attempt_that_succeeds_is_news(shop: Workshop) -> None:
     assert shop.news.due.is_set()
 
 
-async def test_attempt_ends_in_one_line_for_the_operator(shop: Workshop) -> None:
+async def test_attempt_ends_in_one_line_for_the_operator(shop: RunnerFixture) -> None:
     """Id, state, bytes, seconds; no key, no name of the file."""
     job = await shop.accept()
     with capture_logs() as lines:
@@ -65,7 +65,7 @@ async def test_attempt_ends_in_one_line_for_the_operator(shop: Workshop) -> None
     ]
 
 
-async def test_job_that_is_not_to_be_had_is_left_alone(shop: Workshop) -> None:
+async def test_job_that_is_not_to_be_had_is_left_alone(shop: RunnerFixture) -> None:
     """It was cancelled, or runs already."""
     ended, running = await shop.accept(), await shop.accept()
     await cancel(shop.ledger, ended)
@@ -75,7 +75,7 @@ async def test_job_that_is_not_to_be_had_is_left_alone(shop: Workshop) -> None:
     assert shop.source.opened == []
 
 
-async def test_job_that_is_not_due_yet_comes_back(shop: Workshop) -> None:
+async def test_job_that_is_not_due_yet_comes_back(shop: RunnerFixture) -> None:
     """A system's clock may go back between the queue's look at it and the ledger's; a waiting job
     is never forgotten.
     """
@@ -97,7 +97,7 @@ def test_wait_doubles_up_to_a_quarter_of_an_hour(failures: int) -> None:
     assert 0.8 * full <= wait <= full
 
 
-async def test_transient_error_is_followed_by_another_attempt(shop: Workshop) -> None:
+async def test_transient_error_is_followed_by_another_attempt(shop: RunnerFixture) -> None:
     """The failure is counted, the reason kept, the upload too; the user has nothing to
     read yet.
     """
@@ -117,7 +117,7 @@ async def test_transient_error_is_followed_by_another_attempt(shop: Workshop) ->
     assert not shop.news.said.is_set()
 
 
-async def test_next_attempt_goes_on_with_the_upload(shop: Workshop) -> None:
+async def test_next_attempt_goes_on_with_the_upload(shop: RunnerFixture) -> None:
     """What OSS has is not sent again, and success forgets the error."""
     job = await shop.accept()
     await _fail_until(shop, job, StoreUnavailable("reset"), 1)
@@ -128,7 +128,7 @@ async def test_next_attempt_goes_on_with_the_upload(shop: Workshop) -> None:
     assert (await shop.read(job)).error_code is None
 
 
-async def test_permanent_error_ends_the_job(shop: Workshop) -> None:
+async def test_permanent_error_ends_the_job(shop: RunnerFixture) -> None:
     """No other attempt, a code for the answer, and what was uploaded is due at once."""
     job = await shop.accept()
     again_at = await shop.fail(job, StoreForbidden("AccessDenied"))
@@ -154,7 +154,7 @@ async def test_permanent_error_ends_the_job(shop: Workshop) -> None:
     ],
 )
 async def test_failed_job_keeps_what_its_sentence_needs(
-    shop: Workshop, error: RelayError, args: dict[str, int]
+    shop: RunnerFixture, error: RelayError, args: dict[str, int]
 ) -> None:
     """Sizes and limits that the user is told."""
     job = await shop.accept()
@@ -170,7 +170,7 @@ async def test_failed_job_keeps_what_its_sentence_needs(
         (SizeMismatch(10, 9), FEW_FAILURES),
     ],
 )
-async def test_attempts_are_limited(shop: Workshop, error: RelayError, most: int) -> None:
+async def test_attempts_are_limited(shop: RunnerFixture, error: RelayError, most: int) -> None:
     """Transient errors are tried for long, those that time seldom cures only a few times."""
     job = await shop.accept()
     await _fail_until(shop, job, error, most - 1)
@@ -185,7 +185,7 @@ async def test_attempts_are_limited(shop: Workshop, error: RelayError, most: int
     )
 
 
-async def test_size_that_does_not_match_is_told(shop: Workshop) -> None:
+async def test_size_that_does_not_match_is_told(shop: RunnerFixture) -> None:
     """Both counts are there for the sentence."""
     job = await shop.accept()
     await _fail_until(shop, job, SizeMismatch(10, 9), FEW_FAILURES)
@@ -194,7 +194,7 @@ async def test_size_that_does_not_match_is_told(shop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("error", [UploadGone("NoSuchUpload"), Corrupted("CRC-64")])
-async def test_useless_upload_is_given_up(shop: Workshop, error: RelayError) -> None:
+async def test_useless_upload_is_given_up(shop: RunnerFixture, error: RelayError) -> None:
     """The next attempt begins with a key of its own; the old one is due at once."""
     job = await shop.accept()
     await _fail_until(shop, job, error, 1)
@@ -208,7 +208,7 @@ async def test_useless_upload_is_given_up(shop: Workshop, error: RelayError) -> 
     assert (await shop.object_of(job)).state is ObjectState.LIVE
 
 
-async def test_unexpected_error_ends_the_job_with_one_traceback(shop: Workshop) -> None:
+async def test_unexpected_error_ends_the_job_with_one_traceback(shop: RunnerFixture) -> None:
     """A defect of ours is not tried again; the operator gets the traceback, the user a code."""
     job = await shop.accept()
     with capture_logs() as lines:
@@ -221,7 +221,7 @@ async def test_unexpected_error_ends_the_job_with_one_traceback(shop: Workshop) 
     ]
 
 
-async def test_transient_error_leaves_no_traceback(shop: Workshop) -> None:
+async def test_transient_error_leaves_no_traceback(shop: RunnerFixture) -> None:
     """A warning with the reason is enough; nobody has to get up."""
     job = await shop.accept()
     with capture_logs() as lines:

@@ -13,16 +13,16 @@ from bot.core.jobs import JobState, StopReason
 from bot.core.objects import Ending, ObjectState
 from tests.fakes.samples import LIFETIME, NOW
 from tests.fakes.steps import counted_steps
-from tests.jobs.runner_fixture import Workshop
+from tests.jobs.runner_fixture import RunnerFixture
 
 
 @pytest.fixture
-def shop(database: Database) -> Workshop:
+def shop(database: Database) -> RunnerFixture:
     """Return a relay with fakes around it."""
-    return Workshop(database)
+    return RunnerFixture(database)
 
 
-async def test_cancel_by_the_user_undoes_everything(shop: Workshop) -> None:
+async def test_cancel_by_the_user_undoes_everything(shop: RunnerFixture) -> None:
     """The job has ended, what was uploaded is due at once, and an answer too."""
     job = await shop.accept()
     shop.uploads.may_end.clear()
@@ -40,7 +40,7 @@ async def test_cancel_by_the_user_undoes_everything(shop: Workshop) -> None:
     assert shop.news.due.is_set()
 
 
-async def test_shutdown_keeps_everything(shop: Workshop) -> None:
+async def test_shutdown_keeps_everything(shop: RunnerFixture) -> None:
     """The job waits as before, and the next start goes on with the upload."""
     job = await shop.accept()
     shop.uploads.may_end.clear()
@@ -59,7 +59,7 @@ async def test_shutdown_keeps_everything(shop: Workshop) -> None:
     assert await shop.ledger.objects.due(NOW + timedelta(days=2), 10) == []
 
 
-async def test_cancel_without_a_reason_is_a_shutdown(shop: Workshop) -> None:
+async def test_cancel_without_a_reason_is_a_shutdown(shop: RunnerFixture) -> None:
     """Nothing is undone unless a user said so."""
     job = await shop.accept()
     shop.uploads.may_end.clear()
@@ -71,7 +71,7 @@ async def test_cancel_without_a_reason_is_a_shutdown(shop: Workshop) -> None:
     assert (await shop.read(job)).state is JobState.QUEUED
 
 
-async def test_second_cancel_does_not_skip_the_undo(shop: Workshop) -> None:
+async def test_second_cancel_does_not_skip_the_undo(shop: RunnerFixture) -> None:
     """An impatient user changes nothing."""
     job = await shop.accept()
     shop.uploads.may_end.clear()
@@ -96,7 +96,7 @@ async def test_second_cancel_does_not_skip_the_undo(shop: Workshop) -> None:
     [(StopReason.USER, JobState.CANCELLED), (StopReason.SHUTDOWN, JobState.QUEUED)],
 )
 async def test_cancel_while_the_job_is_acquired(
-    shop: Workshop, reason: StopReason, state: JobState
+    shop: RunnerFixture, reason: StopReason, state: JobState
 ) -> None:
     """A job is never left running without a runner."""
     job = await shop.accept()
@@ -113,7 +113,7 @@ async def test_cancel_while_the_job_is_acquired(
     assert shop.news.said.is_set() is (reason is StopReason.USER)
 
 
-async def test_cancel_while_a_failure_is_written_down(shop: Workshop) -> None:
+async def test_cancel_while_a_failure_is_written_down(shop: RunnerFixture) -> None:
     """The job does not come back, and what was uploaded is due at once."""
     job = await shop.accept()
     shop.uploads.failures.append(StoreUnavailable("reset"))
@@ -133,7 +133,7 @@ async def test_cancel_while_a_failure_is_written_down(shop: Workshop) -> None:
     assert shop.news.said.is_set()
 
 
-async def test_shutdown_while_a_failure_is_written_down(shop: Workshop) -> None:
+async def test_shutdown_while_a_failure_is_written_down(shop: RunnerFixture) -> None:
     """The failure counts, and the job waits for its next attempt after the restart."""
     job = await shop.accept()
     shop.uploads.failures.append(StoreUnavailable("reset"))
@@ -152,7 +152,7 @@ async def test_shutdown_while_a_failure_is_written_down(shop: Workshop) -> None:
     assert (waiting.state, waiting.failures) == (JobState.QUEUED, 1)
 
 
-async def test_user_who_cancels_too_late_gets_the_link(shop: Workshop) -> None:
+async def test_user_who_cancels_too_late_gets_the_link(shop: RunnerFixture) -> None:
     """The upload has succeeded; the link can be deleted."""
     job = await shop.accept()
     shop.uploads.may_end.clear()
@@ -171,7 +171,7 @@ async def test_user_who_cancels_too_late_gets_the_link(shop: Workshop) -> None:
 
 @pytest.mark.parametrize("reason", StopReason)
 async def test_cancel_at_any_moment_leaves_nothing_half_done(
-    shop: Workshop, reason: StopReason
+    shop: RunnerFixture, reason: StopReason
 ) -> None:
     """Wherever the cancel strikes, the job is done with a live object, or it is as its stop
     demands and its object is nobody's or the next attempt's.

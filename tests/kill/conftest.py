@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
     """Both stand-ins, in the process of the test."""
-    async with Stage(tmp_path) as stage:
+    async with LocalStack(tmp_path) as stage:
         yield stage

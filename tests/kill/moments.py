@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlCards
+from bot.adapters.ledger.cards import SqlStatusMessages
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlOutbox
@@ -27,7 +27,7 @@ ADAPTERS: Final = {
         SqlJobs,
         SqlObjects,
         SqlAnswers,
-        SqlCards,
+        SqlStatusMessages,
         SqlOutbox,
         OssBucket,
         TelegramMessenger,

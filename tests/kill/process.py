@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.kill.forked import Forked, begin
 
 PATIENCE = 30.0
@@ -88,7 +88,7 @@ class Running:
 
 @asynccontextmanager
 async def relay_bot(
-    stage: Stage,
+    stage: LocalStack,
     *arguments: str,
     users: tuple[int, ...] = (),
     moment: str = "",

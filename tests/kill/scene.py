@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.memory import Recorded
 from bot.sandbox.telegram import Message
 from tests.conversations.people import Person
@@ -24,7 +24,7 @@ class Scene:
     wants.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: LocalStack) -> None:
         self.stage = stage
         self.alice = Person(stage)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of, sha256
 from tests.kill.scene import Scene, digest_of, part_numbers
@@ -26,7 +26,7 @@ def content(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def scene(stage: Stage) -> Scene:
+def scene(stage: LocalStack) -> Scene:
     """A stage whose Telegram hands over the first bytes of a file and then hangs."""
     fault = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 30})
     stage.telegram.faults.add(fault)
@@ -92,7 +92,7 @@ def _says_cancelled(alice: Person) -> bool:
 
 
 @pytest.mark.parametrize("moment", ["before:OssBucket.delete:2", "before:SqlObjects.gone:1"])
-async def test_crash_in_a_deletion(stage: Stage, moment: str) -> None:
+async def test_crash_in_a_deletion(stage: LocalStack, moment: str) -> None:
     """A link whose deletion the process did not survive is ended by the next start."""
     scene = Scene(stage)
     alice = scene.alice
@@ -130,5 +130,5 @@ async def test_killed_twice(scene: Scene, content: Path) -> None:
     assert len(alice.said) == 1
 
 
-def _stored(stage: Stage) -> int:
+def _stored(stage: LocalStack) -> int:
     return sum(len(upload.parts) for upload in stage.bucket.uploads.values())

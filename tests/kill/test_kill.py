@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import link_of
 from tests.kill.scene import BLOCK, Scene, digest_of, part_numbers, stored_parts
@@ -38,7 +38,7 @@ class Moment:
 
     name: str
     at: str = ""
-    seen: Callable[[Stage], bool] = lambda _: False
+    seen: Callable[[LocalStack], bool] = lambda _: False
     held: tuple[str, Effect, int] | None = None
     parts: range = range(1)
     answers: int = 1
@@ -48,11 +48,11 @@ FEW = 3
 ALL = range(PARTS, PARTS + 1)
 
 
-def _few_parts_stored(stage: Stage) -> bool:
+def _few_parts_stored(stage: LocalStack) -> bool:
     return sum(request.status == 200 for request in stage.oss.log.of("UploadPart")) == FEW
 
 
-def _completed(stage: Stage) -> bool:
+def _completed(stage: LocalStack) -> bool:
     return any(stored.size == SIZE for stored in stage.bucket.objects.values())
 
 
@@ -99,7 +99,7 @@ def large() -> Iterator[Large]:
 async def scene(large: Large) -> AsyncIterator[Scene]:
     """A stage with a Bot API server in local mode, on the disk of the file."""
     with tempfile.TemporaryDirectory(dir=large.path.parent) as folder:
-        async with Stage(Path(folder), local=True) as stage:
+        async with LocalStack(Path(folder), local=True) as stage:
             # Few enough that most parts are not under way when the first ones have arrived.
             stage.more["RELAY_TRANSFER__CONNECTIONS_PER_FILE"] = "3"
             yield Scene(stage)

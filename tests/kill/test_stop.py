@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import fetch, link_of
 from tests.kill.process import PATIENCE, Running, relay_bot
@@ -21,7 +21,7 @@ BEYOND = 5.0
 
 
 @pytest.fixture
-def scene(stage: Stage) -> Scene:
+def scene(stage: LocalStack) -> Scene:
     """A stage whose bot has a grace of one second."""
     stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
     return Scene(stage)
@@ -167,7 +167,7 @@ async def _starting(scene: Scene) -> AsyncIterator[Running]:
         yield bot
 
 
-def _assert_clean(stage: Stage, bot: Running) -> None:
+def _assert_clean(stage: LocalStack, bot: Running) -> None:
     """No traceback and no secret in what the process wrote; to standard error nothing at all."""
     assert bot.errors == []
     assert "Traceback" not in bot.text

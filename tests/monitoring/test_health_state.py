@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.monitoring.vitals import Life, Pulse, Vitals
+from bot.monitoring.vitals import DependencyHealth, HealthState, ProcessPhase
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -19,32 +19,32 @@ def clock() -> SandboxClock:
 
 def test_first_failure_stays(clock: SandboxClock) -> None:
     """Since when it fails is the first failure after the last success; the code is the latest."""
-    vitals = Vitals(clock)
+    vitals = HealthState(clock)
     vitals.oss_answered("")
     for code in ("store_unavailable", "store_throttled"):
         clock.advance(SECOND)
         vitals.oss_answered(code)
 
-    assert vitals.oss == Pulse(NOW, NOW + SECOND, "store_throttled")
+    assert vitals.oss == DependencyHealth(NOW, NOW + SECOND, "store_throttled")
 
 
 @pytest.mark.parametrize("code", ["", "upload_gone", "object_gone", "corrupted"])
 def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
     """An answer that is no news for us is a service that works all the same."""
-    vitals = Vitals(clock)
+    vitals = HealthState(clock)
     vitals.oss_answered("store_unavailable")
     clock.advance(SECOND)
     vitals.oss_answered(code)
 
-    assert vitals.oss == Pulse(NOW + SECOND)
+    assert vitals.oss == DependencyHealth(NOW + SECOND)
 
 
 def test_life(clock: SandboxClock) -> None:
     """How far the process is, and since when."""
-    vitals = Vitals(clock)
+    vitals = HealthState(clock)
     first = (vitals.life, vitals.since)
     clock.advance(SECOND)
-    vitals.begin(Life.RUNNING)
+    vitals.begin(ProcessPhase.RUNNING)
 
-    assert first == (Life.STARTING, NOW)
-    assert (vitals.life, vitals.since) == (Life.RUNNING, NOW + SECOND)
+    assert first == (ProcessPhase.STARTING, NOW)
+    assert (vitals.life, vitals.since) == (ProcessPhase.RUNNING, NOW + SECOND)

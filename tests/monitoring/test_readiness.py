@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.monitoring import health as module
-from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, Health
-from bot.monitoring.vitals import Life, Vitals
+from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, Readiness
+from bot.monitoring.vitals import HealthState, ProcessPhase
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -19,9 +19,9 @@ class Patient:
 
     def __init__(self, *, polls: bool = True) -> None:
         self.clock = SandboxClock(NOW, running=False)
-        self.vitals = Vitals(self.clock)
-        self.vitals.begin(Life.RUNNING)
-        self.health = Health(self.vitals, self.clock, polls=polls)
+        self.vitals = HealthState(self.clock)
+        self.vitals.begin(ProcessPhase.RUNNING)
+        self.health = Readiness(self.vitals, self.clock, polls=polls)
 
     async def reasons(self) -> list[str]:
         """Look, and return what was found."""
@@ -44,8 +44,8 @@ async def test_well(patient: Patient) -> None:
     assert (report.telegram_heard_at, report.oss_well_at) == (NOW, NOW)
 
 
-@pytest.mark.parametrize("life", [Life.STARTING, Life.STOPPING])
-async def test_only_a_running_bot_is_ready(patient: Patient, life: Life) -> None:
+@pytest.mark.parametrize("life", [ProcessPhase.STARTING, ProcessPhase.STOPPING])
+async def test_only_a_running_bot_is_ready(patient: Patient, life: ProcessPhase) -> None:
     """A bot that starts or stops says so, and since when."""
     patient.vitals.begin(life)
 

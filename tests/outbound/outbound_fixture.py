@@ -10,18 +10,18 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
-from bot.core.ports.chat import Answer, AnswerItem, Card, View, Welcome
-from bot.core.ports.ledger import Priority, Saying, SayingKind
-from bot.jobs.queue import JobQueue, Running
-from bot.jobs.runner import News
-from bot.outbound.budget import Budgets
-from bot.outbound.courier import Courier
-from bot.outbound.lanes import Lanes
-from bot.outbound.reviser import Reviser
-from bot.outbound.statistics import Statistician
-from bot.outbound.status_messages import Narrator
+from bot.core.ports.chat import Answer, AnswerItem, StatusMessage, View, Welcome
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.jobs.queue import JobQueue, RunningJob
+from bot.jobs.runner import Signals
+from bot.outbound.budget import RateLimits
+from bot.outbound.courier import AnswerSender
+from bot.outbound.lanes import InFlightCalls
+from bot.outbound.reviser import AnswerCorrector
+from bot.outbound.statistics import StatisticsViews
+from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import Views
-from bot.outbound.voice import Speaker, Voice
+from bot.outbound.voice import ChatDispatcher, Sender
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.spool import Spool
 from tests.fakes import samples
@@ -47,24 +47,24 @@ class StillQueue(JobQueue):
 
     def __init__(self, clock: SandboxClock) -> None:
         super().__init__(self._never, clock, at_once=1, per_owner=1)
-        self.runs: dict[int, Running] = {}
+        self.runs: dict[int, RunningJob] = {}
 
-    async def _never(self, running: Running) -> datetime | None:
+    async def _never(self, running: RunningJob) -> datetime | None:
         raise AssertionError(f"job {running.job_id} must not be started")
 
-    def running(self, job_id: int) -> Running | None:
+    def running(self, job_id: int) -> RunningJob | None:
         """Return a job that the test lets run."""
         return self.runs.get(job_id)
 
 
-class Stage:
+class OutboundFixture:
     """Courier, narrator and reviser with a chat service that minds flood limits."""
 
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.messenger = FakeMessenger(self.clock)
-        self.news = News()
+        self.news = Signals()
         self.queue = StillQueue(self.clock)
         spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
         self.views = Views(
@@ -73,7 +73,7 @@ class Stage:
             FakeSigner(),
             self.clock,
             Welcome(20 << 20, LIFETIME),
-            statistician=Statistician(
+            statistician=StatisticsViews(
                 self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
             ),
         )
@@ -81,8 +81,8 @@ class Stage:
 
     def restart(self) -> None:
         """Forget everything but the ledger, as a new process has."""
-        self.budgets = Budgets()
-        self.lanes = Lanes(self.news.said.set)
+        self.budgets = RateLimits()
+        self.lanes = InFlightCalls(self.news.said.set)
         spoken = (
             self.ledger,
             self.messenger,
@@ -91,14 +91,14 @@ class Stage:
             self.lanes,
             self.clock,
         )
-        self.courier = Courier(*spoken)
-        self.narrator = Narrator(*spoken)
-        self.reviser = Reviser(*spoken)
-        self.speakers: list[Speaker] = [self.courier, self.narrator, self.reviser]
+        self.courier = AnswerSender(*spoken)
+        self.narrator = StatusMessageSender(*spoken)
+        self.reviser = AnswerCorrector(*spoken)
+        self.speakers: list[Sender] = [self.courier, self.narrator, self.reviser]
 
-    def voice(self) -> Voice:
+    def voice(self) -> ChatDispatcher:
         """Return the loop that drives everybody in production."""
-        return Voice(self.speakers, self.lanes, self.news.said, self.clock)
+        return ChatDispatcher(self.speakers, self.lanes, self.news.said, self.clock)
 
     async def speak(self) -> datetime | None:
         """Let everybody say what can be said now; return when there may be more."""
@@ -110,7 +110,9 @@ class Stage:
         raise AssertionError("they never stop talking")
 
     async def round(self) -> datetime | None:
-        """Ask everybody once, as `Voice` does, and do not wait for the calls that they begin."""
+        """Ask everybody once, as `ChatDispatcher` does, and do not wait for the calls that they
+        begin.
+        """
         self.news.said.clear()
         self.lanes.begin_round()
         moments = [await speaker.tick() for speaker in self.speakers]
@@ -146,9 +148,9 @@ class Stage:
             self.ledger, chat_id=chat_id, name=name, thread_id=thread_id, now=self.clock.now()
         )
 
-    async def run(self, job: Job, *, total: int = 1000) -> Running:
+    async def run(self, job: Job, *, total: int = 1000) -> RunningJob:
         """Let a job run; its meter is the test's to move."""
-        running = Running(job.id, job.origin.owner_id, self.clock.now())
+        running = RunningJob(job.id, job.origin.owner_id, self.clock.now())
         running.meter.total = total
         await samples.acquire(self.ledger, job, self.clock.now())
         self.queue.runs[job.id] = running
@@ -178,7 +180,7 @@ class Stage:
         current = await samples.get(self.ledger, job)
         assert await self.ledger.jobs.cancel(current, self.clock.now())
 
-    async def press_cancel(self, running: Running) -> None:
+    async def press_cancel(self, running: RunningJob) -> None:
         """Let a running job hear that its user has pressed the button."""
         running.stop = StopReason.USER
 
@@ -200,14 +202,14 @@ class Stage:
         name: str = "help-any-text",
         *,
         chat_id: int = OWNER,
-        kind: SayingKind = SayingKind.NOTICE,
+        kind: OutboxKind = OutboxKind.NOTICE,
     ) -> bool:
         """Put a reply into the outbox."""
-        is_press = kind is SayingKind.PRESS
+        is_press = kind is OutboxKind.PRESS
         payload: dict[str, str | int] = {"name": name}
         if is_press:
             payload["query_id"] = name
-        saying = Saying(
+        saying = OutboxMessage(
             kind,
             Priority.PRESS if is_press else Priority.REPLY,
             chat_id,
@@ -227,7 +229,7 @@ class Stage:
     @property
     def cards(self) -> list[Said]:
         """Status messages as they were sent and edited, in order."""
-        return [said for said in self.messenger.said if isinstance(said.view, Card)]
+        return [said for said in self.messenger.said if isinstance(said.view, StatusMessage)]
 
 
 def items_of(said: Said | View | None) -> tuple[AnswerItem, ...]:

@@ -7,22 +7,22 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded
 from bot.core.ports.chat import AnswerItem, ItemState, Notice, Overview, Place, Welcome
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from bot.outbound import courier
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, LIFETIME, OWNER, SHA256, at
-from tests.outbound.outbound_fixture import Stage, answered, ids_of, items_of, seconds
+from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, items_of, seconds
 
 OTHER = 101
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def test_ended_job_is_answered_where_its_file_came_from(stage: Stage) -> None:
+async def test_ended_job_is_answered_where_its_file_came_from(stage: OutboundFixture) -> None:
     """A reply to the message that brought the file, in its topic and language, and audible."""
     [job] = await stage.finish_many(1, GROUP, thread_id=9)
     await stage.speak()
@@ -33,7 +33,7 @@ async def test_ended_job_is_answered_where_its_file_came_from(stage: Stage) -> N
     assert stage.messenger.said == [said]
 
 
-async def test_answer_has_the_link_and_its_end(stage: Stage) -> None:
+async def test_answer_has_the_link_and_its_end(stage: OutboundFixture) -> None:
     """Made when it is sent, from what the ledger knows."""
     job = await stage.accept(name="报告.pdf")
     stored = await stage.done(job)
@@ -48,7 +48,7 @@ async def test_answer_has_the_link_and_its_end(stage: Stage) -> None:
     assert item.link.expires_at == at(0) + LIFETIME
 
 
-async def test_failed_and_cancelled_jobs_are_answered_too(stage: Stage) -> None:
+async def test_failed_and_cancelled_jobs_are_answered_too(stage: OutboundFixture) -> None:
     """With the code that the sentence needs."""
     failed, cancelled = await stage.accept(), await stage.accept(OTHER)
     await stage.fail(failed, "disk_full")
@@ -62,7 +62,7 @@ async def test_failed_and_cancelled_jobs_are_answered_too(stage: Stage) -> None:
     ]
 
 
-async def test_answers_are_single_while_the_budget_lasts(stage: Stage) -> None:
+async def test_answers_are_single_while_the_budget_lasts(stage: OutboundFixture) -> None:
     """Two at once are two messages, each a reply to its own file."""
     jobs = await stage.finish_many(2)
     await stage.speak()
@@ -70,7 +70,7 @@ async def test_answers_are_single_while_the_budget_lasts(stage: Stage) -> None:
     assert [ids_of(said) for said in stage.answers] == [[job.id] for job in jobs]
 
 
-async def test_answers_are_merged_when_the_budget_is_short(stage: Stage) -> None:
+async def test_answers_are_merged_when_the_budget_is_short(stage: OutboundFixture) -> None:
     """Three at once are one message."""
     jobs = await stage.finish_many(3)
     await stage.speak()
@@ -81,7 +81,7 @@ async def test_answers_are_merged_when_the_budget_is_short(stage: Stage) -> None
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
 @pytest.mark.parametrize("fits", [3, 50])
 async def test_fifty_at_once_are_all_in_exactly_one_answer(
-    stage: Stage, chat_id: int, fits: int
+    stage: OutboundFixture, chat_id: int, fits: int
 ) -> None:
     """No message holds more than fits, and no flood limit is ever hit."""
     stage.messenger.fits = fits
@@ -93,7 +93,7 @@ async def test_fifty_at_once_are_all_in_exactly_one_answer(
     assert stage.messenger.floods == []
 
 
-async def test_fifty_at_once_are_answered_in_seconds(stage: Stage) -> None:
+async def test_fifty_at_once_are_answered_in_seconds(stage: OutboundFixture) -> None:
     """Merging makes few messages of many answers."""
     await stage.finish_many(50)
     await stage.after(10)
@@ -102,7 +102,7 @@ async def test_fifty_at_once_are_answered_in_seconds(stage: Stage) -> None:
     assert len(stage.answers) == 5
 
 
-async def test_jobs_of_different_topics_are_not_merged(stage: Stage) -> None:
+async def test_jobs_of_different_topics_are_not_merged(stage: OutboundFixture) -> None:
     """An answer belongs into the topic of its file."""
     for thread_id in (1, 2):
         await stage.finish_many(10, GROUP, thread_id=thread_id)
@@ -114,7 +114,7 @@ async def test_jobs_of_different_topics_are_not_merged(stage: Stage) -> None:
     ]
 
 
-async def test_replies_overtake_answers(stage: Stage) -> None:
+async def test_replies_overtake_answers(stage: OutboundFixture) -> None:
     """However many answers wait, a command is replied to within a second."""
     stage.messenger.fits = 1
     await stage.finish_many(30)
@@ -128,11 +128,11 @@ async def test_replies_overtake_answers(stage: Stage) -> None:
     assert stage.messenger.floods == []
 
 
-async def test_reply_is_worded_when_it_is_sent(stage: Stage) -> None:
+async def test_reply_is_worded_when_it_is_sent(stage: OutboundFixture) -> None:
     """An overview shows what is true then."""
-    await stage.post("status", kind=SayingKind.OVERVIEW)
+    await stage.post("status", kind=OutboxKind.OVERVIEW)
     job = await stage.accept()
-    await stage.post("start", kind=SayingKind.WELCOME)
+    await stage.post("start", kind=OutboxKind.WELCOME)
     await stage.post("help")
     await stage.after(5)
     overview, welcome, notice = [said.view for said in stage.messenger.calls("send")[:3]]
@@ -143,7 +143,7 @@ async def test_reply_is_worded_when_it_is_sent(stage: Stage) -> None:
     assert notice == Notice("help")
 
 
-async def test_reply_is_said_once(stage: Stage) -> None:
+async def test_reply_is_said_once(stage: OutboundFixture) -> None:
     """As a reply to the command."""
     await stage.post("help")
     await stage.after(10)
@@ -152,13 +152,13 @@ async def test_reply_is_said_once(stage: Stage) -> None:
     assert said.place == Place(OWNER, reply_to=1)
 
 
-async def test_press_is_answered_at_once_whatever_the_budget(stage: Stage) -> None:
+async def test_press_is_answered_at_once_whatever_the_budget(stage: OutboundFixture) -> None:
     """The answer to a button is no message; the phone of the user waits for it."""
     await stage.finish_many(3)
     await stage.speak()
     stage.budgets.of(OWNER).pause(at(600))
     for name in ("cancelling", "press-too-late"):
-        await stage.post(name, kind=SayingKind.PRESS)
+        await stage.post(name, kind=OutboxKind.PRESS)
     await stage.speak()
 
     assert [(said.query_id, said.view) for said in stage.messenger.calls("press")] == [
@@ -167,7 +167,7 @@ async def test_press_is_answered_at_once_whatever_the_budget(stage: Stage) -> No
     ]
 
 
-async def test_chats_are_answered_side_by_side(stage: Stage) -> None:
+async def test_chats_are_answered_side_by_side(stage: OutboundFixture) -> None:
     """Each has a budget of its own; only that of all together lets some wait, a second at most."""
     jobs = [(await stage.finish_many(1, OWNER + n))[0] for n in range(20)]
     await stage.after(1)
@@ -178,7 +178,7 @@ async def test_chats_are_answered_side_by_side(stage: Stage) -> None:
 
 
 async def test_chat_that_cannot_be_answered_hides_no_other(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: OutboundFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More jobs than are looked at in one round wait in a flooded chat; the next chat is
     answered all the same, and so are its commands.

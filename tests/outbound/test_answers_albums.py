@@ -9,16 +9,16 @@ from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
 from bot.core.ports.chat import Answer
 from tests.fakes.samples import make_file, make_origin
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def _accept(stage: Stage, message_id: int) -> Job:
+async def _accept(stage: OutboundFixture, message_id: int) -> Job:
     origin = replace(make_origin(message_id=message_id), album="77")
     job = await stage.ledger.jobs.accept(origin, make_file(f"{message_id}.pdf"), stage.clock.now())
     assert job is not None
@@ -26,7 +26,7 @@ async def _accept(stage: Stage, message_id: int) -> Job:
 
 
 async def test_file_that_ends_between_two_looks(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: OutboundFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last one may end after those that wait were read, and before it is asked whether the
     album is over.

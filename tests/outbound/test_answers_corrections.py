@@ -15,31 +15,33 @@ from bot.core.objects import StoredObject
 from bot.core.ports.chat import ItemState
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER
-from tests.outbound.outbound_fixture import Stage, items_of, seconds
+from tests.outbound.outbound_fixture import OutboundFixture, items_of, seconds
 
 OTHER = 101
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def _answered(stage: Stage, count: int = 1, chat_id: int = OWNER) -> list[StoredObject]:
+async def _answered(
+    stage: OutboundFixture, count: int = 1, chat_id: int = OWNER
+) -> list[StoredObject]:
     """Relay files and answer all of them."""
     stored = [await stage.done(await stage.accept(chat_id)) for _ in range(count)]
     await stage.after(5 * count)
     return stored
 
 
-def _states(stage: Stage, chat_id: int = OWNER) -> list[list[ItemState]]:
+def _states(stage: OutboundFixture, chat_id: int = OWNER) -> list[list[ItemState]]:
     """Return what the answers in a chat say now."""
     views = stage.messenger.shown(chat_id).values()
     return [[item.state for item in items_of(view)] for view in views]
 
 
-async def test_expired_link_is_told_in_its_answer(stage: Stage) -> None:
+async def test_expired_link_is_told_in_its_answer(stage: OutboundFixture) -> None:
     """The message stays; the link in it does not."""
     [stored] = await _answered(stage)
     [answer] = stage.answers
@@ -53,7 +55,7 @@ async def test_expired_link_is_told_in_its_answer(stage: Stage) -> None:
     assert (item.state, item.link) == (ItemState.EXPIRED, None)
 
 
-async def test_deleted_link_is_told_in_its_answer(stage: Stage) -> None:
+async def test_deleted_link_is_told_in_its_answer(stage: OutboundFixture) -> None:
     """In other words than an expired one."""
     [stored] = await _answered(stage)
     await stage.ledger.objects.revoke(stored.job_id, stage.clock.now())
@@ -63,7 +65,7 @@ async def test_deleted_link_is_told_in_its_answer(stage: Stage) -> None:
     assert _states(stage) == [[ItemState.DELETED]]
 
 
-async def test_other_links_of_the_answer_stay(stage: Stage) -> None:
+async def test_other_links_of_the_answer_stay(stage: OutboundFixture) -> None:
     """Only what has ended is told to have ended."""
     stored = await _answered(stage, 3)
     await stage.gone(stored[1])
@@ -72,7 +74,7 @@ async def test_other_links_of_the_answer_stay(stage: Stage) -> None:
     assert _states(stage) == [[ItemState.LIVE, ItemState.EXPIRED, ItemState.LIVE]]
 
 
-async def test_change_during_the_edit_leads_to_another(stage: Stage) -> None:
+async def test_change_during_the_edit_leads_to_another(stage: OutboundFixture) -> None:
     """The answer converges to what is true, however the changes fall."""
     stored = await _answered(stage, 3)
     gate = stage.messenger.hold(OWNER)
@@ -87,7 +89,7 @@ async def test_change_during_the_edit_leads_to_another(stage: Stage) -> None:
     assert await stage.ledger.answers.stale(10) == []
 
 
-async def test_nothing_is_edited_twice(stage: Stage) -> None:
+async def test_nothing_is_edited_twice(stage: OutboundFixture) -> None:
     """One change, one edit."""
     [stored] = await _answered(stage)
     await stage.gone(stored)
@@ -97,7 +99,9 @@ async def test_nothing_is_edited_twice(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("error", [ChatGone("blocked"), MessageRefused("can't parse")])
-async def test_answer_that_cannot_be_corrected_is_left(stage: Stage, error: ChatError) -> None:
+async def test_answer_that_cannot_be_corrected_is_left(
+    stage: OutboundFixture, error: ChatError
+) -> None:
     """One try: nothing is left that could tell anything wrong."""
     [stored] = await _answered(stage)
     stage.messenger.trouble(Trouble("edit", error, times=0))
@@ -108,7 +112,7 @@ async def test_answer_that_cannot_be_corrected_is_left(stage: Stage, error: Chat
     assert await stage.ledger.answers.stale(10) == []
 
 
-async def test_answer_that_the_user_removed_is_left(stage: Stage) -> None:
+async def test_answer_that_the_user_removed_is_left(stage: OutboundFixture) -> None:
     """The same."""
     [stored] = await _answered(stage)
     stage.messenger.remove(OWNER, stage.answers[0].message_id)
@@ -123,7 +127,7 @@ async def test_answer_that_the_user_removed_is_left(stage: Stage) -> None:
     [(ChatFlooded(40), 40), (ChatUnavailable("refused"), 10), (ChatUncertain("timed out"), 10)],
 )
 async def test_edit_that_failed_is_repeated_after_a_wait(
-    stage: Stage, error: ChatError, again_after: int
+    stage: OutboundFixture, error: ChatError, again_after: int
 ) -> None:
     """Not at once, and not for ever: it works the next time."""
     [stored] = await _answered(stage)
@@ -138,7 +142,9 @@ async def test_edit_that_failed_is_repeated_after_a_wait(
 
 
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
-async def test_many_links_that_end_at_once_provoke_no_flood(stage: Stage, chat_id: int) -> None:
+async def test_many_links_that_end_at_once_provoke_no_flood(
+    stage: OutboundFixture, chat_id: int
+) -> None:
     """Thirty answers are corrected as fast as the chat allows, and all of them are."""
     stage.messenger.fits = 1
     stored = await _answered(stage, 30, chat_id)
@@ -149,7 +155,7 @@ async def test_many_links_that_end_at_once_provoke_no_flood(stage: Stage, chat_i
     assert stage.messenger.floods == []
 
 
-async def test_chat_with_many_corrections_delays_no_other(stage: Stage) -> None:
+async def test_chat_with_many_corrections_delays_no_other(stage: OutboundFixture) -> None:
     """Each chat has a budget of its own."""
     stage.messenger.fits = 1
     many = await _answered(stage, 22)
@@ -161,7 +167,7 @@ async def test_chat_with_many_corrections_delays_no_other(stage: Stage) -> None:
     assert _states(stage, OTHER) == [[ItemState.EXPIRED]]
 
 
-async def test_corrections_come_behind_answers(stage: Stage) -> None:
+async def test_corrections_come_behind_answers(stage: OutboundFixture) -> None:
     """A new link is sent at once while old ones are being corrected."""
     stage.messenger.fits = 1
     many = await _answered(stage, 20, GROUP)

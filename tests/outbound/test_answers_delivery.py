@@ -9,21 +9,21 @@ from bot.core.ports.chat import Notice
 from tests.fakes import samples
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP
-from tests.outbound.outbound_fixture import Stage, ids_of
+from tests.outbound.outbound_fixture import OutboundFixture, ids_of
 
 ASKER, OTHER, CHANNEL = 700, 701, -1_000_000_000_500
 SUCCESSOR = -1_000_000_000_777
 
 
 @pytest.fixture
-async def stage(database: Database) -> Stage:
+async def stage(database: Database) -> OutboundFixture:
     """A group that has chosen private answers."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     await stage.ledger.people.set_chat(GROUP, privately=True)
     return stage
 
 
-async def _done(stage: Stage, owner_id: int) -> Job:
+async def _done(stage: OutboundFixture, owner_id: int) -> Job:
     job = await samples.accept(
         stage.ledger, chat_id=GROUP, owner_id=owner_id, thread_id=5, now=stage.clock.now()
     )
@@ -31,12 +31,12 @@ async def _done(stage: Stage, owner_id: int) -> Job:
     return job
 
 
-def _notes(stage: Stage) -> list[str]:
+def _notes(stage: OutboundFixture) -> list[str]:
     sent = stage.messenger.calls("send", GROUP)
     return [said.view.name for said in sent if isinstance(said.view, Notice)]
 
 
-async def test_everybody_in_private(stage: Stage) -> None:
+async def test_everybody_in_private(stage: OutboundFixture) -> None:
     """Each asker gets their own, in a message of their own; the group a note to each."""
     jobs = [await _done(stage, owner_id) for owner_id in (ASKER, OTHER)]
     await stage.after(10)
@@ -47,7 +47,7 @@ async def test_everybody_in_private(stage: Stage) -> None:
     assert _notes(stage) == ["delivered-privately"] * 2
 
 
-async def test_note_is_a_reply_in_its_topic(stage: Stage) -> None:
+async def test_note_is_a_reply_in_its_topic(stage: OutboundFixture) -> None:
     """The answer itself replies to nothing, because the message is elsewhere."""
     job = await _done(stage, ASKER)
     await stage.after(10)
@@ -60,7 +60,7 @@ async def test_note_is_a_reply_in_its_topic(stage: Stage) -> None:
     assert (answer.place.thread_id, answer.place.reply_to) == (None, None)
 
 
-async def test_channels_are_answered_here(stage: Stage) -> None:
+async def test_channels_are_answered_here(stage: OutboundFixture) -> None:
     """Who writes as a channel has no private chat."""
     job = await _done(stage, CHANNEL)
     await stage.after(10)
@@ -69,7 +69,7 @@ async def test_channels_are_answered_here(stage: Stage) -> None:
     assert _notes(stage) == []
 
 
-async def test_who_cannot_be_reached(stage: Stage) -> None:
+async def test_who_cannot_be_reached(stage: OutboundFixture) -> None:
     """The group hears how to get it; it is not tried again."""
     stage.messenger.trouble(Trouble("send", ChatGone("not started"), ASKER, times=0))
     await _done(stage, ASKER)
@@ -80,7 +80,7 @@ async def test_who_cannot_be_reached(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_note_comes_once(stage: Stage, *, lost: bool) -> None:
+async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
     """Also when nobody knows whether the answer has arrived."""
     error: ChatError = ChatUncertain("lost")
     stage.messenger.trouble(Trouble("send", error, ASKER, lost=lost))
@@ -90,7 +90,7 @@ async def test_note_comes_once(stage: Stage, *, lost: bool) -> None:
     assert _notes(stage) == ["delivered-privately"]
 
 
-async def test_choice_of_the_successor_counts(stage: Stage) -> None:
+async def test_choice_of_the_successor_counts(stage: OutboundFixture) -> None:
     """What was asked for in the old group is answered as the new one wants it."""
     await stage.ledger.people.move_chat(GROUP, SUCCESSOR)
     await stage.ledger.people.set_chat(SUCCESSOR, privately=False)

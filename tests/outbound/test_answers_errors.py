@@ -11,29 +11,29 @@ from bot.core.errors import (
     ChatUncertain,
     MessageRefused,
 )
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from bot.outbound.replier import MOST_TRIES
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
-from tests.outbound.outbound_fixture import Stage, answered, ids_of, seconds
+from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, seconds
 
 OTHER = 101
 HOUR = 3600
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def _crash(stage: Stage) -> None:
+async def _crash(stage: OutboundFixture) -> None:
     """End the process in the middle of its calls, and start it again."""
     await stage.lanes.drain(timeout=0)
     stage.restart()
 
 
-async def _crash_in_a_call(stage: Stage) -> None:
+async def _crash_in_a_call(stage: OutboundFixture) -> None:
     """Let the next call begin and crash before it reaches the chat."""
     gate = stage.messenger.hold(OWNER)
     await stage.speak()
@@ -43,7 +43,7 @@ async def _crash_in_a_call(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_uncertain_answer_is_sent_once_more(stage: Stage, *, lost: bool) -> None:
+async def test_uncertain_answer_is_sent_once_more(stage: OutboundFixture, *, lost: bool) -> None:
     """Whether the first call was applied or not, there is one more, and no third."""
     stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), lost=lost))
     [job] = await stage.finish_many(1)
@@ -53,7 +53,9 @@ async def test_uncertain_answer_is_sent_once_more(stage: Stage, *, lost: bool) -
     assert answered(stage.answers) == [job.id] * (2 if lost else 1)
 
 
-async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(stage: Stage) -> None:
+async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(
+    stage: OutboundFixture,
+) -> None:
     """Whoever got it twice should not get it again and again."""
     stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), times=0))
     await stage.finish_many(1)
@@ -63,7 +65,7 @@ async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(stage: St
     assert await stage.ledger.answers.resumable() == []
 
 
-async def test_certain_failures_are_repeated_until_it_works(stage: Stage) -> None:
+async def test_certain_failures_are_repeated_until_it_works(stage: OutboundFixture) -> None:
     """While Telegram is out of reach, calmly; the answer is never lost."""
     stage.messenger.trouble(Trouble("send", ChatUnavailable("refused"), times=50))
     [job] = await stage.finish_many(1)
@@ -73,7 +75,7 @@ async def test_certain_failures_are_repeated_until_it_works(stage: Stage) -> Non
     assert seconds(stage.answers)[0] >= 50 * 3
 
 
-async def test_flooded_chat_waits_and_others_go_on(stage: Stage) -> None:
+async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> None:
     """As long as Telegram said; nothing is sent there meanwhile."""
     stage.messenger.trouble(Trouble("send", ChatFlooded(30), chat_id=OWNER))
     [waiting] = await stage.finish_many(1)
@@ -90,7 +92,9 @@ async def test_flooded_chat_waits_and_others_go_on(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("error", [ChatGone("blocked"), MessageRefused("can't parse")])
-async def test_answer_that_can_never_be_placed_is_lost(stage: Stage, error: ChatError) -> None:
+async def test_answer_that_can_never_be_placed_is_lost(
+    stage: OutboundFixture, error: ChatError
+) -> None:
     """It is tried once, and nothing loops."""
     stage.messenger.trouble(Trouble("send", error, times=0))
     await stage.finish_many(1)
@@ -101,7 +105,7 @@ async def test_answer_that_can_never_be_placed_is_lost(stage: Stage, error: Chat
     assert await stage.ledger.answers.resumable() == []
 
 
-async def test_answer_that_a_crash_cut_off_is_sent_after_the_start(stage: Stage) -> None:
+async def test_answer_that_a_crash_cut_off_is_sent_after_the_start(stage: OutboundFixture) -> None:
     """It was being sent when the process died, so it may have arrived: once more."""
     [job] = await stage.finish_many(1)
     await _crash_in_a_call(stage)
@@ -111,7 +115,9 @@ async def test_answer_that_a_crash_cut_off_is_sent_after_the_start(stage: Stage)
     assert len(stage.messenger.tried) == 2
 
 
-async def test_answer_that_two_crashes_cut_off_is_not_sent_a_third_time(stage: Stage) -> None:
+async def test_answer_that_two_crashes_cut_off_is_not_sent_a_third_time(
+    stage: OutboundFixture,
+) -> None:
     """Two calls may both have arrived."""
     await stage.finish_many(1)
     await _crash_in_a_call(stage)
@@ -122,7 +128,7 @@ async def test_answer_that_two_crashes_cut_off_is_not_sent_a_third_time(stage: S
     assert await stage.ledger.answers.resumable() == []
 
 
-async def test_answer_that_was_sent_is_not_sent_after_a_crash(stage: Stage) -> None:
+async def test_answer_that_was_sent_is_not_sent_after_a_crash(stage: OutboundFixture) -> None:
     """The id of its message is in the ledger."""
     [job] = await stage.finish_many(1)
     await stage.speak()
@@ -132,7 +138,7 @@ async def test_answer_that_was_sent_is_not_sent_after_a_crash(stage: Stage) -> N
     assert answered(stage.answers) == [job.id]
 
 
-async def test_crash_does_not_split_a_merged_answer(stage: Stage) -> None:
+async def test_crash_does_not_split_a_merged_answer(stage: OutboundFixture) -> None:
     """The same jobs stand in the message that is sent once more."""
     jobs = await stage.finish_many(5)
     await _crash_in_a_call(stage)
@@ -144,7 +150,7 @@ async def test_crash_does_not_split_a_merged_answer(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "error", [ChatUncertain("timed out"), ChatGone("blocked"), MessageRefused("can't parse")]
 )
-async def test_lost_reply_is_not_said_twice(stage: Stage, error: ChatError) -> None:
+async def test_lost_reply_is_not_said_twice(stage: OutboundFixture, error: ChatError) -> None:
     """The user can ask again."""
     stage.messenger.trouble(Trouble("send", error, times=0))
     await stage.post("help")
@@ -153,7 +159,7 @@ async def test_lost_reply_is_not_said_twice(stage: Stage, error: ChatError) -> N
     assert stage.messenger.tried == [("send", OWNER)]
 
 
-async def test_reply_is_tried_a_few_times(stage: Stage) -> None:
+async def test_reply_is_tried_a_few_times(stage: OutboundFixture) -> None:
     """Nobody waits for it for ever."""
     stage.messenger.trouble(Trouble("send", ChatUnavailable("refused"), times=0))
     await stage.post("help")
@@ -163,7 +169,7 @@ async def test_reply_is_tried_a_few_times(stage: Stage) -> None:
     assert await stage.ledger.outbox.pending(10) == []
 
 
-async def test_flooded_reply_is_said_after_the_wait(stage: Stage) -> None:
+async def test_flooded_reply_is_said_after_the_wait(stage: OutboundFixture) -> None:
     """Once."""
     stage.messenger.trouble(Trouble("send", ChatFlooded(20)))
     await stage.post("help")
@@ -172,10 +178,10 @@ async def test_flooded_reply_is_said_after_the_wait(stage: Stage) -> None:
     assert seconds(stage.messenger.calls("send")) == [20]
 
 
-async def test_press_that_cannot_be_answered_is_forgotten(stage: Stage) -> None:
+async def test_press_that_cannot_be_answered_is_forgotten(stage: OutboundFixture) -> None:
     """The button's query is too old by the next time."""
     stage.messenger.trouble(Trouble("press", ChatUnavailable("refused"), times=0))
-    await stage.post("deleted", kind=SayingKind.PRESS)
+    await stage.post("deleted", kind=OutboxKind.PRESS)
     await stage.after(60)
 
     assert stage.messenger.tried == [("press", 0)]

@@ -5,19 +5,19 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatUncertain
 from bot.core.jobs import Job
-from bot.core.ports.chat import Answer, Card, ItemState
+from bot.core.ports.chat import Answer, ItemState, StatusMessage
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
-from tests.outbound.outbound_fixture import Stage, answered, items_of
+from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def _job_with_a_card(stage: Stage) -> tuple[Job, int]:
+async def _job_with_a_card(stage: OutboundFixture) -> tuple[Job, int]:
     job = await stage.accept()
     await stage.run(job)
     await stage.after(2)
@@ -25,7 +25,9 @@ async def _job_with_a_card(stage: Stage) -> tuple[Job, int]:
     return job, card.message_id
 
 
-async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(stage: Stage) -> None:
+async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(
+    stage: OutboundFixture,
+) -> None:
     """Where the user has just pressed the button; nothing is sent, nothing removed."""
     job, message_id = await _job_with_a_card(stage)
     await stage.cancel(job)
@@ -39,7 +41,7 @@ async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(stage: S
     assert await stage.ledger.cards.open_cards() == []
 
 
-async def test_status_message_that_is_gone_is_answered_anew(stage: Stage) -> None:
+async def test_status_message_that_is_gone_is_answered_anew(stage: OutboundFixture) -> None:
     """The user has removed it; the end of the job is told all the same."""
     job, message_id = await _job_with_a_card(stage)
     stage.messenger.remove(OWNER, message_id)
@@ -49,7 +51,7 @@ async def test_status_message_that_is_gone_is_answered_anew(stage: Stage) -> Non
     assert [(said.call, answered([said])) for said in stage.answers] == [("send", [job.id])]
 
 
-async def test_edit_that_is_uncertain_may_be_repeated_at_will(stage: Stage) -> None:
+async def test_edit_that_is_uncertain_may_be_repeated_at_will(stage: OutboundFixture) -> None:
     """Two edits of one message look like one."""
     job, message_id = await _job_with_a_card(stage)
     stage.messenger.trouble(Trouble("edit", ChatUncertain("timed out"), times=5))
@@ -60,7 +62,7 @@ async def test_edit_that_is_uncertain_may_be_repeated_at_will(stage: Stage) -> N
     assert len(stage.messenger.calls("send")) == 1
 
 
-async def test_answer_comes_after_the_edit_that_is_under_way(stage: Stage) -> None:
+async def test_answer_comes_after_the_edit_that_is_under_way(stage: OutboundFixture) -> None:
     """A late progress edit would bring the status message back, with its button."""
     job, message_id = await _job_with_a_card(stage)
     running = stage.queue.runs[job.id]
@@ -76,10 +78,14 @@ async def test_answer_comes_after_the_edit_that_is_under_way(stage: Stage) -> No
     await stage.after(5)
 
     assert isinstance(stage.messenger.shown(OWNER)[message_id], Answer)
-    assert [isinstance(said.view, Card) for said in stage.messenger.said] == [True, True, False]
+    assert [isinstance(said.view, StatusMessage) for said in stage.messenger.said] == [
+        True,
+        True,
+        False,
+    ]
 
 
-async def test_answers_by_edit_count_as_edits(stage: Stage) -> None:
+async def test_answers_by_edit_count_as_edits(stage: OutboundFixture) -> None:
     """Progress has used up the edits of a minute; the answers do not go over the limit."""
     jobs = [await stage.accept() for _ in range(3)]
     running = [await stage.run(job) for job in jobs]
@@ -95,7 +101,9 @@ async def test_answers_by_edit_count_as_edits(stage: Stage) -> None:
     assert stage.messenger.floods == []
 
 
-async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(stage: Stage) -> None:
+async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(
+    stage: OutboundFixture,
+) -> None:
     """The shared one goes on with the others."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.after(2)
@@ -107,7 +115,7 @@ async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(stage: S
     assert card.message_id in stage.messenger.shown(OWNER)
 
 
-async def test_cancelled_job_without_a_card_gets_a_message(stage: Stage) -> None:
+async def test_cancelled_job_without_a_card_gets_a_message(stage: OutboundFixture) -> None:
     """It was cancelled before anything was shown."""
     job = await stage.accept()
     await stage.cancel(job)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.outbound.lanes import Lanes
+from bot.outbound.lanes import InFlightCalls
 
 
 class Track:
@@ -13,7 +13,7 @@ class Track:
 
     def __init__(self) -> None:
         self.freed = asyncio.Event()
-        self.lanes = Lanes(self.freed.set)
+        self.lanes = InFlightCalls(self.freed.set)
         self.gate = asyncio.Event()
         self.ended: list[str] = []
 

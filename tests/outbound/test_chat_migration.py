@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.adapters.ledger.chats import SqlPeople
+from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import Notice, Place, Reaction
-from bot.core.ports.members import Sight
-from bot.outbound.chat_migration import Moves, RoutedMembers, RoutedMessenger
+from bot.core.ports.members import GroupVisibility
+from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger, Trouble
@@ -25,13 +25,13 @@ class Post:
     """Everything between who speaks and the chat service."""
 
     def __init__(self, database: Database) -> None:
-        self.people = SqlPeople(database)
-        self.moves = Moves(self.people)
+        self.people = SqlChats(database)
+        self.moves = ChatMigrations(self.people)
         self.fake = FakeMessenger(SandboxClock(NOW, running=False))
         self.gone: list[int] = []
-        self.messenger = RoutedMessenger(self.fake, self.moves, self._note)
+        self.messenger = MigratingMessenger(self.fake, self.moves, self._note)
         self.fake_members = FakeMembers()
-        self.members = RoutedMembers(self.fake_members, self.moves)
+        self.members = MigratingMembers(self.fake_members, self.moves)
 
     async def _note(self, chat_id: int) -> None:
         self.gone.append(chat_id)
@@ -141,7 +141,7 @@ async def test_successor_that_is_gone(post: Post) -> None:
 
 async def test_members_of_a_group_that_moved(post: Post) -> None:
     """They are those of the successor; a refusal tells where it is."""
-    post.fake_members.sights[SUCCESSOR] = Sight(is_here=True)
+    post.fake_members.sights[SUCCESSOR] = GroupVisibility(is_here=True)
     post.fake_members.admins.add((SUCCESSOR, 5))
     post.fake_members.troubles = [ChatMoved(SUCCESSOR)]
     is_admin = await post.members.is_admin(GROUP, 5)

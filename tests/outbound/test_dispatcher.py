@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.outbound.lanes import Lanes
-from bot.outbound.voice import Voice
+from bot.outbound.lanes import InFlightCalls
+from bot.outbound.voice import ChatDispatcher
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, at
-from tests.outbound.outbound_fixture import Stage, answered
+from tests.outbound.outbound_fixture import OutboundFixture, answered
 
 SLOW, QUICK = 201, 202
 
@@ -47,9 +47,9 @@ class Booth:
     def __init__(self) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.news = asyncio.Event()
-        self.lanes = Lanes(self.news.set)
+        self.lanes = InFlightCalls(self.news.set)
         self.speaker = Stutter(self.clock)
-        self.voice = Voice([self.speaker], self.lanes, self.news, self.clock)
+        self.voice = ChatDispatcher([self.speaker], self.lanes, self.news, self.clock)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_defect_ends_the_voice(where: str) -> None:
 
 async def test_slow_chat_delays_no_other(database: Database) -> None:
     """One chat's call hangs; everybody else is answered, and it is one call, however long."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     gate = stage.messenger.hold(SLOW)
     slow = await stage.finish_many(2, SLOW)
     await stage.speak()

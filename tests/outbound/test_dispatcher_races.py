@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlCards
+from bot.adapters.ledger.cards import SqlStatusMessages
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.outbox import SqlOutbox
-from bot.core.ports.ledger import Saying, StoredAnswer, StoredCard
+from bot.core.ports.ledger import OutboxMessage, StoredAnswer, StoredStatusMessage
 from tests.fakes.samples import OWNER
-from tests.outbound.outbound_fixture import Stage, ids_of
+from tests.outbound.outbound_fixture import OutboundFixture, ids_of
 
 SLOW, QUICK = 201, 202
 
@@ -49,28 +49,28 @@ class LateOutbox(SqlOutbox):
         super().__init__(database)
         self._late = late
 
-    async def pending(self, limit: int) -> list[Saying]:
+    async def pending(self, limit: int) -> list[OutboxMessage]:
         """Read, then wait."""
         found = await super().pending(limit)
         await self._late.hold()
         return found
 
 
-class LateCards(SqlCards):
+class LateCards(SqlStatusMessages):
     """The same for status messages."""
 
     def __init__(self, database: Database, late: Late) -> None:
         super().__init__(database)
         self._late = late
 
-    async def open_cards(self) -> list[StoredCard]:
+    async def open_cards(self) -> list[StoredStatusMessage]:
         """Read, then wait."""
         found = await super().open_cards()
         await self._late.hold()
         return found
 
 
-async def _look_while_a_call_ends(stage: Stage, late: Late) -> None:
+async def _look_while_a_call_ends(stage: OutboundFixture, late: Late) -> None:
     """Begin a call; in the next round read the ledger, let the call end, and only then go on."""
     gate = stage.messenger.hold(OWNER)
     await stage.round()
@@ -90,7 +90,7 @@ async def test_answer_is_sent_once_though_its_call_ends_while_somebody_looks(
     database: Database,
 ) -> None:
     """What was read before the end of the call looks as if the call had been cut off."""
-    stage, late = Stage(database), Late()
+    stage, late = OutboundFixture(database), Late()
     stage.ledger.answers = LateAnswers(database, late)
     stage.restart()
     [job] = await stage.finish_many(1)
@@ -103,7 +103,7 @@ async def test_reply_is_sent_once_though_its_call_ends_while_somebody_looks(
     database: Database,
 ) -> None:
     """What was read before the end of the call looks as if it had not been said."""
-    stage, late = Stage(database), Late()
+    stage, late = OutboundFixture(database), Late()
     stage.ledger.outbox = LateOutbox(database, late)
     stage.restart()
     await stage.post()
@@ -116,7 +116,7 @@ async def test_card_is_placed_once_though_its_call_ends_while_somebody_looks(
     database: Database,
 ) -> None:
     """What was read before the end of the call looks as if it had no message yet."""
-    stage, late = Stage(database), Late()
+    stage, late = OutboundFixture(database), Late()
     stage.ledger.cards = LateCards(database, late)
     stage.restart()
     await stage.run(await stage.accept())

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from bot.outbound import voice
-from bot.outbound.lanes import Lanes
+from bot.outbound.lanes import InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -32,7 +32,9 @@ async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(voice, "pause", pause)
     news, speaker = asyncio.Event(), Counter()
-    speaking = voice.Voice([speaker], Lanes(news.set), news, SandboxClock(NOW, running=False))
+    speaking = voice.ChatDispatcher(
+        [speaker], InFlightCalls(news.set), news, SandboxClock(NOW, running=False)
+    )
     task = asyncio.create_task(speaking.run())
     for _ in range(50):
         news.set()

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from bot.outbound.lanes import Lanes
-from bot.outbound.voice import Voice
+from bot.outbound.lanes import InFlightCalls
+from bot.outbound.voice import ChatDispatcher
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -14,7 +14,7 @@ from tests.fakes.samples import NOW
 class Sentences:
     """A speaker that has one sentence after the other for one chat; `None` hangs for ever."""
 
-    def __init__(self, lanes: Lanes, *sentences: str | None, chat: str = "chat") -> None:
+    def __init__(self, lanes: InFlightCalls, *sentences: str | None, chat: str = "chat") -> None:
         self.said: list[str] = []
         self._lanes = lanes
         self._left = list(sentences)
@@ -33,13 +33,13 @@ class Sentences:
         self.said.append(str(sentence))
 
 
-def _voice(lanes: Lanes, *speakers: Sentences) -> Voice:
-    return Voice(speakers, lanes, asyncio.Event(), SandboxClock(NOW, running=False))
+def _voice(lanes: InFlightCalls, *speakers: Sentences) -> ChatDispatcher:
+    return ChatDispatcher(speakers, lanes, asyncio.Event(), SandboxClock(NOW, running=False))
 
 
 async def test_everything_that_is_due_is_said() -> None:
     """Sentences of one chat follow each other until there is no further one."""
-    lanes = Lanes(lambda: None)
+    lanes = InFlightCalls(lambda: None)
     speaker = Sentences(lanes, "answer", "card removed")
     await _voice(lanes, speaker).last_words(timeout=10)
 
@@ -56,7 +56,7 @@ async def test_calls_that_end_within_a_round() -> None:
                 await asyncio.sleep(0)
             return await super().tick()
 
-    lanes = Lanes(lambda: None)
+    lanes = InFlightCalls(lambda: None)
     speaker = Sentences(lanes, "first", "second")
     await _voice(lanes, speaker, Slow(lanes)).last_words(timeout=10)
 
@@ -65,7 +65,7 @@ async def test_calls_that_end_within_a_round() -> None:
 
 async def test_nothing_to_say() -> None:
     """Without anything to say the end does not wait."""
-    lanes = Lanes(lambda: None)
+    lanes = InFlightCalls(lambda: None)
     async with asyncio.timeout(5):
         await _voice(lanes).last_words(timeout=60)
 
@@ -74,7 +74,7 @@ async def test_nothing_to_say() -> None:
 
 async def test_call_that_hangs_is_cut_off() -> None:
     """A chat that hangs neither delays the end beyond the time-out nor silences the others."""
-    lanes = Lanes(lambda: None)
+    lanes = InFlightCalls(lambda: None)
     hanging = Sentences(lanes, None, chat="slow")
     speaker = Sentences(lanes, "paused", "and more", chat="quick")
     await _voice(lanes, hanging, speaker).last_words(timeout=1)
@@ -85,7 +85,7 @@ async def test_call_that_hangs_is_cut_off() -> None:
 
 async def test_defect_comes_out() -> None:
     """What a call lets out is a defect, and the end of the program says so."""
-    lanes = Lanes(lambda: None)
+    lanes = InFlightCalls(lambda: None)
 
     class Broken(Sentences):
         async def _say(self, sentence: str | None) -> None:

@@ -4,24 +4,26 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import MessageGone
-from bot.core.ports.chat import Card, Listing, Notice, Overview
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.chat import Listing, Notice, Overview, StatusMessage
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def post(stage: Stage, number: int, kind: SayingKind, **payload: str | int) -> None:
+async def post(
+    stage: OutboundFixture, number: int, kind: OutboxKind, **payload: str | int
+) -> None:
     """Put something into the outbox."""
-    saying = Saying(
+    saying = OutboxMessage(
         kind,
-        Priority.PRESS if kind is SayingKind.PRESS else Priority.REPLY,
+        Priority.PRESS if kind is OutboxKind.PRESS else Priority.REPLY,
         OWNER,
         "en",
         dedupe=f"{kind}:{number}",
@@ -31,17 +33,17 @@ async def post(stage: Stage, number: int, kind: SayingKind, **payload: str | int
     assert await stage.ledger.outbox.post(saying, stage.clock.now())
 
 
-async def place(stage: Stage) -> int:
+async def place(stage: OutboundFixture) -> int:
     """Let an overview stand in the chat; return its id."""
-    await post(stage, 0, SayingKind.OVERVIEW, listing="status", subject=OWNER, page=1)
+    await post(stage, 0, OutboxKind.OVERVIEW, listing="status", subject=OWNER, page=1)
     await stage.speak()
     return stage.messenger.calls("send")[0].message_id
 
 
-async def test_overview_is_composed_when_it_is_said(stage: Stage) -> None:
+async def test_overview_is_composed_when_it_is_said(stage: OutboundFixture) -> None:
     """For whom, which list and which page stand in the saying."""
     await stage.accept()
-    await post(stage, 1, SayingKind.OVERVIEW, listing="links", subject=7, page=3)
+    await post(stage, 1, OutboxKind.OVERVIEW, listing="links", subject=7, page=3)
     await stage.speak()
     view = stage.messenger.calls("send")[0].view
 
@@ -50,9 +52,9 @@ async def test_overview_is_composed_when_it_is_said(stage: Stage) -> None:
     assert view.running == ()
 
 
-async def test_overview_of_an_earlier_version_is_that_of_its_owner(stage: Stage) -> None:
+async def test_overview_of_an_earlier_version_is_that_of_its_owner(stage: OutboundFixture) -> None:
     """A saying that was stored without these is still said after an update."""
-    await post(stage, 1, SayingKind.OVERVIEW)
+    await post(stage, 1, OutboxKind.OVERVIEW)
     await stage.speak()
     view = stage.messenger.calls("send")[0].view
 
@@ -60,12 +62,12 @@ async def test_overview_of_an_earlier_version_is_that_of_its_owner(stage: Stage)
     assert (view.listing, view.subject, view.page) == (Listing.STATUS, OWNER, 1)
 
 
-async def test_change_edits_its_message(stage: Stage) -> None:
+async def test_change_edits_its_message(stage: OutboundFixture) -> None:
     """Nothing new is sent, and what is shown is of the moment of the edit."""
     message_id = await place(stage)
     job = await stage.accept()
     await post(
-        stage, 1, SayingKind.OVERVIEW, edits=message_id, listing="status", subject=OWNER, page=1
+        stage, 1, OutboxKind.OVERVIEW, edits=message_id, listing="status", subject=OWNER, page=1
     )
     await stage.speak()
     shown = stage.messenger.shown(OWNER)[message_id]
@@ -76,40 +78,40 @@ async def test_change_edits_its_message(stage: Stage) -> None:
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_notice_can_be_a_change(stage: Stage) -> None:
+async def test_notice_can_be_a_change(stage: OutboundFixture) -> None:
     """Its words do not include where it goes."""
     message_id = await place(stage)
-    await post(stage, 1, SayingKind.NOTICE, edits=message_id, name="help-any-text")
+    await post(stage, 1, OutboxKind.NOTICE, edits=message_id, name="help-any-text")
     await stage.speak()
 
     assert Notice("help-any-text") == stage.messenger.shown(OWNER)[message_id]
 
 
-async def test_only_the_latest_change_of_a_message_is_made(stage: Stage) -> None:
+async def test_only_the_latest_change_of_a_message_is_made(stage: OutboundFixture) -> None:
     """Whoever presses ten times gets one edit, of what they pressed last; other messages get
     theirs.
     """
     first, second = await place(stage), 0
-    await post(stage, 99, SayingKind.NOTICE, name="help-any-text")
+    await post(stage, 99, OutboxKind.NOTICE, name="help-any-text")
     await stage.speak()
     second = stage.messenger.calls("send")[1].message_id
     for number in range(1, 11):
-        await post(stage, number, SayingKind.NOTICE, edits=first, name="only", n=number)
-    await post(stage, 11, SayingKind.NOTICE, edits=second, name="other")
+        await post(stage, number, OutboxKind.NOTICE, edits=first, name="only", n=number)
+    await post(stage, 11, OutboxKind.NOTICE, edits=second, name="other")
     await stage.after(2)
     edits = stage.messenger.calls("edit")
 
     assert [(first, Notice("only", {"n": 10})), (second, Notice("other"))] == [
-        (said.message_id, said.view) for said in edits if not isinstance(said.view, Card)
+        (said.message_id, said.view) for said in edits if not isinstance(said.view, StatusMessage)
     ]
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_changes_keep_the_budget_of_edits(stage: Stage) -> None:
+async def test_changes_keep_the_budget_of_edits(stage: OutboundFixture) -> None:
     """However often somebody presses, the chat is never flooded."""
     message_id = await place(stage)
     for number in range(1, 60):
-        await post(stage, number, SayingKind.NOTICE, edits=message_id, name=f"n-{number}")
+        await post(stage, number, OutboxKind.NOTICE, edits=message_id, name=f"n-{number}")
         await stage.after(1)
 
     assert stage.messenger.floods == []
@@ -117,20 +119,20 @@ async def test_changes_keep_the_budget_of_edits(stage: Stage) -> None:
     assert Notice("n-59") == stage.messenger.shown(OWNER)[message_id]
 
 
-async def test_change_of_a_message_that_is_gone_is_given_up(stage: Stage) -> None:
+async def test_change_of_a_message_that_is_gone_is_given_up(stage: OutboundFixture) -> None:
     """Whoever removed it does not want it anew."""
     message_id = await place(stage)
     stage.messenger.trouble(Trouble("edit", MessageGone("gone")))
-    await post(stage, 1, SayingKind.NOTICE, edits=message_id, name="help-any-text")
+    await post(stage, 1, OutboxKind.NOTICE, edits=message_id, name="help-any-text")
     await stage.speak()
 
     assert len(stage.messenger.calls("send")) == 1
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_press_can_be_answered_without_a_word(stage: Stage) -> None:
+async def test_press_can_be_answered_without_a_word(stage: OutboundFixture) -> None:
     """So that the app stops waiting, while the message itself says what there is to say."""
-    await post(stage, 1, SayingKind.PRESS, query_id="q")
+    await post(stage, 1, OutboxKind.PRESS, query_id="q")
     await stage.speak()
     [said] = stage.messenger.calls("press")
 

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
-from bot.core.ports.chat import Listing, Overview, Use
-from bot.jobs.allowance import Allowance
-from bot.jobs.allowances import Allowances
-from bot.outbound.overviews import PAGE_SIZE, Overviews
+from bot.core.ports.chat import Listing, Overview, Usage
+from bot.jobs.allowance import TransferLimits
+from bot.jobs.allowances import OwnerLimits
+from bot.outbound.overviews import PAGE_SIZE, OverviewViews
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 OTHER = 101
 STATUS, LINKS = Listing.STATUS, Listing.LINKS
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
 def ids_of(overview: Overview) -> list[int]:
@@ -31,7 +31,7 @@ def ids_of(overview: Overview) -> list[int]:
     return [line.job_id for line in overview.running] + [link.job_id for link in overview.live]
 
 
-async def in_group(stage: Stage, owner: int, *, done: bool) -> Job:
+async def in_group(stage: OutboundFixture, owner: int, *, done: bool) -> Job:
     """Let somebody share a file in the group."""
     job = await samples.accept(stage.ledger, chat_id=GROUP, owner_id=owner, now=stage.clock.now())
     if done:
@@ -39,7 +39,7 @@ async def in_group(stage: Stage, owner: int, *, done: bool) -> Job:
     return job
 
 
-async def test_status_shows_what_is_under_way_and_alive(stage: Stage) -> None:
+async def test_status_shows_what_is_under_way_and_alive(stage: OutboundFixture) -> None:
     """The asker's own, running before waiting, the newest links first, none that has ended."""
     waiting, running = await stage.accept(), await stage.accept()
     await stage.run(running)
@@ -54,10 +54,10 @@ async def test_status_shows_what_is_under_way_and_alive(stage: Stage) -> None:
     assert [line.job_id for line in overview.running] == [running.id, waiting.id]
     assert [link.job_id for link in overview.live] == [links[2].id, links[0].id]
     assert (overview.page, overview.pages, overview.subject) == (1, 1, OWNER)
-    assert Use(5, 5000) == overview.use
+    assert Usage(5, 5000) == overview.use
 
 
-async def test_links_show_nothing_but_links(stage: Stage) -> None:
+async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
     """What runs is no link yet."""
     await stage.accept()
     job = await stage.accept()
@@ -68,7 +68,7 @@ async def test_links_show_nothing_but_links(stage: Stage) -> None:
     assert (overview.listing, overview.use) == (LINKS, None)
 
 
-async def test_links_that_are_over_are_left_out(stage: Stage) -> None:
+async def test_links_that_are_over_are_left_out(stage: OutboundFixture) -> None:
     """Even if their objects could not be deleted yet."""
     await stage.done(await stage.accept())
     stage.clock.advance(LIFETIME)
@@ -77,7 +77,9 @@ async def test_links_that_are_over_are_left_out(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("listing", [STATUS, LINKS])
-async def test_links_in_their_last_second_are_left_out(stage: Stage, listing: Listing) -> None:
+async def test_links_in_their_last_second_are_left_out(
+    stage: OutboundFixture, listing: Listing
+) -> None:
     """They cannot be signed any more; the others are listed."""
     first, second = await stage.accept(), await stage.accept()
     await stage.done(first)
@@ -89,7 +91,7 @@ async def test_links_in_their_last_second_are_left_out(stage: Stage, listing: Li
     assert [link.job_id for link in overview.live] == [second.id]
 
 
-async def test_group_sees_what_came_from_it(stage: Stage) -> None:
+async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
     """Its status has what anybody asked for there, the links of somebody theirs from there; what
     they have elsewhere stays elsewhere.
     """
@@ -108,7 +110,7 @@ async def test_group_sees_what_came_from_it(stage: Stage) -> None:
     assert not alone.in_group
 
 
-async def test_discreet_where_answers_are_private(stage: Stage) -> None:
+async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> None:
     """A list in such a group gives no link away; in private it has them all."""
     await in_group(stage, OWNER, done=True)
     await stage.ledger.people.set_chat(GROUP, privately=True)
@@ -118,10 +120,10 @@ async def test_discreet_where_answers_are_private(stage: Stage) -> None:
     assert not (await stage.views.overview(LINKS, OWNER, chat_id=OWNER)).discreet
 
 
-async def test_use_against_limits(stage: Stage) -> None:
+async def test_use_against_limits(stage: OutboundFixture) -> None:
     """A person sees theirs, a group its own where it has one."""
-    allowances = Allowances(Allowance(files=5, bytes=9000), Allowance(files=7))
-    overviews = Overviews(stage.ledger, stage.views, stage.clock, allowances)
+    allowances = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
+    overviews = OverviewViews(stage.ledger, stage.views, stage.clock, allowances)
     await in_group(stage, OWNER, done=True)
     await in_group(stage, OTHER, done=True)
     await stage.accept()
@@ -131,9 +133,9 @@ async def test_use_against_limits(stage: Stage) -> None:
     stage.clock.advance(timedelta(hours=1))
     later = await overviews.compose(STATUS, OWNER, chat_id=OWNER)
 
-    assert Use(2, 2000, 5, 9000) == mine.use
-    assert Use(2, 2000, 7, 0) == groups.use
-    assert Use(0, 0, 5, 9000) == later.use
+    assert Usage(2, 2000, 5, 9000) == mine.use
+    assert Usage(2, 2000, 7, 0) == groups.use
+    assert Usage(0, 0, 5, 9000) == later.use
 
 
 @settings(
@@ -143,7 +145,7 @@ async def test_use_against_limits(stage: Stage) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(running=st.integers(0, 6), live=st.integers(0, 6))
-async def test_pages_show_everything_once(stage: Stage, running: int, live: int) -> None:
+async def test_pages_show_everything_once(stage: OutboundFixture, running: int, live: int) -> None:
     """Whatever there is: no gap, no overlap, no page but the last is not full."""
     for _ in range(running):
         await stage.accept()
@@ -164,7 +166,9 @@ async def test_pages_show_everything_once(stage: Stage, running: int, live: int)
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(-3, 1), (0, 1), (2, 2), (3, 2), (10**6, 2)])
-async def test_page_that_is_gone_is_the_last(stage: Stage, asked: int, shown: int) -> None:
+async def test_page_that_is_gone_is_the_last(
+    stage: OutboundFixture, asked: int, shown: int
+) -> None:
     """A list may have become shorter since the button was made."""
     for _ in range(PAGE_SIZE + 1):
         await stage.accept()

@@ -11,10 +11,10 @@ from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job
 from bot.core.objects import StoredObject
 from bot.core.ports.chat import Answer, ItemState
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER
-from tests.outbound.outbound_fixture import Stage, answered, items_of
+from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of
 
 CHATS = (OWNER, OWNER + 1, GROUP)
 SECONDS = 80
@@ -24,7 +24,7 @@ SECONDS = 80
 class Day:
     """What happens in some minutes: files come, jobs run, end, links go, and calls fail."""
 
-    stage: Stage
+    stage: OutboundFixture
     chance: random.Random
     waiting: list[Job] = field(default_factory=list)
     running: list[Job] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Day:
         if not quiet and self.chance.random() < 0.05:
             name = f"status-{self.stage.clock.now().timestamp()}"
             chat_id = self.chance.choice(CHATS)
-            await self.stage.post(name, chat_id=chat_id, kind=SayingKind.OVERVIEW)
+            await self.stage.post(name, chat_id=chat_id, kind=OutboxKind.OVERVIEW)
         await self.stage.after(1)
 
     async def _end(self, job: Job) -> None:
@@ -80,7 +80,7 @@ class Day:
         self.stage.messenger.trouble(Trouble(call, error, skip=skip, times=times))
 
 
-async def _play(stage: Stage, seed: int, *, troubles: float, restarts: float) -> Day:
+async def _play(stage: OutboundFixture, seed: int, *, troubles: float, restarts: float) -> Day:
     day = Day(stage, random.Random(seed))  # noqa: S311 -- a game, not a secret.
     for second in range(SECONDS):
         if day.chance.random() < troubles:
@@ -111,7 +111,7 @@ def _assert_told(day: Day) -> None:
 @pytest.mark.parametrize("seed", [0])
 async def test_busy_chats_without_trouble(database: Database, seed: int) -> None:
     """No flood limit is ever hit, whatever comes together."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     day = await _play(stage, seed, troubles=0, restarts=0)
     _assert_told(day)
 
@@ -122,7 +122,7 @@ async def test_busy_chats_without_trouble(database: Database, seed: int) -> None
 @pytest.mark.parametrize("seed", [3])
 async def test_busy_chats_with_trouble(database: Database, seed: int) -> None:
     """Calls fail all the time; in the end everything has been said, and once."""
-    day = await _play(Stage(database), seed, troubles=0.15, restarts=0)
+    day = await _play(OutboundFixture(database), seed, troubles=0.15, restarts=0)
     _assert_told(day)
 
     assert len(day.ended) > 10
@@ -131,7 +131,7 @@ async def test_busy_chats_with_trouble(database: Database, seed: int) -> None:
 @pytest.mark.parametrize("seed", [6])
 async def test_busy_chats_with_restarts(database: Database, seed: int) -> None:
     """The process forgets everything but the ledger; the chats do not notice."""
-    day = await _play(Stage(database), seed, troubles=0.05, restarts=0.05)
+    day = await _play(OutboundFixture(database), seed, troubles=0.05, restarts=0.05)
     _assert_told(day)
 
     assert len(day.ended) > 10

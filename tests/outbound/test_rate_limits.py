@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.outbound.budget import Budgets, ChatBudget
+from bot.outbound.budget import ChatRateLimit, RateLimits
 from tests.fakes.flood import FloodLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, at
 
@@ -22,7 +22,7 @@ def test_budget_never_exceeds_the_limits_of_telegram(
     calls: list[tuple[float, bool, float]], chat_id: int
 ) -> None:
     """Whatever is asked of it, what it lets through is let through by Telegram."""
-    budget, limits, now = ChatBudget(chat_id), FloodLimits(), NOW
+    budget, limits, now = ChatRateLimit(chat_id), FloodLimits(), NOW
     for pause, is_edit, reserve in calls:
         now += timedelta(seconds=pause)
         bucket = budget.edits if is_edit else budget.messages
@@ -34,7 +34,7 @@ def test_budget_never_exceeds_the_limits_of_telegram(
 @pytest.mark.parametrize("kinds", [(False,), (True,), (True, False)])
 def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
     """Whoever takes all that there is, at once and for minutes, is never refused by Telegram."""
-    budget, limits, taken = ChatBudget(chat_id), FloodLimits(), 0
+    budget, limits, taken = ChatRateLimit(chat_id), FloodLimits(), 0
     for tenth in range(3000):
         now = at(tenth / 10)
         for is_edit in kinds:
@@ -51,7 +51,7 @@ def test_all_chats_together_stay_below_the_overall_limit(
     calls: list[tuple[float, int, bool]],
 ) -> None:
     """Never more than 28 calls in any second, whatever the chats are."""
-    budgets, taken, now = Budgets(), list[datetime](), NOW
+    budgets, taken, now = RateLimits(), list[datetime](), NOW
     for pause, chat_id, is_edit in calls:
         now += timedelta(seconds=pause)
         budget = budgets.of(chat_id)
@@ -64,7 +64,7 @@ def test_all_chats_together_stay_below_the_overall_limit(
 
 def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
     """It waits for its turn with a full budget, and hears when that comes."""
-    budgets = Budgets()
+    budgets = RateLimits()
     while (busy := budgets.of(len(budgets._chats) + 1)).take(busy.messages, NOW):
         pass
     budget = budgets.of(OWNER)
@@ -79,7 +79,7 @@ def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
 
 def test_group_has_one_budget_for_messages_and_edits() -> None:
     """Telegram counts them together there."""
-    group, private = ChatBudget(GROUP), ChatBudget(OWNER)
+    group, private = ChatRateLimit(GROUP), ChatRateLimit(OWNER)
 
     assert group.edits is group.messages
     assert private.edits is not private.messages
@@ -87,7 +87,7 @@ def test_group_has_one_budget_for_messages_and_edits() -> None:
 
 def test_pause_holds_everything_back() -> None:
     """Until its end, and a shorter one does not end it."""
-    budget = ChatBudget(OWNER)
+    budget = ChatRateLimit(OWNER)
     assert not budget.is_paused(NOW)
     budget.pause(at(30))
     budget.pause(at(10))
@@ -101,7 +101,7 @@ def test_pause_holds_everything_back() -> None:
 
 def test_refused_call_costs_nothing() -> None:
     """What was not taken is there for who needs less."""
-    budget = ChatBudget(OWNER)
+    budget = ChatRateLimit(OWNER)
     before = budget.messages.available(NOW)
     assert not budget.take(budget.messages, NOW, reserve=before)
 
@@ -110,7 +110,7 @@ def test_refused_call_costs_nothing() -> None:
 
 def test_chats_do_not_share_their_budgets() -> None:
     """But everybody who speaks in a chat does."""
-    budgets = Budgets()
+    budgets = RateLimits()
 
     assert budgets.of(1) is budgets.of(1)
     assert budgets.of(1) is not budgets.of(2)
@@ -118,8 +118,8 @@ def test_chats_do_not_share_their_budgets() -> None:
 
 def test_quiet_chats_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd of chats costs no memory; those that were used last are kept."""
-    monkeypatch.setattr(Budgets, "MOST_KEPT", 3)
-    budgets = Budgets()
+    monkeypatch.setattr(RateLimits, "MOST_KEPT", 3)
+    budgets = RateLimits()
     kept = budgets.of(1)
     for chat_id in (2, 3, 1, 4):
         budgets.of(chat_id)

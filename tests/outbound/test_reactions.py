@@ -9,42 +9,44 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
 from bot.core.jobs import Job
 from bot.core.ports.chat import Reaction
-from bot.core.ports.ledger import SayingKind
-from bot.outbound.courier import Courier
-from bot.outbound.reactions import STALE_AFTER, Reactions, Reactor
+from bot.core.ports.ledger import OutboxKind
+from bot.outbound.courier import AnswerSender
+from bot.outbound.reactions import STALE_AFTER, Reactions, ReactionSender
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 ACCEPTED, DONE, NONE = Reaction.ACCEPTED, Reaction.DONE, Reaction.NONE
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers of whom one reacts."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     outbox, clock = stage.ledger.outbox, stage.clock
     stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
     spoken = (stage.ledger, stage.messenger, stage.views, stage.budgets, stage.lanes, clock)
-    stage.courier = Courier(*spoken, reactions=reactions(stage))
-    reactor = Reactor(outbox, stage.messenger, stage.budgets, stage.lanes, clock)
+    stage.courier = AnswerSender(*spoken, reactions=reactions(stage))
+    reactor = ReactionSender(outbox, stage.messenger, stage.budgets, stage.lanes, clock)
     stage.speakers = [stage.courier, stage.narrator, stage.reviser, reactor]
     return stage
 
 
-def reactions(stage: Stage) -> Reactions:
+def reactions(stage: OutboundFixture) -> Reactions:
     """Return who asks for reactions."""
     found = stage.reactions  # type: ignore[attr-defined]  # set above.
     assert isinstance(found, Reactions)
     return found
 
 
-def shown(stage: Stage) -> list[tuple[int, Reaction]]:
+def shown(stage: OutboundFixture) -> list[tuple[int, Reaction]]:
     """Return messages and their reactions, in order."""
     return [(message_id, reaction) for _, message_id, reaction in stage.messenger.reactions]
 
 
-async def accepted(stage: Stage, *, album: str | None = None, chat_id: int = OWNER) -> Job:
+async def accepted(
+    stage: OutboundFixture, *, album: str | None = None, chat_id: int = OWNER
+) -> Job:
     """Accept a file, and show it."""
     origin = replace(make_origin(chat_id), album=album)
     job = await stage.ledger.jobs.accept(origin, make_file(), stage.clock.now())
@@ -53,7 +55,7 @@ async def accepted(stage: Stage, *, album: str | None = None, chat_id: int = OWN
     return job
 
 
-async def test_seen_then_done(stage: Stage) -> None:
+async def test_seen_then_done(stage: OutboundFixture) -> None:
     """The message of a file shows both, one after the other."""
     job = await accepted(stage)
     await stage.speak()
@@ -65,7 +67,7 @@ async def test_seen_then_done(stage: Stage) -> None:
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_what_failed_shows_nothing_any_more(stage: Stage) -> None:
+async def test_what_failed_shows_nothing_any_more(stage: OutboundFixture) -> None:
     """Neither does what was cancelled; the answer tells why."""
     failed, cancelled = await accepted(stage), await accepted(stage)
     await stage.speak()
@@ -77,7 +79,7 @@ async def test_what_failed_shows_nothing_any_more(stage: Stage) -> None:
     assert sorted((message_id, NONE) for message_id in ids) == sorted(shown(stage)[2:])
 
 
-async def test_quick_file_is_only_shown_as_done(stage: Stage) -> None:
+async def test_quick_file_is_only_shown_as_done(stage: OutboundFixture) -> None:
     """What is superseded before it could be shown costs no call."""
     job = await accepted(stage)
     await stage.done(job)
@@ -87,14 +89,14 @@ async def test_quick_file_is_only_shown_as_done(stage: Stage) -> None:
     assert [(job.origin.message_id, DONE)] == shown(stage)
 
 
-async def get_done(stage: Stage, job: Job) -> Job:
+async def get_done(stage: OutboundFixture, job: Job) -> Job:
     """Read a job again."""
     found = await stage.ledger.jobs.get(job.id)
     assert found is not None
     return found
 
 
-async def test_first_file_of_an_album_stands_for_all(stage: Stage) -> None:
+async def test_first_file_of_an_album_stands_for_all(stage: OutboundFixture) -> None:
     """Ten files cost two calls."""
     jobs = [await accepted(stage, album="a") for _ in range(10)]
     await stage.speak()
@@ -106,7 +108,7 @@ async def test_first_file_of_an_album_stands_for_all(stage: Stage) -> None:
     assert [(first, ACCEPTED), (first, DONE)] == shown(stage)
 
 
-async def test_refused_reaction_is_nothing(stage: Stage) -> None:
+async def test_refused_reaction_is_nothing(stage: OutboundFixture) -> None:
     """A chat may forbid them; nothing else suffers, and nothing is tried again."""
     stage.messenger.trouble(Trouble("react", MessageRefused("REACTION_INVALID"), times=0))
     job = await accepted(stage)
@@ -119,7 +121,9 @@ async def test_refused_reaction_is_nothing(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("error", [ChatFlooded(7), ChatUncertain("lost")])
-async def test_trouble_pauses_the_chat(stage: Stage, error: ChatFlooded | ChatUncertain) -> None:
+async def test_trouble_pauses_the_chat(
+    stage: OutboundFixture, error: ChatFlooded | ChatUncertain
+) -> None:
     """As any other trouble does; the reaction itself is let go."""
     stage.messenger.trouble(Trouble("react", error))
     await accepted(stage)
@@ -129,7 +133,7 @@ async def test_trouble_pauses_the_chat(stage: Stage, error: ChatFlooded | ChatUn
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_reactions_leave_room_for_words(stage: Stage) -> None:
+async def test_reactions_leave_room_for_words(stage: OutboundFixture) -> None:
     """Fifty files of a group: no limit is hit, everything is answered, what comes too late to
     matter is not shown.
     """
@@ -148,7 +152,7 @@ async def test_reactions_leave_room_for_words(stage: Stage) -> None:
     assert await stage.ledger.outbox.pending(9) == []
 
 
-async def test_stale_reaction_is_let_go(stage: Stage) -> None:
+async def test_stale_reaction_is_let_go(stage: OutboundFixture) -> None:
     """After a night without the bot nobody needs to see that a file was seen."""
     await accepted(stage)
     stage.clock.advance(STALE_AFTER + timedelta(seconds=1))
@@ -159,10 +163,10 @@ async def test_stale_reaction_is_let_go(stage: Stage) -> None:
 
 async def test_switched_off_by_default(database: Database) -> None:
     """Then nothing is asked for."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     job = await stage.accept()
     quiet = Reactions(stage.ledger.outbox, stage.clock, enabled=False)
     await quiet.accepted(job)
     await quiet.ended([job])
 
-    assert SayingKind.REACTION not in {s.kind for s in await stage.ledger.outbox.pending(9)}
+    assert OutboxKind.REACTION not in {s.kind for s in await stage.ledger.outbox.pending(9)}

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from bot.adapters.ledger.database import Database
 from bot.core.ports.chat import FailureCount
-from bot.outbound.statistics import MOST_CODES, Statistician
+from bot.outbound.statistics import MOST_CODES, StatisticsViews
 from bot.transfer.spool import Spool
 from tests.fakes.samples import LIFETIME
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 
 async def test_statistics_of_this_moment(database: Database, tmp_path: Path) -> None:
     """What ended within a day, what there is now, and since when."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     spool = Spool(tmp_path / "spool", quota=5000, keep_free=0)
     versions = [("program", "1.2")]
-    statistician = Statistician(stage.ledger, stage.queue, spool, stage.clock, versions)
+    statistician = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, versions)
     await stage.done(await stage.accept())
     stage.clock.advance(timedelta(hours=20))
     await stage.done(await stage.accept())
@@ -41,12 +41,12 @@ async def test_statistics_of_this_moment(database: Database, tmp_path: Path) -> 
 
 async def test_only_the_latest_codes_are_told(database: Database, tmp_path: Path) -> None:
     """A message is not endless; all failures count."""
-    stage = Stage(database)
+    stage = OutboundFixture(database)
     spool = Spool(tmp_path, quota=5000, keep_free=0)
     for number in range(MOST_CODES + 3):
         await stage.fail(await stage.accept(), f"code_{number}")
         stage.clock.advance(timedelta(seconds=1))
-    told = await Statistician(stage.ledger, stage.queue, spool, stage.clock).compose()
+    told = await StatisticsViews(stage.ledger, stage.queue, spool, stage.clock).compose()
 
     assert [f"code_{number}" for number in range(MOST_CODES + 2, 2, -1)] == [
         failed.code for failed in told.failures

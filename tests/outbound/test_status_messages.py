@@ -7,27 +7,27 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Answer, Card, Place
+from bot.core.ports.chat import Answer, Place, StatusMessage
 from bot.outbound.status_messages import EDIT_EVERY, MOST_SINGLE_CARDS
 from bot.outbound.views import MOST_LINES_ON_A_CARD
 from tests.fakes.messenger import Said
 from tests.fakes.samples import GROUP, OWNER
-from tests.outbound.outbound_fixture import Stage, answered, seconds
+from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-def card_of(said: Said) -> Card:
+def card_of(said: Said) -> StatusMessage:
     """Return what a status message shows."""
-    assert isinstance(said.view, Card)
+    assert isinstance(said.view, StatusMessage)
     return said.view
 
 
-async def test_quick_job_shows_no_card(stage: Stage) -> None:
+async def test_quick_job_shows_no_card(stage: OutboundFixture) -> None:
     """File in, link out: one call."""
     job = await stage.accept()
     await stage.run(job)
@@ -39,7 +39,7 @@ async def test_quick_job_shows_no_card(stage: Stage) -> None:
     assert answered(stage.answers) == [job.id]
 
 
-async def test_card_is_opened_after_a_second(stage: Stage) -> None:
+async def test_card_is_opened_after_a_second(stage: OutboundFixture) -> None:
     """A silent reply to the message that brought the file, in its topic."""
     job = await stage.accept(GROUP, thread_id=9)
     await stage.after(0.999)
@@ -53,7 +53,7 @@ async def test_card_is_opened_after_a_second(stage: Stage) -> None:
     assert [line.job_id for line in card_of(said).lines] == [job.id]
 
 
-async def test_card_is_edited_calmly(stage: Stage) -> None:
+async def test_card_is_edited_calmly(stage: OutboundFixture) -> None:
     """One message, and a pause after each edit, however fast the bytes move."""
     running = await stage.run(await stage.accept(), total=1000)
     for step in range(80):
@@ -66,7 +66,7 @@ async def test_card_is_edited_calmly(stage: Stage) -> None:
     assert min(later - earlier for earlier, later in pairwise(moments)) >= EDIT_EVERY
 
 
-async def test_last_edit_shows_the_latest_state(stage: Stage) -> None:
+async def test_last_edit_shows_the_latest_state(stage: OutboundFixture) -> None:
     """What was passed over is not shown later; the meter is read when the edit begins."""
     running = await stage.run(await stage.accept(), total=1000)
     await stage.after(1)
@@ -81,7 +81,7 @@ async def test_last_edit_shows_the_latest_state(stage: Stage) -> None:
     assert len(stage.cards) == 2
 
 
-async def test_equal_view_is_not_sent(stage: Stage) -> None:
+async def test_equal_view_is_not_sent(stage: OutboundFixture) -> None:
     """Nothing has changed, so nothing is said."""
     await stage.accept()
     await stage.after(120)
@@ -89,7 +89,7 @@ async def test_equal_view_is_not_sent(stage: Stage) -> None:
     assert len(stage.messenger.said) == 1
 
 
-async def test_cancelling_is_shown_at_once(stage: Stage) -> None:
+async def test_cancelling_is_shown_at_once(stage: OutboundFixture) -> None:
     """The user has pressed and wants to see it, however short ago the last edit was."""
     running = await stage.run(await stage.accept())
     await stage.after(4.5)
@@ -103,7 +103,7 @@ async def test_cancelling_is_shown_at_once(stage: Stage) -> None:
     assert card_of(stage.cards[-1]).lines[0].cancelling
 
 
-async def test_paused_is_shown_at_once_and_opens_nothing(stage: Stage) -> None:
+async def test_paused_is_shown_at_once_and_opens_nothing(stage: OutboundFixture) -> None:
     """The last words before the process ends."""
     await stage.run(await stage.accept())
     await stage.after(4.5)
@@ -117,7 +117,7 @@ async def test_paused_is_shown_at_once_and_opens_nothing(stage: Stage) -> None:
     assert len(stage.messenger.calls("send")) == 1
 
 
-async def test_few_jobs_have_a_card_each(stage: Stage) -> None:
+async def test_few_jobs_have_a_card_each(stage: OutboundFixture) -> None:
     """A reply to each of their files."""
     jobs = [await stage.accept() for _ in range(MOST_SINGLE_CARDS)]
     await stage.after(10)
@@ -126,7 +126,7 @@ async def test_few_jobs_have_a_card_each(stage: Stage) -> None:
     assert shown == [[job.id] for job in jobs]
 
 
-async def test_many_jobs_share_a_card(stage: Stage) -> None:
+async def test_many_jobs_share_a_card(stage: OutboundFixture) -> None:
     """The budget belongs to the chat: one message for all, with a count of what has no line."""
     jobs = [await stage.accept() for _ in range(MOST_LINES_ON_A_CARD + 4)]
     await stage.after(10)
@@ -138,7 +138,7 @@ async def test_many_jobs_share_a_card(stage: Stage) -> None:
     assert card_of(said).more == 4
 
 
-async def test_later_jobs_join_the_shared_card(stage: Stage) -> None:
+async def test_later_jobs_join_the_shared_card(stage: OutboundFixture) -> None:
     """No second message appears."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.after(5)
@@ -149,7 +149,7 @@ async def test_later_jobs_join_the_shared_card(stage: Stage) -> None:
     assert [line.job_id for line in card_of(stage.cards[-1]).lines] == [job.id for job in jobs]
 
 
-async def test_running_jobs_stand_first(stage: Stage) -> None:
+async def test_running_jobs_stand_first(stage: OutboundFixture) -> None:
     """What moves is what people look for."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.run(jobs[3])
@@ -159,7 +159,7 @@ async def test_running_jobs_stand_first(stage: Stage) -> None:
     assert (lines[0].job_id, lines[0].state) == (jobs[3].id, JobState.RUNNING)
 
 
-async def test_topics_and_chats_have_cards_of_their_own(stage: Stage) -> None:
+async def test_topics_and_chats_have_cards_of_their_own(stage: OutboundFixture) -> None:
     """Nobody sees the jobs of another chat."""
     places = [(GROUP, 1), (GROUP, 2), (OWNER, None)]
     for chat_id, thread_id in places:
@@ -172,7 +172,7 @@ async def test_topics_and_chats_have_cards_of_their_own(stage: Stage) -> None:
     assert [len(card_of(said).lines) for said in cards] == [5, 5, 5]
 
 
-async def test_card_is_removed_after_its_answers(stage: Stage) -> None:
+async def test_card_is_removed_after_its_answers(stage: OutboundFixture) -> None:
     """First the answer, then the status message goes; the chat shows the answer alone."""
     job = await stage.accept()
     await stage.after(2)
@@ -184,7 +184,7 @@ async def test_card_is_removed_after_its_answers(stage: Stage) -> None:
     assert await stage.ledger.cards.open_cards() == []
 
 
-async def test_shared_card_stays_until_its_last_job_is_answered(stage: Stage) -> None:
+async def test_shared_card_stays_until_its_last_job_is_answered(stage: OutboundFixture) -> None:
     """And shows only those that have not ended."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.after(2)
@@ -199,7 +199,7 @@ async def test_shared_card_stays_until_its_last_job_is_answered(stage: Stage) ->
     assert len(stage.messenger.calls("delete")) == 1
 
 
-async def test_card_waits_for_an_answer_that_must_wait(stage: Stage) -> None:
+async def test_card_waits_for_an_answer_that_must_wait(stage: OutboundFixture) -> None:
     """While the chat may not be written to, the status message is all that the user has."""
     job = await stage.accept()
     await stage.after(2)
@@ -212,7 +212,7 @@ async def test_card_waits_for_an_answer_that_must_wait(stage: Stage) -> None:
     assert [said.call for said in stage.messenger.said] == ["send", "send", "delete"]
 
 
-async def test_restart_goes_on_in_the_same_card(stage: Stage) -> None:
+async def test_restart_goes_on_in_the_same_card(stage: OutboundFixture) -> None:
     """The user sees one status message, whatever happens to the process."""
     job = await stage.accept()
     running = await stage.run(job)

@@ -11,21 +11,21 @@ from bot.core.errors import (
     ChatUncertain,
     MessageRefused,
 )
-from bot.core.ports.chat import Answer, Card
+from bot.core.ports.chat import Answer, StatusMessage
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
-from tests.outbound.outbound_fixture import Stage, answered, seconds
+from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds
 
 OTHER = 101
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def _move(stage: Stage, seconds_long: int) -> None:
+async def _move(stage: OutboundFixture, seconds_long: int) -> None:
     """Let bytes of every running job move for a while."""
     for _ in range(seconds_long):
         for running in stage.queue.runs.values():
@@ -33,7 +33,7 @@ async def _move(stage: Stage, seconds_long: int) -> None:
         await stage.after(1)
 
 
-async def test_card_that_the_user_removes_stays_removed(stage: Stage) -> None:
+async def test_card_that_the_user_removes_stays_removed(stage: OutboundFixture) -> None:
     """One edit finds out; then there is neither another try nor a new card, and an answer at the
     end.
     """
@@ -56,7 +56,9 @@ async def test_card_that_the_user_removes_stays_removed(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "error", [ChatGone("blocked"), MessageRefused("can't parse"), ChatUncertain("timed out")]
 )
-async def test_card_that_may_never_be_placed_is_given_up(stage: Stage, error: ChatError) -> None:
+async def test_card_that_may_never_be_placed_is_given_up(
+    stage: OutboundFixture, error: ChatError
+) -> None:
     """It may be there without our knowing its id, or never can be: there is no second try."""
     stage.messenger.trouble(Trouble("send", error))
     job = await stage.accept()
@@ -73,7 +75,7 @@ async def test_card_that_may_never_be_placed_is_given_up(stage: Stage, error: Ch
     ("error", "again_after"), [(ChatFlooded(30), 30), (ChatUnavailable("refused"), 5)]
 )
 async def test_card_that_was_certainly_not_placed_is_tried_again(
-    stage: Stage, error: ChatError, again_after: int
+    stage: OutboundFixture, error: ChatError, again_after: int
 ) -> None:
     """After the wait that was asked for, or a few seconds."""
     stage.messenger.trouble(Trouble("send", error))
@@ -83,7 +85,7 @@ async def test_card_that_was_certainly_not_placed_is_tried_again(
     assert seconds(stage.messenger.calls("send")) == [1 + again_after]
 
 
-async def test_flooded_chat_delays_no_other(stage: Stage) -> None:
+async def test_flooded_chat_delays_no_other(stage: OutboundFixture) -> None:
     """Its status message stands still, those of others move."""
     for chat_id in (OWNER, OTHER):
         await stage.run(await stage.accept(chat_id))
@@ -95,7 +97,7 @@ async def test_flooded_chat_delays_no_other(stage: Stage) -> None:
     assert len(stage.messenger.calls("edit", OTHER)) >= 8
 
 
-async def test_edit_that_failed_is_repeated_with_the_latest_state(stage: Stage) -> None:
+async def test_edit_that_failed_is_repeated_with_the_latest_state(stage: OutboundFixture) -> None:
     """The view counts as not shown, even if nothing changes any more."""
     running = await stage.run(await stage.accept())
     await stage.after(2)
@@ -105,7 +107,7 @@ async def test_edit_that_failed_is_repeated_with_the_latest_state(stage: Stage) 
     stage.messenger.trouble(Trouble("edit", ChatUnavailable("refused")))
     await stage.after(30)
     shown = stage.cards[-1].view
-    assert isinstance(shown, Card)
+    assert isinstance(shown, StatusMessage)
 
     assert [line.moved for line in shown.lines] == [750]
     assert stage.messenger.floods == []
@@ -113,7 +115,7 @@ async def test_edit_that_failed_is_repeated_with_the_latest_state(stage: Stage) 
 
 @pytest.mark.parametrize("error", [ChatFlooded(20), ChatUnavailable("refused")])
 async def test_card_that_cannot_be_removed_is_tried_again_calmly(
-    stage: Stage, error: ChatError
+    stage: OutboundFixture, error: ChatError
 ) -> None:
     """Not at once and not in a loop; in the end the chat shows the answer alone."""
     stage.messenger.trouble(Trouble("delete", error, times=4))
@@ -127,7 +129,7 @@ async def test_card_that_cannot_be_removed_is_tried_again_calmly(
     assert seconds(stage.messenger.calls("delete"))[0] >= 2 + 4 * 5
 
 
-async def test_card_that_can_never_be_removed_is_left(stage: Stage) -> None:
+async def test_card_that_can_never_be_removed_is_left(stage: OutboundFixture) -> None:
     """One try."""
     stage.messenger.trouble(Trouble("delete", ChatGone("blocked"), times=0))
     job = await stage.accept()
@@ -139,7 +141,7 @@ async def test_card_that_can_never_be_removed_is_left(stage: Stage) -> None:
     assert await stage.ledger.cards.open_cards() == []
 
 
-async def test_job_that_ends_while_its_card_is_placed(stage: Stage) -> None:
+async def test_job_that_ends_while_its_card_is_placed(stage: OutboundFixture) -> None:
     """The card is removed as soon as its id is known."""
     job = await stage.accept()
     gate = stage.messenger.hold(OWNER)
@@ -154,7 +156,7 @@ async def test_job_that_ends_while_its_card_is_placed(stage: Stage) -> None:
     assert [type(view) for view in stage.messenger.shown(OWNER).values()] == [Answer]
 
 
-async def test_crash_while_a_card_is_placed(stage: Stage) -> None:
+async def test_crash_while_a_card_is_placed(stage: OutboundFixture) -> None:
     """A message may be left behind; the job gets a card that is removed after its answer."""
     job = await stage.accept()
     stage.messenger.hold(OWNER)
@@ -170,7 +172,7 @@ async def test_crash_while_a_card_is_placed(stage: Stage) -> None:
     assert [type(view) for view in stage.messenger.shown(OWNER).values()] == [Answer]
 
 
-async def test_one_edit_at_a_time_in_a_chat(stage: Stage) -> None:
+async def test_one_edit_at_a_time_in_a_chat(stage: OutboundFixture) -> None:
     """A slow edit is not overtaken by the next one."""
     await stage.run(await stage.accept())
     await stage.after(2)

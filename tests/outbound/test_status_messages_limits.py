@@ -4,19 +4,19 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.ports.chat import Welcome
-from bot.core.ports.ledger import SayingKind
+from bot.core.ports.ledger import OutboxKind
 from tests.fakes.samples import GROUP, OWNER
-from tests.outbound.outbound_fixture import Stage, answered
+from tests.outbound.outbound_fixture import OutboundFixture, answered
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
-async def test_progress_provokes_no_flood(stage: Stage, chat_id: int) -> None:
+async def test_progress_provokes_no_flood(stage: OutboundFixture, chat_id: int) -> None:
     """Three cards that change all the time, for more than two minutes."""
     jobs = [await stage.accept(chat_id) for _ in range(3)]
     running = [await stage.run(job) for job in jobs]
@@ -29,7 +29,7 @@ async def test_progress_provokes_no_flood(stage: Stage, chat_id: int) -> None:
     assert len(stage.cards) > 30
 
 
-async def _busy_group(stage: Stage) -> None:
+async def _busy_group(stage: OutboundFixture) -> None:
     running = [await stage.run(await stage.accept(GROUP)) for _ in range(3)]
     for second in range(0, 66, 3):
         for found in running:
@@ -37,7 +37,7 @@ async def _busy_group(stage: Stage) -> None:
         await stage.after(3)
 
 
-async def test_progress_leaves_room_for_answers_in_a_group(stage: Stage) -> None:
+async def test_progress_leaves_room_for_answers_in_a_group(stage: OutboundFixture) -> None:
     """A group has one budget for everything; what matters is said at once all the same."""
     await _busy_group(stage)
     [job] = await stage.finish_many(1, GROUP)
@@ -46,19 +46,19 @@ async def test_progress_leaves_room_for_answers_in_a_group(stage: Stage) -> None
     assert answered(stage.answers) == [job.id]
 
 
-async def test_progress_leaves_room_for_replies_in_a_group(stage: Stage) -> None:
+async def test_progress_leaves_room_for_replies_in_a_group(stage: OutboundFixture) -> None:
     """And for what people ask, even behind an answer."""
     await _busy_group(stage)
     await stage.finish_many(1, GROUP)
     await stage.speak()
-    await stage.post("start", chat_id=GROUP, kind=SayingKind.WELCOME)
+    await stage.post("start", chat_id=GROUP, kind=OutboxKind.WELCOME)
     await stage.speak()
 
     assert isinstance(stage.messenger.said[-1].view, Welcome)
     assert stage.messenger.floods == []
 
 
-async def test_narrator_forgets_cards_that_are_gone(stage: Stage) -> None:
+async def test_narrator_forgets_cards_that_are_gone(stage: OutboundFixture) -> None:
     """Memory does not grow with the number of jobs that there ever were."""
     for end in (stage.done, stage.cancel, stage.fail):
         job = await stage.accept()

@@ -10,16 +10,16 @@ from bot.core.ports.chat import ItemState
 from bot.core.progress import Phase
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, SHA256, at
-from tests.outbound.outbound_fixture import Stage
+from tests.outbound.outbound_fixture import OutboundFixture
 
 
 @pytest.fixture
-def stage(database: Database) -> Stage:
+def stage(database: Database) -> OutboundFixture:
     """Return speakers with nothing to say."""
-    return Stage(database)
+    return OutboundFixture(database)
 
 
-async def test_answer_tells_the_truth_of_its_moment(stage: Stage) -> None:
+async def test_answer_tells_the_truth_of_its_moment(stage: OutboundFixture) -> None:
     """Live, over its end but not yet deleted, revoked but not yet deleted, and gone."""
     jobs = [await stage.accept() for _ in range(4)]
     stored = [await stage.done(job) for job in jobs]
@@ -38,7 +38,7 @@ async def test_answer_tells_the_truth_of_its_moment(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("left", [0.999, 0.027, -0.393])
-async def test_answer_in_the_last_second_of_a_link(stage: Stage, left: float) -> None:
+async def test_answer_in_the_last_second_of_a_link(stage: OutboundFixture, left: float) -> None:
     """What cannot be signed any more is shown as expired, and hides no other link."""
     first, second = await stage.accept(), await stage.accept()
     await stage.done(first)
@@ -52,7 +52,7 @@ async def test_answer_in_the_last_second_of_a_link(stage: Stage, left: float) ->
     assert [item.link is not None for item in items] == [False, True]
 
 
-async def test_answer_to_a_done_job_has_size_and_digest(stage: Stage) -> None:
+async def test_answer_to_a_done_job_has_size_and_digest(stage: OutboundFixture) -> None:
     """So that the receiver can check what arrived."""
     job = await stage.accept()
     await stage.done(job)
@@ -61,7 +61,7 @@ async def test_answer_to_a_done_job_has_size_and_digest(stage: Stage) -> None:
     assert (item.size, item.sha256) == (1000, SHA256)
 
 
-async def test_line_of_a_running_job_follows_its_meter(stage: Stage) -> None:
+async def test_line_of_a_running_job_follows_its_meter(stage: OutboundFixture) -> None:
     """Phase, both halves, speed and the time that is left."""
     job = await stage.accept()
     running = await stage.run(job, total=1000)
@@ -82,7 +82,7 @@ async def test_line_of_a_running_job_follows_its_meter(stage: Stage) -> None:
     assert line.elapsed is None
 
 
-async def test_line_of_a_job_that_fetches_tells_how_long(stage: Stage) -> None:
+async def test_line_of_a_job_that_fetches_tells_how_long(stage: OutboundFixture) -> None:
     """There is nothing else to tell."""
     job = await stage.accept()
     await stage.run(job)
@@ -92,7 +92,7 @@ async def test_line_of_a_job_that_fetches_tells_how_long(stage: Stage) -> None:
     assert (line.phase, line.elapsed) == (Phase.FETCHING, timedelta(seconds=90))
 
 
-async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: Stage) -> None:
+async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: OutboundFixture) -> None:
     """The wait before the next attempt and the reason of the last."""
     job = await stage.accept()
     running = await samples.acquire(stage.ledger, job)
@@ -107,7 +107,7 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: Stage) ->
     )
 
 
-async def test_answer_is_told_in_the_zone_of_its_chat(stage: Stage) -> None:
+async def test_answer_is_told_in_the_zone_of_its_chat(stage: OutboundFixture) -> None:
     """Also where the job came from a group that has moved since: its admins chose in the new
     one.
     """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.jobs.allowance import Allowance
+from bot.jobs.allowance import TransferLimits
 from bot.settings import SettingsError, load
 from tests.test_settings import MINIMAL
 
@@ -11,8 +11,8 @@ def test_defaults() -> None:
     """Only the files of one user are bounded, far above what people send by hand."""
     limits = load(None, MINIMAL).limits
 
-    assert Allowance(files=1000) == limits.owner
-    assert Allowance() == limits.group
+    assert TransferLimits(files=1000) == limits.owner
+    assert TransferLimits() == limits.group
 
 
 def test_each_limit_goes_where_it_belongs() -> None:
@@ -22,8 +22,8 @@ def test_each_limit_goes_where_it_belongs() -> None:
     given |= {f"RELAY_LIMITS__GROUP_{name}": str(n) for n, name in enumerate(names, 10)}
     limits = load(None, MINIMAL | given).limits
 
-    assert Allowance(files=0, bytes=1, largest=2) == limits.owner
-    assert Allowance(files=10, bytes=11, largest=12) == limits.group
+    assert TransferLimits(files=0, bytes=1, largest=2) == limits.owner
+    assert TransferLimits(files=10, bytes=11, largest=12) == limits.group
 
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])

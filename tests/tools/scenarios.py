@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import Settings
 from tests.conversations.people import Person
@@ -21,7 +21,7 @@ SPEED = 1.5 * MIB
 Event = Callable[[], Awaitable[None]]
 
 
-class PreparedStage(Stage):
+class PreparedStage(LocalStack):
     """A stage that reads the settings once: the command reads them, the application does not."""
 
     _read: Settings | None = None
@@ -34,7 +34,7 @@ class PreparedStage(Stage):
 
 
 @asynccontextmanager
-async def document(stage: Stage) -> AsyncIterator[Event]:
+async def document(stage: LocalStack) -> AsyncIterator[Event]:
     """A document is sent, shown with a status message, relayed and answered."""
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -50,7 +50,7 @@ async def document(stage: Stage) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def status(stage: Stage) -> AsyncIterator[Event]:
+async def status(stage: LocalStack) -> AsyncIterator[Event]:
     """`/status` is asked while one link is alive."""
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -63,7 +63,7 @@ async def status(stage: Stage) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def delete(stage: Stage) -> AsyncIterator[Event]:
+async def delete(stage: LocalStack) -> AsyncIterator[Event]:
     """ "Delete now" is pressed below an answer."""
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -78,7 +78,7 @@ async def delete(stage: Stage) -> AsyncIterator[Event]:
 
 
 @asynccontextmanager
-async def restart(stage: Stage) -> AsyncIterator[Event]:
+async def restart(stage: LocalStack) -> AsyncIterator[Event]:
     """The bot is started again after it was stopped in the middle of a transfer."""
     stage.more["RELAY_STOP__GRACE"] = "0s"
     person = Person(stage)
@@ -99,6 +99,6 @@ async def restart(stage: Stage) -> AsyncIterator[Event]:
     yield event
 
 
-SCENARIOS: dict[str, Callable[[Stage], AbstractAsyncContextManager[Event]]] = {
+SCENARIOS: dict[str, Callable[[LocalStack], AbstractAsyncContextManager[Event]]] = {
     scenario.__name__: scenario for scenario in (document, status, delete, restart)
 }

@@ -12,11 +12,11 @@ from bot.transfer.uploader import RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble
-from tests.transfer.uploader_fixture import KEY, META, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import KEY, META, UploaderFixture, make_data, raising, rigged
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+async def rig() -> AsyncIterator[UploaderFixture]:
     """Four connections, no pauses."""
     async with rigged() as rig:
         yield rig
@@ -31,14 +31,14 @@ async def cancelled(task: asyncio.Task[object], *, times: int = 1) -> None:
         await task
 
 
-def nothing_left(rig: Rig) -> bool:
+def nothing_left(rig: UploaderFixture) -> bool:
     """Say whether the store is as it was and no thread runs."""
     return not rig.store.objects and not rig.store.upload_ids and rig.pool.running == 0
 
 
 @pytest.mark.parametrize("name", ["initiate", "upload_part", "put_object"])
 @pytest.mark.parametrize("times", [1, 3])
-async def test_cancel_during_a_request(rig: Rig, name: str, times: int) -> None:
+async def test_cancel_during_a_request(rig: UploaderFixture, name: str, times: int) -> None:
     """At every step the threads end first, then the cancel goes on; undoing leaves nothing."""
     gate = Gate(hears_flag=True)
     rig.store.trouble(Trouble(name, gate))
@@ -53,7 +53,7 @@ async def test_cancel_during_a_request(rig: Rig, name: str, times: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["initiate", "upload_part", "put_object"])
-async def test_deaf_thread_is_waited_for(rig: Rig, name: str) -> None:
+async def test_deaf_thread_is_waited_for(rig: UploaderFixture, name: str) -> None:
     """A thread that does not hear the flag holds the cancel up until it has ended."""
     gate = Gate()
     rig.store.trouble(Trouble(name, gate))
@@ -70,7 +70,7 @@ async def test_deaf_thread_is_waited_for(rig: Rig, name: str) -> None:
     assert rig.pool.running == 0
 
 
-async def test_cancel_while_nothing_arrives(rig: Rig) -> None:
+async def test_cancel_while_nothing_arrives(rig: UploaderFixture) -> None:
     """Waiting for Telegram ends at once."""
     task = rig.begin(FakeContent(make_data(MIB), arrived=0))
     await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_cancel_while_nothing_arrives(rig: Rig) -> None:
     assert rig.store.calls == []
 
 
-async def test_cancel_while_parts_wait_for_bytes(rig: Rig) -> None:
+async def test_cancel_while_parts_wait_for_bytes(rig: UploaderFixture) -> None:
     """The first part is there, the second has not arrived: nothing runs, and the cancel wins."""
     gate = Gate()
     rig.store.trouble(Trouble("upload_part", gate))
@@ -110,7 +110,7 @@ async def test_cancel_ends_a_wait_between_attempts() -> None:
         assert rig.pool.running == 0
 
 
-async def test_late_cancel_loses_against_complete(rig: Rig) -> None:
+async def test_late_cancel_loses_against_complete(rig: UploaderFixture) -> None:
     """Once Complete was sent, its success wins, and the task does not look cancelled."""
     gate = Gate(hears_flag=True)
     rig.store.trouble(Trouble("complete", gate))
@@ -126,7 +126,7 @@ async def test_late_cancel_loses_against_complete(rig: Rig) -> None:
     assert data == rig.stored()
 
 
-async def test_cancel_ends_completing_while_it_fails(rig: Rig) -> None:
+async def test_cancel_ends_completing_while_it_fails(rig: UploaderFixture) -> None:
     """When Complete fails and nobody knows more, the cancel wins, and undoing removes both."""
     gate = Gate()
 
@@ -147,7 +147,7 @@ async def test_cancel_ends_completing_while_it_fails(rig: Rig) -> None:
     assert nothing_left(rig)
 
 
-async def test_late_cancel_loses_against_a_lost_answer(rig: Rig) -> None:
+async def test_late_cancel_loses_against_a_lost_answer(rig: UploaderFixture) -> None:
     """If Complete succeeded but its answer was lost, the object is found and wins too."""
     gate = Gate()
 
@@ -167,7 +167,7 @@ async def test_late_cancel_loses_against_a_lost_answer(rig: Rig) -> None:
     assert len(data) == uploaded.size
 
 
-async def test_undo_survives_a_second_cancel(rig: Rig) -> None:
+async def test_undo_survives_a_second_cancel(rig: UploaderFixture) -> None:
     """An impatient cancel waits until upload and object are gone, and is not swallowed."""
     gate = Gate(hears_flag=True)
     rig.store.initiate(KEY, META)
@@ -184,7 +184,7 @@ async def test_undo_survives_a_second_cancel(rig: Rig) -> None:
     assert rig.store.count("delete") == 1
 
 
-async def test_undo_without_an_id_finds_the_upload(rig: Rig) -> None:
+async def test_undo_without_an_id_finds_the_upload(rig: UploaderFixture) -> None:
     """An upload whose id was never learned is found by its key; those of other keys stay."""
     rig.store.initiate(KEY, META)
     rig.store.initiate(KEY, META)
@@ -194,7 +194,7 @@ async def test_undo_without_an_id_finds_the_upload(rig: Rig) -> None:
     assert rig.store.upload_ids == ["upload-3"]
 
 
-async def test_failing_undo_says_so_after_trying_both(rig: Rig) -> None:
+async def test_failing_undo_says_so_after_trying_both(rig: UploaderFixture) -> None:
     """A refused abort does not keep the object from being deleted, and is reported."""
     rig.store.trouble(Trouble("abort", raising(StoreForbidden("no")), times=0))
 
@@ -203,7 +203,7 @@ async def test_failing_undo_says_so_after_trying_both(rig: Rig) -> None:
     assert rig.store.count("delete") == 1
 
 
-async def test_undo_is_tried_again(rig: Rig) -> None:
+async def test_undo_is_tried_again(rig: UploaderFixture) -> None:
     """Troubles on the way cost attempts only."""
     rig.store.initiate(KEY, META)
     for name in ("abort", "delete"):
@@ -213,7 +213,7 @@ async def test_undo_is_tried_again(rig: Rig) -> None:
     assert nothing_left(rig)
 
 
-async def test_undo_gives_up_after_all_attempts(rig: Rig) -> None:
+async def test_undo_gives_up_after_all_attempts(rig: UploaderFixture) -> None:
     """When OSS stays away the error is raised, so that the key stays due."""
     rig.store.trouble(Trouble("delete", raising(StoreUnavailable("down")), times=0))
 

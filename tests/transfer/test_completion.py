@@ -18,20 +18,20 @@ from bot.transfer.completion import BOTH_GONE_AFTER, Uploaded, expect
 from bot.transfer.crc64 import crc64
 from tests.fakes.content import FakeContent
 from tests.fakes.store import StoredObject, Trouble
-from tests.transfer.uploader_fixture import KEY, META, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import KEY, META, UploaderFixture, make_data, raising, rigged
 
 DATA = make_data(9 * MIB)
 WHOLE = Uploaded(len(DATA), crc64(DATA))
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+async def rig() -> AsyncIterator[UploaderFixture]:
     """Five attempts, no pauses."""
     async with rigged() as rig:
         yield rig
 
 
-def names(rig: Rig) -> list[str]:
+def names(rig: UploaderFixture) -> list[str]:
     """Return the calls from the first Complete on."""
     calls = [call.name for call in rig.store.calls]
     return calls[calls.index("complete") :]
@@ -49,7 +49,7 @@ def test_expectation_comes_from_the_parts() -> None:
     assert expect(parts, part_size) == WHOLE
 
 
-async def test_lost_answer_is_found_by_looking(rig: Rig) -> None:
+async def test_lost_answer_is_found_by_looking(rig: UploaderFixture) -> None:
     """OSS completed, the answer never came: the object is looked at and recognized."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("time-out")), lost=True))
 
@@ -57,7 +57,7 @@ async def test_lost_answer_is_found_by_looking(rig: Rig) -> None:
     assert names(rig) == ["complete", "head"]
 
 
-async def test_missing_object_proves_nothing(rig: Rig) -> None:
+async def test_missing_object_proves_nothing(rig: UploaderFixture) -> None:
     """While the upload exists, a 404 after a broken Complete leads to another Complete."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("reset")), times=2))
 
@@ -65,7 +65,7 @@ async def test_missing_object_proves_nothing(rig: Rig) -> None:
     assert names(rig) == ["complete", "head", "complete", "head", "complete"]
 
 
-async def test_repeated_complete_says_that_the_upload_is_gone(rig: Rig) -> None:
+async def test_repeated_complete_says_that_the_upload_is_gone(rig: UploaderFixture) -> None:
     """The first one succeeded, but nobody could look; the second finds no upload: it is there."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("time-out")), lost=True))
     rig.store.trouble(Trouble("head", raising(StoreUnavailable("down"))))
@@ -74,7 +74,7 @@ async def test_repeated_complete_says_that_the_upload_is_gone(rig: Rig) -> None:
     assert names(rig) == ["complete", "head", "complete", "head"]
 
 
-async def test_object_that_appears_late_is_waited_for(rig: Rig) -> None:
+async def test_object_that_appears_late_is_waited_for(rig: UploaderFixture) -> None:
     """Neither upload nor object can be seen for a moment while OSS puts it together."""
     vanish = Trouble("complete", raising(UploadGone("gone")), times=BOTH_GONE_AFTER - 1)
     rig.store.trouble(vanish)
@@ -82,7 +82,7 @@ async def test_object_that_appears_late_is_waited_for(rig: Rig) -> None:
     assert await rig.upload(FakeContent(DATA)) == WHOLE
 
 
-async def test_both_gone_is_believed_in_the_end(rig: Rig) -> None:
+async def test_both_gone_is_believed_in_the_end(rig: UploaderFixture) -> None:
     """An upload that was aborted elsewhere is reported as gone, after some looks."""
     rig.store.trouble(Trouble("complete", raising(UploadGone("gone")), times=0))
 
@@ -91,7 +91,7 @@ async def test_both_gone_is_believed_in_the_end(rig: Rig) -> None:
     assert rig.store.count("complete") == BOTH_GONE_AFTER
 
 
-async def test_wrong_object_is_never_ours(rig: Rig) -> None:
+async def test_wrong_object_is_never_ours(rig: UploaderFixture) -> None:
     """An object of the right size with other bytes, or of another size, is corruption."""
     for data in (DATA[:-1] + b"?", DATA + b"!"):
         rig.store.objects[KEY] = StoredObject(data, META)
@@ -100,7 +100,7 @@ async def test_wrong_object_is_never_ours(rig: Rig) -> None:
             await rig.upload(FakeContent(DATA))
 
 
-async def test_wrong_checksum_of_the_object(rig: Rig) -> None:
+async def test_wrong_checksum_of_the_object(rig: UploaderFixture) -> None:
     """A checksum in the answer that is not that of the parts is corruption."""
     rig.store.wrong_crc_for = {0}
 
@@ -109,7 +109,7 @@ async def test_wrong_checksum_of_the_object(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), StoreThrottled("slow")])
-async def test_attempts_run_out(rig: Rig, error: StoreError) -> None:
+async def test_attempts_run_out(rig: UploaderFixture, error: StoreError) -> None:
     """When Complete never succeeds the last error is raised, after all attempts."""
     rig.store.trouble(Trouble("complete", raising(error), times=0))
 
@@ -119,7 +119,7 @@ async def test_attempts_run_out(rig: Rig, error: StoreError) -> None:
     assert rig.store.upload_ids == ["upload-1"]
 
 
-async def test_throttled_complete_needs_no_look(rig: Rig) -> None:
+async def test_throttled_complete_needs_no_look(rig: UploaderFixture) -> None:
     """A refusal to serve is a clear answer: nothing was applied."""
     rig.store.trouble(Trouble("complete", raising(StoreThrottled("slow"))))
     await rig.upload(FakeContent(DATA))
@@ -127,7 +127,7 @@ async def test_throttled_complete_needs_no_look(rig: Rig) -> None:
     assert names(rig) == ["complete", "complete"]
 
 
-async def test_look_that_is_refused_is_final(rig: Rig) -> None:
+async def test_look_that_is_refused_is_final(rig: UploaderFixture) -> None:
     """If looking is forbidden, nobody can tell what became of the object."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("reset"))))
     rig.store.trouble(Trouble("head", raising(StoreForbidden("no")), times=0))

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from bot.transfer.window import Window
+from bot.transfer.window import ConcurrencyWindow
 
 
-async def succeed(window: Window, times: int) -> None:
+async def succeed(window: ConcurrencyWindow, times: int) -> None:
     """Let `times` parts pass, one after the other."""
     for _ in range(times):
         await window.enter()
@@ -18,7 +18,7 @@ async def succeed(window: Window, times: int) -> None:
 
 async def test_admits_as_many_as_its_size() -> None:
     """The place after the last is free only when somebody has left."""
-    window = Window(2)
+    window = ConcurrencyWindow(2)
     await window.enter()
     await window.enter()
     third = asyncio.create_task(window.enter())
@@ -33,7 +33,7 @@ async def test_admits_as_many_as_its_size() -> None:
 
 async def test_trouble_halves_it_once_per_moment() -> None:
     """Eight parts that are throttled together halve it once; a later one halves it again."""
-    window = Window(8)
+    window = ConcurrencyWindow(8)
     tickets = [await window.enter() for _ in range(8)]
     for ticket in tickets:
         window.shrink(ticket)
@@ -49,7 +49,7 @@ async def test_trouble_halves_it_once_per_moment() -> None:
 
 async def test_never_below_one() -> None:
     """Whatever happens, one part is sent."""
-    window = Window(2)
+    window = ConcurrencyWindow(2)
     for _ in range(5):
         window.shrink(await window.enter())
         with suppress(ZeroDivisionError), window.leaving():
@@ -60,7 +60,7 @@ async def test_never_below_one() -> None:
 
 async def test_grows_by_one_per_full_window() -> None:
     """Four successes make a window of four five; it never exceeds what it began with."""
-    window = Window(8)
+    window = ConcurrencyWindow(8)
     window.shrink(await window.enter())
     with window.leaving():
         pass
@@ -74,7 +74,7 @@ async def test_grows_by_one_per_full_window() -> None:
 
 async def test_failure_frees_the_place_without_growing() -> None:
     """A part that failed gives its place back."""
-    window = Window(1)
+    window = ConcurrencyWindow(1)
     await window.enter()
     with pytest.raises(ZeroDivisionError), window.leaving():
         raise ZeroDivisionError

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.transfer.crc64 import Combiner, combine, crc64
+from bot.transfer.crc64 import CrcCombiner, combine, crc64
 
 
 def test_check_value() -> None:
@@ -24,7 +24,7 @@ def test_combine_equals_computing_in_one_go(first: bytes, second: bytes) -> None
 @given(st.binary(min_size=1, max_size=20_000), st.integers(min_value=1, max_value=3000))
 def test_combiner_joins_parts_of_one_size(data: bytes, part_size: int) -> None:
     """Appending parts of a fixed size and a shorter last one gives the checksum of all of it."""
-    combiner = Combiner(part_size)
+    combiner = CrcCombiner(part_size)
     joined = 0
     for offset in range(0, len(data), part_size):
         part = data[offset : offset + part_size]
@@ -49,7 +49,7 @@ def test_combine_lengths_beyond_memory() -> None:
 
 def test_combiner_takes_microseconds() -> None:
     """Ten thousand parts, the most that an upload has, are joined in well under a second."""
-    combiner = Combiner(1 << 20)
+    combiner = CrcCombiner(1 << 20)
     begun = time.perf_counter()
     joined = 0
     for _ in range(10_000):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.errors import SpoolQuotaTooSmall
-from bot.transfer.quota import Quota
+from bot.transfer.quota import SpaceReservation
 
 
 async def settle() -> None:
@@ -20,12 +20,12 @@ async def settle() -> None:
 class Holder:
     """A task that reserves, holds until it is told, and gives back."""
 
-    def __init__(self, quota: Quota, size: int) -> None:
+    def __init__(self, quota: SpaceReservation, size: int) -> None:
         self.got = False
         self._release = asyncio.Event()
         self.task = asyncio.create_task(self._run(quota, size))
 
-    async def _run(self, quota: Quota, size: int) -> None:
+    async def _run(self, quota: SpaceReservation, size: int) -> None:
         async with quota.reserve(size):
             self.got = True
             await self._release.wait()
@@ -43,7 +43,7 @@ class Holder:
         await settle()
 
 
-async def holders(quota: Quota, *sizes: int) -> list[Holder]:
+async def holders(quota: SpaceReservation, *sizes: int) -> list[Holder]:
     """Let tasks ask for room in this order."""
     made = []
     for size in sizes:
@@ -54,7 +54,7 @@ async def holders(quota: Quota, *sizes: int) -> list[Holder]:
 
 async def test_at_once() -> None:
     """What fits is given without waiting, down to the last byte."""
-    quota = Quota(10)
+    quota = SpaceReservation(10)
     async with quota.reserve(4), quota.reserve(6):
         assert quota.reserved == 10
     assert quota.reserved == 0
@@ -63,13 +63,13 @@ async def test_at_once() -> None:
 async def test_too_large() -> None:
     """What can never fit is refused at once."""
     with pytest.raises(SpoolQuotaTooSmall):
-        async with Quota(10).reserve(11):
+        async with SpaceReservation(10).reserve(11):
             pass
 
 
 async def test_order() -> None:
     """A small one does not overtake a large one that came first."""
-    quota = Quota(10)
+    quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
     assert (first.got, large.got, small.got) == (True, False, False)
     assert quota.waiting == 2
@@ -84,7 +84,7 @@ async def test_order() -> None:
 
 async def test_cancel_while_waiting() -> None:
     """Who leaves the line lets those behind it through."""
-    quota = Quota(10)
+    quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
 
     await large.cancel()
@@ -98,7 +98,7 @@ async def test_cancel_while_waiting() -> None:
 
 async def test_cancel_in_the_moment_of_the_grant() -> None:
     """Room that comes in the same moment as a cancel is not lost."""
-    quota = Quota(10)
+    quota = SpaceReservation(10)
     first, second = await holders(quota, 10, 10)
 
     first._release.set()
@@ -111,7 +111,7 @@ async def test_cancel_in_the_moment_of_the_grant() -> None:
 
 async def test_error_inside() -> None:
     """Room is given back when the work inside fails."""
-    quota = Quota(10)
+    quota = SpaceReservation(10)
     with pytest.raises(ZeroDivisionError):
         async with quota.reserve(3):
             _ = 1 // 0
@@ -128,7 +128,7 @@ def test_never_too_much_never_lost(sizes: list[int], steps: list[tuple[int, bool
     """In any order of releases and cancels no more than the total is held, and all comes back."""
 
     async def play() -> None:
-        quota = Quota(10)
+        quota = SpaceReservation(10)
         everyone = await holders(quota, *sizes)
         for index, is_cancel in steps:
             holder = everyone[index % len(everyone)]

@@ -13,14 +13,22 @@ from bot.transfer.uploader import Target, Uploaded
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import FakeStore, Trouble
-from tests.transfer.uploader_fixture import KEY, META, Journal, Rig, make_data, raising, rigged
+from tests.transfer.uploader_fixture import (
+    KEY,
+    META,
+    Journal,
+    UploaderFixture,
+    make_data,
+    raising,
+    rigged,
+)
 
 DATA = make_data(5 * MIB + 1000)
 WHOLE = Uploaded(len(DATA), crc64(DATA))
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+async def rig() -> AsyncIterator[UploaderFixture]:
     """Four connections, no pauses."""
     async with rigged() as rig:
         yield rig
@@ -54,7 +62,7 @@ def sent(store: FakeStore, since: int) -> list[int]:
 
 
 @pytest.mark.parametrize("there", [(), (1,), (2, 4), (1, 2, 3, 4, 5), (1, 2, 3, 4, 5, 6)])
-async def test_only_missing_parts_are_sent(rig: Rig, there: tuple[int, ...]) -> None:
+async def test_only_missing_parts_are_sent(rig: UploaderFixture, there: tuple[int, ...]) -> None:
     """Any set of parts is kept, not only the first ones."""
     target = begun(rig.store, *there)
     since = len(rig.store.calls)
@@ -66,7 +74,7 @@ async def test_only_missing_parts_are_sent(rig: Rig, there: tuple[int, ...]) -> 
     assert len(DATA) == rig.meter.snapshot().uploaded
 
 
-async def test_kept_parts_wait_for_the_bytes_on_disk(rig: Rig) -> None:
+async def test_kept_parts_wait_for_the_bytes_on_disk(rig: UploaderFixture) -> None:
     """After a restart the file arrives again; a part is kept once its bytes can be compared."""
     target = begun(rig.store, 1, 2)
     content = FakeContent(DATA, arrived=0)
@@ -79,7 +87,7 @@ async def test_kept_parts_wait_for_the_bytes_on_disk(rig: Rig) -> None:
     assert rig.stored() == DATA
 
 
-async def test_other_bytes_are_not_kept(rig: Rig) -> None:
+async def test_other_bytes_are_not_kept(rig: UploaderFixture) -> None:
     """A part of the right size with other bytes is sent again, and so is one of another size."""
     target = begun(rig.store, 1, 2, data=bytes(len(DATA)))
     rig.store.upload_part(KEY, "upload-1", 3, Stretch(DATA[2 * MIB : 2 * MIB + 500]))
@@ -107,7 +115,7 @@ async def test_part_without_checksum_is_not_kept() -> None:
     assert sent(store, since) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_upload_that_was_completed_is_recognized(rig: Rig) -> None:
+async def test_upload_that_was_completed_is_recognized(rig: UploaderFixture) -> None:
     """The run before died between Complete and its journal: the object is there, nothing is
     sent.
     """
@@ -120,7 +128,7 @@ async def test_upload_that_was_completed_is_recognized(rig: Rig) -> None:
     assert [call.name for call in rig.store.calls[since:]] == ["list_parts", "head"]
 
 
-async def test_upload_that_is_gone_is_begun_anew(rig: Rig) -> None:
+async def test_upload_that_is_gone_is_begun_anew(rig: UploaderFixture) -> None:
     """Without upload and object a new one is initiated and journalled."""
     target = begun(rig.store, 1)
     rig.store.forget_upload("upload-1")
@@ -129,7 +137,7 @@ async def test_upload_that_is_gone_is_begun_anew(rig: Rig) -> None:
     assert rig.journal.entries == [("upload-2", 4 * MIB)]
 
 
-async def test_other_object_is_replaced(rig: Rig) -> None:
+async def test_other_object_is_replaced(rig: UploaderFixture) -> None:
     """An object of this key with other bytes does not pass for ours."""
     target = begun(rig.store, 1)
     rig.store.forget_upload("upload-1")
@@ -140,7 +148,7 @@ async def test_other_object_is_replaced(rig: Rig) -> None:
     assert len(DATA) == rig.meter.snapshot().uploaded
 
 
-async def test_upload_that_vanishes_on_the_way(rig: Rig) -> None:
+async def test_upload_that_vanishes_on_the_way(rig: UploaderFixture) -> None:
     """Parts of an upload that was aborted elsewhere are refused once, and the caller learns it."""
     gate = Gate()
     rig.store.trouble(Trouble("upload_part", gate))
@@ -153,7 +161,7 @@ async def test_upload_that_vanishes_on_the_way(rig: Rig) -> None:
         await task
 
 
-async def test_lost_answer_to_initiate_leaves_no_stray(rig: Rig) -> None:
+async def test_lost_answer_to_initiate_leaves_no_stray(rig: UploaderFixture) -> None:
     """An upload that nobody was told of is found and aborted; ours goes on."""
     rig.store.trouble(Trouble("initiate", raising(StoreUnavailable("time-out")), lost=True))
     await rig.upload(FakeContent(DATA))
@@ -163,7 +171,7 @@ async def test_lost_answer_to_initiate_leaves_no_stray(rig: Rig) -> None:
     assert rig.stored() == DATA
 
 
-async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: Rig) -> None:
+async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: UploaderFixture) -> None:
     """Looking for strays is a courtesy; the reaper finds what it misses."""
     rig.store.trouble(Trouble("initiate", raising(StoreUnavailable("time-out"))))
     rig.store.trouble(Trouble("list_uploads", raising(StoreForbidden("no")), times=0))
@@ -171,7 +179,7 @@ async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: Rig) -> 
     assert await rig.upload(FakeContent(DATA)) == WHOLE
 
 
-async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: Rig) -> None:
+async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: UploaderFixture) -> None:
     """After a crash inside `initiate` the caller clears what nobody remembers."""
     for key in (KEY, KEY, KEY, KEY + "2"):
         rig.store.initiate(key, META)
@@ -180,7 +188,7 @@ async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: Rig) -> None:
     assert rig.store.upload_ids == ["upload-2", "upload-4"]
 
 
-async def test_journal_that_fails_prevents_the_first_part(rig: Rig) -> None:
+async def test_journal_that_fails_prevents_the_first_part(rig: UploaderFixture) -> None:
     """If the upload cannot be remembered, no part is sent."""
 
     class Broken(Journal):

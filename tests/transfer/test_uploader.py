@@ -29,7 +29,7 @@ from tests.transfer.uploader_fixture import (
     META,
     PATIENT,
     Journal,
-    Rig,
+    UploaderFixture,
     make_data,
     raising,
     rigged,
@@ -37,14 +37,14 @@ from tests.transfer.uploader_fixture import (
 
 
 @pytest.fixture
-async def rig() -> AsyncIterator[Rig]:
+async def rig() -> AsyncIterator[UploaderFixture]:
     """Four connections, no pauses."""
     async with rigged() as rig:
         yield rig
 
 
 @pytest.mark.parametrize("size", [1, 1000, 4 * MIB - 1, 4 * MIB])
-async def test_small_file_is_one_request(rig: Rig, size: int) -> None:
+async def test_small_file_is_one_request(rig: UploaderFixture, size: int) -> None:
     """A file that fits into one part is one PutObject and needs no journal."""
     data = make_data(size)
 
@@ -55,7 +55,7 @@ async def test_small_file_is_one_request(rig: Rig, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [4 * MIB + 1, 8 * MIB, 9 * MIB + 17])
-async def test_large_file_is_sent_in_parts(rig: Rig, size: int) -> None:
+async def test_large_file_is_sent_in_parts(rig: UploaderFixture, size: int) -> None:
     """A larger one is initiated, journalled before the first part, sent and completed."""
     data = make_data(size)
 
@@ -69,7 +69,7 @@ async def test_large_file_is_sent_in_parts(rig: Rig, size: int) -> None:
     assert size == rig.meter.snapshot().uploaded
 
 
-async def test_parts_leave_while_the_file_arrives(rig: Rig) -> None:
+async def test_parts_leave_while_the_file_arrives(rig: UploaderFixture) -> None:
     """Each part is sent as soon as its bytes are on disk, before the next ones have come."""
     data = make_data(3 * MIB + 5)
     content = FakeContent(data, arrived=0)
@@ -88,7 +88,7 @@ async def test_parts_leave_while_the_file_arrives(rig: Rig) -> None:
     assert rig.journal.entries == [("upload-1", MIB)]
 
 
-async def test_nothing_is_begun_before_the_first_byte(rig: Rig) -> None:
+async def test_nothing_is_begun_before_the_first_byte(rig: UploaderFixture) -> None:
     """While Telegram delivers nothing, OSS hears nothing that would have to be undone."""
     content = FakeContent(make_data(2 * MIB), arrived=0)
     task = rig.begin(content)
@@ -102,7 +102,7 @@ async def test_nothing_is_begun_before_the_first_byte(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("size", [1, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 9])
-async def test_unknown_size_ends_where_the_file_ends(rig: Rig, size: int) -> None:
+async def test_unknown_size_ends_where_the_file_ends(rig: UploaderFixture, size: int) -> None:
     """Planned for the largest possible file, stopped at the real end."""
     data = make_data(size)
     content = FakeContent(data, arrived=0, size_known=False, largest=20 * MIB)
@@ -115,7 +115,7 @@ async def test_unknown_size_ends_where_the_file_ends(rig: Rig, size: int) -> Non
 
 
 @pytest.mark.parametrize("size_known", [True, False])
-async def test_empty_file_is_refused(rig: Rig, *, size_known: bool) -> None:
+async def test_empty_file_is_refused(rig: UploaderFixture, *, size_known: bool) -> None:
     """An empty file touches nothing."""
     content = FakeContent(b"", size_known=size_known)
 
@@ -124,7 +124,7 @@ async def test_empty_file_is_refused(rig: Rig, *, size_known: bool) -> None:
     assert rig.store.calls == []
 
 
-async def test_failing_download_stops_the_upload(rig: Rig) -> None:
+async def test_failing_download_stops_the_upload(rig: UploaderFixture) -> None:
     """What breaks the download comes out as it is, with no thread left and nothing completed."""
     content = FakeContent(make_data(4 * MIB), arrived=MIB)
     gate = Gate(hears_flag=True)
@@ -139,7 +139,7 @@ async def test_failing_download_stops_the_upload(rig: Rig) -> None:
     assert rig.store.count("complete") == 0
 
 
-async def test_wrong_announcement_is_refused(rig: Rig) -> None:
+async def test_wrong_announcement_is_refused(rig: UploaderFixture) -> None:
     """A size that does not fit is never completed."""
 
     class Misannounced(FakeContent):
@@ -176,7 +176,7 @@ async def test_pool_bounds_all_files_together() -> None:
         assert [data] * 4 == [rig.store.objects[target.key].data for target in targets]
 
 
-async def test_wrong_checksum_is_sent_again(rig: Rig) -> None:
+async def test_wrong_checksum_is_sent_again(rig: UploaderFixture) -> None:
     """A part or an object that OSS received differently is repeated."""
     rig.store.wrong_crc_for = {2}
     await rig.upload(FakeContent(make_data(9 * MIB)))
@@ -188,7 +188,7 @@ async def test_wrong_checksum_is_sent_again(rig: Rig) -> None:
     assert rig.store.count("put_object") == 2
 
 
-async def test_missing_checksum_is_not_trusted(rig: Rig) -> None:
+async def test_missing_checksum_is_not_trusted(rig: UploaderFixture) -> None:
     """An answer without a checksum proves nothing."""
 
     class Mute(FakeStore):
@@ -202,7 +202,7 @@ async def test_missing_checksum_is_not_trusted(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("name", ["initiate", "upload_part", "complete", "put_object"])
-async def test_trouble_passes(rig: Rig, name: str) -> None:
+async def test_trouble_passes(rig: UploaderFixture, name: str) -> None:
     """A run of 503s or broken connections costs attempts, not the upload."""
     data = make_data(MIB if name == "put_object" else 9 * MIB)
     rig.store.trouble(Trouble(name, raising(StoreThrottled("slow", 0.5)), times=2))
@@ -213,7 +213,7 @@ async def test_trouble_passes(rig: Rig, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["initiate", "upload_part", "complete", "put_object"])
-async def test_refusal_is_final(rig: Rig, name: str) -> None:
+async def test_refusal_is_final(rig: UploaderFixture, name: str) -> None:
     """A permission error ends the upload at the first attempt, as one plain error."""
     data = make_data(MIB if name == "put_object" else 40 * MIB)
     rig.store.trouble(Trouble(name, raising(StoreForbidden("no")), times=0))
@@ -224,7 +224,7 @@ async def test_refusal_is_final(rig: Rig, name: str) -> None:
     assert rig.store.count(name) <= 4
 
 
-async def test_first_failure_stops_the_others_at_once(rig: Rig) -> None:
+async def test_first_failure_stops_the_others_at_once(rig: UploaderFixture) -> None:
     """Parts that hang are stopped when another one is refused; none is sent after that."""
     gates = [Gate(hears_flag=True) for _ in range(3)]
     for number, gate in enumerate(gates, start=1):
@@ -278,7 +278,7 @@ async def test_throttling_narrows_the_window() -> None:
         assert data == rig.stored()
 
 
-async def test_progress_never_exceeds_the_file_and_can_fall(rig: Rig) -> None:
+async def test_progress_never_exceeds_the_file_and_can_fall(rig: UploaderFixture) -> None:
     """A part that is sent again sets the progress back instead of adding to it."""
     seen: list[int] = []
 

@@ -50,7 +50,7 @@ class Journal:
 
 
 @dataclass
-class Rig:
+class UploaderFixture:
     """The parts of a test."""
 
     store: FakeStore
@@ -81,12 +81,12 @@ async def rigged(
     connections: int = 4,
     retry: RetryPolicy = PATIENT,
     store: FakeStore | None = None,
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[UploaderFixture]:
     """Set up a rig whose pauses take no time."""
     store = store or FakeStore()
     async with TransferPool(threads) as pool:
         uploader = Uploader(store, pool, connections_per_file=connections, retry=retry)
-        yield Rig(store, pool, uploader, Journal(store))
+        yield UploaderFixture(store, pool, uploader, Journal(store))
 
 
 def raising(error: StoreError) -> Callable[[], None]:

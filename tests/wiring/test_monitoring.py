@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of
 from tests.conversations.test_webhook import free_port
@@ -25,9 +25,9 @@ def port() -> int:
     return free_port()
 
 
-def watched(folder: Path, port: int, **more: str) -> Stage:
+def watched(folder: Path, port: int, **more: str) -> LocalStack:
     """Return both stand-ins, for a bot that listens at `port`."""
-    return Stage(folder, more={"RELAY_WEB__PORT": str(port), **more})
+    return LocalStack(folder, more={"RELAY_WEB__PORT": str(port), **more})
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -91,7 +91,10 @@ async def test_service_manager(tmp_path: Path) -> None:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
         told = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "100000"}
-        async with Stage(tmp_path) as stage, relay_bot(stage, "run", users=(1,), more=told) as bot:
+        async with (
+            LocalStack(tmp_path) as stage,
+            relay_bot(stage, "run", users=(1,), more=told) as bot,
+        ):
             heard = [await _next(manager)]
             while not heard[-1].startswith("READY=1"):
                 heard.append(await _next(manager))

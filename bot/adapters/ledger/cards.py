@@ -7,7 +7,7 @@ from sqlalchemy import exists, insert, select, update
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job
-from bot.core.ports.ledger import AnswerState, StoredCard
+from bot.core.ports.ledger import AnswerState, StoredStatusMessage
 
 # Correlated, so that a look costs as much as there are open cards and not as there ever were
 # answers.
@@ -24,15 +24,15 @@ _OPEN = (
 )
 
 
-class SqlCards:
-    """Implements `CardLedger`."""
+class SqlStatusMessages:
+    """Implements `StatusMessageLedger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def open(
         self, jobs_: Sequence[Job], *, shared: bool, album: str | None = None
-    ) -> StoredCard:
+    ) -> StoredStatusMessage:
         """Create a card for jobs of one chat and topic, or for those of an album."""
         first = jobs_[0].origin
         values = {
@@ -48,7 +48,7 @@ class SqlCards:
         card_id = result.scalar_one()
         job_ids = tuple(job.id for job in jobs_)
         await self.join(card_id, job_ids)
-        return StoredCard(
+        return StoredStatusMessage(
             id=card_id,
             chat_id=first.chat_id,
             thread_id=first.thread_id,
@@ -77,7 +77,7 @@ class SqlCards:
     async def _set(self, card_id: int, **values: object) -> None:
         await self._database.change(update(cards).where(cards.c.id == card_id).values(values))
 
-    async def open_cards(self) -> list[StoredCard]:
+    async def open_cards(self) -> list[StoredStatusMessage]:
         """Return all cards that have not been closed, oldest first."""
         rows = await self._database.fetch(_OPEN)
         members: dict[int, list[int]] = {}
@@ -87,7 +87,7 @@ class SqlCards:
             ids = members.setdefault(row["id"], [])
             ids.extend([row["job_id"]] if row["job_id"] is not None else [])
         return [
-            StoredCard(
+            StoredStatusMessage(
                 id=card_id,
                 chat_id=row["chat_id"],
                 thread_id=row["thread_id"],

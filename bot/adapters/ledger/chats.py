@@ -12,8 +12,8 @@ from bot.core.jobs import JobState
 from bot.core.ports.chats import Accepted, ChatRules, OwnerRules
 
 
-class SqlPeople:
-    """Implements `People`."""
+class SqlChats:
+    """Implements `ChatLedger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

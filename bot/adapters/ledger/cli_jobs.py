@@ -31,7 +31,7 @@ class LedgerOverview:
     unsaid: int
 
 
-class SqlShell:
+class SqlCliJobs:
     """Jobs that no chat has asked for, and a look at all of them."""
 
     def __init__(self, database: Database) -> None:

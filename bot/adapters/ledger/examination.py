@@ -13,7 +13,7 @@ MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerFacts:
+class LedgerInspection:
     """What a ledger's file says of itself. `version` is that of its schema, "" where there is
     none; `damage` what SQLite finds wrong with it, "" if nothing.
     """
@@ -24,7 +24,7 @@ class LedgerFacts:
     damage: str
 
 
-def examine_ledger(path: Path) -> LedgerFacts:
+def examine_ledger(path: Path) -> LedgerInspection:
     """Read the whole file once. Blocks; about a second for each gigabyte.
 
     Works beside a running bot. Raises nothing of SQLite's: what cannot be read is damage.
@@ -34,17 +34,17 @@ def examine_ledger(path: Path) -> LedgerFacts:
         with engine.connect() as connection:
             return _examine(connection)
     except DatabaseError as error:
-        return LedgerFacts("", is_known=False, is_newest=False, damage=str(error.orig))
+        return LedgerInspection("", is_known=False, is_newest=False, damage=str(error.orig))
     finally:
         engine.dispose()
 
 
-def _examine(connection: Connection) -> LedgerFacts:
+def _examine(connection: Connection) -> LedgerInspection:
     connection.exec_driver_sql("PRAGMA query_only=ON")
     found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_SHOWN})").scalars().all()
     damage = "" if list(found) == ["ok"] else "; ".join(str(line) for line in found)
     version = version_of(connection)
-    return LedgerFacts(
+    return LedgerInspection(
         version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
     )
 

@@ -1,14 +1,14 @@
 """All tables of one database, as the `Ledger` port groups them."""
 
 from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlCards
-from bot.adapters.ledger.chats import SqlPeople
+from bot.adapters.ledger.cards import SqlStatusMessages
+from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
-from bot.adapters.ledger.probe import SqlProbe
-from bot.adapters.ledger.records import SqlRecords
+from bot.adapters.ledger.probe import LedgerHealth
+from bot.adapters.ledger.records import SqlTotals
 
 
 class SqlLedger:
@@ -18,9 +18,9 @@ class SqlLedger:
         self.jobs = SqlJobs(database, boot_id=boot_id)
         self.objects = SqlObjects(database)
         self.answers = SqlAnswers(database)
-        self.cards = SqlCards(database)
+        self.cards = SqlStatusMessages(database)
         self.outbox = SqlOutbox(database)
         self.dead_updates = SqlDeadUpdates(database)
-        self.records = SqlRecords(database)
-        self.people = SqlPeople(database)
-        self.probe = SqlProbe(database)
+        self.records = SqlTotals(database)
+        self.people = SqlChats(database)
+        self.probe = LedgerHealth(database)

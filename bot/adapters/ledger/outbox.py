@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.fairness import first_of_each_chat
 from bot.adapters.ledger.schema import dead_updates, outbox
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
 """Said rows stay this long, so that an update that is delivered again (Telegram: 24 h) says
@@ -26,7 +26,7 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def post(self, saying: Saying, now: datetime) -> bool:
+    async def post(self, saying: OutboxMessage, now: datetime) -> bool:
         """Store a saying; false if `dedupe` is known already."""
         statement = insert(outbox).values(_values(saying, now)).on_conflict_do_nothing()
         async with self._database.write() as connection:
@@ -35,7 +35,7 @@ class SqlOutbox:
             )
             return (await connection.execute(statement)).rowcount == 1
 
-    async def pending(self, limit: int) -> list[Saying]:
+    async def pending(self, limit: int) -> list[OutboxMessage]:
         """Return what must still be said, by priority, then age."""
         rows = await self._database.fetch(_PENDING, {"limit": limit})
         return [_saying(row) for row in rows.mappings()]
@@ -73,7 +73,7 @@ class SqlDeadUpdates:
         await self._database.change(statement)
 
 
-def _values(saying: Saying, now: datetime) -> dict[str, Any]:
+def _values(saying: OutboxMessage, now: datetime) -> dict[str, Any]:
     return {
         "kind": saying.kind.value,
         "priority": saying.priority.value,
@@ -90,10 +90,10 @@ def _values(saying: Saying, now: datetime) -> dict[str, Any]:
     }
 
 
-def _saying(row: RowMapping) -> Saying:
-    return Saying(
+def _saying(row: RowMapping) -> OutboxMessage:
+    return OutboxMessage(
         id=row["id"],
-        kind=SayingKind(row["kind"]),
+        kind=OutboxKind(row["kind"]),
         priority=Priority(row["priority"]),
         chat_id=row["chat_id"],
         thread_id=row["thread_id"],

@@ -19,7 +19,7 @@ class LinkCounts:
     overdue: int
 
 
-class SqlProbe:
+class LedgerHealth:
     """Looks at the ledger as a whole."""
 
     def __init__(self, database: Database) -> None:

@@ -10,8 +10,8 @@ from bot.core.jobs import JobState
 from bot.core.ports.ledger import Failures, Totals
 
 
-class SqlRecords:
-    """Implements `Records`."""
+class SqlTotals:
+    """Implements `TotalsLedger`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -78,7 +78,7 @@ def anonymous_listing_possible(connection: OssConnection) -> bool:
         return answer.status_code == HTTPStatus.OK
 
 
-class OssExposure:
+class AnonymousAccess:
     """What a stranger can do with a bucket; asks by requests without a signature."""
 
     def __init__(self, connection: OssConnection, store: ObjectStore, prefix: str) -> None:

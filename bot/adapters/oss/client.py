@@ -18,8 +18,8 @@ from alibabacloud_oss_v2.types import (
 )
 
 from bot.adapters.oss.address import BucketAddress
-from bot.adapters.oss.connections import Wire, WireAdapter
-from bot.adapters.oss.service_time import ServiceTime
+from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
+from bot.adapters.oss.service_time import OssTime
 from bot.core.errors import StoreKeyRefused
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
@@ -38,7 +38,7 @@ class AccessKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineLimits:
+class ConnectionLimits:
     """How the line is used; times are seconds.
 
     `connections` must be at least the number of threads that use it. `minimum_rate` is bytes per
@@ -73,18 +73,18 @@ class OssConnection:
         clock: Clock,
         *,
         key: AccessKey | None = None,
-        limits: LineLimits | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self.address = address
-        self.limits = limits or LineLimits()
-        self.time = ServiceTime(clock)
+        self.limits = limits or ConnectionLimits()
+        self.time = OssTime(clock)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
         self._provider = _provider(key)
         self.client = Client(self._config(), signer=self.signer)
 
     def _config(self) -> Config:
-        http_client = WiredHttpClient(self.session, self.time, self.limits)
+        http_client = CancellableHttpClient(self.session, self.time, self.limits)
         return Config(
             region=self.address.region,
             endpoint=self.address.upload_base,
@@ -122,13 +122,13 @@ def _provider(key: AccessKey | None) -> CredentialsProvider:
         ) from None
 
 
-def _open_session(limits: LineLimits) -> requests.Session:
+def _open_session(limits: ConnectionLimits) -> requests.Session:
     # Made here and not lazily by the SDK, which does that without a lock. trust_env off: a .netrc
     # entry for the host would replace the signature.
     session = requests.Session()
     session.trust_env = False
     session.headers.clear()
-    adapter = WireAdapter(limits.connections)
+    adapter = CancellableAdapter(limits.connections)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     if limits.proxy is not None:
@@ -139,7 +139,7 @@ def _open_session(limits: LineLimits) -> requests.Session:
 class ClockedSigner(SignerV4):
     """Signs with the time at OSS instead of the system's clock."""
 
-    def __init__(self, time: ServiceTime) -> None:
+    def __init__(self, time: OssTime) -> None:
         self._time = time
 
     def sign(self, signing_ctx: SigningContext) -> None:
@@ -149,12 +149,12 @@ class ClockedSigner(SignerV4):
         super().sign(signing_ctx)
 
 
-class WiredHttpClient(RequestsHttpClient):
+class CancellableHttpClient(RequestsHttpClient):
     """Sends the SDK's requests so that the flag of the thread can cut them, and learns the time
     from every answer.
     """
 
-    def __init__(self, session: requests.Session, time: ServiceTime, limits: LineLimits) -> None:
+    def __init__(self, session: requests.Session, time: OssTime, limits: ConnectionLimits) -> None:
         super().__init__(
             session=session,
             connect_timeout=limits.connect_timeout,
@@ -166,7 +166,7 @@ class WiredHttpClient(RequestsHttpClient):
     def send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Send one request, in one attempt."""
         asked_at = self._time.local()
-        wire, flag = Wire(self._limits.send_deadline), current_flag()
+        wire, flag = CancellableConnection(self._limits.send_deadline), current_flag()
         with wire.in_this_thread():
             if flag is None:
                 response = super().send(request, **kwargs)

@@ -1,7 +1,7 @@
 """Connections that end at once when their transfer is cancelled, and notice when they stall.
 
 requests and urllib3 give no hold on the socket of a running request, so the connection classes are
-replaced by ones that announce it to the `Wire` of their thread.
+replaced by ones that announce it to the `CancellableConnection` of their thread.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from bot.transfer.body import BLOCK
 _thread = threading.local()
 
 
-class Wire:
+class CancellableConnection:
     """The socket of one request. `send_deadline` is the number of seconds in which one block of
     the body must get through.
     """
@@ -67,8 +67,8 @@ def _shut_down(sock: socket.socket) -> None:
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def _current_wire() -> Wire | None:
-    wire: Wire | None = getattr(_thread, "wire", None)
+def _current_wire() -> CancellableConnection | None:
+    wire: CancellableConnection | None = getattr(_thread, "wire", None)
     return wire
 
 
@@ -125,7 +125,7 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 
 
-class WireAdapter(HTTPAdapter):
+class CancellableAdapter(HTTPAdapter):
     """The transport of a requests session whose connections announce themselves; never retries."""
 
     def __init__(self, connections: int) -> None:

@@ -25,7 +25,7 @@ def rule_id(prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
+class RuleCoverage:
     """What the enabled rules of a bucket do below a prefix within a day."""
 
     expires: bool
@@ -69,10 +69,10 @@ def has_foreign_rules(document: bytes | None, prefix: str) -> bool:
     return len(tree.findall("Rule")) > len(_ours(tree, prefix))
 
 
-def net_below(document: bytes | None, prefix: str) -> Net:
+def net_below(document: bytes | None, prefix: str) -> RuleCoverage:
     """Return what happens to everything below `prefix`, by whosever rule."""
     covering = [rule for rule in _read(document).findall("Rule") if _covers(rule, prefix)]
-    return Net(
+    return RuleCoverage(
         expires=any(rule.findtext("Expiration/Days") == DAYS for rule in covering),
         aborts=any(rule.findtext("AbortMultipartUpload/Days") == DAYS for rule in covering),
     )

@@ -66,7 +66,7 @@ SETUP_BUCKET: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class PolicyGrant:
     """Whom our statements serve: RAM user ids, in the bucket `bucket` of the account `owner`."""
 
     bucket: str
@@ -74,7 +74,7 @@ class Grant:
     users: tuple[str, ...]
 
 
-def bucket_statements(grant: Grant) -> list[Statement]:
+def bucket_statements(grant: PolicyGrant) -> list[Statement]:
     """Return our statements: read and write on the whole bucket, over https only."""
     where = f"acs:oss:*:{grant.owner}:{grant.bucket}"
     principals = list(grant.users)
@@ -121,7 +121,7 @@ def is_ours(statement: Mapping[str, Any], bucket: str) -> bool:
     if not isinstance(principals, list) or not isinstance(resources, list) or not resources:
         return False
     owner = str(resources[0]).split(":")[3:4]
-    ours = bucket_statements(Grant(bucket, "".join(owner), tuple(principals)))
+    ours = bucket_statements(PolicyGrant(bucket, "".join(owner), tuple(principals)))
     return dict(statement) in ours
 
 
@@ -131,7 +131,7 @@ def users_granted(policy: Policy, bucket: str) -> list[str]:
     return list(dict.fromkeys(user for statement in ours for user in statement["Principal"]))
 
 
-def merge_statements(policy: Policy, grant: Grant) -> Policy | None:
+def merge_statements(policy: Policy, grant: PolicyGrant) -> Policy | None:
     """Return the policy with our statements behind those of others, or `None` if it has them."""
     present: Sequence[Statement] = policy["Statement"]
     missing = [ours for ours in bucket_statements(grant) if ours not in present]

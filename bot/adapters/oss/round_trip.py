@@ -19,7 +19,7 @@ HALF: Final = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class AnonymousAnswer:
     """What a stranger got: HTTP status, the error code of a refusal ("" if none), the disposition
     of a download, and whether the bytes are those that were stored.
     """
@@ -31,19 +31,19 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class RoundTripResult:
     """What happened on the way. `plain` is the answer to a URL without a signature while the
     object was there, `after` that to the link once it had been deleted.
     """
 
-    link: Opened
-    plain: Opened
-    after: Opened
+    link: AnonymousAnswer
+    plain: AnonymousAnswer
+    after: AnonymousAnswer
     object_left: bool
     uploads_left: int
 
 
-class RoundTrip:
+class RoundTripCheck:
     """Walks the way below `prefix`; blocks for about a dozen requests."""
 
     def __init__(
@@ -54,7 +54,7 @@ class RoundTrip:
         self._signer = signer
         self._is_public = mode is LinkMode.PUBLIC
 
-    def go(self, prefix: str, link_ends: Callable[[], datetime]) -> Trip:
+    def go(self, prefix: str, link_ends: Callable[[], datetime]) -> RoundTripResult:
         """Store 1 MiB in two parts, open it as a stranger, delete it, try once more.
 
         Leaves nothing behind, also where it fails, as far as the store lets it.
@@ -71,7 +71,7 @@ class RoundTrip:
             plain = self._open(self._connection.address.object_url(key), content)
         finally:
             self._store.delete([key])
-        return Trip(
+        return RoundTripResult(
             link=link,
             plain=plain,
             after=self._open(url, content),
@@ -94,7 +94,7 @@ class RoundTrip:
             self._store.abort(key, upload_id)
             raise
 
-    def _open(self, url: str, content: bytes) -> Opened:
+    def _open(self, url: str, content: bytes) -> AnonymousAnswer:
         limits = self._connection.limits
         timeout = (limits.connect_timeout, limits.answer_timeout)
         with (
@@ -103,7 +103,9 @@ class RoundTrip:
         ):
             disposition = answer.headers.get("Content-Disposition", "")
             code = _code(answer.content) if answer.status_code >= 300 else ""
-            return Opened(answer.status_code, code, disposition, answer.content == content)
+            return AnonymousAnswer(
+                answer.status_code, code, disposition, answer.content == content
+            )
 
 
 def _code(document: bytes) -> str:

@@ -10,7 +10,7 @@ _RESOLUTION: Final = timedelta(seconds=1)
 """A Date header has whole seconds, rounded down."""
 
 
-class ServiceTime:
+class OssTime:
     """Our clock plus the offset of OSS's clock. Thread-safe.
 
     Requests signed more than 15 minutes off are refused (RequestTimeTooSkewed), and a presigned

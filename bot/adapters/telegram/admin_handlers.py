@@ -7,7 +7,7 @@ from telegram import Message, MessageOriginChannel, MessageOriginChat, MessageOr
 
 from bot.adapters.telegram.command_line import CommandLine
 from bot.core.jobs import Origin
-from bot.inbound.admin import Admins
+from bot.inbound.admin import AdminCommands
 
 PURGE: Final = "purge"
 _ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -16,7 +16,7 @@ _ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 class AdminHandlers:
     """Translates them. `bot_id` is that of the bot itself, which nobody means."""
 
-    def __init__(self, admins: Admins, *, bot_id: int) -> None:
+    def __init__(self, admins: AdminCommands, *, bot_id: int) -> None:
         self._admins = admins
         self._bot_id = bot_id
 

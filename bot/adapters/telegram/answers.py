@@ -11,7 +11,7 @@ from bot.adapters.telegram.buttons import (
     Action,
     Button,
     Buttons,
-    Press,
+    JobButton,
     rows,
 )
 from bot.adapters.telegram.languages import Language
@@ -35,7 +35,7 @@ answer could exceed a message.
 """
 
 
-class Answers:
+class AnswerRenderer:
     """Words answers in one language. `zone` is that of the moments that are shown."""
 
     def __init__(self, language: Language, zone: tzinfo) -> None:
@@ -67,7 +67,7 @@ class Answers:
             [
                 Button(
                     self._language.say("button-delete-number", number=str(number)),
-                    press=Press(Action.DELETE, item.job_id),
+                    press=JobButton(Action.DELETE, item.job_id),
                 )
                 for number, item in enumerate(items, 1)
                 if item.state is ItemState.LIVE
@@ -159,7 +159,7 @@ class Answers:
         top = [Button(say("button-open"), url=url)]
         if len(url) <= LONGEST_COPIED:
             top.append(Button(say("button-copy"), copies=url))
-        delete = Button(say("button-delete"), press=Press(Action.DELETE, item.job_id))
+        delete = Button(say("button-delete"), press=JobButton(Action.DELETE, item.job_id))
         return (tuple(top), (delete,))
 
 

@@ -13,10 +13,10 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application
 
 from bot.adapters.telegram.handlers import App
-from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.keyboards import ButtonCodec
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.request import AiohttpRequest, Answered
-from bot.adapters.telegram.texts import Texts
+from bot.adapters.telegram.texts import Renderer
 from bot.adapters.telegram.unreadable import readable_answers
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,15 +32,15 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True)
-class TelegramSide:
+class TelegramResources:
     """What the rest of the program needs of Telegram."""
 
     application: App
     bot_id: int
     username: str
     messenger: TelegramMessenger
-    texts: Texts
-    keyboards: Keyboards
+    texts: Renderer
+    keyboards: ButtonCodec
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def open_telegram(
     proxy: str | None,
     zone: tzinfo = UTC,
     answered: Answered = lambda _method, _status: None,
-) -> AsyncIterator[TelegramSide]:
+) -> AsyncIterator[TelegramResources]:
     """Build the application without an updater and greet Telegram; waits while it is out of reach.
 
     `zone` is that of the moments that are told; `answered` hears of every call.
@@ -73,9 +73,9 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        texts = Texts(zone=zone, username=application.bot.username)
-        keyboards = Keyboards(token.encode())
-        yield TelegramSide(
+        texts = Renderer(zone=zone, username=application.bot.username)
+        keyboards = ButtonCodec(token.encode())
+        yield TelegramResources(
             application=application,
             bot_id=application.bot.id,
             username=application.bot.username,

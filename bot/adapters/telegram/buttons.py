@@ -31,7 +31,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class JobButton:
     """A press of one of our own buttons that is about a job."""
 
     action: Action
@@ -39,7 +39,7 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PageButton:
     """A press that turns the page of a list, or shows the same page anew. `subject` is the person
     or group whose list it is.
     """
@@ -50,7 +50,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LanguageButton:
     """A press that chooses a language for a person; `number` is its place in the list of those
     that can be chosen.
     """
@@ -59,7 +59,7 @@ class Choice:
     number: int
 
 
-Wish = Press | Turn | Choice
+ButtonData = JobButton | PageButton | LanguageButton
 """What a button can ask for."""
 
 
@@ -70,7 +70,7 @@ class Button:
     text: str
     url: str | None = None
     copies: str | None = None
-    press: Wish | None = None
+    press: ButtonData | None = None
 
 
 Buttons = tuple[tuple[Button, ...], ...]

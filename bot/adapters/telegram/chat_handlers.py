@@ -3,14 +3,14 @@
 from telegram import Chat, Update
 
 from bot.adapters.telegram.members import is_present
-from bot.inbound.groups import Chats, Membership
-from bot.inbound.languages import Languages
+from bot.inbound.groups import GroupCommands, Membership
+from bot.inbound.languages import LanguageCommands
 
 
 class ChatHandlers:
     """Translates memberships and migrations."""
 
-    def __init__(self, chats: Chats, languages: Languages) -> None:
+    def __init__(self, chats: GroupCommands, languages: LanguageCommands) -> None:
         self._chats = chats
         self._languages = languages
 

@@ -17,7 +17,7 @@ from telegram.error import BadRequest
 
 from bot.adapters.telegram.errors import chat_errors
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
-from bot.adapters.telegram.texts import Texts
+from bot.adapters.telegram.texts import Renderer
 
 COMMANDS: Final = ("status", "links", "cancel", "language", "zone", "help", "start")
 """Commands of private chats in the order of the menu; the locale files describe each as
@@ -44,7 +44,7 @@ AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
 """Telegram's language codes (two letters; "" is everybody else) and what they are shown."""
 
 
-async def register_commands(bot: Bot, texts: Texts, admins: Iterable[int] = ()) -> None:
+async def register_commands(bot: Bot, texts: Renderer, admins: Iterable[int] = ()) -> None:
     """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
     `admins` look after the bot and see more commands in private.
 
@@ -73,12 +73,12 @@ async def _commands(
         await bot.set_my_commands(commands, scope, language_code=code)
 
 
-def _worded(texts: Texts, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
+def _worded(texts: Renderer, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
     say = texts.language(language).say
     return tuple(BotCommand(name, say(f"command-{name}")) for name in names)
 
 
-async def _descriptions(bot: Bot, texts: Texts, code: str, language: str) -> None:
+async def _descriptions(bot: Bot, texts: Renderer, code: str, language: str) -> None:
     say = texts.language(language).say
     short = say("bot-short-description")
     if (await bot.get_my_short_description(language_code=code)).short_description != short:

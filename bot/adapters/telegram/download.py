@@ -9,7 +9,7 @@ from typing import Final
 
 import aiohttp
 
-from bot.adapters.telegram.pace import Pace, PaceKeeper
+from bot.adapters.telegram.pace import MinimumThroughput, ThroughputCheck
 from bot.adapters.telegram.session import without_address
 from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceUnavailable
 from bot.core.progress import Phase, ProgressMeter
@@ -47,7 +47,7 @@ class Download:
         meter: ProgressMeter,
         *,
         limit: int,
-        pace: Pace,
+        pace: MinimumThroughput,
     ) -> None:
         self.size: int | None = None
         self._session = session
@@ -140,7 +140,7 @@ class Download:
         return SourceUnavailable(f"file: HTTP {status}")
 
     async def _copy(self, body: aiohttp.StreamReader) -> None:
-        keeper = PaceKeeper(self._pace)
+        keeper = ThroughputCheck(self._pace)
         asked = time.monotonic()
         while block := await body.read(BLOCK):
             keeper.add(len(block), time.monotonic() - asked)

@@ -32,7 +32,7 @@ class BotProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class MessageAuthor:
     """Somebody who wrote to the bot."""
 
     id: int
@@ -40,7 +40,7 @@ class Writer:
     username: str
 
 
-class BotExamination:
+class BotInspection:
     """Asks the Bot API. Every method raises `TokenRefused` if the server does not know the token,
     and `ChatUnavailable` if there is no usable answer; neither names the token.
     """
@@ -70,7 +70,7 @@ class BotExamination:
         """Remove the webhook, so that updates can be waited for; none is dropped."""
         await self._call("deleteWebhook", drop_pending_updates=False)
 
-    async def wait_for_writers(self, seconds: int) -> list[Writer]:
+    async def wait_for_writers(self, seconds: int) -> list[MessageAuthor]:
         """Wait for private messages, and return who wrote them, each once, the latest first.
 
         Confirms nothing: a bot that runs afterwards gets the same messages.
@@ -110,10 +110,10 @@ def _usable(method: str) -> Iterator[None]:
         raise ChatUnavailable(f"{method}: the answer cannot be read") from error
 
 
-def _writer(person: dict[str, Any]) -> Writer:
+def _writer(person: dict[str, Any]) -> MessageAuthor:
     names = (person.get("first_name", ""), person.get("last_name", ""))
     name = " ".join(part for part in names if part)
-    return Writer(int(person["id"]), name, str(person.get("username", "")))
+    return MessageAuthor(int(person["id"]), name, str(person.get("username", "")))
 
 
 def _parse(date: str | None) -> datetime | None:
@@ -127,14 +127,14 @@ def _parse(date: str | None) -> datetime | None:
 @asynccontextmanager
 async def open_examination(
     token: str, *, base_url: str, proxy: str | None
-) -> AsyncIterator[BotExamination]:
+) -> AsyncIterator[BotInspection]:
     """Open a session for a few calls.
 
     Raises:
         RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
     """
     async with open_session(proxy=proxy, connections=2) as session:
-        yield BotExamination(session, base_url, token)
+        yield BotInspection(session, base_url, token)
         # aiohttp closes TLS connections a moment after their session (aiohttp documentation,
         # "Graceful shutdown"); one turn of the loop is enough for plain ones.
         await asyncio.sleep(0)

@@ -15,8 +15,8 @@ import stamina
 from telegram import Bot
 
 from bot.adapters.telegram.download import AddressExpired, Download
-from bot.adapters.telegram.lookup import FoundFile, SourceFlooded, look_up
-from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.lookup import ServerFile, SourceFlooded, look_up
+from bot.adapters.telegram.pace import MinimumThroughput
 from bot.adapters.telegram.session import open_session
 from bot.core.errors import (
     FileEmpty,
@@ -53,7 +53,7 @@ class CloudFiles:
         base_url: str,
         proxy: str | None = None,
         limit: int = CLOUD_DOWNLOAD_LIMIT,
-        pace: Pace | None = None,
+        pace: MinimumThroughput | None = None,
         trusts: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._bot = bot
@@ -61,7 +61,7 @@ class CloudFiles:
         self._root = f"{base_url.rstrip('/')}/file/bot{bot.token}"
         self._proxy = proxy
         self._limit = limit
-        self._pace = pace or Pace()
+        self._pace = pace or MinimumThroughput()
         self._trusts = trusts
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
@@ -129,7 +129,7 @@ class CloudContent:
         self._incoming = file
         self._file = spooled
         self._download = download
-        self._found: FoundFile | None = None
+        self._found: ServerFile | None = None
 
     @property
     def size(self) -> int | None:
@@ -187,7 +187,7 @@ class CloudContent:
             self._found = None
             raise
 
-    async def _find(self) -> FoundFile:
+    async def _find(self) -> ServerFile:
         found = await look_up(self._bot, self._incoming, limit=self._download.limit)
         if found.path.startswith("/"):
             # A server that runs with --local; its paths mean nothing over HTTP.

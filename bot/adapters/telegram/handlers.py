@@ -16,13 +16,13 @@ from telegram.ext import (
 )
 
 from bot.adapters.telegram.chat_handlers import ChatHandlers
-from bot.adapters.telegram.keyboards import Keyboards
-from bot.adapters.telegram.marks import Marks
+from bot.adapters.telegram.keyboards import ButtonCodec
+from bot.adapters.telegram.marks import ProcessedUpdates
 from bot.adapters.telegram.message_handlers import MessageHandlers
 from bot.adapters.telegram.press_handlers import PressHandlers
-from bot.inbound.use_cases import Reception
+from bot.inbound.use_cases import UseCases
 
-__all__ = ["App", "Handlers", "Marks"]
+__all__ = ["App", "Handlers", "ProcessedUpdates"]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -38,9 +38,9 @@ class Handlers:
 
     def __init__(
         self,
-        reception: Reception,
-        keyboards: Keyboards,
-        marks: Marks,
+        reception: UseCases,
+        keyboards: ButtonCodec,
+        marks: ProcessedUpdates,
         *,
         bot_id: int,
         username: str,

@@ -8,7 +8,7 @@ from telegram import Message
 MOST_CHATS: Final = 10_000
 
 
-class HeardLanguages:
+class ChatLanguages:
     """Knows the language of whoever told theirs last in a chat.
 
     Who hides behind a chat tells none (source: Bot API, "User": `language_code` is that of the

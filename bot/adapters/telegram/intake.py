@@ -14,7 +14,7 @@ from telegram import Update
 from telegram.error import InvalidToken, RetryAfter, TelegramError
 
 from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.handlers import App, Marks
+from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.unreadable import (
     UNREADABLE,
     UnreadableAnswer,
@@ -42,7 +42,7 @@ class Intake:
     def __init__(
         self,
         application: App,
-        marks: Marks,
+        marks: ProcessedUpdates,
         dead_updates: DeadUpdates,
         clock: Clock,
         *,

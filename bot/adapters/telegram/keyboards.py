@@ -8,10 +8,18 @@ from typing import Final
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.adapters.telegram.buttons import Action, Button, Buttons, Choice, Press, Turn, Wish
+from bot.adapters.telegram.buttons import (
+    Action,
+    Button,
+    ButtonData,
+    Buttons,
+    JobButton,
+    LanguageButton,
+    PageButton,
+)
 from bot.core.ports.chat import Listing
 
-__all__ = ["LONGEST_DATA", "Action", "Keyboards", "Press"]
+__all__ = ["LONGEST_DATA", "Action", "ButtonCodec", "JobButton"]
 
 LONGEST_DATA: Final = 64
 """Bytes of callback data (source: Bot API, "InlineKeyboardButton")."""
@@ -25,7 +33,7 @@ _DATA: Final = re.compile(
 CHOOSE: Final = "language"
 
 
-class Keyboards:
+class ButtonCodec:
     """Makes keyboards and reads presses.
 
     Callback data is `verb:object:tag`, at most 64 bytes: an action and its job, a listing with its
@@ -44,18 +52,18 @@ class Keyboards:
         # A key of its own, so that no tag says anything about the token in another use.
         self._key = hmac.digest(secret, b"file-relay-bot buttons", hashlib.sha256)
 
-    def encode(self, wish: Wish) -> str:
+    def encode(self, wish: ButtonData) -> str:
         """Return the callback data for a button."""
         match wish:
-            case Press():
+            case JobButton():
                 verb, what = wish.action.value, f"{wish.job_id}"
-            case Turn():
+            case PageButton():
                 verb, what = wish.listing.value, f"{wish.subject}.{wish.page}"
-            case Choice():
+            case LanguageButton():
                 verb, what = CHOOSE, f"{wish.owner_id}.{wish.number}"
         return f"{verb}:{what}:{self._tag(verb, what)}"
 
-    def parse(self, data: str) -> Wish | None:
+    def parse(self, data: str) -> ButtonData | None:
         """Return what a press asks for, or `None` if the data is not ours."""
         match = _DATA.fullmatch(data)
         if match is None:
@@ -85,10 +93,10 @@ class Keyboards:
         return urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
 
 
-def _wish(verb: str, id_: int, number: str | None) -> Wish | None:
+def _wish(verb: str, id_: int, number: str | None) -> ButtonData | None:
     # A newer version may have made the button; its verb is not known here.
     if number is None:
-        return Press(Action(verb), id_) if verb in set(Action) else None
+        return JobButton(Action(verb), id_) if verb in set(Action) else None
     if verb == CHOOSE:
-        return Choice(id_, int(number))
-    return Turn(Listing(verb), id_, int(number)) if verb in set(Listing) else None
+        return LanguageButton(id_, int(number))
+    return PageButton(Listing(verb), id_, int(number)) if verb in set(Listing) else None

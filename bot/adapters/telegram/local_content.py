@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from bot.adapters.telegram.local_copies import Copies
+from bot.adapters.telegram.local_copies import ServerCopies
 from bot.adapters.telegram.local_server import LocalServer
-from bot.adapters.telegram.lookup import FoundFile
+from bot.adapters.telegram.lookup import ServerFile
 from bot.core.errors import (
     FileEmpty,
     FileTooLarge,
@@ -37,7 +37,7 @@ class LocalContent:
     def __init__(
         self,
         server: LocalServer,
-        copies: Copies,
+        copies: ServerCopies,
         pool: TransferPool,
         job_id: int,
         file: IncomingFile,
@@ -104,7 +104,7 @@ class LocalContent:
             os.close(self._handle)
             self._handle = None
 
-    def _open(self, found: FoundFile) -> int:
+    def _open(self, found: ServerFile) -> int:
         """Open what the server has, and look at it before anybody reads it. In a thread."""
         if self._handle is None:
             # Kept at once: a cancel may come before anybody else has seen it.

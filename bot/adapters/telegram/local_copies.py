@@ -76,14 +76,14 @@ class FileRoot:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class ServerCopy:
     """A file of the server that a job has had opened, and the `file_unique_id` it stands for."""
 
     file_unique_id: str
     place: Path
 
 
-class CopyNotes:
+class CopyRecords:
     """Which job has which copy, on disk: one note `<job id>.copy` per job, so that a copy is found
     and removed after a crash too.
 
@@ -93,7 +93,7 @@ class CopyNotes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write(self, job_id: int, copy: Copy) -> None:
+    def write(self, job_id: int, copy: ServerCopy) -> None:
         """Remember that a job has a copy.
 
         Raises:
@@ -110,7 +110,7 @@ class CopyNotes:
         with disk_errors():
             self._path(job_id).unlink(missing_ok=True)
 
-    def read(self) -> dict[int, Copy]:
+    def read(self) -> dict[int, ServerCopy]:
         """Return the copies of all jobs."""
         found = {}
         with disk_errors():
@@ -118,17 +118,17 @@ class CopyNotes:
                 if match := _NOTE.fullmatch(path.name):
                     unique_id, _, place = path.read_bytes().partition(b"\n")
                     # A note that a crash cut off names nothing, and is dropped with the others.
-                    found[int(match[1])] = Copy(unique_id.decode(), Path(os.fsdecode(place)))
+                    found[int(match[1])] = ServerCopy(unique_id.decode(), Path(os.fsdecode(place)))
         return found
 
     def _path(self, job_id: int) -> Path:
         return self._folder / f"{job_id}.copy"
 
 
-class Copies:
+class ServerCopies:
     """Both together: hands out files of the server and removes them when nobody needs them."""
 
-    def __init__(self, root: FileRoot, notes: CopyNotes) -> None:
+    def __init__(self, root: FileRoot, notes: CopyRecords) -> None:
         self._root = root
         self._notes = notes
 
@@ -136,11 +136,11 @@ class Copies:
         """Open a file of the server for a job; return the descriptor. Blocks.
 
         Raises:
-            SourceUnavailable, SourceGone, DiskFull, DiskError: see `FileRoot` and `CopyNotes`.
+            SourceUnavailable, SourceGone, DiskFull, DiskError: see `FileRoot` and `CopyRecords`.
         """
         place = self._root.locate(server_path)
         # Before it is opened: whatever happens from now on, somebody knows of it.
-        self._notes.write(job_id, Copy(file_unique_id, place))
+        self._notes.write(job_id, ServerCopy(file_unique_id, place))
         return self._root.open(place)
 
     def sweep(self, unfinished: Mapping[int, str]) -> int:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from bot.adapters.telegram.local_content import LocalContent
-from bot.adapters.telegram.local_copies import Copies
+from bot.adapters.telegram.local_copies import ServerCopies
 from bot.adapters.telegram.local_server import LocalServer
 from bot.core.errors import DiskError, FileEmpty, FileTooLarge, RelayError
 from bot.core.files import IncomingFile
@@ -31,7 +31,12 @@ class LocalFiles:
     """
 
     def __init__(
-        self, server: LocalServer, copies: Copies, pool: TransferPool, *, unfinished: Unfinished
+        self,
+        server: LocalServer,
+        copies: ServerCopies,
+        pool: TransferPool,
+        *,
+        unfinished: Unfinished,
     ) -> None:
         self.keeps = False
         self._server = server

@@ -9,7 +9,7 @@ from typing import Final
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.lookup import FoundFile, SourceFlooded, look_up
+from bot.adapters.telegram.lookup import ServerFile, SourceFlooded, look_up
 from bot.core.errors import SourceUnavailable
 from bot.core.files import IncomingFile
 from bot.transfer.flag import CancelFlag
@@ -44,7 +44,7 @@ class LocalServer:
         self._patience = patience.total_seconds()
 
     async def bring(
-        self, file: IncomingFile, open_here: Callable[[FoundFile], int], flag: CancelFlag
+        self, file: IncomingFile, open_here: Callable[[ServerFile], int], flag: CancelFlag
     ) -> int:
         """Wait until the server has the file and `open_here`, called in a thread, has opened it;
         return what that returns.
@@ -67,7 +67,7 @@ class LocalServer:
             with suppress(StillFetching):
                 return await persistent(once)
 
-    async def _ask(self, file: IncomingFile) -> FoundFile:
+    async def _ask(self, file: IncomingFile) -> ServerFile:
         asked = time.monotonic()
         try:
             return await look_up(self._bot, file, limit=self.limit, read_timeout=self._patience)

@@ -26,7 +26,7 @@ class SourceFlooded(SourceUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFile:
+class ServerFile:
     """Where a file is: `path` as the server names it, relative or, in local mode, absolute; `size`
     bytes or `None` where the server does not say.
     """
@@ -37,7 +37,7 @@ class FoundFile:
 
 async def look_up(
     bot: Bot, file: IncomingFile, *, limit: int, read_timeout: float = CLOUD_READ_TIMEOUT
-) -> FoundFile:
+) -> ServerFile:
     """Ask for the path of a file. The answer may take as long as `read_timeout` (seconds).
 
     Raises:
@@ -60,7 +60,7 @@ async def look_up(
     # The library has put its own address in front, unless a file of that name exists on this
     # machine, which proves nothing at all (source: telegram/_bot.py, `Bot.get_file`).
     path = answer.file_path.removeprefix(f"{bot.base_file_url}/")
-    return FoundFile(path=path, size=answer.file_size)
+    return ServerFile(path=path, size=answer.file_size)
 
 
 @contextmanager

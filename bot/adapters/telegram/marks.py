@@ -1,7 +1,7 @@
 """Which updates are done with."""
 
 
-class Marks:
+class ProcessedUpdates:
     """Which updates are done with: `process_update` swallows exceptions, so its return proves
     nothing.
 

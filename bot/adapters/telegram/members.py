@@ -7,7 +7,7 @@ from telegram.constants import ChatMemberStatus
 
 from bot.adapters.telegram.errors import chat_errors
 from bot.core.errors import ChatGone
-from bot.core.ports.members import Sight
+from bot.core.ports.members import GroupVisibility
 
 _CHIEFS: Final = frozenset({ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR})
 _ABSENT: Final = frozenset({ChatMemberStatus.LEFT, ChatMemberStatus.BANNED})
@@ -28,7 +28,7 @@ class TelegramMembers:
             member = await self._bot.get_chat_member(chat_id, user_id)
         return member.status in _CHIEFS
 
-    async def sight(self, chat_id: int) -> Sight:
+    async def sight(self, chat_id: int) -> GroupVisibility:
         """Return what the bot sees of a group. Raises what the port says.
 
         Whether privacy mode is on is the setting of this moment; a group keeps the one that held
@@ -39,13 +39,13 @@ class TelegramMembers:
             with chat_errors():
                 own = await self._bot.get_chat_member(chat_id, self._bot.id)
                 if not is_present(own):
-                    return Sight(is_here=False)
+                    return GroupVisibility(is_here=False)
                 if own.status in _CHIEFS:
-                    return Sight(is_here=True, sees_files=True)
+                    return GroupVisibility(is_here=True, sees_files=True)
                 me = await self._bot.get_me()
         except ChatGone:
-            return Sight(is_here=False)
-        return Sight(is_here=True, sees_files=bool(me.can_read_all_group_messages))
+            return GroupVisibility(is_here=False)
+        return GroupVisibility(is_here=True, sees_files=bool(me.can_read_all_group_messages))
 
     async def leave(self, chat_id: int) -> None:
         """Leave a group. Raises what the port says, never `ChatGone`."""

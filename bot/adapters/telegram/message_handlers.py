@@ -7,10 +7,10 @@ from telegram import Message, Update
 from bot.adapters.telegram.admin_handlers import AdminHandlers
 from bot.adapters.telegram.attachments import find_file, find_meant_file
 from bot.adapters.telegram.command_line import CommandLine, read_command
-from bot.adapters.telegram.heard import HeardLanguages
+from bot.adapters.telegram.heard import ChatLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
-from bot.inbound.use_cases import Reception
+from bot.inbound.use_cases import UseCases
 
 SHARE = "share"
 LINKS = "links"
@@ -22,11 +22,11 @@ Obey = Callable[[Origin, Message, CommandLine], Awaitable[None]]
 class MessageHandlers:
     """Translates messages. `bot_id` and `username` are those of the bot itself."""
 
-    def __init__(self, reception: Reception, *, bot_id: int, username: str) -> None:
+    def __init__(self, reception: UseCases, *, bot_id: int, username: str) -> None:
         self._reception = reception
         self._bot_id = bot_id
         self._username = username
-        self._heard = HeardLanguages()
+        self._heard = ChatLanguages()
         admins = AdminHandlers(reception.admins, bot_id=bot_id)
         self._commands: dict[str, Obey] = {
             "start": self._start,

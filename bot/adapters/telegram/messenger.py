@@ -17,8 +17,8 @@ from bot.adapters.telegram.errors import (
     chat_errors,
     says,
 )
-from bot.adapters.telegram.keyboards import Keyboards
-from bot.adapters.telegram.texts import Rendered, Texts
+from bot.adapters.telegram.keyboards import ButtonCodec
+from bot.adapters.telegram.texts import Rendered, Renderer
 from bot.adapters.telegram.unreadable import UnreadableAnswer
 from bot.core.errors import MessageGone
 from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
@@ -54,7 +54,7 @@ class TelegramMessenger:
     """
 
     def __init__(
-        self, bot: Bot, texts: Texts, keyboards: Keyboards, *, patience: float = SILENT_WAIT
+        self, bot: Bot, texts: Renderer, keyboards: ButtonCodec, *, patience: float = SILENT_WAIT
     ) -> None:
         self._bot = bot
         self._texts = texts

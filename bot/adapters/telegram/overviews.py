@@ -1,14 +1,14 @@
 """The answers to `/status`, `/links`, `/start` and `/help`."""
 
 from bot.adapters.telegram import formats
-from bot.adapters.telegram.buttons import Action, Button, Buttons, Press, Turn, rows
-from bot.adapters.telegram.cards import Cards
+from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
+from bot.adapters.telegram.cards import StatusMessageRenderer
 from bot.adapters.telegram.languages import Language
 from bot.adapters.telegram.markup import Html, bold, link, plain, shown_name
-from bot.core.ports.chat import Listing, LiveLink, Overview, Use, Welcome
+from bot.core.ports.chat import Listing, LiveLink, Overview, Usage, Welcome
 
 
-class Overviews:
+class StatusViewRenderer:
     """Words overviews in one language.
 
     Running jobs and live links of a page are numbered through, so that a button's number means one
@@ -17,7 +17,7 @@ class Overviews:
 
     def __init__(self, language: Language) -> None:
         self._language = language
-        self._cards = Cards(language)
+        self._cards = StatusMessageRenderer(language)
 
     def render(self, view: Overview) -> tuple[Html, Buttons]:
         """Word what runs and what is alive, with a button for each, and how to see the rest."""
@@ -41,14 +41,14 @@ class Overviews:
 
     def _foot(self, view: Overview) -> list[Html]:
         foot = []
-        if view.use is not None and view.use != Use(0, 0):
+        if view.use is not None and view.use != Usage(0, 0):
             foot.append(self._use(view.use))
         if view.pages > 1:
             page, pages = str(view.page), str(view.pages)
             foot.append(self._language.html("overview-page", page=page, pages=pages))
         return foot
 
-    def _use(self, use: Use) -> Html:
+    def _use(self, use: Usage) -> Html:
         say = self._language.say
         files = say("use-files", count=use.files)
         if use.most_files:
@@ -71,7 +71,7 @@ class Overviews:
         delete = [
             Button(
                 self._language.say("button-delete-number", number=str(number)),
-                press=Press(Action.DELETE, item.job_id),
+                press=JobButton(Action.DELETE, item.job_id),
             )
             for number, item in enumerate(view.live, count + 1)
         ]
@@ -86,7 +86,7 @@ class Overviews:
         if page < view.pages:
             turns.append((say("button-next", page=str(page + 1)), page + 1))
         return tuple(
-            Button(text, press=Turn(view.listing, view.subject, to)) for text, to in turns
+            Button(text, press=PageButton(view.listing, view.subject, to)) for text, to in turns
         )
 
     def welcome(self, view: Welcome) -> Html:

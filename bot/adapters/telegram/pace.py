@@ -7,7 +7,7 @@ from bot.core.errors import SourceUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class MinimumThroughput:
     """At least `minimum_rate` bytes per second, measured over `patience`; silence for so long is
     too slow at any rate.
     """
@@ -16,10 +16,10 @@ class Pace:
     patience: timedelta = timedelta(seconds=20)
 
 
-class PaceKeeper:
+class ThroughputCheck:
     """Watches one connection. Only the time spent waiting for it counts, not that of our disk."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: MinimumThroughput) -> None:
         self._pace = pace
         self._waited = 0.0
         self._received = 0

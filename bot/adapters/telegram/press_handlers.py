@@ -2,20 +2,19 @@
 
 from telegram import CallbackQuery, Message, Update
 
-from bot.adapters.telegram.buttons import Choice, Turn
-from bot.adapters.telegram.buttons import Press as JobPress
-from bot.adapters.telegram.keyboards import Keyboards
+from bot.adapters.telegram.buttons import JobButton, LanguageButton, PageButton
+from bot.adapters.telegram.keyboards import ButtonCodec
 from bot.adapters.telegram.languages import CHOICES
-from bot.inbound.presses import Press
-from bot.inbound.queries import Query
-from bot.inbound.use_cases import Reception
-from bot.jobs.actions import PressAction
+from bot.inbound.presses import JobButtonPress
+from bot.inbound.queries import ButtonPress
+from bot.inbound.use_cases import UseCases
+from bot.jobs.actions import JobAction
 
 
 class PressHandlers:
     """Translates presses."""
 
-    def __init__(self, reception: Reception, keyboards: Keyboards) -> None:
+    def __init__(self, reception: UseCases, keyboards: ButtonCodec) -> None:
         self._reception = reception
         self._keyboards = keyboards
 
@@ -26,19 +25,19 @@ class PressHandlers:
             return
         asked = await self._query(query)
         match self._keyboards.parse(query.data or ""):
-            case Turn() as turn if _is_shown(query):
+            case PageButton() as turn if _is_shown(query):
                 await self._reception.turns.turn(asked, turn.listing, turn.subject, turn.page)
-            case Choice(owner_id, number) if number < len(CHOICES) and _is_shown(query):
+            case LanguageButton(owner_id, number) if number < len(CHOICES) and _is_shown(query):
                 told = query.from_user.language_code or ""
                 await self._reception.languages.choose(asked, owner_id, CHOICES[number], told)
-            case JobPress() as press:
-                await self._job(asked, PressAction(press.action.value), press.job_id)
+            case JobButton() as press:
+                await self._job(asked, JobAction(press.action.value), press.job_id)
             case _:
                 await self._job(asked, None, 0)
 
-    async def _job(self, asked: Query, action: PressAction | None, job_id: int) -> None:
+    async def _job(self, asked: ButtonPress, action: JobAction | None, job_id: int) -> None:
         await self._reception.presses.press(
-            Press(
+            JobButtonPress(
                 query_id=asked.query_id,
                 user_id=asked.user_id,
                 chat_id=asked.chat_id,
@@ -48,9 +47,9 @@ class PressHandlers:
             )
         )
 
-    async def _query(self, query: CallbackQuery) -> Query:
+    async def _query(self, query: CallbackQuery) -> ButtonPress:
         message, told = query.message, query.from_user.language_code or ""
-        return Query(
+        return ButtonPress(
             query_id=query.id,
             user_id=query.from_user.id,
             chat_id=message.chat.id if message else 0,

@@ -6,7 +6,7 @@ from bot.adapters.telegram.markup import Html, bold, code, plain
 from bot.core.ports.chat import FailureCount, Statistics
 
 
-class Reports:
+class StatisticsRenderer:
     """Words statistics in one language."""
 
     def __init__(self, language: Language) -> None:

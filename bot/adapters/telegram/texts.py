@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import assert_never
 
 from bot.adapters.telegram import sentences
-from bot.adapters.telegram.answers import Answers
-from bot.adapters.telegram.buttons import Button, Buttons, Choice, rows
-from bot.adapters.telegram.cards import Cards
+from bot.adapters.telegram.answers import AnswerRenderer
+from bot.adapters.telegram.buttons import Button, Buttons, LanguageButton, rows
+from bot.adapters.telegram.cards import StatusMessageRenderer
 from bot.adapters.telegram.languages import (
     CHOICES,
     LOCALES,
@@ -18,15 +18,15 @@ from bot.adapters.telegram.languages import (
     pick_language,
 )
 from bot.adapters.telegram.markup import Html
-from bot.adapters.telegram.overviews import Overviews
-from bot.adapters.telegram.reports import Reports
+from bot.adapters.telegram.overviews import StatusViewRenderer
+from bot.adapters.telegram.reports import StatisticsRenderer
 from bot.core.ports.chat import (
     Answer,
-    Card,
     LanguageMenu,
     Notice,
     Overview,
     Statistics,
+    StatusMessage,
     View,
     Welcome,
 )
@@ -41,7 +41,7 @@ class Rendered:
     buttons: Buttons = ()
 
 
-class Texts:
+class Renderer:
     """Words every view in every language. `zone` is that of the moments that are shown in chats
     that chose none, `username` the bot's, for sentences that name it.
 
@@ -57,9 +57,9 @@ class Texts:
         self._own = {"bot": username}
         self._languages = load_languages(locales)
         self._zone = zone
-        self._cards = {tag: Cards(lang) for tag, lang in self._languages.items()}
-        self._overviews = {tag: Overviews(lang) for tag, lang in self._languages.items()}
-        self._reports = {tag: Reports(lang) for tag, lang in self._languages.items()}
+        self._cards = {tag: StatusMessageRenderer(lang) for tag, lang in self._languages.items()}
+        self._overviews = {tag: StatusViewRenderer(lang) for tag, lang in self._languages.items()}
+        self._reports = {tag: StatisticsRenderer(lang) for tag, lang in self._languages.items()}
 
     def language(self, tag: str) -> Language:
         """Return the language that serves a user with this tag best."""
@@ -79,7 +79,7 @@ class Texts:
             case Answer():
                 words = self._words(view, tag)
                 rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
-            case Card():
+            case StatusMessage():
                 rendered = Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
             case Overview():
                 rendered = Rendered(*self._overviews[tag].render(view))
@@ -97,7 +97,9 @@ class Texts:
         # Each language in its own words, so that whoever got the wrong one finds theirs.
         names = [self._languages[tag].say("language-name") for tag in CHOICES if tag]
         texts = [language.say("language-auto"), *names]
-        buttons = [Button(text, press=Choice(view.owner_id, n)) for n, text in enumerate(texts)]
+        buttons = [
+            Button(text, press=LanguageButton(view.owner_id, n)) for n, text in enumerate(texts)
+        ]
         html = language.html("language-which")
         return Rendered(html, rows([*buttons[1:], buttons[0]], width=2))
 
@@ -111,13 +113,15 @@ class Texts:
         return sentences.notice(self.language(language), notice.name, args)
 
     def fit(self, answer: Answer, language: str, *, together: bool = False) -> int:
-        """Count how many leading items (at least 1) one message can hold; see `Answers.fit`."""
+        """Count how many leading items (at least 1) one message can hold; see
+        `AnswerRenderer.fit`.
+        """
         words = self._words(answer, pick_language(language))
         return words.fit(answer.items, answer.now, together=together)
 
-    def _words(self, answer: Answer, tag: str) -> Answers:
+    def _words(self, answer: Answer, tag: str) -> AnswerRenderer:
         zone = self._zone
         # A zone that was chosen may be unknown after a move to another machine.
         with suppress(ValueError):
             zone = find_zone(answer.zone) if answer.zone else zone
-        return Answers(self._languages[tag], zone)
+        return AnswerRenderer(self._languages[tag], zone)

@@ -16,7 +16,7 @@ from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
 from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.ports.clock import Clock
-from bot.monitoring.vitals import Vitals
+from bot.monitoring.vitals import HealthState
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class WebhookIntake:
     """Keeps the webhook set. What it delivers goes to `take`, by way of the web server."""
 
     def __init__(
-        self, application: App, intake: Intake, vitals: Vitals, clock: Clock, *, url: str
+        self, application: App, intake: Intake, vitals: HealthState, clock: Clock, *, url: str
     ) -> None:
         self._application = application
         self._intake = intake

@@ -6,24 +6,24 @@ from datetime import datetime
 
 from aiohttp import web
 
-from bot.monitoring.health import Report
+from bot.monitoring.health import ReadinessReport
 
 
 @dataclass(frozen=True)
-class Page:
+class MetricsPage:
     """A page as bytes, and what they are."""
 
     body: bytes
     content_type: str
 
 
-class Pages:
+class MonitoringPages:
     """The handlers. `look` and `page` find out when they are asked; neither names a user."""
 
     def __init__(
         self,
-        look: Callable[[], Awaitable[Report]],
-        page: Callable[[], Awaitable[Page]],
+        look: Callable[[], Awaitable[ReadinessReport]],
+        page: Callable[[], Awaitable[MetricsPage]],
     ) -> None:
         self._look = look
         self._page = page

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bot.adapters.web.pages import Pages
-from bot.adapters.web.webhook import Hook
+from bot.adapters.web.pages import MonitoringPages
+from bot.adapters.web.webhook import WebhookRoute
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,7 +25,7 @@ class PortTaken(Exception):
 
 @asynccontextmanager
 async def open_web(
-    host: str, port: int, pages: Pages, hook: Hook | None = None
+    host: str, port: int, pages: MonitoringPages, hook: WebhookRoute | None = None
 ) -> AsyncIterator[int]:
     """Listen on `host`, and give the port (0 takes a free one); stop at the end.
 

@@ -22,7 +22,7 @@ Take = Callable[[dict[str, Any]], Awaitable[None]]
 """Returns when the update is in the ledger; raises where it cannot be."""
 
 
-class Hook:
+class WebhookRoute:
     """The handler at `path`. While nobody takes updates, Telegram is asked to come again."""
 
     def __init__(self, path: str, secret: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bot.adapters.ledger.examination import LedgerFacts, examine_ledger
+from bot.adapters.ledger.examination import LedgerInspection, examine_ledger
 from bot.cli.doctor.doctor import Row, broken, ok, warning
 from bot.settings import Settings
 
@@ -94,7 +94,7 @@ def _ledger(settings: Settings) -> Row:
     return _ledger_row(path, examine_ledger(path))
 
 
-def _ledger_row(path: Path, facts: LedgerFacts) -> Row:
+def _ledger_row(path: Path, facts: LedgerInspection) -> Row:
     if facts.damage:
         return broken(
             "ledger",

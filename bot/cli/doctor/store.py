@@ -11,7 +11,7 @@ from bot.cli.doctor.advice import RAM_REMEDY, failure_row
 from bot.cli.doctor.doctor import Row, Verdict, broken, ok, warning
 from bot.cli.doctor.telegram import clock_row
 from bot.cli.doctor.trip import examine_trip
-from bot.cli.line import Line, open_line
+from bot.cli.line import StoreAccess, open_line
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
@@ -31,7 +31,7 @@ async def examine_store(settings: Settings, clock: Clock) -> list[Row]:
 
 
 class _Examination:
-    def __init__(self, settings: Settings, clock: Clock, line: Line) -> None:
+    def __init__(self, settings: Settings, clock: Clock, line: StoreAccess) -> None:
         self._settings = settings
         self._clock = clock
         self._line = line

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.examination import BotExamination, BotProfile, open_examination
+from bot.adapters.telegram.examination import BotInspection, BotProfile, open_examination
 from bot.cli.doctor.doctor import Row, broken, ok, warning
 from bot.core.errors import ChatUnavailable
 from bot.core.ports.clock import Clock
@@ -86,7 +86,7 @@ def _privacy(settings: Settings, profile: BotProfile) -> Row:
     )
 
 
-async def _webhook(settings: Settings, bot: BotExamination) -> Row:
+async def _webhook(settings: Settings, bot: BotInspection) -> Row:
     name, found, wanted = "telegram webhook", await bot.webhook(), settings.telegram.webhook_url
     if not found:
         return ok(name, "none is set" if wanted is None else "none is set yet; run sets it")

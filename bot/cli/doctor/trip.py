@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-from bot.adapters.oss.round_trip import RoundTrip, Trip
+from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
 from bot.adapters.oss.signer import OssLinkSigner
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.doctor import Row, broken, ok, warning
-from bot.cli.line import Line
+from bot.cli.line import StoreAccess
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
@@ -40,10 +40,10 @@ _REFUSALS: Final = {
 }
 
 
-async def examine_trip(settings: Settings, line: Line, clock: Clock) -> list[Row]:
+async def examine_trip(settings: Settings, line: StoreAccess, clock: Clock) -> list[Row]:
     """Walk the way of a file once. Raises `StoreError` where a step is refused."""
     mode = settings.link.mode
-    walk = RoundTrip(line.oss, line.store, OssLinkSigner(line.oss, mode), mode)
+    walk = RoundTripCheck(line.oss, line.store, OssLinkSigner(line.oss, mode), mode)
     prefix = prefix_of(settings)
     trip = await line.threads.call(lambda: walk.go(prefix, lambda: clock.now() + LIFE))
     rows = [_opened(trip), _ended(trip)]
@@ -54,7 +54,7 @@ async def examine_trip(settings: Settings, line: Line, clock: Clock) -> list[Row
     return rows
 
 
-def _opened(trip: Trip) -> Row:
+def _opened(trip: RoundTripResult) -> Row:
     name = "round trip"
     if trip.link.equal:
         return ok(name, "1 MiB in two parts is stored, and its link gives the same bytes")
@@ -69,7 +69,7 @@ def _opened(trip: Trip) -> Row:
     return broken(name, f"{meaning} (HTTP {trip.link.status}, {told})", remedy)
 
 
-def _ended(trip: Trip) -> Row:
+def _ended(trip: RoundTripResult) -> Row:
     name = "end of a link"
     if trip.after.status == 200:
         return broken(
@@ -86,7 +86,7 @@ def _ended(trip: Trip) -> Row:
     return ok(name, f"refused after the deletion (HTTP {trip.after.status}), nothing is left")
 
 
-def _private(trip: Trip) -> Row:
+def _private(trip: RoundTripResult) -> Row:
     name = "anonymous reading"
     if trip.plain.status == 200:
         return broken(
@@ -98,7 +98,7 @@ def _private(trip: Trip) -> Row:
     return ok(name, "refused without a signature")
 
 
-def _download(trip: Trip) -> Row:
+def _download(trip: RoundTripResult) -> Row:
     name = "download"
     if trip.link.disposition.startswith("attachment"):
         return ok(name, "browsers save the file under its name")

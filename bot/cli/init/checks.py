@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.examination import BotProfile, Writer, open_examination
+from bot.adapters.telegram.examination import BotProfile, MessageAuthor, open_examination
 from bot.cli.init.draft import Draft
 from bot.cli.line import open_line
 from bot.clock import SystemClock
@@ -42,7 +42,7 @@ async def find_bot(draft: Draft) -> BotProfile:
         raise BadAnswer(str(error)) from error
 
 
-async def watch_writers(draft: Draft) -> AsyncIterator[list[Writer]]:
+async def watch_writers(draft: Draft) -> AsyncIterator[list[MessageAuthor]]:
     """Wait for private messages to the bot, and yield who wrote, every few seconds, without end.
 
     Nothing is confirmed: the bot gets the same messages once it runs. A webhook is not removed.

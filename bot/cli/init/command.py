@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from bot.adapters.telegram.examination import BotProfile, Writer
+from bot.adapters.telegram.examination import BotProfile, MessageAuthor
 from bot.cli.common import DEFAULT_FILE, FAILED, OK, fail
 from bot.cli.doctor.command import show_rows
 from bot.cli.doctor.doctor import Verdict, worst
 from bot.cli.doctor.run import examine
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.init.checks import BadAnswer, check_key, find_bot, find_bucket, watch_writers
 from bot.cli.init.dialogue import Dialogue
 from bot.cli.init.document import render, write_settings
@@ -90,7 +90,7 @@ def init(  # noqa: PLR0913 - one option for each question.
         draft = _ask_mode(dialogue, draft, mode)
         draft = replace(draft, admins=tuple(admin or [_find_admin(dialogue, draft, profile)]))
         write_settings(settings, render(draft.values()), force=force)
-    except (BadAnswer, OperationImpossible, RelayError) as error:
+    except (BadAnswer, CommandFailed, RelayError) as error:
         fail(error)
     finally:
         logging.disable(logging.NOTSET)
@@ -185,7 +185,7 @@ async def _wait_for_admin(dialogue: Dialogue, draft: Draft) -> int | None:
     return None
 
 
-def _describe(writer: Writer) -> str:
+def _describe(writer: MessageAuthor) -> str:
     username = f" @{writer.username}" if writer.username else ""
     # Anybody may be called anything, and this goes to a terminal.
     name = "".join(char for char in writer.name if char.isprintable())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 
 _SECTION = re.compile(r"\[([a-z]+)\]")
 _SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")
@@ -52,7 +52,7 @@ def write_settings(path: Path, text: str, *, force: bool) -> None:
         OperationImpossible: it is there already and must not be overwritten, or cannot be written.
     """
     if path.exists() and not force:
-        raise OperationImpossible(f"{path} is there already; --force overwrites it")
+        raise CommandFailed(f"{path} is there already; --force overwrites it")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -61,4 +61,4 @@ def write_settings(path: Path, text: str, *, force: bool) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise OperationImpossible(f"cannot write {path}: {error.strerror}") from error
+        raise CommandFailed(f"cannot write {path}: {error.strerror}") from error

@@ -30,10 +30,10 @@ from bot.cli.common import (
     load_settings,
     log_quietly,
 )
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.output import duration, print_json, size
 from bot.cli.send.inputs import open_input
-from bot.cli.send.sender import Sender, SendFailed, Sent, open_sender
+from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
 from bot.core.progress import ProgressMeter
 from bot.settings import Settings
 
@@ -82,7 +82,7 @@ async def _send_all(settings: Settings, files: Sequence[str], name: str, *, as_j
         for file in files:
             try:
                 sent = await _send_one(sender, file, name)
-            except (SendFailed, OperationImpossible) as error:
+            except (SendFailed, CommandFailed) as error:
                 failed += 1
                 _show_failure(file, error, as_json=as_json)
             else:
@@ -98,7 +98,7 @@ def _cancel_on_sigterm() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _send_one(sender: Sender, file: str, name: str) -> Sent:
+async def _send_one(sender: FileSender, file: str, name: str) -> Sent:
     is_piped = file == STANDARD_INPUT
     path = None if is_piped else Path(file)
     shown = name if path is None else path.name

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.core.files import IncomingFile
 from bot.core.shell import shell_file
 
@@ -37,19 +37,19 @@ def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator
     try:
         descriptor = standard_input if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise OperationImpossible(f"cannot open {path}: {error.strerror}") from error
+        raise CommandFailed(f"cannot open {path}: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode):
             # What a shell has read of it already is not sent again.
             skipped = os.lseek(descriptor, 0, os.SEEK_CUR)
             if skipped:
-                raise OperationImpossible(f"{name} has been read already")
+                raise CommandFailed(f"{name} has been read already")
             yield Input(descriptor, name, status.st_size)
         elif path is None and (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
             yield Input(descriptor, name, None)
         else:
-            raise OperationImpossible(f"{path or name} is neither a file nor a pipe")
+            raise CommandFailed(f"{path or name} is neither a file nor a pipe")
     finally:
         if path is not None:
             os.close(descriptor)

@@ -6,14 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.adapters.ledger.cli_jobs import SqlShell
+from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
 from bot.adapters.oss.signer import OssLinkSigner
-from bot.cli.failures import OperationImpossible
-from bot.cli.line import Line, open_line
+from bot.cli.failures import CommandFailed
+from bot.cli.line import StoreAccess, open_line
 from bot.cli.send.files import ShellFiles
 from bot.cli.send.inputs import Input
 from bot.clock import SystemClock
@@ -22,10 +22,10 @@ from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter
 from bot.core.shell import shell_origin
-from bot.jobs.queue import Running
+from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
-from bot.jobs.runner import Attempts, News
+from bot.jobs.runner import JobRunner, Signals
 from bot.settings import Settings
 from bot.transfer.boot import boot_id
 from bot.transfer.pool import TransferPool
@@ -54,7 +54,7 @@ class SendFailed(Exception):
         self.code = code
 
 
-class Sender:
+class FileSender:
     """Sends files, one after the other. Lives while `open_sender` does.
 
     `beside_bot` says whether a bot runs on the same ledger; without one the bytes of a link that
@@ -62,7 +62,12 @@ class Sender:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, ledger: SqlLedger, shell: SqlShell, line: Line
+        self,
+        settings: Settings,
+        clock: Clock,
+        ledger: SqlLedger,
+        shell: SqlCliJobs,
+        line: StoreAccess,
     ) -> None:
         self.beside_bot = bot_runs(settings.ledger.path)
         self._settings = settings
@@ -70,7 +75,7 @@ class Sender:
         self._ledger = ledger
         self._shell = shell
         self._line = line
-        self._news = News()
+        self._news = Signals()
 
     async def check(self) -> None:
         """Refuse where the promise about links could not be kept.
@@ -82,7 +87,7 @@ class Sender:
         """
         if self._settings.link.mode is LinkMode.PUBLIC:
             if not self.beside_bot:
-                raise OperationImpossible(
+                raise CommandFailed(
                     'with link.mode = "public" only a running bot ends a link, and none runs on'
                     f" {self._settings.ledger.path}; start it, or send with signed links:"
                     " RELAY_LINK__MODE=signed relay-bot send …"
@@ -93,7 +98,7 @@ class Sender:
         try:
             await self._line.threads.call(lambda: assert_private(oss, store, prefix))
         except BucketExposed as error:
-            raise OperationImpossible(str(error)) from error
+            raise CommandFailed(str(error)) from error
 
     async def send(self, given: Input, meter: ProgressMeter, *, on_wait: Wait) -> Sent:
         """Relay one file and return its link. A cancel undoes everything before it goes on.
@@ -105,7 +110,7 @@ class Sender:
         file = given.describe()
         origin = shell_origin(self._settings.telegram.bot_id)
         job = await self._shell.accept(origin, file, self._clock.now())
-        running = Running(job.id, origin.owner_id, self._clock.now(), meter)
+        running = RunningJob(job.id, origin.owner_id, self._clock.now(), meter)
         async with (
             TransferPool(self._settings.transfer.connections_per_file) as pool,
             TransferPool(1) as disk,
@@ -117,7 +122,7 @@ class Sender:
                 await self._sweep()
         return await self._outcome(job)
 
-    def _attempts(self, given: Input, pool: TransferPool, disk: TransferPool) -> Attempts:
+    def _attempts(self, given: Input, pool: TransferPool, disk: TransferPool) -> JobRunner:
         settings = self._settings
         keep_free = settings.spool.keep_free
         relay = Relay(
@@ -132,9 +137,9 @@ class Sender:
             lifetime=settings.link.lifetime,
             public=settings.link.mode is LinkMode.PUBLIC,
         )
-        return Attempts(relay, self._ledger, self._clock, self._news)
+        return JobRunner(relay, self._ledger, self._clock, self._news)
 
-    async def _run(self, attempts: Attempts, running: Running, on_wait: Wait) -> None:
+    async def _run(self, attempts: JobRunner, running: RunningJob, on_wait: Wait) -> None:
         while again_at := await self._attempt(attempts, running):
             job = await self._ledger.jobs.get(running.job_id)
             on_wait((job.error_code if job else None) or "unexpected", again_at)
@@ -145,7 +150,7 @@ class Sender:
                     await self._cancel_waiting(job)
                 raise
 
-    async def _attempt(self, attempts: Attempts, running: Running) -> datetime | None:
+    async def _attempt(self, attempts: JobRunner, running: RunningJob) -> datetime | None:
         task = asyncio.ensure_future(attempts.run(running))
         try:
             return await asyncio.shield(task)
@@ -178,7 +183,7 @@ class Sender:
         signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
         now = self._clock.now()
         if not stored.has_open_link(now):
-            raise OperationImpossible(
+            raise CommandFailed(
                 f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
                 f" {self._settings.link.lifetime.total_seconds():g} s"
             )
@@ -187,11 +192,11 @@ class Sender:
 
 
 @asynccontextmanager
-async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Sender]:
+async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIterator[FileSender]:
     """Open ledger and OSS for sending, beside a running bot or without one.
 
     Raises:
-        OperationImpossible: see `Sender.check`.
+        OperationImpossible: see `FileSender.check`.
         LedgerError: the ledger cannot be used.
         StoreError: OSS cannot be asked.
     """
@@ -206,6 +211,6 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             await ledger.jobs.end_left_by_shells(clock.now())
         lock.share()
         line = await stack.enter_async_context(open_line(settings, clock))
-        sender = Sender(settings, clock, ledger, SqlShell(database), line)
+        sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
         await sender.check()
         yield sender

@@ -10,11 +10,11 @@ import typer
 
 from bot.adapters.oss.policies import SETUP_BUCKET
 from bot.cli.common import FAILED, OK, SettingsFile, fail, load_settings, log_quietly
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.output import print_json, print_table
 from bot.cli.setup.change import Change
 from bot.cli.setup.run import Outcome, run_setup
-from bot.cli.setup.wish import Wish, wish_of
+from bot.cli.setup.wish import DesiredBucket, wish_of
 from bot.core.errors import RelayError, StoreForbidden
 from bot.core.links import LinkMode
 from bot.settings import Settings
@@ -70,7 +70,7 @@ def setup(  # noqa: PLR0913 - a command has its options.
         )
     except StoreForbidden as error:
         fail(_explain_forbidden(error))
-    except (OperationImpossible, RelayError) as error:
+    except (CommandFailed, RelayError) as error:
         fail(error)
     if as_json:
         print_json(_as_dict(outcome))
@@ -81,7 +81,7 @@ def setup(  # noqa: PLR0913 - a command has its options.
     raise typer.Exit(FAILED if outcome.declined else OK)
 
 
-def _wish(settings: Settings, *, public_read: bool, user: str | None) -> Wish:
+def _wish(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
     if public_read and settings.link.mode is not LinkMode.PUBLIC:
         raise typer.BadParameter('--public-read-bucket goes only with link.mode = "public"')
     if user is not None and not (user.isascii() and user.isdigit()):
@@ -128,7 +128,7 @@ def _show_changes(title: str, changes: Sequence[Change]) -> None:
     print_table(title, ("what", "is", "shall be"), rows)
 
 
-def _show_steps(wish: Wish, outcome: Outcome) -> None:
+def _show_steps(wish: DesiredBucket, outcome: Outcome) -> None:
     policy, more = json.dumps(outcome.ram, indent=2), ", ".join(SETUP_BUCKET)
     typer.echo(
         f"""

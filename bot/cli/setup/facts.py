@@ -8,7 +8,7 @@ from bot.core.errors import StoreForbidden
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ActualBucket:
     """What the bucket is. `account_blocked` is `None` where the key may not ask. A `fresh` bucket
     has just been made, or will be: nobody else uses it yet.
     """
@@ -21,12 +21,12 @@ class Facts:
     fresh: bool = False
 
 
-def look(administration: BucketAdministration) -> Facts | None:
+def look(administration: BucketAdministration) -> ActualBucket | None:
     """Return what the bucket is, `None` if there is none. Blocks; raises `StoreError`."""
     info = administration.info()
     if info is None:
         return None
-    return Facts(
+    return ActualBucket(
         info=info,
         blocked=administration.blocks_public_access(),
         account_blocked=_account_blocked(administration),
@@ -35,11 +35,11 @@ def look(administration: BucketAdministration) -> Facts | None:
     )
 
 
-def expect_new(administration: BucketAdministration, region: str) -> Facts:
+def expect_new(administration: BucketAdministration, region: str) -> ActualBucket:
     """Return what a new bucket will be; those made through the API block public access (source:
     OSS documentation, "Block public access"). Blocks.
     """
-    return Facts(
+    return ActualBucket(
         info=BucketInfo(region, "*", PRIVATE, "", "LRS"),
         blocked=True,
         account_blocked=_account_blocked(administration),

@@ -8,28 +8,28 @@ from typing import Final
 from bot.adapters.oss.administration import BucketAdministration
 from bot.adapters.oss.lifecycle import has_foreign_rules, merge_rule, remove_rule, rule_id
 from bot.adapters.oss.policies import (
-    Grant,
     Policy,
+    PolicyGrant,
     merge_statements,
     remove_statements,
     users_granted,
 )
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.setup.change import Change
-from bot.cli.setup.facts import Facts
-from bot.cli.setup.wish import Wish
+from bot.cli.setup.facts import ActualBucket
+from bot.cli.setup.wish import DesiredBucket
 
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
-def plan_setup(facts: Facts, wish: Wish) -> list[Change]:
+def plan_setup(facts: ActualBucket, wish: DesiredBucket) -> list[Change]:
     """Return the changes in the order in which they must be made; none if all is as it shall be.
 
     Raises:
         OperationImpossible: the account blocks what the settings need.
     """
     if facts.account_blocked and not wish.blocked:
-        raise OperationImpossible(
+        raise CommandFailed(
             'link.mode = "public" needs public access, and the whole account blocks it, whatever'
             f" the bucket says: switch the account's block off at {ACCOUNT_BLOCK}, or set"
             ' link.mode = "signed", which needs no public access'
@@ -41,18 +41,18 @@ def plan_setup(facts: Facts, wish: Wish) -> list[Change]:
     return [*others, *block] if wish.blocked else [*block, *others]
 
 
-def plan_removal(facts: Facts, wish: Wish) -> list[Change]:
+def plan_removal(facts: ActualBucket, wish: DesiredBucket) -> list[Change]:
     """Return the changes that take back our rule and our statements, and nothing else."""
     return [*_remove_rule(facts, wish), *_remove_statements(facts, wish)]
 
 
-def plan_creation(wish: Wish) -> Change:
+def plan_creation(wish: DesiredBucket) -> Change:
     """Return the change that makes the bucket."""
     after = f"{wish.bucket} in {wish.region}, locally redundant, private"
     return Change("bucket", "there is none", after, ours=True, make=BucketAdministration.create)
 
 
-def _plan_block(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _plan_block(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     if facts.blocked != wish.blocked:
         yield Change(
             "block public access",
@@ -67,16 +67,16 @@ def _on_or_off(*, on: bool) -> str:
     return "on" if on else "off"
 
 
-def _plan_acl(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _plan_acl(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     if facts.info.acl != wish.acl:
         make = partial(BucketAdministration.set_acl, acl=wish.acl)
         yield Change("bucket ACL", facts.info.acl, wish.acl, ours=facts.fresh, make=make)
 
 
-def _plan_policy(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _plan_policy(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     if wish.user is None:
         return
-    grant = Grant(wish.bucket, facts.info.owner, (wish.user,))
+    grant = PolicyGrant(wish.bucket, facts.info.owner, (wish.user,))
     merged = merge_statements(facts.policy, grant)
     if merged is not None:
         yield Change(
@@ -98,7 +98,7 @@ def _count(policy: Policy) -> str:
     return f"{count} statement{'' if count == 1 else 's'}" if count else "none"
 
 
-def _plan_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _plan_rule(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     versioned = facts.info.versioning in {"Enabled", "Suspended"}
     merged = merge_rule(facts.lifecycle, wish.prefix, versioned=versioned)
     if merged is None:
@@ -115,7 +115,7 @@ def _plan_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
     )
 
 
-def _remove_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _remove_rule(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     rest = remove_rule(facts.lifecycle, wish.prefix)
     if rest is not None:
         make = partial(
@@ -124,7 +124,7 @@ def _remove_rule(facts: Facts, wish: Wish) -> Iterator[Change]:
         yield Change("lifecycle", f"rule {rule_id(wish.prefix)}", "removed", ours=True, make=make)
 
 
-def _remove_statements(facts: Facts, wish: Wish) -> Iterator[Change]:
+def _remove_statements(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     rest = remove_statements(facts.policy, wish.bucket)
     if rest is not None:
         users = ", ".join(users_granted(facts.policy, wish.bucket))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from bot.adapters.oss.administration import BucketAdministration
 from bot.adapters.oss.policies import Policy, ram_policy, users_granted
-from bot.cli.line import Line, open_line
+from bot.cli.line import StoreAccess, open_line
 from bot.cli.setup.change import Change
-from bot.cli.setup.facts import Facts, expect_new, look
+from bot.cli.setup.facts import ActualBucket, expect_new, look
 from bot.cli.setup.plan import plan_creation, plan_removal, plan_setup
-from bot.cli.setup.wish import Wish
+from bot.cli.setup.wish import DesiredBucket
 from bot.clock import SystemClock
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
@@ -34,7 +34,7 @@ class Outcome:
 
 async def run_setup(
     settings: Settings,
-    wish: Wish,
+    wish: DesiredBucket,
     *,
     agree: Agree,
     remove: bool = False,
@@ -51,7 +51,7 @@ async def run_setup(
         StoreError: OSS could not be asked, or refuses; earlier changes stay.
     """
     async with open_line(settings, clock or SystemClock()) as line:
-        course = _Course(line, BucketAdministration(line.oss), wish)
+        course = _Setup(line, BucketAdministration(line.oss), wish)
         planned = await course.plan(remove=remove)
         foreign = [change for change in planned if not change.ours]
         declined = foreign if not dry_run and foreign and not agree(foreign) else []
@@ -66,14 +66,16 @@ async def run_setup(
         )
 
 
-class _Course:
+class _Setup:
     """One setup, step by step."""
 
-    def __init__(self, line: Line, administration: BucketAdministration, wish: Wish) -> None:
+    def __init__(
+        self, line: StoreAccess, administration: BucketAdministration, wish: DesiredBucket
+    ) -> None:
         self._line = line
         self._administration = administration
         self._wish = wish
-        self._facts: Facts | None = None
+        self._facts: ActualBucket | None = None
 
     async def plan(self, *, remove: bool) -> list[Change]:
         """Look, and return every change that is needed."""
@@ -102,7 +104,7 @@ class _Course:
             made.append(change)
         return made
 
-    async def _look(self) -> Facts | None:
+    async def _look(self) -> ActualBucket | None:
         return await self._line.threads.call(lambda: look(self._administration))
 
     async def _make(self, change: Change) -> None:

@@ -8,7 +8,7 @@ from bot.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DesiredBucket:
     """What the bucket shall be for one bot.
 
     `public_read` makes the whole bucket readable, as the plain recipe for public links has it;
@@ -34,9 +34,11 @@ class Wish:
         return PUBLIC_READ if self.public_read else PRIVATE
 
 
-def wish_of(settings: Settings, *, public_read: bool = False, user: str | None = None) -> Wish:
+def wish_of(
+    settings: Settings, *, public_read: bool = False, user: str | None = None
+) -> DesiredBucket:
     """Return what these settings need."""
-    return Wish(
+    return DesiredBucket(
         bucket=settings.oss.bucket,
         region=settings.oss.region,
         prefix=key_prefix(settings.telegram.bot_id),

@@ -9,8 +9,6 @@ from typing import Protocol
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
-    Card,
-    CardLine,
     FailureCount,
     ItemState,
     LanguageMenu,
@@ -19,7 +17,9 @@ from bot.core.ports.views import (
     Notice,
     Overview,
     Statistics,
-    Use,
+    StatusLine,
+    StatusMessage,
+    Usage,
     View,
     Welcome,
 )
@@ -27,8 +27,6 @@ from bot.core.ports.views import (
 __all__ = [
     "Answer",
     "AnswerItem",
-    "Card",
-    "CardLine",
     "FailureCount",
     "ItemState",
     "LanguageMenu",
@@ -40,7 +38,9 @@ __all__ = [
     "Place",
     "Reaction",
     "Statistics",
-    "Use",
+    "StatusLine",
+    "StatusMessage",
+    "Usage",
     "View",
     "Welcome",
 ]

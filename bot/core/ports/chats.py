@@ -44,7 +44,7 @@ class OwnerRules:
     allowed: bool = False
 
 
-class People(Protocol):
+class ChatLedger(Protocol):
     """Rules of chats and owners; every method is one transaction."""
 
     async def chat(self, chat_id: int) -> ChatRules:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, Origin
 from bot.core.objects import StoredObject
-from bot.core.ports.chats import People
+from bot.core.ports.chats import ChatLedger
 
 
 class JobLedger(Protocol):
@@ -253,7 +253,7 @@ EDITS: Final = "edits"
 """In the payload of a saying: the message that is changed instead of a new one being sent."""
 
 
-class SayingKind(StrEnum):
+class OutboxKind(StrEnum):
     """What a row of the outbox says; everything that can change is worded when it is sent, not
     before.
     """
@@ -277,10 +277,10 @@ class SayingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class OutboxMessage:
     """A row of the outbox. `dedupe` makes a redelivered update say nothing twice."""
 
-    kind: SayingKind
+    kind: OutboxKind
     priority: Priority
     chat_id: int
     language: str
@@ -297,10 +297,10 @@ class Saying:
 class Outbox(Protocol):
     """What must be said beside answers."""
 
-    async def post(self, saying: Saying, now: datetime) -> bool:
+    async def post(self, saying: OutboxMessage, now: datetime) -> bool:
         """Store a saying; false if `dedupe` is known already."""
 
-    async def pending(self, limit: int) -> list[Saying]:
+    async def pending(self, limit: int) -> list[OutboxMessage]:
         """Return what must still be said, by priority, then age, at most `limit` of each chat."""
 
     async def said(self, saying_id: int) -> None:
@@ -313,7 +313,7 @@ class Outbox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredCard:
+class StoredStatusMessage:
     """A status message. `message_id` is `None` until it has been placed; `shared` ones show
     several jobs. `job_ids` are those without an answer: when none is left, its work is done.
     """
@@ -329,12 +329,12 @@ class StoredCard:
     album: str | None = None
 
 
-class CardLedger(Protocol):
+class StatusMessageLedger(Protocol):
     """Status messages, so that a restart goes on in the same one."""
 
     async def open(
         self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
-    ) -> StoredCard:
+    ) -> StoredStatusMessage:
         """Create a card for jobs of one chat and topic, or for those of an album."""
 
     async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
@@ -343,7 +343,7 @@ class CardLedger(Protocol):
     async def placed(self, card_id: int, message_id: int) -> None:
         """Store where the card is."""
 
-    async def open_cards(self) -> list[StoredCard]:
+    async def open_cards(self) -> list[StoredStatusMessage]:
         """Return all cards that have not been closed, oldest first."""
 
     async def close(self, card_id: int) -> None:
@@ -371,7 +371,7 @@ class Totals:
     failures: tuple[Failures, ...] = ()
 
 
-class Records(Protocol):
+class TotalsLedger(Protocol):
     """What has become of jobs."""
 
     async def totals(self, since: datetime) -> Totals:
@@ -401,7 +401,7 @@ class Ledger(Protocol):
         """Which message concludes which jobs."""
 
     @property
-    def cards(self) -> CardLedger:
+    def cards(self) -> StatusMessageLedger:
         """Status messages."""
 
     @property
@@ -413,9 +413,9 @@ class Ledger(Protocol):
         """Updates that cannot be handled."""
 
     @property
-    def records(self) -> Records:
+    def records(self) -> TotalsLedger:
         """What has become of jobs."""
 
     @property
-    def people(self) -> People:
+    def people(self) -> ChatLedger:
         """Rules of chats and owners, and what they have used."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class GroupVisibility:
     """What the bot sees of a group: `is_here` whether it is in it, `sees_files` whether messages
     that are not addressed to it reach it.
     """
@@ -24,7 +24,7 @@ class Members(Protocol):
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
         """Return whether a person looks after a group."""
 
-    async def sight(self, chat_id: int) -> Sight:
+    async def sight(self, chat_id: int) -> GroupVisibility:
         """Return what the bot sees of a group. One that it is not in is no error."""
 
     async def leave(self, chat_id: int) -> None:

@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class CardLine:
+class StatusLine:
     """One job on a status message. `position` counts from 1; `retry_in` is the wait before the
     next attempt.
     """
@@ -80,12 +80,12 @@ class CardLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class StatusMessage:
     """A status message: the jobs it shows, and how many more there are than lines. Those of an
     album belong `together`: one button cancels all that are left.
     """
 
-    lines: tuple[CardLine, ...]
+    lines: tuple[StatusLine, ...]
     more: int = 0
     together: bool = False
 
@@ -110,7 +110,7 @@ class Listing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Usage:
     """What was accepted in the last 24 hours, and how much of it is allowed (0: no limit)."""
 
     files: int
@@ -127,14 +127,14 @@ class Overview:
     `in_group` says that a group reads it; with `discreet` live files are named, not linked to.
     """
 
-    running: tuple[CardLine, ...]
+    running: tuple[StatusLine, ...]
     live: tuple[LiveLink, ...]
     now: datetime
     subject: int = 0
     listing: Listing = Listing.STATUS
     page: int = 1
     pages: int = 1
-    use: Use | None = None
+    use: Usage | None = None
     in_group: bool = False
     discreet: bool = False
 
@@ -185,4 +185,4 @@ class LanguageMenu:
     owner_id: int
 
 
-View = Notice | Answer | Card | Overview | Welcome | Statistics | LanguageMenu
+View = Notice | Answer | StatusMessage | Overview | Welcome | Statistics | LanguageMenu

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.cli_jobs import SqlShell
+from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock
@@ -14,17 +14,17 @@ from tests.fakes.samples import accept, acquire, at, finish, get, plan
 
 
 @pytest.fixture
-def shell(database: Database) -> SqlShell:
+def shell(database: Database) -> SqlCliJobs:
     """The tables as a command of an operator sees them."""
-    return SqlShell(database)
+    return SqlCliJobs(database)
 
 
-async def from_shell(shell: SqlShell) -> Job:
+async def from_shell(shell: SqlCliJobs) -> Job:
     """Accept a file of this machine."""
     return await shell.accept(shell_origin(42), shell_file("a.bin", mime_type=None, size=5), at(0))
 
 
-async def test_nobody_answers_it(ledger: SqlLedger, shell: SqlShell) -> None:
+async def test_nobody_answers_it(ledger: SqlLedger, shell: SqlCliJobs) -> None:
     """However it ends, there is nothing to say, now or when its link has ended."""
     done, stored = await finish(ledger, await from_shell(shell), at(1))
     await ledger.objects.gone([stored.id], at(2))
@@ -37,7 +37,7 @@ async def test_nobody_answers_it(ledger: SqlLedger, shell: SqlShell) -> None:
     assert await ledger.answers.stale(10) == []
 
 
-async def test_a_bot_does_not_see_it(ledger: SqlLedger, shell: SqlShell) -> None:
+async def test_a_bot_does_not_see_it(ledger: SqlLedger, shell: SqlCliJobs) -> None:
     """It is none of the jobs that a bot tells of, or starts."""
     await acquire(ledger, await from_shell(shell))
     theirs = await accept(ledger)
@@ -46,7 +46,7 @@ async def test_a_bot_does_not_see_it(ledger: SqlLedger, shell: SqlShell) -> None
 
 
 async def test_left_alone_while_its_command_runs(
-    path: Path, ledger: SqlLedger, shell: SqlShell
+    path: Path, ledger: SqlLedger, shell: SqlCliJobs
 ) -> None:
     """A bot that starts beside the command changes nothing about its job."""
     job = await acquire(ledger, await from_shell(shell))
@@ -59,7 +59,7 @@ async def test_left_alone_while_its_command_runs(
     assert (await get(ledger, job)).state is JobState.RUNNING
 
 
-async def test_ended_once_its_command_is_gone(ledger: SqlLedger, shell: SqlShell) -> None:
+async def test_ended_once_its_command_is_gone(ledger: SqlLedger, shell: SqlCliJobs) -> None:
     """Nobody goes on with it, so it ends, and what it has begun to upload is due at once."""
     job = await acquire(ledger, await from_shell(shell))
     stored = await plan(ledger, job)
@@ -70,7 +70,7 @@ async def test_ended_once_its_command_is_gone(ledger: SqlLedger, shell: SqlShell
     assert [due.id for due in await ledger.objects.due(at(9), 10)] == [stored.id]
 
 
-async def test_ended_by_the_next_command(ledger: SqlLedger, shell: SqlShell) -> None:
+async def test_ended_by_the_next_command(ledger: SqlLedger, shell: SqlCliJobs) -> None:
     """The same, without a bot; jobs of chats are not touched."""
     job = await acquire(ledger, await from_shell(shell))
     theirs = await acquire(ledger, await accept(ledger))
@@ -80,7 +80,7 @@ async def test_ended_by_the_next_command(ledger: SqlLedger, shell: SqlShell) -> 
     assert (await get(ledger, theirs)).state is JobState.RUNNING
 
 
-async def test_overview(ledger: SqlLedger, shell: SqlShell) -> None:
+async def test_overview(ledger: SqlLedger, shell: SqlCliJobs) -> None:
     """Everything that runs, waits, lives or must still be said, whoever asked for it."""
     running = await acquire(ledger, await accept(ledger))
     mine = await from_shell(shell)
@@ -94,7 +94,7 @@ async def test_overview(ledger: SqlLedger, shell: SqlShell) -> None:
     assert seen.unsaid == 2
 
 
-async def test_overview_of_nothing(shell: SqlShell) -> None:
+async def test_overview_of_nothing(shell: SqlCliJobs) -> None:
     """An empty ledger is told as such."""
     seen = await shell.overview()
 

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.probe import LinkCounts, SqlProbe
+from bot.adapters.ledger.probe import LedgerHealth, LinkCounts
 from tests.fakes.samples import LIFETIME, NOW, accept, at, finish, plan
 
 
@@ -17,7 +17,7 @@ async def test_read_only(database: Database) -> None:
     """A ledger that cannot be written is told in the words of the database."""
     async with database.write() as connection:
         await connection.execute(text("PRAGMA query_only = ON"))
-    found = await SqlProbe(database).trouble()
+    found = await LedgerHealth(database).trouble()
 
     assert found == "cannot be written: attempt to write a readonly database"
 
@@ -38,4 +38,4 @@ async def test_unreadable(database: Database) -> None:
     async with database.write() as connection:
         await connection.execute(text("ALTER TABLE objects RENAME TO lost"))
 
-    assert await SqlProbe(database).links(NOW) is None
+    assert await LedgerHealth(database).links(NOW) is None

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.examination import LedgerFacts, examine_ledger
+from bot.adapters.ledger.examination import LedgerInspection, examine_ledger
 
 
 async def test_whole(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ async def test_whole(tmp_path: Path) -> None:
     async with open_database(path):
         facts = examine_ledger(path)
 
-    assert facts == LedgerFacts(facts.version, is_known=True, is_newest=True, damage="")
+    assert facts == LedgerInspection(facts.version, is_known=True, is_newest=True, damage="")
     assert facts.version
 
 
@@ -23,7 +23,7 @@ def test_empty(tmp_path: Path) -> None:
     path.touch()
     facts = examine_ledger(path)
 
-    assert facts == LedgerFacts("", is_known=False, is_newest=False, damage="")
+    assert facts == LedgerInspection("", is_known=False, is_newest=False, damage="")
     assert path.stat().st_size == 0
 
 
@@ -57,4 +57,6 @@ def test_newer(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
 
-    assert examine_ledger(path) == LedgerFacts("9999", is_known=False, is_newest=False, damage="")
+    assert examine_ledger(path) == LedgerInspection(
+        "9999", is_known=False, is_newest=False, damage=""
+    )

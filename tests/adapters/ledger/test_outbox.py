@@ -9,12 +9,14 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.outbox import KEPT_FOR
 from bot.adapters.ledger.schema import dead_updates
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 
 
-def _saying(dedupe: str, priority: Priority = Priority.REPLY) -> Saying:
-    return Saying(SayingKind.NOTICE, priority, OWNER, "en", dedupe, payload={"name": "help"})
+def _saying(dedupe: str, priority: Priority = Priority.REPLY) -> OutboxMessage:
+    return OutboxMessage(
+        OutboxKind.NOTICE, priority, OWNER, "en", dedupe, payload={"name": "help"}
+    )
 
 
 async def test_saying_comes_back_as_it_was(ledger: SqlLedger) -> None:

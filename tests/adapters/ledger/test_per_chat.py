@@ -1,7 +1,7 @@
 """A chat with many rows hides no other."""
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.ledger import Priority, Saying, SayingKind
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, accept, at, cancel, finish
 
 OTHER = 101
@@ -20,7 +20,7 @@ async def test_sayings_are_limited_for_each_chat(ledger: SqlLedger) -> None:
     """By priority, then age."""
     for n, chat_id in enumerate([OWNER, OWNER, OWNER, OTHER]):
         priority = Priority.PRESS if n == 2 else Priority.REPLY
-        saying = Saying(SayingKind.NOTICE, priority, chat_id, "en", dedupe=str(n))
+        saying = OutboxMessage(OutboxKind.NOTICE, priority, chat_id, "en", dedupe=str(n))
         await ledger.outbox.post(saying, NOW)
     found = [saying.dedupe for saying in await ledger.outbox.pending(2)]
 

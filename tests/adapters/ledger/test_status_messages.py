@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.ledger import StoredCard
+from bot.core.ports.ledger import StoredStatusMessage
 from tests.fakes.samples import GROUP, accept, cancel, finish, get
 
 
@@ -12,7 +12,7 @@ async def test_open_card_is_found_with_its_jobs(ledger: SqlLedger) -> None:
     jobs = [await accept(ledger, chat_id=GROUP, owner_id=3, thread_id=9) for _ in range(2)]
     card = await ledger.cards.open(jobs, shared=True)
 
-    assert card == StoredCard(
+    assert card == StoredStatusMessage(
         id=card.id,
         chat_id=GROUP,
         thread_id=9,

@@ -7,11 +7,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.adapters.oss.address import BucketAddress
-from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
 from bot.sandbox.oss import OssStandIn
 
 BUCKET: Final = "relay-sandbox"
-QUICK: Final = LineLimits(
+QUICK: Final = ConnectionLimits(
     connections=16, minimum_rate=1 << 20, connect_timeout=5.0, answer_timeout=5.0
 )
 """A stall is noticed after a quarter of a second, so that tests need not wait for it."""
@@ -26,7 +26,7 @@ def connect(
     oss: OssStandIn,
     *,
     key: AccessKey | None = None,
-    limits: LineLimits = QUICK,
+    limits: ConnectionLimits = QUICK,
     **changes: str,
 ) -> OssConnection:
     """Connect to the stand-in; `changes` replace fields of the address."""

@@ -9,7 +9,7 @@ import pytest
 
 from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
 from bot.core.errors import Corrupted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.sandbox.clock import SandboxClock
@@ -67,7 +67,7 @@ async def test_netrc_and_proxies_of_the_environment_are_ignored(
 
 async def test_proxy_is_used(oss: OssStandIn) -> None:
     """A dead proxy makes every request fail: nothing goes past it."""
-    connection = connect(oss, limits=LineLimits(proxy="http://127.0.0.1:9"))
+    connection = connect(oss, limits=ConnectionLimits(proxy="http://127.0.0.1:9"))
 
     with pytest.raises(StoreUnavailable, match="Proxy"):
         await put(connection)
@@ -86,7 +86,7 @@ async def test_request_through_a_proxy(oss: OssStandIn) -> None:
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
         host, port = proxy.sockets[0].getsockname()
-        limits = LineLimits(proxy=f"http://{host}:{port}")
+        limits = ConnectionLimits(proxy=f"http://{host}:{port}")
         with pytest.raises(StoreUnavailable):
             await put(connect(oss, endpoint="http://oss.test", limits=limits))
 
@@ -145,7 +145,7 @@ async def test_connections_are_kept_for_all_threads(oss: OssStandIn) -> None:
 def test_secrets_do_not_show() -> None:
     """Nothing secret is in a `repr`."""
     key = AccessKey(access_key_id="LTAI-id", access_key_secret="s3cret", security_token="t0ken")
-    limits = LineLimits(proxy="http://user:passw0rd@proxy:3128")
+    limits = ConnectionLimits(proxy="http://user:passw0rd@proxy:3128")
 
     assert "LTAI-id" in repr(key)
     assert not [word for word in ("s3cret", "t0ken", "passw0rd") if word in repr((key, limits))]
@@ -154,4 +154,4 @@ def test_secrets_do_not_show() -> None:
 @pytest.mark.parametrize(("rate", "deadline"), [(16 << 10, 16.0), (1 << 20, 0.25)])
 def test_send_deadline_follows_the_minimum_rate(rate: int, deadline: float) -> None:
     """A block of 256 KiB must get through in the time that the slowest allowed line takes."""
-    assert deadline == LineLimits(minimum_rate=rate).send_deadline
+    assert deadline == ConnectionLimits(minimum_rate=rate).send_deadline

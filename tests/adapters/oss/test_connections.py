@@ -15,7 +15,7 @@ import pytest
 
 from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, LineLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
 from bot.core.errors import StoreUnavailable, TransferCancelled
 from bot.core.parts import MIB
 from bot.core.ports.store import ObjectMeta
@@ -29,7 +29,7 @@ from tests.fakes.body import BytesBody
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)
 KEY = AccessKey(access_key_id="LTAI-id", access_key_secret="secret")
-PATIENT = LineLimits(minimum_rate=1024, connect_timeout=30.0, answer_timeout=60.0)
+PATIENT = ConnectionLimits(minimum_rate=1024, connect_timeout=30.0, answer_timeout=60.0)
 MAKE_CERTIFICATE = (
     *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
     *("-nodes", "-days", "2", "-subj", "/CN=sandbox", "-addext", "subjectAltName=IP:127.0.0.1"),
@@ -105,7 +105,7 @@ def server_side(certificate: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def open_bucket(endpoint: str, certificate: Path | None, limits: LineLimits) -> OssBucket:
+def open_bucket(endpoint: str, certificate: Path | None, limits: ConnectionLimits) -> OssBucket:
     """Connect to a server that is no stand-in."""
     address = BucketAddress(bucket=BUCKET, region="cn-hongkong", endpoint=endpoint)
     connection = OssConnection(address, SandboxClock(), key=KEY, limits=limits)

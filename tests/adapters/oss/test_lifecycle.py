@@ -3,7 +3,7 @@
 import pytest
 
 from bot.adapters.oss.lifecycle import (
-    Net,
+    RuleCoverage,
     has_foreign_rules,
     merge_rule,
     net_below,
@@ -33,7 +33,7 @@ def test_into_nothing() -> None:
     """Without any rules ours is the only one, and covers objects and uploads."""
     merged = merge_rule(None, PREFIX, versioned=False)
 
-    assert net_below(merged, PREFIX) == Net(expires=True, aborts=True)
+    assert net_below(merged, PREFIX) == RuleCoverage(expires=True, aborts=True)
     assert not has_foreign_rules(merged, PREFIX)
 
 
@@ -105,7 +105,7 @@ def test_taken_back() -> None:
 )
 def test_net(document: bytes | None, *, expires: bool) -> None:
     """Whosever rule covers our whole prefix within a day counts."""
-    assert net_below(document, PREFIX) == Net(expires=expires, aborts=False)
+    assert net_below(document, PREFIX) == RuleCoverage(expires=expires, aborts=False)
 
 
 def test_unreadable() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.adapters.oss.policies import (
-    Grant,
+    PolicyGrant,
     bucket_statements,
     is_ours,
     merge_statements,
@@ -18,7 +18,7 @@ from bot.adapters.oss.policies import (
 from bot.core.errors import StoreRefused
 from bot.sandbox.oss.policy import parse_policy as judge
 
-GRANT = Grant("my-bucket", "1234", ("5678",))
+GRANT = PolicyGrant("my-bucket", "1234", ("5678",))
 FOREIGN = {
     "Effect": "Deny",
     "Principal": ["*"],
@@ -50,7 +50,7 @@ def test_half_there() -> None:
 
 def test_taken_back() -> None:
     """Ours are known word for word, whichever user they serve; those of others stay."""
-    other = bucket_statements(Grant("my-bucket", "1234", ("9",)))
+    other = bucket_statements(PolicyGrant("my-bucket", "1234", ("9",)))
     whole = policy(FOREIGN, *bucket_statements(GRANT), *other)
 
     assert users_granted(whole, "my-bucket") == ["5678", "9"]

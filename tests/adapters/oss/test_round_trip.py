@@ -7,7 +7,7 @@ import pytest
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
-from bot.adapters.oss.round_trip import RoundTrip, Trip
+from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
 from bot.adapters.oss.signer import OssLinkSigner
 from bot.core.errors import StoreForbidden
 from bot.core.links import LinkMode
@@ -16,13 +16,13 @@ from bot.sandbox.oss import OssStandIn
 from tests.adapters.oss.links import BUCKET
 
 
-async def walk(connection: OssConnection, oss: OssStandIn, mode: LinkMode) -> Trip:
+async def walk(connection: OssConnection, oss: OssStandIn, mode: LinkMode) -> RoundTripResult:
     """Walk once."""
 
     def end() -> datetime:
         return oss.clock.now() + timedelta(minutes=5)
 
-    trip = RoundTrip(connection, OssBucket(connection), OssLinkSigner(connection, mode), mode)
+    trip = RoundTripCheck(connection, OssBucket(connection), OssLinkSigner(connection, mode), mode)
     return await asyncio.to_thread(trip.go, "relay/1/", end)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.oss.service_time import ServiceTime
+from bot.adapters.oss.service_time import OssTime
 from bot.sandbox.clock import SandboxClock
 
 START = datetime(2026, 11, 23, 16, 0, 0, 400_000, tzinfo=UTC)
@@ -18,10 +18,10 @@ def header(at: datetime) -> str:
     return format_datetime(at.replace(microsecond=0), usegmt=True)
 
 
-def make() -> tuple[ServiceTime, SandboxClock]:
+def make() -> tuple[OssTime, SandboxClock]:
     """Make a time whose clock stands still."""
     clock = SandboxClock(START, running=False)
-    return ServiceTime(clock), clock
+    return OssTime(clock), clock
 
 
 @given(st.integers(-3600, 3600), st.floats(0, 5), st.floats(0, 5))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.answers import Answers
-from bot.adapters.telegram.buttons import Action, Button, Press
+from bot.adapters.telegram.answers import AnswerRenderer
+from bot.adapters.telegram.buttons import Action, Button, JobButton
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.markup import fits
 from bot.core.files import clean_name
@@ -16,8 +16,8 @@ from bot.core.ports.chat import AnswerItem, ItemState
 from tests.adapters.telegram.views import NOW, SHA256, URL, ended, live, make_link
 
 LANGUAGES = load_languages()
-EN = Answers(LANGUAGES["en"], UTC)
-ZH = Answers(LANGUAGES["zh-Hans"], ZoneInfo("Asia/Shanghai"))
+EN = AnswerRenderer(LANGUAGES["en"], UTC)
+ZH = AnswerRenderer(LANGUAGES["zh-Hans"], ZoneInfo("Asia/Shanghai"))
 
 
 def test_single_answer_has_everything() -> None:
@@ -46,7 +46,7 @@ def test_single_answer_has_three_buttons() -> None:
     """Open and copy side by side, delete below them, named after the job."""
     assert (
         (Button("Open", url=URL), Button("Copy link", copies=URL)),
-        (Button("Delete now", press=Press(Action.DELETE, 7)),),
+        (Button("Delete now", press=JobButton(Action.DELETE, 7)),),
     ) == EN.buttons([live()])
 
 
@@ -128,7 +128,7 @@ def test_delete_buttons_are_numbered_in_rows_of_four() -> None:
 
     assert [f"Delete {n}" for n in range(1, 5)] == [b.text for b in first]
     assert [b.text for b in second] == ["Delete 5", "Delete 7"]
-    assert Press(Action.DELETE, 70) == second[-1].press
+    assert JobButton(Action.DELETE, 70) == second[-1].press
 
 
 def test_text_of_an_attacker_stays_text() -> None:
@@ -167,7 +167,7 @@ ITEMS = st.builds(
 
 @settings(max_examples=200)
 @given(st.lists(ITEMS, min_size=1, max_size=30), st.sampled_from([EN, ZH]))
-def test_what_fits_is_never_refused(items: list[AnswerItem], words: Answers) -> None:
+def test_what_fits_is_never_refused(items: list[AnswerItem], words: AnswerRenderer) -> None:
     """As many items as `fit` says make one message, and `fit` is not shy."""
     count = words.fit(items, NOW)
 

@@ -1,6 +1,6 @@
 """Rows of buttons."""
 
-from bot.adapters.telegram.buttons import Action, Button, Press, only_presses, rows
+from bot.adapters.telegram.buttons import Action, Button, JobButton, only_presses, rows
 from bot.core.ports.chat import Listing
 
 
@@ -20,7 +20,7 @@ def test_actions_never_change_their_names() -> None:
 
 def test_only_presses_leaves_out_what_opens_and_copies() -> None:
     """What asks the bot stays in its row; rows that would be empty go."""
-    delete = Button("Delete", press=Press(Action.DELETE, 7))
+    delete = Button("Delete", press=JobButton(Action.DELETE, 7))
     buttons = ((Button("Open", url="https://x.example"),), (Button("Copy", copies="x"), delete))
 
     assert only_presses(buttons) == ((delete,),)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from telegram import Chat, Message, User
 
 from bot.adapters.telegram import heard
-from bot.adapters.telegram.heard import HeardLanguages
+from bot.adapters.telegram.heard import ChatLanguages
 
 
 def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message:
@@ -21,7 +21,7 @@ def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message
 
 def test_everybody_is_spoken_to_in_their_own() -> None:
     """What others speak matters only to who tells nothing."""
-    languages = HeardLanguages()
+    languages = ChatLanguages()
 
     assert languages.of(said(-1, "zh-hans")) == "zh-hans"
     assert languages.of(said(-1, "en")) == "en"
@@ -30,7 +30,7 @@ def test_everybody_is_spoken_to_in_their_own() -> None:
 
 def test_who_hides_hears_the_last_one() -> None:
     """Of that chat; where nobody has spoken there is none."""
-    languages = HeardLanguages()
+    languages = ChatLanguages()
     languages.of(said(-1, "zh-hans"))
 
     assert languages.of(said(-1, "en", hidden=True)) == "zh-hans"
@@ -39,7 +39,7 @@ def test_who_hides_hears_the_last_one() -> None:
 
 def test_memory_is_bounded() -> None:
     """The chat that has been quiet longest is forgotten."""
-    languages = HeardLanguages()
+    languages = ChatLanguages()
     for chat_id in range(heard.MOST_CHATS + 1):
         languages.of(said(-1 - chat_id, "de"))
 

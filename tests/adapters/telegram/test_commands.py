@@ -19,13 +19,13 @@ from bot.adapters.telegram.commands import (
     GROUP_COMMANDS,
     register_commands,
 )
-from bot.adapters.telegram.texts import Texts
+from bot.adapters.telegram.texts import Renderer
 from bot.core.errors import ChatUncertain
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
 from tests.adapters.telegram.bots import bot_of
 
-TEXTS = Texts()
+TEXTS = Renderer()
 PRIVATE = BotCommandScopeAllPrivateChats()
 
 

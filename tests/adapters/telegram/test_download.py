@@ -10,7 +10,7 @@ import pytest
 
 from bot.adapters.telegram import download as module
 from bot.adapters.telegram.download import AddressExpired, Download
-from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.pace import MinimumThroughput
 from bot.adapters.telegram.session import open_session
 from bot.core.errors import FileTooLarge, RelayError, SizeMismatch, SourceUnavailable
 from bot.core.progress import Phase, ProgressMeter
@@ -54,7 +54,7 @@ async def line(tmp_path: Path, *answers: Answer, there: bytes = b"") -> AsyncIte
     try:
         await file.append(there)
         async with Wire(*answers) as server, open_session(proxy=None, connections=0) as session:
-            pace = Pace(patience=timedelta(seconds=5))
+            pace = MinimumThroughput(patience=timedelta(seconds=5))
             download = Download(session, file, meter, limit=LIMIT, pace=pace)
             yield Line(download, file, server, meter)
     finally:

@@ -15,7 +15,7 @@ import stamina
 from telegram import Bot
 
 from bot.adapters.telegram.files import ATTEMPTS, CloudFiles
-from bot.adapters.telegram.pace import Pace
+from bot.adapters.telegram.pace import MinimumThroughput
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import (
     DiskFull,
@@ -330,7 +330,7 @@ async def test_gone(scene: Scene) -> None:
 
 async def test_stall(scene: Scene) -> None:
     """A connection that falls silent is replaced."""
-    source = scene.source(pace=Pace(patience=timedelta(seconds=0.2)))
+    source = scene.source(pace=MinimumThroughput(patience=timedelta(seconds=0.2)))
     scene.fault("file", Effect.STALL, bytes=MIB, seconds=30)
 
     assert await fetch(source, await scene.incoming()) == (DIGEST, DATA)
@@ -339,7 +339,9 @@ async def test_stall(scene: Scene) -> None:
 
 async def test_trickle(scene: Scene) -> None:
     """A connection below the minimum rate counts as broken too."""
-    source = scene.source(pace=Pace(minimum_rate=64 * MIB, patience=timedelta(seconds=0.1)))
+    source = scene.source(
+        pace=MinimumThroughput(minimum_rate=64 * MIB, patience=timedelta(seconds=0.1))
+    )
     scene.tg.shape.down_per_connection = 2.0 * MIB
 
     error = await failure(source, await scene.incoming())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.examination import BotExamination, Writer, open_examination
+from bot.adapters.telegram.examination import BotInspection, MessageAuthor, open_examination
 from bot.core.errors import ChatUnavailable
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
@@ -20,14 +20,14 @@ async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
 
 
 @pytest.fixture
-async def bot(telegram: TelegramStandIn) -> AsyncIterator[BotExamination]:
+async def bot(telegram: TelegramStandIn) -> AsyncIterator[BotInspection]:
     """The look at its bot."""
     base_url = telegram.base_url.removesuffix("/bot")
     async with open_examination(telegram.token, base_url=base_url, proxy=None) as bot:
         yield bot
 
 
-async def test_profile(telegram: TelegramStandIn, bot: BotExamination) -> None:
+async def test_profile(telegram: TelegramStandIn, bot: BotInspection) -> None:
     """The bot is told by name, with privacy mode and the server's time."""
     telegram.privacy.reads_all = True
     profile = await bot.profile()
@@ -36,7 +36,7 @@ async def test_profile(telegram: TelegramStandIn, bot: BotExamination) -> None:
     assert profile.told_at is not None
 
 
-async def test_writers(telegram: TelegramStandIn, bot: BotExamination) -> None:
+async def test_writers(telegram: TelegramStandIn, bot: BotInspection) -> None:
     """Who wrote privately is told, the latest first; nothing is confirmed by asking (a server
     that is asked again at once tells only the oldest).
     """
@@ -47,10 +47,10 @@ async def test_writers(telegram: TelegramStandIn, bot: BotExamination) -> None:
 
     assert [writer.name for writer in first] == ["Alice", "Bob"]
     assert again == first[:1]
-    assert isinstance(first[0], Writer)
+    assert isinstance(first[0], MessageAuthor)
 
 
-async def test_webhook(bot: BotExamination) -> None:
+async def test_webhook(bot: BotInspection) -> None:
     """Without a webhook there is none to tell, and removing it is no error."""
     await bot.remove_webhook()
 
@@ -67,7 +67,7 @@ async def test_unknown_token(telegram: TelegramStandIn) -> None:
     assert "unknown-token" not in str(caught.value)
 
 
-async def test_no_server(telegram: TelegramStandIn, bot: BotExamination) -> None:
+async def test_no_server(telegram: TelegramStandIn, bot: BotInspection) -> None:
     """Without an answer the error names the method and no address."""
     await telegram.stop()
     with pytest.raises(ChatUnavailable, match="getMe") as caught:
@@ -78,7 +78,7 @@ async def test_no_server(telegram: TelegramStandIn, bot: BotExamination) -> None
 
 @pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
 async def test_unreadable_answer(
-    telegram: TelegramStandIn, bot: BotExamination, result: str
+    telegram: TelegramStandIn, bot: BotInspection, result: str
 ) -> None:
     """An answer that says nothing about the bot is no answer."""
     telegram.faults.add(Fault("getMe", Effect.ODD, args={"result": result}))

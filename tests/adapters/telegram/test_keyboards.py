@@ -4,26 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.buttons import Button, Choice, Turn, Wish
-from bot.adapters.telegram.keyboards import LONGEST_DATA, Action, Keyboards, Press
+from bot.adapters.telegram.buttons import Button, ButtonData, JobButton, LanguageButton, PageButton
+from bot.adapters.telegram.keyboards import LONGEST_DATA, Action, ButtonCodec
 from bot.core.ports.chat import Listing
 from tests.adapters.telegram.views import URL
 
-KEYBOARDS = Keyboards(b"123456:TEST-token")
+KEYBOARDS = ButtonCodec(b"123456:TEST-token")
 OLD_TAG = "cL2i4pmmDk18S15z"
 
 
 IDS = st.integers(-(1 << 52), 1 << 52)
 """Chats and users have ids of at most 52 bits (source: Bot API, "Chat" and "User")."""
 WISHES = st.one_of(
-    st.builds(Press, st.sampled_from(Action), st.integers(0, (1 << 63) - 1)),
-    st.builds(Turn, st.sampled_from(Listing), IDS, st.integers(1, 999_999)),
-    st.builds(Choice, IDS, st.integers(0, 9)),
+    st.builds(JobButton, st.sampled_from(Action), st.integers(0, (1 << 63) - 1)),
+    st.builds(PageButton, st.sampled_from(Listing), IDS, st.integers(1, 999_999)),
+    st.builds(LanguageButton, IDS, st.integers(0, 9)),
 )
 
 
 @given(WISHES)
-def test_press_is_read_back(wish: Wish) -> None:
+def test_press_is_read_back(wish: ButtonData) -> None:
     """What a button asks for is what a press says, in at most 64 bytes."""
     data = KEYBOARDS.encode(wish)
 
@@ -33,18 +33,18 @@ def test_press_is_read_back(wish: Wish) -> None:
 
 def test_buttons_of_earlier_versions_still_work() -> None:
     """Data that was signed before lists had pages, by the rule of that time."""
-    assert KEYBOARDS.encode(Press(Action.CANCEL, 7)) == "cancel:7:" + OLD_TAG
+    assert KEYBOARDS.encode(JobButton(Action.CANCEL, 7)) == "cancel:7:" + OLD_TAG
 
-    assert KEYBOARDS.parse("cancel:7:" + OLD_TAG) == Press(Action.CANCEL, 7)
+    assert KEYBOARDS.parse("cancel:7:" + OLD_TAG) == JobButton(Action.CANCEL, 7)
 
 
 @pytest.mark.parametrize("data", ["status:5.2", "links:-100.1", "language:5.1"])
 def test_page_of_another_is_refused(data: str) -> None:
     """A tag moved to another list, another subject or another page is not ours."""
-    wishes: dict[str, Wish] = {
-        "status:5.2": Turn(Listing.STATUS, 5, 2),
-        "links:-100.1": Turn(Listing.LINKS, -100, 1),
-        "language:5.1": Choice(5, 1),
+    wishes: dict[str, ButtonData] = {
+        "status:5.2": PageButton(Listing.STATUS, 5, 2),
+        "links:-100.1": PageButton(Listing.LINKS, -100, 1),
+        "language:5.1": LanguageButton(5, 1),
     }
     wish = wishes[data]
     tag = KEYBOARDS.encode(wish).removeprefix(f"{data}:")
@@ -73,7 +73,7 @@ def test_made_up_data_is_nobody_s_press(data: str) -> None:
 
 def test_tag_belongs_to_one_job_and_one_action() -> None:
     """A tag moved to another job or another action is refused."""
-    action, job_id, tag = KEYBOARDS.encode(Press(Action.CANCEL, 7)).split(":")
+    action, job_id, tag = KEYBOARDS.encode(JobButton(Action.CANCEL, 7)).split(":")
 
     assert KEYBOARDS.parse(f"{action}:8:{tag}") is None
     assert KEYBOARDS.parse(f"delete:{job_id}:{tag}") is None
@@ -87,7 +87,7 @@ def test_tag_belongs_to_one_job_and_one_action() -> None:
 def test_changed_tag_is_refused(position: int, step: int) -> None:
     """Each character of the tag counts."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    head, tag = KEYBOARDS.encode(Press(Action.DELETE, 7)).rsplit(":", 1)
+    head, tag = KEYBOARDS.encode(JobButton(Action.DELETE, 7)).rsplit(":", 1)
     other = alphabet[(alphabet.index(tag[position]) + step) % 64]
 
     assert KEYBOARDS.parse(f"{head}:{tag[:position]}{other}{tag[position + 1 :]}") is None
@@ -95,21 +95,21 @@ def test_changed_tag_is_refused(position: int, step: int) -> None:
 
 def test_buttons_work_after_a_restart_but_not_for_another_bot() -> None:
     """The same token makes the same tags; another token makes others."""
-    data = KEYBOARDS.encode(Press(Action.DELETE, 7))
+    data = KEYBOARDS.encode(JobButton(Action.DELETE, 7))
 
-    assert Press(Action.DELETE, 7) == Keyboards(b"123456:TEST-token").parse(data)
-    assert Keyboards(b"123456:TEST-other").parse(data) is None
+    assert JobButton(Action.DELETE, 7) == ButtonCodec(b"123456:TEST-token").parse(data)
+    assert ButtonCodec(b"123456:TEST-other").parse(data) is None
 
 
 def test_secret_does_not_show() -> None:
     """Neither the object nor its data tells the token."""
-    assert "TEST" not in repr(KEYBOARDS) + KEYBOARDS.encode(Press(Action.CANCEL, 1))
+    assert "TEST" not in repr(KEYBOARDS) + KEYBOARDS.encode(JobButton(Action.CANCEL, 1))
 
 
 def test_empty_secret_is_refused() -> None:
     """Buttons that anybody could sign are a mistake of the caller."""
     with pytest.raises(ValueError, match="empty secret"):
-        Keyboards(b"")
+        ButtonCodec(b"")
 
 
 def test_markup_of_each_kind() -> None:
@@ -117,7 +117,7 @@ def test_markup_of_each_kind() -> None:
     markup = KEYBOARDS.markup(
         (
             (Button("Open", url=URL), Button("Copy", copies=URL)),
-            (Button("Delete", press=Press(Action.DELETE, 7)),),
+            (Button("Delete", press=JobButton(Action.DELETE, 7)),),
         )
     )
     assert markup is not None
@@ -126,7 +126,7 @@ def test_markup_of_each_kind() -> None:
     assert (first.text, first.url) == ("Open", URL)
     assert second.copy_text is not None
     assert second.copy_text.text == URL
-    assert KEYBOARDS.encode(Press(Action.DELETE, 7)) == third.callback_data
+    assert KEYBOARDS.encode(JobButton(Action.DELETE, 7)) == third.callback_data
 
 
 def test_no_buttons_make_no_keyboard() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.telegram.local_copies import Copies, Copy, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies, ServerCopy
 from bot.core.errors import DiskError, SourceGone, SourceUnavailable
 
 
@@ -18,9 +18,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "server"
 
 
-def copies_in(tmp_path: Path) -> Copies:
+def copies_in(tmp_path: Path) -> ServerCopies:
     """Make the copies of a server whose folder is `tmp_path/server`."""
-    return Copies(FileRoot(tmp_path / "server", {}), CopyNotes(tmp_path / "notes"))
+    return ServerCopies(FileRoot(tmp_path / "server", {}), CopyRecords(tmp_path / "notes"))
 
 
 def test_locate(root: Path) -> None:
@@ -103,13 +103,13 @@ def test_remove_in_vain(root: Path) -> None:
 
 def test_notes(tmp_path: Path) -> None:
     """Notes survive as they were written, strange names too."""
-    notes = CopyNotes(tmp_path / "notes")
+    notes = CopyRecords(tmp_path / "notes")
     assert notes.read() == {}
-    copies = {7: Copy("AgAD", Path("/a b/\nü")), 8: Copy("AgAE", Path("/c"))}
+    copies = {7: ServerCopy("AgAD", Path("/a b/\nü")), 8: ServerCopy("AgAE", Path("/c"))}
     for job_id, copy in copies.items():
         notes.write(job_id, copy)
     (tmp_path / "notes" / "7.part").touch()
-    assert copies == CopyNotes(tmp_path / "notes").read()
+    assert copies == CopyRecords(tmp_path / "notes").read()
 
     notes.forget(7)
     notes.forget(7)
@@ -121,10 +121,10 @@ def test_notes_without_a_place(tmp_path: Path) -> None:
     """A folder that cannot be made is a `DiskError`."""
     (tmp_path / "notes").write_text("in the way")
     with pytest.raises(DiskError):
-        CopyNotes(tmp_path / "notes").write(7, Copy("AgAD", Path("/x")))
+        CopyRecords(tmp_path / "notes").write(7, ServerCopy("AgAD", Path("/x")))
 
 
-def take(copies: Copies, job_id: int, unique_id: str, path: Path) -> None:
+def take(copies: ServerCopies, job_id: int, unique_id: str, path: Path) -> None:
     """Let a job open a file, and close it."""
     os.close(copies.take(job_id, unique_id, str(path)))
 
@@ -163,4 +163,4 @@ def test_noted_before_it_is_opened(root: Path, tmp_path: Path) -> None:
     file.symlink_to(root / "123:token" / "documents" / "file_0.pdf")
     os.close(copies.take(7, "u", str(file)))
 
-    assert CopyNotes(tmp_path / "notes").read()[7].file_unique_id == "u"
+    assert CopyRecords(tmp_path / "notes").read()[7].file_unique_id == "u"

@@ -13,7 +13,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import ATTEMPTS, LocalServer
 from bot.adapters.telegram.request import AiohttpRequest
@@ -86,7 +86,7 @@ async def local(
 
     async with Wire(*answers) as server, request, TransferPool(4) as pool:
         bot = Bot(TOKEN, f"{server.url}/bot", f"{server.url}/file/bot", request=request)
-        copies = Copies(FileRoot(tmp_path / "server", {}), CopyNotes(notes))
+        copies = ServerCopies(FileRoot(tmp_path / "server", {}), CopyRecords(notes))
         waiting = LocalServer(bot, pool, limit=LIMIT, patience=patience)
         files = LocalFiles(waiting, copies, pool, unfinished=ask)
         yield Scene(files, server, notes, unfinished)

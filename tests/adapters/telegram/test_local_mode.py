@@ -11,7 +11,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.local_copies import Copies, CopyNotes, FileRoot
+from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.local_server import LocalServer
 from bot.adapters.telegram.request import AiohttpRequest
@@ -84,7 +84,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         async def ask() -> dict[int, str]:
             return unfinished
 
-        copies = Copies(FileRoot(root, {}), CopyNotes(tmp_path / "notes"))
+        copies = ServerCopies(FileRoot(root, {}), CopyRecords(tmp_path / "notes"))
         server = LocalServer(bot, pool, limit=64 << 20)
         yield Scene(tg, LocalFiles(server, copies, pool, unfinished=ask), file, unfinished)
 

@@ -7,7 +7,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.lookup import FoundFile, SourceFlooded, look_up
+from bot.adapters.telegram.lookup import ServerFile, SourceFlooded, look_up
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import FileTooLarge, RelayError, SourceGone, SourceUnavailable
 from bot.core.files import FileKind, IncomingFile
@@ -34,7 +34,7 @@ async def bot_of(server: Wire) -> AsyncIterator[Bot]:
         yield bot
 
 
-async def ask(*answers: Answer) -> tuple[FoundFile | None, RelayError | None, int]:
+async def ask(*answers: Answer) -> tuple[ServerFile | None, RelayError | None, int]:
     """Ask a server that gives these answers; return what came of it and the number of calls."""
     async with Wire(*answers) as server, bot_of(server) as bot:
         try:
@@ -52,8 +52,8 @@ async def test_found() -> None:
         "file_path": "documents/file_0.pdf",
     }
 
-    assert (FoundFile("documents/file_0.pdf", 100), None, 1) == await ask(api(answer))
-    assert "file_0" not in repr(FoundFile("documents/file_0.pdf", 100))
+    assert (ServerFile("documents/file_0.pdf", 100), None, 1) == await ask(api(answer))
+    assert "file_0" not in repr(ServerFile("documents/file_0.pdf", 100))
 
 
 async def test_file_of_this_machine(
@@ -66,7 +66,7 @@ async def test_file_of_this_machine(
     (folder / "documents" / "file_0.pdf").write_text("mine")
     answer = {"file_id": "id", "file_unique_id": "u", "file_path": "documents/file_0.pdf"}
 
-    assert (FoundFile("documents/file_0.pdf", None), None, 1) == await ask(api(answer))
+    assert (ServerFile("documents/file_0.pdf", None), None, 1) == await ask(api(answer))
 
 
 async def test_absolute_path() -> None:
@@ -118,4 +118,4 @@ async def test_unknown_once() -> None:
     gone = refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
     found = api({"file_id": "id", "file_unique_id": "u", "file_path": "a"})
 
-    assert (FoundFile("a", None), None, 2) == await ask(gone, found)
+    assert (ServerFile("a", None), None, 2) == await ask(gone, found)

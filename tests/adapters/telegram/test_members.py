@@ -8,7 +8,7 @@ import pytest
 
 from bot.adapters.telegram.members import TelegramMembers
 from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, ChatUncertain, MessageRefused
-from bot.core.ports.members import Members, Sight
+from bot.core.ports.members import GroupVisibility, Members
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Group, TelegramStandIn, User
 from tests.adapters.telegram.bots import bot_of
@@ -56,14 +56,14 @@ async def test_nobody(club: Club) -> None:
 @pytest.mark.parametrize(
     ("status", "reads_all", "sight"),
     [
-        ("member", False, Sight(is_here=True)),
-        ("member", True, Sight(is_here=True, sees_files=True)),
-        ("administrator", False, Sight(is_here=True, sees_files=True)),
-        ("left", True, Sight(is_here=False)),
-        ("kicked", True, Sight(is_here=False)),
+        ("member", False, GroupVisibility(is_here=True)),
+        ("member", True, GroupVisibility(is_here=True, sees_files=True)),
+        ("administrator", False, GroupVisibility(is_here=True, sees_files=True)),
+        ("left", True, GroupVisibility(is_here=False)),
+        ("kicked", True, GroupVisibility(is_here=False)),
     ],
 )
-async def test_sight(club: Club, status: str, sight: Sight, *, reads_all: bool) -> None:
+async def test_sight(club: Club, status: str, sight: GroupVisibility, *, reads_all: bool) -> None:
     """Files are seen by an administrator, or with privacy mode off."""
     club.telegram.privacy.reads_all = reads_all
     club.group.roster.put(club.telegram.world.bot, status)
@@ -73,7 +73,7 @@ async def test_sight(club: Club, status: str, sight: Sight, *, reads_all: bool) 
 
 async def test_sight_of_a_group_that_is_not_there(club: Club) -> None:
     """It is one that the bot is not in."""
-    assert Sight(is_here=False) == await club.members.sight(-12345)
+    assert GroupVisibility(is_here=False) == await club.members.sight(-12345)
 
 
 async def test_leave_twice(club: Club) -> None:

@@ -7,10 +7,11 @@ import pytest
 from telegram import Bot
 from telegram.request import BaseRequest, HTTPXRequest
 
-from bot.adapters.telegram.keyboards import Action, Keyboards, Press
+from bot.adapters.telegram.buttons import JobButton
+from bot.adapters.telegram.keyboards import Action, ButtonCodec
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.request import AiohttpRequest
-from bot.adapters.telegram.texts import Texts
+from bot.adapters.telegram.texts import Renderer
 from bot.core.errors import (
     ChatError,
     ChatFlooded,
@@ -23,13 +24,13 @@ from bot.core.errors import (
 )
 from bot.core.jobs import JobState
 from bot.core.ports.chat import (
-    Card,
-    CardLine,
     Messenger,
     Notice,
     Overview,
     Place,
     Reaction,
+    StatusLine,
+    StatusMessage,
     View,
     Welcome,
 )
@@ -48,11 +49,11 @@ from tests.adapters.telegram.views import (
     make_link,
 )
 
-TEXTS = Texts()
-KEYBOARDS = Keyboards(b"123456:TEST-token")
+TEXTS = Renderer()
+KEYBOARDS = ButtonCodec(b"123456:TEST-token")
 HELP = Notice("help-any-text")
-CARD = Card((CardLine(7, "report.pdf", JobState.QUEUED, position=3),))
-STEP = Card((CardLine(7, "report.pdf", JobState.QUEUED, position=2),))
+CARD = StatusMessage((StatusLine(7, "report.pdf", JobState.QUEUED, position=3),))
+STEP = StatusMessage((StatusLine(7, "report.pdf", JobState.QUEUED, position=2),))
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ async def test_answer_arrives_as_it_was_worded(
     assert marked == {("bold", None), ("text_link", URL), ("code", None)}
     (first, second), (third,) = shown.buttons
     assert (first.url, second.copy_text) == (URL, URL)
-    assert KEYBOARDS.parse(third.data or "") == Press(Action.DELETE, 7)
+    assert KEYBOARDS.parse(third.data or "") == JobButton(Action.DELETE, 7)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ async def test_press_is_read_and_answered(
     """A press carries signed data, and its answer is one plain line."""
     await messenger.send(at(chat), CARD, language="en")
     query = await chat.press(alice, chat.messages[-1], "Cancel")
-    assert KEYBOARDS.parse(query.data) == Press(Action.CANCEL, 7)
+    assert KEYBOARDS.parse(query.data) == JobButton(Action.CANCEL, 7)
     await messenger.answer_press(query.id, Notice("cancelling"), language="en")
     await telegram.wait_for(lambda: query.answer is not None)
 

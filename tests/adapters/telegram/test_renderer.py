@@ -13,30 +13,30 @@ import telegram.error
 import bot.adapters.telegram as package
 from bot import inbound, jobs, outbound
 from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.texts import Rendered, Texts
+from bot.adapters.telegram.texts import Rendered, Renderer
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState
 from bot.core.ports.chat import (
-    Card,
-    CardLine,
     ItemState,
     LanguageMenu,
     Notice,
     Overview,
+    StatusLine,
+    StatusMessage,
     View,
     Welcome,
 )
 from bot.core.zones import find_zone
 from tests.adapters.telegram.views import LIFETIME, NOW, answer, ended, live, live_link
 
-TEXTS = Texts()
-LINE = CardLine(5, "next.zip", JobState.QUEUED)
+TEXTS = Renderer()
+LINE = StatusLine(5, "next.zip", JobState.QUEUED)
 VIEWS: list[View] = [
     Notice("help-any-text"),
     answer(live()),
     answer(live(), ended(ItemState.FAILED, code="unexpected")),
-    Card((LINE,)),
+    StatusMessage((LINE,)),
     Overview((LINE,), (live_link(7),), NOW),
     Welcome(20 << 20, LIFETIME),
     LanguageMenu(5),
@@ -100,7 +100,7 @@ def test_fit_is_that_of_the_language() -> None:
 
 def test_zone_is_that_of_the_chat() -> None:
     """Or that of the settings, where the chat chose none or its zone is not known any more."""
-    texts = Texts(zone=find_zone("Asia/Kolkata"))
+    texts = Renderer(zone=find_zone("Asia/Kolkata"))
     zones = ["Asia/Hong_Kong", "UTC-3:30", "", "Atlantis/Center"]
     told = [texts.render(replace(answer(live()), zone=zone), "en").html for zone in zones]
 
@@ -117,7 +117,7 @@ def test_locale_folder_can_be_another(tmp_path: Path) -> None:
     (tmp_path / "en.ftl").write_text("help-any-text = {", "utf-8")
 
     with pytest.raises(ValueError, match="en: cannot read"):
-        Texts(tmp_path)
+        Renderer(tmp_path)
 
 
 def test_every_message_is_used() -> None:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.markup import fits
-from bot.adapters.telegram.reports import Reports
+from bot.adapters.telegram.reports import StatisticsRenderer
 from bot.core.ports.chat import FailureCount, Statistics
 
 LANGUAGES = load_languages()
-EN, ZH = Reports(LANGUAGES["en"]), Reports(LANGUAGES["zh-Hans"])
+EN, ZH = StatisticsRenderer(LANGUAGES["en"]), StatisticsRenderer(LANGUAGES["zh-Hans"])
 
 BUSY = Statistics(
     done=1234,

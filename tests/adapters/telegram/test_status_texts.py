@@ -5,19 +5,19 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.telegram.buttons import Action, Button, Press
-from bot.adapters.telegram.cards import Cards
+from bot.adapters.telegram.buttons import Action, Button, JobButton
+from bot.adapters.telegram.cards import StatusMessageRenderer
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.markup import fits
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Card, CardLine
+from bot.core.ports.chat import StatusLine, StatusMessage
 from bot.core.progress import Phase
 
 LANGUAGES = load_languages()
-EN, ZH = Cards(LANGUAGES["en"]), Cards(LANGUAGES["zh-Hans"])
+EN, ZH = StatusMessageRenderer(LANGUAGES["en"]), StatusMessageRenderer(LANGUAGES["zh-Hans"])
 
-QUEUED = CardLine(7, "report.pdf", JobState.QUEUED)
-RUNNING = CardLine(7, "report.pdf", JobState.RUNNING)
+QUEUED = StatusLine(7, "report.pdf", JobState.QUEUED)
+RUNNING = StatusLine(7, "report.pdf", JobState.RUNNING)
 MOVING = replace(
     RUNNING,
     phase=Phase.MOVING,
@@ -29,9 +29,9 @@ MOVING = replace(
 )
 
 
-def second(cards: Cards, line: CardLine) -> str:
+def second(cards: StatusMessageRenderer, line: StatusLine) -> str:
     """Return how a card with one job tells how far it is: the line below the name."""
-    name, progress = cards.text(Card((line,))).split("\n")
+    name, progress = cards.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
     return progress
 
@@ -98,40 +98,40 @@ def second(cards: Cards, line: CardLine) -> str:
         ),
     ],
 )
-def test_progress_in_words(line: CardLine, english: str, chinese: str) -> None:
+def test_progress_in_words(line: StatusLine, english: str, chinese: str) -> None:
     """Every state of a job has its words, and no figure is made up."""
     assert (english, chinese) == (second(EN, line), second(ZH, line))
 
 
 def test_single_job_has_one_button() -> None:
     """One job, one Cancel."""
-    expected = Button("Cancel", press=Press(Action.CANCEL, 7))
+    expected = Button("Cancel", press=JobButton(Action.CANCEL, 7))
 
-    assert ((expected,),) == EN.buttons(Card((MOVING,)))
+    assert ((expected,),) == EN.buttons(StatusMessage((MOVING,)))
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
 def test_ended_job_cannot_be_cancelled(state: JobState) -> None:
     """There is no button for what is over."""
-    assert EN.buttons(Card((replace(MOVING, state=state),))) == ()
+    assert EN.buttons(StatusMessage((replace(MOVING, state=state),))) == ()
 
 
 def test_cancelling_job_cannot_be_cancelled_again() -> None:
     """The button goes as soon as it was pressed."""
-    assert EN.buttons(Card((replace(MOVING, cancelling=True),))) == ()
+    assert EN.buttons(StatusMessage((replace(MOVING, cancelling=True),))) == ()
 
 
 def test_paused_job_can_be_cancelled() -> None:
     """A press during the pause is served after the restart."""
-    assert len(EN.buttons(Card((replace(QUEUED, paused=True),)))) == 1
+    assert len(EN.buttons(StatusMessage((replace(QUEUED, paused=True),)))) == 1
 
 
 def test_album_is_cancelled_as_one() -> None:
     """One button for all that are left, named by any of them; none when nothing is."""
     done = replace(QUEUED, job_id=1, state=JobState.DONE)
-    card = Card((done, replace(QUEUED, job_id=2)), together=True)
-    over = Card((done, replace(MOVING, cancelling=True)), together=True)
-    button = Button("Cancel all", press=Press(Action.CANCEL_ALL, 1))
+    card = StatusMessage((done, replace(QUEUED, job_id=2)), together=True)
+    over = StatusMessage((done, replace(MOVING, cancelling=True)), together=True)
+    button = Button("Cancel all", press=JobButton(Action.CANCEL_ALL, 1))
 
     assert ((button,),) == EN.buttons(card)
     assert EN.buttons(over) == ()
@@ -141,12 +141,12 @@ def test_album_is_cancelled_as_one() -> None:
 def test_several_jobs_are_numbered() -> None:
     """Lines and buttons carry the same numbers; jobs without a button leave a gap."""
     lines = tuple(replace(QUEUED, job_id=n, cancelling=n == 2) for n in range(1, 7))
-    card = Card(lines)
+    card = StatusMessage(lines)
     first, rest = EN.buttons(card)
 
     assert EN.text(card).startswith("1. <b>report.pdf</b>\nWaiting for its turn\n2. <b>")
     assert [f"Cancel {n}" for n in (1, 3, 4, 5)] == [button.text for button in first]
-    assert [Button("Cancel 6", press=Press(Action.CANCEL, 6))] == list(rest)
+    assert [Button("Cancel 6", press=JobButton(Action.CANCEL, 6))] == list(rest)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_several_jobs_are_numbered() -> None:
 )
 def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
     """What is not shown is counted, whether the view or this message left it out."""
-    card = Card((QUEUED,) * lines, more)
+    card = StatusMessage((QUEUED,) * lines, more)
     told = EN.text(card).split("\n")
 
     assert 8 * 2 + (expected is not None) == len(told)
@@ -167,17 +167,17 @@ def test_longest_card_fits() -> None:
     """Eight jobs with the longest names and sentences are one message."""
     worst = replace(MOVING, name="👍" * 200, state=JobState.FAILED, code="store_forbidden")
 
-    assert fits(EN.text(Card((worst,) * 8, 10**6)))
+    assert fits(EN.text(StatusMessage((worst,) * 8, 10**6)))
 
 
 def test_names_are_escaped() -> None:
     """Markup in a name is shown, not obeyed."""
-    told = EN.text(Card((replace(QUEUED, name="<a>&.txt"),)))
+    told = EN.text(StatusMessage((replace(QUEUED, name="<a>&.txt"),)))
 
     assert told.startswith("<b>&lt;a&gt;&amp;.txt</b>\n")
 
 
 def test_card_without_jobs_is_not_empty() -> None:
     """Telegram refuses empty text; a card whose last job has ended says so."""
-    assert EN.text(Card(())) == "Done"
-    assert EN.buttons(Card(())) == ()
+    assert EN.text(StatusMessage(())) == "Done"
+    assert EN.buttons(StatusMessage(())) == ()

@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.telegram.buttons import Action, Button, Press, Turn
+from bot.adapters.telegram.buttons import Action, Button, JobButton, PageButton
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.markup import fits
-from bot.adapters.telegram.overviews import Overviews
+from bot.adapters.telegram.overviews import StatusViewRenderer
 from bot.core.jobs import JobState
-from bot.core.ports.chat import CardLine, Listing, LiveLink, Overview, Use, Welcome
+from bot.core.ports.chat import Listing, LiveLink, Overview, StatusLine, Usage, Welcome
 from tests.adapters.telegram.views import LIFETIME, NOW, URL, live_link, make_link
 
 LANGUAGES = load_languages()
-EN, ZH = Overviews(LANGUAGES["en"]), Overviews(LANGUAGES["zh-Hans"])
-QUEUED = CardLine(5, "next.zip", JobState.QUEUED, position=2)
+EN, ZH = StatusViewRenderer(LANGUAGES["en"]), StatusViewRenderer(LANGUAGES["zh-Hans"])
+QUEUED = StatusLine(5, "next.zip", JobState.QUEUED, position=2)
 
 
-REFRESH = Button("Refresh", press=Turn(Listing.STATUS, 5, 1))
+REFRESH = Button("Refresh", press=PageButton(Listing.STATUS, 5, 1))
 
 
 def overview(
-    running: tuple[CardLine, ...] = (), live: tuple[LiveLink, ...] = (), **more: Any
+    running: tuple[StatusLine, ...] = (), live: tuple[LiveLink, ...] = (), **more: Any
 ) -> Overview:
     """Return the status of user 5."""
     return Overview(running, live, NOW, subject=5, **more)
@@ -64,9 +64,9 @@ def test_overview_lists_both_with_buttons() -> None:
     )
     assert (
         (
-            Button("Cancel 1", press=Press(Action.CANCEL, 5)),
-            Button("Delete 2", press=Press(Action.DELETE, 7)),
-            Button("Delete 3", press=Press(Action.DELETE, 9)),
+            Button("Cancel 1", press=JobButton(Action.CANCEL, 5)),
+            Button("Delete 2", press=JobButton(Action.DELETE, 7)),
+            Button("Delete 3", press=JobButton(Action.DELETE, 9)),
         ),
         (REFRESH,),
     ) == buttons
@@ -88,22 +88,22 @@ def test_discreet_overview_has_no_link() -> None:
 
     assert "href" not in html
     assert "1. report.pdf · 12.4 MB" in html
-    assert Button("Delete 1", press=Press(Action.DELETE, 7)) == buttons[0][0]
+    assert Button("Delete 1", press=JobButton(Action.DELETE, 7)) == buttons[0][0]
 
 
 @pytest.mark.parametrize(
     ("use", "english", "chinese"),
     [
-        (Use(1, 1 << 20), "1 file, 1 MB", "1 个文件，1 MB"),
-        (Use(0, 0, 1, 0), "0 of 1 file, 0 B", "0 / 1 个文件，0 B"),
+        (Usage(1, 1 << 20), "1 file, 1 MB", "1 个文件，1 MB"),
+        (Usage(0, 0, 1, 0), "0 of 1 file, 0 B", "0 / 1 个文件，0 B"),
         (
-            Use(12, 3 << 30, 1000, 10 << 30),
+            Usage(12, 3 << 30, 1000, 10 << 30),
             "12 of 1,000 files, 3 GB of 10 GB",
             "12 / 1,000 个文件，3 GB / 10 GB",
         ),
     ],
 )
-def test_use_against_limits(use: Use, english: str, chinese: str) -> None:
+def test_use_against_limits(use: Usage, english: str, chinese: str) -> None:
     """What was used, and of how much where there is a limit."""
     view = overview((QUEUED,), use=use)
 
@@ -113,7 +113,7 @@ def test_use_against_limits(use: Use, english: str, chinese: str) -> None:
 
 def test_nothing_used_is_not_told() -> None:
     """Where there is neither a limit nor a use there is nothing to say."""
-    html, _ = EN.render(overview(use=Use(0, 0)))
+    html, _ = EN.render(overview(use=Usage(0, 0)))
 
     assert "24 hours" not in html
 
@@ -133,13 +133,15 @@ def test_pages_lead_to_each_other(page: int, texts: list[str], targets: list[int
 
     assert html.endswith(f"\n\nPage {page} of 3")
     assert texts == [button.text for button in row]
-    assert [Turn(Listing.STATUS, 5, to) for to in targets] == [button.press for button in row]
+    assert [PageButton(Listing.STATUS, 5, to) for to in targets] == [
+        button.press for button in row
+    ]
 
 
 @pytest.mark.parametrize("language", [EN, ZH])
 @pytest.mark.parametrize("name", ["a.txt", "👍" * 60, "&" * 200])
 @pytest.mark.parametrize("running", [0, 4, 8])
-def test_page_always_fits(language: Overviews, name: str, running: int) -> None:
+def test_page_always_fits(language: StatusViewRenderer, name: str, running: int) -> None:
     """The longest page is one message; each entry has its button."""
     line = replace(
         QUEUED, name=name, state=JobState.FAILED, code="file_too_large", retry_in=timedelta(1)
@@ -148,7 +150,7 @@ def test_page_always_fits(language: Overviews, name: str, running: int) -> None:
         live_link(7, name), link=make_link("https://x.example/" + "&" * 300 + "x" * 1700)
     )
     view = overview(
-        (line,) * running, (live,) * (8 - running), pages=99, page=50, use=Use(9, 9, 9, 9)
+        (line,) * running, (live,) * (8 - running), pages=99, page=50, use=Usage(9, 9, 9, 9)
     )
     html, buttons = language.render(view)
 

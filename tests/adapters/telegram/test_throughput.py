@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.telegram.pace import Pace, PaceKeeper
+from bot.adapters.telegram.pace import MinimumThroughput, ThroughputCheck
 from bot.core.errors import SourceUnavailable
 
-PACE = Pace(minimum_rate=100, patience=timedelta(seconds=10))
+PACE = MinimumThroughput(minimum_rate=100, patience=timedelta(seconds=10))
 
 
 def test_trickle() -> None:
     """Too few bytes over the whole span end it, however regularly they come."""
-    keeper = PaceKeeper(PACE)
+    keeper = ThroughputCheck(PACE)
     for _ in range(9):
         keeper.add(99, 1.0)
     with pytest.raises(SourceUnavailable, match="99 bytes/s"):
@@ -21,14 +21,14 @@ def test_trickle() -> None:
 
 def test_just_enough() -> None:
     """The minimum itself is enough, span after span."""
-    keeper = PaceKeeper(PACE)
+    keeper = ThroughputCheck(PACE)
     for _ in range(50):
         keeper.add(100, 1.0)
 
 
 def test_patience() -> None:
     """A slow beginning is forgiven when enough comes within the span."""
-    keeper = PaceKeeper(PACE)
+    keeper = ThroughputCheck(PACE)
     keeper.add(1, 9.0)
     keeper.add(999, 1.0)
     with pytest.raises(SourceUnavailable):
@@ -37,6 +37,6 @@ def test_patience() -> None:
 
 def test_fast_is_never_slow() -> None:
     """Bytes that come at once need no span at all."""
-    keeper = PaceKeeper(PACE)
+    keeper = ThroughputCheck(PACE)
     for _ in range(1000):
         keeper.add(1, 0.0)

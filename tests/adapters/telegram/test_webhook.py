@@ -13,7 +13,7 @@ from telegram.ext import Application
 from bot.adapters.telegram.application import TokenRefused
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
-from bot.adapters.telegram.marks import Marks
+from bot.adapters.telegram.marks import ProcessedUpdates
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.adapters.telegram.webhook import (
     LOOK_EVERY,
@@ -21,7 +21,7 @@ from bot.adapters.telegram.webhook import (
     WebhookRefused,
     webhook_secret,
 )
-from bot.monitoring.vitals import Vitals
+from bot.monitoring.vitals import HealthState
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
@@ -46,8 +46,8 @@ class Bot:
         self.telegram = telegram
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
-        self.vitals = Vitals(self.clock)
-        intake = Intake(application, Marks(), Graveyard(), self.clock)
+        self.vitals = HealthState(self.clock)
+        intake = Intake(application, ProcessedUpdates(), Graveyard(), self.clock)
         self.webhook = WebhookIntake(application, intake, self.vitals, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import aiohttp
 
-from bot.adapters.web.pages import Page, Pages
+from bot.adapters.web.pages import MetricsPage, MonitoringPages
 from bot.adapters.web.server import open_web
-from bot.adapters.web.webhook import Hook
-from bot.monitoring.health import Report
-from bot.monitoring.vitals import Life
+from bot.adapters.web.webhook import WebhookRoute
+from bot.monitoring.health import ReadinessReport
+from bot.monitoring.vitals import ProcessPhase
 
-WELL = Report(Life.RUNNING, (), None, None)
+WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,22 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    *, report: Report = WELL, page: bytes = b"", hook: Hook | None = None, port: int = 0
+    *,
+    report: ReadinessReport = WELL,
+    page: bytes = b"",
+    hook: WebhookRoute | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Client]:
     """Serve these on loopback, at a free port unless one is given."""
 
-    async def look() -> Report:
+    async def look() -> ReadinessReport:
         return report
 
-    async def metrics() -> Page:
-        return Page(page, "text/plain; version=0.0.4")
+    async def metrics() -> MetricsPage:
+        return MetricsPage(page, "text/plain; version=0.0.4")
 
     async with (
-        open_web("127.0.0.1", port, Pages(look, metrics), hook) as bound,
+        open_web("127.0.0.1", port, MonitoringPages(look, metrics), hook) as bound,
         aiohttp.ClientSession() as session,
     ):
         yield Client(bound, session)

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
-from bot.monitoring.health import Report
-from bot.monitoring.vitals import Life
+from bot.monitoring.health import ReadinessReport
+from bot.monitoring.vitals import ProcessPhase
 from tests.adapters.web.client import serving
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)
@@ -12,7 +12,9 @@ NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)
 
 async def test_alive() -> None:
     """The first page says no more than that the loop turns."""
-    async with serving(report=Report(Life.STOPPING, ("x",), None, None)) as client:
+    async with serving(
+        report=ReadinessReport(ProcessPhase.STOPPING, ("x",), None, None)
+    ) as client:
         answer = await client.get("/healthz")
 
     assert (answer.status, answer.body) == (200, b"ok\n")
@@ -20,7 +22,7 @@ async def test_alive() -> None:
 
 async def test_ready() -> None:
     """A bot against which nothing speaks is ready."""
-    async with serving(report=Report(Life.RUNNING, (), NOON, NOON)) as client:
+    async with serving(report=ReadinessReport(ProcessPhase.RUNNING, (), NOON, NOON)) as client:
         answer = await client.get("/readyz")
 
     assert answer.status == 200
@@ -35,7 +37,7 @@ async def test_ready() -> None:
 
 async def test_not_ready() -> None:
     """What speaks against it is told, with a status that monitors understand."""
-    report = Report(Life.STARTING, ("bot: starting", "oss: down"), None, None)
+    report = ReadinessReport(ProcessPhase.STARTING, ("bot: starting", "oss: down"), None, None)
     async with serving(report=report) as client:
         answer = await client.get("/readyz")
     body = json.loads(answer.body)

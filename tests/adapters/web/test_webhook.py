@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.web.webhook import SECRET_HEADER, Hook
+from bot.adapters.web.webhook import SECRET_HEADER, WebhookRoute
 from tests.adapters.web.client import Answer, Client, serving
 
 PATH = "/telegram"
@@ -33,9 +33,9 @@ async def deliver(client: Client, body: bytes, secret: str = SECRET) -> Answer:
     return await client.post(PATH, body, **named)
 
 
-def hook_of(desk: Desk | None) -> Hook:
+def hook_of(desk: Desk | None) -> WebhookRoute:
     """Return a door, open if there is somebody behind it."""
-    hook = Hook(PATH, SECRET)
+    hook = WebhookRoute(PATH, SECRET)
     if desk is not None:
         hook.open(desk.take)
     return hook
@@ -59,7 +59,7 @@ async def test_accepted_only_when_taken() -> None:
         began.set()
         await written.wait()
 
-    hook = Hook(PATH, SECRET)
+    hook = WebhookRoute(PATH, SECRET)
     hook.open(take)
     async with serving(hook=hook) as client:
         delivery = asyncio.create_task(deliver(client, b'{"update_id": 1}'))
@@ -137,4 +137,4 @@ async def test_closed() -> None:
 
 def test_secret_does_not_show() -> None:
     """The door tells its path and nothing more."""
-    assert repr(Hook(PATH, SECRET)) == "Hook(path='/telegram')"
+    assert repr(WebhookRoute(PATH, SECRET)) == "Hook(path='/telegram')"

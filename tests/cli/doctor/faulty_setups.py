@@ -12,14 +12,14 @@ import aiohttp
 
 from bot.cli.setup.run import run_setup
 from bot.cli.setup.wish import wish_of
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy
 
 QUIET = {"RELAY_SPOOL__QUOTA": "64MiB"}
 """So that the size of this machine's disk is no finding."""
 
 
-async def make_healthy(stage: Stage, **more: str) -> None:
+async def make_healthy(stage: LocalStack, **more: str) -> None:
     """Set the bucket up as an operator does."""
     stage.more |= QUIET | more
     settings = stage.settings(1)
@@ -35,13 +35,13 @@ class World:
 
     name: str
     found: Mapping[str, str]
-    spoil: Callable[[Stage], Any] = lambda _: None
+    spoil: Callable[[LocalStack], Any] = lambda _: None
     more: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     warns: bool = False
 
 
-def _public(stage: Stage, *statements: dict[str, Any]) -> None:
+def _public(stage: LocalStack, *statements: dict[str, Any]) -> None:
     stage.bucket.blocks_public_access = False
     stage.bucket.policy = parse_policy(json.dumps({"Version": "1", "Statement": statements}))
 
@@ -57,7 +57,7 @@ def _statement(effect: str, action: str, **more: Any) -> dict[str, Any]:
     }
 
 
-async def _set_webhook(stage: Stage) -> None:
+async def _set_webhook(stage: LocalStack) -> None:
     url = f"{stage.telegram.base_url}{stage.telegram.token}/setWebhook"
     async with (
         aiohttp.ClientSession() as session,
@@ -66,11 +66,11 @@ async def _set_webhook(stage: Stage) -> None:
         assert answer.status == 200
 
 
-def _damage(stage: Stage) -> None:
+def _damage(stage: LocalStack) -> None:
     (stage.folder / "relay.sqlite3").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
 
 
-def _ledger_of_the_future(stage: Stage) -> None:
+def _ledger_of_the_future(stage: LocalStack) -> None:
     connection = sqlite3.connect(stage.folder / "relay.sqlite3")
     connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     connection.execute("INSERT INTO alembic_version VALUES ('9999')")
@@ -78,18 +78,18 @@ def _ledger_of_the_future(stage: Stage) -> None:
     connection.close()
 
 
-def _few_descriptors(_: Stage) -> Callable[[], None]:
+def _few_descriptors(_: LocalStack) -> Callable[[], None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _set(**values: Any) -> Callable[[Stage], None]:
+def _set(**values: Any) -> Callable[[LocalStack], None]:
     """Return what sets fields of the bucket, of the account (`world_…`), or of the service
     (`oss_…`).
     """
 
-    def spoil(stage: Stage) -> None:
+    def spoil(stage: LocalStack) -> None:
         for name, value in values.items():
             if name.startswith("world_"):
                 setattr(stage.oss.world, name.removeprefix("world_"), value)
@@ -101,16 +101,16 @@ def _set(**values: Any) -> Callable[[Stage], None]:
     return spoil
 
 
-def _move(stage: Stage) -> None:
+def _move(stage: LocalStack) -> None:
     stage.bucket.region = stage.oss.world.region = "cn-beijing"
 
 
-def _less_rights(stage: Stage) -> None:
+def _less_rights(stage: LocalStack) -> None:
     allowed = ["oss:Get*", "oss:List*", "oss:DeleteObject", "oss:AbortMultipartUpload"]
     stage.oss.add_key("LTAI-less", "less-secret", user="7", allow=allowed)
 
 
-def _temporary_key(stage: Stage) -> None:
+def _temporary_key(stage: LocalStack) -> None:
     stage.oss.add_key("STS-key", "sts-secret", token="sts-token")
 
 

@@ -8,17 +8,17 @@ import pytest
 from bot.cli.doctor.doctor import Row, Verdict, worst
 from bot.cli.doctor.run import examine
 from bot.cli.doctor.store import endpoint_rows
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.cli.doctor.faulty_setups import WORLDS, World, make_healthy
 
 
-async def diagnose(stage: Stage, world: World | None = None) -> list[Row]:
+async def diagnose(stage: LocalStack, world: World | None = None) -> list[Row]:
     """Examine the stage with an operator's variables."""
     environ = stage.variables(1) | (dict(world.more) | dict(world.environ) if world else {})
     return await examine(None, environ, clock=stage.clock)
 
 
-async def test_healthy(stage: Stage) -> None:
+async def test_healthy(stage: LocalStack) -> None:
     """Where all is as it must be, every row says so, and nothing is left behind."""
     await make_healthy(stage)
     rows = await diagnose(stage)
@@ -28,7 +28,7 @@ async def test_healthy(stage: Stage) -> None:
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
 
 
-async def test_healthy_beside_a_bot(stage: Stage) -> None:
+async def test_healthy_beside_a_bot(stage: LocalStack) -> None:
     """A running bot does not mind, and its ledger is looked at without a lock."""
     await make_healthy(stage)
     await stage.start_bot(1)
@@ -40,7 +40,7 @@ async def test_healthy_beside_a_bot(stage: Stage) -> None:
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 async def test_one_thing_wrong(
-    stage: Stage, world: World, monkeypatch: pytest.MonkeyPatch
+    stage: LocalStack, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right rows say so, with the right remedy, and no other row complains."""
     monkeypatch.chdir(stage.folder)
@@ -86,7 +86,7 @@ def test_there_are_enough_worlds() -> None:
 )
 def test_endpoints(tmp_path: Path, variables: dict[str, str], rows: dict[str, Verdict]) -> None:
     """Endpoints are judged as they are written, before anything is sent."""
-    stage = Stage(tmp_path)
+    stage = LocalStack(tmp_path)
     stage.more = {"RELAY_OSS__ENDPOINT": "", "RELAY_OSS__PATH_STYLE": "", **variables}
 
     assert {row.name: row.verdict for row in endpoint_rows(stage.settings(1))} == rows

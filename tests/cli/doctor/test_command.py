@@ -2,12 +2,12 @@
 
 import json
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.cli.doctor.faulty_setups import make_healthy
 from tests.cli.shell import type_in
 
 
-async def test_exit_codes(stage: Stage) -> None:
+async def test_exit_codes(stage: LocalStack) -> None:
     """The worst row decides: nothing, a warning, something broken."""
     await make_healthy(stage)
     healthy = await type_in(stage, "doctor")
@@ -20,7 +20,7 @@ async def test_exit_codes(stage: Stage) -> None:
     assert ["doctor: ok" in healthy.out, "relay-bot setup" in warned.out] == [True, True]
 
 
-async def test_json(stage: Stage) -> None:
+async def test_json(stage: LocalStack) -> None:
     """Scripts get one object for each row, and no secret."""
     await make_healthy(stage)
     done = await type_in(stage, "doctor", "--json")
@@ -31,7 +31,7 @@ async def test_json(stage: Stage) -> None:
     assert stage.oss.access_key_secret not in done.out
 
 
-async def test_bad_settings(stage: Stage) -> None:
+async def test_bad_settings(stage: LocalStack) -> None:
     """Settings that cannot be used are a row like others."""
     stage.more["RELAY_LINK__LIFETIME"] = "25h"
     done = await type_in(stage, "doctor", "--json")

@@ -2,14 +2,14 @@
 
 import pytest
 
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.settings import load
 from tests.cli.shell import type_in
 
 WORDS = ("init", "--settings", "made.toml", "--admin", "7")
 
 
-async def test_everything_given(stage: Stage) -> None:
+async def test_everything_given(stage: LocalStack) -> None:
     """Each answer comes from a variable or an option; the file holds them, the doctor
     has looked.
     """
@@ -24,7 +24,7 @@ async def test_everything_given(stage: Stage) -> None:
     assert stage.oss.access_key_secret not in done.out + done.err
 
 
-async def test_creates_the_bucket(stage: Stage) -> None:
+async def test_creates_the_bucket(stage: LocalStack) -> None:
     """A missing bucket is created when that was agreed to, and set up at once."""
     del stage.oss.buckets[BUCKET]
     done = await type_in(stage, *WORDS, "--create")
@@ -33,7 +33,7 @@ async def test_creates_the_bucket(stage: Stage) -> None:
     assert "doctor: ok" in done.out
 
 
-async def test_not_overwritten(stage: Stage) -> None:
+async def test_not_overwritten(stage: LocalStack) -> None:
     """A file that is there stays, before anything is asked; by force it goes."""
     (stage.folder / "made.toml").write_text("mine")
     refused = await type_in(stage, *WORDS)
@@ -56,7 +56,9 @@ async def test_not_overwritten(stage: Stage) -> None:
         ("RELAY_LINK__MODE", "secret", 1, "signed or public"),
     ],
 )
-async def test_bad_answers(stage: Stage, variable: str, value: str, code: int, words: str) -> None:
+async def test_bad_answers(
+    stage: LocalStack, variable: str, value: str, code: int, words: str
+) -> None:
     """A wrong answer is found where it is given, and no file is written."""
     stage.more[variable] = value
     done = await type_in(stage, *WORDS)
@@ -66,7 +68,7 @@ async def test_bad_answers(stage: Stage, variable: str, value: str, code: int, w
     assert not value or "secret" not in variable.lower() or value not in done.err
 
 
-async def test_a_bucket_elsewhere(stage: Stage) -> None:
+async def test_a_bucket_elsewhere(stage: LocalStack) -> None:
     """A bucket of another region is named with its own."""
     stage.bucket.region = "cn-beijing"
     done = await type_in(stage, *WORDS)
@@ -74,7 +76,7 @@ async def test_a_bucket_elsewhere(stage: Stage) -> None:
     assert (done.code, "oss-cn-beijing" in done.err) == (1, True)
 
 
-async def test_nobody_to_ask_for_the_admin(stage: Stage) -> None:
+async def test_nobody_to_ask_for_the_admin(stage: LocalStack) -> None:
     """Without a terminal the admin must be named."""
     done = await type_in(stage, *WORDS[:3])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.init.document import example, render, write_settings
 from bot.cli.init.draft import Draft
 from bot.settings import load
@@ -58,7 +58,7 @@ def test_private_and_never_overwritten_unasked(tmp_path: Path) -> None:
     """The file has mode 0600; one that is there is overwritten by force only, and wholly."""
     path = tmp_path / "settings.toml"
     write_settings(path, "one", force=False)
-    with pytest.raises(OperationImpossible, match="--force"):
+    with pytest.raises(CommandFailed, match="--force"):
         write_settings(path, "two", force=False)
     unforced = path.read_text()
     write_settings(path, "three", force=True)
@@ -70,7 +70,7 @@ def test_private_and_never_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_no_such_folder(tmp_path: Path) -> None:
     """What cannot be written is said with its reason."""
-    with pytest.raises(OperationImpossible, match="No such file"):
+    with pytest.raises(CommandFailed, match="No such file"):
         write_settings(tmp_path / "none" / "settings.toml", "x", force=False)
 
 

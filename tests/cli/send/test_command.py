@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 from tests.conversations.people import fetch, sha256
 
 
-def make(stage: Stage, name: str, content: bytes) -> Path:
+def make(stage: LocalStack, name: str, content: bytes) -> Path:
     """Write a file to send."""
     path = stage.folder / name
     path.write_bytes(content)
     return path
 
 
-async def test_two_files(stage: Stage) -> None:
+async def test_two_files(stage: LocalStack) -> None:
     """Each file is one JSON object with a link that opens; the note goes to standard error."""
     names = [str(make(stage, "a.txt", b"aaa")), str(make(stage, "b.txt", b"bbbb"))]
     done = await type_in(stage, "send", "--json", *names)
@@ -29,7 +29,7 @@ async def test_two_files(stage: Stage) -> None:
     assert "no bot runs" in done.err
 
 
-async def test_for_people(stage: Stage) -> None:
+async def test_for_people(stage: LocalStack) -> None:
     """A person reads name, size, link, SHA-256 and end."""
     done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
     name, link, digest, end = done.out.splitlines()
@@ -38,7 +38,7 @@ async def test_for_people(stage: Stage) -> None:
     assert (link.startswith("http"), end.startswith("ends ")) == (True, True)
 
 
-async def test_one_of_two_fails(stage: Stage) -> None:
+async def test_one_of_two_fails(stage: LocalStack) -> None:
     """What fails is named in one line with its code, the others are sent, the exit code is 1."""
     names = [str(make(stage, "empty.txt", b"")), str(make(stage, "b.txt", b"bbbb")), "/nowhere"]
     done = await type_in(stage, "send", "--json", *names)
@@ -51,7 +51,7 @@ async def test_one_of_two_fails(stage: Stage) -> None:
     assert ["file_empty" in done.err, "Traceback" in done.err] == [True, False]
 
 
-async def test_public_without_a_bot(stage: Stage) -> None:
+async def test_public_without_a_bot(stage: LocalStack) -> None:
     """Public links are refused without a bot, with a way out."""
     stage.more["RELAY_LINK__MODE"] = "public"
     done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
@@ -67,7 +67,7 @@ async def test_public_without_a_bot(stage: Stage) -> None:
     ],
 )
 async def test_lifetime_that_is_too_short(
-    stage: Stage, lifetime: str, code: int, said: str
+    stage: LocalStack, lifetime: str, code: int, said: str
 ) -> None:
     """What cannot be signed is refused by the settings; what is over too soon is one line."""
     stage.more["RELAY_LINK__LIFETIME"] = lifetime
@@ -78,7 +78,7 @@ async def test_lifetime_that_is_too_short(
     assert "Traceback" not in done.err
 
 
-async def test_oss_refuses(stage: Stage) -> None:
+async def test_oss_refuses(stage: LocalStack) -> None:
     """A key that is unknown is said in one line, without the secret."""
     stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "another-secret"
     done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.cli_jobs import SqlShell
+from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.cli.failures import OperationImpossible
+from bot.cli.failures import CommandFailed
 from bot.cli.send.inputs import open_input
-from bot.cli.send.sender import Sender, SendFailed, Sent, open_sender
+from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
 from bot.core.jobs import JobState
 from bot.core.progress import ProgressMeter
 from bot.core.shell import SHELL, shell_file, shell_origin
-from bot.demo.local_stack import Stage
+from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import Policy, parse_policy
 from tests.conversations.people import fetch
@@ -27,7 +27,11 @@ CONTENT = os.urandom(1 << 20) * 9
 
 
 async def send(
-    stage: Stage, path: Path | None, *, descriptor: int = -1, meter: ProgressMeter | None = None
+    stage: LocalStack,
+    path: Path | None,
+    *,
+    descriptor: int = -1,
+    meter: ProgressMeter | None = None,
 ) -> Sent:
     """Send one file as an operator does."""
     async with open_sender(stage.settings(1), stage.clock) as sender:
@@ -37,20 +41,20 @@ async def send(
 
 
 @pytest.fixture
-def file(stage: Stage) -> Path:
+def file(stage: LocalStack) -> Path:
     """A file of several parts."""
     path = stage.folder / "report.pdf"
     path.write_bytes(CONTENT)
     return path
 
 
-async def in_ledger(stage: Stage, look: Callable[[SqlLedger], Awaitable[object]]) -> object:
+async def in_ledger(stage: LocalStack, look: Callable[[SqlLedger], Awaitable[object]]) -> object:
     """Look into the ledger beside whatever runs."""
     async with open_database(stage.folder / "relay.sqlite3") as database:
         return await look(SqlLedger(database))
 
 
-async def test_a_file(stage: Stage, file: Path) -> None:
+async def test_a_file(stage: LocalStack, file: Path) -> None:
     """Without a bot a signed link is made, right to the byte, that ends in due time."""
     meter = ProgressMeter()
     sent = await send(stage, file, meter=meter)
@@ -63,7 +67,7 @@ async def test_a_file(stage: Stage, file: Path) -> None:
     assert file.read_bytes() == CONTENT
 
 
-async def test_the_link_dies_like_any_other(stage: Stage, file: Path) -> None:
+async def test_the_link_dies_like_any_other(stage: LocalStack, file: Path) -> None:
     """A bot that starts afterwards ends the link in time, and says nothing to anybody."""
     sent = await send(stage, file)
     await stage.start_bot(1)
@@ -74,7 +78,7 @@ async def test_the_link_dies_like_any_other(stage: Stage, file: Path) -> None:
     assert stage.telegram.log.of("sendMessage") == []
 
 
-async def test_beside_a_bot(stage: Stage, file: Path) -> None:
+async def test_beside_a_bot(stage: LocalStack, file: Path) -> None:
     """A running bot takes no notice of the job: no card, no answer, no attempt of its own."""
     await stage.start_bot(1)
     stage.oss.faults.add(Fault("CompleteMultipartUpload", Effect.LATE, args={"seconds": 1.5}))
@@ -85,7 +89,7 @@ async def test_beside_a_bot(stage: Stage, file: Path) -> None:
     assert stage.telegram.log.of("getFile") == []
 
 
-async def test_through_a_pipe(stage: Stage) -> None:
+async def test_through_a_pipe(stage: LocalStack) -> None:
     """What comes out of a pipe is sent while it comes; nothing of it is left in the spool."""
     reading, writing = os.pipe()
 
@@ -101,7 +105,7 @@ async def test_through_a_pipe(stage: Stage) -> None:
     assert list((stage.folder / "spool").iterdir()) == []
 
 
-async def test_a_pipe_without_bytes(stage: Stage) -> None:
+async def test_a_pipe_without_bytes(stage: LocalStack) -> None:
     """An empty pipe is an empty file, and nothing is left."""
     reading, writing = os.pipe()
     os.close(writing)
@@ -112,10 +116,10 @@ async def test_a_pipe_without_bytes(stage: Stage) -> None:
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
 
 
-async def test_public_links_need_a_bot(stage: Stage, file: Path) -> None:
+async def test_public_links_need_a_bot(stage: LocalStack, file: Path) -> None:
     """Only a running bot ends a public link: without one nothing is sent."""
     stage.more["RELAY_LINK__MODE"] = "public"
-    with pytest.raises(OperationImpossible, match="only a running bot"):
+    with pytest.raises(CommandFailed, match="only a running bot"):
         await send(stage, file)
     before = len(stage.oss.log)
     await stage.start_bot(1)
@@ -125,10 +129,10 @@ async def test_public_links_need_a_bot(stage: Stage, file: Path) -> None:
     assert (await fetch(sent.link))[0] == 200
 
 
-async def test_an_open_bucket(stage: Stage, file: Path) -> None:
+async def test_an_open_bucket(stage: LocalStack, file: Path) -> None:
     """Where strangers can read everything, nothing is sent in signed mode."""
     stage.bucket.policy = _open_policy()
-    with pytest.raises(OperationImpossible, match="anybody can read"):
+    with pytest.raises(CommandFailed, match="anybody can read"):
         await send(stage, file)
 
     assert stage.bucket.objects == {}
@@ -141,7 +145,7 @@ def _open_policy() -> Policy:
     )
 
 
-async def test_given_up(stage: Stage, file: Path) -> None:
+async def test_given_up(stage: LocalStack, file: Path) -> None:
     """A permanent failure has its code, and leaves neither object nor upload."""
     stage.oss.faults.add(Fault("UploadPart", Effect.ERROR, args={"status": 403}))
     with pytest.raises(SendFailed, match="store_forbidden"):
@@ -150,7 +154,7 @@ async def test_given_up(stage: Stage, file: Path) -> None:
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
 
 
-async def test_stopped(stage: Stage, file: Path) -> None:
+async def test_stopped(stage: LocalStack, file: Path) -> None:
     """A cancel in the middle undoes everything, and the ledger knows that it ended."""
     stage.oss.faults.add(Fault("UploadPart", Effect.STALL, times=8))
     task = asyncio.create_task(send(stage, file))
@@ -165,11 +169,11 @@ async def test_stopped(stage: Stage, file: Path) -> None:
 
 
 @pytest.mark.parametrize("by_bot", [True, False], ids=["bot", "send"])
-async def test_killed(stage: Stage, file: Path, *, by_bot: bool) -> None:
+async def test_killed(stage: LocalStack, file: Path, *, by_bot: bool) -> None:
     """What a killed command has left is ended by whoever comes next, its upload aborted."""
     settings = stage.settings(1)
     async with open_database(settings.ledger.path) as database:
-        ledger, shell = SqlLedger(database), SqlShell(database)
+        ledger, shell = SqlLedger(database), SqlCliJobs(database)
         origin = shell_origin(settings.telegram.bot_id)
         job = await shell.accept(
             origin, shell_file("a", mime_type=None, size=1), stage.clock.now()
@@ -189,7 +193,7 @@ async def test_killed(stage: Stage, file: Path, *, by_bot: bool) -> None:
     assert "relay/x" in prefixes
 
 
-async def test_a_bot_that_starts_meanwhile(stage: Stage, file: Path) -> None:
+async def test_a_bot_that_starts_meanwhile(stage: LocalStack, file: Path) -> None:
     """A bot that starts in the middle leaves the job to the command that runs it."""
     sender_ready = asyncio.Event()
 
@@ -210,11 +214,11 @@ async def test_a_bot_that_starts_meanwhile(stage: Stage, file: Path) -> None:
     assert stage.telegram.log.of("getFile") == []
 
 
-async def _send(sender: Sender, given: object) -> Sent:
+async def _send(sender: FileSender, given: object) -> Sent:
     return await sender.send(given, ProgressMeter(), on_wait=lambda *_: None)  # type: ignore[arg-type] # opened by `open_input`.
 
 
-async def test_tries_again(stage: Stage, file: Path) -> None:
+async def test_tries_again(stage: LocalStack, file: Path) -> None:
     """A failure that time may cure is tried again, and said."""
     heard: list[str] = []
     stage.oss.faults.add(
@@ -237,7 +241,7 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
     """What cannot be sent is named before anything begins."""
     path = {"missing": tmp_path / "none", "folder": tmp_path, "device": Path("/dev/null")}[kind]
     with (
-        pytest.raises(OperationImpossible, match=str(path)),
+        pytest.raises(CommandFailed, match=str(path)),
         open_input(path, standard_input=-1, name="x"),
     ):
         pass

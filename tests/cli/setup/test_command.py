@@ -2,11 +2,11 @@
 
 import pytest
 
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from tests.cli.shell import type_in
 
 
-async def test_dry_run_then_setup(stage: Stage) -> None:
+async def test_dry_run_then_setup(stage: LocalStack) -> None:
     """First the difference, then the change, then nothing to change; the RAM policy is printed."""
     dry = await type_in(stage, "setup", "--dry-run")
     done = await type_in(stage, "setup", "--yes", "--user-id", "42")
@@ -18,7 +18,7 @@ async def test_dry_run_then_setup(stage: Stage) -> None:
     assert "oss:PutObject" in dry.out
 
 
-async def test_not_agreed(stage: Stage) -> None:
+async def test_not_agreed(stage: LocalStack) -> None:
     """Without a terminal nobody can agree; the rest is done, and the exit code says so."""
     done = await type_in(stage, "setup", "--json")
 
@@ -27,7 +27,7 @@ async def test_not_agreed(stage: Stage) -> None:
     assert [change["what"] for change in done.json["made"]] == ["lifecycle"]
 
 
-async def test_a_key_that_may_not(stage: Stage) -> None:
+async def test_a_key_that_may_not(stage: LocalStack) -> None:
     """A key without the right to change the bucket is told how to lend another one."""
     stage.oss.add_key("LTAI-less", "less-secret", allow=["oss:Get*"], user="7")
     stage.more["RELAY_OSS__ACCESS_KEY_ID"] = "LTAI-less"
@@ -39,14 +39,14 @@ async def test_a_key_that_may_not(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("words", [["--public-read-bucket"], ["--user-id", "bob"]])
-async def test_wrong_command_lines(stage: Stage, words: list[str]) -> None:
+async def test_wrong_command_lines(stage: LocalStack, words: list[str]) -> None:
     """Options that make no sense are refused before anything is asked of OSS."""
     done = await type_in(stage, "setup", *words)
 
     assert (done.code, len(stage.oss.log)) == (2, 0)
 
 
-async def test_bad_settings(stage: Stage) -> None:
+async def test_bad_settings(stage: LocalStack) -> None:
     """Settings that cannot be used are named."""
     stage.more["RELAY_OSS__BUCKET"] = "No Bucket"
     done = await type_in(stage, "setup")

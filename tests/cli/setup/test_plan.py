@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from bot.adapters.oss.lifecycle import Net, net_below, rule_id
-from bot.cli.failures import OperationImpossible
+from bot.adapters.oss.lifecycle import RuleCoverage, net_below, rule_id
+from bot.cli.failures import CommandFailed
 from bot.cli.setup.change import Change
 from bot.cli.setup.run import Outcome, run_setup
 from bot.cli.setup.wish import wish_of
 from bot.core.errors import StoreForbidden, WrongRegion
-from bot.demo.local_stack import BUCKET, Stage
+from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.lifecycle import parse_lifecycle
 from bot.sandbox.oss.model import Bucket
 from bot.sandbox.oss.policy import parse_policy
@@ -30,7 +30,7 @@ STATEMENT = {
 
 
 async def set_up(
-    stage: Stage,
+    stage: LocalStack,
     *,
     agrees: bool = True,
     asked: list[str] | None = None,
@@ -53,7 +53,7 @@ async def set_up(
     )
 
 
-def prefix_of(stage: Stage) -> str:
+def prefix_of(stage: LocalStack) -> str:
     """The prefix of the bot in the bucket."""
     return wish_of(stage.settings()).prefix
 
@@ -73,7 +73,7 @@ def state_of(bucket: Bucket) -> tuple[str, bool, bytes, str]:
     )
 
 
-async def test_makes_the_bucket(stage: Stage) -> None:
+async def test_makes_the_bucket(stage: LocalStack) -> None:
     """Without a bucket one is made: private, blocked, locally redundant, with rule and policy."""
     del stage.oss.buckets[BUCKET]
     asked: list[str] = []
@@ -83,13 +83,13 @@ async def test_makes_the_bucket(stage: Stage) -> None:
 
     assert names(outcome.made) == ["bucket", "bucket policy", "lifecycle"]
     assert (bucket.acl, bucket.blocks_public_access, bucket.redundancy) == ("private", True, "LRS")
-    assert net_below(rules, prefix_of(stage)) == Net(expires=True, aborts=True)
+    assert net_below(rules, prefix_of(stage)) == RuleCoverage(expires=True, aborts=True)
     assert bucket.policy is not None
     assert {s.principals for s in bucket.policy.statements} == {("777",)}
     assert asked == []
 
 
-async def test_a_second_time_changes_nothing(stage: Stage) -> None:
+async def test_a_second_time_changes_nothing(stage: LocalStack) -> None:
     """What is as it shall be is left alone: not one request that writes."""
     await set_up(stage)
     before = len(stage.oss.log)
@@ -100,7 +100,7 @@ async def test_a_second_time_changes_nothing(stage: Stage) -> None:
     assert not any(name.startswith(("Put", "Delete")) for name in methods)
 
 
-async def test_dry_run(stage: Stage) -> None:
+async def test_dry_run(stage: LocalStack) -> None:
     """A dry run says what would change, asks nobody and changes nothing."""
     before, asked = state_of(stage.bucket), list[str]()
     outcome = await set_up(stage, dry_run=True, asked=asked)
@@ -109,7 +109,7 @@ async def test_dry_run(stage: Stage) -> None:
     assert (outcome.made, asked, state_of(stage.bucket)) == ([], [], before)
 
 
-async def test_dry_run_without_a_bucket(stage: Stage) -> None:
+async def test_dry_run_without_a_bucket(stage: LocalStack) -> None:
     """A dry run without a bucket says what a new one would get, and makes none."""
     del stage.oss.buckets[BUCKET]
     outcome = await set_up(stage, dry_run=True)
@@ -118,7 +118,7 @@ async def test_dry_run_without_a_bucket(stage: Stage) -> None:
     assert stage.oss.buckets == {}
 
 
-async def test_nothing_of_others_is_lost(stage: Stage) -> None:
+async def test_nothing_of_others_is_lost(stage: LocalStack) -> None:
     """Rules, statements and versioning of others are there afterwards, word for word."""
     bucket = stage.bucket
     bucket.versioning = "Enabled"
@@ -135,7 +135,7 @@ async def test_nothing_of_others_is_lost(stage: Stage) -> None:
     assert (bucket.versioning, "versioning is on" in outcome.notes[0]) == ("Enabled", True)
 
 
-async def test_taken_back(stage: Stage) -> None:
+async def test_taken_back(stage: LocalStack) -> None:
     """Removing ends where the setup began, as far as rules and statements go."""
     bucket = stage.bucket
     bucket.lifecycle = parse_lifecycle(RULES, stage.clock.now())
@@ -149,7 +149,7 @@ async def test_taken_back(stage: Stage) -> None:
     assert json.loads(bucket.policy.text)["Statement"] == [STATEMENT]
 
 
-async def test_taken_back_to_nothing(stage: Stage) -> None:
+async def test_taken_back_to_nothing(stage: LocalStack) -> None:
     """Where there was nothing but ours, nothing is left; a second time does nothing."""
     await set_up(stage)
     await set_up(stage, remove=True)
@@ -158,7 +158,7 @@ async def test_taken_back_to_nothing(stage: Stage) -> None:
     assert (stage.bucket.lifecycle, stage.bucket.policy, again.planned) == (None, None, [])
 
 
-async def test_asks_before_the_whole_bucket(stage: Stage) -> None:
+async def test_asks_before_the_whole_bucket(stage: LocalStack) -> None:
     """ACL and block of a bucket that exists are asked for; a no leaves them and does the rest."""
     stage.bucket.acl = "public-read"
     asked: list[str] = []
@@ -170,7 +170,7 @@ async def test_asks_before_the_whole_bucket(stage: Stage) -> None:
     assert (stage.bucket.acl, stage.bucket.blocks_public_access) == ("public-read", False)
 
 
-async def test_public_links(stage: Stage) -> None:
+async def test_public_links(stage: LocalStack) -> None:
     """Public links need the block off, and the bucket stays private."""
     stage.more["RELAY_LINK__MODE"] = "public"
     stage.bucket.blocks_public_access = True
@@ -179,7 +179,7 @@ async def test_public_links(stage: Stage) -> None:
     assert (stage.bucket.acl, stage.bucket.blocks_public_access) == ("private", False)
 
 
-async def test_public_bucket(stage: Stage) -> None:
+async def test_public_bucket(stage: LocalStack) -> None:
     """The plain recipe: the whole bucket is readable."""
     stage.more["RELAY_LINK__MODE"] = "public"
     del stage.oss.buckets[BUCKET]
@@ -189,18 +189,18 @@ async def test_public_bucket(stage: Stage) -> None:
     assert (bucket.acl, bucket.blocks_public_access) == ("public-read", False)
 
 
-async def test_the_account_forbids_it(stage: Stage) -> None:
+async def test_the_account_forbids_it(stage: LocalStack) -> None:
     """A block of the whole account is found before anything is changed, and explained."""
     stage.more["RELAY_LINK__MODE"] = "public"
     stage.oss.world.blocks_public_access = True
     before = state_of(stage.bucket)
-    with pytest.raises(OperationImpossible, match="the whole account blocks it"):
+    with pytest.raises(CommandFailed, match="the whole account blocks it"):
         await set_up(stage)
 
     assert state_of(stage.bucket) == before
 
 
-async def test_without_a_user_the_policy_is_left_alone(stage: Stage) -> None:
+async def test_without_a_user_the_policy_is_left_alone(stage: LocalStack) -> None:
     """Nobody named a RAM user, so there is nobody to let in."""
     outcome = await set_up(stage, user=None)
 
@@ -210,21 +210,21 @@ async def test_without_a_user_the_policy_is_left_alone(stage: Stage) -> None:
     )
 
 
-async def test_a_bucket_elsewhere(stage: Stage) -> None:
+async def test_a_bucket_elsewhere(stage: LocalStack) -> None:
     """A bucket of another region is named as such."""
     stage.bucket.region = "cn-beijing"
     with pytest.raises(WrongRegion, match="oss-cn-beijing"):
         await set_up(stage)
 
 
-async def test_a_bucket_of_somebody_else(stage: Stage) -> None:
+async def test_a_bucket_of_somebody_else(stage: LocalStack) -> None:
     """Names are global: a bucket of another account is nothing to set up."""
     stage.bucket.owner = "9999"
     with pytest.raises(StoreForbidden):
         await set_up(stage)
 
 
-async def test_the_policy_lets_its_user_in(stage: Stage) -> None:
+async def test_the_policy_lets_its_user_in(stage: LocalStack) -> None:
     """The RAM user whom the policy serves may work there over https, though RAM gives nothing."""
     await set_up(stage)
     stage.oss.add_key("LTAI-user", "secret-of-user", user="777", allow=[])
