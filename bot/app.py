@@ -11,16 +11,16 @@ from datetime import timedelta
 import structlog
 
 from bot.adapters.oss.anonymous_access import assert_private
-from bot.adapters.telegram.commands import register_commands
+from bot.adapters.telegram.application import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.aio import end, raise_defect, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.monitoring.vitals import ProcessPhase
+from bot.monitoring.health import ProcessPhase
 from bot.settings import Settings
-from bot.transfer.boot import boot_id
+from bot.transfer.spool import boot_id
 from bot.wiring.bot import Bot, assemble
 from bot.wiring.monitoring import Monitoring, open_watch
 from bot.wiring.resources import Resources, open_frame

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from bot.adapters.telegram.commands import ADMIN_COMMANDS, CHIEF_COMMANDS, COMMANDS
+from bot.adapters.telegram.application import ADMIN_COMMANDS, CHIEF_COMMANDS, COMMANDS
 from bot.cli.main import app
 from bot.core.errors import all_codes
 from bot.settings import Settings

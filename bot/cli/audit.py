@@ -5,8 +5,7 @@ from contextlib import AsyncExitStack
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.anonymous_access import AnonymousAccess
-from bot.cli.failures import require_ledger
-from bot.cli.line import open_line
+from bot.cli.common import open_line, require_ledger
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock

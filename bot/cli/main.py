@@ -12,8 +12,8 @@ import typer
 
 from bot import __version__
 from bot.adapters.oss.anonymous_access import BucketExposed
-from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.webhook import WebhookRefused
+from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.web.server import PortTaken
 from bot.app import serve
 from bot.cli.audit import run_audit
@@ -34,7 +34,7 @@ from bot.cli.notify import Notifier
 from bot.cli.output import show_findings
 from bot.cli.send.command import send
 from bot.cli.setup.command import setup
-from bot.cli.status_command import status
+from bot.cli.status import status
 from bot.core.errors import RelayError
 from bot.logs import configure
 from bot.settings import Settings, warnings

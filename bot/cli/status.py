@@ -1,13 +1,28 @@
-"""`relay-bot status`: what is under way and alive, from the ledger."""
+"""`relay-bot status`: what is running, what is queued and which links are live, from the
+ledger.
+"""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
 
 from bot.adapters.ledger.cli_jobs import LedgerOverview, SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.process_locks import bot_runs
-from bot.cli.failures import require_ledger
+from bot.cli.common import (
+    SettingsFile,
+    failing_in_a_line,
+    load_settings,
+    log_quietly,
+    require_ledger,
+)
+from bot.cli.output import duration, print_json, print_table, size
 from bot.clock import SystemClock
+from bot.core.jobs import Job
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 
@@ -33,3 +48,82 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
     async with open_database(path) as database:
         seen = await SqlCliJobs(database).overview()
     return Status(bot_runs(path), clock.now(), seen)
+
+
+def status(
+    *,
+    settings: SettingsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what runs, what waits, and which links live until when. Works beside a running bot.
+
+    Example: relay-bot status --json
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    with failing_in_a_line():
+        found = asyncio.run(look_at_status(loaded))
+    if as_json:
+        print_json(_as_dict(found))
+    else:
+        _show(found)
+
+
+def _show(found: Status) -> None:
+    seen = found.seen
+    typer.echo(
+        f"the bot {'runs' if found.bot_runs else 'does not run'};"
+        f" running {len(seen.running)}, queued {len(seen.queued)}, links {len(seen.links)},"
+        f" waiting to be said {seen.unsaid}"
+    )
+    if under_way := [*seen.running, *seen.queued]:
+        rows = [_job_cells(job, found.now) for job in under_way]
+        print_table("under way", ("job", "state", "file", "size", "for", "failures"), rows)
+    if seen.links:
+        rows = [
+            (str(job.id), job.file.name, size(job.size), _ends(stored.due_at - found.now))
+            for job, stored in seen.links
+        ]
+        print_table("links", ("job", "file", "size", "ends"), rows)
+
+
+def _job_cells(job: Job, now: datetime) -> tuple[str, ...]:
+    failures = f"{job.failures} ({job.error_code})" if job.failures else "0"
+    age = duration(now - job.created_at)
+    return str(job.id), job.state.value, job.file.name, size(job.file.size), age, failures
+
+
+def _ends(left: timedelta) -> str:
+    return f"in {duration(left)}" if left > timedelta(0) else f"overdue by {duration(-left)}"
+
+
+def _as_dict(found: Status) -> dict[str, Any]:
+    def jobs(which: Sequence[Job]) -> list[dict[str, Any]]:
+        return [
+            {
+                "job": job.id,
+                "name": job.file.name,
+                "size": job.file.size,
+                "created_at": job.created_at.isoformat(),
+                "failures": job.failures,
+                "error_code": job.error_code,
+            }
+            for job in which
+        ]
+
+    return {
+        "bot_runs": found.bot_runs,
+        "now": found.now.isoformat(),
+        "running": jobs(found.seen.running),
+        "queued": jobs(found.seen.queued),
+        "links": [
+            {
+                "job": job.id,
+                "name": job.file.name,
+                "size": job.size,
+                "ends_at": stored.due_at.isoformat(),
+            }
+            for job, stored in found.seen.links
+        ],
+        "waiting_to_be_said": found.seen.unsaid,
+    }

@@ -1,10 +1,14 @@
-"""A job: one file of one message on its way to one link."""
+"""A job: one file of one message on its way to one link. Jobs of `relay-bot send` come from a
+shell instead of a chat.
+"""
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
+from typing import Final
 
-from bot.core.files import IncomingFile
+from bot.core.files import FileKind, IncomingFile, clean_name
 
 
 class JobState(StrEnum):
@@ -93,3 +97,27 @@ class Job:
     card_id: int | None = None
     answer_id: int | None = None
     boot_id: str = ""
+
+
+SHELL: Final = 0
+"""Chat and owner of such a job: Telegram gives this id to nobody, so nobody is told of it, owns it
+or can end it from a chat.
+"""
+
+
+def shell_origin(bot_id: int) -> Origin:
+    """Return where a job from a shell comes from."""
+    return Origin(bot_id=bot_id, chat_id=SHELL, message_id=SHELL, owner_id=SHELL)
+
+
+def shell_file(name: str, *, mime_type: str | None, size: int | None) -> IncomingFile:
+    """Describe a file of this machine; two of them are never the same file."""
+    unique = f"shell-{secrets.token_hex(16)}"
+    return IncomingFile(
+        file_id=unique,
+        file_unique_id=unique,
+        kind=FileKind.DOCUMENT,
+        name=clean_name(name, fallback="file.bin"),
+        mime_type=mime_type,
+        size=size,
+    )

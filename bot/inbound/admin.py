@@ -5,7 +5,7 @@ import structlog
 from bot.core.jobs import Job, Origin
 from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.errands import RequestKind
+from bot.inbound.deferred import RequestKind
 from bot.inbound.replies import Replies
 from bot.jobs.actions import JobActions
 

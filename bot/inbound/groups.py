@@ -6,7 +6,7 @@ from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.errands import RequestKind
+from bot.inbound.deferred import RequestKind
 from bot.inbound.replies import Replies
 from bot.jobs.actions import JobActions
 from bot.outbound.chat_migration import ChatMigrations

@@ -6,7 +6,7 @@ from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Admission
-from bot.inbound.errands import RequestKind
+from bot.inbound.deferred import RequestKind
 from bot.jobs.runner import Signals
 
 

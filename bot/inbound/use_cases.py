@@ -7,22 +7,17 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access
 from bot.inbound.admin import AdminCommands
+from bot.inbound.buttons import ButtonReplies, JobButtons, Pagination
+from bot.inbound.commands import CancelCommand, LanguageCommands, UserCommands, ZoneCommand
 from bot.inbound.groups import GroupCommands
-from bot.inbound.languages import LanguageCommands
-from bot.inbound.orders import CancelCommand
-from bot.inbound.pages import Pagination
-from bot.inbound.presses import JobButtons
-from bot.inbound.queries import ButtonReplies
-from bot.inbound.questions import UserCommands
 from bot.inbound.replies import Replies
 from bot.inbound.uploads import Uploads
-from bot.inbound.zones import ZoneCommand
 from bot.jobs.actions import JobActions
-from bot.jobs.allowances import OwnerLimits
+from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
 from bot.jobs.runner import Signals
 from bot.outbound.chat_migration import ChatMigrations
-from bot.outbound.reactions import Reactions
+from bot.outbound.outbox import Reactions
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
-from bot.jobs.repeats import Deduplicator
+from bot.jobs.deduplicate import Deduplicator
 from bot.transfer.uploader import Target, Uploaded, UploadJournal
 
 UNFINISHED_DUE = timedelta(hours=24)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bot.core.errors import StoreError
-from bot.core.parts import Part
+from bot.core.objects import Part
 from bot.core.ports.store import (
     ObjectMeta,
     ObjectStat,

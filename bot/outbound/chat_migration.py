@@ -7,9 +7,17 @@ from typing import TypeVar
 import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import Answer, Messenger, Notice, Place, Reaction, View
+from bot.core.ports.chat import (
+    Answer,
+    GroupVisibility,
+    Members,
+    Messenger,
+    Notice,
+    Place,
+    Reaction,
+    View,
+)
 from bot.core.ports.chats import ChatLedger
-from bot.core.ports.members import GroupVisibility, Members
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -13,9 +13,8 @@ from bot.core.ports.chat import Messenger, Place, StatusMessage
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger, StoredStatusMessage
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.outbound.budget import RESERVED_FOR_ANSWERS, RateLimits
-from bot.outbound.lanes import InFlightCalls
-from bot.outbound.road import wait_after
+from bot.outbound.dispatcher import InFlightCalls, wait_after
+from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS, RateLimits
 from bot.outbound.views import Views
 
 log = structlog.stdlib.get_logger(__name__)

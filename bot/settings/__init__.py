@@ -4,9 +4,8 @@ mistakes.
 The only place that knows the settings library. Constructors elsewhere take plain values.
 """
 
-from bot.settings.advice import warnings
-from bot.settings.loading import Settings, load
+from bot.settings.loading import Settings, load, warnings
 from bot.settings.problems import SettingsError
-from bot.settings.telegram import TelegramMode
+from bot.settings.sections import TelegramMode
 
 __all__ = ["Settings", "SettingsError", "TelegramMode", "load", "warnings"]

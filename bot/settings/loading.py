@@ -1,6 +1,8 @@
-"""The root of the settings, and the one function that reads them."""
+"""Loads the settings from a TOML file and from `RELAY_…` variables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
 
@@ -13,14 +15,87 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from bot.core.links import LinkMode
 from bot.settings import sections
-from bot.settings.environment import read_environment
-from bot.settings.limits import LimitSettings
-from bot.settings.oss import OssSettings
 from bot.settings.problems import SettingsError, allowed_of, explain, walk
-from bot.settings.telegram import TelegramSettings
-from bot.settings.types import Contradiction
-from bot.settings.web import WebSettings
+from bot.settings.sections import (
+    LimitSettings,
+    OssSettings,
+    TelegramMode,
+    TelegramSettings,
+    WebSettings,
+)
+from bot.settings.types import Contradiction, is_loopback
+
+PREFIX: Final = "RELAY_"
+FILE_SUFFIX: Final = "_FILE"
+
+LARGEST_SECRET: Final = 64 << 10
+"""Bytes of a secret's file; whoever names a disk image by mistake is told so."""
+
+
+@dataclass
+class Environment:
+    """What the variables say: `values` by section and key, `origins` the variable behind each
+    dotted key, `problems` one line each.
+    """
+
+    values: dict[str, dict[str, object]] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_environment(environ: Mapping[str, str], secrets: Set[str]) -> Environment:
+    """Read every variable that begins with `RELAY_`; empty ones count as not set.
+
+    `secrets` are the dotted keys whose value may come from a file. Reads those files.
+    """
+    found = Environment()
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and environ[name]:
+            _take(found, name, environ[name], secrets)
+    return found
+
+
+def _take(found: Environment, name: str, value: str, secrets: Set[str]) -> None:
+    key = _key_of(name)
+    if key.endswith(FILE_SUFFIX.lower()) and key.removesuffix(FILE_SUFFIX.lower()) in secrets:
+        key = key.removesuffix(FILE_SUFFIX.lower())
+        content = _read_secret(found, name, Path(value))
+        if content is None:
+            return
+        value = content
+    if key in found.origins:
+        found.problems.append(f"{key}: is set by both {found.origins[key]} and {name}")
+        return
+    section, dot, rest = key.partition(".")
+    if not dot:
+        found.problems.append(
+            f"{name}: names no setting; {PREFIX}SECTION__KEY does, such as {PREFIX}OSS__BUCKET"
+        )
+        return
+    found.origins[key] = name
+    found.values.setdefault(section, {})[rest] = value
+
+
+def _key_of(name: str) -> str:
+    return name.removeprefix(PREFIX).lower().replace("__", ".", 1)
+
+
+def _read_secret(found: Environment, name: str, path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            content = file.read(LARGEST_SECRET + 1).strip()
+    except OSError as error:
+        found.problems.append(f"{name}: cannot read {path}: {error.strerror}")
+        return None
+    except ValueError:
+        found.problems.append(f"{name}: {path} is not a text file")
+        return None
+    if not content or len(content) > LARGEST_SECRET:
+        found.problems.append(f"{name}: {path} must hold the secret and nothing else")
+        return None
+    return content
 
 
 class Settings(BaseSettings):
@@ -153,3 +228,39 @@ def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         for key, name in _SDK_VARIABLES.items()
         if not environ.get(name)
     ]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return one line for each choice that an operator may not have meant; none stops the bot."""
+    found = []
+    if not settings.access.everybody:
+        found.append(
+            "access.users: is empty, so nobody may use the bot; write to it, it tells you your id"
+        )
+    if settings.link.mode is LinkMode.PUBLIC:
+        found.append(
+            'link.mode: with "public" only this bot ends links; while it is down they stay open'
+        )
+    if settings.spool.quota < settings.telegram.limit and not _is_local(settings):
+        found.append(
+            f"spool.quota: {settings.spool.quota} bytes; files up to telegram.limit, which is"
+            f" {settings.telegram.limit}, are refused where they do not fit"
+        )
+    base_url = settings.telegram.base_url
+    if base_url.startswith("http:") and not is_loopback(base_url):
+        found.append(
+            "telegram.base_url: is plain http; only a network of your own may lie in between"
+        )
+    if settings.web.port is not None and not ip_address(settings.web.host).is_loopback:
+        found.append(
+            f"web.host: whoever reaches {settings.web.host} can read /metrics and /readyz; only a"
+            " network of your own may"
+        )
+    if settings.log.level == "debug":
+        found.append('log.level: "debug" is for looking into a fault, and writes a lot')
+    return found
+
+
+def _is_local(settings: Settings) -> bool:
+    # Files of a local server are read in place and need no room in the spool.
+    return settings.telegram.mode is TelegramMode.LOCAL

@@ -1,17 +1,38 @@
-"""The smaller sections of the settings, one frozen model per concern. What a setting costs stands
-in `settings.example.toml`, the manual of them all.
+"""Sections of the settings, one frozen model per concern. What a setting costs stands in
+`settings.example.toml`.
 """
 
-from datetime import timedelta
+import ipaddress
+from datetime import timedelta, tzinfo
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT
 from bot.core.links import LinkMode
+from bot.core.zones import find_zone
+from bot.jobs.limits import TransferLimits
 from bot.settings import types
-from bot.settings.section import Section
 from bot.settings.types import Allowed, Contradiction
+
+
+class Section(BaseModel):
+    """Refuses unknown keys, never changes, and never shows what was typed in an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
 
 
 class LinkSettings(Section):
@@ -94,3 +115,199 @@ class StopSettings(Section):
     """How the bot ends."""
 
     grace: types.Grace = timedelta(seconds=20)
+
+
+class LimitSettings(Section):
+    """Files and bytes in any 24 hours, and the bytes of one file; 0 is no limit. Those of a group
+    hold for all its members together.
+    """
+
+    owner_files: types.CountOrNone = 1000
+    owner_bytes: types.SizeOrNone = 0
+    owner_largest: types.SizeOrNone = 0
+    group_files: types.CountOrNone = 0
+    group_bytes: types.SizeOrNone = 0
+    group_largest: types.SizeOrNone = 0
+
+    @property
+    def owner(self) -> TransferLimits:
+        """What one person may have."""
+        return TransferLimits(self.owner_files, self.owner_bytes, self.owner_largest)
+
+    @property
+    def group(self) -> TransferLimits:
+        """What the members of a group may have together."""
+        return TransferLimits(self.group_files, self.group_bytes, self.group_largest)
+
+
+def _endpoint_of(values: dict[str, Any]) -> str:
+    return f"https://oss-{values.get('region', 'cn-hongkong')}.aliyuncs.com"
+
+
+class OssSettings(Section):
+    """The bucket and the ways to it. Without an access key the SDK's environment variables
+    count.
+    """
+
+    bucket: types.Bucket
+    region: types.Region = "cn-hongkong"
+    endpoint: types.WebOrigin = Field(default_factory=_endpoint_of)
+    upload_endpoint: types.WebOrigin | None = None
+    access_key_id: types.AccessKey | None = None
+    access_key_secret: types.AccessKey | None = None
+    path_style: Annotated[bool, Allowed("true or false")] = False
+    proxy: types.ProxyUrl | None = None
+
+    @property
+    def credentials(self) -> Literal["settings", "environment"]:
+        """Where the access key comes from."""
+        return "settings" if self.access_key_id else "environment"
+
+    @field_validator("access_key_secret")
+    @classmethod
+    def _complete_pair(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        # An id with a mistake of its own is absent here, and reported already.
+        if "access_key_id" in info.data and (info.data["access_key_id"] is None) != (
+            secret is None
+        ):
+            raise Contradiction(
+                "goes together with oss.access_key_id: set both, or neither to take them from"
+                " OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
+            )
+        return secret
+
+
+LOCAL_DOWNLOAD_LIMIT: Final = 4 << 30
+"""Bytes that local mode takes at most unless told otherwise: above the 4,000 MiB that Telegram
+lets its paying users send, which it calls 4 GB.
+"""
+
+
+class TelegramMode(StrEnum):
+    """Whose Bot API server hands over the files."""
+
+    CLOUD = "cloud"
+    """Telegram's own, or one that behaves like it: files up to 20 MiB over HTTP."""
+    LOCAL = "local"
+    """A server of yours that runs with `--local`: files of any size, as paths on a shared disk."""
+
+
+def _is_cloud(info: ValidationInfo) -> bool:
+    return info.data.get("mode") is TelegramMode.CLOUD
+
+
+def _is_local(info: ValidationInfo) -> bool:
+    return info.data.get("mode") is TelegramMode.LOCAL
+
+
+def _limit_of(values: dict[str, Any]) -> int:
+    is_local = values.get("mode") is TelegramMode.LOCAL
+    return LOCAL_DOWNLOAD_LIMIT if is_local else CLOUD_DOWNLOAD_LIMIT
+
+
+class TelegramSettings(Section):
+    """The bot and the way to it. `limit` is bytes; `path_map` leads from the server's paths to
+    ours.
+    """
+
+    token: types.Token
+    # Stands in front, because what the others may be depends on it.
+    mode: Annotated[TelegramMode, Allowed('"cloud" or "local"')] = TelegramMode.CLOUD
+    base_url: types.WebUrl = "https://api.telegram.org"
+    proxy: types.ProxyUrl | None = None
+    file_root: types.LocalPath | None = None
+    path_map: types.PathMap = Field(default_factory=dict)
+    limit: types.Size = Field(default_factory=_limit_of)
+    webhook_url: types.WebUrl | None = None
+    zone: types.Zone = "UTC"
+    reactions: Annotated[bool, Allowed("true or false")] = False
+
+    @property
+    def timezone(self) -> tzinfo:
+        """The zone of the moments that people are told in chats that chose none."""
+        return find_zone(self.zone)
+
+    @property
+    def bot_id(self) -> int:
+        """The numeric id of the bot, which is the first half of its token and no secret."""
+        return int(self.token.get_secret_value().partition(":")[0])
+
+    @field_validator("base_url")
+    @classmethod
+    def _hide_token(cls, url: str, info: ValidationInfo) -> str:
+        if _is_cloud(info) and url.startswith("http:") and not types.is_loopback(url):
+            raise Contradiction(
+                "must be https, because the token travels in the URL; http is for 127.0.0.1 and"
+                ' for telegram.mode = "local"'
+            )
+        return url
+
+    @field_validator("file_root")
+    @classmethod
+    def _know_root(cls, root: Path | None, info: ValidationInfo) -> Path | None:
+        if _is_local(info) and (root is None or not root.is_absolute()):
+            raise Contradiction(
+                'telegram.mode = "local" needs the absolute path of the folder in which the'
+                " server keeps its files"
+            )
+        if _is_cloud(info) and root is not None:
+            raise Contradiction('goes only with telegram.mode = "local"')
+        return root
+
+    @field_validator("path_map")
+    @classmethod
+    def _need_map(cls, paths: dict[str, Path], info: ValidationInfo) -> dict[str, Path]:
+        if _is_cloud(info) and paths:
+            raise Contradiction('goes only with telegram.mode = "local"')
+        return paths
+
+    @field_validator("limit")
+    @classmethod
+    def _obey_cloud(cls, limit: int, info: ValidationInfo) -> int:
+        if _is_cloud(info) and limit > CLOUD_DOWNLOAD_LIMIT:
+            raise Contradiction(
+                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT} (20 MiB) that Telegram's"
+                ' own server hands out; larger files need telegram.mode = "local"'
+            )
+        return limit
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _hide_updates(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None or url.startswith("https:") or types.is_loopback(url) or _is_local(info):
+            return url
+        raise Contradiction(
+            "must be https, because Telegram delivers to nothing else; http is for 127.0.0.1 and"
+            ' for telegram.mode = "local"'
+        )
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+def _number(value: object) -> object:
+    # TOML's `true` is a Python int; nobody who writes it means 1.
+    if isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic reports only this one
+    return value
+
+
+Address = Annotated[
+    str,
+    AfterValidator(_address),
+    Allowed('an IP address of this machine such as "127.0.0.1"; "0.0.0.0" takes all of them'),
+]
+Port = Annotated[
+    int,
+    BeforeValidator(_number),
+    Field(ge=0, le=65535),
+    Allowed("a port from 1 to 65535, or 0 for any that is free"),
+]
+
+
+class WebSettings(Section):
+    """Where the bot listens; without a port it does not."""
+
+    host: Address = "127.0.0.1"
+    port: Port | None = None

@@ -1,8 +1,11 @@
 """One file on its way: it grows at the end, and is read behind it while it grows."""
 
 import asyncio
+import errno
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,12 +14,23 @@ import aiofiles.os
 import structlog
 from aiofiles.threadpool.binary import AsyncFileIO
 
-from bot.core.errors import DiskError, SourceUnavailable, TransferCancelled
+from bot.core.errors import DiskError, DiskFull, SourceUnavailable, TransferCancelled
 from bot.core.ports.source import Digest
-from bot.transfer.disk import disk_errors
 from bot.transfer.pool import to_the_end
 
 log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Translate what the system says of the disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull("no space left in the spool") from error
+        raise DiskError(f"the spool: {error.strerror or type(error).__name__}") from error
+
 
 BLOCK: Final = 256 << 10
 """Bytes that are read at once when a file of an earlier run is taken over."""

@@ -3,13 +3,10 @@
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectStore
 from bot.core.progress import ProgressMeter
-from bot.transfer.completion import Uploaded
-from bot.transfer.line import StoreCaller
-from bot.transfer.passage import Target, UploadJournal, UploadSession
+from bot.transfer.multipart import ConcurrencyWindow
 from bot.transfer.pool import TransferPool, to_the_end
-from bot.transfer.retry import RetryPolicy
-from bot.transfer.strays import abort_strays
-from bot.transfer.window import ConcurrencyWindow
+from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_strays
+from bot.transfer.upload_session import Target, Uploaded, UploadJournal, UploadSession
 
 __all__ = ["RetryPolicy", "Target", "UploadJournal", "Uploaded", "Uploader"]
 

@@ -6,41 +6,34 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from bot import __version__
-from bot.adapters.oss.signer import OssLinkSigner
+from bot.adapters.oss.bucket import OssLinkSigner
+from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
-from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.inspection import TelegramMembers
+from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
-from bot.adapters.telegram.local_files import LocalFiles
-from bot.adapters.telegram.local_server import LocalServer
-from bot.adapters.telegram.members import TelegramMembers
-from bot.adapters.telegram.pace import MinimumThroughput
-from bot.adapters.telegram.webhook import WebhookIntake
+from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.core.links import LinkMode
 from bot.core.ports.chat import Welcome
 from bot.inbound.access import Access
-from bot.inbound.desk import DeferredRequests
-from bot.inbound.errands import RequestHandler
+from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobActions
-from bot.jobs.allowances import OwnerLimits
-from bot.jobs.copier import Copier
+from bot.jobs.deduplicate import Copier, Deduplicator
+from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
-from bot.jobs.repeats import Deduplicator
 from bot.jobs.runner import JobRunner, Signals
 from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
-from bot.outbound.budget import RateLimits
+from bot.outbound.answers import AnswerCorrector, AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
-from bot.outbound.courier import AnswerSender
-from bot.outbound.lanes import InFlightCalls
-from bot.outbound.reactions import Reactions, ReactionSender
-from bot.outbound.reviser import AnswerCorrector
-from bot.outbound.statistics import StatisticsViews
+from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
+from bot.outbound.outbox import Reactions, ReactionSender
+from bot.outbound.rate_limits import RateLimits
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import Views
-from bot.outbound.voice import ChatDispatcher, Sender
+from bot.outbound.views import StatisticsViews, Views
 from bot.transfer.uploader import Uploader
 from bot.wiring.monitoring import MonitoredParts
 from bot.wiring.resources import Resources, plain

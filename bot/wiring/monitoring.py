@@ -9,17 +9,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot import __version__
-from bot.adapters.ledger.probe import LedgerHealth
+from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
-from bot.adapters.telegram.webhook import webhook_secret
-from bot.adapters.web.pages import MetricsPage, MonitoringPages
-from bot.adapters.web.server import open_web
+from bot.adapters.telegram.intake import webhook_secret
+from bot.adapters.web.server import MetricsPage, MonitoringPages, open_web
 from bot.adapters.web.webhook import WebhookRoute
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
-from bot.monitoring.health import Check, Readiness
-from bot.monitoring.vitals import HealthState
+from bot.monitoring.health import Check, HealthState, Readiness
 from bot.settings import Settings
 from bot.transfer.spool import Spool
 

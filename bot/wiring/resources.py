@@ -6,19 +6,16 @@ from typing import Protocol
 
 from bot.adapters.ledger.database import open_database, process_lock
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.core.links import key_prefix
 from bot.core.ports.clock import Clock
 from bot.jobs.watched_store import WatchedStore
 from bot.settings import Settings, TelegramMode
-from bot.transfer.boot import boot_id
-from bot.transfer.line import StoreCaller
 from bot.transfer.pool import TransferPool
-from bot.transfer.retry import RetryPolicy
-from bot.transfer.spool import Spool
+from bot.transfer.spool import Spool, boot_id
+from bot.transfer.store_caller import RetryPolicy, StoreCaller
 from bot.wiring.monitoring import Monitoring
 
 ADMINISTRATIVE_THREADS = 2

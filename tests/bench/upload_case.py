@@ -16,9 +16,8 @@ from alibabacloud_oss_v2.client import Client
 from alibabacloud_oss_v2.config import Config
 from alibabacloud_oss_v2.credentials import StaticCredentialsProvider
 
-from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, OssConnection
+from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter

@@ -4,8 +4,7 @@ import os
 
 import pytest
 
-from bot.adapters.telegram.buttons import PageButton
-from bot.adapters.telegram.keyboards import ButtonCodec
+from bot.adapters.telegram.buttons import ButtonCodec, PageButton
 from bot.core.ports.chat import Listing
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Shown

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 from bot.adapters.oss.policies import Policy, actions_of, ram_policy
 from bot.cli.audit import run_audit
-from bot.cli.doctor.run import examine
-from bot.cli.send.inputs import open_input
+from bot.cli.doctor.command import examine
+from bot.cli.send.files import open_input
 from bot.cli.send.sender import open_sender
-from bot.cli.setup.run import run_setup
-from bot.cli.setup.wish import wish_of
+from bot.cli.setup.command import run_setup
+from bot.cli.setup.plan import wish_of
 from bot.core.progress import ProgressMeter
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault

@@ -1,6 +1,6 @@
 """Jobs that come from a shell."""
 
-from bot.core.shell import SHELL, shell_file, shell_origin
+from bot.core.jobs import SHELL, shell_file, shell_origin
 
 
 def test_nobody_owns_it() -> None:

@@ -5,7 +5,7 @@ on.
 import asyncio
 import threading
 
-from bot.transfer.flag import current_flag
+from bot.transfer.pool import current_flag
 
 
 class Gate:

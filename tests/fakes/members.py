@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bot.core.errors import ChatError
-from bot.core.ports.members import GroupVisibility
+from bot.core.ports.chat import GroupVisibility
 
 
 @dataclass

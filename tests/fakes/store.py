@@ -8,9 +8,9 @@ from functools import partial
 from typing import TypeVar
 
 from bot.core.errors import Corrupted, ObjectGone, StoreRefused, UploadGone
-from bot.core.parts import SMALLEST_PART, Part
+from bot.core.objects import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from bot.core.ports.source import Content
 from bot.core.progress import Phase, ProgressMeter
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 from bot.transfer.uploader import Target, Uploaded, UploadJournal
 
 PART_SIZE = 1 << 20

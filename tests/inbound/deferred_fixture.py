@@ -7,12 +7,11 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
-from bot.inbound.desk import DeferredRequests
-from bot.inbound.errands import RequestHandler, RequestKind
+from bot.inbound.deferred import DeferredRequests, RequestHandler, RequestKind
 from bot.jobs.actions import JobActions
 from bot.jobs.queue import JobQueue
 from bot.jobs.runner import Signals
-from bot.outbound.lanes import InFlightCalls
+from bot.outbound.dispatcher import InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger

@@ -7,10 +7,10 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.ports.ledger import OutboxMessage
 from bot.inbound.access import Access
-from bot.inbound.presses import JobButtonPress
+from bot.inbound.buttons import JobButtonPress
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobAction, JobActions
-from bot.jobs.allowances import OwnerLimits
+from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.jobs.runner import Signals
 from bot.outbound.chat_migration import ChatMigrations

@@ -5,9 +5,8 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Notice
-from bot.core.ports.members import GroupVisibility
-from bot.inbound.errands import RequestKind
+from bot.core.ports.chat import GroupVisibility, Notice
+from bot.inbound.deferred import RequestKind
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, accept, get
 from tests.inbound.deferred_fixture import BOT_ADMIN, CHIEF, MEMBER, DeferredFixture

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.jobs.allowance import TransferLimits
-from bot.jobs.allowances import OwnerLimits
+from bot.jobs.limits import OwnerLimits, TransferLimits
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
 from tests.inbound.inbound_fixture import InboundFixture
 

@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.ports.chat import Listing
 from bot.core.ports.ledger import EDITS, OutboxKind, OutboxMessage
-from bot.inbound.queries import ButtonPress
+from bot.inbound.buttons import ButtonPress
 from tests.fakes.samples import GROUP, OWNER
 from tests.inbound.inbound_fixture import ADMIN, OTHER, InboundFixture
 

@@ -3,13 +3,13 @@
 import pytest
 
 from bot.core.errors import Corrupted, ObjectGone
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.ports.store import ObjectMeta
-from bot.jobs import copier
-from bot.jobs.copier import Copier
-from bot.transfer.crc64 import crc64
-from bot.transfer.passage import Target
+from bot.jobs import deduplicate
+from bot.jobs.deduplicate import Copier
+from bot.transfer.body import crc64
 from bot.transfer.pool import TransferPool
+from bot.transfer.upload_session import Target
 from tests.fakes.store import FakeStore, StoredObject
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)
@@ -49,8 +49,8 @@ async def test_large_object_goes_in_parts(
     store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above the limit of CopyObject the copy is a multipart upload that the journal knows."""
-    monkeypatch.setattr(copier, "LARGEST_SINGLE_COPY", MIB // 2)
-    monkeypatch.setattr(copier, "COPIED_PART", MIB // 4)
+    monkeypatch.setattr(deduplicate, "LARGEST_SINGLE_COPY", MIB // 2)
+    monkeypatch.setattr(deduplicate, "COPIED_PART", MIB // 4)
     journal = Journal()
     async with TransferPool(4) as pool:
         await Copier(store, pool).copy("a", Target("b", META), journal)

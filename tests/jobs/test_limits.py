@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.ports.chats import Accepted
-from bot.jobs.allowance import WINDOW, Limit, LimitRefusal, TransferLimits
+from bot.jobs.limits import WINDOW, Limit, LimitRefusal, TransferLimits
 from tests.fakes.samples import NOW
 
 TICK = timedelta(microseconds=1)

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.core.errors import StoreForbidden, TransferCancelled
-from bot.core.parts import SMALLEST_PART, Part
+from bot.core.objects import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta, ObjectStore
 from bot.jobs.watched_store import WatchedStore
 from tests.fakes.body import BytesBody, RaisingBody

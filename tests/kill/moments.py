@@ -13,8 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlStatusMessages
+from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlOutbox

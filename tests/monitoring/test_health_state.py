@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.monitoring.vitals import DependencyHealth, HealthState, ProcessPhase
+from bot.monitoring.health import DependencyHealth, HealthState, ProcessPhase
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 

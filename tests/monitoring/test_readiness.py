@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.monitoring import health as module
-from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, Readiness
-from bot.monitoring.vitals import HealthState, ProcessPhase
+from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, HealthState, ProcessPhase, Readiness
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 

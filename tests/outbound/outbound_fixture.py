@@ -14,14 +14,11 @@ from bot.core.ports.chat import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.jobs.runner import Signals
-from bot.outbound.budget import RateLimits
-from bot.outbound.courier import AnswerSender
-from bot.outbound.lanes import InFlightCalls
-from bot.outbound.reviser import AnswerCorrector
-from bot.outbound.statistics import StatisticsViews
+from bot.outbound.answers import AnswerCorrector, AnswerSender
+from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
+from bot.outbound.rate_limits import RateLimits
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import Views
-from bot.outbound.voice import ChatDispatcher, Sender
+from bot.outbound.views import StatisticsViews, Views
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.spool import Spool
 from tests.fakes import samples

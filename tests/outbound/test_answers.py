@@ -8,7 +8,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded
 from bot.core.ports.chat import AnswerItem, ItemState, Notice, Overview, Place, Welcome
 from bot.core.ports.ledger import OutboxKind
-from bot.outbound import courier
+from bot.outbound import answers
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, LIFETIME, OWNER, SHA256, at
 from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, items_of, seconds
@@ -183,7 +183,7 @@ async def test_chat_that_cannot_be_answered_hides_no_other(
     """More jobs than are looked at in one round wait in a flooded chat; the next chat is
     answered all the same, and so are its commands.
     """
-    monkeypatch.setattr(courier, "MOST_READ", 5)
+    monkeypatch.setattr(answers, "MOST_READ", 5)
     stage.messenger.trouble(Trouble("send", ChatFlooded(3600), chat_id=OWNER, times=0))
     await stage.finish_many(12)
     for n in range(12):

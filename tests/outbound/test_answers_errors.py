@@ -12,7 +12,7 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.ports.ledger import OutboxKind
-from bot.outbound.replier import MOST_TRIES
+from bot.outbound.outbox import MOST_TRIES
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, seconds

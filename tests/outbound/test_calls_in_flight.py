@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.outbound.lanes import InFlightCalls
+from bot.outbound.dispatcher import InFlightCalls
 
 
 class Track:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.outbound.lanes import InFlightCalls
-from bot.outbound.voice import ChatDispatcher
+from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, at
 from tests.outbound.outbound_fixture import OutboundFixture, answered

@@ -3,8 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlStatusMessages
+from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.outbox import SqlOutbox
 from bot.core.ports.ledger import OutboxMessage, StoredAnswer, StoredStatusMessage

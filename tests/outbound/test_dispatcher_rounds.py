@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from bot.outbound import voice
-from bot.outbound.lanes import InFlightCalls
+from bot.outbound import dispatcher
+from bot.outbound.dispatcher import InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -30,9 +30,9 @@ async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def pause(_: float) -> None:
         await pauses.get()
 
-    monkeypatch.setattr(voice, "pause", pause)
+    monkeypatch.setattr(dispatcher, "pause", pause)
     news, speaker = asyncio.Event(), Counter()
-    speaking = voice.ChatDispatcher(
+    speaking = dispatcher.ChatDispatcher(
         [speaker], InFlightCalls(news.set), news, SandboxClock(NOW, running=False)
     )
     task = asyncio.create_task(speaking.run())

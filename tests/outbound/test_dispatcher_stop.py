@@ -5,8 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from bot.outbound.lanes import InFlightCalls
-from bot.outbound.voice import ChatDispatcher
+from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
 from bot.core.ports.chat import Listing, Overview, Usage
-from bot.jobs.allowance import TransferLimits
-from bot.jobs.allowances import OwnerLimits
-from bot.outbound.overviews import PAGE_SIZE, OverviewViews
+from bot.jobs.limits import OwnerLimits, TransferLimits
+from bot.outbound.views import PAGE_SIZE, OverviewViews
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture

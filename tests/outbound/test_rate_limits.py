@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.outbound.budget import ChatRateLimit, RateLimits
+from bot.outbound.rate_limits import ChatRateLimit, RateLimits
 from tests.fakes.flood import FloodLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, at
 

@@ -10,8 +10,8 @@ from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
 from bot.core.jobs import Job
 from bot.core.ports.chat import Reaction
 from bot.core.ports.ledger import OutboxKind
-from bot.outbound.courier import AnswerSender
-from bot.outbound.reactions import STALE_AFTER, Reactions, ReactionSender
+from bot.outbound.answers import AnswerSender
+from bot.outbound.outbox import STALE_AFTER, Reactions, ReactionSender
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
 from tests.outbound.outbound_fixture import OutboundFixture

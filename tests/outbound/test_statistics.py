@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bot.adapters.ledger.database import Database
 from bot.core.ports.chat import FailureCount
-from bot.outbound.statistics import MOST_CODES, StatisticsViews
+from bot.outbound.views import MOST_CODES, StatisticsViews
 from bot.transfer.spool import Spool
 from tests.fakes.samples import LIFETIME
 from tests.outbound.outbound_fixture import OutboundFixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.settings.units import parse_duration, parse_size
+from bot.settings.types import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 import pytest
 
 from bot.core.errors import DiskError, SizeMismatch, TransferCancelled
-from bot.core.parts import Part
+from bot.core.objects import Part
 from bot.core.progress import ProgressMeter
-from bot.transfer.body import BLOCK, ContentBody
-from bot.transfer.crc64 import crc64
-from bot.transfer.flag import CancelFlag
+from bot.transfer.body import BLOCK, ContentBody, crc64
+from bot.transfer.pool import CancelFlag
 from tests.fakes.content import FakeContent
 
 DATA = bytes(range(256)) * (3 * BLOCK // 256) + b"the end"

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.core.errors import StoreForbidden, StoreUnavailable
-from bot.core.parts import MIB
-from bot.transfer.flag import CancelFlag
+from bot.core.objects import MIB
+from bot.transfer.pool import CancelFlag
 from bot.transfer.uploader import RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bot.core.errors import TransferCancelled
-from bot.transfer.flag import CancelFlag, current_flag, working_for
+from bot.transfer.pool import CancelFlag, current_flag, working_for
 
 
 def test_raises_only_when_set() -> None:

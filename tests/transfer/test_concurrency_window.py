@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from bot.transfer.window import ConcurrencyWindow
+from bot.transfer.multipart import ConcurrencyWindow
 
 
 async def succeed(window: ConcurrencyWindow, times: int) -> None:

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.transfer.crc64 import CrcCombiner, combine, crc64
+from bot.transfer.body import CrcCombiner, combine, crc64
 
 
 def test_check_value() -> None:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from bot.core.errors import DiskError, DiskFull
-from bot.transfer.disk import disk_errors
+from bot.transfer.spool_file import disk_errors
 
 
 @pytest.mark.parametrize(

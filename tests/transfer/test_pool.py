@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.core.errors import StoreUnavailable, TransferCancelled
-from bot.transfer.flag import CancelFlag, current_flag
-from bot.transfer.pool import TransferPool, to_the_end
+from bot.transfer.pool import CancelFlag, TransferPool, current_flag, to_the_end
 from tests.fakes.gate import Gate
 
 

@@ -12,8 +12,8 @@ from bot.core.errors import (
     TransferCancelled,
     UploadGone,
 )
-from bot.transfer.flag import CancelFlag
-from bot.transfer.retry import RetryPolicy, call
+from bot.transfer.pool import CancelFlag
+from bot.transfer.store_caller import RetryPolicy, call
 
 
 class Waits:

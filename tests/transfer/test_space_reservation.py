@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.errors import SpoolQuotaTooSmall
-from bot.transfer.quota import SpaceReservation
+from bot.transfer.spool import SpaceReservation
 
 
 async def settle() -> None:

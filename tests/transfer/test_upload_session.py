@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bot.core.errors import StoreForbidden, StoreUnavailable, UploadGone
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.ports.store import PartReceipt
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 from bot.transfer.uploader import Target, Uploaded
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate

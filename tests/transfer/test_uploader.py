@@ -15,10 +15,10 @@ from bot.core.errors import (
     StoreThrottled,
     StoreUnavailable,
 )
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.ports.store import ObjectMeta, PartBody, PartReceipt
 from bot.core.progress import Phase, ProgressMeter
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploaded, Uploader
 from tests.fakes.content import FakeContent

@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.core.errors import StoreError
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
-from bot.transfer.flag import CancelFlag
-from bot.transfer.pool import TransferPool
+from bot.transfer.pool import CancelFlag, TransferPool
 from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
 from tests.fakes.store import FakeStore
 

@@ -1,14 +1,12 @@
 """All tables of one database, as the `Ledger` port groups them."""
 
-from bot.adapters.ledger.answers import SqlAnswers
-from bot.adapters.ledger.cards import SqlStatusMessages
+from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
 from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.objects import SqlObjects
 from bot.adapters.ledger.outbox import SqlDeadUpdates, SqlOutbox
-from bot.adapters.ledger.probe import LedgerHealth
-from bot.adapters.ledger.records import SqlTotals
+from bot.adapters.ledger.totals import LedgerHealth, SqlTotals
 
 
 class SqlLedger:

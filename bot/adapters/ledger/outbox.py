@@ -7,7 +7,7 @@ from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.fairness import first_of_each_chat
+from bot.adapters.ledger.rows import first_of_each_chat
 from bot.adapters.ledger.schema import dead_updates, outbox
 from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 

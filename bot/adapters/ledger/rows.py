@@ -1,13 +1,34 @@
-"""Rows become values of the core, and nothing else."""
+"""Rows become values of the core; reads a few rows of every chat, so that a chat with many hides
+no other.
+"""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Column, Integer, RowMapping, Select, Table, bindparam, func, select
 
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.objects import Ending, ObjectState, StoredObject
+
+
+def first_of_each_chat(
+    rows: Select[*tuple[Any, ...]], table: Table, order: Sequence[Column[Any]]
+) -> Select[*tuple[Any, ...]]:
+    """Keep the first rows of each chat, as many as the parameter `limit` says; all of them stand
+    in the given order.
+
+    `rows` selects from `table` alone, which has the columns `id` and `chat_id`.
+    """
+    rank = func.row_number().over(partition_by=table.c.chat_id, order_by=order)
+    ranked = rows.with_only_columns(table.c.id, rank.label("rank")).subquery()
+    return (
+        select(table)
+        .join(ranked, ranked.c.id == table.c.id)
+        .where(ranked.c.rank <= bindparam("limit", type_=Integer))
+        .order_by(*order)
+    )
 
 
 def to_job(row: RowMapping) -> Job:

@@ -1,7 +1,13 @@
-"""The connection to OSS: the SDK's client, built from plain values."""
+"""The connection to OSS: the SDK's client built from plain values, the addresses of the bucket,
+and the clock of OSS.
+"""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import requests
 from alibabacloud_oss_v2 import credentials, exceptions
@@ -17,13 +23,123 @@ from alibabacloud_oss_v2.types import (
     SigningContext,
 )
 
-from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
-from bot.adapters.oss.service_time import OssTime
 from bot.core.errors import StoreKeyRefused
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
-from bot.transfer.flag import current_flag
+from bot.transfer.pool import current_flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketAddress:
+    """A bucket and the hosts under which it is reached. Endpoints without a scheme are https.
+
+    `endpoint` is the public one, derived from the region if not given; `upload_endpoint` is used
+    for everything but links (an internal one costs nothing and is faster inside the region).
+    `link_domain` is a domain of the operator that is bound to the bucket. `path_style` puts the
+    bucket into the path, as endpoints that are IP addresses need; those are recognized by
+    themselves.
+    """
+
+    bucket: str
+    region: str
+    endpoint: str | None = None
+    upload_endpoint: str | None = None
+    link_domain: str | None = None
+    path_style: bool = False
+
+    @property
+    def upload_base(self) -> str:
+        """The URL of the endpoint that requests go to."""
+        return _with_scheme(self.upload_endpoint) if self.upload_endpoint else self._public_base
+
+    @property
+    def _public_base(self) -> str:
+        return _with_scheme(self.endpoint or f"oss-{self.region}.aliyuncs.com")
+
+    def object_url(self, key: str) -> str:
+        """Return the plain URL of an object for the public."""
+        return f"{self._bucket_base}/{quote(key)}"
+
+    @property
+    def public_host(self) -> str:
+        """Host, and port if there is one, of every URL for the public."""
+        return urlsplit(self._bucket_base).netloc
+
+    @property
+    def _bucket_base(self) -> str:
+        if self.link_domain:
+            return _with_scheme(self.link_domain)
+        base = urlsplit(self._public_base)
+        if self.path_style or _is_ip(base.hostname):
+            return f"{base.scheme}://{base.netloc}/{self.bucket}"
+        return f"{base.scheme}://{self.bucket}.{base.netloc}"
+
+
+def _with_scheme(endpoint: str) -> str:
+    endpoint = endpoint.rstrip("/")
+    return endpoint if "://" in endpoint else f"https://{endpoint}"
+
+
+def _is_ip(host: str | None) -> bool:
+    try:
+        ip_address(host or "")
+    except ValueError:
+        return False
+    return True
+
+
+_RESOLUTION: Final = timedelta(seconds=1)
+"""A Date header has whole seconds, rounded down."""
+
+
+class OssTime:
+    """Our clock plus the offset of OSS's clock. Thread-safe.
+
+    Requests signed more than 15 minutes off are refused (RequestTimeTooSkewed), and a presigned
+    link would live longer by as much as our clock is fast; the SDK corrects neither.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = timedelta(0)
+
+    @property
+    def offset(self) -> timedelta:
+        """How much OSS's clock is ahead of ours, as far as answers have told."""
+        return self._offset
+
+    def local(self) -> datetime:
+        """Return the time of our clock."""
+        return self._clock.now()
+
+    def now(self) -> datetime:
+        """Return the time at OSS."""
+        return self._clock.now() + self._offset
+
+    def learn(self, date: str | None, asked_at: datetime) -> None:
+        """Take an answer's Date header into account; `asked_at` is our time before the request.
+
+        The answer was written between then and now, so it bounds the offset from both sides. An
+        offset within the bounds stays, which keeps time steady while a clock is moved during a
+        request; otherwise the lower one is taken, because a link may end early but not late.
+        """
+        written_at = _parse(date)
+        if written_at is None:
+            return
+        least = written_at - self._clock.now()
+        most = written_at + _RESOLUTION - asked_at
+        if not least <= self._offset <= most:
+            self._offset = least
+
+
+def _parse(date: str | None) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
 
 PRODUCT: Final = "oss"
 

@@ -24,7 +24,7 @@ from bot.core.errors import (
     UploadGone,
     WrongRegion,
 )
-from bot.transfer.flag import current_flag
+from bot.transfer.pool import current_flag
 
 
 class ObjectMissing(StoreRefused):

@@ -1,19 +1,128 @@
-"""One connection to Telegram's file server: from an address into the spool, on from where the
-last one broke.
-"""
+"""Downloads: asks `getFile` where the bytes are and streams them into the spool."""
 
 import asyncio
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 import aiohttp
+import stamina
+from telegram import Bot
+from telegram.error import BadRequest, RetryAfter, TelegramError
 
-from bot.adapters.telegram.pace import MinimumThroughput, ThroughputCheck
-from bot.adapters.telegram.session import without_address
-from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceUnavailable
+from bot.adapters.telegram.request import without_address
+from bot.adapters.telegram.unreadable import readable_answers
+from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceGone, SourceUnavailable
+from bot.core.files import IncomingFile
 from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.spool_file import SpoolFile
+
+
+@dataclass(frozen=True, slots=True)
+class MinimumThroughput:
+    """At least `minimum_rate` bytes per second, measured over `patience`; silence for so long is
+    too slow at any rate.
+    """
+
+    minimum_rate: int = 8 << 10
+    patience: timedelta = timedelta(seconds=20)
+
+
+class ThroughputCheck:
+    """Watches one connection. Only the time spent waiting for it counts, not that of our disk."""
+
+    def __init__(self, pace: MinimumThroughput) -> None:
+        self._pace = pace
+        self._waited = 0.0
+        self._received = 0
+
+    def add(self, count: int, seconds: float) -> None:
+        """Record that `count` bytes came after a wait of `seconds`.
+
+        Raises:
+            SourceUnavailable: the connection trickles.
+        """
+        self._waited += seconds
+        self._received += count
+        if self._waited < self._pace.patience.total_seconds():
+            return
+        rate = self._received / self._waited
+        if rate < self._pace.minimum_rate:
+            raise SourceUnavailable(f"{rate:.0f} bytes/s, at least {self._pace.minimum_rate}")
+        self._waited, self._received = 0.0, 0
+
+
+CLOUD_READ_TIMEOUT: Final = 60.0
+"""Seconds: Telegram's server answers only when it has the complete file itself (source:
+tdlib/telegram-bot-api `Client.cpp`, `process_get_file_query`)."""
+
+# Source: tdlib/telegram-bot-api `Client.cpp`; in lower case, because the library changes the case.
+_TOO_BIG: Final = "file is too big"
+
+
+class SourceFlooded(SourceUnavailable):
+    """Telegram asks for a pause; asking again at once would only make it longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFile:
+    """Where a file is: `path` as the server names it, relative or, in local mode, absolute; `size`
+    bytes or `None` where the server does not say.
+    """
+
+    path: str = field(repr=False)
+    size: int | None
+
+
+async def look_up(
+    bot: Bot, file: IncomingFile, *, limit: int, read_timeout: float = CLOUD_READ_TIMEOUT
+) -> ServerFile:
+    """Ask for the path of a file. The answer may take as long as `read_timeout` (seconds).
+
+    Raises:
+        FileTooLarge: the server does not hand out so much, `limit` being what we know of that.
+        SourceGone: twice it did not know the file; once proves nothing, because it says the same
+            when it has troubles of its own.
+        SourceFlooded: it wants to be left alone for a while.
+        SourceUnavailable: it was out of reach, or refused for another reason.
+    """
+    async for attempt in stamina.retry_context(
+        on=SourceGone, attempts=2, wait_initial=0.5, timeout=None
+    ):
+        with attempt, source_errors(file, limit):
+            answer = await bot.get_file(file.file_id, read_timeout=read_timeout)
+    if not answer.file_path:
+        # The server leaves the path out where it would not serve the file.
+        if answer.file_size and answer.file_size > limit:
+            raise FileTooLarge(answer.file_size, limit)
+        raise SourceUnavailable("getFile: the answer has no path")
+    # The library has put its own address in front, unless a file of that name exists on this
+    # machine, which proves nothing at all (source: telegram/_bot.py, `Bot.get_file`).
+    path = answer.file_path.removeprefix(f"{bot.base_file_url}/")
+    return ServerFile(path=path, size=answer.file_size)
+
+
+@contextmanager
+def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
+    """Translate what the library raises for `getFile`."""
+    try:
+        with readable_answers():
+            yield
+    # First, because it is a subclass of NetworkError.
+    except BadRequest as error:
+        if _TOO_BIG in error.message.lower():
+            raise FileTooLarge(file.size, limit) from error
+        raise SourceGone(f"getFile: {error.message}") from error
+    except RetryAfter as error:
+        raise SourceFlooded("getFile: too many requests") from error
+    except TelegramError as error:
+        # No more than its kind: a message may have been made from an answer of anybody.
+        raise SourceUnavailable(f"getFile: {type(error).__name__}") from error
+
 
 BLOCK: Final = 256 << 10
 """Bytes that are written at once at most; a fast line fills them, a slow one brings less."""

@@ -14,10 +14,15 @@ import aiohttp
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.download import AddressExpired, Download
-from bot.adapters.telegram.lookup import ServerFile, SourceFlooded, look_up
-from bot.adapters.telegram.pace import MinimumThroughput
-from bot.adapters.telegram.session import open_session
+from bot.adapters.telegram.download import (
+    AddressExpired,
+    Download,
+    MinimumThroughput,
+    ServerFile,
+    SourceFlooded,
+    look_up,
+)
+from bot.adapters.telegram.request import open_session
 from bot.core.errors import (
     FileEmpty,
     FileTooLarge,

@@ -1,10 +1,12 @@
-"""Updates become calls of the reception. Handlers translate and leave."""
+"""Updates become calls of the use cases: registration, chat updates and button presses. Handlers
+translate and leave.
+"""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
-from telegram import Update
+from telegram import CallbackQuery, Chat, Message, Update
 from telegram.ext import (
     Application,
     CallbackQueryHandler,
@@ -15,16 +17,150 @@ from telegram.ext import (
     filters,
 )
 
-from bot.adapters.telegram.chat_handlers import ChatHandlers
-from bot.adapters.telegram.keyboards import ButtonCodec
-from bot.adapters.telegram.marks import ProcessedUpdates
+from bot.adapters.telegram.buttons import ButtonCodec, JobButton, LanguageButton, PageButton
+from bot.adapters.telegram.inspection import is_present
+from bot.adapters.telegram.languages import CHOICES
 from bot.adapters.telegram.message_handlers import MessageHandlers
-from bot.adapters.telegram.press_handlers import PressHandlers
+from bot.inbound.buttons import ButtonPress, JobButtonPress
+from bot.inbound.commands import LanguageCommands
+from bot.inbound.groups import GroupCommands, Membership
 from bot.inbound.use_cases import UseCases
+from bot.jobs.actions import JobAction
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class ProcessedUpdates:
+    """Which updates are done with: `process_update` swallows exceptions, so its return proves
+    nothing.
+
+    An update that nobody has marked is delivered again; `take_error` tells why it failed.
+    """
+
+    def __init__(self) -> None:
+        self._done: set[int] = set()
+        self._errors: dict[int, BaseException] = {}
+
+    def done(self, update_id: int) -> None:
+        """Mark an update: it is in the ledger, or deliberately ignored."""
+        self._done.add(update_id)
+
+    def failed(self, update_id: int, error: BaseException) -> None:
+        """Remember why a handler failed."""
+        self._errors[update_id] = error
+
+    def take(self, update_id: int) -> bool:
+        """Say whether the update is done with, and forget the mark."""
+        if update_id not in self._done:
+            return False
+        self._done.remove(update_id)
+        self._errors.pop(update_id, None)
+        return True
+
+    def take_error(self, update_id: int) -> BaseException | None:
+        """Return the last error of an update, and forget it."""
+        return self._errors.pop(update_id, None)
+
+
+class ChatHandlers:
+    """Translates memberships and migrations."""
+
+    def __init__(self, chats: GroupCommands, languages: LanguageCommands) -> None:
+        self._chats = chats
+        self._languages = languages
+
+    async def membership(self, update: Update) -> None:
+        """The bot came in or out; a change of its rights is neither."""
+        change = update.my_chat_member
+        if change is None:
+            return
+        was_in = is_present(change.old_chat_member)
+        is_in = is_present(change.new_chat_member)
+        if was_in == is_in:
+            return
+        user = change.from_user
+        await self._chats.membership(
+            Membership(
+                update=update.update_id,
+                chat_id=change.chat.id,
+                is_in=is_in,
+                language=await self._languages.of(user.id, user.language_code or ""),
+                can_tell=change.chat.type != Chat.CHANNEL,
+            )
+        )
+
+    async def migration(self, update: Update) -> None:
+        """A group became a supergroup; both of them say so."""
+        message = update.message
+        if message is None:
+            return
+        here = message.chat.id
+        if message.migrate_to_chat_id is not None:
+            await self._chats.moved(here, message.migrate_to_chat_id)
+        elif message.migrate_from_chat_id is not None:
+            await self._chats.moved(message.migrate_from_chat_id, here)
+
+
+class PressHandlers:
+    """Translates presses."""
+
+    def __init__(self, reception: UseCases, keyboards: ButtonCodec) -> None:
+        self._reception = reception
+        self._keyboards = keyboards
+
+    async def press(self, update: Update) -> None:
+        """Somebody pressed a button, or claims so: its data comes from their app."""
+        query = update.callback_query
+        if query is None or query.message is None:
+            return
+        asked = await self._query(query)
+        match self._keyboards.parse(query.data or ""):
+            case PageButton() as turn if _is_shown(query):
+                await self._reception.turns.turn(asked, turn.listing, turn.subject, turn.page)
+            case LanguageButton(owner_id, number) if number < len(CHOICES) and _is_shown(query):
+                told = query.from_user.language_code or ""
+                await self._reception.languages.choose(asked, owner_id, CHOICES[number], told)
+            case JobButton() as press:
+                await self._job(asked, JobAction(press.action.value), press.job_id)
+            case _:
+                await self._job(asked, None, 0)
+
+    async def _job(self, asked: ButtonPress, action: JobAction | None, job_id: int) -> None:
+        await self._reception.presses.press(
+            JobButtonPress(
+                query_id=asked.query_id,
+                user_id=asked.user_id,
+                chat_id=asked.chat_id,
+                language=asked.language,
+                action=action,
+                job_id=job_id,
+            )
+        )
+
+    async def _query(self, query: CallbackQuery) -> ButtonPress:
+        message, told = query.message, query.from_user.language_code or ""
+        return ButtonPress(
+            query_id=query.id,
+            user_id=query.from_user.id,
+            chat_id=message.chat.id if message else 0,
+            message_id=message.message_id if message else 0,
+            language=await self._reception.languages.of(query.from_user.id, told),
+        )
+
+
+def _is_shown(query: CallbackQuery) -> bool:
+    """Return whether the message has such a button now. An app can send any data for any message
+    with buttons, and what is signed for one must not change another.
+    """
+    message = query.message
+    if not isinstance(message, Message) or message.reply_markup is None:
+        return False
+    rows = message.reply_markup.inline_keyboard
+    return any(button.callback_data == query.data for row in rows for button in row)
+
 
 __all__ = ["App", "Handlers", "ProcessedUpdates"]
 
-log = structlog.stdlib.get_logger(__name__)
 
 App = Application[Any, Any, Any, Any, Any, Any]
 Handle = Callable[[Update], Awaitable[None]]

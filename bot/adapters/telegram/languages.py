@@ -1,19 +1,83 @@
-"""The languages that the bot speaks: one locale file each, and the choice between them.
-
-Sentences live in `locales/*.ftl` (Project Fluent). They are plain text; markup comes from the
-arguments and from the code around them.
+"""The languages of the bot: one locale file each, the choice between them, and the HTML that their
+messages are made of.
 """
 
+import re
+import unicodedata
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from html import escape, unescape
 from pathlib import Path
 from typing import Final
 
 from fluent.runtime import FluentBundle
 from fluent.syntax import FluentParser, ast
+from telegram import Message
 
-from bot.adapters.telegram.markup import Html, plain
 from bot.core.errors import MessageRefused
+from bot.core.files import shorten
+
+LONGEST_TEXT: Final = 4096
+"""UTF-16 units of a message after its entities are parsed (source: Bot API, "sendMessage")."""
+
+LONGEST_RAW: Final = 32768
+"""Bytes of a message before parsing (source: tdlib/telegram-bot-api `Client.cpp`, "text is too
+long").
+"""
+
+_TAG: Final = re.compile(r"<[^>]*>")
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+
+
+class Html(str):
+    """Text that is HTML already and must not be escaped again."""
+
+    __slots__ = ()
+
+
+def plain(text: str) -> Html:
+    """Escape text, for a message as well as for the value of an attribute."""
+    return Html(escape(text, quote=True))
+
+
+def bold(text: str) -> Html:
+    """Show text in bold."""
+    return Html(f"<b>{plain(text)}</b>")
+
+
+def code(text: str) -> Html:
+    """Show text in fixed width; one tap copies it."""
+    return Html(f"<code>{plain(text)}</code>")
+
+
+def link(text: str, url: str) -> Html:
+    """Show text that opens `url`."""
+    return Html(f'<a href="{plain(url)}">{plain(text)}</a>')
+
+
+def shown_name(name: str) -> str:
+    """Shorten a file name, and isolate one that runs from right to left from the figures beside
+    it.
+
+    The name is still plain text. U+2068 and U+2069 are the only bidi controls in a message, and
+    come from here: `clean_name` has removed those of the sender.
+    """
+    short = shorten(name)
+    if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in short):
+        return f"\u2068{short}\u2069"
+    return short
+
+
+def visible_length(html: str) -> int:
+    """Count the UTF-16 units that Telegram counts: what is left when the tags are gone."""
+    return len(unescape(_TAG.sub("", html)).encode("utf-16-le", "surrogatepass")) // 2
+
+
+def fits(html: str) -> bool:
+    """Say whether Telegram takes this text as one message."""
+    return visible_length(html) <= LONGEST_TEXT and len(html.encode()) <= LONGEST_RAW
+
 
 LOCALES: Final = Path(__file__).parent / "locales"
 """The folder of the locale files that come with the bot."""
@@ -115,3 +179,28 @@ def _variables(node: object) -> Iterator[str]:
     elif isinstance(node, list):
         for child in node:
             yield from _variables(child)
+
+
+MOST_CHATS: Final = 10_000
+
+
+class ChatLanguages:
+    """Knows the language of whoever told theirs last in a chat.
+
+    Who hides behind a chat tells none (source: Bot API, "User": `language_code` is that of the
+    stand-in), and is best answered as the others there are. Forgotten with the process.
+    """
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[int, str] = OrderedDict()
+
+    def of(self, message: Message) -> str:
+        """Return the IETF tag in which to answer a message, "" if nothing tells."""
+        user, chat_id = message.from_user, message.chat.id
+        if message.sender_chat is not None or user is None or not user.language_code:
+            return self._last.get(chat_id, "")
+        self._last[chat_id] = user.language_code
+        self._last.move_to_end(chat_id)
+        if len(self._last) > MOST_CHATS:
+            self._last.popitem(last=False)
+        return user.language_code

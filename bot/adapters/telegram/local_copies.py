@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from bot.core.errors import SourceGone, SourceUnavailable
-from bot.transfer.disk import disk_errors
+from bot.transfer.spool_file import disk_errors
 
 log = structlog.get_logger(__name__)
 

@@ -1,16 +1,122 @@
-"""Messages of people: files and commands, in private and in groups."""
+"""Messages become calls of the use cases: files and commands, in private and in groups."""
 
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
 
-from telegram import Message, Update
+from telegram import (
+    Message,
+    MessageEntity,
+    MessageOriginChannel,
+    MessageOriginChat,
+    MessageOriginUser,
+    Update,
+)
 
-from bot.adapters.telegram.admin_handlers import AdminHandlers
 from bot.adapters.telegram.attachments import find_file, find_meant_file
-from bot.adapters.telegram.command_line import CommandLine, read_command
-from bot.adapters.telegram.heard import ChatLanguages
+from bot.adapters.telegram.languages import ChatLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
+from bot.inbound.admin import AdminCommands
 from bot.inbound.use_cases import UseCases
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command: `name` in lower case without the slash, and the words behind it in lower case.
+    `is_addressed` says that it names this bot (`/share@relay_bot`).
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    is_addressed: bool = False
+
+    @property
+    def word(self) -> str:
+        """The first word behind the command, or ""."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def rest(self) -> str:
+        """All words behind the command, with a space between them."""
+        return " ".join(self.words)
+
+
+def read_command(message: Message, username: str) -> CommandLine | None:
+    """Return the command with which a text or a caption begins; `None` if there is none, or if it
+    is for a bot that is not called `username`.
+
+    The library's own handler looks at texts only (source: python-telegram-bot
+    `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
+    """
+    text = message.text or message.caption or ""
+    entities = message.entities or message.caption_entities
+    first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
+    if first is None or first.offset != 0:
+        return None
+    # Commands are ASCII, so that UTF-16 units and characters are the same up to their end.
+    name, _, addressee = text[1 : first.length].lower().partition("@")
+    if addressee and addressee != username.lower():
+        return None
+    return CommandLine(name, tuple(text[first.length :].lower().split()), bool(addressee))
+
+
+PURGE: Final = "purge"
+_ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+class AdminHandlers:
+    """Translates them. `bot_id` is that of the bot itself, which nobody means."""
+
+    def __init__(self, admins: AdminCommands, *, bot_id: int) -> None:
+        self._admins = admins
+        self._bot_id = bot_id
+
+    async def stats(self, origin: Origin, _: Message, __: CommandLine) -> None:
+        """`/stats`."""
+        await self._admins.stats(origin)
+
+    async def allow(self, origin: Origin, message: Message, command: CommandLine) -> None:
+        """`/allow`, with an id or as a reply."""
+        await self._admins.allow(origin, self._target(message, command))
+
+    async def ban(self, origin: Origin, message: Message, command: CommandLine) -> None:
+        """`/ban`, with an id or as a reply, and perhaps "purge" behind it."""
+        target = self._target(message, command)
+        await self._admins.ban(origin, target, purge=PURGE in command.words)
+
+    async def unban(self, origin: Origin, message: Message, command: CommandLine) -> None:
+        """`/unban`, with an id or as a reply."""
+        await self._admins.unban(origin, self._target(message, command))
+
+    def _target(self, message: Message, command: CommandLine) -> int | None:
+        """Return whom a command is about: the id that it names, or the sender of the message that
+        it replies to, of a forwarded one its first sender.
+        """
+        if _ID.fullmatch(command.word):
+            return int(command.word) or None
+        reply = message.reply_to_message
+        # In a topic whatever is no reply looks like one to the message that opened the topic.
+        if reply is None or reply.forum_topic_created is not None:
+            return None
+        sender = _sender_of(reply)
+        return None if sender == self._bot_id else sender
+
+
+def _sender_of(message: Message) -> int | None:
+    match message.forward_origin:
+        case MessageOriginUser(sender_user=user):
+            return user.id
+        case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
+            return chat.id
+        case None:
+            sender = message.sender_chat or message.from_user
+            return sender.id if sender is not None else None
+        case _:
+            # A person who hides behind their name.
+            return None
+
 
 SHARE = "share"
 LINKS = "links"

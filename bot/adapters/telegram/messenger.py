@@ -8,7 +8,7 @@ from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import BadRequest
 
-from bot.adapters.telegram.buttons import Buttons, only_presses
+from bot.adapters.telegram.buttons import ButtonCodec, Buttons, only_presses
 from bot.adapters.telegram.errors import (
     BUTTON_REFUSED,
     QUERY_OLD,
@@ -17,8 +17,7 @@ from bot.adapters.telegram.errors import (
     chat_errors,
     says,
 )
-from bot.adapters.telegram.keyboards import ButtonCodec
-from bot.adapters.telegram.texts import Rendered, Renderer
+from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.adapters.telegram.unreadable import UnreadableAnswer
 from bot.core.errors import MessageGone
 from bot.core.ports.chat import Answer, Notice, Place, Reaction, View

@@ -1,19 +1,53 @@
-"""`relay-bot doctor`."""
+"""`relay-bot doctor`: run every check and print the rows."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from bot.cli.common import FAILED, OK, WARNED, SettingsFile, settings_file
-from bot.cli.doctor.doctor import Row, Verdict, worst
-from bot.cli.doctor.run import examine
+from bot.cli.doctor.machine import examine_machine
+from bot.cli.doctor.rows import Row, Verdict, broken, ok, warning, worst
+from bot.cli.doctor.store import examine_store
+from bot.cli.doctor.telegram import examine_telegram
 from bot.cli.output import print_json, print_table
+from bot.clock import SystemClock
+from bot.core.ports.clock import Clock
 from bot.logs import configure
+from bot.settings import Settings, SettingsError, load, warnings
+
+
+async def examine(
+    path: Path | None, environ: Mapping[str, str], *, clock: Clock | None = None
+) -> list[Row]:
+    """Examine everything that these settings name; without usable settings only them.
+
+    Nothing is changed but for a test object below the bot's own prefix, which is deleted again.
+    """
+    try:
+        settings = load(path, environ)
+    except SettingsError as error:
+        remedy = f"put it right in {path}" if path else "write a settings file: relay-bot init"
+        return [broken("settings", "; ".join(error.problems), remedy)]
+    clock = clock or SystemClock()
+    telegram, store = await asyncio.gather(
+        examine_telegram(settings, clock), examine_store(settings, clock)
+    )
+    machine = await examine_machine(settings, environ)
+    return [_settings(settings), *telegram, *store, *machine]
+
+
+def _settings(settings: Settings) -> Row:
+    found = warnings(settings)
+    if found:
+        return warning("settings", "; ".join(found), "see settings.example.toml for each")
+    return ok("settings", f"{settings.link.mode.value} links in {settings.oss.bucket}")
+
 
 CODES: Final = {Verdict.OK: OK, Verdict.WARNING: WARNED, Verdict.BROKEN: FAILED}
 _STYLES: Final = {Verdict.OK: "", Verdict.WARNING: "yellow", Verdict.BROKEN: "bold red"}

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bot.adapters.ledger.examination import LedgerInspection, examine_ledger
-from bot.cli.doctor.doctor import Row, broken, ok, warning
+from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
+from bot.cli.doctor.rows import Row, broken, ok, warning
 from bot.settings import Settings
 
 MIB: Final = 1 << 20

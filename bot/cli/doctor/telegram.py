@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.examination import BotInspection, BotProfile, open_examination
-from bot.cli.doctor.doctor import Row, broken, ok, warning
+from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
+from bot.cli.doctor.rows import Row, broken, ok, warning
 from bot.core.errors import ChatUnavailable
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from bot.cli.failures import CommandFailed
+from bot.cli.common import CommandFailed
 
 _SECTION = re.compile(r"\[([a-z]+)\]")
 _SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")

@@ -24,15 +24,15 @@ from rich.progress import (
 from bot.cli.common import (
     FAILED,
     OK,
+    CommandFailed,
     SettingsFile,
     fail,
     failing_in_a_line,
     load_settings,
     log_quietly,
 )
-from bot.cli.failures import CommandFailed
 from bot.cli.output import duration, print_json, size
-from bot.cli.send.inputs import open_input
+from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
 from bot.core.progress import ProgressMeter
 from bot.settings import Settings

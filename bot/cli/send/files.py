@@ -1,23 +1,68 @@
-"""What is given to be sent, as something that can be relayed."""
+"""Files to send: a file of this machine or standard input, as a source for the relay."""
 
 import asyncio
 import hashlib
+import mimetypes
 import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.cli.send.inputs import Input
+from bot.cli.common import CommandFailed
 from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, SourceUnavailable
 from bot.core.files import IncomingFile
+from bot.core.jobs import shell_file
 from bot.core.ports.source import Digest
 from bot.core.progress import Phase, ProgressMeter
-from bot.transfer.disk import disk_errors
-from bot.transfer.flag import CancelFlag, current_flag
-from bot.transfer.pool import TransferPool
-from bot.transfer.spool_file import SpoolFile
+from bot.transfer.pool import CancelFlag, TransferPool, current_flag
+from bot.transfer.spool_file import SpoolFile, disk_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An open file or pipe. `size` is `None` where it can only be known at the end."""
+
+    descriptor: int
+    name: str
+    size: int | None
+
+    def describe(self) -> IncomingFile:
+        """Return it as the ledger knows files."""
+        mime_type, _ = mimetypes.guess_type(self.name)
+        return shell_file(self.name, mime_type=mime_type, size=self.size)
+
+
+@contextmanager
+def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator[Input]:
+    """Open a file, or with `None` the descriptor of standard input, which stays open.
+
+    Raises:
+        OperationImpossible: it cannot be opened, or is neither a file nor a pipe.
+    """
+    try:
+        descriptor = standard_input if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CommandFailed(f"cannot open {path}: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            # What a shell has read of it already is not sent again.
+            skipped = os.lseek(descriptor, 0, os.SEEK_CUR)
+            if skipped:
+                raise CommandFailed(f"{name} has been read already")
+            yield Input(descriptor, name, status.st_size)
+        elif path is None and (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
+            yield Input(descriptor, name, None)
+        else:
+            raise CommandFailed(f"{path or name} is neither a file nor a pipe")
+    finally:
+        if path is not None:
+            os.close(descriptor)
+
 
 BLOCK: Final = 1 << 20
 """Bytes that are read at once."""

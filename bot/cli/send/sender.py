@@ -11,24 +11,21 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
-from bot.adapters.oss.signer import OssLinkSigner
-from bot.cli.failures import CommandFailed
-from bot.cli.line import StoreAccess, open_line
-from bot.cli.send.files import ShellFiles
-from bot.cli.send.inputs import Input
+from bot.adapters.oss.bucket import OssLinkSigner
+from bot.cli.common import CommandFailed, StoreAccess, open_line
+from bot.cli.send.files import Input, ShellFiles
 from bot.clock import SystemClock
-from bot.core.jobs import Job, JobState, StopReason
+from bot.core.jobs import Job, JobState, StopReason, shell_origin
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter
-from bot.core.shell import shell_origin
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner, Signals
 from bot.settings import Settings
-from bot.transfer.boot import boot_id
 from bot.transfer.pool import TransferPool
+from bot.transfer.spool import boot_id
 from bot.transfer.uploader import Uploader
 
 Wait = Callable[[str, datetime], None]

@@ -1,23 +1,133 @@
-"""From what the bucket is and what it shall be to the changes in between. Sends nothing."""
+"""Actual and desired configuration of the bucket, and the changes between them. Sends nothing but
+reads.
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from bot.adapters.oss.administration import BucketAdministration
+from bot.adapters.oss.administration import PRIVATE, PUBLIC_READ, BucketAdministration, BucketInfo
 from bot.adapters.oss.lifecycle import has_foreign_rules, merge_rule, remove_rule, rule_id
 from bot.adapters.oss.policies import (
     Policy,
     PolicyGrant,
     merge_statements,
+    parse_policy,
     remove_statements,
     users_granted,
 )
-from bot.cli.failures import CommandFailed
-from bot.cli.setup.change import Change
-from bot.cli.setup.facts import ActualBucket
-from bot.cli.setup.wish import DesiredBucket
+from bot.cli.common import CommandFailed
+from bot.core.errors import StoreForbidden
+from bot.core.links import LinkMode, key_prefix
+from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference, in words, and how to make it.
+
+    `ours` says that it touches only our prefix and our own statements; whatever touches others
+    too is asked for first. `make` blocks and may raise `StoreError`; it may be repeated.
+    """
+
+    what: str
+    before: str
+    after: str
+    ours: bool
+    make: Callable[[BucketAdministration], None] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ActualBucket:
+    """What the bucket is. `account_blocked` is `None` where the key may not ask. A `fresh` bucket
+    has just been made, or will be: nobody else uses it yet.
+    """
+
+    info: BucketInfo
+    blocked: bool
+    account_blocked: bool | None
+    policy: Policy
+    lifecycle: bytes | None
+    fresh: bool = False
+
+
+def look(administration: BucketAdministration) -> ActualBucket | None:
+    """Return what the bucket is, `None` if there is none. Blocks; raises `StoreError`."""
+    info = administration.info()
+    if info is None:
+        return None
+    return ActualBucket(
+        info=info,
+        blocked=administration.blocks_public_access(),
+        account_blocked=_account_blocked(administration),
+        policy=parse_policy(administration.policy()),
+        lifecycle=administration.lifecycle(),
+    )
+
+
+def expect_new(administration: BucketAdministration, region: str) -> ActualBucket:
+    """Return what a new bucket will be; those made through the API block public access (source:
+    OSS documentation, "Block public access"). Blocks.
+    """
+    return ActualBucket(
+        info=BucketInfo(region, "*", PRIVATE, "", "LRS"),
+        blocked=True,
+        account_blocked=_account_blocked(administration),
+        policy=parse_policy(None),
+        lifecycle=None,
+        fresh=True,
+    )
+
+
+def _account_blocked(administration: BucketAdministration) -> bool | None:
+    try:
+        return administration.account_blocks_public_access()
+    except StoreForbidden:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredBucket:
+    """What the bucket shall be for one bot.
+
+    `public_read` makes the whole bucket readable, as the plain recipe for public links has it;
+    without it, objects carry their own ACL and the bucket stays private. `user` is the id of the
+    RAM user whom the bucket policy shall serve; `None` leaves the policy alone.
+    """
+
+    bucket: str
+    region: str
+    prefix: str
+    mode: LinkMode
+    public_read: bool = False
+    user: str | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether public access shall be blocked: nothing is public in signed mode."""
+        return self.mode is LinkMode.SIGNED
+
+    @property
+    def acl(self) -> str:
+        """The ACL of the bucket itself."""
+        return PUBLIC_READ if self.public_read else PRIVATE
+
+
+def wish_of(
+    settings: Settings, *, public_read: bool = False, user: str | None = None
+) -> DesiredBucket:
+    """Return what these settings need."""
+    return DesiredBucket(
+        bucket=settings.oss.bucket,
+        region=settings.oss.region,
+        prefix=key_prefix(settings.telegram.bot_id),
+        mode=settings.link.mode,
+        public_read=public_read,
+        user=user,
+    )
+
 
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 

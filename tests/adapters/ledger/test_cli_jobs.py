@@ -8,8 +8,7 @@ from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock
-from bot.core.jobs import Job, JobState
-from bot.core.shell import shell_file, shell_origin
+from bot.core.jobs import Job, JobState, shell_file, shell_origin
 from tests.fakes.samples import accept, acquire, at, finish, get, plan
 
 

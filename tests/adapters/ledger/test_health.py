@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.probe import LedgerHealth, LinkCounts
+from bot.adapters.ledger.totals import LedgerHealth, LinkCounts
 from tests.fakes.samples import LIFETIME, NOW, accept, at, finish, plan
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.examination import LedgerInspection, examine_ledger
+from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
 
 
 async def test_whole(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Inspector, create_engine, inspect, text
 
 from bot.adapters.ledger.database import migrate
-from bot.adapters.ledger.migration import MIGRATIONS, upgrade
+from bot.adapters.ledger.migration import MIGRATIONS, upgrade, version_of
 from bot.adapters.ledger.schema import VERSION, metadata
-from bot.adapters.ledger.versions import version_of
 
 
 def test_migrations_equal_the_schema(path: Path) -> None:

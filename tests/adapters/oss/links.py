@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from bot.adapters.oss.address import BucketAddress
-from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.sandbox.oss import OssStandIn
 
 BUCKET: Final = "relay-sandbox"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.oss.address import BucketAddress
+from bot.adapters.oss.client import BucketAddress
 
 KEY = "relay/1/to~ken_-/ä b+c%.bin"
 QUOTED = "relay/1/to~ken_-/%C3%A4%20b%2Bc%25.bin"

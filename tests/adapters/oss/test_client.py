@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.core.errors import Corrupted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.sandbox.clock import SandboxClock

@@ -13,17 +13,16 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.oss.address import BucketAddress
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.core.errors import StoreUnavailable, TransferCancelled
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
-from bot.transfer.flag import CancelFlag, working_for
+from bot.transfer.pool import CancelFlag, working_for
 from tests.adapters.oss.links import BUCKET, QUICK, connect
 from tests.fakes.body import BytesBody
 

@@ -10,7 +10,7 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.core.errors import Corrupted, StoreRefused, TransferCancelled, UploadGone
 from bot.core.ports.store import ObjectMeta, ObjectStore, PartReceipt
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 from tests.fakes.body import BytesBody, RaisingBody
 from tests.fakes.store import FakeStore
 

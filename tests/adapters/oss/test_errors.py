@@ -33,7 +33,7 @@ from bot.core.errors import (
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
-from bot.transfer.flag import CancelFlag, working_for
+from bot.transfer.pool import CancelFlag, working_for
 from tests.adapters.oss.links import connect
 
 sdk: Any = exceptions  # Its constructors have no annotations.

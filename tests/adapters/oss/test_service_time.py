@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.oss.service_time import OssTime
+from bot.adapters.oss.client import OssTime
 from bot.sandbox.clock import SandboxClock
 
 START = datetime(2026, 11, 23, 16, 0, 0, 400_000, tzinfo=UTC)

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.oss.address import BucketAddress
-from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import AccessKey, OssConnection
-from bot.adapters.oss.signer import OssLinkSigner
+from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
+from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
 from bot.core.links import LinkMode
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock

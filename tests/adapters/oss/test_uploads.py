@@ -11,12 +11,12 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import Corrupted, StoreError, StoreForbidden
-from bot.core.parts import MIB
+from bot.core.objects import MIB
 from bot.core.progress import ProgressMeter
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
-from bot.transfer.crc64 import crc64
+from bot.transfer.body import crc64
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
 from tests.adapters.oss.links import BUCKET, QUICK, connect

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.answers import AnswerRenderer
 from bot.adapters.telegram.buttons import Action, Button, JobButton
-from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.markup import fits
+from bot.adapters.telegram.languages import fits, load_languages
+from bot.adapters.telegram.renderer import AnswerRenderer
 from bot.core.files import clean_name
 from bot.core.ports.chat import AnswerItem, ItemState
 from tests.adapters.telegram.views import NOW, SHA256, URL, ended, live, make_link

@@ -12,14 +12,14 @@ from telegram import (
     BotCommandScopeChat,
 )
 
-from bot.adapters.telegram.commands import (
+from bot.adapters.telegram.application import (
     ADMIN_COMMANDS,
     CHIEF_COMMANDS,
     COMMANDS,
     GROUP_COMMANDS,
     register_commands,
 )
-from bot.adapters.telegram.texts import Renderer
+from bot.adapters.telegram.renderer import Renderer
 from bot.core.errors import ChatUncertain
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.telegram import download as module
-from bot.adapters.telegram.download import AddressExpired, Download
-from bot.adapters.telegram.pace import MinimumThroughput
-from bot.adapters.telegram.session import open_session
+from bot.adapters.telegram.download import AddressExpired, Download, MinimumThroughput
+from bot.adapters.telegram.request import open_session
 from bot.core.errors import FileTooLarge, RelayError, SizeMismatch, SourceUnavailable
 from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.spool_file import SpoolFile

@@ -14,8 +14,8 @@ import pytest
 import stamina
 from telegram import Bot
 
+from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import ATTEMPTS, CloudFiles
-from bot.adapters.telegram.pace import MinimumThroughput
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import (
     DiskFull,

@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.buttons import Button, ButtonData, JobButton, LanguageButton, PageButton
-from bot.adapters.telegram.keyboards import LONGEST_DATA, Action, ButtonCodec
+from bot.adapters.telegram.buttons import (
+    LONGEST_DATA,
+    Action,
+    Button,
+    ButtonCodec,
+    ButtonData,
+    JobButton,
+    LanguageButton,
+    PageButton,
+)
 from bot.core.ports.chat import Listing
 from tests.adapters.telegram.views import URL
 

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.telegram.languages import LOCALES, Language, load_languages, pick_language
-from bot.adapters.telegram.markup import Html, bold
+from bot.adapters.telegram.languages import (
+    LOCALES,
+    Html,
+    Language,
+    bold,
+    load_languages,
+    pick_language,
+)
 from bot.core.errors import ChatError, MessageRefused, RelayError, all_codes
 
 LANGUAGES = load_languages()

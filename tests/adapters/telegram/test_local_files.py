@@ -14,8 +14,7 @@ import stamina
 from telegram import Bot
 
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
-from bot.adapters.telegram.local_files import LocalFiles
-from bot.adapters.telegram.local_server import ATTEMPTS, LocalServer
+from bot.adapters.telegram.local_files import ATTEMPTS, LocalFiles, LocalServer
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import (
     FileEmpty,

@@ -12,8 +12,7 @@ import stamina
 from telegram import Bot
 
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
-from bot.adapters.telegram.local_files import LocalFiles
-from bot.adapters.telegram.local_server import LocalServer
+from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.files import FileKind, IncomingFile
 from bot.core.ports.source import Digest

@@ -7,7 +7,7 @@ import pytest
 import stamina
 from telegram import Bot
 
-from bot.adapters.telegram.lookup import ServerFile, SourceFlooded, look_up
+from bot.adapters.telegram.download import ServerFile, SourceFlooded, look_up
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import FileTooLarge, RelayError, SourceGone, SourceUnavailable
 from bot.core.files import FileKind, IncomingFile

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.markup import (
+from bot.adapters.telegram.languages import (
     LONGEST_RAW,
     LONGEST_TEXT,
     Html,

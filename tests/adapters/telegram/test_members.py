@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.telegram.members import TelegramMembers
+from bot.adapters.telegram.inspection import TelegramMembers
 from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, ChatUncertain, MessageRefused
-from bot.core.ports.members import GroupVisibility, Members
+from bot.core.ports.chat import GroupVisibility, Members
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Group, TelegramStandIn, User
 from tests.adapters.telegram.bots import bot_of

@@ -7,11 +7,10 @@ import pytest
 from telegram import Bot
 from telegram.request import BaseRequest, HTTPXRequest
 
-from bot.adapters.telegram.buttons import JobButton
-from bot.adapters.telegram.keyboards import Action, ButtonCodec
+from bot.adapters.telegram.buttons import Action, ButtonCodec, JobButton
 from bot.adapters.telegram.messenger import TelegramMessenger
+from bot.adapters.telegram.renderer import Renderer
 from bot.adapters.telegram.request import AiohttpRequest
-from bot.adapters.telegram.texts import Renderer
 from bot.core.errors import (
     ChatError,
     ChatFlooded,

@@ -13,7 +13,7 @@ import telegram.error
 import bot.adapters.telegram as package
 from bot import inbound, jobs, outbound
 from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.texts import Rendered, Renderer
+from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState

@@ -5,7 +5,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from bot.adapters.telegram.session import open_session, without_address
+from bot.adapters.telegram.request import open_session, without_address
 
 SECRET = "AAE-invented_token_of_a_bot_0123456"
 

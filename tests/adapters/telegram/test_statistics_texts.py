@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.markup import fits
-from bot.adapters.telegram.reports import StatisticsRenderer
+from bot.adapters.telegram.languages import fits, load_languages
+from bot.adapters.telegram.status_texts import StatisticsRenderer
 from bot.core.ports.chat import FailureCount, Statistics
 
 LANGUAGES = load_languages()

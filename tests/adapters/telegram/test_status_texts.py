@@ -6,9 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.telegram.buttons import Action, Button, JobButton
-from bot.adapters.telegram.cards import StatusMessageRenderer
-from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.markup import fits
+from bot.adapters.telegram.languages import fits, load_languages
+from bot.adapters.telegram.status_texts import StatusMessageRenderer
 from bot.core.jobs import JobState
 from bot.core.ports.chat import StatusLine, StatusMessage
 from bot.core.progress import Phase

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from bot.adapters.telegram.buttons import Action, Button, JobButton, PageButton
-from bot.adapters.telegram.languages import load_languages
-from bot.adapters.telegram.markup import fits
-from bot.adapters.telegram.overviews import StatusViewRenderer
+from bot.adapters.telegram.languages import fits, load_languages
+from bot.adapters.telegram.status_texts import StatusViewRenderer
 from bot.core.jobs import JobState
 from bot.core.ports.chat import Listing, LiveLink, Overview, StatusLine, Usage, Welcome
 from tests.adapters.telegram.views import LIFETIME, NOW, URL, live_link, make_link

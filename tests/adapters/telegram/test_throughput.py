@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.telegram.pace import MinimumThroughput, ThroughputCheck
+from bot.adapters.telegram.download import MinimumThroughput, ThroughputCheck
 from bot.core.errors import SourceUnavailable
 
 PACE = MinimumThroughput(minimum_rate=100, patience=timedelta(seconds=10))

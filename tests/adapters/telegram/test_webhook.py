@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from telegram.ext import Application
 
-from bot.adapters.telegram.application import TokenRefused
-from bot.adapters.telegram.handlers import App
-from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
-from bot.adapters.telegram.marks import ProcessedUpdates
-from bot.adapters.telegram.request import AiohttpRequest
-from bot.adapters.telegram.webhook import (
+from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.handlers import App, ProcessedUpdates
+from bot.adapters.telegram.intake import (
+    ALLOWED_UPDATES,
     LOOK_EVERY,
+    Intake,
     WebhookIntake,
     WebhookRefused,
     webhook_secret,
 )
-from bot.monitoring.vitals import HealthState
+from bot.adapters.telegram.request import AiohttpRequest
+from bot.monitoring.health import HealthState
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn

@@ -8,11 +8,9 @@ from typing import Any
 
 import aiohttp
 
-from bot.adapters.web.pages import MetricsPage, MonitoringPages
-from bot.adapters.web.server import open_web
+from bot.adapters.web.server import MetricsPage, MonitoringPages, open_web
 from bot.adapters.web.webhook import WebhookRoute
-from bot.monitoring.health import ReadinessReport
-from bot.monitoring.vitals import ProcessPhase
+from bot.monitoring.health import ProcessPhase, ReadinessReport
 
 WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from bot.cli.setup.run import run_setup
-from bot.cli.setup.wish import wish_of
+from bot.cli.setup.command import run_setup
+from bot.cli.setup.plan import wish_of
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.failures import CommandFailed
+from bot.cli.common import CommandFailed
+from bot.cli.init.checks import Draft
 from bot.cli.init.document import example, render, write_settings
-from bot.cli.init.draft import Draft
 from bot.settings import load
 
 DRAFT = Draft(

@@ -12,12 +12,11 @@ import pytest
 from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.cli.failures import CommandFailed
-from bot.cli.send.inputs import open_input
+from bot.cli.common import CommandFailed
+from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
-from bot.core.jobs import JobState
+from bot.core.jobs import SHELL, JobState, shell_file, shell_origin
 from bot.core.progress import ProgressMeter
-from bot.core.shell import SHELL, shell_file, shell_origin
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import Policy, parse_policy

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from bot.adapters.oss.lifecycle import RuleCoverage, net_below, rule_id
-from bot.cli.failures import CommandFailed
-from bot.cli.setup.change import Change
-from bot.cli.setup.run import Outcome, run_setup
-from bot.cli.setup.wish import wish_of
+from bot.cli.common import CommandFailed
+from bot.cli.setup.command import Outcome, run_setup
+from bot.cli.setup.plan import Change, wish_of
 from bot.core.errors import StoreForbidden, WrongRegion
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.lifecycle import parse_lifecycle

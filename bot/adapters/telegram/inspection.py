@@ -1,0 +1,199 @@
+"""Questions to Telegram outside of the relay: who is what in a group, and what a token, webhook
+and server look like.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+from telegram import Bot, ChatMember, ChatMemberRestricted
+from telegram.constants import ChatMemberStatus
+
+from bot.adapters.telegram.errors import TokenRefused, chat_errors
+from bot.adapters.telegram.request import open_session, without_address
+from bot.adapters.telegram.unreadable import UNREADABLE
+from bot.core.errors import ChatGone, ChatUnavailable
+from bot.core.ports.chat import GroupVisibility
+
+_CHIEFS: Final = frozenset({ChatMemberStatus.OWNER, ChatMemberStatus.ADMINISTRATOR})
+_ABSENT: Final = frozenset({ChatMemberStatus.LEFT, ChatMemberStatus.BANNED})
+
+
+class TelegramMembers:
+    """Fulfils the `Members` port through `getChatMember`, `getMe` and `leaveChat`.
+
+    The answers are not kept: rights change without the bot being told, and nobody asks often.
+    """
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+
+    async def is_admin(self, chat_id: int, user_id: int) -> bool:
+        """Return whether a person looks after a group. Raises what the port says."""
+        with chat_errors():
+            member = await self._bot.get_chat_member(chat_id, user_id)
+        return member.status in _CHIEFS
+
+    async def sight(self, chat_id: int) -> GroupVisibility:
+        """Return what the bot sees of a group. Raises what the port says.
+
+        Whether privacy mode is on is the setting of this moment; a group keeps the one that held
+        when the bot came in (source: core.telegram.org/bots/features, "Privacy mode"), and nothing
+        tells that one.
+        """
+        try:
+            with chat_errors():
+                own = await self._bot.get_chat_member(chat_id, self._bot.id)
+                if not is_present(own):
+                    return GroupVisibility(is_here=False)
+                if own.status in _CHIEFS:
+                    return GroupVisibility(is_here=True, sees_files=True)
+                me = await self._bot.get_me()
+        except ChatGone:
+            return GroupVisibility(is_here=False)
+        return GroupVisibility(is_here=True, sees_files=bool(me.can_read_all_group_messages))
+
+    async def leave(self, chat_id: int) -> None:
+        """Leave a group. Raises what the port says, never `ChatGone`."""
+        try:
+            with chat_errors():
+                await self._bot.leave_chat(chat_id)
+        except ChatGone:
+            return
+
+
+def is_present(member: ChatMember) -> bool:
+    """Return whether somebody is in the chat."""
+    if isinstance(member, ChatMemberRestricted):
+        return member.is_member
+    return member.status not in _ABSENT
+
+
+CALL_TIMEOUT: Final = 15.0
+"""Seconds for one call, beyond what it is told to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotProfile:
+    """What `getMe` says. `reads_groups` is true where privacy mode is off; `told_at` is the
+    server's time, `None` where it told none.
+    """
+
+    id: int
+    username: str
+    reads_groups: bool
+    told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAuthor:
+    """Somebody who wrote to the bot."""
+
+    id: int
+    name: str
+    username: str
+
+
+class BotInspection:
+    """Asks the Bot API. Every method raises `TokenRefused` if the server does not know the token,
+    and `ChatUnavailable` if there is no usable answer; neither names the token.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, token: str) -> None:
+        self._session = session
+        self._address = f"{base_url}/bot{token}"
+
+    async def profile(self) -> BotProfile:
+        """Return who the bot is."""
+        told, told_at = await self._call("getMe")
+        with _usable("getMe"):
+            return BotProfile(
+                id=int(told["id"]),
+                username=str(told.get("username", "")),
+                reads_groups=bool(told.get("can_read_all_group_messages")),
+                told_at=told_at,
+            )
+
+    async def webhook(self) -> str:
+        """Return the URL of the webhook that is set, or ""."""
+        told, _ = await self._call("getWebhookInfo")
+        with _usable("getWebhookInfo"):
+            return str(told.get("url", ""))
+
+    async def remove_webhook(self) -> None:
+        """Remove the webhook, so that updates can be waited for; none is dropped."""
+        await self._call("deleteWebhook", drop_pending_updates=False)
+
+    async def wait_for_writers(self, seconds: int) -> list[MessageAuthor]:
+        """Wait for private messages, and return who wrote them, each once, the latest first.
+
+        Confirms nothing: a bot that runs afterwards gets the same messages.
+        """
+        told, _ = await self._call("getUpdates", timeout=seconds, allowed_updates=["message"])
+        with _usable("getUpdates"):
+            messages = [update["message"] for update in told if "message" in update]
+            private = [
+                m["from"] for m in messages if m["chat"]["type"] == "private" and "from" in m
+            ]
+            return list(dict.fromkeys(_writer(person) for person in reversed(private)))
+
+    async def _call(self, method: str, **arguments: Any) -> tuple[Any, datetime | None]:
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT + float(arguments.get("timeout", 0)))
+        try:
+            async with self._session.post(
+                f"{self._address}/{method}", json=arguments, timeout=timeout, allow_redirects=False
+            ) as answer:
+                status, told_at = answer.status, _parse(answer.headers.get("Date"))
+                body = await answer.json(content_type=None)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            kind = type(error).__name__
+            raise ChatUnavailable(f"{method}: {kind}") from without_address(error)
+        if status in {401, 404}:
+            raise TokenRefused
+        if not isinstance(body, dict) or not body.get("ok"):
+            why = body.get("description", "") if isinstance(body, dict) else ""
+            raise ChatUnavailable(f"{method}: HTTP {status} {why}".rstrip())
+        return body.get("result"), told_at
+
+
+@contextmanager
+def _usable(method: str) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ChatUnavailable(f"{method}: the answer cannot be read") from error
+
+
+def _writer(person: dict[str, Any]) -> MessageAuthor:
+    names = (person.get("first_name", ""), person.get("last_name", ""))
+    name = " ".join(part for part in names if part)
+    return MessageAuthor(int(person["id"]), name, str(person.get("username", "")))
+
+
+def _parse(date: str | None) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+@asynccontextmanager
+async def open_examination(
+    token: str, *, base_url: str, proxy: str | None
+) -> AsyncIterator[BotInspection]:
+    """Open a session for a few calls.
+
+    Raises:
+        RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
+    """
+    async with open_session(proxy=proxy, connections=2) as session:
+        yield BotInspection(session, base_url, token)
+        # aiohttp closes TLS connections a moment after their session (aiohttp documentation,
+        # "Graceful shutdown"); one turn of the loop is enough for plain ones.
+        await asyncio.sleep(0)

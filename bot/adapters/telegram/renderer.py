@@ -1,0 +1,290 @@
+"""The renderer: views become messages of Telegram, in the language of the reader."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final, assert_never
+
+from bot.adapters.telegram import formats
+from bot.adapters.telegram.buttons import (
+    LONGEST_COPIED,
+    MOST_BUTTONS,
+    Action,
+    Button,
+    Buttons,
+    JobButton,
+    LanguageButton,
+    rows,
+)
+from bot.adapters.telegram.languages import (
+    CHOICES,
+    LOCALES,
+    LONGEST_RAW,
+    LONGEST_TEXT,
+    Html,
+    Language,
+    bold,
+    code,
+    link,
+    load_languages,
+    pick_language,
+    plain,
+    shown_name,
+    visible_length,
+)
+from bot.adapters.telegram.status_texts import (
+    StatisticsRenderer,
+    StatusMessageRenderer,
+    StatusViewRenderer,
+)
+from bot.core.links import Link
+from bot.core.ports.chat import (
+    Answer,
+    AnswerItem,
+    ItemState,
+    LanguageMenu,
+    Notice,
+    Overview,
+    Statistics,
+    StatusMessage,
+    View,
+    Welcome,
+)
+from bot.core.zones import find_zone
+
+LONGEST_SHOWN_URL: Final = 2048
+"""Characters of a URL that is shown for copying; a longer one can only be opened, or a single
+answer could exceed a message.
+"""
+
+
+class AnswerRenderer:
+    """Words answers in one language. `zone` is that of the moments that are shown."""
+
+    def __init__(self, language: Language, zone: tzinfo) -> None:
+        self._language = language
+        self._zone = zone
+
+    def text(self, items: Sequence[AnswerItem], now: datetime) -> Html:
+        """Word one item in full, or several as a numbered list."""
+        if len(items) == 1:
+            return self._single(items[0], now)
+        text = self._list(items, now, compact=False)
+        return text if _fits(text) else self._list(items, now, compact=True)
+
+    def _list(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> Html:
+        shared = self._shared_expiry(items)
+        blocks = [
+            self._block(number, item, now, alone=shared is None, compact=compact)
+            for number, item in enumerate(items, 1)
+        ]
+        if shared is not None:
+            blocks.append(self._expiry("answer-expiry-all", shared, now))
+        return Html("\n\n".join(blocks))
+
+    def buttons(self, items: Sequence[AnswerItem]) -> Buttons:
+        """Return what can still be done: only live links have buttons."""
+        if len(items) == 1:
+            return self._single_buttons(items[0])
+        return rows(
+            [
+                Button(
+                    self._language.say("button-delete-number", number=str(number)),
+                    press=JobButton(Action.DELETE, item.job_id),
+                )
+                for number, item in enumerate(items, 1)
+                if item.state is ItemState.LIVE
+            ]
+        )
+
+    def fit(self, items: Sequence[AnswerItem], now: datetime, *, together: bool = False) -> int:
+        """Count how many leading items (at least 1) one message can hold. Linear in their
+        number.
+
+        Items that belong `together` may lose the address that is shown for copying.
+        """
+        full = self._fit(items, now, compact=False)
+        if not together or full == len(items):
+            return full
+        return self._fit(items, now, compact=True)
+
+    def _fit(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> int:
+        visible = raw = 0
+        # Judged as if each item told its own end, which takes at least as much as the shared line.
+        for number, item in enumerate(items[:MOST_BUTTONS], 1):
+            block = self._block(number, item, now, alone=True, compact=compact)
+            visible += visible_length(block) + 2
+            raw += len(block.encode()) + 2
+            if visible > LONGEST_TEXT or raw > LONGEST_RAW:
+                return max(1, number - 1)
+        return max(1, min(len(items), MOST_BUTTONS))
+
+    def _single(self, item: AnswerItem, now: datetime) -> Html:
+        title = bold(shown_name(item.name))
+        if item.state is not ItemState.LIVE or item.link is None:
+            return Html(f"{title}\n{self._ending(item)}")
+        lines = [
+            self._with_size(title, item),
+            link(self._language.say("answer-link"), item.link.url),
+            *_copied(item.link),
+            "",
+            *self._hash(item),
+            self._expiry("answer-expiry", item.link.expires_at, now),
+        ]
+        return Html("\n".join(lines))
+
+    def _block(
+        self, number: int, item: AnswerItem, now: datetime, *, alone: bool, compact: bool
+    ) -> Html:
+        name = shown_name(item.name)
+        if item.state is not ItemState.LIVE or item.link is None:
+            return Html(f"{number}. {bold(name)}\n{self._ending(item)}")
+        lines = [
+            f"{number}. {self._with_size(link(name, item.link.url), item)}",
+            *([] if compact else _copied(item.link)),
+            *self._hash(item),
+        ]
+        if alone:
+            lines.append(self._expiry("answer-expiry", item.link.expires_at, now))
+        return Html("\n".join(lines))
+
+    def _ending(self, item: AnswerItem) -> Html:
+        if item.state is ItemState.FAILED:
+            return formats.error(self._language, item.code, item.args)
+        # A live item without a link is a defect; it is told as one that has ended, never lost.
+        name = "expired" if item.state is ItemState.LIVE else item.state.value
+        return self._language.html(f"answer-{name}")
+
+    def _with_size(self, title: Html, item: AnswerItem) -> Html:
+        return title if item.size is None else Html(f"{title} · {formats.size(item.size)}")
+
+    def _hash(self, item: AnswerItem) -> list[Html]:
+        if item.sha256 is None:
+            return []
+        label = plain(self._language.say("answer-sha256"))
+        return [Html(f"{label} {code(item.sha256)}")]
+
+    def _expiry(self, name: str, at: datetime, now: datetime) -> Html:
+        left = formats.remaining(self._language, at - now)
+        return self._language.html(name, at=formats.moment(at, self._zone), left=left)
+
+    def _shared_expiry(self, items: Sequence[AnswerItem]) -> datetime | None:
+        """Return the end that all live items share to the minute, the earliest of them."""
+        ends = [i.link.expires_at for i in items if i.state is ItemState.LIVE and i.link]
+        if len(ends) < 2 or len({formats.moment(end, self._zone) for end in ends}) > 1:
+            return None
+        return min(ends)
+
+    def _single_buttons(self, item: AnswerItem) -> Buttons:
+        if item.state is not ItemState.LIVE or item.link is None:
+            return ()
+        say, url = self._language.say, item.link.url
+        top = [Button(say("button-open"), url=url)]
+        if len(url) <= LONGEST_COPIED:
+            top.append(Button(say("button-copy"), copies=url))
+        delete = Button(say("button-delete"), press=JobButton(Action.DELETE, item.job_id))
+        return (tuple(top), (delete,))
+
+
+def _fits(text: Html) -> bool:
+    return visible_length(text) <= LONGEST_TEXT and len(text.encode()) <= LONGEST_RAW
+
+
+def _copied(link_: Link) -> list[Html]:
+    return [code(link_.url)] if len(link_.url) <= LONGEST_SHOWN_URL else []
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message that is ready to be sent: Telegram's HTML, and rows of buttons."""
+
+    html: Html
+    buttons: Buttons = ()
+
+
+class Renderer:
+    """Words every view in every language. `zone` is that of the moments that are shown in chats
+    that chose none, `username` the bot's, for sentences that name it.
+
+    Every `language` is an IETF tag as Telegram gives it, or "". Reads the locale files at once
+    (blocks); afterwards everything is pure computation.
+
+    Raises:
+        ValueError: a locale file cannot be read as Fluent.
+        OSError: a locale file cannot be read at all.
+    """
+
+    def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC, username: str = "") -> None:
+        self._own = {"bot": username}
+        self._languages = load_languages(locales)
+        self._zone = zone
+        self._cards = {tag: StatusMessageRenderer(lang) for tag, lang in self._languages.items()}
+        self._overviews = {tag: StatusViewRenderer(lang) for tag, lang in self._languages.items()}
+        self._reports = {tag: StatisticsRenderer(lang) for tag, lang in self._languages.items()}
+
+    def language(self, tag: str) -> Language:
+        """Return the language that serves a user with this tag best."""
+        return self._languages[pick_language(tag)]
+
+    def render(self, view: View, language: str) -> Rendered:
+        """Word a view. It fits into one message, an answer if `fit` was asked for its items.
+
+        Raises:
+            MessageRefused: a notice that no locale file has, or one without its variables.
+        """
+        tag = pick_language(language)
+        match view:
+            case Notice():
+                args = self._own | view.args
+                rendered = Rendered(formats.notice_html(self._languages[tag], view.name, args))
+            case Answer():
+                words = self._words(view, tag)
+                rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
+            case StatusMessage():
+                rendered = Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
+            case Overview():
+                rendered = Rendered(*self._overviews[tag].render(view))
+            case Statistics():
+                rendered = Rendered(self._reports[tag].text(view))
+            case LanguageMenu():
+                rendered = self._menu(view, self._languages[tag])
+            case Welcome():
+                rendered = Rendered(self._overviews[tag].welcome(view))
+            case _ as unreachable:
+                assert_never(unreachable)
+        return rendered
+
+    def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
+        # Each language in its own words, so that whoever got the wrong one finds theirs.
+        names = [self._languages[tag].say("language-name") for tag in CHOICES if tag]
+        texts = [language.say("language-auto"), *names]
+        buttons = [
+            Button(text, press=LanguageButton(view.owner_id, n)) for n, text in enumerate(texts)
+        ]
+        html = language.html("language-which")
+        return Rendered(html, rows([*buttons[1:], buttons[0]], width=2))
+
+    def notice(self, notice: Notice, language: str) -> str:
+        """Word a notice as plain text, as the answer to a press shows it (at most 200 characters).
+
+        Raises:
+            MessageRefused: a notice that no locale file has, or one without its variables.
+        """
+        args = self._own | notice.args
+        return formats.notice(self.language(language), notice.name, args)
+
+    def fit(self, answer: Answer, language: str, *, together: bool = False) -> int:
+        """Count how many leading items (at least 1) one message can hold; see
+        `AnswerRenderer.fit`.
+        """
+        words = self._words(answer, pick_language(language))
+        return words.fit(answer.items, answer.now, together=together)
+
+    def _words(self, answer: Answer, tag: str) -> AnswerRenderer:
+        zone = self._zone
+        # A zone that was chosen may be unknown after a move to another machine.
+        with suppress(ValueError):
+            zone = find_zone(answer.zone) if answer.zone else zone
+        return AnswerRenderer(self._languages[tag], zone)

@@ -1,0 +1,285 @@
+"""Texts of status messages, of `/status`, `/links`, `/start` and `/help`, and of `/stats`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from bot.adapters.telegram import formats
+from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
+from bot.adapters.telegram.languages import Html, Language, bold, code, link, plain, shown_name
+from bot.core.jobs import JobState
+from bot.core.ports.chat import (
+    FailureCount,
+    Listing,
+    LiveLink,
+    Overview,
+    Statistics,
+    StatusLine,
+    StatusMessage,
+    Usage,
+    Welcome,
+)
+from bot.core.progress import Phase
+
+MOST_LINES: Final = 8
+"""Jobs that one status message shows; two lines each, or a phone would have to scroll."""
+
+
+class StatusMessageRenderer:
+    """Words jobs under way in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def text(self, card: StatusMessage) -> Html:
+        """Word a status message: each job with its name and how far it is."""
+        shown = card.lines[:MOST_LINES]
+        numbered = len(card.lines) > 1
+        blocks = [self.block(line, n if numbered else None) for n, line in enumerate(shown, 1)]
+        blocks += self.more(card.more + len(card.lines) - len(shown))
+        # A card without jobs is one whose last job has just ended.
+        return Html("\n".join(blocks)) or self._language.html("card-done")
+
+    def buttons(self, card: StatusMessage) -> Buttons:
+        """Return one Cancel button per job that can be cancelled; one for all of an album."""
+        if card.together:
+            return self._cancel_all(card)
+        if len(card.lines) == 1:
+            return rows(self.cancel_buttons(card.lines, [None]))
+        return rows(self.cancel_buttons(card.lines[:MOST_LINES], range(1, MOST_LINES + 1)))
+
+    def _cancel_all(self, card: StatusMessage) -> Buttons:
+        left = [line for line in card.lines if not (line.cancelling or line.state.is_final)]
+        # Those without a line may be left too; whoever presses too late is told so.
+        if not left and not card.more:
+            return ()
+        press = JobButton(Action.CANCEL_ALL, card.lines[0].job_id)
+        return ((Button(self._language.say("button-cancel-all"), press=press),),)
+
+    def cancel_buttons(
+        self, lines: Sequence[StatusLine], numbers: Sequence[int | None]
+    ) -> list[Button]:
+        """Return the Cancel buttons of lines that can still be cancelled, named by number."""
+        return [
+            Button(self._cancel_text(number), press=JobButton(Action.CANCEL, line.job_id))
+            for number, line in zip(numbers, lines, strict=False)
+            if not (line.cancelling or line.state.is_final)
+        ]
+
+    def block(self, line: StatusLine, number: int | None) -> Html:
+        """Word one job: its name, and below how far it is."""
+        prefix = f"{number}. " if number else ""
+        return Html(f"{prefix}{bold(shown_name(line.name))}\n{self._progress(line)}")
+
+    def more(self, count: int) -> list[Html]:
+        """Say how many are not shown, if any."""
+        return [self._language.html("card-more", count=count)] if count > 0 else []
+
+    def _cancel_text(self, number: int | None) -> str:
+        if number is None:
+            return self._language.say("button-cancel")
+        return self._language.say("button-cancel-number", number=str(number))
+
+    def _progress(self, line: StatusLine) -> Html:
+        if line.state is JobState.FAILED:
+            return formats.error(self._language, line.code, {})
+        if line.state.is_final:
+            return self._language.html(f"card-{line.state.value}")
+        if line.cancelling:
+            return self._language.html("card-cancelling")
+        if line.paused:
+            return self._language.html("card-paused")
+        if line.state is JobState.QUEUED:
+            return self._waiting(line)
+        return self._running(line)
+
+    def _waiting(self, line: StatusLine) -> Html:
+        if line.retry_in is not None:
+            why = formats.reason(self._language, line.code)
+            if line.retry_in <= timedelta(0):
+                return self._language.html("card-retry-now", reason=why)
+            wait = formats.estimate(self._language, line.retry_in)
+            return self._language.html("card-retry", reason=why, time=wait)
+        if line.position is not None:
+            return self._language.html("card-position", position=str(line.position))
+        return self._language.html("card-waiting")
+
+    def _running(self, line: StatusLine) -> Html:
+        if line.phase is Phase.ROOM:
+            return self._language.html("card-room")
+        if line.phase in {None, Phase.FETCHING}:
+            return self._fetching(line)
+        if line.phase is Phase.FINISHING:
+            return plain(f"{formats.bar(1.0)} {self._language.say('card-finishing')}")
+        return plain(" · ".join(self._moving(line)))
+
+    def _fetching(self, line: StatusLine) -> Html:
+        if line.elapsed is None or line.elapsed < timedelta(seconds=1):
+            return self._language.html("card-fetching")
+        since = formats.duration(self._language, line.elapsed)
+        return self._language.html("card-fetching-since", time=since)
+
+    def _moving(self, line: StatusLine) -> list[str]:
+        say, moved = self._language.say, formats.size(line.moved)
+        parts = []
+        if line.fraction is not None:
+            parts.append(f"{formats.bar(line.fraction)} {formats.percent(line.fraction)}")
+        if line.total is not None:
+            parts.append(say("part-of-total", moved=moved, total=formats.size(line.total)))
+        else:
+            parts.append(say("card-so-far", moved=moved))
+        if line.rate:
+            parts.append(say("speed", size=formats.size(int(line.rate))))
+        if line.time_left is not None:
+            parts.append(say("time-left", time=formats.estimate(self._language, line.time_left)))
+        return parts
+
+
+class StatusViewRenderer:
+    """Words overviews in one language.
+
+    Running jobs and live links of a page are numbered through, so that a button's number means one
+    thing. A page is short enough for one message.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._cards = StatusMessageRenderer(language)
+
+    def render(self, view: Overview) -> tuple[Html, Buttons]:
+        """Word what runs and what is alive, with a button for each, and how to see the rest."""
+        return self._text(view), self._buttons(view)
+
+    def _text(self, view: Overview) -> Html:
+        say = self._language.say
+        sections = []
+        if view.running:
+            blocks = [self._cards.block(line, n) for n, line in enumerate(view.running, 1)]
+            sections.append([bold(say("overview-running")), *blocks])
+        if view.live:
+            first = len(view.running) + 1
+            live = [self._live(view, item, n) for n, item in enumerate(view.live, first)]
+            sections.append([bold(say("overview-live")), *live])
+        if not sections:
+            sections.append([self._language.html(_nothing(view))])
+        if foot := self._foot(view):
+            sections.append(foot)
+        return Html("\n\n".join("\n".join(section) for section in sections))
+
+    def _foot(self, view: Overview) -> list[Html]:
+        foot = []
+        if view.use is not None and view.use != Usage(0, 0):
+            foot.append(self._use(view.use))
+        if view.pages > 1:
+            page, pages = str(view.page), str(view.pages)
+            foot.append(self._language.html("overview-page", page=page, pages=pages))
+        return foot
+
+    def _use(self, use: Usage) -> Html:
+        say = self._language.say
+        files = say("use-files", count=use.files)
+        if use.most_files:
+            files = say("use-files-of", done=str(use.files), count=use.most_files)
+        size = formats.size(use.bytes)
+        if use.most_bytes:
+            size = say("part-of-total", moved=size, total=formats.size(use.most_bytes))
+        return self._language.html("overview-use", files=files, size=size)
+
+    def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
+        left = formats.remaining(self._language, item.link.expires_at - view.now)
+        time = self._language.html("time-left", time=left)
+        shown = shown_name(item.name)
+        name = plain(shown) if view.discreet else link(shown, item.link.url)
+        return Html(f"{number}. {name} · {formats.size(item.size)} · {time}")
+
+    def _buttons(self, view: Overview) -> Buttons:
+        count = len(view.running)
+        cancel = self._cards.cancel_buttons(view.running, range(1, count + 1))
+        delete = [
+            Button(
+                self._language.say("button-delete-number", number=str(number)),
+                press=JobButton(Action.DELETE, item.job_id),
+            )
+            for number, item in enumerate(view.live, count + 1)
+        ]
+        return (*rows(cancel + delete), self._turns(view))
+
+    def _turns(self, view: Overview) -> tuple[Button, ...]:
+        """Return the row that leads to the other pages and shows this one anew."""
+        say, page = self._language.say, view.page
+        turns = [(say("button-refresh"), page)]
+        if page > 1:
+            turns.insert(0, (say("button-previous", page=str(page - 1)), page - 1))
+        if page < view.pages:
+            turns.append((say("button-next", page=str(page + 1)), page + 1))
+        return tuple(
+            Button(text, press=PageButton(view.listing, view.subject, to)) for text, to in turns
+        )
+
+    def welcome(self, view: Welcome) -> Html:
+        """Say what the bot does, what it keeps and how long, and the limit that holds here."""
+        lifetime = formats.duration(self._language, view.lifetime)
+        return Html(
+            "\n\n".join(
+                [
+                    self._language.html("welcome-what"),
+                    self._language.html("welcome-keeps", lifetime=lifetime),
+                    self._language.html("welcome-limit", limit=formats.size(view.limit)),
+                    self._language.html("welcome-status"),
+                ]
+            )
+        )
+
+
+def _nothing(view: Overview) -> str:
+    if view.listing is Listing.LINKS:
+        return "overview-no-links"
+    return "overview-nothing-here" if view.in_group else "overview-nothing"
+
+
+class StatisticsRenderer:
+    """Words statistics in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def text(self, view: Statistics) -> Html:
+        """Word what was, what is, and what runs here."""
+        return Html("\n\n".join("\n".join(part) for part in self._parts(view) if part))
+
+    def _parts(self, view: Statistics) -> list[list[Html]]:
+        say, language = self._language.html, self._language
+        uptime = formats.duration(language, view.uptime)
+        return [
+            [
+                bold(language.say("stats-period")),
+                say("stats-done", count=view.done, size=formats.size(view.bytes)),
+                say("stats-ended", failed=str(view.failed), cancelled=str(view.cancelled)),
+            ],
+            [
+                bold(language.say("stats-now")),
+                say("stats-jobs", running=str(view.running), waiting=str(view.waiting)),
+                say("stats-links", count=view.links),
+                say(
+                    "stats-spool",
+                    used=formats.size(view.spool_used),
+                    quota=formats.size(view.spool_quota),
+                    free=formats.size(view.disk_free),
+                ),
+                say("stats-uptime", time=uptime),
+            ],
+            self._failures(view),
+            [plain(f"{name} {version}") for name, version in view.versions],
+        ]
+
+    def _failures(self, view: Statistics) -> list[Html]:
+        if not view.failures:
+            return []
+        title = bold(self._language.say("stats-errors"))
+        return [title, *(self._failure(failed) for failed in view.failures)]
+
+    def _failure(self, failed: FailureCount) -> Html:
+        ago = formats.remaining(self._language, failed.ago)
+        return self._language.html(
+            "stats-error", code=code(failed.code), count=failed.count, ago=ago
+        )

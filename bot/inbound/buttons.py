@@ -1,0 +1,161 @@
+"""Button presses: cancel and delete below a message, pages of lists, languages."""
+
+from dataclasses import dataclass
+
+from bot.core.jobs import Job
+from bot.core.ports.chat import Listing
+from bot.core.ports.chats import ChatLedger
+from bot.core.ports.ledger import EDITS, JobLedger, OutboxKind, OutboxMessage, Priority
+from bot.inbound.access import Access
+from bot.inbound.deferred import RequestKind
+from bot.inbound.replies import Replies
+from bot.jobs.actions import JobAction, JobActions
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """The press of a button below the message `message_id` of the bot."""
+
+    query_id: str
+    user_id: int
+    chat_id: int
+    message_id: int
+    language: str
+
+
+class ButtonReplies:
+    """Answers presses, and changes the messages that they belong to."""
+
+    def __init__(self, replies: Replies) -> None:
+        self._replies = replies
+
+    async def answer(self, query: ButtonPress, name: str | None = None) -> None:
+        """Answer the press with a sentence, or without a word."""
+        payload: dict[str, str | int] = {"query_id": query.query_id}
+        if name is not None:
+            payload["name"] = name
+        await self._post(query, OutboxKind.PRESS, Priority.PRESS, payload)
+
+    async def change(
+        self, query: ButtonPress, kind: OutboxKind, payload: dict[str, str | int]
+    ) -> None:
+        """Let the message say something else."""
+        payload = {EDITS: query.message_id, **payload}
+        await self._post(query, kind, Priority.REPLY, payload)
+
+    async def _post(
+        self,
+        query: ButtonPress,
+        kind: OutboxKind,
+        priority: Priority,
+        payload: dict[str, str | int],
+    ) -> None:
+        await self._replies.post(
+            OutboxMessage(
+                kind=kind,
+                priority=priority,
+                chat_id=query.chat_id,
+                language=query.language,
+                dedupe=f"{kind}:{query.query_id}",
+                owner_id=query.user_id,
+                payload=payload,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobButtonPress:
+    """A button that somebody pressed. `action` is `None` where the button is not one of ours, or
+    forged.
+    """
+
+    query_id: str
+    user_id: int
+    chat_id: int
+    language: str
+    action: JobAction | None
+    job_id: int
+
+
+class JobButtons:
+    """Does what a button asks for, if the person may, and tells them what came of it.
+
+    A job belongs to whoever asked for it. Others may act on it if they look after the bot, or
+    after the group that it came from; the latter only the chat service knows.
+    """
+
+    def __init__(
+        self, jobs: JobLedger, access: Access, controls: JobActions, replies: Replies
+    ) -> None:
+        self._jobs = jobs
+        self._access = access
+        self._controls = controls
+        self._replies = replies
+
+    async def press(self, press: JobButtonPress) -> None:
+        """Take a press. Who is banned is not even told so."""
+        if await self._access.is_banned(press.user_id):
+            return
+        job = await self._jobs.get(press.job_id) if press.action else None
+        if job is None or press.action is None:
+            await self._answer(press, "press-unknown")
+        elif press.user_id == job.origin.owner_id or self._access.is_admin(press.user_id):
+            await self._answer(press, await self._controls.apply(press.action, job))
+        elif job.origin.is_private:
+            await self._answer(press, "press-not-yours")
+        else:
+            await self._ask(press, press.action, job)
+
+    async def _answer(self, press: JobButtonPress, name: str) -> None:
+        await self._post(press, OutboxKind.PRESS, {"name": name})
+
+    async def _ask(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
+        payload = {"do": RequestKind.PRESS.value, "action": action.value, "job_id": job.id}
+        await self._post(press, OutboxKind.REQUEST, payload)
+
+    async def _post(
+        self, press: JobButtonPress, kind: OutboxKind, payload: dict[str, str | int]
+    ) -> None:
+        await self._replies.post(
+            OutboxMessage(
+                kind=kind,
+                priority=Priority.PRESS,
+                chat_id=press.chat_id,
+                language=press.language,
+                dedupe=f"press:{press.query_id}",
+                owner_id=press.user_id,
+                payload={"query_id": press.query_id, **payload},
+            )
+        )
+
+
+class Pagination:
+    """Shows another page of a list, or the same one anew, in the message that shows it now.
+
+    A list belongs to the person, or to the group, for whom it was made.
+    """
+
+    def __init__(self, people: ChatLedger, access: Access, queries: ButtonReplies) -> None:
+        self._people = people
+        self._access = access
+        self._queries = queries
+
+    async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
+        """Take the press of a page's button. Who is banned is not even told so."""
+        if await self._access.is_banned(query.user_id):
+            return
+        if not await self._is_for(subject, query):
+            await self._queries.answer(query, "press-not-yours")
+            return
+        await self._queries.answer(query)
+        payload: dict[str, str | int] = {
+            "listing": listing.value,
+            "subject": subject,
+            "page": page,
+        }
+        await self._queries.change(query, OutboxKind.OVERVIEW, payload)
+
+    async def _is_for(self, subject: int, query: ButtonPress) -> bool:
+        if subject == query.user_id:
+            return True
+        return subject < 0 and subject in await self._people.lineage(query.chat_id)

@@ -1,0 +1,194 @@
+"""Commands of users: /start, /help, /status, /links, /cancel, /language and /zone."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.core.jobs import Origin
+from bot.core.ports.chat import Listing
+from bot.core.ports.chats import ChatLedger
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import JobLedger, Ledger, OutboxKind
+from bot.core.zones import read_zone
+from bot.inbound.access import Access
+from bot.inbound.buttons import ButtonPress, ButtonReplies
+from bot.inbound.deferred import RequestKind
+from bot.inbound.replies import Replies
+from bot.jobs.actions import JobActions
+
+LONGEST_LIFE = timedelta(hours=24)
+"""No link is older."""
+
+
+class UserCommands:
+    """One method for each question."""
+
+    def __init__(self, people: ChatLedger, access: Access, replies: Replies, clock: Clock) -> None:
+        self._people = people
+        self._access = access
+        self._replies = replies
+        self._clock = clock
+
+    async def welcome(self, origin: Origin) -> None:
+        """Answer `/start` and `/help`: what the bot does, in a group how it is used there."""
+        if not await self._replies.admit(origin):
+            return
+        if origin.is_private:
+            await self._replies.say(origin, OutboxKind.WELCOME)
+        else:
+            await self._replies.errand(origin, RequestKind.GREET)
+
+    async def status(self, origin: Origin) -> None:
+        """Answer `/status`: what is under way and alive of the asker, in a group of the group."""
+        await self._list(origin, Listing.STATUS)
+
+    async def links(self, origin: Origin) -> None:
+        """Answer `/links`: what is alive of the asker, in a group what came from there."""
+        await self._list(origin, Listing.LINKS)
+
+    async def _list(self, origin: Origin, listing: Listing) -> None:
+        if not await self.may_ask(origin):
+            return
+        # In a group its status belongs to everybody there, links to the asker alone.
+        is_shared = listing is Listing.STATUS and not origin.is_private
+        subject = origin.chat_id if is_shared else origin.owner_id
+        payload: dict[str, str | int] = {"listing": listing.value, "subject": subject, "page": 1}
+        await self._replies.say(origin, OutboxKind.OVERVIEW, payload)
+
+    async def may_ask(self, origin: Origin) -> bool:
+        """Say whether somebody may see and stop what is theirs; who may not is told, if anything.
+
+        Members of a group may in private, even if they could not send anything there.
+        """
+        return await self._has_own(origin) or await self._replies.admit(origin)
+
+    async def _has_own(self, origin: Origin) -> bool:
+        if not origin.is_private or await self._access.is_banned(origin.owner_id):
+            return False
+        since = self._clock.now() - LONGEST_LIFE
+        return bool(await self._people.accepted_by(origin.owner_id, since))
+
+    async def other(self, origin: Origin, *, is_text: bool) -> None:
+        """Answer anything else that was meant for the bot with one line of help."""
+        if not await self._replies.admit(origin):
+            return
+        if not origin.is_private:
+            await self._replies.notice(origin, "share-how")
+        else:
+            await self._replies.notice(
+                origin, "help-any-text" if is_text else "unsupported-message"
+            )
+
+
+class CancelCommand:
+    """One method for each order."""
+
+    def __init__(
+        self,
+        jobs: JobLedger,
+        people: ChatLedger,
+        questions: UserCommands,
+        controls: JobActions,
+        replies: Replies,
+    ) -> None:
+        self._jobs = jobs
+        self._people = people
+        self._questions = questions
+        self._controls = controls
+        self._replies = replies
+
+    async def cancel(self, origin: Origin) -> None:
+        """Cancel all of the asker that is under way: in a group what came from there, in private
+        everything.
+        """
+        if not await self._questions.may_ask(origin):
+            return
+        mine = await self._jobs.unfinished_of(origin.owner_id)
+        if not origin.is_private:
+            lineage = await self._people.lineage(origin.chat_id)
+            mine = [job for job in mine if job.origin.chat_id in lineage]
+        # From the end, or each that is cancelled would let the next one begin.
+        outcomes = [await self._controls.cancel(job) for job in reversed(mine)]
+        if count := outcomes.count("cancelling"):
+            await self._replies.notice(origin, "cancelling-count", {"count": count})
+        else:
+            await self._replies.notice(origin, "nothing-to-cancel")
+
+
+class LanguageCommands:
+    """Knows languages by their IETF tags; "" is no choice."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        access: Access,
+        questions: UserCommands,
+        replies: Replies,
+        queries: ButtonReplies,
+    ) -> None:
+        self._people = ledger.people
+        self._jobs = ledger.jobs
+        self._access = access
+        self._questions = questions
+        self._replies = replies
+        self._queries = queries
+
+    async def of(self, owner_id: int, told: str) -> str:
+        """Return the language in which somebody is spoken to; `told` is that of their Telegram."""
+        return (await self._people.owner(owner_id)).language or told
+
+    async def menu(self, origin: Origin) -> None:
+        """Answer `/language`."""
+        if not await self._questions.may_ask(origin):
+            return
+        if origin.owner_id > 0:
+            await self._replies.say(origin, OutboxKind.LANGUAGES)
+        else:
+            # Whoever hides behind a chat cannot be told from the others who do.
+            await self._replies.notice(origin, "language-of-people")
+
+    async def choose(self, query: ButtonPress, owner_id: int, language: str, told: str) -> None:
+        """Take the press of a language's button; with "" that of their Telegram counts again."""
+        if await self._access.is_banned(query.user_id):
+            return
+        if query.user_id != owner_id:
+            await self._queries.answer(query, "press-not-yours")
+            return
+        await self._people.set_owner(owner_id, language=language)
+        await self._jobs.speak(owner_id, language or told)
+        spoken = replace(query, language=language or told)
+        await self._queries.answer(spoken)
+        await self._queries.change(spoken, OutboxKind.NOTICE, {"name": "language-chosen"})
+
+
+LONGEST_TOLD = 64
+"""Characters of what somebody wrote that are said back to them."""
+
+
+class ZoneCommand:
+    """In private everybody chooses for themselves, in a group its admins do. `zone` names that of
+    chats that chose none.
+    """
+
+    def __init__(self, people: ChatLedger, replies: Replies, zone: str) -> None:
+        self._people = people
+        self._replies = replies
+        self._zone = zone
+
+    async def zone(self, origin: Origin, text: str) -> None:
+        """Answer `/zone` with a zone, and `/zone` alone."""
+        if not await self._replies.admit(origin):
+            return
+        if not text:
+            zone = (await self._people.chat(origin.chat_id)).zone or self._zone
+            await self._replies.notice(origin, "zone-is", {"zone": zone})
+            return
+        # The zones of the machine are files.
+        meant = await asyncio.to_thread(read_zone, text)
+        if meant is None:
+            await self._replies.notice(origin, "zone-unknown", {"zone": text[:LONGEST_TOLD]})
+        elif origin.is_private:
+            await self._people.set_chat(origin.chat_id, zone=meant)
+            await self._replies.notice(origin, "zone-chosen", {"zone": meant})
+        else:
+            await self._replies.errand(origin, RequestKind.ZONE, {"to": meant})

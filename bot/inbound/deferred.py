@@ -1,0 +1,258 @@
+"""Deferred requests: commands and presses that need an answer of Telegram before they can be
+served.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
+from bot.core.ports.chat import Members, Messenger, Notice, Place
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage
+from bot.inbound.access import Access
+from bot.jobs.actions import JobAction, JobActions
+from bot.outbound.dispatcher import InFlightCalls
+
+log = structlog.stdlib.get_logger(__name__)
+
+ON = "on"
+PRIVATE = "private"
+
+
+class RequestKind(StrEnum):
+    """What a request is about. The values are stored in the ledger: never rename."""
+
+    PRESS = "press"
+    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
+    AUTO = "auto"
+    """Switch auto mode; `to` is "on" or "off"."""
+    DELIVER = "deliver"
+    """Choose where answers go; `to` is "here" or "private"."""
+    ZONE = "zone"
+    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
+    GREET = "greet"
+    """Say how the bot is used in this group and what it sees."""
+    LEAVE = "leave"
+    """Leave a group that is not allowed; with `tell` it is told why."""
+    GONE = "gone"
+    """The bot seems to be out of the group."""
+
+
+class RequestHandler:
+    """Serves requests. Each may be served again, because a process may die in between.
+
+    `serve` raises what the ports `Members` and `Messenger` say; a request that failed so has
+    changed nothing that matters.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        access: Access,
+        controls: JobActions,
+        members: Members,
+        messenger: Messenger,
+    ) -> None:
+        self._ledger = ledger
+        self._access = access
+        self._controls = controls
+        self._members = members
+        self._messenger = messenger
+
+    async def serve(self, request: OutboxMessage) -> Notice | None:
+        """Do what is asked for and return what to say to it."""
+        match RequestKind(str(request.payload["do"])):
+            case RequestKind.PRESS:
+                return await self._press(request)
+            case RequestKind.AUTO:
+                return await self._auto(request)
+            case RequestKind.DELIVER:
+                return await self._deliver(request)
+            case RequestKind.ZONE:
+                return await self._zone(request)
+            case RequestKind.GREET:
+                return await self._greet(request)
+            case RequestKind.LEAVE:
+                await self._leave(request)
+            case RequestKind.GONE:
+                await self._gone(request)
+        return None
+
+    async def _press(self, request: OutboxMessage) -> Notice:
+        job = await self._ledger.jobs.get(int(request.payload["job_id"]))
+        if job is None:
+            return Notice("press-unknown")
+        if not await self._is_group_admin(job.origin.chat_id, request.owner_id or 0):
+            return Notice("press-not-yours")
+        action = JobAction(str(request.payload["action"]))
+        return Notice(await self._controls.apply(action, job))
+
+    async def _auto(self, request: OutboxMessage) -> Notice:
+        if not await self._may_decide(request):
+            return Notice("only-group-admins")
+        is_on = request.payload["to"] == ON
+        await self._ledger.people.set_chat(request.chat_id, auto=is_on)
+        log.info("auto mode", chat=request.chat_id, on=is_on, by=request.owner_id)
+        if not is_on:
+            return Notice("auto-off")
+        sight = await self._members.sight(request.chat_id)
+        return Notice("auto-on" if sight.sees_files else "auto-on-blind")
+
+    async def _deliver(self, request: OutboxMessage) -> Notice:
+        if not await self._may_decide(request):
+            return Notice("only-group-admins")
+        privately = request.payload["to"] == PRIVATE
+        await self._ledger.people.set_chat(request.chat_id, privately=privately)
+        log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
+        return Notice("deliver-private" if privately else "deliver-here")
+
+    async def _zone(self, request: OutboxMessage) -> Notice:
+        if not await self._may_decide(request):
+            return Notice("only-group-admins")
+        zone = str(request.payload["to"])
+        await self._ledger.people.set_chat(request.chat_id, zone=zone)
+        log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
+        return Notice("zone-chosen", {"zone": zone})
+
+    async def _greet(self, request: OutboxMessage) -> Notice | None:
+        if not await self._access.may_serve(request.chat_id):
+            return None
+        sight = await self._members.sight(request.chat_id)
+        if not sight.is_here:
+            return None
+        return Notice("group-sees-files" if sight.sees_files else "group-sees-commands")
+
+    async def _leave(self, request: OutboxMessage) -> None:
+        chat_id = request.chat_id
+        if await self._access.may_serve(chat_id):
+            # It was allowed meanwhile, or is a group that moved: the news of both overtake others.
+            return
+        if request.payload["tell"]:
+            place = Place(chat_id, request.thread_id, request.reply_to)
+            notice = Notice("group-not-allowed", {"id": chat_id})
+            # Whether it could be said or not, there is nothing to stay for.
+            with suppress(ChatGone, ChatUncertain, MessageRefused):
+                await self._messenger.send(place, notice, language=request.language)
+        await self._members.leave(chat_id)
+        log.info("left a group that is not allowed", chat=chat_id)
+
+    async def _gone(self, request: OutboxMessage) -> None:
+        # The news may be old: whoever was thrown out may have been asked in again.
+        if not (await self._members.sight(request.chat_id)).is_here:
+            await self._controls.chat_gone(request.chat_id)
+
+    async def _may_decide(self, request: OutboxMessage) -> bool:
+        """Whether somebody may decide how the bot behaves in the group they write in."""
+        asker = request.owner_id or 0
+        # An admin who hides writes as the group itself.
+        if asker == request.chat_id or self._access.is_admin(asker):
+            return True
+        return await self._is_group_admin(request.chat_id, asker)
+
+    async def _is_group_admin(self, chat_id: int, user_id: int) -> bool:
+        if user_id <= 0:
+            # Who writes as a channel has no rights in the group.
+            return False
+        try:
+            return await self._members.is_admin(chat_id, user_id)
+        except (ChatGone, MessageRefused):
+            return False
+
+
+RETRY_AFTER = timedelta(seconds=3)
+MOST_READ = 200
+MOST_TRIES = 5
+STAYS_FOR = timedelta(seconds=2)
+"""How long the bot stays in a group that is not allowed: the news that a group has moved may come
+after the news that the bot is in its successor.
+"""
+
+
+class DeferredRequests:
+    """Takes requests out of the outbox and puts what is to be said to them in. Driven by
+    `ChatDispatcher`.
+
+    The requests of a chat are served one after the other, presses of buttons side by side.
+    """
+
+    def __init__(
+        self, ledger: Ledger, errands: RequestHandler, lanes: InFlightCalls, clock: Clock
+    ) -> None:
+        self._outbox = ledger.outbox
+        self._errands = errands
+        self._lanes = lanes
+        self._clock = clock
+        self._later: dict[int, datetime] = {}
+
+    async def tick(self) -> datetime | None:
+        """Begin with every request that can be served now; return when the next may be."""
+        moments: dict[tuple[str, int], datetime] = {}
+        now = self._clock.now()
+        for saying in await self._outbox.pending(MOST_READ):
+            lane = _lane(saying)
+            # Nobody overtakes one who waits: "off" after "on" must end in "off".
+            if saying.kind is not OutboxKind.REQUEST or lane in moments:
+                continue
+            moment = self._later.get(saying.id, _not_before(saying) or now)
+            if moment > now:
+                moments[lane] = moment
+            elif self._lanes.is_free(lane):
+                self._lanes.start(lane, self._serve(saying))
+        return min(moments.values(), default=None)
+
+    async def _serve(self, request: OutboxMessage) -> None:
+        tries = await self._outbox.tried(request.id)
+        try:
+            notice = await self._errands.serve(request)
+        except ChatError as error:
+            if not error.permanent and tries < MOST_TRIES:
+                self._later[request.id] = self._clock.now() + _wait(error)
+                return
+            log.warning("request given up", do=request.payload["do"], code=error.code)
+            notice = Notice("request-failed") if _is_waiting(request) else None
+        if notice is not None:
+            await self._outbox.post(_reply(request, notice), self._clock.now())
+        await self._outbox.said(request.id)
+        self._later.pop(request.id, None)
+
+
+def _lane(request: OutboxMessage) -> tuple[str, int]:
+    if "query_id" in request.payload:
+        return "press", request.id
+    return "desk", request.chat_id
+
+
+def _not_before(request: OutboxMessage) -> datetime | None:
+    if request.payload.get("do") != RequestKind.LEAVE or request.created_at is None:
+        return None
+    return request.created_at + STAYS_FOR
+
+
+def _wait(error: ChatError) -> timedelta:
+    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else RETRY_AFTER
+
+
+def _is_waiting(request: OutboxMessage) -> bool:
+    """Return whether somebody waits for an answer to this request."""
+    return request.reply_to is not None or "query_id" in request.payload
+
+
+def _reply(request: OutboxMessage, notice: Notice) -> OutboxMessage:
+    payload: dict[str, str | int] = {"name": notice.name, **notice.args}
+    is_press = "query_id" in request.payload
+    if is_press:
+        payload["query_id"] = request.payload["query_id"]
+    return OutboxMessage(
+        kind=OutboxKind.PRESS if is_press else OutboxKind.NOTICE,
+        priority=request.priority,
+        chat_id=request.chat_id,
+        thread_id=request.thread_id,
+        reply_to=request.reply_to,
+        owner_id=request.owner_id,
+        language=request.language,
+        dedupe=f"request:{request.id}",
+        payload=payload,
+    )

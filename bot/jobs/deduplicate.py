@@ -1,0 +1,131 @@
+"""Deduplication: a file that its owner has sent before is copied inside OSS instead of being moved
+again.
+"""
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+
+from bot.core.errors import Corrupted, ObjectGone, StoreError, leaf
+from bot.core.jobs import Job
+from bot.core.objects import StoredObject, plan_parts
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.source import Digest
+from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
+from bot.transfer.multipart import OpenUpload
+from bot.transfer.pool import TransferPool
+from bot.transfer.store_caller import RetryPolicy, StoreCaller, check_crc64
+from bot.transfer.upload_session import Completion, Target, Uploaded, UploadJournal
+
+log = structlog.stdlib.get_logger(__name__)
+
+LARGEST_SINGLE_COPY: Final = 1 << 30
+"""Bytes that one CopyObject takes (source: OSS API reference, "CopyObject")."""
+COPIED_PART: Final = 256 << 20
+COPIES_AT_ONCE: Final = 4
+
+
+class Copier:
+    """Copies objects of one bucket. Large ones go in parts, several at a time."""
+
+    def __init__(
+        self, store: ObjectStore, pool: TransferPool, *, retry: RetryPolicy | None = None
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._retry = retry or RetryPolicy()
+
+    async def copy(self, source: str, target: Target, journal: UploadJournal) -> Uploaded:
+        """Copy `source` to `target.key`, with names, type and ACL of the target; return when the
+        CRC-64 of both has been compared.
+
+        Undoes nothing, as `Uploader.upload`: the caller decides.
+
+        Raises:
+            ObjectGone: the source is not there (any more).
+            Corrupted: the copy is not what the source is.
+            StoreError: attempts are used up, or the error is permanent.
+        """
+        line = StoreCaller(self._store, self._pool, self._retry)
+        stat = await line.call(partial(self._store.head, source))
+        if stat is None or stat.crc64 is None:
+            raise ObjectGone(f"{source} is gone")
+        if stat.size <= LARGEST_SINGLE_COPY:
+            await line.call(partial(self._store.copy_object, source, target.key, target.meta))
+        else:
+            await self._copy_parts(line, stat, target, journal)
+        return await self._compare(line, stat, target.key)
+
+    async def _copy_parts(
+        self, line: StoreCaller, stat: ObjectStat, target: Target, journal: UploadJournal
+    ) -> None:
+        upload_id = await line.call(partial(self._store.initiate, target.key, target.meta))
+        await journal.initiated(upload_id, COPIED_PART)
+        turns = asyncio.Semaphore(COPIES_AT_ONCE)
+
+        async def send(copy_one: "partial[PartReceipt]") -> PartReceipt:
+            async with turns:
+                return await line.call(copy_one)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                sent = [
+                    group.create_task(
+                        send(partial(self._store.copy_part, stat.key, target.key, upload_id, part))
+                    )
+                    for part in plan_parts(stat.size, COPIED_PART)
+                ]
+        except ExceptionGroup as errors:
+            raise leaf(errors) from errors
+        upload = OpenUpload(target.key, upload_id, COPIED_PART, {})
+        expected = Uploaded(stat.size, stat.crc64 or 0)
+        receipts = [task.result() for task in sent]
+        await Completion(line, upload, target.meta, receipts, expected).settle()
+
+    async def _compare(self, line: StoreCaller, stat: ObjectStat, key: str) -> Uploaded:
+        copied = await line.call(partial(self._store.head, key))
+        if copied is None or copied.size != stat.size:
+            raise Corrupted(f"the copy of {stat.key} is not there, or not as long")
+        return Uploaded(stat.size, check_crc64(copied.crc64, stat.crc64, "the copy"))
+
+
+STILL_LIVES_FOR = timedelta(minutes=1)
+"""A source that ends sooner may go while it is copied."""
+
+
+class CopyEngine(Protocol):
+    """What is needed of the copier."""
+
+    async def copy(self, source: str, target: Target, journal: UploadJournal) -> Uploaded:
+        """Copy an object inside OSS; see `Copier.copy`."""
+
+
+class Deduplicator:
+    """Finds what the same owner has already; never across owners, since the speed would tell."""
+
+    def __init__(self, objects: ObjectLedger, copies: CopyEngine, clock: Clock) -> None:
+        self._objects = objects
+        self._copies = copies
+        self._clock = clock
+
+    async def find(self, job: Job) -> tuple[Job, StoredObject] | None:
+        """Return an earlier job with the same file and owner, and its live object, if any."""
+        return await self._objects.same_file(job, self._clock.now() + STILL_LIVES_FOR)
+
+    async def copy(
+        self, earlier: tuple[Job, StoredObject], target: Target, journal: UploadJournal
+    ) -> Digest | None:
+        """Copy the earlier object; `None` if it cannot be done, then the file is
+        relayed as usual.
+        """
+        before, source = earlier
+        try:
+            copied = await self._copies.copy(source.key, target, journal)
+        except StoreError as error:
+            log.info("not copied, relaying", job=before.id, code=error.code)
+            return None
+        return Digest(copied.size, before.sha256 or "")

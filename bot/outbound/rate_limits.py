@@ -1,0 +1,136 @@
+"""Rate limits towards Telegram: one budget for each chat and one for all chats together.
+
+Source of the figures: Telegram's bots FAQ (one message a second in a chat with short bursts, 20 a
+minute in a group, about 30 a second in all) and the maintainers of TDLib (edits: about 20 a minute
+in one chat, in groups together with messages). A bucket with a burst of b and n more a minute lets
+b + n through in its first minute, so n + b stays at 20; of all together at 28 in a second, because
+calls may bunch on their way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` actions per `period`, of which at most `burst` at once."""
+
+    count: int
+    period: timedelta
+    burst: int
+
+    @property
+    def interval(self) -> timedelta:
+        """The time after which one more action is earned."""
+        return self.period / self.count
+
+
+class TokenBucket:
+    """Earns one token per `rate.interval`, holds at most `rate.burst`; starts full. Not
+    thread-safe.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate = rate
+        self._tokens = float(rate.burst)
+        self._at: datetime | None = None
+
+    def available(self, now: datetime) -> float:
+        """Return how many tokens are there at `now` (a clock that goes back earns nothing)."""
+        if self._at is not None and now > self._at:
+            self._tokens = min(
+                self.rate.burst, self._tokens + (now - self._at) / self.rate.interval
+            )
+        self._at = now if self._at is None else max(now, self._at)
+        return self._tokens
+
+    def take(self, now: datetime, *, reserve: float = 0.0) -> bool:
+        """Take one token, unless fewer than `reserve` would be left; say whether it was taken."""
+        if self.available(now) < 1.0 + reserve:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def ready_at(self, now: datetime, *, reserve: float = 0.0) -> datetime:
+        """Return the moment at which `take` will succeed (`now` when it would at once)."""
+        missing = 1.0 + reserve - self.available(now)
+        # A microsecond more, because the division may round down and the caller would ask again at
+        # once.
+        return (
+            now if missing <= 0 else now + missing * self.rate.interval + timedelta(microseconds=1)
+        )
+
+    def drain(self) -> None:
+        """Empty the bucket: Telegram said that the budget is gone."""
+        self._tokens = 0.0
+
+
+MINUTE: Final = timedelta(minutes=1)
+PRIVATE_MESSAGES: Final = Rate(count=60, period=MINUTE, burst=3)
+PRIVATE_EDITS: Final = Rate(count=16, period=MINUTE, burst=4)
+GROUP_ACTIONS: Final = Rate(count=14, period=MINUTE, burst=6)
+ALL_ACTIONS: Final = Rate(count=20, period=timedelta(seconds=1), burst=8)
+
+RESERVED_FOR_REPLIES: Final = 1.0
+RESERVED_FOR_ANSWERS: Final = 2.0
+
+
+class ChatRateLimit:
+    """The budget of one chat. Groups have one bucket for everything, private chats one for
+    messages, one for edits. `overall` is the bucket of all chats.
+    """
+
+    def __init__(self, chat_id: int, overall: TokenBucket | None = None) -> None:
+        self._overall = overall or TokenBucket(ALL_ACTIONS)
+        is_group = chat_id < 0
+        self.messages = TokenBucket(GROUP_ACTIONS if is_group else PRIVATE_MESSAGES)
+        self.edits = self.messages if is_group else TokenBucket(PRIVATE_EDITS)
+        self._paused_until: datetime | None = None
+
+    def pause(self, until: datetime) -> None:
+        """Say nothing before `until`: Telegram asked for it, or cannot be reached."""
+        self._paused_until = max(until, self._paused_until or until)
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether nothing may be called in the chat, not even what costs no budget."""
+        return self._paused_until is not None and now < self._paused_until
+
+    def ready_at(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> datetime:
+        """Return when one action of this bucket is possible and leaves `reserve`."""
+        return max(
+            bucket.ready_at(now, reserve=reserve),
+            self._overall.ready_at(now, reserve=reserve),
+            self._paused_until or now,
+        )
+
+    def take(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> bool:
+        """Take one action out of the bucket, if it is possible now."""
+        if self.ready_at(bucket, now, reserve=reserve) > now:
+            return False
+        return self._overall.take(now, reserve=reserve) and bucket.take(now, reserve=reserve)
+
+
+class RateLimits:
+    """The budgets of all chats. Those of quiet chats are full and may be forgotten.
+
+    `current` tells under which id a chat is reached now, so that one that moved has one budget.
+    """
+
+    MOST_KEPT = 10_000
+
+    def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
+        self._current = current
+        self._overall = TokenBucket(ALL_ACTIONS)
+        self._chats: dict[int, ChatRateLimit] = {}
+
+    def of(self, chat_id: int) -> ChatRateLimit:
+        """Return the budget of a chat."""
+        chat_id = self._current(chat_id)
+        budget = self._chats.pop(chat_id, None) or ChatRateLimit(chat_id, self._overall)
+        # The least recently used one stands first.
+        self._chats[chat_id] = budget
+        if len(self._chats) > self.MOST_KEPT:
+            del self._chats[next(iter(self._chats))]
+        return budget
