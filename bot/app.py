@@ -21,9 +21,9 @@ from bot.core.ports.clock import Clock
 from bot.monitoring.health import ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, assemble
-from bot.wiring.monitoring import Monitoring, open_watch
-from bot.wiring.resources import Resources, open_frame
+from bot.wiring.bot import Bot, build_bot
+from bot.wiring.monitoring import Monitoring, open_monitoring
+from bot.wiring.resources import Resources, open_resources
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,30 +60,32 @@ async def serve(
 
 async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Resources, Bot]:
     # First, so that a bot that waits for Telegram can say so.
-    watch = await open_watch(settings, clock, stack)
-    frame = await open_frame(settings, clock, stack, watch)
-    machine = assemble(frame)
-    await _prepare(frame, machine)
-    return frame, machine
+    monitoring = await open_monitoring(settings, clock, stack)
+    resources = await open_resources(settings, clock, stack, monitoring)
+    parts = build_bot(resources)
+    await _prepare(resources, parts)
+    return resources, parts
 
 
-async def _prepare(frame: Resources, machine: Bot) -> None:
+async def _prepare(resources: Resources, parts: Bot) -> None:
     """Make good what happened while nobody ran, before anything new comes in."""
-    await _end_what_is_overdue(frame, machine)
-    await _refuse_exposed_bucket(frame)
-    await machine.moves.follow()
-    unfinished = await frame.ledger.jobs.recover(frame.clock.now())
-    frame.spool.sweep({job.id for job in unfinished})
-    if isinstance(machine.source, LocalFiles):
-        await _sweep_copies(machine.source)
+    await _end_what_is_overdue(resources, parts)
+    await _refuse_exposed_bucket(resources)
+    await parts.migrations.follow()
+    unfinished = await resources.ledger.jobs.recover(resources.clock.now())
+    resources.spool.sweep({job.id for job in unfinished})
+    if isinstance(parts.source, LocalFiles):
+        await _sweep_copies(parts.source)
     this_boot = boot_id()
-    frame.trusted.update(job.id for job in unfinished if this_boot and job.boot_id == this_boot)
+    resources.trusted.update(
+        job.id for job in unfinished if this_boot and job.boot_id == this_boot
+    )
     for job in unfinished:
         origin = job.origin
-        machine.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+        parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
     try:
-        telegram, admins = frame.telegram, frame.settings.access.admins
-        await register_commands(telegram.application.bot, telegram.texts, admins)
+        telegram, admins = resources.telegram, resources.settings.access.admins
+        await register_commands(telegram.application.bot, telegram.renderer, admins)
     except ChatError as error:
         # Cosmetic: the commands work all the same, and the next start tries again.
         log.warning("cannot register the commands", code=error.code)
@@ -96,65 +98,67 @@ async def _sweep_copies(source: LocalFiles) -> None:
         log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
 
 
-async def _end_what_is_overdue(frame: Resources, machine: Bot) -> None:
-    await machine.reaper.sweep()
-    if frame.settings.link.mode is not LinkMode.PUBLIC:
+async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
+    await parts.reaper.sweep()
+    if resources.settings.link.mode is not LinkMode.PUBLIC:
         # OSS itself refuses these links already; the bytes go as soon as it can be reached.
         return
-    while overdue := await frame.ledger.objects.overdue(frame.clock.now()):
+    while overdue := await resources.ledger.objects.overdue(resources.clock.now()):
         log.error("links are open past their end; nothing is taken in", count=len(overdue))
-        await frame.clock.sleep_until(frame.clock.now() + OVERDUE_EVERY)
-        await machine.reaper.sweep()
+        await resources.clock.sleep_until(resources.clock.now() + OVERDUE_EVERY)
+        await parts.reaper.sweep()
 
 
-async def _refuse_exposed_bucket(frame: Resources) -> None:
-    if frame.settings.link.mode is not LinkMode.SIGNED:
+async def _refuse_exposed_bucket(resources: Resources) -> None:
+    if resources.settings.link.mode is not LinkMode.SIGNED:
         return
-    store = frame.threads.store
+    store = resources.threads.store
     try:
-        await frame.threads.call(lambda: assert_private(frame.oss, store, frame.prefix))
+        await resources.threads.call(
+            lambda: assert_private(resources.oss, store, resources.prefix)
+        )
     except StoreError as error:
         # The bot starts all the same: OSS may come back, and until then every sender is told.
         log.warning("cannot look at the bucket", code=error.code, why=str(error))
 
 
-def _begin(watch: Monitoring, machine: Bot) -> None:
-    watch.vitals.begin(ProcessPhase.RUNNING)
-    if watch.hook is not None:
-        watch.hook.open(machine.intake.take)
+def _begin(monitoring: Monitoring, parts: Bot) -> None:
+    monitoring.health_state.begin(ProcessPhase.RUNNING)
+    if monitoring.hook is not None:
+        monitoring.hook.open(parts.intake.take)
 
 
-def _end(watch: Monitoring) -> None:
-    watch.vitals.begin(ProcessPhase.STOPPING)
-    if watch.hook is not None:
-        watch.hook.close()
+def _end(monitoring: Monitoring) -> None:
+    monitoring.health_state.begin(ProcessPhase.STOPPING)
+    if monitoring.hook is not None:
+        monitoring.hook.close()
 
 
 async def _run(
-    frame: Resources, machine: Bot, stop: asyncio.Event, ready: Callable[[str], None]
+    resources: Resources, parts: Bot, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
-    intake = asyncio.create_task(machine.intake.run(), name="intake")
+    intake = asyncio.create_task(parts.intake.run(), name="intake")
     others = [
-        asyncio.create_task(machine.queue.run(), name="queue"),
-        asyncio.create_task(machine.reaper.run(frame.prefix), name="reaper"),
-        asyncio.create_task(machine.voice.run(), name="voice"),
+        asyncio.create_task(parts.queue.run(), name="queue"),
+        asyncio.create_task(parts.reaper.run(resources.prefix), name="reaper"),
+        asyncio.create_task(parts.dispatcher.run(), name="voice"),
     ]
     try:
-        log.info("ready", bot=frame.telegram.username, mode=frame.settings.link.mode.value)
-        _begin(frame.watch, machine)
-        ready(frame.telegram.username)
+        log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
+        _begin(resources.monitoring, parts)
+        ready(resources.telegram.username)
         await until_stopped(stop, [intake, *others])
-        log.info("stopping", grace=frame.settings.stop.grace.total_seconds())
-        _end(frame.watch)
+        log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
+        _end(resources.monitoring)
         intake.cancel()
-        await machine.queue.finish(frame.settings.stop.grace)
-        frame.spool.keeps = True
-        if isinstance(machine.source, LocalFiles):
-            machine.source.keeps = True
+        await parts.queue.finish(resources.settings.stop.grace)
+        resources.spool.keeps = True
+        if isinstance(parts.source, LocalFiles):
+            parts.source.keeps = True
         # Side by side, because each may take as long as threads that hang in sockets are given.
-        await asyncio.gather(machine.queue.stop(), end(others))
+        await asyncio.gather(parts.queue.stop(), end(others))
         raise_defect(others)
     finally:
         await end([intake, *others])
-    machine.narrator.paused = True
-    await machine.voice.last_words(LAST_WORDS.total_seconds())
+    parts.status_sender.paused = True
+    await parts.dispatcher.last_words(LAST_WORDS.total_seconds())

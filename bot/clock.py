@@ -22,7 +22,7 @@ class SystemClock:
             await asyncio.sleep(min(left, 60.0))
 
 
-async def wait_for_news(event: asyncio.Event, clock: Clock, until: datetime | None) -> None:
+async def wait_for_event(event: asyncio.Event, clock: Clock, until: datetime | None) -> None:
     """Return when `event` is set or the clock reaches `until` (`None`: only the event). Clears
     nothing.
     """

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.clock import SystemClock, wait_for_news
+from bot.clock import SystemClock, wait_for_event
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, at
 
@@ -24,19 +24,19 @@ async def _settle() -> None:
 async def test_news_end_the_wait(clock: SandboxClock) -> None:
     """Whether there is a moment or not; the news are left for whoever looks."""
     for until in (None, at(60)):
-        news = asyncio.Event()
-        waiting = asyncio.create_task(wait_for_news(news, clock, until))
+        signals = asyncio.Event()
+        waiting = asyncio.create_task(wait_for_event(signals, clock, until))
         await _settle()
         assert not waiting.done()
-        news.set()
+        signals.set()
         await waiting
 
-        assert news.is_set()
+        assert signals.is_set()
 
 
 async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
     """Exactly when the clock reaches it."""
-    waiting = asyncio.create_task(wait_for_news(asyncio.Event(), clock, at(5)))
+    waiting = asyncio.create_task(wait_for_event(asyncio.Event(), clock, at(5)))
     await _settle()
     clock.advance(timedelta(seconds=4.999999))
     await _settle()
@@ -49,7 +49,7 @@ async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
 
 async def test_moment_that_has_passed_ends_the_wait_at_once(clock: SandboxClock) -> None:
     """Nobody waits for the past."""
-    await wait_for_news(asyncio.Event(), clock, at(-1))
+    await wait_for_event(asyncio.Event(), clock, at(-1))
 
     assert clock.now() == NOW
 
@@ -57,7 +57,7 @@ async def test_moment_that_has_passed_ends_the_wait_at_once(clock: SandboxClock)
 async def test_cancelled_wait_leaves_nothing_behind(clock: SandboxClock) -> None:
     """Neither a sleeper nor somebody who waits for news."""
     before = asyncio.all_tasks()
-    waiting = asyncio.create_task(wait_for_news(asyncio.Event(), clock, at(5)))
+    waiting = asyncio.create_task(wait_for_event(asyncio.Event(), clock, at(5)))
     await _settle()
     waiting.cancel()
     await asyncio.wait([waiting])

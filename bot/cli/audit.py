@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.anonymous_access import AnonymousAccess
-from bot.cli.common import open_line, require_ledger
+from bot.cli.common import open_store_access, require_ledger
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
@@ -25,7 +25,7 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
     require_ledger(path)
     async with AsyncExitStack() as stack:
         ledger = SqlLedger(await stack.enter_async_context(open_database(path)))
-        line = await stack.enter_async_context(open_line(settings, clock))
+        line = await stack.enter_async_context(open_store_access(settings, clock))
         prefix = key_prefix(settings.telegram.bot_id)
         auditor = Auditor(ledger.objects, line.store, line.threads, clock)
         return await auditor.audit(prefix, fix=fix) + await audit_exposure(

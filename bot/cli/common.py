@@ -118,7 +118,7 @@ class StoreAccess:
 
 
 @asynccontextmanager
-async def open_line(settings: Settings, clock: Clock) -> AsyncIterator[StoreAccess]:
+async def open_store_access(settings: Settings, clock: Clock) -> AsyncIterator[StoreAccess]:
     """Open the connection that the settings describe; nothing is sent yet.
 
     Raises:

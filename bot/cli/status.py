@@ -90,7 +90,14 @@ def _show(found: Status) -> None:
 def _job_cells(job: Job, now: datetime) -> tuple[str, ...]:
     failures = f"{job.failures} ({job.error_code})" if job.failures else "0"
     age = duration(now - job.created_at)
-    return str(job.id), job.state.value, job.file.name, size(job.file.size), age, failures
+    return (
+        str(job.id),
+        job.state.value,
+        job.file.name,
+        size(job.file.announced_size),
+        age,
+        failures,
+    )
 
 
 def _ends(left: timedelta) -> str:
@@ -103,7 +110,7 @@ def _as_dict(found: Status) -> dict[str, Any]:
             {
                 "job": job.id,
                 "name": job.file.name,
-                "size": job.file.size,
+                "size": job.file.announced_size,
                 "created_at": job.created_at.isoformat(),
                 "failures": job.failures,
                 "error_code": job.error_code,

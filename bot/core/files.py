@@ -55,7 +55,7 @@ class IncomingFile:
 
     `file_id` is what `getFile` takes; `file_unique_id` names the same bytes for every bot. `name`
     is what the user sees (already cleaned by `clean_name`), `mime_type` what Telegram believes,
-    `size` bytes or `None` when Telegram did not say.
+    `announced_size` bytes or `None` when Telegram did not say.
     """
 
     file_id: str
@@ -63,7 +63,7 @@ class IncomingFile:
     kind: FileKind
     name: str
     mime_type: str | None
-    size: int | None
+    announced_size: int | None
 
 
 def clean_name(raw: str | None, *, fallback: str) -> str:

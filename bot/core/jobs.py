@@ -76,9 +76,9 @@ class Job:
     `attempt` counts acquisitions and is the fence of every later write. `failures` counts attempts
     that ended in an error. `size` (bytes), `sha256` (hex) and `finished_at` are set once the job
     is done; `error_code` once it failed (or as the reason of the wait for the next attempt), with
-    the variables of its sentence in `error_args`. `card_id` is the status card that shows it, if
-    any, `boot_id` the boot of the machine in which it last ran: spool bytes of an earlier boot are
-    not trusted.
+    the variables of its sentence in `error_args`. `status_message_id` is the status card that
+    shows it, if any, `boot_id` the boot of the machine in which it last ran: spool bytes of an
+    earlier boot are not trusted.
     """
 
     id: int
@@ -94,7 +94,7 @@ class Job:
     size: int | None = None
     sha256: str | None = None
     finished_at: datetime | None = None
-    card_id: int | None = None
+    status_message_id: int | None = None
     answer_id: int | None = None
     boot_id: str = ""
 
@@ -119,5 +119,5 @@ def shell_file(name: str, *, mime_type: str | None, size: int | None) -> Incomin
         kind=FileKind.DOCUMENT,
         name=clean_name(name, fallback="file.bin"),
         mime_type=mime_type,
-        size=size,
+        announced_size=size,
     )

@@ -196,14 +196,18 @@ async def _cancel_halfway(scene: Scene) -> None:
     file = await scene.chat.send_file(
         scene.user, content=os.urandom(DEMO_SIZE), kind="document", name="wrong file.bin"
     )
-    card = await _wait_for(scene, lambda message: message.silent and message.reply_to == file.id)
+    status_message = await _wait_for(
+        scene, lambda message: message.silent and message.reply_to == file.id
+    )
     await scene.stage.oss.wait_for(
         lambda: any(len(upload.parts) >= 3 for upload in scene.stage.bucket.uploads.values()),
         timeout=PATIENCE,
     )
-    await scene.chat.press(scene.user, card, "Cancel")
+    await scene.chat.press(scene.user, status_message, "Cancel")
     await scene.stage.oss.wait_for(lambda: not scene.stage.bucket.uploads, timeout=PATIENCE)
-    await _wait_for(scene, lambda message: message.id == card.id and "ancelled" in message.text)
+    await _wait_for(
+        scene, lambda message: message.id == status_message.id and "ancelled" in message.text
+    )
     scene.checks.add(
         "after Cancel no upload and no object is left",
         f"{len(scene.stage.bucket.uploads)} uploads, {len(scene.stage.bucket.objects)} objects",

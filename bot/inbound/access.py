@@ -34,13 +34,13 @@ class Access:
 
     def __init__(
         self,
-        people: ChatLedger,
+        chats: ChatLedger,
         *,
         users: Iterable[int],
         admins: Iterable[int],
         groups: Iterable[int] = (),
     ) -> None:
-        self._people = people
+        self._chats = chats
         self._admins = frozenset(admins)
         self._users = frozenset(users) | self._admins
         self._groups = frozenset(groups)
@@ -60,20 +60,20 @@ class Access:
 
     async def may_use(self, user_id: int) -> bool:
         """Whether this user may send files in private; says nothing of a ban."""
-        return user_id in self._users or (await self._people.owner(user_id)).allowed
+        return user_id in self._users or (await self._chats.owner(user_id)).allowed
 
     async def may_serve(self, group_id: int) -> bool:
         """Whether the bot may be in this group at all. The word of an admin outweighs the
         settings.
         """
-        said = (await self._people.chat(group_id)).allowed
+        said = (await self._chats.chat(group_id)).allowed
         if said is not None:
             return said
-        return not self._groups.isdisjoint(await self._people.lineage(group_id))
+        return not self._groups.isdisjoint(await self._chats.previous_ids(group_id))
 
     async def is_banned(self, owner_id: int) -> bool:
         """Whether an admin has shut somebody out."""
-        return owner_id not in self._admins and (await self._people.owner(owner_id)).banned
+        return owner_id not in self._admins and (await self._chats.owner(owner_id)).banned
 
     def is_admin(self, user_id: int) -> bool:
         """Whether this user may act on what belongs to others."""

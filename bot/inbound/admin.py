@@ -18,12 +18,12 @@ class AdminCommands:
     """
 
     def __init__(
-        self, ledger: Ledger, access: Access, controls: JobActions, replies: Replies
+        self, ledger: Ledger, access: Access, actions: JobActions, replies: Replies
     ) -> None:
         self._ledger = ledger
-        self._people = ledger.people
+        self._chats = ledger.chats
         self._access = access
-        self._controls = controls
+        self._actions = actions
         self._replies = replies
 
     async def stats(self, origin: Origin) -> None:
@@ -40,9 +40,9 @@ class AdminCommands:
         if not await self._admit(origin) or target is None:
             await self._explain(origin, target)
             return
-        await self._people.set_owner(target, allowed=target > 0, banned=False)
+        await self._chats.set_owner(target, allowed=target > 0, banned=False)
         if target < 0:
-            await self._people.set_chat(target, allowed=True)
+            await self._chats.set_chat(target, allowed=True)
         await self._tell(origin, "allowed", target)
 
     async def ban(self, origin: Origin, target: int | None, *, purge: bool = False) -> None:
@@ -55,15 +55,15 @@ class AdminCommands:
         if self._access.is_admin(target):
             await self._replies.notice(origin, "not-bannable")
             return
-        await self._people.set_owner(target, banned=True)
+        await self._chats.set_owner(target, banned=True)
         if target < 0:
-            await self._people.set_chat(target, allowed=False)
+            await self._chats.set_chat(target, allowed=False)
             await self._leave(origin, target)
         jobs = await self._unfinished(target)
-        outcomes = [await self._controls.cancel(job) for job in reversed(jobs)]
+        outcomes = [await self._actions.cancel(job) for job in reversed(jobs)]
         links = await self._live(target)
         for job in links if purge else ():
-            await self._controls.delete(job)
+            await self._actions.delete(job)
         args = {"count": outcomes.count("cancelling"), "links": len(links)}
         await self._tell(origin, "banned-purged" if purge else "banned", target, args)
 
@@ -72,9 +72,9 @@ class AdminCommands:
         if not await self._admit(origin) or target is None:
             await self._explain(origin, target)
             return
-        await self._people.set_owner(target, banned=False)
+        await self._chats.set_owner(target, banned=False)
         if target < 0:
-            await self._people.set_chat(target, allowed=True)
+            await self._chats.set_chat(target, allowed=True)
         await self._tell(origin, "unbanned", target)
 
     async def _admit(self, origin: Origin) -> bool:
@@ -103,15 +103,15 @@ class AdminCommands:
     async def _unfinished(self, target: int) -> list[Job]:
         jobs = await self._ledger.jobs.unfinished_of(target)
         if target < 0:
-            lineage = await self._people.lineage(target)
-            jobs += await self._ledger.jobs.unfinished_in(lineage)
+            previous_ids = await self._chats.previous_ids(target)
+            jobs += await self._ledger.jobs.unfinished_in(previous_ids)
         return list({job.id: job for job in jobs}.values())
 
     async def _live(self, target: int) -> list[Job]:
         live = await self._ledger.objects.live_of(target)
         if target < 0:
-            lineage = await self._people.lineage(target)
-            live += await self._ledger.objects.live_in(lineage)
+            previous_ids = await self._chats.previous_ids(target)
+            live += await self._ledger.objects.live_in(previous_ids)
         return list({job.id: job for job, _ in live}.values())
 
     async def _tell(

@@ -85,11 +85,11 @@ class JobButtons:
     """
 
     def __init__(
-        self, jobs: JobLedger, access: Access, controls: JobActions, replies: Replies
+        self, jobs: JobLedger, access: Access, actions: JobActions, replies: Replies
     ) -> None:
         self._jobs = jobs
         self._access = access
-        self._controls = controls
+        self._actions = actions
         self._replies = replies
 
     async def press(self, press: JobButtonPress) -> None:
@@ -100,7 +100,7 @@ class JobButtons:
         if job is None or press.action is None:
             await self._answer(press, "press-unknown")
         elif press.user_id == job.origin.owner_id or self._access.is_admin(press.user_id):
-            await self._answer(press, await self._controls.apply(press.action, job))
+            await self._answer(press, await self._actions.apply(press.action, job))
         elif job.origin.is_private:
             await self._answer(press, "press-not-yours")
         else:
@@ -135,27 +135,27 @@ class Pagination:
     A list belongs to the person, or to the group, for whom it was made.
     """
 
-    def __init__(self, people: ChatLedger, access: Access, queries: ButtonReplies) -> None:
-        self._people = people
+    def __init__(self, chats: ChatLedger, access: Access, button_replies: ButtonReplies) -> None:
+        self._chats = chats
         self._access = access
-        self._queries = queries
+        self._button_replies = button_replies
 
     async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
         """Take the press of a page's button. Who is banned is not even told so."""
         if await self._access.is_banned(query.user_id):
             return
         if not await self._is_for(subject, query):
-            await self._queries.answer(query, "press-not-yours")
+            await self._button_replies.answer(query, "press-not-yours")
             return
-        await self._queries.answer(query)
+        await self._button_replies.answer(query)
         payload: dict[str, str | int] = {
             "listing": listing.value,
             "subject": subject,
             "page": page,
         }
-        await self._queries.change(query, OutboxKind.OVERVIEW, payload)
+        await self._button_replies.change(query, OutboxKind.OVERVIEW, payload)
 
     async def _is_for(self, subject: int, query: ButtonPress) -> bool:
         if subject == query.user_id:
             return True
-        return subject < 0 and subject in await self._people.lineage(query.chat_id)
+        return subject < 0 and subject in await self._chats.previous_ids(query.chat_id)

@@ -23,8 +23,8 @@ LONGEST_LIFE = timedelta(hours=24)
 class UserCommands:
     """One method for each question."""
 
-    def __init__(self, people: ChatLedger, access: Access, replies: Replies, clock: Clock) -> None:
-        self._people = people
+    def __init__(self, chats: ChatLedger, access: Access, replies: Replies, clock: Clock) -> None:
+        self._chats = chats
         self._access = access
         self._replies = replies
         self._clock = clock
@@ -36,7 +36,7 @@ class UserCommands:
         if origin.is_private:
             await self._replies.say(origin, OutboxKind.WELCOME)
         else:
-            await self._replies.errand(origin, RequestKind.GREET)
+            await self._replies.defer(origin, RequestKind.GREET)
 
     async def status(self, origin: Origin) -> None:
         """Answer `/status`: what is under way and alive of the asker, in a group of the group."""
@@ -66,7 +66,7 @@ class UserCommands:
         if not origin.is_private or await self._access.is_banned(origin.owner_id):
             return False
         since = self._clock.now() - LONGEST_LIFE
-        return bool(await self._people.accepted_by(origin.owner_id, since))
+        return bool(await self._chats.accepted_by(origin.owner_id, since))
 
     async def other(self, origin: Origin, *, is_text: bool) -> None:
         """Answer anything else that was meant for the bot with one line of help."""
@@ -86,29 +86,29 @@ class CancelCommand:
     def __init__(
         self,
         jobs: JobLedger,
-        people: ChatLedger,
-        questions: UserCommands,
-        controls: JobActions,
+        chats: ChatLedger,
+        user_commands: UserCommands,
+        actions: JobActions,
         replies: Replies,
     ) -> None:
         self._jobs = jobs
-        self._people = people
-        self._questions = questions
-        self._controls = controls
+        self._chats = chats
+        self._user_commands = user_commands
+        self._actions = actions
         self._replies = replies
 
     async def cancel(self, origin: Origin) -> None:
         """Cancel all of the asker that is under way: in a group what came from there, in private
         everything.
         """
-        if not await self._questions.may_ask(origin):
+        if not await self._user_commands.may_ask(origin):
             return
         mine = await self._jobs.unfinished_of(origin.owner_id)
         if not origin.is_private:
-            lineage = await self._people.lineage(origin.chat_id)
-            mine = [job for job in mine if job.origin.chat_id in lineage]
+            previous_ids = await self._chats.previous_ids(origin.chat_id)
+            mine = [job for job in mine if job.origin.chat_id in previous_ids]
         # From the end, or each that is cancelled would let the next one begin.
-        outcomes = [await self._controls.cancel(job) for job in reversed(mine)]
+        outcomes = [await self._actions.cancel(job) for job in reversed(mine)]
         if count := outcomes.count("cancelling"):
             await self._replies.notice(origin, "cancelling-count", {"count": count})
         else:
@@ -122,24 +122,24 @@ class LanguageCommands:
         self,
         ledger: Ledger,
         access: Access,
-        questions: UserCommands,
+        user_commands: UserCommands,
         replies: Replies,
-        queries: ButtonReplies,
+        button_replies: ButtonReplies,
     ) -> None:
-        self._people = ledger.people
+        self._chats = ledger.chats
         self._jobs = ledger.jobs
         self._access = access
-        self._questions = questions
+        self._user_commands = user_commands
         self._replies = replies
-        self._queries = queries
+        self._button_replies = button_replies
 
     async def of(self, owner_id: int, told: str) -> str:
         """Return the language in which somebody is spoken to; `told` is that of their Telegram."""
-        return (await self._people.owner(owner_id)).language or told
+        return (await self._chats.owner(owner_id)).language or told
 
     async def menu(self, origin: Origin) -> None:
         """Answer `/language`."""
-        if not await self._questions.may_ask(origin):
+        if not await self._user_commands.may_ask(origin):
             return
         if origin.owner_id > 0:
             await self._replies.say(origin, OutboxKind.LANGUAGES)
@@ -152,13 +152,13 @@ class LanguageCommands:
         if await self._access.is_banned(query.user_id):
             return
         if query.user_id != owner_id:
-            await self._queries.answer(query, "press-not-yours")
+            await self._button_replies.answer(query, "press-not-yours")
             return
-        await self._people.set_owner(owner_id, language=language)
+        await self._chats.set_owner(owner_id, language=language)
         await self._jobs.speak(owner_id, language or told)
         spoken = replace(query, language=language or told)
-        await self._queries.answer(spoken)
-        await self._queries.change(spoken, OutboxKind.NOTICE, {"name": "language-chosen"})
+        await self._button_replies.answer(spoken)
+        await self._button_replies.change(spoken, OutboxKind.NOTICE, {"name": "language-chosen"})
 
 
 LONGEST_TOLD = 64
@@ -170,8 +170,8 @@ class ZoneCommand:
     chats that chose none.
     """
 
-    def __init__(self, people: ChatLedger, replies: Replies, zone: str) -> None:
-        self._people = people
+    def __init__(self, chats: ChatLedger, replies: Replies, zone: str) -> None:
+        self._chats = chats
         self._replies = replies
         self._zone = zone
 
@@ -180,7 +180,7 @@ class ZoneCommand:
         if not await self._replies.admit(origin):
             return
         if not text:
-            zone = (await self._people.chat(origin.chat_id)).zone or self._zone
+            zone = (await self._chats.chat(origin.chat_id)).zone or self._zone
             await self._replies.notice(origin, "zone-is", {"zone": zone})
             return
         # The zones of the machine are files.
@@ -188,7 +188,7 @@ class ZoneCommand:
         if meant is None:
             await self._replies.notice(origin, "zone-unknown", {"zone": text[:LONGEST_TOLD]})
         elif origin.is_private:
-            await self._people.set_chat(origin.chat_id, zone=meant)
+            await self._chats.set_chat(origin.chat_id, zone=meant)
             await self._replies.notice(origin, "zone-chosen", {"zone": meant})
         else:
-            await self._replies.errand(origin, RequestKind.ZONE, {"to": meant})
+            await self._replies.defer(origin, RequestKind.ZONE, {"to": meant})

@@ -52,13 +52,13 @@ class RequestHandler:
         self,
         ledger: Ledger,
         access: Access,
-        controls: JobActions,
+        actions: JobActions,
         members: Members,
         messenger: Messenger,
     ) -> None:
         self._ledger = ledger
         self._access = access
-        self._controls = controls
+        self._actions = actions
         self._members = members
         self._messenger = messenger
 
@@ -88,13 +88,13 @@ class RequestHandler:
         if not await self._is_group_admin(job.origin.chat_id, request.owner_id or 0):
             return Notice("press-not-yours")
         action = JobAction(str(request.payload["action"]))
-        return Notice(await self._controls.apply(action, job))
+        return Notice(await self._actions.apply(action, job))
 
     async def _auto(self, request: OutboxMessage) -> Notice:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         is_on = request.payload["to"] == ON
-        await self._ledger.people.set_chat(request.chat_id, auto=is_on)
+        await self._ledger.chats.set_chat(request.chat_id, auto=is_on)
         log.info("auto mode", chat=request.chat_id, on=is_on, by=request.owner_id)
         if not is_on:
             return Notice("auto-off")
@@ -105,7 +105,7 @@ class RequestHandler:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         privately = request.payload["to"] == PRIVATE
-        await self._ledger.people.set_chat(request.chat_id, privately=privately)
+        await self._ledger.chats.set_chat(request.chat_id, privately=privately)
         log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
         return Notice("deliver-private" if privately else "deliver-here")
 
@@ -113,7 +113,7 @@ class RequestHandler:
         if not await self._may_decide(request):
             return Notice("only-group-admins")
         zone = str(request.payload["to"])
-        await self._ledger.people.set_chat(request.chat_id, zone=zone)
+        await self._ledger.chats.set_chat(request.chat_id, zone=zone)
         log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
         return Notice("zone-chosen", {"zone": zone})
 
@@ -142,7 +142,7 @@ class RequestHandler:
     async def _gone(self, request: OutboxMessage) -> None:
         # The news may be old: whoever was thrown out may have been asked in again.
         if not (await self._members.sight(request.chat_id)).is_here:
-            await self._controls.chat_gone(request.chat_id)
+            await self._actions.chat_gone(request.chat_id)
 
     async def _may_decide(self, request: OutboxMessage) -> bool:
         """Whether somebody may decide how the bot behaves in the group they write in."""
@@ -179,11 +179,11 @@ class DeferredRequests:
     """
 
     def __init__(
-        self, ledger: Ledger, errands: RequestHandler, lanes: InFlightCalls, clock: Clock
+        self, ledger: Ledger, request_handler: RequestHandler, calls: InFlightCalls, clock: Clock
     ) -> None:
         self._outbox = ledger.outbox
-        self._errands = errands
-        self._lanes = lanes
+        self._request_handler = request_handler
+        self._calls = calls
         self._clock = clock
         self._later: dict[int, datetime] = {}
 
@@ -191,22 +191,22 @@ class DeferredRequests:
         """Begin with every request that can be served now; return when the next may be."""
         moments: dict[tuple[str, int], datetime] = {}
         now = self._clock.now()
-        for saying in await self._outbox.pending(MOST_READ):
-            lane = _lane(saying)
+        for message in await self._outbox.pending(MOST_READ):
+            call_key = _call_key(message)
             # Nobody overtakes one who waits: "off" after "on" must end in "off".
-            if saying.kind is not OutboxKind.REQUEST or lane in moments:
+            if message.kind is not OutboxKind.REQUEST or call_key in moments:
                 continue
-            moment = self._later.get(saying.id, _not_before(saying) or now)
+            moment = self._later.get(message.id, _not_before(message) or now)
             if moment > now:
-                moments[lane] = moment
-            elif self._lanes.is_free(lane):
-                self._lanes.start(lane, self._serve(saying))
+                moments[call_key] = moment
+            elif self._calls.is_free(call_key):
+                self._calls.start(call_key, self._serve(message))
         return min(moments.values(), default=None)
 
     async def _serve(self, request: OutboxMessage) -> None:
-        tries = await self._outbox.tried(request.id)
+        tries = await self._outbox.begin_attempt(request.id)
         try:
-            notice = await self._errands.serve(request)
+            notice = await self._request_handler.serve(request)
         except ChatError as error:
             if not error.permanent and tries < MOST_TRIES:
                 self._later[request.id] = self._clock.now() + _wait(error)
@@ -215,11 +215,11 @@ class DeferredRequests:
             notice = Notice("request-failed") if _is_waiting(request) else None
         if notice is not None:
             await self._outbox.post(_reply(request, notice), self._clock.now())
-        await self._outbox.said(request.id)
+        await self._outbox.delivered(request.id)
         self._later.pop(request.id, None)
 
 
-def _lane(request: OutboxMessage) -> tuple[str, int]:
+def _call_key(request: OutboxMessage) -> tuple[str, int]:
     if "query_id" in request.payload:
         return "press", request.id
     return "desk", request.chat_id

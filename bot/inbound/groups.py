@@ -31,26 +31,26 @@ class GroupCommands:
 
     def __init__(
         self,
-        people: ChatLedger,
+        chats: ChatLedger,
         access: Access,
-        controls: JobActions,
+        actions: JobActions,
         replies: Replies,
-        moves: ChatMigrations,
+        migrations: ChatMigrations,
     ) -> None:
-        self._people = people
+        self._chats = chats
         self._access = access
-        self._controls = controls
+        self._actions = actions
         self._replies = replies
-        self._moves = moves
+        self._migrations = migrations
 
     async def auto(self, origin: Origin, to: str) -> None:
         """Answer `/auto on`, `/auto off`, and `/auto` alone."""
         if not await self._admit_group(origin):
             return
         if to in {"on", "off"}:
-            await self._replies.errand(origin, RequestKind.AUTO, {"to": to})
+            await self._replies.defer(origin, RequestKind.AUTO, {"to": to})
         else:
-            is_on = (await self._people.chat(origin.chat_id)).auto
+            is_on = (await self._chats.chat(origin.chat_id)).auto
             await self._replies.notice(origin, "auto-is-on" if is_on else "auto-is-off")
 
     async def deliver(self, origin: Origin, to: str) -> None:
@@ -58,9 +58,9 @@ class GroupCommands:
         if not await self._admit_group(origin):
             return
         if to in {"here", "private"}:
-            await self._replies.errand(origin, RequestKind.DELIVER, {"to": to})
+            await self._replies.defer(origin, RequestKind.DELIVER, {"to": to})
         else:
-            privately = (await self._people.chat(origin.chat_id)).privately
+            privately = (await self._chats.chat(origin.chat_id)).privately
             name = "deliver-is-private" if privately else "deliver-is-here"
             await self._replies.notice(origin, name)
 
@@ -79,7 +79,7 @@ class GroupCommands:
         chat_id = membership.chat_id
         if chat_id > 0:
             if not membership.is_in:
-                await self._controls.chat_gone(chat_id)
+                await self._actions.chat_gone(chat_id)
         elif not membership.is_in:
             await self._ask(membership, RequestKind.GONE)
         elif await self._access.may_serve(chat_id) and membership.can_tell:
@@ -91,7 +91,7 @@ class GroupCommands:
     async def _ask(
         self,
         membership: Membership,
-        errand: RequestKind,
+        kind: RequestKind,
         payload: dict[str, str | int] | None = None,
     ) -> None:
         await self._replies.post(
@@ -101,10 +101,10 @@ class GroupCommands:
                 chat_id=membership.chat_id,
                 language=membership.language,
                 dedupe=f"membership:{membership.update}",
-                payload={"do": errand.value, **(payload or {})},
+                payload={"do": kind.value, **(payload or {})},
             )
         )
 
     async def moved(self, chat_id: int, moved_to: int) -> None:
         """A group became a supergroup, which has another id."""
-        await self._moves.learn(chat_id, moved_to)
+        await self._migrations.learn(chat_id, moved_to)

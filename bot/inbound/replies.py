@@ -13,11 +13,11 @@ from bot.jobs.runner import Signals
 class Replies:
     """Lets people in, and answers them."""
 
-    def __init__(self, ledger: Ledger, access: Access, clock: Clock, news: Signals) -> None:
+    def __init__(self, ledger: Ledger, access: Access, clock: Clock, signals: Signals) -> None:
         self._outbox = ledger.outbox
         self._access = access
         self._clock = clock
-        self._news = news
+        self._signals = signals
 
     async def admit(self, origin: Origin) -> bool:
         """Say whether somebody may go on; who may not is told, if anything.
@@ -30,7 +30,7 @@ class Replies:
             case Admission.STRANGER if self.should_tell(origin.owner_id):
                 await self.notice(origin, "stranger", {"id": origin.owner_id})
             case Admission.FOREIGN_GROUP:
-                await self.errand(
+                await self.defer(
                     origin, RequestKind.LEAVE, {"tell": self.should_tell(origin.chat_id)}
                 )
         return False
@@ -45,11 +45,11 @@ class Replies:
         """Answer a message with a fixed sentence."""
         await self.say(origin, OutboxKind.NOTICE, {"name": name, **(args or {})})
 
-    async def errand(
-        self, origin: Origin, errand: RequestKind, payload: dict[str, str | int] | None = None
+    async def defer(
+        self, origin: Origin, kind: RequestKind, payload: dict[str, str | int] | None = None
     ) -> None:
         """Leave it to the desk to answer a message."""
-        await self.say(origin, OutboxKind.REQUEST, {"do": errand.value, **(payload or {})})
+        await self.say(origin, OutboxKind.REQUEST, {"do": kind.value, **(payload or {})})
 
     async def say(
         self, origin: Origin, kind: OutboxKind, payload: dict[str, str | int] | None = None
@@ -69,7 +69,7 @@ class Replies:
             )
         )
 
-    async def post(self, saying: OutboxMessage) -> None:
+    async def post(self, message: OutboxMessage) -> None:
         """Put something into the outbox, unless it is there already."""
-        if await self._outbox.post(saying, self._clock.now()):
-            self._news.said.set()
+        if await self._outbox.post(message, self._clock.now()):
+            self._signals.outbox.set()

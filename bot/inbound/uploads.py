@@ -17,7 +17,7 @@ from bot.outbound.outbox import Reactions
 
 class Uploads:
     """Accepts files, or says why not. `limit` is the most bytes that the bot can be given,
-    `allowances` what people and groups may have in a day.
+    `limits` what people and groups may have in a day.
     """
 
     def __init__(  # noqa: PLR0913 -- what a file passes on its way into the queue.
@@ -27,10 +27,10 @@ class Uploads:
         access: Access,
         replies: Replies,
         clock: Clock,
-        news: Signals,
+        signals: Signals,
         *,
         limit: int,
-        allowances: OwnerLimits,
+        limits: OwnerLimits,
         reactions: Reactions,
     ) -> None:
         self._ledger = ledger
@@ -38,10 +38,10 @@ class Uploads:
         self._access = access
         self._replies = replies
         self._clock = clock
-        self._news = news
+        self._signals = signals
         self._limit = limit
         self._reactions = reactions
-        self._judge = LimitCheck(ledger.people, allowances)
+        self._check = LimitCheck(ledger.chats, limits)
         # Files that come side by side must not all be judged before the first one counts.
         self._door = asyncio.Lock()
 
@@ -61,17 +61,17 @@ class Uploads:
 
     async def seen(self, origin: Origin, file: IncomingFile) -> None:
         """Take a document that went by in a group, if the group wants all of them relayed."""
-        rules = await self._ledger.people.chat(origin.chat_id)
+        rules = await self._ledger.chats.chat(origin.chat_id)
         # Nobody spoke to the bot, so nobody is told anything, and a group that is not allowed is
         # not left for this.
         if rules.auto and await self._access.admit(origin) is Admission.WELCOME:
             await self._accept(origin, file)
 
     async def _accept(self, origin: Origin, file: IncomingFile) -> None:
-        if file.size is not None and file.size > self._limit:
-            args = {"size": file.size, "limit": self._limit}
+        if file.announced_size is not None and file.announced_size > self._limit:
+            args = {"size": file.announced_size, "limit": self._limit}
             await self._replies.notice(origin, _sentence(FileTooLarge.code), args)
-        elif file.size == 0:
+        elif file.announced_size == 0:
             await self._replies.notice(origin, _sentence(FileEmpty.code))
         else:
             async with self._door:
@@ -79,17 +79,17 @@ class Uploads:
 
     async def _let_in(self, origin: Origin, file: IncomingFile) -> None:
         now = self._clock.now()
-        refusal = await self._judge.refusal(origin, file.size or 0, now)
+        refusal = await self._check.refusal(origin, file.announced_size or 0, now)
         if refusal is None:
             job = await self._ledger.jobs.accept(origin, file, now)
             if job is not None:
                 self._queue.enqueue(job.id, origin.owner_id, now, group_id=origin.group_id)
                 await self._reactions.accepted(job)
-                self._news.said.set()
+                self._signals.outbox.set()
         elif await self._ledger.jobs.knows(origin, file):
             # A redelivered message that was accepted when there still was room.
             return
-        elif self._judge.should_tell(origin, refusal, now):
+        elif self._check.should_tell(origin, refusal, now):
             await self._replies.notice(origin, refusal.name, refusal.args)
 
 

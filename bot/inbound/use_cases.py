@@ -24,15 +24,15 @@ from bot.outbound.outbox import Reactions
 class UseCases:
     """What handlers need of the service."""
 
-    files: Uploads
-    questions: UserCommands
-    presses: JobButtons
-    chats: GroupCommands
-    turns: Pagination
-    orders: CancelCommand
+    uploads: Uploads
+    user_commands: UserCommands
+    job_buttons: JobButtons
+    groups: GroupCommands
+    pages: Pagination
+    cancel_command: CancelCommand
     languages: LanguageCommands
-    admins: AdminCommands
-    zones: ZoneCommand
+    admin_commands: AdminCommands
+    zone_command: ZoneCommand
 
     @classmethod
     def build(  # noqa: PLR0913 -- everything that any part of it needs, by keyword.
@@ -41,39 +41,41 @@ class UseCases:
         ledger: Ledger,
         queue: JobQueue,
         access: Access,
-        controls: JobActions,
-        moves: ChatMigrations,
+        actions: JobActions,
+        migrations: ChatMigrations,
         clock: Clock,
-        news: Signals,
+        signals: Signals,
         limit: int,
-        allowances: OwnerLimits | None = None,
+        limits: OwnerLimits | None = None,
         reactions: Reactions | None = None,
         zone: str = "UTC",
     ) -> Self:
-        """Build all parts. `limit` is the most bytes that a file may have; without `allowances`
+        """Build all parts. `limit` is the most bytes that a file may have; without `limits`
         there are no others. `zone` names the time zone of chats that chose none.
         """
-        replies = Replies(ledger, access, clock, news)
-        questions = UserCommands(ledger.people, access, replies, clock)
-        queries = ButtonReplies(replies)
+        replies = Replies(ledger, access, clock, signals)
+        user_commands = UserCommands(ledger.chats, access, replies, clock)
+        button_replies = ButtonReplies(replies)
         return cls(
-            files=Uploads(
+            uploads=Uploads(
                 ledger,
                 queue,
                 access,
                 replies,
                 clock,
-                news,
+                signals,
                 limit=limit,
-                allowances=allowances or OwnerLimits(),
+                limits=limits or OwnerLimits(),
                 reactions=reactions or Reactions(ledger.outbox, clock, enabled=False),
             ),
-            questions=questions,
-            presses=JobButtons(ledger.jobs, access, controls, replies),
-            chats=GroupCommands(ledger.people, access, controls, replies, moves),
-            turns=Pagination(ledger.people, access, queries),
-            orders=CancelCommand(ledger.jobs, ledger.people, questions, controls, replies),
-            admins=AdminCommands(ledger, access, controls, replies),
-            languages=LanguageCommands(ledger, access, questions, replies, queries),
-            zones=ZoneCommand(ledger.people, replies, zone),
+            user_commands=user_commands,
+            job_buttons=JobButtons(ledger.jobs, access, actions, replies),
+            groups=GroupCommands(ledger.chats, access, actions, replies, migrations),
+            pages=Pagination(ledger.chats, access, button_replies),
+            cancel_command=CancelCommand(
+                ledger.jobs, ledger.chats, user_commands, actions, replies
+            ),
+            admin_commands=AdminCommands(ledger, access, actions, replies),
+            languages=LanguageCommands(ledger, access, user_commands, replies, button_replies),
+            zone_command=ZoneCommand(ledger.chats, replies, zone),
         )

@@ -28,11 +28,11 @@ class JobActions:
     Everything may be repeated.
     """
 
-    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, news: Signals) -> None:
+    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, signals: Signals) -> None:
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
-        self._news = news
+        self._signals = signals
 
     async def apply(self, action: JobAction, job: Job) -> str:
         """Do what a button asks for."""
@@ -65,8 +65,8 @@ class JobActions:
         planned = await self._ledger.objects.planned_for(job.id)
         if planned is not None:
             await self._ledger.objects.abandon(planned.id, now)
-            self._news.due.set()
-        self._news.said.set()
+            self._signals.deletions.set()
+        self._signals.outbox.set()
         return "cancelling"
 
     async def cancel_album(self, job: Job) -> str:
@@ -83,14 +83,14 @@ class JobActions:
         """End the link of a job and delete its file: "deleted", or "press-too-late"."""
         if not await self._ledger.objects.revoke(job.id, self._clock.now()):
             return "press-too-late"
-        self._news.due.set()
+        self._signals.deletions.set()
         return "deleted"
 
     async def chat_gone(self, chat_id: int) -> None:
         """Cancel what is under way for a chat that cannot be reached any more: nobody would get
         the link.
         """
-        lineage = await self._ledger.people.lineage(chat_id)
-        for job in await self._ledger.jobs.unfinished_in(lineage):
+        previous_ids = await self._ledger.chats.previous_ids(chat_id)
+        for job in await self._ledger.jobs.unfinished_in(previous_ids):
             log.info("job cancelled, its chat is gone", job=job.id, chat=chat_id)
             await self.cancel(job)

@@ -52,7 +52,7 @@ class TransferLimits:
         """Whether what was accepted before matters at all."""
         return self.files > 0 or self.bytes > 0
 
-    def judge(self, size: int, before: Sequence[Accepted], now: datetime) -> LimitRefusal | None:
+    def check(self, size: int, before: Sequence[Accepted], now: datetime) -> LimitRefusal | None:
         """Say why a file of `size` bytes may not be accepted now, or `None` if it may.
 
         `before` is what was accepted, in any order. Of several limits the one that holds the file
@@ -64,14 +64,14 @@ class TransferLimits:
         refusals = [
             refusal
             for refusal in (
-                self._judge_files(size, counted, now),
-                self._judge_bytes(size, counted, now),
+                self._check_files(size, counted, now),
+                self._check_bytes(size, counted, now),
             )
             if refusal is not None
         ]
         return max(refusals, key=_wait, default=None)
 
-    def _judge_files(
+    def _check_files(
         self, size: int, counted: Sequence[Accepted], now: datetime
     ) -> LimitRefusal | None:
         used = len(counted)
@@ -81,7 +81,7 @@ class TransferLimits:
         last = counted[used - self.files]
         return LimitRefusal(Limit.FILES, self.files, used, size, last.at + WINDOW - now)
 
-    def _judge_bytes(
+    def _check_bytes(
         self, size: int, counted: Sequence[Accepted], now: datetime
     ) -> LimitRefusal | None:
         used = sum(accepted.size for accepted in counted)
@@ -120,9 +120,9 @@ class LimitCheck:
     sentence says that it holds for the others too.
     """
 
-    def __init__(self, people: ChatLedger, allowances: OwnerLimits) -> None:
-        self._people = people
-        self._allowances = allowances
+    def __init__(self, chats: ChatLedger, limits: OwnerLimits) -> None:
+        self._chats = chats
+        self._limits = limits
         # Bounded: whoever is forgotten is told once more.
         self._told: OrderedDict[tuple[int, int, str], tuple[int, datetime]] = OrderedDict()
 
@@ -135,17 +135,17 @@ class LimitCheck:
         return _notice("limit-group", refusal) if refusal else None
 
     async def _of_owner(self, origin: Origin, size: int, now: datetime) -> LimitRefusal | None:
-        allowance, before = self._allowances.owner, list[Accepted]()
+        allowance, before = self._limits.owner, list[Accepted]()
         if allowance.is_rolling:
-            before = await self._people.accepted_by(origin.owner_id, now - WINDOW)
-        return allowance.judge(size, before, now)
+            before = await self._chats.accepted_by(origin.owner_id, now - WINDOW)
+        return allowance.check(size, before, now)
 
     async def _of_group(self, origin: Origin, size: int, now: datetime) -> LimitRefusal | None:
-        allowance, before = self._allowances.group, list[Accepted]()
+        allowance, before = self._limits.group, list[Accepted]()
         if allowance.is_rolling:
-            lineage = await self._people.lineage(origin.chat_id)
-            before = await self._people.accepted_in(lineage, now - WINDOW)
-        return allowance.judge(size, before, now)
+            previous_ids = await self._chats.previous_ids(origin.chat_id)
+            before = await self._chats.accepted_in(previous_ids, now - WINDOW)
+        return allowance.check(size, before, now)
 
     def should_tell(self, origin: Origin, notice: Notice, now: datetime) -> bool:
         """Say whether this message is answered with its refusal; a redelivered one as before."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.clock import wait_for_news
+from bot.clock import wait_for_event
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter, Speed
@@ -67,12 +67,12 @@ class JobQueue:
         self._at_once = at_once
         self._per_owner = per_owner
         self._per_group = at_once if per_group is None else per_group
-        self._turns = FairQueue()
+        self._fair_queue = FairQueue()
         self._owners: dict[int, int] = {}
         self._groups: dict[int, int] = {}
         self._later: list[tuple[datetime, int]] = []
         self._running: dict[int, tuple[RunningJob, asyncio.Task[None]]] = {}
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._open = True
         self._held_until = 0.0
         self._defect: BaseException | None = None
@@ -86,13 +86,13 @@ class JobQueue:
         """
         loop = asyncio.get_running_loop()
         self._held_until = loop.time() + LONGEST_HOLD
-        timer = loop.call_later(LONGEST_HOLD, self._news.set)
+        timer = loop.call_later(LONGEST_HOLD, self._changed.set)
         try:
             yield
         finally:
             timer.cancel()
             self._held_until = 0.0
-            self._news.set()
+            self._changed.set()
 
     def enqueue(
         self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
@@ -108,8 +108,8 @@ class JobQueue:
         if not_before > self._clock.now():
             heapq.heappush(self._later, (not_before, job_id))
         else:
-            self._turns.add(owner_id, job_id)
-        self._news.set()
+            self._fair_queue.add(owner_id, job_id)
+        self._changed.set()
 
     def withdraw(self, job_id: int) -> None:
         """Take a job out that waits; nothing happens if it runs or is unknown."""
@@ -117,7 +117,7 @@ class JobQueue:
             return
         owner_id = self._owners.pop(job_id, None)
         self._groups.pop(job_id, None)
-        if owner_id is not None and not self._turns.remove(owner_id, job_id):
+        if owner_id is not None and not self._fair_queue.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
             heapq.heapify(self._later)
 
@@ -139,12 +139,12 @@ class JobQueue:
         a moment.
         """
         owner_id = self._owners.get(job_id)
-        return None if owner_id is None else self._turns.position(owner_id, job_id)
+        return None if owner_id is None else self._fair_queue.position(owner_id, job_id)
 
     @property
     def counts(self) -> tuple[int, int]:
         """How many jobs run, and how many wait."""
-        return len(self._running), len(self._turns) + len(self._later)
+        return len(self._running), len(self._fair_queue) + len(self._later)
 
     async def run(self) -> None:
         """Start jobs as they fit, until cancelled.
@@ -153,20 +153,20 @@ class JobQueue:
         out is a defect or a ledger that cannot be written, and only a restart can make that good.
         """
         while True:
-            self._news.clear()
+            self._changed.clear()
             if self._defect is not None:
                 raise self._defect
             self._ripen()
             self._start_what_fits()
-            await wait_for_news(
-                self._news, self._clock, self._later[0][0] if self._later else None
+            await wait_for_event(
+                self._changed, self._clock, self._later[0][0] if self._later else None
             )
 
     def _ripen(self) -> None:
         now = self._clock.now()
         while self._later and self._later[0][0] <= now:
             _, job_id = heapq.heappop(self._later)
-            self._turns.add(self._owners[job_id], job_id)
+            self._fair_queue.add(self._owners[job_id], job_id)
 
     def _start_what_fits(self) -> None:
         if asyncio.get_running_loop().time() < self._held_until:
@@ -183,7 +183,7 @@ class JobQueue:
 
     def _take(self) -> tuple[int, int] | None:
         full = self._full_groups()
-        return self._turns.take(
+        return self._fair_queue.take(
             self._may_start, lambda job_id: self._groups.get(job_id) not in full
         )
 
@@ -208,7 +208,7 @@ class JobQueue:
             self._groups.pop(running.job_id, None)
             if again_at is not None:
                 self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
-            self._news.set()
+            self._changed.set()
 
     async def finish(self, grace: timedelta) -> None:
         """Start nothing more, and give running jobs `grace` (real time) to end."""

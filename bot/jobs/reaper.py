@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.clock import wait_for_news
+from bot.clock import wait_for_event
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.objects import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
@@ -55,14 +55,14 @@ class Reaper:
         store: ObjectStore,
         threads: Threads,
         clock: Clock,
-        news: Signals,
+        signals: Signals,
         metrics: Metrics | None = None,
     ) -> None:
         self._objects = objects
         self._store = store
         self._threads = threads
         self._clock = clock
-        self._news = news
+        self._signals = signals
         self._metrics = metrics or NoMetrics()
 
     async def run(self, prefix: str) -> None:
@@ -76,11 +76,13 @@ class Reaper:
 
     async def _sweep_on(self) -> None:
         while True:
-            self._news.due.clear()
+            self._signals.deletions.clear()
             await self.sweep()
             latest = self._clock.now() + LOOK_EVERY
             due_at = await self._objects.next_due_at()
-            await wait_for_news(self._news.due, self._clock, min(latest, due_at or latest))
+            await wait_for_event(
+                self._signals.deletions, self._clock, min(latest, due_at or latest)
+            )
 
     async def _reconcile_on(self, prefix: str) -> None:
         while True:
@@ -101,7 +103,7 @@ class Reaper:
             left = [stored for stored in due if stored.state is ObjectState.PLANNED]
             for stored in left[:MOST_UNDONE_BETWEEN_LOOKS]:
                 await self._undo(stored)
-            self._news.said.set()
+            self._signals.outbox.set()
 
     async def _delete(self, live: Sequence[StoredObject]) -> None:
         ids, keys = [stored.id for stored in live], [stored.key for stored in live]
@@ -155,10 +157,10 @@ class Reaper:
         objects = iter(await self._threads.call(lambda: list(self._store.list_objects(prefix))))
         while batch := [stat for stat in islice(objects, BATCH)]:  # noqa: C416 -- islice is lazy.
             known = await self._objects.owners_of_keys([stat.key for stat in batch])
-            strays = [s.key for s in batch if s.key not in known and s.last_modified < old]
-            if strays:
-                log.warning("deleting unknown objects", count=len(strays))
-                await self._threads.call(partial(self._store.delete, strays))
+            orphans = [s.key for s in batch if s.key not in known and s.last_modified < old]
+            if orphans:
+                log.warning("deleting unknown objects", count=len(orphans))
+                await self._threads.call(partial(self._store.delete, orphans))
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
         owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
         for upload in uploads:

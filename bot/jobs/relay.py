@@ -45,7 +45,7 @@ class Relay:
         *,
         lifetime: timedelta,
         public: bool,
-        repeats: Deduplicator | None = None,
+        deduplicator: Deduplicator | None = None,
     ) -> None:
         self._source = source
         self._uploads = uploads
@@ -54,7 +54,7 @@ class Relay:
         self._clock = clock
         self._lifetime = lifetime
         self._public = public
-        self._repeats = repeats
+        self._deduplicator = deduplicator
 
     async def relay(self, job: Job, meter: ProgressMeter) -> None:
         """Take a running job to its link; when this returns, the ledger has it and the answer is
@@ -72,12 +72,12 @@ class Relay:
 
     async def _copy_earlier(self, job: Job) -> bool:
         """Answer from what the same owner has already, as an object of its own; say whether."""
-        earlier = await self._repeats.find(job) if self._repeats is not None else None
-        if self._repeats is None or earlier is None:
+        earlier = await self._deduplicator.find(job) if self._deduplicator is not None else None
+        if self._deduplicator is None or earlier is None:
             return False
         stored = await self._plan(job, None)
         target = Target(stored.key, self._meta(job))
-        digest = await self._repeats.copy(earlier, target, _Journal(self._objects, stored.id))
+        digest = await self._deduplicator.copy(earlier, target, _Journal(self._objects, stored.id))
         if digest is None:
             await self._objects.abandon(stored.id, self._clock.now())
             return False

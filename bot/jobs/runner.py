@@ -44,8 +44,8 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self.said = asyncio.Event()
-        self.due = asyncio.Event()
+        self.outbox = asyncio.Event()
+        self.deletions = asyncio.Event()
 
 
 class JobRunner:
@@ -56,14 +56,14 @@ class JobRunner:
         relay: Relay,
         ledger: Ledger,
         clock: Clock,
-        news: Signals,
+        signals: Signals,
         metrics: Metrics | None = None,
     ) -> None:
         self._relay = relay
         self._jobs = ledger.jobs
         self._objects = ledger.objects
         self._clock = clock
-        self._news = news
+        self._signals = signals
         self._metrics = metrics or NoMetrics()
 
     async def run(self, running: RunningJob) -> datetime | None:
@@ -92,8 +92,8 @@ class JobRunner:
         self._metrics.job_ended("done")
         self._took(Span.WHOLE, job)
         self._log_end(job, "done", running)
-        self._news.said.set()
-        self._news.due.set()
+        self._signals.outbox.set()
+        self._signals.deletions.set()
         return None
 
     def _took(self, span: Span, job: Job) -> None:
@@ -117,14 +117,14 @@ class JobRunner:
         await self._jobs.cancel(job, self._clock.now())
         self._metrics.job_ended("cancelled")
         log.info("job cancelled", job=job.id)
-        self._news.said.set()
+        self._signals.outbox.set()
 
     async def _cancel_waiting(self, job_id: int) -> None:
         job = await self._jobs.get(job_id)
         if job is not None and await self._jobs.cancel(job, self._clock.now()):
             await self._abandon(job)
             self._metrics.job_ended("cancelled")
-            self._news.said.set()
+            self._signals.outbox.set()
 
     async def _abandon(self, job: Job) -> None:
         # No thread of the job runs any more; the reaper aborts and deletes, now and once more
@@ -132,7 +132,7 @@ class JobRunner:
         planned = await self._objects.planned_for(job.id)
         if planned is not None:
             await self._objects.abandon(planned.id, self._clock.now())
-            self._news.due.set()
+            self._signals.deletions.set()
 
     async def _failed(self, job: Job, error: Exception) -> datetime | None:
         known = error if isinstance(error, RelayError) else Unexpected(repr(error))
@@ -151,7 +151,7 @@ class JobRunner:
         await self._abandon(job)
         await self._jobs.fail(job, known.code, _args(known), self._clock.now())
         self._metrics.job_ended("failed", known.code)
-        self._news.said.set()
+        self._signals.outbox.set()
         return None
 
     def _log_end(self, job: Job, state: str, running: RunningJob) -> None:

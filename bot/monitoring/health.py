@@ -101,8 +101,8 @@ class ReadinessReport:
 class Readiness:
     """Looks when it is asked. `checks` come when there is something to look at."""
 
-    def __init__(self, vitals: HealthState, clock: Clock, *, polls: bool) -> None:
-        self._vitals = vitals
+    def __init__(self, health_state: HealthState, clock: Clock, *, polls: bool) -> None:
+        self._health_state = health_state
         self._clock = clock
         self._polls = polls
         self._checks: dict[str, Check] = {}
@@ -114,37 +114,37 @@ class Readiness:
 
     async def report(self) -> ReadinessReport:
         """Look at everything."""
-        vitals = self._vitals
+        health_state = self._health_state
         reasons = [self._life(), self._telegram(), self._oss()]
         reasons += [await self._look(name, check) for name, check in self._checks.items()]
         return ReadinessReport(
-            life=vitals.life,
+            life=health_state.life,
             reasons=tuple(reason for reason in reasons if reason),
-            telegram_heard_at=vitals.heard_at,
-            oss_well_at=vitals.oss.well_at,
+            telegram_heard_at=health_state.heard_at,
+            oss_well_at=health_state.oss.well_at,
         )
 
     def _life(self) -> str:
-        life, since = self._vitals.life, self._vitals.since
+        life, since = self._health_state.life, self._health_state.since
         return "" if life is ProcessPhase.RUNNING else f"bot: {life.value} since {_moment(since)}"
 
     def _telegram(self) -> str:
-        vitals = self._vitals
-        if vitals.deaf:
-            return f"telegram: {vitals.deaf}"
-        if not self._polls or vitals.life is not ProcessPhase.RUNNING:
+        health_state = self._health_state
+        if health_state.deaf:
+            return f"telegram: {health_state.deaf}"
+        if not self._polls or health_state.life is not ProcessPhase.RUNNING:
             return ""
-        last = max(vitals.heard_at or vitals.since, vitals.since)
+        last = max(health_state.heard_at or health_state.since, health_state.since)
         if self._clock.now() - last < SILENT_AFTER:
             return ""
         return f"telegram: no poll was answered since {_moment(last)}"
 
     def _oss(self) -> str:
-        pulse = self._vitals.oss
-        since = pulse.failing_since
+        oss = self._health_state.oss
+        since = oss.failing_since
         if since is None or self._clock.now() - since < FAILING_AFTER:
             return ""
-        return f"oss: every call has failed since {_moment(since)}, last with {pulse.code}"
+        return f"oss: every call has failed since {_moment(since)}, last with {oss.code}"
 
     async def _look(self, name: str, check: Check) -> str:
         # A look that hangs goes on alone, because a write that waits for its lock cannot be

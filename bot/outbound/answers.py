@@ -39,7 +39,7 @@ class AnswerDelivery:
     """Knows the choice of each group, and tells a group that its answer went elsewhere."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._people = ledger.people
+        self._chats = ledger.chats
         self._outbox = ledger.outbox
         self._clock = clock
 
@@ -50,7 +50,7 @@ class AnswerDelivery:
         return {job.id: _chat_for(job, discreet) for job in jobs}
 
     async def _is_discreet(self, chat_id: int) -> bool:
-        rules = await self._people.chat(chat_id)
+        rules = await self._chats.chat(chat_id)
         if rules.moved_to is not None:
             # What is said of a group now is said of its successor.
             return await self._is_discreet(rules.moved_to)
@@ -99,8 +99,8 @@ class AnswerSender:
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: RateLimits,
-        lanes: InFlightCalls,
+        rate_limits: RateLimits,
+        calls: InFlightCalls,
         clock: Clock,
         *,
         reactions: Reactions | None = None,
@@ -108,17 +108,21 @@ class AnswerSender:
         self._ledger = ledger
         self._messenger = messenger
         self._views = views
-        self._budgets = budgets
-        self._lanes = lanes
+        self._rate_limits = rate_limits
+        self._calls = calls
         self._clock = clock
         self._reactions = reactions or Reactions(ledger.outbox, clock, enabled=False)
         self._delivery = AnswerDelivery(ledger, clock)
-        self._road = ChatGate(budgets, lanes, clock)
-        self._replier = OutboxSender(ledger, messenger, views, self._road, lanes, clock)
+        self._road = ChatGate(rate_limits, calls, clock)
+        self._outbox_sender = OutboxSender(ledger, messenger, views, self._road, calls, clock)
 
     async def tick(self) -> datetime | None:
         """Start every call that is possible now; return when the next may be."""
-        moments = [await self._replier.tick(), await self._tick_started(), await self._tick_new()]
+        moments = [
+            await self._outbox_sender.tick(),
+            await self._tick_started(),
+            await self._tick_new(),
+        ]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _tick_started(self) -> datetime | None:
@@ -137,27 +141,29 @@ class AnswerSender:
                 await self._ledger.answers.unsent(answer.id, uncertain=not is_edit)
                 return self._clock.now()
             self._road.take(answer.chat_id, is_edit=is_edit)
-            self._lanes.start(("send", answer.chat_id), self._send_again(answer))
+            self._calls.start(("send", answer.chat_id), self._send_again(answer))
         return min(moments, default=None)
 
     async def _tick_new(self) -> datetime | None:
         moments: list[datetime] = []
         waiting = await self._waiting(moments)
-        own_cards = await self._own_cards(waiting)
+        own_status_messages = await self._own_status_messages(waiting)
         chats = await self._delivery.chats_for(waiting)
         # A job that ends in its own card is answered where that is.
-        chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_cards}
+        chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_status_messages}
         for chat_id, jobs in _by_chat(waiting, chats):
-            card = own_cards.get(jobs[0].id)
-            moment = self._road.ready(chat_id, is_edit=card is not None)
+            status_message = own_status_messages.get(jobs[0].id)
+            moment = self._road.ready(chat_id, is_edit=status_message is not None)
             if moment is None:
                 continue
             if moment > self._clock.now():
                 moments.append(moment)
                 continue
-            batch = self._choose(chat_id, jobs) if card is None else jobs[:1]
-            self._road.take(chat_id, is_edit=card is not None)
-            self._lanes.start(("send", chat_id), self._begin_answer(chat_id, batch, card))
+            batch = self._choose(chat_id, jobs) if status_message is None else jobs[:1]
+            self._road.take(chat_id, is_edit=status_message is not None)
+            self._calls.start(
+                ("send", chat_id), self._begin_answer(chat_id, batch, status_message)
+            )
         return min(moments, default=None)
 
     async def _waiting(self, moments: list[datetime]) -> list[Job]:
@@ -178,19 +184,25 @@ class AnswerSender:
             moments.append(now + ALBUM_IS_QUIET_AFTER / 2)
         return over
 
-    async def _own_cards(self, jobs: Sequence[Job]) -> dict[int, int]:
+    async def _own_status_messages(self, jobs: Sequence[Job]) -> dict[int, int]:
         """Return the status messages that become answers, by job: a cancelled job ends in its own,
         where the user has just pressed the button.
         """
-        cancelled = [job for job in jobs if job.state is JobState.CANCELLED and job.card_id]
+        cancelled = [
+            job for job in jobs if job.state is JobState.CANCELLED and job.status_message_id
+        ]
         if not cancelled:
             return {}
         placed = {
-            card.id: card.message_id
-            for card in await self._ledger.cards.open_cards()
-            if not card.shared and card.message_id is not None
+            status_message.id: status_message.message_id
+            for status_message in await self._ledger.status_messages.open_status_messages()
+            if not status_message.shared and status_message.message_id is not None
         }
-        return {job.id: placed[job.card_id] for job in cancelled if job.card_id in placed}
+        return {
+            job.id: placed[job.status_message_id]
+            for job in cancelled
+            if job.status_message_id in placed
+        }
 
     def _choose(self, chat_id: int, jobs: Sequence[Job]) -> list[Job]:
         """One job for one message while the budget lasts for all of them; as many as fit where it
@@ -198,7 +210,7 @@ class AnswerSender:
         """
         if jobs[0].origin.album is not None:
             return [job for job in jobs if _album_of(job) == _album_of(jobs[0])]
-        left = self._budgets.of(chat_id).messages.available(self._clock.now())
+        left = self._rate_limits.of(chat_id).messages.available(self._clock.now())
         thread = jobs[0].origin.thread_id
         together = [
             job for job in jobs if job.origin.thread_id == thread and job.origin.album is None
@@ -207,12 +219,16 @@ class AnswerSender:
             return together[:1]
         return together
 
-    async def _begin_answer(self, chat_id: int, jobs: list[Job], card: int | None) -> None:
+    async def _begin_answer(
+        self, chat_id: int, jobs: list[Job], status_message: int | None
+    ) -> None:
         language = jobs[0].origin.language
         view = await self._views.answer(jobs, chat_id)
         together = jobs[0].origin.album is not None
         count = self._messenger.fit(view, language=language, together=together)
-        await self._deliver(await self._ledger.answers.begin(jobs[:count], card, chat_id=chat_id))
+        await self._deliver(
+            await self._ledger.answers.begin(jobs[:count], status_message, chat_id=chat_id)
+        )
 
     async def _send_again(self, answer: StoredAnswer) -> None:
         await self._ledger.answers.sending(answer.id)
@@ -280,31 +296,31 @@ class AnswerCorrector:
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: RateLimits,
-        lanes: InFlightCalls,
+        rate_limits: RateLimits,
+        calls: InFlightCalls,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
         self._views = views
-        self._budgets = budgets
-        self._lanes = lanes
+        self._rate_limits = rate_limits
+        self._calls = calls
         self._clock = clock
 
     async def tick(self) -> datetime | None:
         """Start the edits that are possible now; return when the next may be."""
         moments = []
         for answer in await self._ledger.answers.stale(MOST_CORRECTED):
-            lane = ("edit", answer.chat_id)
-            if not self._lanes.is_free(lane):
+            call_key = ("edit", answer.chat_id)
+            if not self._calls.is_free(call_key):
                 continue
-            budget, now = self._budgets.of(answer.chat_id), self._clock.now()
+            budget, now = self._rate_limits.of(answer.chat_id), self._clock.now()
             moment = budget.ready_at(budget.edits, now, reserve=1.0)
             if moment > now:
                 moments.append(moment)
             else:
                 budget.take(budget.edits, now, reserve=1.0)
-                self._lanes.start(lane, self._revise(answer))
+                self._calls.start(call_key, self._revise(answer))
         return min(moments, default=None)
 
     async def _revise(self, answer: StoredAnswer) -> None:
@@ -318,7 +334,7 @@ class AnswerCorrector:
         except ChatError as error:
             if not error.permanent:
                 wait = max(wait_after(error), AFTER_TROUBLE)
-                self._budgets.of(answer.chat_id).pause(self._clock.now() + wait)
+                self._rate_limits.of(answer.chat_id).pause(self._clock.now() + wait)
                 return
             # The message is gone: nothing is left that could tell anything wrong.
             log.info("answer not corrected", answer=answer.id, code=error.code)

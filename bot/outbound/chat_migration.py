@@ -27,27 +27,27 @@ T = TypeVar("T")
 class ChatMigrations:
     """Where groups have gone. `follow` must have been called once before anybody asks."""
 
-    def __init__(self, people: ChatLedger) -> None:
-        self._people = people
-        self._moves: dict[int, int] = {}
+    def __init__(self, chats: ChatLedger) -> None:
+        self._chats = chats
+        self._migrations: dict[int, int] = {}
 
     async def follow(self) -> None:
         """Read where groups have gone before this start."""
-        self._moves = await self._people.moves()
+        self._migrations = await self._chats.migrations()
 
     async def learn(self, chat_id: int, moved_to: int) -> None:
         """Learn that a group became a supergroup."""
-        if self._moves.get(chat_id) != moved_to:
+        if self._migrations.get(chat_id) != moved_to:
             log.info("group moved", chat=chat_id, to=moved_to)
-            await self._people.move_chat(chat_id, moved_to)
-            self._moves[chat_id] = moved_to
+            await self._chats.migrate(chat_id, moved_to)
+            self._migrations[chat_id] = moved_to
 
     def current(self, chat_id: int) -> int:
         """Return the id under which a chat is reached now."""
         seen = set()
-        while chat_id in self._moves and chat_id not in seen:
+        while chat_id in self._migrations and chat_id not in seen:
             seen.add(chat_id)
-            chat_id = self._moves[chat_id]
+            chat_id = self._migrations[chat_id]
         return chat_id
 
 
@@ -60,20 +60,23 @@ class MigratingMessenger:
     """
 
     def __init__(
-        self, messenger: Messenger, moves: ChatMigrations, gone: Callable[[int], Awaitable[None]]
+        self,
+        messenger: Messenger,
+        migrations: ChatMigrations,
+        gone: Callable[[int], Awaitable[None]],
     ) -> None:
         self._messenger = messenger
-        self._moves = moves
+        self._migrations = migrations
         self._gone = gone
 
     async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
         """Place a message where its chat is now."""
-        there = self._place(place, self._moves.current(place.chat_id))
+        there = self._place(place, self._migrations.current(place.chat_id))
         try:
             return await self._messenger.send(there, view, language=language, silent=silent)
         except ChatMoved as error:
             # Nothing was placed, and the answer names the new place: once more, there.
-            await self._moves.learn(there.chat_id, error.chat_id)
+            await self._migrations.learn(there.chat_id, error.chat_id)
             there = self._place(place, error.chat_id)
             return await self._messenger.send(there, view, language=language, silent=silent)
         except ChatGone:
@@ -104,7 +107,7 @@ class MigratingMessenger:
     def _nothing_goes_along(self, chat_id: int, message_id: int) -> Iterator[None]:
         # The same id names another message in the supergroup, which must not be touched.
         gone = MessageGone(f"message {message_id} stayed behind in the group that moved")
-        if self._moves.current(chat_id) != chat_id:
+        if self._migrations.current(chat_id) != chat_id:
             raise gone
         try:
             yield
@@ -128,9 +131,9 @@ class MigratingMessenger:
 class MigratingMembers:
     """`Members` that follow groups."""
 
-    def __init__(self, members: Members, moves: ChatMigrations) -> None:
+    def __init__(self, members: Members, migrations: ChatMigrations) -> None:
         self._members = members
-        self._moves = moves
+        self._migrations = migrations
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
         """Return whether a person looks after a group, wherever it is now."""
@@ -145,9 +148,9 @@ class MigratingMembers:
         await self._there(chat_id, self._members.leave)
 
     async def _there(self, chat_id: int, ask: Callable[[int], Awaitable[T]]) -> T:
-        there = self._moves.current(chat_id)
+        there = self._migrations.current(chat_id)
         try:
             return await ask(there)
         except ChatMoved as error:
-            await self._moves.learn(there, error.chat_id)
+            await self._migrations.learn(there, error.chat_id)
             return await ask(error.chat_id)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.clock import wait_for_news
+from bot.clock import wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.clock import Clock
 from bot.outbound.rate_limits import RESERVED_FOR_REPLIES, RateLimits
@@ -89,9 +89,9 @@ RETRY_AFTER = timedelta(seconds=3)
 class ChatGate:
     """Lanes and budgets together, as replies and answers use them."""
 
-    def __init__(self, budgets: RateLimits, lanes: InFlightCalls, clock: Clock) -> None:
-        self._budgets = budgets
-        self._lanes = lanes
+    def __init__(self, rate_limits: RateLimits, calls: InFlightCalls, clock: Clock) -> None:
+        self._rate_limits = rate_limits
+        self._calls = calls
         self._clock = clock
 
     def ready(
@@ -102,23 +102,23 @@ class ChatGate:
         An edit waits for the one that is under way too: a late one would bring a status message
         back that has become an answer.
         """
-        if not self._lanes.is_free(("send", chat_id)):
+        if not self._calls.is_free(("send", chat_id)):
             return None
-        if is_edit and not self._lanes.is_free(("edit", chat_id)):
+        if is_edit and not self._calls.is_free(("edit", chat_id)):
             return None
-        budget = self._budgets.of(chat_id)
+        budget = self._rate_limits.of(chat_id)
         bucket = budget.edits if is_edit else budget.messages
         return budget.ready_at(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
 
     def take(self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False) -> None:
         """Take what the call costs out of the budget."""
-        budget = self._budgets.of(chat_id)
+        budget = self._rate_limits.of(chat_id)
         bucket = budget.edits if is_edit else budget.messages
         budget.take(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
 
     def pause(self, chat_id: int, error: ChatError) -> None:
         """Say nothing in the chat for as long as this error asks for."""
-        self._budgets.of(chat_id).pause(self._clock.now() + wait_after(error))
+        self._rate_limits.of(chat_id).pause(self._clock.now() + wait_after(error))
 
 
 def wait_after(error: ChatError, *, otherwise: timedelta = RETRY_AFTER) -> timedelta:
@@ -149,25 +149,29 @@ class ChatDispatcher:
     """The loop behind everything that is said."""
 
     def __init__(
-        self, speakers: Sequence[Sender], lanes: InFlightCalls, news: asyncio.Event, clock: Clock
+        self,
+        speakers: Sequence[Sender],
+        calls: InFlightCalls,
+        changed: asyncio.Event,
+        clock: Clock,
     ) -> None:
         self._speakers = speakers
-        self._lanes = lanes
-        self._news = news
+        self._calls = calls
+        self._changed = changed
         self._clock = clock
 
     async def run(self) -> None:
         """Ask every speaker, then wait for news or for the next moment; until cancelled."""
         while True:
             # Cleared before they look, or what happens in between would be lost.
-            self._news.clear()
+            self._changed.clear()
             until = await self._round()
             # Real time, because it is for the machine: news of a burst are looked at together.
             await pause(GATHER)
-            await wait_for_news(self._news, self._clock, until)
+            await wait_for_event(self._changed, self._clock, until)
 
     async def _round(self) -> datetime | None:
-        self._lanes.begin_round()
+        self._calls.begin_round()
         moments = [await speaker.tick() for speaker in self._speakers]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -179,7 +183,7 @@ class ChatDispatcher:
         ends_at = time.monotonic() + timeout
         await self._round()
         # Until a round had nothing to say: what it says frees the lane for something else.
-        while not self._lanes.is_idle and (left := ends_at - time.monotonic()) > 0:
-            await self._lanes.wait_for_one(left)
+        while not self._calls.is_idle and (left := ends_at - time.monotonic()) > 0:
+            await self._calls.wait_for_one(left)
             await self._round()
-        await self._lanes.drain(0)
+        await self._calls.drain(0)

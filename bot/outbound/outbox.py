@@ -33,113 +33,115 @@ class OutboxSender:
         messenger: Messenger,
         views: Views,
         road: ChatGate,
-        lanes: InFlightCalls,
+        calls: InFlightCalls,
         clock: Clock,
     ) -> None:
         self._outbox = ledger.outbox
         self._messenger = messenger
         self._views = views
         self._road = road
-        self._lanes = lanes
+        self._calls = calls
         self._clock = clock
 
     async def tick(self) -> datetime | None:
         """Start every call that is possible now; return when the next may be."""
         moments = []
         pending = await self._outbox.pending(MOST_READ)
-        for saying in await self._without_superseded(pending):
-            if saying.kind is OutboxKind.PRESS:
-                lane = ("press", saying.id)
-                if self._lanes.is_free(lane):
-                    self._lanes.start(lane, self._answer_press(saying))
-            elif saying.kind not in _NOT_SAID_HERE:
-                moments.append(self._begin(saying))
+        for message in await self._without_superseded(pending):
+            if message.kind is OutboxKind.PRESS:
+                call_key = ("press", message.id)
+                if self._calls.is_free(call_key):
+                    self._calls.start(call_key, self._answer_press(message))
+            elif message.kind not in _NOT_SAID_HERE:
+                moments.append(self._begin(message))
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _begin(self, saying: OutboxMessage) -> datetime | None:
+    def _begin(self, message: OutboxMessage) -> datetime | None:
         """Say it now, or return when it may be said."""
-        is_edit = EDITS in saying.payload
-        moment = self._road.ready(saying.chat_id, is_reply=True, is_edit=is_edit)
+        is_edit = EDITS in message.payload
+        moment = self._road.ready(message.chat_id, is_reply=True, is_edit=is_edit)
         if moment is None or moment > self._clock.now():
             return moment
-        self._road.take(saying.chat_id, is_reply=True, is_edit=is_edit)
-        lane = ("edit" if is_edit else "send", saying.chat_id)
-        self._lanes.start(lane, self._say(saying))
+        self._road.take(message.chat_id, is_reply=True, is_edit=is_edit)
+        call_key = ("edit" if is_edit else "send", message.chat_id)
+        self._calls.start(call_key, self._say(message))
         return None
 
     async def _without_superseded(self, pending: Sequence[OutboxMessage]) -> list[OutboxMessage]:
         """Leave out changes of a message that a later one would change again: whoever presses
         "Refresh" ten times needs one.
         """
-        latest = {_changed(saying): saying.id for saying in pending if EDITS in saying.payload}
+        latest = {_changed(message): message.id for message in pending if EDITS in message.payload}
         kept = []
-        for saying in pending:
-            if latest.get(_changed(saying), saying.id) == saying.id:
-                kept.append(saying)
+        for message in pending:
+            if latest.get(_changed(message), message.id) == message.id:
+                kept.append(message)
             else:
-                await self._outbox.said(saying.id)
+                await self._outbox.delivered(message.id)
         return kept
 
-    async def _say(self, saying: OutboxMessage) -> None:
-        tries = await self._outbox.tried(saying.id)
+    async def _say(self, message: OutboxMessage) -> None:
+        tries = await self._outbox.begin_attempt(message.id)
         try:
-            await self._place(saying, await self._view(saying))
+            await self._place(message, await self._view(message))
         except (ChatUncertain, ChatGone, MessageGone, MessageRefused) as error:
             # A reply to a command is not worth saying twice; the user can ask again.
-            log.warning("reply lost", saying=saying.id, code=error.code)
+            log.warning("reply lost", message=message.id, code=error.code)
         except ChatError as error:
-            self._road.pause(saying.chat_id, error)
+            self._road.pause(message.chat_id, error)
             if tries < MOST_TRIES:
                 return
-            log.warning("reply given up", saying=saying.id, code=error.code)
-        await self._outbox.said(saying.id)
+            log.warning("reply given up", message=message.id, code=error.code)
+        await self._outbox.delivered(message.id)
 
-    async def _place(self, saying: OutboxMessage, view: View) -> None:
-        if EDITS in saying.payload:
-            message_id = int(saying.payload[EDITS])
-            await self._messenger.edit(saying.chat_id, message_id, view, language=saying.language)
+    async def _place(self, message: OutboxMessage, view: View) -> None:
+        if EDITS in message.payload:
+            message_id = int(message.payload[EDITS])
+            await self._messenger.edit(
+                message.chat_id, message_id, view, language=message.language
+            )
         else:
-            place = Place(saying.chat_id, saying.thread_id, saying.reply_to)
-            await self._messenger.send(place, view, language=saying.language)
+            place = Place(message.chat_id, message.thread_id, message.reply_to)
+            await self._messenger.send(place, view, language=message.language)
 
-    async def _view(self, saying: OutboxMessage) -> View:
-        match saying.kind:
+    async def _view(self, message: OutboxMessage) -> View:
+        match message.kind:
             case OutboxKind.OVERVIEW:
-                told = saying.payload
-                subject = int(told.get("subject", saying.owner_id or saying.chat_id))
+                told = message.payload
+                subject = int(told.get("subject", message.owner_id or message.chat_id))
                 listing = Listing(str(told.get("listing", Listing.STATUS.value)))
                 page = int(told.get("page", 1))
                 return await self._views.overview(
-                    listing, subject, chat_id=saying.chat_id, page=page
+                    listing, subject, chat_id=message.chat_id, page=page
                 )
             case OutboxKind.WELCOME:
                 return self._views.welcome
             case OutboxKind.STATISTICS:
                 return await self._views.statistics()
             case OutboxKind.LANGUAGES:
-                return LanguageMenu(saying.owner_id or saying.chat_id)
+                return LanguageMenu(message.owner_id or message.chat_id)
             case _:
-                return _notice(saying)
+                return _notice(message)
 
-    async def _answer_press(self, saying: OutboxMessage) -> None:
+    async def _answer_press(self, message: OutboxMessage) -> None:
         try:
             await self._messenger.answer_press(
-                str(saying.payload["query_id"]),
-                _notice(saying) if "name" in saying.payload else None,
-                language=saying.language,
+                str(message.payload["query_id"]),
+                _notice(message) if "name" in message.payload else None,
+                language=message.language,
             )
         except ChatError as error:
-            log.info("press not answered", saying=saying.id, code=error.code)
-        await self._outbox.said(saying.id)
+            log.info("press not answered", message=message.id, code=error.code)
+        await self._outbox.delivered(message.id)
 
 
-def _changed(saying: OutboxMessage) -> tuple[int, str | int | None]:
-    return saying.chat_id, saying.payload.get(EDITS)
+def _changed(message: OutboxMessage) -> tuple[int, str | int | None]:
+    return message.chat_id, message.payload.get(EDITS)
 
 
-def _notice(saying: OutboxMessage) -> Notice:
-    args = {key: value for key, value in saying.payload.items() if key not in _NOT_WORDS}
-    return Notice(str(saying.payload["name"]), args)
+def _notice(message: OutboxMessage) -> Notice:
+    args = {key: value for key, value in message.payload.items() if key not in _NOT_WORDS}
+    return Notice(str(message.payload["name"]), args)
 
 
 MOST_REACTIONS: Final = 200
@@ -196,58 +198,58 @@ class ReactionSender:
         self,
         outbox: Outbox,
         messenger: Messenger,
-        budgets: RateLimits,
-        lanes: InFlightCalls,
+        rate_limits: RateLimits,
+        calls: InFlightCalls,
         clock: Clock,
     ) -> None:
         self._outbox = outbox
         self._messenger = messenger
-        self._budgets = budgets
-        self._lanes = lanes
+        self._rate_limits = rate_limits
+        self._calls = calls
         self._clock = clock
 
     async def tick(self) -> datetime | None:
         """Start the calls that are possible now; return when the next may be."""
         pending = [
-            saying
-            for saying in await self._outbox.pending(MOST_REACTIONS)
-            if saying.kind is OutboxKind.REACTION
+            message
+            for message in await self._outbox.pending(MOST_REACTIONS)
+            if message.kind is OutboxKind.REACTION
         ]
-        latest = {(saying.chat_id, saying.payload["to"]): saying.id for saying in pending}
+        latest = {(message.chat_id, message.payload["to"]): message.id for message in pending}
         moments = []
-        for saying in pending:
-            is_latest = latest[saying.chat_id, saying.payload["to"]] == saying.id
-            if not is_latest or self._is_stale(saying):
-                await self._outbox.said(saying.id)
+        for message in pending:
+            is_latest = latest[message.chat_id, message.payload["to"]] == message.id
+            if not is_latest or self._is_stale(message):
+                await self._outbox.delivered(message.id)
             else:
-                moments.append(self._begin(saying))
+                moments.append(self._begin(message))
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _is_stale(self, saying: OutboxMessage) -> bool:
-        asked_at = saying.created_at or self._clock.now()
+    def _is_stale(self, message: OutboxMessage) -> bool:
+        asked_at = message.created_at or self._clock.now()
         return self._clock.now() - asked_at > STALE_AFTER
 
-    def _begin(self, saying: OutboxMessage) -> datetime | None:
+    def _begin(self, message: OutboxMessage) -> datetime | None:
         """React now, or return when that may be possible."""
-        lane = ("react", saying.chat_id)
-        if not self._lanes.is_free(lane):
+        call_key = ("react", message.chat_id)
+        if not self._calls.is_free(call_key):
             return None
         # Whether reactions count is not documented; they are counted as edits, behind all others.
-        budget, now = self._budgets.of(saying.chat_id), self._clock.now()
+        budget, now = self._rate_limits.of(message.chat_id), self._clock.now()
         moment = budget.ready_at(budget.edits, now, reserve=RESERVED_FOR_ANSWERS)
         if moment > now:
             return moment
         budget.take(budget.edits, now, reserve=RESERVED_FOR_ANSWERS)
-        self._lanes.start(lane, self._react(saying))
+        self._calls.start(call_key, self._react(message))
         return None
 
-    async def _react(self, saying: OutboxMessage) -> None:
-        reaction = Reaction(str(saying.payload["reaction"]))
+    async def _react(self, message: OutboxMessage) -> None:
+        reaction = Reaction(str(message.payload["reaction"]))
         try:
-            await self._messenger.react(saying.chat_id, int(saying.payload["to"]), reaction)
+            await self._messenger.react(message.chat_id, int(message.payload["to"]), reaction)
         except ChatError as error:
-            log.debug("no reaction", saying=saying.id, code=error.code)
+            log.debug("no reaction", message=message.id, code=error.code)
             if not error.permanent:
                 wait = wait_after(error)
-                self._budgets.of(saying.chat_id).pause(self._clock.now() + wait)
-        await self._outbox.said(saying.id)
+                self._rate_limits.of(message.chat_id).pause(self._clock.now() + wait)
+        await self._outbox.delivered(message.id)

@@ -40,16 +40,16 @@ class StatusMessageSender:
         ledger: Ledger,
         messenger: Messenger,
         views: Views,
-        budgets: RateLimits,
-        lanes: InFlightCalls,
+        rate_limits: RateLimits,
+        calls: InFlightCalls,
         clock: Clock,
         metrics: Metrics | None = None,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
         self._views = views
-        self._budgets = budgets
-        self._lanes = lanes
+        self._rate_limits = rate_limits
+        self._calls = calls
         self._clock = clock
         self._metrics = metrics or NoMetrics()
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
@@ -58,59 +58,71 @@ class StatusMessageSender:
     async def tick(self) -> datetime | None:
         """Open, edit and close cards; return when to look again."""
         unfinished = await self._ledger.jobs.unfinished()
-        cards = await self._ledger.cards.open_cards()
+        status_messages = await self._ledger.status_messages.open_status_messages()
         if not self.paused:
-            cards += await self._open_cards(unfinished, cards)
-        self._forget_all_but({card.id for card in cards})
+            status_messages += await self._open_status_messages(unfinished, status_messages)
+        self._forget_all_but({status_message.id for status_message in status_messages})
         by_id = {job.id: job for job in unfinished}
-        for card in cards:
-            shown = [by_id[job_id] for job_id in card.job_ids if job_id in by_id]
-            if shown and card.album is not None:
+        for status_message in status_messages:
+            shown = [by_id[job_id] for job_id in status_message.job_ids if job_id in by_id]
+            if shown and status_message.album is not None:
                 # One line per file, the finished ones included.
-                shown = await self._ledger.jobs.get_many(card.job_ids)
+                shown = await self._ledger.jobs.get_many(status_message.job_ids)
             if shown:
-                together = card.album is not None
-                view = self._views.card(shown, paused=self.paused, together=together)
-                self._show(card, view)
-            elif not card.job_ids:
-                await self._finish(card)
-        return self._clock.now() + LOOK_EVERY if unfinished or cards else None
+                together = status_message.album is not None
+                view = self._views.status_message(shown, paused=self.paused, together=together)
+                self._show(status_message, view)
+            elif not status_message.job_ids:
+                await self._finish(status_message)
+        return self._clock.now() + LOOK_EVERY if unfinished or status_messages else None
 
     def _forget_all_but(self, open_ids: set[int]) -> None:
-        for card_id in self._shown.keys() - open_ids:
-            del self._shown[card_id]
+        for status_message_id in self._shown.keys() - open_ids:
+            del self._shown[status_message_id]
 
-    async def _open_cards(
-        self, unfinished: Sequence[Job], cards: Sequence[StoredStatusMessage]
+    async def _open_status_messages(
+        self, unfinished: Sequence[Job], status_messages: Sequence[StoredStatusMessage]
     ) -> list[StoredStatusMessage]:
         now = self._clock.now()
-        slow = [job for job in unfinished if job.card_id is None and now - job.created_at >= QUICK]
-        opened = await self._open_albums(slow, cards)
+        slow = [
+            job
+            for job in unfinished
+            if job.status_message_id is None and now - job.created_at >= QUICK
+        ]
+        opened = await self._open_albums(slow, status_messages)
         slow = [job for job in slow if job.origin.album is None]
         for place in {_place_of(job) for job in slow}:
             here = [job for job in slow if _place_of(job) == place]
             crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
             if crowd <= MOST_SINGLE_CARDS:
-                opened += [await self._ledger.cards.open([job], shared=False) for job in here]
+                opened += [
+                    await self._ledger.status_messages.open([job], shared=False) for job in here
+                ]
             else:
                 opened += await self._share(
-                    here, [c for c in cards if c.shared and not c.album], place
+                    here, [c for c in status_messages if c.shared and not c.album], place
                 )
         return opened
 
     async def _open_albums(
-        self, slow: Sequence[Job], cards: Sequence[StoredStatusMessage]
+        self, slow: Sequence[Job], status_messages: Sequence[StoredStatusMessage]
     ) -> list[StoredStatusMessage]:
         """The files of an album share a card from the first on."""
         opened = []
         albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
         for place, album in albums:
             members = [j for j in slow if (_place_of(j), j.origin.album) == (place, album)]
-            before = [c for c in cards if (c.chat_id, c.thread_id) == place and c.album == album]
+            before = [
+                c
+                for c in status_messages
+                if (c.chat_id, c.thread_id) == place and c.album == album
+            ]
             if before:
-                await self._ledger.cards.join(before[0].id, [job.id for job in members])
+                await self._ledger.status_messages.join(before[0].id, [job.id for job in members])
             else:
-                opened.append(await self._ledger.cards.open(members, shared=True, album=album))
+                opened.append(
+                    await self._ledger.status_messages.open(members, shared=True, album=album)
+                )
         return opened
 
     async def _share(
@@ -119,99 +131,112 @@ class StatusMessageSender:
         shared: Sequence[StoredStatusMessage],
         place: tuple[int, int | None],
     ) -> list[StoredStatusMessage]:
-        for card in shared:
-            if (card.chat_id, card.thread_id) == place:
-                await self._ledger.cards.join(card.id, [job.id for job in jobs])
+        for status_message in shared:
+            if (status_message.chat_id, status_message.thread_id) == place:
+                await self._ledger.status_messages.join(
+                    status_message.id, [job.id for job in jobs]
+                )
                 return []
-        return [await self._ledger.cards.open(jobs, shared=True)]
+        return [await self._ledger.status_messages.open(jobs, shared=True)]
 
-    def _show(self, card: StoredStatusMessage, view: StatusMessage) -> None:
-        if card.message_id is None:
-            self._start_placing(card, view)
+    def _show(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
+        if status_message.message_id is None:
+            self._start_placing(status_message, view)
             return
-        before, at = self._shown.get(card.id, (None, None))
+        before, at = self._shown.get(status_message.id, (None, None))
         is_urgent = _is_urgent(view) and not (before and _is_urgent(before))
         if view == before:
             return
         if at and not is_urgent and self._clock.now() - at < EDIT_EVERY:
             self._metrics.edit_skipped("interval")
             return
-        lane = ("edit", card.chat_id)
-        budget = self._budgets.of(card.chat_id)
-        reserve = RESERVED_FOR_ANSWERS if card.chat_id < 0 else 0.0
+        call_key = ("edit", status_message.chat_id)
+        budget = self._rate_limits.of(status_message.chat_id)
+        reserve = RESERVED_FOR_ANSWERS if status_message.chat_id < 0 else 0.0
         now = self._clock.now()
-        if not self._lanes.is_free(lane):
+        if not self._calls.is_free(call_key):
             self._metrics.edit_skipped("busy")
         elif not budget.take(budget.edits, now, reserve=reserve):
             self._metrics.edit_skipped("budget")
         else:
-            self._shown[card.id] = (view, now)
-            self._lanes.start(lane, self._edit(card, card.message_id, view))
+            self._shown[status_message.id] = (view, now)
+            self._calls.start(
+                call_key, self._edit(status_message, status_message.message_id, view)
+            )
 
-    def _start_placing(self, card: StoredStatusMessage, view: StatusMessage) -> None:
-        lane = ("send", card.chat_id)
-        budget = self._budgets.of(card.chat_id)
+    def _start_placing(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
+        call_key = ("send", status_message.chat_id)
+        budget = self._rate_limits.of(status_message.chat_id)
         now = self._clock.now()
-        if self._lanes.is_free(lane) and budget.take(
+        if self._calls.is_free(call_key) and budget.take(
             budget.messages, now, reserve=RESERVED_FOR_ANSWERS
         ):
-            self._shown[card.id] = (view, now)
-            self._lanes.start(lane, self._place(card, view))
+            self._shown[status_message.id] = (view, now)
+            self._calls.start(call_key, self._place(status_message, view))
 
-    async def _place(self, card: StoredStatusMessage, view: StatusMessage) -> None:
-        place = Place(card.chat_id, card.thread_id, card.reply_to)
+    async def _place(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
+        place = Place(status_message.chat_id, status_message.thread_id, status_message.reply_to)
         try:
             message_id = await self._messenger.send(
-                place, view, language=card.language, silent=True
+                place, view, language=status_message.language, silent=True
             )
         except (ChatFlooded, ChatUnavailable) as error:
-            self._pause(card, error)
+            self._pause(status_message, error)
         except ChatError as error:
             # It may be there without our knowing its id, or never can be: this job goes on
             # without.
-            log.info("status message given up", card=card.id, code=error.code)
-            await self._ledger.cards.close(card.id)
+            log.info("status message given up", status_message=status_message.id, code=error.code)
+            await self._ledger.status_messages.close(status_message.id)
         else:
-            await self._ledger.cards.placed(card.id, message_id)
+            await self._ledger.status_messages.placed(status_message.id, message_id)
 
-    async def _edit(self, card: StoredStatusMessage, message_id: int, view: StatusMessage) -> None:
+    async def _edit(
+        self, status_message: StoredStatusMessage, message_id: int, view: StatusMessage
+    ) -> None:
         try:
-            await self._messenger.edit(card.chat_id, message_id, view, language=card.language)
+            await self._messenger.edit(
+                status_message.chat_id, message_id, view, language=status_message.language
+            )
         except ChatError as error:
             if error.permanent:
-                await self._ledger.cards.close(card.id)
+                await self._ledger.status_messages.close(status_message.id)
             else:
-                self._pause(card, error)
+                self._pause(status_message, error)
 
-    def _pause(self, card: StoredStatusMessage, error: ChatError) -> None:
+    def _pause(self, status_message: StoredStatusMessage, error: ChatError) -> None:
         wait = wait_after(error, otherwise=AFTER_TROUBLE)
-        self._shown.pop(card.id, None)
-        self._budgets.of(card.chat_id).pause(self._clock.now() + wait)
+        self._shown.pop(status_message.id, None)
+        self._rate_limits.of(status_message.chat_id).pause(self._clock.now() + wait)
 
-    async def _finish(self, card: StoredStatusMessage) -> None:
+    async def _finish(self, status_message: StoredStatusMessage) -> None:
         """Remove a card whose jobs have all been answered, after the edit that may be
         under way.
         """
-        if card.message_id is None:
+        if status_message.message_id is None:
             # One that is being placed right now is finished when its id is known.
-            if self._lanes.is_free(("send", card.chat_id)):
-                await self._ledger.cards.close(card.id)
-                self._shown.pop(card.id, None)
-        elif self._lanes.is_free(("edit", card.chat_id)) and not self._is_paused(card):
-            self._lanes.start(("edit", card.chat_id), self._remove(card, card.message_id))
+            if self._calls.is_free(("send", status_message.chat_id)):
+                await self._ledger.status_messages.close(status_message.id)
+                self._shown.pop(status_message.id, None)
+        elif self._calls.is_free(("edit", status_message.chat_id)) and not self._is_paused(
+            status_message
+        ):
+            self._calls.start(
+                ("edit", status_message.chat_id),
+                self._remove(status_message, status_message.message_id),
+            )
 
-    def _is_paused(self, card: StoredStatusMessage) -> bool:
-        return self._budgets.of(card.chat_id).is_paused(self._clock.now())
+    def _is_paused(self, status_message: StoredStatusMessage) -> bool:
+        return self._rate_limits.of(status_message.chat_id).is_paused(self._clock.now())
 
-    async def _remove(self, card: StoredStatusMessage, message_id: int) -> None:
+    async def _remove(self, status_message: StoredStatusMessage, message_id: int) -> None:
         try:
-            await self._messenger.delete(card.chat_id, message_id)
+            await self._messenger.delete(status_message.chat_id, message_id)
         except ChatError as error:
             if not error.permanent:
-                self._pause(card, error)
+                self._pause(status_message, error)
                 return
-        await self._ledger.cards.close(card.id)
-        self._shown.pop(card.id, None)
+        await self._ledger.status_messages.close(status_message.id)
+        self._shown.pop(status_message.id, None)
 
 
 def _place_of(job: Job) -> tuple[int, int | None]:

@@ -58,7 +58,7 @@ class StatisticsViews:
     async def compose(self) -> Statistics:
         """Look at everything as it is now."""
         now = self._clock.now()
-        totals = await self._ledger.records.totals(now - PERIOD)
+        totals = await self._ledger.totals.since(now - PERIOD)
         running, waiting = self._queue.counts
         live = await self._ledger.objects.live()
         return Statistics(
@@ -108,13 +108,11 @@ class _Found:
 class OverviewViews:
     """Composes overviews as things stand now."""
 
-    def __init__(
-        self, ledger: Ledger, lines: Lines, clock: Clock, allowances: OwnerLimits
-    ) -> None:
+    def __init__(self, ledger: Ledger, lines: Lines, clock: Clock, limits: OwnerLimits) -> None:
         self._ledger = ledger
         self._lines = lines
         self._clock = clock
-        self._allowances = allowances
+        self._limits = limits
 
     async def compose(
         self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
@@ -156,23 +154,23 @@ class OverviewViews:
         if listing is Listing.LINKS:
             return _Found([], live)
         running = await self._ledger.jobs.unfinished_of(subject)
-        accepted = await self._ledger.people.accepted_by(subject, self._clock.now() - WINDOW)
-        return _Found(running, live, use=_use(self._allowances.owner, accepted))
+        accepted = await self._ledger.chats.accepted_by(subject, self._clock.now() - WINDOW)
+        return _Found(running, live, use=_use(self._limits.owner, accepted))
 
     async def _find_in_group(self, listing: Listing, subject: int, chat_id: int) -> _Found:
-        people = self._ledger.people
-        lineage = await people.lineage(chat_id)
-        live = await self._ledger.objects.live_in(lineage)
+        chats = self._ledger.chats
+        previous_ids = await chats.previous_ids(chat_id)
+        live = await self._ledger.objects.live_in(previous_ids)
         # Where answers are private, links are too.
-        discreet = (await people.chat(chat_id)).privately
+        discreet = (await chats.chat(chat_id)).privately
         if listing is Listing.LINKS:
             own = [(job, stored) for job, stored in live if job.origin.owner_id == subject]
             return _Found([], own, discreet)
-        running = await self._ledger.jobs.unfinished_in(lineage)
+        running = await self._ledger.jobs.unfinished_in(previous_ids)
         use = None
-        if self._allowances.group.is_rolling:
-            accepted = await people.accepted_in(lineage, self._clock.now() - WINDOW)
-            use = _use(self._allowances.group, accepted)
+        if self._limits.group.is_rolling:
+            accepted = await chats.accepted_in(previous_ids, self._clock.now() - WINDOW)
+            use = _use(self._limits.group, accepted)
         return _Found(running, live, discreet, use)
 
 
@@ -196,7 +194,7 @@ class Views:
         welcome: Welcome,
         *,
         statistician: StatisticsViews,
-        allowances: OwnerLimits | None = None,
+        limits: OwnerLimits | None = None,
     ) -> None:
         self._ledger = ledger
         self._queue = queue
@@ -204,7 +202,7 @@ class Views:
         self._clock = clock
         self.welcome = welcome
         self._statistician = statistician
-        self._overviews = OverviewViews(ledger, self, clock, allowances or OwnerLimits())
+        self._overviews = OverviewViews(ledger, self, clock, limits or OwnerLimits())
 
     async def answer(self, jobs: Sequence[Job], chat_id: int) -> Answer:
         """Compose the answer to ended jobs for a chat, as things stand now."""
@@ -214,10 +212,10 @@ class Views:
         return Answer(items, now, await self._zone_of(chat_id))
 
     async def _zone_of(self, chat_id: int) -> str:
-        rules = await self._ledger.people.chat(chat_id)
+        rules = await self._ledger.chats.chat(chat_id)
         # A group that moved is known to old jobs by its old id, and its admins choose in the new.
         if rules.moved_to is not None:
-            rules = await self._ledger.people.chat(rules.moved_to)
+            rules = await self._ledger.chats.chat(rules.moved_to)
         return rules.zone
 
     def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
@@ -235,7 +233,7 @@ class Views:
         url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
         return Link(url, stored.due_at)
 
-    def card(
+    def status_message(
         self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False
     ) -> StatusMessage:
         """Compose the status message of jobs; those of an album keep their order."""
@@ -261,7 +259,7 @@ class Views:
             position=self._queue.position(job.id),
             retry_in=wait if job.failures and wait > timedelta(0) else None,
             code=job.error_code if job.failures else None,
-            total=job.file.size,
+            total=job.file.announced_size,
             paused=paused,
         )
 

@@ -125,10 +125,10 @@ async def abort_strays(line: StoreCaller, key: str, *, known: str | None) -> int
     """
 
     pending = await line.call(lambda: pending_of(line.store, key))
-    strays = [upload_id for upload_id in pending if upload_id != known]
-    for stray in strays:
+    orphans = [upload_id for upload_id in pending if upload_id != known]
+    for stray in orphans:
         await line.call(partial(line.store.abort, key, stray))
-    return len(strays)
+    return len(orphans)
 
 
 def pending_of(store: ObjectStore, key: str) -> list[str]:

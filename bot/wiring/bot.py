@@ -46,10 +46,10 @@ class Services:
     """
 
     access: Access
-    allowances: OwnerLimits
-    controls: JobActions
+    limits: OwnerLimits
+    actions: JobActions
     reactions: Reactions
-    moves: ChatMigrations
+    migrations: ChatMigrations
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,22 @@ class Bot:
     """The parts that run, and that the end has to know."""
 
     queue: JobQueue
-    voice: ChatDispatcher
-    narrator: StatusMessageSender
-    lanes: InFlightCalls
+    dispatcher: ChatDispatcher
+    status_sender: StatusMessageSender
+    calls: InFlightCalls
     reaper: Reaper
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
-    moves: ChatMigrations
+    migrations: ChatMigrations
 
 
-def assemble(frame: Resources) -> Bot:
+def build_bot(resources: Resources) -> Bot:
     """Build the machine in an open frame; nothing runs yet."""
-    settings, clock, ledger = frame.settings, frame.clock, frame.ledger
-    news, source, metrics = Signals(), _source(frame), frame.watch.metrics
+    settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+    signals, source, metrics = Signals(), _source(resources), resources.monitoring.metrics
     uploader = Uploader(
-        frame.threads.store,
-        frame.pool,
+        resources.threads.store,
+        resources.pool,
         connections_per_file=settings.transfer.connections_per_file,
     )
     relay = Relay(
@@ -82,109 +82,137 @@ def assemble(frame: Resources) -> Bot:
         clock,
         lifetime=settings.link.lifetime,
         public=settings.link.mode is LinkMode.PUBLIC,
-        repeats=Deduplicator(ledger.objects, Copier(frame.threads.store, frame.pool), clock),
+        deduplicator=Deduplicator(
+            ledger.objects, Copier(resources.threads.store, resources.pool), clock
+        ),
     )
     queue = JobQueue(
-        JobRunner(relay, ledger, clock, news, metrics).run,
+        JobRunner(relay, ledger, clock, signals, metrics).run,
         clock,
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
     )
-    frame.watch.look_at(MonitoredParts(queue, frame.spool, ledger.probe))
-    return _give_voice(frame, queue, _office(frame, queue, news), news, source)
+    resources.monitoring.look_at(MonitoredParts(queue, resources.spool, ledger.probe))
+    return _build_senders(resources, queue, _services(resources, queue, signals), signals, source)
 
 
-def _office(frame: Resources, queue: JobQueue, news: Signals) -> Services:
-    settings, people = frame.settings, frame.ledger.people
+def _services(resources: Resources, queue: JobQueue, signals: Signals) -> Services:
+    settings, chats = resources.settings, resources.ledger.chats
     given, enabled = settings.access, settings.telegram.reactions
     return Services(
-        access=Access(people, users=given.users, admins=given.admins, groups=given.groups),
-        allowances=OwnerLimits(settings.limits.owner, settings.limits.group),
-        controls=JobActions(frame.ledger, queue, frame.clock, news),
-        reactions=Reactions(frame.ledger.outbox, frame.clock, enabled=enabled),
-        moves=ChatMigrations(people),
+        access=Access(chats, users=given.users, admins=given.admins, groups=given.groups),
+        limits=OwnerLimits(settings.limits.owner, settings.limits.group),
+        actions=JobActions(resources.ledger, queue, resources.clock, signals),
+        reactions=Reactions(resources.ledger.outbox, resources.clock, enabled=enabled),
+        migrations=ChatMigrations(chats),
     )
 
 
-def _source(frame: Resources) -> CloudFiles | LocalFiles:
-    given, bot = frame.settings.telegram, frame.telegram.application.bot
-    if frame.is_local and given.file_root is not None:
+def _source(resources: Resources) -> CloudFiles | LocalFiles:
+    given, bot = resources.settings.telegram, resources.telegram.application.bot
+    if resources.is_local and given.file_root is not None:
         copies = ServerCopies(
-            FileRoot(given.file_root, given.path_map), CopyRecords(frame.settings.spool.folder)
+            FileRoot(given.file_root, given.path_map), CopyRecords(resources.settings.spool.folder)
         )
-        server = LocalServer(bot, frame.disk, limit=given.limit)
-        return LocalFiles(server, copies, frame.disk, unfinished=_unfinished(frame))
+        server = LocalServer(bot, resources.disk, limit=given.limit)
+        return LocalFiles(server, copies, resources.disk, unfinished=_unfinished(resources))
     return CloudFiles(
         bot,
-        frame.spool,
+        resources.spool,
         base_url=given.base_url,
         proxy=plain(given.proxy),
         limit=given.limit,
-        pace=MinimumThroughput(minimum_rate=frame.settings.transfer.minimum_rate),
-        trusts=frame.trusted.__contains__,
+        throughput=MinimumThroughput(minimum_rate=resources.settings.transfer.minimum_rate),
+        trusts=resources.trusted.__contains__,
     )
 
 
-def _unfinished(frame: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:
+def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:
     async def ask() -> Mapping[int, str]:
-        return {job.id: job.file.file_unique_id for job in await frame.ledger.jobs.unfinished()}
+        return {
+            job.id: job.file.file_unique_id for job in await resources.ledger.jobs.unfinished()
+        }
 
     return ask
 
 
-def _give_voice(
-    frame: Resources,
+def _build_senders(
+    resources: Resources,
     queue: JobQueue,
-    office: Services,
-    news: Signals,
+    services: Services,
+    signals: Signals,
     source: CloudFiles | LocalFiles,
 ) -> Bot:
-    settings, clock, ledger, telegram = frame.settings, frame.clock, frame.ledger, frame.telegram
+    settings, clock, ledger, telegram = (
+        resources.settings,
+        resources.clock,
+        resources.ledger,
+        resources.telegram,
+    )
     views = Views(
         ledger,
         queue,
-        OssLinkSigner(frame.oss, settings.link.mode),
+        OssLinkSigner(resources.oss, settings.link.mode),
         clock,
         Welcome(source.limit, settings.link.lifetime),
-        statistician=StatisticsViews(ledger, queue, frame.spool, clock, _versions()),
-        allowances=office.allowances,
+        statistician=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
+        limits=services.limits,
     )
-    budgets, lanes = RateLimits(office.moves.current), InFlightCalls(news.said.set)
-    messenger = MigratingMessenger(telegram.messenger, office.moves, office.controls.chat_gone)
-    spoken = (ledger, messenger, views, budgets, lanes, clock)
-    narrator = StatusMessageSender(*spoken, metrics=frame.watch.metrics)
-    desk = DeferredRequests(ledger, _errands(frame, office, messenger), lanes, clock)
-    courier = AnswerSender(*spoken, reactions=office.reactions)
-    reactor = ReactionSender(ledger.outbox, messenger, budgets, lanes, clock)
-    speakers: list[Sender] = [desk, courier, narrator, AnswerCorrector(*spoken), reactor]
-    marks = _listen(frame, queue, office, news, source.limit)
+    rate_limits, calls = RateLimits(services.migrations.current), InFlightCalls(signals.outbox.set)
+    messenger = MigratingMessenger(
+        telegram.messenger, services.migrations, services.actions.chat_gone
+    )
+    spoken = (ledger, messenger, views, rate_limits, calls, clock)
+    status_sender = StatusMessageSender(*spoken, metrics=resources.monitoring.metrics)
+    deferred = DeferredRequests(
+        ledger, _request_handler(resources, services, messenger), calls, clock
+    )
+    answer_sender = AnswerSender(*spoken, reactions=services.reactions)
+    reaction_sender = ReactionSender(ledger.outbox, messenger, rate_limits, calls, clock)
+    speakers: list[Sender] = [
+        deferred,
+        answer_sender,
+        status_sender,
+        AnswerCorrector(*spoken),
+        reaction_sender,
+    ]
+    processed_updates = _listen(resources, queue, services, signals, source.limit)
     return Bot(
         queue=queue,
-        voice=ChatDispatcher(speakers, lanes, news.said, clock),
-        narrator=narrator,
-        lanes=lanes,
-        reaper=_reaper(frame, news),
-        intake=_intake(frame, marks, queue),
+        dispatcher=ChatDispatcher(speakers, calls, signals.outbox, clock),
+        status_sender=status_sender,
+        calls=calls,
+        reaper=_reaper(resources, signals),
+        intake=_intake(resources, processed_updates, queue),
         source=source,
-        moves=office.moves,
+        migrations=services.migrations,
     )
 
 
-def _reaper(frame: Resources, news: Signals) -> Reaper:
-    threads = frame.threads
+def _reaper(resources: Resources, signals: Signals) -> Reaper:
+    threads = resources.threads
     return Reaper(
-        frame.ledger.objects, threads.store, threads, frame.clock, news, frame.watch.metrics
+        resources.ledger.objects,
+        threads.store,
+        threads,
+        resources.clock,
+        signals,
+        resources.monitoring.metrics,
     )
 
 
-def _intake(frame: Resources, marks: ProcessedUpdates, queue: JobQueue) -> Intake | WebhookIntake:
-    application, url = frame.telegram.application, frame.settings.telegram.webhook_url
-    ledger, clock = frame.ledger, frame.clock
-    intake = Intake(application, marks, ledger.dead_updates, clock, hold=queue.hold)
+def _intake(
+    resources: Resources, processed_updates: ProcessedUpdates, queue: JobQueue
+) -> Intake | WebhookIntake:
+    application, url = resources.telegram.application, resources.settings.telegram.webhook_url
+    ledger, clock = resources.ledger, resources.clock
+    intake = Intake(application, processed_updates, ledger.dead_updates, clock, hold=queue.hold)
     if url is None:
         return intake
-    return WebhookIntake(application, intake, frame.watch.vitals, frame.clock, url=url)
+    return WebhookIntake(
+        application, intake, resources.monitoring.health_state, resources.clock, url=url
+    )
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -196,34 +224,38 @@ def _versions() -> list[tuple[str, str]]:
     ]
 
 
-def _errands(frame: Resources, office: Services, messenger: MigratingMessenger) -> RequestHandler:
-    members = MigratingMembers(TelegramMembers(frame.telegram.application.bot), office.moves)
-    return RequestHandler(frame.ledger, office.access, office.controls, members, messenger)
+def _request_handler(
+    resources: Resources, services: Services, messenger: MigratingMessenger
+) -> RequestHandler:
+    members = MigratingMembers(
+        TelegramMembers(resources.telegram.application.bot), services.migrations
+    )
+    return RequestHandler(resources.ledger, services.access, services.actions, members, messenger)
 
 
 def _listen(
-    frame: Resources, queue: JobQueue, office: Services, news: Signals, limit: int
+    resources: Resources, queue: JobQueue, services: Services, signals: Signals, limit: int
 ) -> ProcessedUpdates:
-    telegram = frame.telegram
-    reception = UseCases.build(
-        ledger=frame.ledger,
+    telegram = resources.telegram
+    use_cases = UseCases.build(
+        ledger=resources.ledger,
         queue=queue,
-        access=office.access,
-        controls=office.controls,
-        moves=office.moves,
-        clock=frame.clock,
-        news=news,
+        access=services.access,
+        actions=services.actions,
+        migrations=services.migrations,
+        clock=resources.clock,
+        signals=signals,
         limit=limit,
-        allowances=office.allowances,
-        reactions=office.reactions,
-        zone=frame.settings.telegram.zone,
+        limits=services.limits,
+        reactions=services.reactions,
+        zone=resources.settings.telegram.zone,
     )
-    marks = ProcessedUpdates()
+    processed_updates = ProcessedUpdates()
     Handlers(
-        reception,
+        use_cases,
         telegram.keyboards,
-        marks,
+        processed_updates,
         bot_id=telegram.bot_id,
         username=telegram.username,
     ).register(telegram.application)
-    return marks
+    return processed_updates

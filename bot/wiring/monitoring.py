@@ -40,10 +40,10 @@ class Monitoring:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         telegram = settings.telegram
         self._clock = clock
-        self._watched: MonitoredParts | None = None
+        self._monitored: MonitoredParts | None = None
         self.metrics = PrometheusMetrics(__version__)
-        self.vitals = HealthState(clock)
-        self.health = Readiness(self.vitals, clock, polls=telegram.webhook_url is None)
+        self.health_state = HealthState(clock)
+        self.health = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
         self.pages = MonitoringPages(self.health.report, self._page)
         self.hook: WebhookRoute | None = None
         if telegram.webhook_url is not None:
@@ -56,20 +56,20 @@ class Monitoring:
         """Note a call of the Bot API; 0 where no answer came."""
         self.metrics.telegram_answered(method, status)
         if method.lower() == POLL and status == 200:
-            self.vitals.heard()
+            self.health_state.heard()
 
     def oss_answered(self, operation: str, code: str) -> None:
         """Note a call of OSS; an empty code is a success."""
         self.metrics.oss_answered(operation, code)
-        self.vitals.oss_answered(code)
+        self.health_state.oss_answered(code)
 
-    def look_at(self, watched: MonitoredParts) -> None:
+    def look_at(self, monitored: MonitoredParts) -> None:
         """Look at these too from now on."""
-        self._watched = watched
-        checks: dict[str, Check] = {"ledger": watched.probe.trouble}
+        self._monitored = monitored
+        checks: dict[str, Check] = {"ledger": monitored.probe.trouble}
 
         async def spool() -> str:
-            missing = watched.spool.missing()
+            missing = monitored.spool.missing()
             return f"{missing} bytes are missing to spool.keep_free" if missing else ""
 
         self.health.add(checks | {"spool": spool})
@@ -80,10 +80,10 @@ class Monitoring:
         return MetricsPage(body, CONTENT_TYPE)
 
     async def _readings(self) -> Readings | None:
-        if self._watched is None:
+        if self._monitored is None:
             return Readings()
-        running, waiting = self._watched.queue.counts
-        links = await self._watched.probe.links(self._clock.now())
+        running, waiting = self._monitored.queue.counts
+        links = await self._monitored.probe.links(self._clock.now())
         if links is None:
             return None
         return Readings(
@@ -91,19 +91,19 @@ class Monitoring:
             jobs_waiting=waiting,
             links_live=links.live,
             links_overdue=links.overdue,
-            spool_reserved=self._watched.spool.quota.reserved,
+            spool_reserved=self._monitored.spool.quota.reserved,
         )
 
 
-async def open_watch(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:
+async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:
     """Build the watch, and listen where the settings say; without a port nobody can ask.
 
     Raises:
         PortTaken: nobody can listen there.
     """
-    watch = Monitoring(settings, clock)
+    monitoring = Monitoring(settings, clock)
     if settings.web.port is not None:
         await stack.enter_async_context(
-            open_web(settings.web.host, settings.web.port, watch.pages, watch.hook)
+            open_web(settings.web.host, settings.web.port, monitoring.pages, monitoring.hook)
         )
-    return watch
+    return monitoring

@@ -38,7 +38,7 @@ class Resources:
     threads: StoreCaller
     spool: Spool
     telegram: TelegramResources
-    watch: Monitoring
+    monitoring: Monitoring
     trusted: set[int] = field(default_factory=set)
     """Jobs whose spool file an earlier process of this boot has left."""
 
@@ -53,11 +53,11 @@ class Resources:
         return key_prefix(self.telegram.bot_id)
 
 
-async def open_frame(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, watch: Monitoring
+async def open_resources(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, monitoring: Monitoring
 ) -> Resources:
-    """Open everything that has to be closed again; `stack` does that, in reverse order. `watch`
-    hears of every call.
+    """Open everything that has to be closed again; `stack` does that, in reverse order.
+    `monitoring` hears of every call.
 
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
@@ -78,10 +78,10 @@ async def open_frame(
             base_url=settings.telegram.base_url,
             proxy=plain(settings.telegram.proxy),
             zone=settings.telegram.timezone,
-            answered=watch.telegram_answered,
+            answered=monitoring.telegram_answered,
         )
     )
-    store = WatchedStore(OssBucket(oss), watch.oss_answered)
+    store = WatchedStore(OssBucket(oss), monitoring.oss_answered)
     return Resources(
         settings=settings,
         clock=clock,
@@ -96,7 +96,7 @@ async def open_frame(
             keep_free=settings.spool.keep_free,
         ),
         telegram=telegram,
-        watch=watch,
+        monitoring=monitoring,
     )
 
 

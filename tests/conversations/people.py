@@ -46,7 +46,7 @@ class Person:
         return [m for m in self.chat.messages if m.from_bot and not m.silent]
 
     @property
-    def cards(self) -> list[Shown]:
+    def status_messages(self) -> list[Shown]:
         """The status messages that are there."""
         return [m for m in self.chat.messages if m.from_bot and m.silent]
 

@@ -61,10 +61,14 @@ async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
     stage.telegram.shape.down_total = 100_000.0
     for number in range(3):
         await bob.send(os.urandom(4 * MIB), f"film {number}.mkv")
-    await bob.until(lambda: len(bob.cards) == 3)
-    cards = bob.cards
+    await bob.until(lambda: len(bob.status_messages) == 3)
+    status_messages = bob.status_messages
     banned = await _says(chief, f"/ban {bob.id}")
-    await bob.until(lambda: all("ancelled" in bob.shown(card).text for card in cards))
+    await bob.until(
+        lambda: all(
+            "ancelled" in bob.shown(status_message).text for status_message in status_messages
+        )
+    )
 
     assert banned == f"{bob.id} is banned, 3 transfers are cancelled; there are no live links."
     assert not list((stage.folder / "spool").glob("*"))

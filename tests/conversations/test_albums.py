@@ -24,17 +24,17 @@ async def test_album_has_one_answer(alice: Person) -> None:
 
     assert contents == bodies
     assert len(alice.said) == 1
-    assert not alice.cards or len(alice.cards) == 1
+    assert not alice.status_messages or len(alice.status_messages) == 1
 
 
 async def test_album_has_one_status_message(stage: LocalStack, alice: Person) -> None:
     """A slow album shows one status message with a line per file, which goes after the answer."""
     stage.telegram.shape.down_total = 1.0 * MIB
     await _album(alice, 3, MIB)
-    await alice.until(lambda: bool(alice.cards))
-    await alice.until(lambda: all(f"photo {n}" in alice.cards[0].text for n in range(3)))
-    count = len(alice.cards)
-    await alice.until(lambda: bool(alice.said) and not alice.cards)
+    await alice.until(lambda: bool(alice.status_messages))
+    await alice.until(lambda: all(f"photo {n}" in alice.status_messages[0].text for n in range(3)))
+    count = len(alice.status_messages)
+    await alice.until(lambda: bool(alice.said) and not alice.status_messages)
 
     assert count == 1
     assert len(links_of(alice.said[0])) == 3

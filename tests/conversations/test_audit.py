@@ -152,7 +152,9 @@ async def _be_busy(stage: LocalStack, people: list[Person], jump: asyncio.Lock) 
             await person.send(os.urandom(3 * MIB), f"{number}.bin")
     await asyncio.gather(*(person.until(partial(_has_card, person)) for person in people))
     alice, bob, carol = people
-    await alice.press(alice.cards[0], _button(alice.cards[0].buttons, "Cancel"))
+    await alice.press(
+        alice.status_messages[0], _button(alice.status_messages[0].buttons, "Cancel")
+    )
     # From now on every upload that is under way is older than the tolerance.
     async with jump:
         stage.clock.advance(timedelta(minutes=2))
@@ -175,7 +177,7 @@ async def _be_busy(stage: LocalStack, people: list[Person], jump: asyncio.Lock) 
 
 
 def _has_card(person: Person) -> bool:
-    return bool(person.cards)
+    return bool(person.status_messages)
 
 
 def _has_links(person: Person, count: int) -> bool:
@@ -187,5 +189,5 @@ def _is_gone(stage: LocalStack, key: str) -> bool:
 
 
 def _button(rows: Iterable[Iterable[object]], word: str) -> str:
-    texts = [str(getattr(button, "text", "")) for row in rows for button in row]
-    return next(text for text in texts if text.startswith(word))
+    renderer = [str(getattr(button, "text", "")) for row in rows for button in row]
+    return next(text for text in renderer if text.startswith(word))

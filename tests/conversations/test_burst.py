@@ -29,7 +29,7 @@ async def test_fifty_files_at_once(stage: LocalStack, alice: Person, mode: Flood
     overview, latency = await _ask_for_status(alice)
     answers = await _all_answers(alice, overview, hurried=mode is FloodMode.DELAY)
     seconds = time.monotonic() - began
-    await alice.until(lambda: not alice.cards)
+    await alice.until(lambda: not alice.status_messages)
     fetched = await _fetch_all(answers)
     print(_figures(alice, mode, answers, seconds, latency))  # noqa: T201 -- shown by `pytest -s`.
 

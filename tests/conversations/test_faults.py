@@ -153,7 +153,9 @@ async def test_faults_of_the_storage(stage: LocalStack, case: Case) -> None:
 
 async def _relay(alice: Person, case: Case) -> None:
     message = await alice.send(case.content)
-    await let_time_pass(alice, lambda: len(alice.said) >= case.copies and not alice.cards)
+    await let_time_pass(
+        alice, lambda: len(alice.said) >= case.copies and not alice.status_messages
+    )
     opened = [(await fetch(link_of(answer)))[:2] for answer in alice.said]
 
     assert [(200, case.content)] * case.copies == opened

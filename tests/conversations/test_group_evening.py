@@ -117,7 +117,7 @@ async def _move_in_the_middle(evening: Evening) -> None:
     room, telegram = evening.room, evening.stage.telegram
     telegram.shape.down_total = 3.0 * MIB
     await room.send(evening.ben, os.urandom(6 * MIB), "minutes.pdf", caption="/share")
-    await room.until(lambda: bool(room.cards))
+    await room.until(lambda: bool(room.status_messages))
     successor = Room(evening.stage, await room.group.migrate(evening.anna))
     telegram.shape.down_total = None
     evening.enter(successor, "Supergroup")
@@ -183,7 +183,7 @@ async def _thrown_out(evening: Evening) -> None:
     room, telegram = evening.room, evening.stage.telegram
     telegram.shape.down_total = 2.0 * MIB
     await room.send(evening.ben, os.urandom(12 * MIB), "film.mkv", caption="/share")
-    await room.until(lambda: bool(room.cards))
+    await room.until(lambda: bool(room.status_messages))
     evening.transcript.note(evening.stage.clock.now(), "Anna throws the bot out")
     await room.group.kick_bot(evening.anna)
     await room.until(lambda: any(entry.status == 403 for entry in telegram.log))

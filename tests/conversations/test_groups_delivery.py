@@ -73,11 +73,11 @@ async def test_cancel_stays_here(stage: LocalStack, discreet: Room, anna: User) 
     """A cancelled job ends in its status message, which has no link."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await discreet.share(anna, await discreet.send(anna, os.urandom(16 * MIB)))
-    await discreet.until(lambda: bool(discreet.cards))
-    card = discreet.cards[0]
-    await discreet.press(anna, card, "Cancel")
-    await discreet.until(lambda: not discreet.shown(card).buttons)
-    await discreet.until(lambda: "nothing was kept" in discreet.shown(card).text)
+    await discreet.until(lambda: bool(discreet.status_messages))
+    status_message = discreet.status_messages[0]
+    await discreet.press(anna, status_message, "Cancel")
+    await discreet.until(lambda: not discreet.shown(status_message).buttons)
+    await discreet.until(lambda: "nothing was kept" in discreet.shown(status_message).text)
 
     assert not stage.telegram.private_chat(anna).bot_messages
 

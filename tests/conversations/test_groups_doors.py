@@ -82,8 +82,8 @@ async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna))
     await stage.start_bot()
     async with ledger_of(stage) as ledger:
-        await ledger.people.set_chat(foreign.id, allowed=True)
-        await ledger.people.set_chat(room.id, allowed=False)
+        await ledger.chats.set_chat(foreign.id, allowed=True)
+        await ledger.chats.set_chat(room.id, allowed=False)
     welcome = await foreign.answered(await foreign.share(anna, await foreign.send(anna)))
     refused = await room.answered(await room.write(anna, "/status"))
 
@@ -96,7 +96,7 @@ async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
     await room.share(anna, file)
-    await room.until(lambda: bool(room.cards))
+    await room.until(lambda: bool(room.status_messages))
     await room.group.kick_bot(anna)
 
     assert await _ended(stage) == [JobState.CANCELLED]
@@ -109,7 +109,7 @@ async def test_only_sending_tells(stage: LocalStack, room: Room, anna: User) -> 
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
     await room.share(anna, file)
-    await room.until(lambda: bool(room.cards))
+    await room.until(lambda: bool(room.status_messages))
     room.group.delete_chat()
 
     assert await _ended(stage) == [JobState.CANCELLED]
@@ -131,7 +131,7 @@ async def test_blocked(stage: LocalStack, alice: Person) -> None:
     """A person who blocks the bot ends what it does for them, and can come back."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await alice.send(os.urandom(12 * MIB))
-    await alice.until(lambda: bool(alice.cards))
+    await alice.until(lambda: bool(alice.status_messages))
     await stage.telegram.private_chat(alice.user).block()
     states = await _ended(stage)
     await stage.telegram.private_chat(alice.user).unblock()

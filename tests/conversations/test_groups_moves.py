@@ -19,7 +19,7 @@ async def test_move_in_the_middle(stage: LocalStack, anna: User, ben: User) -> N
     stage.telegram.shape.down_total = 3.0 * MIB
     content = os.urandom(8 * MIB)
     await room.share(ben, await room.send(anna, content, "plan.pdf"))
-    await room.until(lambda: bool(room.cards))
+    await room.until(lambda: bool(room.status_messages))
     successor = Room(stage, await room.group.migrate(anna))
     status = await successor.answered(await successor.write(anna, "/status"))
     await successor.until(lambda: any(said.id != status.id for said in successor.said))

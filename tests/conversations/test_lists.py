@@ -32,10 +32,12 @@ async def _wait_in_line(alice: Person, count: int) -> None:
 
 
 def _is_in_a_card(alice: Person, number: int) -> bool:
-    return any(f"file {number:02}.bin" in card.text for card in alice.cards)
+    return any(
+        f"file {number:02}.bin" in status_message.text for status_message in alice.status_messages
+    )
 
 
-def _texts(message: Shown) -> list[str]:
+def _renderer(message: Shown) -> list[str]:
     return [button.text for row in message.buttons for button in row]
 
 
@@ -51,7 +53,7 @@ async def test_pages_of_the_status(alice: Person) -> None:
     await alice.press(alice.shown(status), "Refresh")
     await alice.until(lambda: "file 11" not in alice.shown(status).text)
 
-    assert _texts(second) == ["Cancel 1", "Cancel 2", "Cancel 3", "Cancel 4", "◀ 1", "Refresh"]
+    assert _renderer(second) == ["Cancel 1", "Cancel 2", "Cancel 3", "Cancel 4", "◀ 1", "Refresh"]
     assert "file 08" in second.text
     assert "In the last 24 hours: 12 of 1,000 files, 48 MB" in second.text
     assert [m.id for m in alice.said if "Page" in m.text] == [status.id]
@@ -85,7 +87,11 @@ async def test_cancel_ends_everything_of_the_asker(stage: LocalStack, alice: Per
     await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("file")))
     await alice.until(lambda: all(_is_in_a_card(alice, number) for number in range(5)))
     said = await alice.answered(await alice.write("/cancel"))
-    await alice.until(lambda: not alice.cards or all("ancelled" in c.text for c in alice.cards))
+    await alice.until(
+        lambda: (
+            not alice.status_messages or all("ancelled" in c.text for c in alice.status_messages)
+        )
+    )
     nothing = await alice.answered(await alice.write("/cancel"))
 
     assert said.text == "Cancelling 5 transfers."
@@ -99,12 +105,14 @@ async def test_album_is_cancelled_with_one_button(stage: LocalStack, alice: Pers
     stage.telegram.shape.down_total = 100_000.0
     for number in range(3):
         await alice.send(os.urandom(4 * MIB), f"photo {number}.bin", media_group_id="9")
-    await alice.until(lambda: any(_texts(card) for card in alice.cards))
-    card = alice.cards[0]
-    await alice.press(card, "Cancel all")
+    await alice.until(
+        lambda: any(_renderer(status_message) for status_message in alice.status_messages)
+    )
+    status_message = alice.status_messages[0]
+    await alice.press(status_message, "Cancel all")
     await alice.until(lambda: bool(alice.said))
 
-    assert _texts(card) == ["Cancel all"]
+    assert _renderer(status_message) == ["Cancel all"]
     assert alice.said[0].text.count("Cancelled: nothing was kept.") == 3
     assert not stage.bucket.objects
 

@@ -114,7 +114,11 @@ async def test_trouble_that_ends(
     await until_it_waits(alice, message)
     stage.clock.advance(timedelta(seconds=2))
     waits = f"a.bin\nWaiting: {reason}; next try in "
-    await alice.until(lambda: any(card.text.startswith(waits) for card in alice.cards))
+    await alice.until(
+        lambda: any(
+            status_message.text.startswith(waits) for status_message in alice.status_messages
+        )
+    )
     await done(cure(stage))
     stage.clock.advance(LONGEST_WAIT)
     answer = await alice.answered(message)

@@ -34,7 +34,7 @@ async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person
     content = os.urandom(8 * MIB)
     message = await alice.send(content, "film.mkv")
     answer = await alice.answered(message)
-    await alice.until(lambda: not alice.cards)
+    await alice.until(lambda: not alice.status_messages)
     happened = [e for e in alice.chat.history if e.by_bot and e.message.silent]
 
     assert happened[0].what is Happening.SENT
@@ -159,15 +159,15 @@ async def test_cancel_halfway(stage: LocalStack, alice: Person) -> None:
     """Cancel says so at once, leaves neither upload nor object, and ends in the same message."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await alice.send(os.urandom(16 * MIB), "wrong.bin")
-    await alice.until(lambda: bool(alice.cards))
+    await alice.until(lambda: bool(alice.status_messages))
     await stage.oss.wait_for(lambda: any(u.parts for u in stage.bucket.uploads.values()))
-    card = alice.cards[0]
-    await alice.press(card, "Cancel")
-    await alice.until(lambda: "ancelled" in alice.shown(card).text)
+    status_message = alice.status_messages[0]
+    await alice.press(status_message, "Cancel")
+    await alice.until(lambda: "ancelled" in alice.shown(status_message).text)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)
 
     assert not stage.bucket.objects
-    assert not alice.shown(card).buttons
+    assert not alice.shown(status_message).buttons
     assert not list((stage.folder / "spool").glob("*"))
 
 
@@ -180,10 +180,18 @@ async def test_cancel_while_waiting(stage: LocalStack) -> None:
     stage.telegram.shape.down_total = 2.0 * MIB
     first = await alice.send(os.urandom(8 * MIB), "first.bin")
     await alice.send(os.urandom(8 * MIB), "second.bin")
-    await alice.until(lambda: any("second.bin" in card.text for card in alice.cards))
-    card = next(card for card in alice.cards if "second.bin" in card.text)
-    await alice.press(card, "Cancel")
-    await alice.until(lambda: "ancelled" in alice.shown(card).text)
+    await alice.until(
+        lambda: any(
+            "second.bin" in status_message.text for status_message in alice.status_messages
+        )
+    )
+    status_message = next(
+        status_message
+        for status_message in alice.status_messages
+        if "second.bin" in status_message.text
+    )
+    await alice.press(status_message, "Cancel")
+    await alice.until(lambda: "ancelled" in alice.shown(status_message).text)
     await alice.answered(first)
 
     assert len(stage.telegram.log.of("getFile")) == 1

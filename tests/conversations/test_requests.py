@@ -26,8 +26,8 @@ async def test_every_request_is_one_that_aiogram_would_make(
     stage.telegram.shape.down_total = 3.0 * MIB
     await alice.answered(await alice.write("/start"))
     await alice.send(os.urandom(6 * MIB), "slow.bin")
-    await alice.until(lambda: bool(alice.cards))
-    await alice.press(alice.cards[0], "Cancel")
+    await alice.until(lambda: bool(alice.status_messages))
+    await alice.press(alice.status_messages[0], "Cancel")
     answer = await alice.answered(await alice.send(b"x" * 1000, "quick.txt"))
     await alice.answered(await alice.write("/status"))
     await alice.press(answer, "Delete now")

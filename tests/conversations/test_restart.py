@@ -35,9 +35,9 @@ class Interrupted:
         hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 60})
         stage.telegram.faults.add(hang)
         message = await alice.send(self.content, "film.mkv")
-        await alice.until(lambda: bool(alice.cards))
+        await alice.until(lambda: bool(alice.status_messages))
         await stage.oss.wait_for(lambda: _parts_stored(stage) == ARRIVED // MIB)
-        return message, alice.cards[0]
+        return message, alice.status_messages[0]
 
     async def restart(self) -> None:
         """Stop the bot as an operator does, and start it on a Telegram that works again."""
@@ -57,7 +57,7 @@ class Interrupted:
     async def assert_over(self, message: Message) -> None:
         """The sender has one answer with the right bytes, and nothing is left behind."""
         answer = await self.alice.answered(message)
-        await self.alice.until(lambda: not self.alice.cards)
+        await self.alice.until(lambda: not self.alice.status_messages)
 
         assert [answer.id] == [said.id for said in self.alice.said]
         assert (await fetch(link_of(answer)))[1] == self.content
@@ -93,9 +93,9 @@ async def test_transfer_goes_on_where_it_stopped(interrupted: Interrupted) -> No
     twice.
     """
     stage, alice = interrupted.stage, interrupted.alice
-    message, card = await interrupted.begin()
+    message, status_message = await interrupted.begin()
     await stage.stop_bot()
-    paused, kept = alice.shown(card), [path.stat().st_size for path in spooled(stage)]
+    paused, kept = alice.shown(status_message), [path.stat().st_size for path in spooled(stage)]
     stage.telegram.faults.clear()
     stage.telegram.shape.down_total = 3.0 * MIB
     await stage.start_bot(alice.id)
@@ -105,7 +105,7 @@ async def test_transfer_goes_on_where_it_stopped(interrupted: Interrupted) -> No
 
     assert "Paused, continues after the restart" in paused.text
     assert kept == [ARRIVED]
-    assert {card.id} == {event.message.id for event in happened}
+    assert {status_message.id} == {event.message.id for event in happened}
     assert any("%" in event.message.text for event in later)
     assert [None, f"bytes={ARRIVED}-"] == interrupted.ranges()
     assert Counter(range(1, PARTS + 1)) == interrupted.parts_sent()
@@ -128,9 +128,9 @@ async def test_spool_of_another_boot_is_not_trusted(
 async def test_status_message_deleted_meanwhile(interrupted: Interrupted) -> None:
     """A status message that its reader has deleted does not come back, and the job goes on."""
     alice = interrupted.alice
-    message, card = await interrupted.begin()
+    message, status_message = await interrupted.begin()
     await interrupted.stage.stop_bot()
-    await alice.chat.delete(card)
+    await alice.chat.delete(status_message)
     interrupted.stage.telegram.shape.down_total = 5.0 * MIB
     await interrupted.restart()
     await interrupted.assert_over(message)
@@ -142,16 +142,16 @@ async def test_status_message_deleted_meanwhile(interrupted: Interrupted) -> Non
 async def test_cancel_while_nobody_ran(interrupted: Interrupted) -> None:
     """A press on the button of a paused status message counts when the bot is back."""
     stage, alice = interrupted.stage, interrupted.alice
-    _, card = await interrupted.begin()
+    _, status_message = await interrupted.begin()
     await stage.stop_bot()
-    query = await alice.chat.press(alice.user, card, "Cancel")
+    query = await alice.chat.press(alice.user, status_message, "Cancel")
     await stage.start_bot(alice.id)
-    await alice.until(lambda: "ancelled" in alice.shown(card).text)
+    await alice.until(lambda: "ancelled" in alice.shown(status_message).text)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)
 
     assert query.answer is not None
     assert alice.said == []
-    assert not alice.shown(card).buttons
+    assert not alice.shown(status_message).buttons
     assert stage.bucket.objects == {}
     assert spooled(stage) == []
 
@@ -180,12 +180,12 @@ async def test_waiting_jobs_go_on(stage: LocalStack) -> None:
     contents = {f"{number}.bin": os.urandom(MIB) for number in range(3)}
     for name, content in contents.items():
         await alice.send(content, name)
-    await alice.until(lambda: len(alice.cards) >= 2)
+    await alice.until(lambda: len(alice.status_messages) >= 2)
     await stage.stop_bot()
-    paused = [card.text for card in alice.cards]
+    paused = [status_message.text for status_message in alice.status_messages]
     await interrupted.restart()
     # One message may answer several of them.
-    await alice.until(lambda: len(_links(alice)) == 4 and not alice.cards)
+    await alice.until(lambda: len(_links(alice)) == 4 and not alice.status_messages)
     fetched = {name: body for _, body, name in [await fetch(url) for url in _links(alice)]}
 
     assert all("Paused, continues after the restart" in text for text in paused)
@@ -223,18 +223,18 @@ async def test_job_that_crashes_again_and_again_is_parked(interrupted: Interrupt
     on.
     """
     stage, alice = interrupted.stage, interrupted.alice
-    message, card = await interrupted.begin()
+    message, status_message = await interrupted.begin()
     await stage.stop_bot()
     other = await alice.send(b"y" * 1000, "other.txt")
     await _crash(stage, times=5)
     await interrupted.restart()
     parked, answer = await alice.answered(message), await alice.answered(other)
-    await alice.until(lambda: not alice.cards)
+    await alice.until(lambda: not alice.status_messages)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)
 
     assert "interrupted again and again" in parked.text
     assert (await fetch(link_of(answer)))[1] == b"y" * 1000
-    assert card.id not in {said.id for said in alice.chat.messages}
+    assert status_message.id not in {said.id for said in alice.chat.messages}
     assert [interrupted.parts_sent().total()] == [ARRIVED // MIB]
     assert spooled(stage) == []
 

@@ -12,7 +12,7 @@ from bot.cli.doctor.command import examine
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import open_sender
 from bot.cli.setup.command import run_setup
-from bot.cli.setup.plan import wish_of
+from bot.cli.setup.plan import desired_for
 from bot.core.progress import ProgressMeter
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
@@ -62,8 +62,8 @@ async def converse(stage: LocalStack) -> None:
     await alice.answered(await alice.send(b"small", "small.bin", unique_id="same"))
     stage.oss.faults.add(Fault("UploadPart", Effect.STALL, times=0))
     await alice.send(CONTENT, "cancelled.bin")
-    await alice.until(lambda: bool(alice.cards))
-    await alice.press(alice.cards[0], "Cancel")
+    await alice.until(lambda: bool(alice.status_messages))
+    await alice.press(alice.status_messages[0], "Cancel")
     await stage.oss.wait_for(lambda: bool(stage.oss.log.of("AbortMultipartUpload")))
     stage.oss.faults.clear()
     await _send(stage)
@@ -82,7 +82,7 @@ async def _send(stage: LocalStack) -> None:
 
 async def test_running_and_examining(stage: LocalStack) -> None:
     """A key with the printed policy and nothing else gets through, and uses all of it."""
-    policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix)
+    policy = ram_policy(BUCKET, desired_for(stage.settings()).prefix)
     use_key(stage, policy)
     await converse(stage)
 
@@ -91,7 +91,7 @@ async def test_running_and_examining(stage: LocalStack) -> None:
 
 async def test_setting_up(stage: LocalStack) -> None:
     """A key that may also set the bucket up has what that needs, and uses all of it."""
-    policy = ram_policy(BUCKET, wish_of(stage.settings()).prefix, setup=True)
+    policy = ram_policy(BUCKET, desired_for(stage.settings()).prefix, setup=True)
     use_key(stage, policy)
     del stage.oss.buckets[BUCKET]
     for mode, public_read, remove in (
@@ -101,8 +101,8 @@ async def test_setting_up(stage: LocalStack) -> None:
     ):
         stage.more["RELAY_LINK__MODE"] = mode
         settings = stage.settings()
-        wish = wish_of(settings, public_read=public_read, user="77")
-        await run_setup(settings, wish, agree=lambda _: True, remove=remove, clock=stage.clock)
+        desired = desired_for(settings, public_read=public_read, user="77")
+        await run_setup(settings, desired, agree=lambda _: True, remove=remove, clock=stage.clock)
     running = actions_of(ram_policy(BUCKET, "relay/"))
 
     assert actions_of(policy) - running <= needed(stage.oss.log) <= actions_of(policy)

@@ -188,12 +188,19 @@ class Town:
 
     async def _card(self, button: str) -> Shown:
         await self.room.until(lambda: self._card_with(button) is not None)
-        card = self._card_with(button)
-        assert card is not None
-        return card
+        status_message = self._card_with(button)
+        assert status_message is not None
+        return status_message
 
     def _card_with(self, button: str) -> Shown | None:
-        return next((card for card in self.room.cards if card.button(button)), None)
+        return next(
+            (
+                status_message
+                for status_message in self.room.status_messages
+                if status_message.button(button)
+            ),
+            None,
+        )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -210,7 +217,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
         stage.telegram.shape.down_per_connection = SLOW
         await stage.start_bot()
         async with ledger_of(stage) as ledger:
-            await ledger.people.set_owner(people["banned"].id, banned=True)
+            await ledger.chats.set_owner(people["banned"].id, banned=True)
         yield Town(stage, room, people)
 
 

@@ -18,8 +18,12 @@ async def test_job_that_waits_for_room_says_so(stage: LocalStack) -> None:
     content = os.urandom(4 * MIB)
     first = await alice.send(os.urandom(4 * MIB), "first.bin")
     second = await alice.send(content, "second.bin")
-    await alice.until(lambda: any(WAITS in card.text for card in alice.cards))
-    waiting = next(card for card in alice.cards if WAITS in card.text)
+    await alice.until(
+        lambda: any(WAITS in status_message.text for status_message in alice.status_messages)
+    )
+    waiting = next(
+        status_message for status_message in alice.status_messages if WAITS in status_message.text
+    )
     await alice.answered(first)
     answer = await alice.answered(second)
 

@@ -77,8 +77,8 @@ async def test_status_message_is_deleted_by_its_reader(stage: LocalStack, alice:
     content = os.urandom(2 * MIB)
     message = await alice.send(content)
     stage.clock.advance(timedelta(seconds=2))
-    await alice.until(lambda: bool(alice.cards))
-    await alice.chat.delete(alice.cards[0])
+    await alice.until(lambda: bool(alice.status_messages))
+    await alice.chat.delete(alice.status_messages[0])
     await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
     opened = [await fetch(link_of(answer)) for answer in alice.said]
 

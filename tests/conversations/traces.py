@@ -75,7 +75,7 @@ async def assert_nothing_left(person: Person, *, links: int = 0) -> None:
     those of so many links: now, and after everything that was given up has been removed twice.
     """
     stage = person.stage
-    await person.until(lambda: not person.cards)
+    await person.until(lambda: not person.status_messages)
     async with asyncio.timeout(PATIENCE):
         while not _is_swept(stage, times=2):
             stage.clock.advance(ONE_SWEEP_LATER)

@@ -42,7 +42,7 @@ def test_new_job_has_nothing_to_show_yet() -> None:
         job.error_code,
         job.size,
         job.sha256,
-        job.card_id,
+        job.status_message_id,
         job.answer_id,
     ) == (None, None, None, None, None)
     assert job.error_args == {}

@@ -26,17 +26,17 @@ async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
         hold = Fault("deleteMessage", Effect.HELD, times=0, args={"seconds": HOUR})
         stage.telegram.faults.add(hold)
         message = await alice.send(os.urandom(400_000))
-        await alice.until(lambda: bool(alice.cards))
-        card = alice.cards[0]
+        await alice.until(lambda: bool(alice.status_messages))
+        status_message = alice.status_messages[0]
         # So far that an edit is due.
         stage.clock.advance(timedelta(seconds=5))
-        await alice.until(lambda: alice.shown(card).text != card.text)
+        await alice.until(lambda: alice.shown(status_message).text != status_message.text)
         answer = await alice.answered(message)
         await alice.until(lambda: hold.hits > 0)
         asked_at = stage.telegram.log.of("deleteMessage")[0].at
         scene = Scene(stage, alice.user, alice.chat, _screen(stage, alice))
         await move_to_deadline(scene, link_of(answer), answer)
-        await alice.until(lambda: not alice.cards)
+        await alice.until(lambda: not alice.status_messages)
         gone = next(event for event in alice.chat.history if event.what is Happening.DELETED)
 
     assert scene.checks.all_hold

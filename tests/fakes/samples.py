@@ -54,7 +54,7 @@ def make_file(
         kind=FileKind.DOCUMENT,
         name=name,
         mime_type="application/pdf",
-        size=size,
+        announced_size=size,
     )
 
 

@@ -10,6 +10,6 @@ __all__ = ["database", "lobby", "quiet"]
 
 
 @pytest.fixture
-def lobby(database: Database) -> InboundFixture:
+def inbound(database: Database) -> InboundFixture:
     """Return an empty lobby."""
     return InboundFixture(database)

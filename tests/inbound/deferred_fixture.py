@@ -27,22 +27,22 @@ class DeferredFixture:
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
-        self.news = Signals()
+        self.signals = Signals()
         self.queue: JobQueue = StillQueue(self.clock)
         self.members = FakeMembers(admins={(GROUP, CHIEF)})
         self.messenger = FakeMessenger(self.clock)
-        self.access = Access(self.ledger.people, users=(), admins={BOT_ADMIN}, groups={GROUP})
-        self.controls = JobActions(self.ledger, self.queue, self.clock, self.news)
-        self.lanes = InFlightCalls(self.news.said.set)
-        self.errands = RequestHandler(
-            self.ledger, self.access, self.controls, self.members, self.messenger
+        self.access = Access(self.ledger.chats, users=(), admins={BOT_ADMIN}, groups={GROUP})
+        self.actions = JobActions(self.ledger, self.queue, self.clock, self.signals)
+        self.calls = InFlightCalls(self.signals.outbox.set)
+        self.request_handler = RequestHandler(
+            self.ledger, self.access, self.actions, self.members, self.messenger
         )
-        self.desk = DeferredRequests(self.ledger, self.errands, self.lanes, self.clock)
+        self.deferred = DeferredRequests(self.ledger, self.request_handler, self.calls, self.clock)
         self._numbers = count(1)
 
     async def request(
         self,
-        errand: RequestKind,
+        kind: RequestKind,
         by: int | None = MEMBER,
         *,
         chat_id: int = GROUP,
@@ -51,7 +51,7 @@ class DeferredFixture:
         """Put a request into the outbox, as the reception does."""
         number = next(self._numbers)
         is_press = "query_id" in payload
-        saying = OutboxMessage(
+        message = OutboxMessage(
             OutboxKind.REQUEST,
             Priority.PRESS if is_press else Priority.REPLY,
             chat_id,
@@ -59,20 +59,20 @@ class DeferredFixture:
             dedupe=f"request-{number}",
             reply_to=None if is_press or by is None else number,
             owner_id=by,
-            payload={"do": errand.value, **payload},
+            payload={"do": kind.value, **payload},
         )
-        assert await self.ledger.outbox.post(saying, self.clock.now())
+        assert await self.ledger.outbox.post(message, self.clock.now())
 
     async def serve(self, after: float = 0.0) -> datetime | None:
         """Let the desk serve what it can, `after` seconds; return when there may be more."""
         self.clock.advance(timedelta(seconds=after))
         moment = None
         for _ in range(10):
-            self.lanes.begin_round()
-            moment = await self.desk.tick()
-            if self.lanes.is_idle:
+            self.calls.begin_round()
+            moment = await self.deferred.tick()
+            if self.calls.is_idle:
                 break
-            await self.lanes.drain(5)
+            await self.calls.drain(5)
         return moment
 
     async def said(self) -> list[str]:

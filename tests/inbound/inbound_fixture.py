@@ -45,22 +45,22 @@ class InboundFixture:
     `STRANGER`.
     """
 
-    def __init__(self, database: Database, *, allowances: OwnerLimits | None = None) -> None:
+    def __init__(self, database: Database, *, limits: OwnerLimits | None = None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.queue = QueueOfStops(self.clock)
-        self.news = Signals()
-        self.access = Access(self.ledger.people, users={OWNER, OTHER}, admins={ADMIN})
-        self.reception = UseCases.build(
+        self.signals = Signals()
+        self.access = Access(self.ledger.chats, users={OWNER, OTHER}, admins={ADMIN})
+        self.use_cases = UseCases.build(
             ledger=self.ledger,
             queue=self.queue,
             access=self.access,
-            controls=JobActions(self.ledger, self.queue, self.clock, self.news),
-            moves=ChatMigrations(self.ledger.people),
+            actions=JobActions(self.ledger, self.queue, self.clock, self.signals),
+            migrations=ChatMigrations(self.ledger.chats),
             clock=self.clock,
-            news=self.news,
+            signals=self.signals,
             limit=LIMIT,
-            allowances=allowances,
+            limits=limits,
         )
         self._queries = 0
 
@@ -77,13 +77,13 @@ class InboundFixture:
             action=action,
             job_id=job_id,
         )
-        await self.reception.presses.press(press)
+        await self.use_cases.job_buttons.press(press)
         said = [s for s in await self.said() if s.payload.get("query_id") == press.query_id]
         return str(said[0].payload["name"]) if said else None
 
     async def said(self) -> list[OutboxMessage]:
         """Return what is to be said, in the order in which it was asked for."""
-        return sorted(await self.ledger.outbox.pending(100), key=lambda saying: saying.id)
+        return sorted(await self.ledger.outbox.pending(100), key=lambda message: message.id)
 
     async def jobs(self) -> list[Job]:
         """Return all jobs that have not ended."""

@@ -23,20 +23,20 @@ async def test_answer_goes_where_the_request_came_from(office: DeferredFixture) 
     """As a reply, in the language of who asked; the request is done with."""
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     await office.serve()
-    [saying] = await office.ledger.outbox.pending(10)
+    [message] = await office.ledger.outbox.pending(10)
 
-    assert (saying.kind, saying.payload) == (OutboxKind.NOTICE, {"name": "auto-off"})
-    assert (saying.chat_id, saying.reply_to, saying.language) == (GROUP, 1, "en")
+    assert (message.kind, message.payload) == (OutboxKind.NOTICE, {"name": "auto-off"})
+    assert (message.chat_id, message.reply_to, message.language) == (GROUP, 1, "en")
 
 
 async def test_press_is_answered_as_a_press(office: DeferredFixture) -> None:
     """Its answer has the id of the query, and goes before everything else."""
     await office.request(RequestKind.PRESS, query_id="q", action="cancel", job_id=77)
     await office.serve()
-    [saying] = await office.ledger.outbox.pending(10)
+    [message] = await office.ledger.outbox.pending(10)
 
-    assert saying.kind is OutboxKind.PRESS
-    assert saying.payload == {"name": "press-unknown", "query_id": "q"}
+    assert message.kind is OutboxKind.PRESS
+    assert message.payload == {"name": "press-unknown", "query_id": "q"}
 
 
 async def test_last_word_counts(office: DeferredFixture) -> None:
@@ -47,7 +47,7 @@ async def test_last_word_counts(office: DeferredFixture) -> None:
     moment = await office.serve()
     held = await office.waiting()
     await office.serve(after=3.0)
-    rules = await office.ledger.people.chat(GROUP)
+    rules = await office.ledger.chats.chat(GROUP)
 
     assert at(3) == moment
     assert held == [RequestKind.AUTO, RequestKind.AUTO]
@@ -75,11 +75,11 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
 
 
 @pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
-async def test_given_up(office: DeferredFixture, errand: RequestKind) -> None:
+async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
     """Who waits for an answer is told that there will be none; nobody else is."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100
-    asker = CHIEF if errand is RequestKind.AUTO else None
-    await office.request(errand, asker, to="on")
+    asker = CHIEF if kind is RequestKind.AUTO else None
+    await office.request(kind, asker, to="on")
     for _ in range(MOST_TRIES):
         await office.serve(after=3.0)
 
@@ -92,7 +92,7 @@ async def test_crash_in_between(office: DeferredFixture) -> None:
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     [request] = await office.ledger.outbox.pending(10)
     await office.serve()
-    later = DeferredRequests(office.ledger, office.errands, office.lanes, office.clock)
+    later = DeferredRequests(office.ledger, office.request_handler, office.calls, office.clock)
     await later._serve(request)
 
     assert await office.said() == ["auto-off"]
@@ -104,7 +104,7 @@ async def test_leaving_waits_for_news(office: DeferredFixture) -> None:
     office.members.sights[successor] = GroupVisibility(is_here=True)
     await office.request(RequestKind.LEAVE, chat_id=successor, tell=1)
     moment = await office.serve()
-    await office.ledger.people.move_chat(GROUP, successor)
+    await office.ledger.chats.migrate(GROUP, successor)
     await office.serve(after=2.0)
 
     assert at(2) == moment

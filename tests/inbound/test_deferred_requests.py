@@ -31,7 +31,7 @@ async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) ->
     """
     await office.request(RequestKind.DELIVER, asker, to="private")
     await office.serve()
-    rules = await office.ledger.people.chat(GROUP)
+    rules = await office.ledger.chats.chat(GROUP)
 
     assert may == rules.privately
     assert ["deliver-private" if may else "only-group-admins"] == await office.said()
@@ -42,7 +42,7 @@ async def test_who_chooses_the_zone(office: DeferredFixture, asker: int, *, may:
     """Those who decide everything else about the group."""
     await office.request(RequestKind.ZONE, asker, to="UTC+8")
     await office.serve()
-    rules = await office.ledger.people.chat(GROUP)
+    rules = await office.ledger.chats.chat(GROUP)
 
     assert ("UTC+8" if may else "") == rules.zone
     assert ["zone-chosen" if may else "only-group-admins"] == await office.said()
@@ -68,7 +68,7 @@ async def test_auto_mode_says_what_is_missing(
     await office.serve()
 
     assert ["auto-on" if sees_files else "auto-on-blind"] == await office.said()
-    assert (await office.ledger.people.chat(GROUP)).auto
+    assert (await office.ledger.chats.chat(GROUP)).auto
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ def query(user_id: int = OWNER, chat_id: int = OWNER) -> ButtonPress:
     return ButtonPress("query", user_id, chat_id, 77, "en")
 
 
-async def test_without_a_choice_telegram_decides(lobby: InboundFixture) -> None:
+async def test_without_a_choice_telegram_decides(inbound: InboundFixture) -> None:
     """Also when the choice was taken back."""
-    languages = lobby.reception.languages
+    languages = inbound.use_cases.languages
     before = await languages.of(OWNER, "zh-hans")
     await languages.choose(query(), OWNER, "en", "zh-hans")
     chosen = await languages.of(OWNER, "zh-hans")
@@ -27,44 +27,46 @@ async def test_without_a_choice_telegram_decides(lobby: InboundFixture) -> None:
     assert await languages.of(OTHER, "") == ""
 
 
-async def test_choice_is_confirmed_in_the_language_itself(lobby: InboundFixture) -> None:
+async def test_choice_is_confirmed_in_the_language_itself(inbound: InboundFixture) -> None:
     """In the message with the buttons, which it replaces."""
-    await lobby.reception.languages.choose(query(), OWNER, "zh-Hans", "en")
-    press, change = await lobby.said()
+    await inbound.use_cases.languages.choose(query(), OWNER, "zh-Hans", "en")
+    press, change = await inbound.said()
 
-    assert OwnerRules(OWNER, "zh-Hans") == await lobby.ledger.people.owner(OWNER)
+    assert OwnerRules(OWNER, "zh-Hans") == await inbound.ledger.chats.owner(OWNER)
     assert (press.kind, press.language) == (OutboxKind.PRESS, "zh-Hans")
     assert change.payload == {EDITS: 77, "name": "language-chosen"}
     assert change.language == "zh-Hans"
 
 
-async def test_what_is_under_way_is_answered_in_the_new_language(lobby: InboundFixture) -> None:
+async def test_what_is_under_way_is_answered_in_the_new_language(inbound: InboundFixture) -> None:
     """From now on means from now on; what others wait for stays as it is."""
-    mine, other = await accept(lobby.ledger), await accept(lobby.ledger, chat_id=OTHER)
-    there = await accept(lobby.ledger, chat_id=GROUP, owner_id=OWNER)
-    card = await lobby.ledger.cards.open([mine], shared=False)
-    group_card = await lobby.ledger.cards.open([there], shared=False)
-    await lobby.reception.languages.choose(query(), OWNER, "zh-Hans", "en")
-    jobs = [await get(lobby.ledger, job) for job in (mine, there, other)]
-    cards = {c.id: c.language for c in await lobby.ledger.cards.open_cards()}
+    mine, other = await accept(inbound.ledger), await accept(inbound.ledger, chat_id=OTHER)
+    there = await accept(inbound.ledger, chat_id=GROUP, owner_id=OWNER)
+    status_message = await inbound.ledger.status_messages.open([mine], shared=False)
+    group_card = await inbound.ledger.status_messages.open([there], shared=False)
+    await inbound.use_cases.languages.choose(query(), OWNER, "zh-Hans", "en")
+    jobs = [await get(inbound.ledger, job) for job in (mine, there, other)]
+    status_messages = {
+        c.id: c.language for c in await inbound.ledger.status_messages.open_status_messages()
+    }
 
     assert [job.origin.language for job in jobs] == ["zh-Hans", "zh-Hans", "en"]
-    assert {card.id: "zh-Hans", group_card.id: "en"} == cards
+    assert {status_message.id: "zh-Hans", group_card.id: "en"} == status_messages
 
 
-async def test_nobody_chooses_for_another(lobby: InboundFixture) -> None:
+async def test_nobody_chooses_for_another(inbound: InboundFixture) -> None:
     """The buttons belong to whoever asked for them."""
-    await lobby.reception.languages.choose(query(OTHER, GROUP), OWNER, "zh-Hans", "en")
-    [press] = await lobby.said()
+    await inbound.use_cases.languages.choose(query(OTHER, GROUP), OWNER, "zh-Hans", "en")
+    [press] = await inbound.said()
 
     assert press.payload["name"] == "press-not-yours"
-    assert OwnerRules(OWNER) == await lobby.ledger.people.owner(OWNER)
+    assert OwnerRules(OWNER) == await inbound.ledger.chats.owner(OWNER)
 
 
-async def test_menu_is_for_the_asker(lobby: InboundFixture) -> None:
+async def test_menu_is_for_the_asker(inbound: InboundFixture) -> None:
     """It knows whose it is."""
-    await lobby.reception.languages.menu(make_origin())
-    [said] = await lobby.said()
+    await inbound.use_cases.languages.menu(make_origin())
+    [said] = await inbound.said()
 
     assert (said.kind, said.owner_id) == (OutboxKind.LANGUAGES, OWNER)
 
@@ -74,19 +76,19 @@ async def test_menu_is_for_the_asker(lobby: InboundFixture) -> None:
     [(STRANGER, STRANGER, "stranger"), (GROUP, GROUP, "language-of-people")],
 )
 async def test_who_gets_no_menu(
-    lobby: InboundFixture, chat_id: int, owner_id: int, name: str
+    inbound: InboundFixture, chat_id: int, owner_id: int, name: str
 ) -> None:
     """Neither strangers nor those who hide behind their group."""
-    await lobby.ledger.people.set_chat(GROUP, allowed=True)
-    await lobby.reception.languages.menu(make_origin(chat_id, owner_id=owner_id))
-    [said] = await lobby.said()
+    await inbound.ledger.chats.set_chat(GROUP, allowed=True)
+    await inbound.use_cases.languages.menu(make_origin(chat_id, owner_id=owner_id))
+    [said] = await inbound.said()
 
     assert name == said.payload["name"]
 
 
-async def test_banned_people_choose_nothing(lobby: InboundFixture) -> None:
+async def test_banned_people_choose_nothing(inbound: InboundFixture) -> None:
     """They are not even told so."""
-    await lobby.ledger.people.set_owner(OWNER, banned=True)
-    await lobby.reception.languages.choose(query(), OWNER, "zh-Hans", "en")
+    await inbound.ledger.chats.set_owner(OWNER, banned=True)
+    await inbound.use_cases.languages.choose(query(), OWNER, "zh-Hans", "en")
 
-    assert await lobby.said() == []
+    assert await inbound.said() == []

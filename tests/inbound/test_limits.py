@@ -11,64 +11,64 @@ from tests.inbound.inbound_fixture import InboundFixture
 
 
 @pytest.fixture
-def lobby(database: Database) -> InboundFixture:
+def inbound(database: Database) -> InboundFixture:
     """A reception that takes three files a day of each person, and five of each group."""
-    allowances = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
-    return InboundFixture(database, allowances=allowances)
+    limits = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
+    return InboundFixture(database, limits=limits)
 
 
-async def test_file_over_the_limit_is_refused_with_a_reason(lobby: InboundFixture) -> None:
+async def test_file_over_the_limit_is_refused_with_a_reason(inbound: InboundFixture) -> None:
     """One sentence as a reply: which limit, how much is used, when it frees."""
     for _ in range(3):
-        await lobby.reception.files.sent(make_origin(), make_file())
+        await inbound.use_cases.uploads.sent(make_origin(), make_file())
     late = make_origin()
-    await lobby.reception.files.sent(late, make_file())
-    [said] = await lobby.said()
+    await inbound.use_cases.uploads.sent(late, make_file())
+    [said] = await inbound.said()
 
     assert said.payload == {"name": "limit-files", "done": 3, "count": 3, "wait": 86_400}
     assert (OWNER, late.message_id) == (said.chat_id, said.reply_to)
-    assert len(await lobby.jobs()) == 3
+    assert len(await inbound.jobs()) == 3
 
 
-async def test_limit_is_exact_for_files_that_come_side_by_side(lobby: InboundFixture) -> None:
+async def test_limit_is_exact_for_files_that_come_side_by_side(inbound: InboundFixture) -> None:
     """Of many at once exactly as many are accepted as the limit says, and one is told."""
     await asyncio.gather(
-        *(lobby.reception.files.sent(make_origin(), make_file()) for _ in range(20))
+        *(inbound.use_cases.uploads.sent(make_origin(), make_file()) for _ in range(20))
     )
 
-    assert len(await lobby.jobs()) == 3
-    assert len(await lobby.said()) == 1
+    assert len(await inbound.jobs()) == 3
+    assert len(await inbound.said()) == 1
 
 
-async def test_redelivered_file_is_not_refused(lobby: InboundFixture) -> None:
+async def test_redelivered_file_is_not_refused(inbound: InboundFixture) -> None:
     """What was accepted as the last one is known when it comes again."""
     sent = [(make_origin(), make_file()) for _ in range(3)]
     for origin, file in sent * 2:
-        await lobby.reception.files.sent(origin, file)
+        await inbound.use_cases.uploads.sent(origin, file)
 
-    assert len(await lobby.jobs()) == 3
-    assert await lobby.said() == []
+    assert len(await inbound.jobs()) == 3
+    assert await inbound.said() == []
 
 
-async def test_redelivered_refusal_is_said_once(lobby: InboundFixture) -> None:
+async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None:
     """The outbox knows the message."""
     for _ in range(3):
-        await lobby.reception.files.sent(make_origin(), make_file())
+        await inbound.use_cases.uploads.sent(make_origin(), make_file())
     late = make_origin()
     for _ in range(2):
-        await lobby.reception.files.sent(late, make_file())
+        await inbound.use_cases.uploads.sent(late, make_file())
 
-    assert len(await lobby.said()) == 1
+    assert len(await inbound.said()) == 1
 
 
 async def test_limit_of_a_group(database: Database) -> None:
     """Its members share it; who is under their own limit is told about the group's."""
-    allowances = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
-    lobby = InboundFixture(database, allowances=allowances)
-    await lobby.ledger.people.set_chat(GROUP, allowed=True)
+    limits = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
+    inbound = InboundFixture(database, limits=limits)
+    await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     for owner in (1, 1, 1, 2, 2, 2):
-        await lobby.reception.files.shared(make_origin(GROUP, owner_id=owner), make_file())
-    [said] = await lobby.said()
+        await inbound.use_cases.uploads.shared(make_origin(GROUP, owner_id=owner), make_file())
+    [said] = await inbound.said()
 
     assert said.payload == {"name": "limit-group-files", "done": 5, "count": 5, "wait": 86_400}
-    assert len(await lobby.jobs()) == 5
+    assert len(await inbound.jobs()) == 5

@@ -16,60 +16,60 @@ def query(user_id: int, chat_id: int, number: int = 1) -> ButtonPress:
     return ButtonPress(f"query-{number}", user_id, chat_id, 77, "zh-hans")
 
 
-async def said(lobby: InboundFixture, kind: OutboxKind) -> list[OutboxMessage]:
+async def said(inbound: InboundFixture, kind: OutboxKind) -> list[OutboxMessage]:
     """Return what is to be said of one kind."""
-    return [saying for saying in await lobby.said() if saying.kind is kind]
+    return [message for message in await inbound.said() if message.kind is kind]
 
 
-async def test_own_page_is_turned(lobby: InboundFixture) -> None:
+async def test_own_page_is_turned(inbound: InboundFixture) -> None:
     """The press is answered without a word, and the message shows the other page."""
-    await lobby.reception.turns.turn(query(OWNER, OWNER), Listing.LINKS, OWNER, 3)
-    [press] = await said(lobby, OutboxKind.PRESS)
-    [change] = await said(lobby, OutboxKind.OVERVIEW)
+    await inbound.use_cases.pages.turn(query(OWNER, OWNER), Listing.LINKS, OWNER, 3)
+    [press] = await said(inbound, OutboxKind.PRESS)
+    [change] = await said(inbound, OutboxKind.OVERVIEW)
 
     assert press.payload == {"query_id": "query-1"}
     assert change.payload == {EDITS: 77, "listing": "links", "subject": OWNER, "page": 3}
     assert (change.chat_id, change.language) == (OWNER, "zh-hans")
 
 
-async def test_redelivered_press_turns_once(lobby: InboundFixture) -> None:
+async def test_redelivered_press_turns_once(inbound: InboundFixture) -> None:
     """The outbox knows the query."""
     for _ in range(2):
-        await lobby.reception.turns.turn(query(OWNER, OWNER), Listing.STATUS, OWNER, 2)
+        await inbound.use_cases.pages.turn(query(OWNER, OWNER), Listing.STATUS, OWNER, 2)
 
-    assert len(await lobby.said()) == 2
+    assert len(await inbound.said()) == 2
 
 
 @pytest.mark.parametrize("user_id", [OTHER, ADMIN])
-async def test_page_of_another_person_is_not_turned(lobby: InboundFixture, user_id: int) -> None:
+async def test_page_of_another_person_is_not_turned(inbound: InboundFixture, user_id: int) -> None:
     """Not even by who looks after the bot: what people have is theirs."""
-    await lobby.reception.turns.turn(query(user_id, GROUP), Listing.LINKS, OWNER, 2)
-    [press] = await lobby.said()
+    await inbound.use_cases.pages.turn(query(user_id, GROUP), Listing.LINKS, OWNER, 2)
+    [press] = await inbound.said()
 
     assert press.payload["name"] == "press-not-yours"
 
 
-async def test_everybody_in_a_group_turns_its_pages(lobby: InboundFixture) -> None:
+async def test_everybody_in_a_group_turns_its_pages(inbound: InboundFixture) -> None:
     """Also those that were made before it became a supergroup."""
-    await lobby.ledger.people.move_chat(GROUP, MOVED)
-    await lobby.reception.turns.turn(query(OTHER, MOVED), Listing.STATUS, GROUP, 2)
-    [change] = await said(lobby, OutboxKind.OVERVIEW)
+    await inbound.ledger.chats.migrate(GROUP, MOVED)
+    await inbound.use_cases.pages.turn(query(OTHER, MOVED), Listing.STATUS, GROUP, 2)
+    [change] = await said(inbound, OutboxKind.OVERVIEW)
 
     assert change.payload["subject"] == GROUP
     assert change.chat_id == MOVED
 
 
-async def test_page_of_another_group_is_not_turned(lobby: InboundFixture) -> None:
+async def test_page_of_another_group_is_not_turned(inbound: InboundFixture) -> None:
     """What one group sees is no other's."""
-    await lobby.reception.turns.turn(query(OWNER, GROUP - 1), Listing.STATUS, GROUP, 2)
-    [press] = await lobby.said()
+    await inbound.use_cases.pages.turn(query(OWNER, GROUP - 1), Listing.STATUS, GROUP, 2)
+    [press] = await inbound.said()
 
     assert press.payload["name"] == "press-not-yours"
 
 
-async def test_banned_people_turn_nothing(lobby: InboundFixture) -> None:
+async def test_banned_people_turn_nothing(inbound: InboundFixture) -> None:
     """They are not even told so."""
-    await lobby.ledger.people.set_owner(OTHER, banned=True)
-    await lobby.reception.turns.turn(query(OTHER, OTHER), Listing.STATUS, OTHER, 2)
+    await inbound.ledger.chats.set_owner(OTHER, banned=True)
+    await inbound.use_cases.pages.turn(query(OTHER, OTHER), Listing.STATUS, OTHER, 2)
 
-    assert await lobby.said() == []
+    assert await inbound.said() == []

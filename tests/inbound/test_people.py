@@ -15,24 +15,24 @@ Deed = Callable[[InboundFixture, int], Awaitable[None]]
 USERS = [OWNER, OTHER, ADMIN]
 
 
-async def _send_file(lobby: InboundFixture, user_id: int) -> None:
-    await lobby.reception.files.sent(make_origin(user_id), make_file())
+async def _send_file(inbound: InboundFixture, user_id: int) -> None:
+    await inbound.use_cases.uploads.sent(make_origin(user_id), make_file())
 
 
-async def _ask_welcome(lobby: InboundFixture, user_id: int) -> None:
-    await lobby.reception.questions.welcome(make_origin(user_id))
+async def _ask_welcome(inbound: InboundFixture, user_id: int) -> None:
+    await inbound.use_cases.user_commands.welcome(make_origin(user_id))
 
 
-async def _ask_status(lobby: InboundFixture, user_id: int) -> None:
-    await lobby.reception.questions.status(make_origin(user_id))
+async def _ask_status(inbound: InboundFixture, user_id: int) -> None:
+    await inbound.use_cases.user_commands.status(make_origin(user_id))
 
 
-async def _write(lobby: InboundFixture, user_id: int) -> None:
-    await lobby.reception.questions.other(make_origin(user_id), is_text=True)
+async def _write(inbound: InboundFixture, user_id: int) -> None:
+    await inbound.use_cases.user_commands.other(make_origin(user_id), is_text=True)
 
 
-async def _send_a_poll(lobby: InboundFixture, user_id: int) -> None:
-    await lobby.reception.questions.other(make_origin(user_id), is_text=False)
+async def _send_a_poll(inbound: InboundFixture, user_id: int) -> None:
+    await inbound.use_cases.user_commands.other(make_origin(user_id), is_text=False)
 
 
 DEEDS: dict[str, Deed] = {
@@ -53,42 +53,42 @@ SAID: dict[str, list[tuple[OutboxKind, str | None]]] = {
 
 @pytest.mark.parametrize("user_id", USERS)
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_users_are_served(lobby: InboundFixture, deed: str, user_id: int) -> None:
+async def test_users_are_served(inbound: InboundFixture, deed: str, user_id: int) -> None:
     """Everybody who is named, in the same way; what is said belongs to who asked."""
-    await DEEDS[deed](lobby, user_id)
-    said = await lobby.said()
+    await DEEDS[deed](inbound, user_id)
+    said = await inbound.said()
 
-    assert [(saying.kind, saying.payload.get("name")) for saying in said] == SAID[deed]
+    assert [(message.kind, message.payload.get("name")) for message in said] == SAID[deed]
     assert {(s.chat_id, s.owner_id, s.priority) for s in said} <= {
         (user_id, user_id, Priority.REPLY)
     }
-    assert [job.origin.owner_id for job in await lobby.jobs()] == [user_id] * (deed == "file")
-    assert lobby.news.said.is_set()
+    assert [job.origin.owner_id for job in await inbound.jobs()] == [user_id] * (deed == "file")
+    assert inbound.signals.outbox.is_set()
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_stranger_gets_one_polite_line(lobby: InboundFixture, deed: str) -> None:
+async def test_stranger_gets_one_polite_line(inbound: InboundFixture, deed: str) -> None:
     """With their id, so that they can ask to be let in; nothing else happens."""
-    await DEEDS[deed](lobby, STRANGER)
-    [said] = await lobby.said()
+    await DEEDS[deed](inbound, STRANGER)
+    [said] = await inbound.said()
 
     assert (said.kind, said.payload) == (OutboxKind.NOTICE, {"name": "stranger", "id": STRANGER})
-    assert await lobby.jobs() == []
+    assert await inbound.jobs() == []
 
 
-async def test_stranger_is_told_once_an_hour(lobby: InboundFixture) -> None:
+async def test_stranger_is_told_once_an_hour(inbound: InboundFixture) -> None:
     """However often and whatever they send; others are told for themselves."""
     for deed in DEEDS.values():
-        await deed(lobby, STRANGER)
-    lobby.clock.advance(timedelta(minutes=59, seconds=59))
-    await _write(lobby, STRANGER)
-    assert len(await lobby.said()) == 1
-    await _write(lobby, STRANGER + 1)
-    assert len(await lobby.said()) == 2
-    lobby.clock.advance(timedelta(seconds=1))
-    await _write(lobby, STRANGER)
+        await deed(inbound, STRANGER)
+    inbound.clock.advance(timedelta(minutes=59, seconds=59))
+    await _write(inbound, STRANGER)
+    assert len(await inbound.said()) == 1
+    await _write(inbound, STRANGER + 1)
+    assert len(await inbound.said()) == 2
+    inbound.clock.advance(timedelta(seconds=1))
+    await _write(inbound, STRANGER)
 
-    assert [s.payload["id"] for s in await lobby.said()] == [STRANGER, STRANGER + 1, STRANGER]
+    assert [s.payload["id"] for s in await inbound.said()] == [STRANGER, STRANGER + 1, STRANGER]
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ async def test_stranger_is_told_once_an_hour(lobby: InboundFixture) -> None:
     ],
 )
 async def test_owner_and_admin_may_cancel(
-    lobby: InboundFixture, user_id: int, name: str, state: JobState
+    inbound: InboundFixture, user_id: int, name: str, state: JobState
 ) -> None:
     """Nobody else, and whoever may not is told so."""
-    job = await accept(lobby.ledger)
+    job = await accept(inbound.ledger)
 
-    assert await lobby.press(user_id, JobAction.CANCEL, job.id) == name
-    assert (await get(lobby.ledger, job)).state is state
+    assert await inbound.press(user_id, JobAction.CANCEL, job.id) == name
+    assert (await get(inbound.ledger, job)).state is state
 
 
 @pytest.mark.parametrize(
@@ -120,21 +120,21 @@ async def test_owner_and_admin_may_cancel(
     ],
 )
 async def test_owner_and_admin_may_delete(
-    lobby: InboundFixture, user_id: int, name: str, *, is_live: bool
+    inbound: InboundFixture, user_id: int, name: str, *, is_live: bool
 ) -> None:
     """Nobody else."""
-    job, _ = await finish(lobby.ledger, await accept(lobby.ledger))
+    job, _ = await finish(inbound.ledger, await accept(inbound.ledger))
 
-    assert await lobby.press(user_id, JobAction.DELETE, job.id) == name
-    assert bool(await lobby.ledger.objects.live_of(OWNER)) is is_live
+    assert await inbound.press(user_id, JobAction.DELETE, job.id) == name
+    assert bool(await inbound.ledger.objects.live_of(OWNER)) is is_live
 
 
-async def test_running_job_of_another_is_not_stopped(lobby: InboundFixture) -> None:
+async def test_running_job_of_another_is_not_stopped(inbound: InboundFixture) -> None:
     """Its owner's press is what stops it."""
-    job = await acquire(lobby.ledger, await accept(lobby.ledger))
-    lobby.queue.runs.add(job.id)
-    assert await lobby.press(OTHER, JobAction.CANCEL, job.id) == "press-not-yours"
-    assert lobby.queue.stopped == []
-    await lobby.press(OWNER, JobAction.CANCEL, job.id)
+    job = await acquire(inbound.ledger, await accept(inbound.ledger))
+    inbound.queue.runs.add(job.id)
+    assert await inbound.press(OTHER, JobAction.CANCEL, job.id) == "press-not-yours"
+    assert inbound.queue.stopped == []
+    await inbound.press(OWNER, JobAction.CANCEL, job.id)
 
-    assert [job_id for job_id, _ in lobby.queue.stopped] == [job.id]
+    assert [job_id for job_id, _ in inbound.queue.stopped] == [job.id]

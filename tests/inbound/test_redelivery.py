@@ -9,27 +9,27 @@ from tests.fakes.samples import OWNER, accept, finish, get, make_file, make_orig
 from tests.inbound.inbound_fixture import LIMIT, STRANGER, InboundFixture
 
 
-async def test_redelivered_file_is_relayed_once(lobby: InboundFixture) -> None:
+async def test_redelivered_file_is_relayed_once(inbound: InboundFixture) -> None:
     """One job, and it waits once."""
     origin, file = make_origin(), make_file()
     for _ in range(3):
-        await lobby.reception.files.sent(origin, file)
+        await inbound.use_cases.uploads.sent(origin, file)
 
-    assert len(await lobby.jobs()) == 1
-    assert lobby.queue.counts == (0, 1)
+    assert len(await inbound.jobs()) == 1
+    assert inbound.queue.counts == (0, 1)
 
 
-async def test_files_of_an_album_are_jobs_of_their_own(lobby: InboundFixture) -> None:
+async def test_files_of_an_album_are_jobs_of_their_own(inbound: InboundFixture) -> None:
     """Each is a message."""
     for _ in range(3):
-        await lobby.reception.files.sent(make_origin(), make_file())
+        await inbound.use_cases.uploads.sent(make_origin(), make_file())
 
-    assert len(await lobby.jobs()) == 3
+    assert len(await inbound.jobs()) == 3
 
 
-async def test_redelivered_command_is_answered_once(lobby: InboundFixture) -> None:
+async def test_redelivered_command_is_answered_once(inbound: InboundFixture) -> None:
     """Whatever it asked for."""
-    questions = lobby.reception.questions
+    questions = inbound.use_cases.user_commands
     for ask in (questions.welcome, questions.status):
         origin = make_origin()
         for _ in range(2):
@@ -37,49 +37,56 @@ async def test_redelivered_command_is_answered_once(lobby: InboundFixture) -> No
     origin = make_origin()
     for _ in range(2):
         await questions.other(origin, is_text=True)
-    kinds = [saying.kind for saying in await lobby.said()]
+    kinds = [message.kind for message in await inbound.said()]
 
     assert kinds == [OutboxKind.WELCOME, OutboxKind.OVERVIEW, OutboxKind.NOTICE]
 
 
-async def test_redelivered_refusal_is_said_once(lobby: InboundFixture) -> None:
+async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None:
     """A file that is too large, and a stranger."""
     for origin in (make_origin(), make_origin(STRANGER)):
         for _ in range(2):
-            await lobby.reception.files.sent(origin, make_file(size=LIMIT + 1))
+            await inbound.use_cases.uploads.sent(origin, make_file(size=LIMIT + 1))
 
-    assert [s.payload["name"] for s in await lobby.said()] == ["error-file-too-large", "stranger"]
+    assert [s.payload["name"] for s in await inbound.said()] == [
+        "error-file-too-large",
+        "stranger",
+    ]
 
 
-async def test_redelivered_press_is_answered_as_the_first_time(lobby: InboundFixture) -> None:
+async def test_redelivered_press_is_answered_as_the_first_time(inbound: InboundFixture) -> None:
     """The second time it comes too late, but that is not what happened to the user."""
-    job = await accept(lobby.ledger)
-    names = [await lobby.press(OWNER, JobAction.CANCEL, job.id, query_id="same") for _ in range(2)]
+    job = await accept(inbound.ledger)
+    names = [
+        await inbound.press(OWNER, JobAction.CANCEL, job.id, query_id="same") for _ in range(2)
+    ]
 
     assert names == ["cancelling", "cancelling"]
-    assert len(await lobby.said()) == 1
+    assert len(await inbound.said()) == 1
 
 
-async def test_second_press_comes_too_late(lobby: InboundFixture) -> None:
+async def test_second_press_comes_too_late(inbound: InboundFixture) -> None:
     """Another query is another answer."""
-    job = await accept(lobby.ledger)
-    link, _ = await finish(lobby.ledger, await accept(lobby.ledger))
-    cancels = [await lobby.press(OWNER, JobAction.CANCEL, job.id) for _ in range(2)]
-    deletions = [await lobby.press(OWNER, JobAction.DELETE, link.id) for _ in range(2)]
+    job = await accept(inbound.ledger)
+    link, _ = await finish(inbound.ledger, await accept(inbound.ledger))
+    cancels = [await inbound.press(OWNER, JobAction.CANCEL, job.id) for _ in range(2)]
+    deletions = [await inbound.press(OWNER, JobAction.DELETE, link.id) for _ in range(2)]
 
     assert cancels == ["cancelling", "press-too-late"]
     assert deletions == ["deleted", "press-too-late"]
 
 
 @pytest.mark.parametrize("action", JobAction)
-async def test_press_for_a_job_that_nobody_knows(lobby: InboundFixture, action: JobAction) -> None:
+async def test_press_for_a_job_that_nobody_knows(
+    inbound: InboundFixture, action: JobAction
+) -> None:
     """A forged button, or one of another ledger, tells nothing about jobs."""
-    assert await lobby.press(STRANGER, action, 999) == "press-unknown"
+    assert await inbound.press(STRANGER, action, 999) == "press-unknown"
 
 
-async def test_press_of_a_button_that_is_not_ours(lobby: InboundFixture) -> None:
+async def test_press_of_a_button_that_is_not_ours(inbound: InboundFixture) -> None:
     """It names a job and does nothing to it."""
-    job = await accept(lobby.ledger)
+    job = await accept(inbound.ledger)
 
-    assert await lobby.press(OWNER, None, job.id) == "press-unknown"
-    assert (await get(lobby.ledger, job)).state is JobState.QUEUED
+    assert await inbound.press(OWNER, None, job.id) == "press-unknown"
+    assert (await get(inbound.ledger, job)).state is JobState.QUEUED

@@ -55,8 +55,10 @@ class Graveyard:
         self.ledger = SqlLedger(database)
         self.store = FakeStore()
         self.threads = FakeThreads(self.clock)
-        self.news = Signals()
-        self.reaper = Reaper(self.ledger.objects, self.store, self.threads, self.clock, self.news)
+        self.signals = Signals()
+        self.reaper = Reaper(
+            self.ledger.objects, self.store, self.threads, self.clock, self.signals
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -59,7 +59,7 @@ class RunnerFixture:
         self.ledger.jobs = self.jobs
         self.source = FakeSource()
         self.uploads = FakeUploads()
-        self.news = Signals()
+        self.signals = Signals()
         self.relay = Relay(
             self.source,
             uploads or self.uploads,
@@ -68,7 +68,7 @@ class RunnerFixture:
             lifetime=LIFETIME,
             public=False,
         )
-        self.attempts = JobRunner(self.relay, self.ledger, self.clock, self.news)
+        self.attempts = JobRunner(self.relay, self.ledger, self.clock, self.signals)
 
     async def accept(self) -> Job:
         """Accept a file."""

@@ -38,8 +38,8 @@ class Desktop:
         self.jobs = RacingJobs(database)
         self.ledger.jobs = self.jobs
         self.queue = QueueOfStops(self.clock)
-        self.news = Signals()
-        self.controls = JobActions(self.ledger, self.queue, self.clock, self.news)
+        self.signals = Signals()
+        self.actions = JobActions(self.ledger, self.queue, self.clock, self.signals)
 
     async def waiting(self) -> Job:
         """Accept a file; its job waits for its turn."""
@@ -63,27 +63,27 @@ async def test_waiting_job_is_cancelled_at_once(desk: Desktop) -> None:
     """It leaves the queue, ends in the ledger, and is to be answered."""
     job = await desk.waiting()
 
-    assert await desk.controls.cancel(job) == "cancelling"
+    assert await desk.actions.cancel(job) == "cancelling"
     assert (await get(desk.ledger, job)).state is JobState.CANCELLED
     assert desk.queue.counts == (0, 0)
-    assert desk.news.said.is_set()
+    assert desk.signals.outbox.is_set()
 
 
 async def test_upload_of_a_waiting_job_is_abandoned(desk: Desktop) -> None:
     """What an earlier attempt has uploaded is due at once."""
     job = await desk.waiting()
     await plan(desk.ledger, job)
-    await desk.controls.cancel(job)
+    await desk.actions.cancel(job)
 
     assert [stored.ending for stored in await desk.ledger.objects.due(NOW, 10)] == [Ending.UNDONE]
-    assert desk.news.due.is_set()
+    assert desk.signals.deletions.is_set()
 
 
 async def test_running_job_is_stopped_by_its_user(desk: Desktop) -> None:
     """Its runner undoes everything; pressing again does no harm."""
     running = await acquire(desk.ledger, await desk.waiting())
     desk.queue.runs.add(running.id)
-    names = [await desk.controls.cancel(running) for _ in range(2)]
+    names = [await desk.actions.cancel(running) for _ in range(2)]
 
     assert names == ["cancelling", "cancelling"]
     assert desk.queue.stopped == [(running.id, StopReason.USER)] * 2
@@ -93,7 +93,7 @@ async def test_request_is_in_the_ledger_before_the_job_is_stopped(desk: Desktop)
     """A crash in between does not forget it."""
     running = await acquire(desk.ledger, await desk.waiting())
     desk.queue.runs.add(running.id)
-    await desk.controls.cancel(running)
+    await desk.actions.cancel(running)
     recovered = await desk.ledger.jobs.recover(at(60))
 
     assert recovered == []
@@ -104,7 +104,7 @@ async def test_ended_job_cannot_be_cancelled(desk: Desktop) -> None:
     """The press came too late, and the link lives."""
     job, stored = await finish(desk.ledger, await accept(desk.ledger))
 
-    assert await desk.controls.cancel(job) == "press-too-late"
+    assert await desk.actions.cancel(job) == "press-too-late"
     assert await get(desk.ledger, job) == job
     assert await desk.ledger.objects.of_jobs([job.id]) == {job.id: stored}
 
@@ -115,7 +115,7 @@ async def test_job_that_ends_meanwhile_cannot_be_cancelled(desk: Desktop) -> Non
     running = await acquire(desk.ledger, job)
     desk.jobs.meanwhile = lambda: desk.jobs.fail(running, "disk_full", {}, NOW)
 
-    assert await desk.controls.cancel(running) == "press-too-late"
+    assert await desk.actions.cancel(running) == "press-too-late"
     assert (await get(desk.ledger, job)).state is JobState.FAILED
 
 
@@ -126,7 +126,7 @@ async def test_job_whose_attempt_fails_meanwhile_is_cancelled(desk: Desktop) -> 
     running = await acquire(desk.ledger, await accept(desk.ledger))
     desk.jobs.meanwhile = lambda: desk.comes_back(running)
 
-    assert await desk.controls.cancel(running) == "cancelling"
+    assert await desk.actions.cancel(running) == "cancelling"
     assert (await get(desk.ledger, running)).state is JobState.CANCELLED
     assert desk.queue.counts == (0, 0)
 
@@ -140,18 +140,18 @@ async def test_job_that_ran_and_came_back_meanwhile_is_cancelled(desk: Desktop) 
 
     desk.jobs.meanwhile = run_and_come_back
 
-    assert await desk.controls.cancel(job) == "cancelling"
+    assert await desk.actions.cancel(job) == "cancelling"
     assert (await get(desk.ledger, job)).state is JobState.CANCELLED
 
 
 async def test_link_is_deleted_once(desk: Desktop) -> None:
     """It is due at once; a second press comes too late."""
     job, _ = await finish(desk.ledger, await accept(desk.ledger))
-    names = [await desk.controls.delete(job) for _ in range(2)]
+    names = [await desk.actions.delete(job) for _ in range(2)]
 
     assert names == ["deleted", "press-too-late"]
     assert [stored.ending for stored in await desk.ledger.objects.due(NOW, 10)] == [Ending.DELETED]
-    assert desk.news.due.is_set()
+    assert desk.signals.deletions.is_set()
 
 
 @pytest.mark.parametrize("state", ["waiting", "cancelled"])
@@ -159,9 +159,9 @@ async def test_job_without_a_link_has_nothing_to_delete(desk: Desktop, state: st
     """The button belonged to another moment."""
     job = await desk.waiting()
     if state == "cancelled":
-        await desk.controls.cancel(job)
+        await desk.actions.cancel(job)
 
-    assert await desk.controls.delete(job) == "press-too-late"
+    assert await desk.actions.delete(job) == "press-too-late"
 
 
 async def test_actions_of_buttons_do_what_they_say(desk: Desktop) -> None:
@@ -169,8 +169,8 @@ async def test_actions_of_buttons_do_what_they_say(desk: Desktop) -> None:
     waiting = await desk.waiting()
     done, _ = await finish(desk.ledger, await accept(desk.ledger))
 
-    assert await desk.controls.apply(JobAction.CANCEL, waiting) == "cancelling"
-    assert await desk.controls.apply(JobAction.DELETE, done) == "deleted"
+    assert await desk.actions.apply(JobAction.CANCEL, waiting) == "cancelling"
+    assert await desk.actions.apply(JobAction.DELETE, done) == "deleted"
 
 
 async def album_of(desk: Desktop, album: str | None, count: int) -> list[Job]:
@@ -191,19 +191,19 @@ async def test_album_is_cancelled_as_far_as_it_is_left(desk: Desktop) -> None:
     album, other = await album_of(desk, "a", 3), await album_of(desk, "b", 1)
     single = await desk.waiting()
     done, _ = await finish(desk.ledger, album[0])
-    outcome = await desk.controls.apply(JobAction.CANCEL_ALL, done)
+    outcome = await desk.actions.apply(JobAction.CANCEL_ALL, done)
     left = [await get(desk.ledger, job) for job in [*album, *other, single]]
     queued, cancelled = JobState.QUEUED, JobState.CANCELLED
 
     assert outcome == "cancelling"
     assert [JobState.DONE, cancelled, cancelled, queued, queued] == [job.state for job in left]
-    assert await desk.controls.apply(JobAction.CANCEL_ALL, done) == "press-too-late"
+    assert await desk.actions.apply(JobAction.CANCEL_ALL, done) == "press-too-late"
 
 
 async def test_cancel_all_of_a_single_file_cancels_it_alone(desk: Desktop) -> None:
     """A job without an album is no album of all that have none."""
     first, second = await desk.waiting(), await desk.waiting()
-    await desk.controls.apply(JobAction.CANCEL_ALL, first)
+    await desk.actions.apply(JobAction.CANCEL_ALL, first)
 
     assert (await get(desk.ledger, first)).state is JobState.CANCELLED
     assert (await get(desk.ledger, second)).state is JobState.QUEUED

@@ -40,7 +40,7 @@ def test_what_is_accepted_keeps_every_limit(
         and (not allowance.largest or size <= allowance.largest)
     )
 
-    assert keeps == (allowance.judge(size, before, NOW) is None)
+    assert keeps == (allowance.check(size, before, NOW) is None)
 
 
 def now_counts(accepted: Accepted) -> bool:
@@ -51,30 +51,30 @@ def now_counts(accepted: Accepted) -> bool:
 @given(ALLOWANCES, HISTORY, st.integers(0, 60))
 def test_wait_is_exact(allowance: TransferLimits, before: list[Accepted], size: int) -> None:
     """After the time that was told the file is accepted, and a moment earlier it is not."""
-    refusal = allowance.judge(size, before, NOW)
+    refusal = allowance.check(size, before, NOW)
     if refusal is None or refusal.frees_in is None:
         return
     free_at = NOW + refusal.frees_in
 
     assert refusal.frees_in > timedelta(0)
-    assert allowance.judge(size, before, free_at) is None
-    assert allowance.judge(size, before, free_at - TICK) is not None
+    assert allowance.check(size, before, free_at) is None
+    assert allowance.check(size, before, free_at - TICK) is not None
 
 
 @given(ALLOWANCES, HISTORY, st.integers(0, 60))
 def test_never_means_never(allowance: TransferLimits, before: list[Accepted], size: int) -> None:
     """Where no time is told the file would not even be accepted first thing."""
-    refusal = allowance.judge(size, before, NOW)
+    refusal = allowance.check(size, before, NOW)
     if refusal is None or refusal.frees_in is not None:
         return
 
-    assert allowance.judge(size, [], NOW) is not None
+    assert allowance.check(size, [], NOW) is not None
 
 
 @given(HISTORY, st.integers(0, 60))
 def test_without_limits_everything_is_accepted(before: list[Accepted], size: int) -> None:
     """The default is no limit at all."""
-    assert TransferLimits().judge(size, before, NOW) is None
+    assert TransferLimits().check(size, before, NOW) is None
     assert not TransferLimits().is_rolling
     assert not TransferLimits(largest=5).is_rolling
     assert TransferLimits(files=1).is_rolling
@@ -84,32 +84,32 @@ def test_without_limits_everything_is_accepted(before: list[Accepted], size: int
 
 def test_refusal_tells_files() -> None:
     """Which limit, how much is used, and when the oldest of them leaves the window."""
-    refusal = TransferLimits(files=3).judge(5, spread(3), NOW)
+    refusal = TransferLimits(files=3).check(5, spread(3), NOW)
 
     assert LimitRefusal(Limit.FILES, 3, 3, 5, timedelta(hours=21)) == refusal
 
 
 def test_refusal_tells_bytes() -> None:
     """So many of the oldest must leave that the file fits."""
-    refusal = TransferLimits(bytes=40).judge(25, spread(3), NOW)
+    refusal = TransferLimits(bytes=40).check(25, spread(3), NOW)
 
     assert LimitRefusal(Limit.BYTES, 40, 30, 25, timedelta(hours=22)) == refusal
 
 
 def test_refusal_of_a_file_that_never_fits() -> None:
     """No time helps a file that is larger than the whole allowance."""
-    assert LimitRefusal(Limit.BYTES, 40, 10, 41) == TransferLimits(bytes=40).judge(
+    assert LimitRefusal(Limit.BYTES, 40, 10, 41) == TransferLimits(bytes=40).check(
         41, spread(1), NOW
     )
 
-    assert LimitRefusal(Limit.LARGEST, 40, 0, 41) == TransferLimits(largest=40).judge(
+    assert LimitRefusal(Limit.LARGEST, 40, 0, 41) == TransferLimits(largest=40).check(
         41, spread(1), NOW
     )
 
 
 def test_longest_wait_is_told() -> None:
     """Of two limits the one that holds longer counts, or the user would come back in vain."""
-    refusal = TransferLimits(files=3, bytes=40).judge(25, spread(3), NOW)
+    refusal = TransferLimits(files=3, bytes=40).check(25, spread(3), NOW)
     assert refusal is not None
 
     assert (Limit.BYTES, timedelta(hours=22)) == (refusal.limit, refusal.frees_in)
@@ -119,5 +119,5 @@ def test_window_is_a_day() -> None:
     """What was accepted exactly 24 hours ago does not count any more."""
     before = [Accepted(NOW - WINDOW, 10)]
 
-    assert TransferLimits(files=1).judge(1, before, NOW) is None
-    assert TransferLimits(files=1).judge(1, before, NOW - TICK) is not None
+    assert TransferLimits(files=1).check(1, before, NOW) is None
+    assert TransferLimits(files=1).check(1, before, NOW - TICK) is not None

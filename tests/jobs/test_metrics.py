@@ -26,7 +26,7 @@ def metrics() -> FakeMetrics:
 def shop(database: Database, metrics: FakeMetrics) -> RunnerFixture:
     """A relay whose attempts are counted."""
     shop = RunnerFixture(database)
-    shop.attempts = JobRunner(shop.relay, shop.ledger, shop.clock, shop.news, metrics)
+    shop.attempts = JobRunner(shop.relay, shop.ledger, shop.clock, shop.signals, metrics)
     return shop
 
 
@@ -72,7 +72,9 @@ async def test_cancelled(shop: RunnerFixture, metrics: FakeMetrics) -> None:
 async def test_late(database: Database, metrics: FakeMetrics) -> None:
     """Every link tells how late its bytes went, each its own."""
     yard = Graveyard(database)
-    reaper = Reaper(yard.ledger.objects, yard.store, yard.threads, yard.clock, yard.news, metrics)
+    reaper = Reaper(
+        yard.ledger.objects, yard.store, yard.threads, yard.clock, yard.signals, metrics
+    )
     await yard.live()
     await yard.live(at(20))
     yard.clock.advance(LIFETIME + (at(30) - at(0)))
@@ -84,16 +86,16 @@ async def test_late(database: Database, metrics: FakeMetrics) -> None:
 async def test_skipped(database: Database, metrics: FakeMetrics) -> None:
     """News that come too soon after the last are counted; what has not changed is no news."""
     stage = OutboundFixture(database)
-    narrator = StatusMessageSender(
+    status_sender = StatusMessageSender(
         stage.ledger,
         stage.messenger,
         stage.views,
-        stage.budgets,
-        stage.lanes,
+        stage.rate_limits,
+        stage.calls,
         stage.clock,
         metrics,
     )
-    stage.speakers = [narrator]
+    stage.speakers = [status_sender]
     running = await stage.run(await stage.accept(), total=1000)
     await stage.after(1)
     quiet = list(metrics.skipped)

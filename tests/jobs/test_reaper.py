@@ -35,14 +35,14 @@ async def test_link_ends_at_its_deadline(yard: Graveyard) -> None:
     yard.clock.advance(LIFETIME - SECOND)
     await yard.reaper.sweep()
     assert list(yard.store.objects) == [stored.key]
-    assert not yard.news.said.is_set()
+    assert not yard.signals.outbox.is_set()
     yard.clock.advance(SECOND)
     await yard.reaper.sweep()
     gone = await yard.read(stored)
 
     assert yard.store.objects == {}
     assert (gone.state, gone.ending) == (ObjectState.GONE, Ending.EXPIRED)
-    assert yard.news.said.is_set()
+    assert yard.signals.outbox.is_set()
 
 
 async def test_thousand_links_at_once_go_in_one_request(yard: Graveyard) -> None:

@@ -50,11 +50,11 @@ async def test_reaper_acts_on_news_at_once(yard: Graveyard) -> None:
     async with yard.running():
         await yard.clock.until_waits(1, within=LOOK_EVERY)
         await yard.ledger.objects.revoke(stored.job_id, NOW)
-        yard.news.due.set()
+        yard.signals.deletions.set()
         await yard.clock.until_waits(2, within=LOOK_EVERY)
 
         assert yard.store.objects == {}
-        assert not yard.news.due.is_set()
+        assert not yard.signals.deletions.is_set()
         assert yard.clock.now() == NOW
 
 

@@ -42,8 +42,8 @@ async def test_attempt_that_succeeds_is_news(shop: RunnerFixture) -> None:
 
     assert again_at is None
     assert (await shop.read(job)).state is JobState.DONE
-    assert shop.news.said.is_set()
-    assert shop.news.due.is_set()
+    assert shop.signals.outbox.is_set()
+    assert shop.signals.deletions.is_set()
 
 
 async def test_attempt_ends_in_one_line_for_the_operator(shop: RunnerFixture) -> None:
@@ -114,7 +114,7 @@ async def test_transient_error_is_followed_by_another_attempt(shop: RunnerFixtur
         "store_unavailable",
     )
     assert (stored.ending, stored.upload_id) == (None, "upload-1")
-    assert not shop.news.said.is_set()
+    assert not shop.signals.outbox.is_set()
 
 
 async def test_next_attempt_goes_on_with_the_upload(shop: RunnerFixture) -> None:
@@ -141,8 +141,8 @@ async def test_permanent_error_ends_the_job(shop: RunnerFixture) -> None:
         NOW,
     )
     assert [stored.ending for stored in await shop.ledger.objects.due(NOW, 10)] == [Ending.UNDONE]
-    assert shop.news.said.is_set()
-    assert shop.news.due.is_set()
+    assert shop.signals.outbox.is_set()
+    assert shop.signals.deletions.is_set()
 
 
 @pytest.mark.parametrize(

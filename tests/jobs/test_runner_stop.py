@@ -36,8 +36,8 @@ async def test_cancel_by_the_user_undoes_everything(shop: RunnerFixture) -> None
     assert (await shop.read(job)).state is JobState.CANCELLED
     assert (due.upload_id, due.ending) == ("upload-1", Ending.UNDONE)
     assert shop.source.closed == [job.id]
-    assert shop.news.said.is_set()
-    assert shop.news.due.is_set()
+    assert shop.signals.outbox.is_set()
+    assert shop.signals.deletions.is_set()
 
 
 async def test_shutdown_keeps_everything(shop: RunnerFixture) -> None:
@@ -88,7 +88,7 @@ async def test_second_cancel_does_not_skip_the_undo(shop: RunnerFixture) -> None
     await attempt.task
 
     assert (await shop.read(job)).state is JobState.CANCELLED
-    assert shop.news.said.is_set()
+    assert shop.signals.outbox.is_set()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ async def test_cancel_while_the_job_is_acquired(
 
     assert (await shop.read(job)).state is state
     assert shop.source.opened == []
-    assert shop.news.said.is_set() is (reason is StopReason.USER)
+    assert shop.signals.outbox.is_set() is (reason is StopReason.USER)
 
 
 async def test_cancel_while_a_failure_is_written_down(shop: RunnerFixture) -> None:
@@ -130,7 +130,7 @@ async def test_cancel_while_a_failure_is_written_down(shop: RunnerFixture) -> No
     assert again_at is None
     assert (await shop.read(job)).state is JobState.CANCELLED
     assert len(await shop.ledger.objects.due(NOW, 10)) == 1
-    assert shop.news.said.is_set()
+    assert shop.signals.outbox.is_set()
 
 
 async def test_shutdown_while_a_failure_is_written_down(shop: RunnerFixture) -> None:

@@ -19,7 +19,7 @@ class Running:
 
     def __init__(self, process: Forked) -> None:
         self._process = process
-        self._news = asyncio.Condition()
+        self._signals = asyncio.Condition()
         self.out: list[str] = []
         self.errors: list[str] = []
         self._reading = asyncio.gather(
@@ -29,8 +29,8 @@ class Running:
     async def _read(self, pipe: asyncio.StreamReader | None, lines: list[str]) -> None:
         while pipe is not None and (line := await pipe.readline()):
             lines.append(line.decode(errors="replace"))
-            async with self._news:
-                self._news.notify_all()
+            async with self._signals:
+                self._signals.notify_all()
 
     @property
     def text(self) -> str:
@@ -49,14 +49,14 @@ class Running:
             return any(line in logged for logged in self.out) or self._reading.done()
 
         self._reading.add_done_callback(lambda _: asyncio.ensure_future(self._wake()))
-        async with self._news:
+        async with self._signals:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait_for(is_over), PATIENCE)
+                await asyncio.wait_for(self._signals.wait_for(is_over), PATIENCE)
         assert line in self.text, self.text
 
     async def _wake(self) -> None:
-        async with self._news:
-            self._news.notify_all()
+        async with self._signals:
+            self._signals.notify_all()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -68,9 +68,9 @@ async def test_crash_in_a_cancel(scene: Scene, content: Path, moment: str) -> No
     async with scene.bot(moment=moment) as bot:
         await scene.send(content)
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
-        await alice.until(lambda: bool(alice.cards))
-        card = alice.cards[0]
-        await alice.chat.press(alice.user, card, "Cancel")
+        await alice.until(lambda: bool(alice.status_messages))
+        status_message = alice.status_messages[0]
+        await alice.chat.press(alice.user, status_message, "Cancel")
         assert await bot.end() == -signal.SIGKILL
     requests = len(scene.part_requests)
     async with scene.bot() as bot:
@@ -81,14 +81,14 @@ async def test_crash_in_a_cancel(scene: Scene, content: Path, moment: str) -> No
 
     assert code == 0
     assert (requests, 1) == (len(scene.part_requests), len(stage.telegram.log.of("file")))
-    assert [alice.said, [m for m in alice.cards if m.buttons]] == [[], []]
+    assert [alice.said, [m for m in alice.status_messages if m.buttons]] == [[], []]
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
     assert scene.objects() == {"gone": 1}
     assert scene.left_on_disk() == []
 
 
 def _says_cancelled(alice: Person) -> bool:
-    return any("ancelled" in card.text for card in alice.cards)
+    return any("ancelled" in status_message.text for status_message in alice.status_messages)
 
 
 @pytest.mark.parametrize("moment", ["before:OssBucket.delete:2", "before:SqlObjects.gone:1"])
@@ -122,7 +122,7 @@ async def test_killed_twice(scene: Scene, content: Path) -> None:
         assert await bot.end() == -signal.SIGKILL
     async with scene.bot() as bot:
         answer = await alice.answered(message)
-        await alice.until(lambda: not alice.cards)
+        await alice.until(lambda: not alice.status_messages)
         await bot.stop()
 
     assert Counter(range(1, SIZE // MIB + 1)) == part_numbers(scene.part_requests)

@@ -114,7 +114,7 @@ async def test_killed_and_restarted(scene: Scene, large: Large, moment: Moment) 
     await _die(scene, large, moment)
     died = len(scene.part_requests)
     async with scene.bot() as bot:
-        await alice.until(lambda: len(alice.said) >= moment.answers and not alice.cards)
+        await alice.until(lambda: len(alice.said) >= moment.answers and not alice.status_messages)
         await stage.oss.wait_for(lambda: not stage.bucket.uploads)
         code, _ = await bot.stop()
     stored = stored_parts(scene.part_requests[:died])

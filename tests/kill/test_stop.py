@@ -55,7 +55,7 @@ async def test_what_ends_within_the_grace_is_answered(scene: Scene) -> None:
     assert seconds < 20
     assert answer is not None
     assert (await fetch(link_of(answer)))[1] == content
-    assert alice.cards == []
+    assert alice.status_messages == []
     _assert_clean(stage, bot)
 
 
@@ -67,16 +67,16 @@ async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
     content = os.urandom(8 * MIB)
     async with scene.bot() as bot:
         message = await alice.send(content)
-        await alice.until(lambda: bool(alice.cards))
+        await alice.until(lambda: bool(alice.status_messages))
         code, seconds = await bot.stop()
-    card = alice.cards[0]
+    status_message = alice.status_messages[0]
     async with scene.bot():
         answer = await alice.answered(message)
-        await alice.until(lambda: not alice.cards)
+        await alice.until(lambda: not alice.status_messages)
 
     assert code == 0
     assert GRACE <= seconds < GRACE + BEYOND
-    assert "Paused, continues after the restart" in card.text
+    assert "Paused, continues after the restart" in status_message.text
     assert (await fetch(link_of(answer)))[1] == content
     _assert_clean(stage, bot)
 

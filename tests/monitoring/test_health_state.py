@@ -19,32 +19,32 @@ def clock() -> SandboxClock:
 
 def test_first_failure_stays(clock: SandboxClock) -> None:
     """Since when it fails is the first failure after the last success; the code is the latest."""
-    vitals = HealthState(clock)
-    vitals.oss_answered("")
+    health_state = HealthState(clock)
+    health_state.oss_answered("")
     for code in ("store_unavailable", "store_throttled"):
         clock.advance(SECOND)
-        vitals.oss_answered(code)
+        health_state.oss_answered(code)
 
-    assert vitals.oss == DependencyHealth(NOW, NOW + SECOND, "store_throttled")
+    assert health_state.oss == DependencyHealth(NOW, NOW + SECOND, "store_throttled")
 
 
 @pytest.mark.parametrize("code", ["", "upload_gone", "object_gone", "corrupted"])
 def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
     """An answer that is no news for us is a service that works all the same."""
-    vitals = HealthState(clock)
-    vitals.oss_answered("store_unavailable")
+    health_state = HealthState(clock)
+    health_state.oss_answered("store_unavailable")
     clock.advance(SECOND)
-    vitals.oss_answered(code)
+    health_state.oss_answered(code)
 
-    assert vitals.oss == DependencyHealth(NOW + SECOND)
+    assert health_state.oss == DependencyHealth(NOW + SECOND)
 
 
 def test_life(clock: SandboxClock) -> None:
     """How far the process is, and since when."""
-    vitals = HealthState(clock)
-    first = (vitals.life, vitals.since)
+    health_state = HealthState(clock)
+    first = (health_state.life, health_state.since)
     clock.advance(SECOND)
-    vitals.begin(ProcessPhase.RUNNING)
+    health_state.begin(ProcessPhase.RUNNING)
 
     assert first == (ProcessPhase.STARTING, NOW)
-    assert (vitals.life, vitals.since) == (ProcessPhase.RUNNING, NOW + SECOND)
+    assert (health_state.life, health_state.since) == (ProcessPhase.RUNNING, NOW + SECOND)

@@ -18,9 +18,9 @@ class Patient:
 
     def __init__(self, *, polls: bool = True) -> None:
         self.clock = SandboxClock(NOW, running=False)
-        self.vitals = HealthState(self.clock)
-        self.vitals.begin(ProcessPhase.RUNNING)
-        self.health = Readiness(self.vitals, self.clock, polls=polls)
+        self.health_state = HealthState(self.clock)
+        self.health_state.begin(ProcessPhase.RUNNING)
+        self.health = Readiness(self.health_state, self.clock, polls=polls)
 
     async def reasons(self) -> list[str]:
         """Look, and return what was found."""
@@ -35,8 +35,8 @@ def patient() -> Patient:
 
 async def test_well(patient: Patient) -> None:
     """Without a reason the bot is ready, and the moments are told."""
-    patient.vitals.heard()
-    patient.vitals.oss_answered("")
+    patient.health_state.heard()
+    patient.health_state.oss_answered("")
     report = await patient.health.report()
 
     assert report.ready
@@ -46,7 +46,7 @@ async def test_well(patient: Patient) -> None:
 @pytest.mark.parametrize("life", [ProcessPhase.STARTING, ProcessPhase.STOPPING])
 async def test_only_a_running_bot_is_ready(patient: Patient, life: ProcessPhase) -> None:
     """A bot that starts or stops says so, and since when."""
-    patient.vitals.begin(life)
+    patient.health_state.begin(life)
 
     assert [f"bot: {life.value} since {NOW:%Y-%m-%dT%H:%M:%SZ}"] == await patient.reasons()
 
@@ -57,7 +57,7 @@ async def test_no_poll(patient: Patient) -> None:
     patience = await patient.reasons()
     patient.clock.advance(SECOND)
     silence = await patient.reasons()
-    patient.vitals.heard()
+    patient.health_state.heard()
 
     assert patience == []
     assert [f"telegram: no poll was answered since {NOW:%Y-%m-%dT%H:%M:%SZ}"] == silence
@@ -69,7 +69,7 @@ async def test_webhook() -> None:
     patient = Patient(polls=False)
     patient.clock.advance(SILENT_AFTER * 10)
     quiet = await patient.reasons()
-    patient.vitals.deaf = "cannot deliver 3 updates: Connection refused"
+    patient.health_state.deaf = "cannot deliver 3 updates: Connection refused"
 
     assert quiet == []
     assert await patient.reasons() == ["telegram: cannot deliver 3 updates: Connection refused"]
@@ -77,13 +77,13 @@ async def test_webhook() -> None:
 
 async def test_oss(patient: Patient) -> None:
     """One failure is nothing; a minute of nothing else is a reason, until a call succeeds."""
-    patient.vitals.oss_answered("store_unavailable")
+    patient.health_state.oss_answered("store_unavailable")
     first = await patient.reasons()
     patient.clock.advance(FAILING_AFTER)
-    patient.vitals.heard()
-    patient.vitals.oss_answered("store_throttled")
+    patient.health_state.heard()
+    patient.health_state.oss_answered("store_throttled")
     later = await patient.reasons()
-    patient.vitals.oss_answered("")
+    patient.health_state.oss_answered("")
 
     assert first == []
     assert later == [

@@ -61,7 +61,7 @@ class OutboundFixture:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.messenger = FakeMessenger(self.clock)
-        self.news = Signals()
+        self.signals = Signals()
         self.queue = StillQueue(self.clock)
         spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
         self.views = Views(
@@ -78,31 +78,35 @@ class OutboundFixture:
 
     def restart(self) -> None:
         """Forget everything but the ledger, as a new process has."""
-        self.budgets = RateLimits()
-        self.lanes = InFlightCalls(self.news.said.set)
+        self.rate_limits = RateLimits()
+        self.calls = InFlightCalls(self.signals.outbox.set)
         spoken = (
             self.ledger,
             self.messenger,
             self.views,
-            self.budgets,
-            self.lanes,
+            self.rate_limits,
+            self.calls,
             self.clock,
         )
-        self.courier = AnswerSender(*spoken)
-        self.narrator = StatusMessageSender(*spoken)
-        self.reviser = AnswerCorrector(*spoken)
-        self.speakers: list[Sender] = [self.courier, self.narrator, self.reviser]
+        self.answer_sender = AnswerSender(*spoken)
+        self.status_sender = StatusMessageSender(*spoken)
+        self.answer_corrector = AnswerCorrector(*spoken)
+        self.speakers: list[Sender] = [
+            self.answer_sender,
+            self.status_sender,
+            self.answer_corrector,
+        ]
 
-    def voice(self) -> ChatDispatcher:
+    def dispatcher(self) -> ChatDispatcher:
         """Return the loop that drives everybody in production."""
-        return ChatDispatcher(self.speakers, self.lanes, self.news.said, self.clock)
+        return ChatDispatcher(self.speakers, self.calls, self.signals.outbox, self.clock)
 
     async def speak(self) -> datetime | None:
         """Let everybody say what can be said now; return when there may be more."""
         for _ in range(MOST_ROUNDS):
             moment = await self.round()
             await self.until_calls_end()
-            if not self.news.said.is_set() and (moment is None or moment > self.clock.now()):
+            if not self.signals.outbox.is_set() and (moment is None or moment > self.clock.now()):
                 return moment
         raise AssertionError("they never stop talking")
 
@@ -110,15 +114,15 @@ class OutboundFixture:
         """Ask everybody once, as `ChatDispatcher` does, and do not wait for the calls that they
         begin.
         """
-        self.news.said.clear()
-        self.lanes.begin_round()
+        self.signals.outbox.clear()
+        self.calls.begin_round()
         moments = [await speaker.tick() for speaker in self.speakers]
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def until_calls_end(self) -> None:
         """Wait until nothing is under way but what is held."""
         # A private seam, because only tests want to know whether nothing is under way.
-        while under_way := set(self.lanes._tasks.values()) - self.messenger.held:
+        while under_way := set(self.calls._tasks.values()) - self.messenger.held:
             self.messenger.holding.clear()
             held = asyncio.ensure_future(self.messenger.holding.wait())
             await asyncio.wait([*under_way, held], return_when=asyncio.FIRST_COMPLETED)
@@ -206,7 +210,7 @@ class OutboundFixture:
         payload: dict[str, str | int] = {"name": name}
         if is_press:
             payload["query_id"] = name
-        saying = OutboxMessage(
+        message = OutboxMessage(
             kind,
             Priority.PRESS if is_press else Priority.REPLY,
             chat_id,
@@ -216,7 +220,7 @@ class OutboundFixture:
             owner_id=abs(chat_id),
             payload=payload,
         )
-        return await self.ledger.outbox.post(saying, self.clock.now())
+        return await self.ledger.outbox.post(message, self.clock.now())
 
     @property
     def answers(self) -> list[Said]:
@@ -224,7 +228,7 @@ class OutboundFixture:
         return [said for said in self.messenger.said if isinstance(said.view, Answer)]
 
     @property
-    def cards(self) -> list[Said]:
+    def status_messages(self) -> list[Said]:
         """Status messages as they were sent and edited, in order."""
         return [said for said in self.messenger.said if isinstance(said.view, StatusMessage)]
 

@@ -156,7 +156,7 @@ async def test_press_is_answered_at_once_whatever_the_budget(stage: OutboundFixt
     """The answer to a button is no message; the phone of the user waits for it."""
     await stage.finish_many(3)
     await stage.speak()
-    stage.budgets.of(OWNER).pause(at(600))
+    stage.rate_limits.of(OWNER).pause(at(600))
     for name in ("cancelling", "press-too-late"):
         await stage.post(name, kind=OutboxKind.PRESS)
     await stage.speak()

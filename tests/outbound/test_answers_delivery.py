@@ -19,7 +19,7 @@ SUCCESSOR = -1_000_000_000_777
 async def stage(database: Database) -> OutboundFixture:
     """A group that has chosen private answers."""
     stage = OutboundFixture(database)
-    await stage.ledger.people.set_chat(GROUP, privately=True)
+    await stage.ledger.chats.set_chat(GROUP, privately=True)
     return stage
 
 
@@ -92,8 +92,8 @@ async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
 
 async def test_choice_of_the_successor_counts(stage: OutboundFixture) -> None:
     """What was asked for in the old group is answered as the new one wants it."""
-    await stage.ledger.people.move_chat(GROUP, SUCCESSOR)
-    await stage.ledger.people.set_chat(SUCCESSOR, privately=False)
+    await stage.ledger.chats.migrate(GROUP, SUCCESSOR)
+    await stage.ledger.chats.set_chat(SUCCESSOR, privately=False)
     await _done(stage, ASKER)
     await stage.after(10)
 

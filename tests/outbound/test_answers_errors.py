@@ -29,7 +29,7 @@ def stage(database: Database) -> OutboundFixture:
 
 async def _crash(stage: OutboundFixture) -> None:
     """End the process in the middle of its calls, and start it again."""
-    await stage.lanes.drain(timeout=0)
+    await stage.calls.drain(timeout=0)
     stage.restart()
 
 

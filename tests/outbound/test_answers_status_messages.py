@@ -21,8 +21,8 @@ async def _job_with_a_card(stage: OutboundFixture) -> tuple[Job, int]:
     job = await stage.accept()
     await stage.run(job)
     await stage.after(2)
-    [card] = stage.messenger.calls("send")
-    return job, card.message_id
+    [status_message] = stage.messenger.calls("send")
+    return job, status_message.message_id
 
 
 async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(
@@ -38,7 +38,7 @@ async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(
     assert (said.call, said.message_id) == ("edit", message_id)
     assert (item.job_id, item.state) == (job.id, ItemState.CANCELLED)
     assert stage.messenger.shown(OWNER) == {message_id: said.view}
-    assert await stage.ledger.cards.open_cards() == []
+    assert await stage.ledger.status_messages.open_status_messages() == []
 
 
 async def test_status_message_that_is_gone_is_answered_anew(stage: OutboundFixture) -> None:
@@ -107,12 +107,12 @@ async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(
     """The shared one goes on with the others."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.after(2)
-    [card] = stage.messenger.calls("send")
+    [status_message] = stage.messenger.calls("send")
     await stage.cancel(jobs[0])
     await stage.after(5)
 
     assert [(said.call, answered([said])) for said in stage.answers] == [("send", [jobs[0].id])]
-    assert card.message_id in stage.messenger.shown(OWNER)
+    assert status_message.message_id in stage.messenger.shown(OWNER)
 
 
 async def test_cancelled_job_without_a_card_gets_a_message(stage: OutboundFixture) -> None:

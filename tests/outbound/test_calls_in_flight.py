@@ -13,13 +13,13 @@ class Track:
 
     def __init__(self) -> None:
         self.freed = asyncio.Event()
-        self.lanes = InFlightCalls(self.freed.set)
+        self.calls = InFlightCalls(self.freed.set)
         self.gate = asyncio.Event()
         self.ended: list[str] = []
 
     def start(self, key: str, call: Callable[[], Awaitable[object]] | None = None) -> None:
         """Begin a call that waits at the gate, or another one."""
-        self.lanes.start(key, self._run(key, call or self.gate.wait))
+        self.calls.start(key, self._run(key, call or self.gate.wait))
 
     async def _run(self, key: str, call: Callable[[], Awaitable[object]]) -> None:
         await call()
@@ -34,11 +34,11 @@ def track() -> Track:
 
 async def test_lane_is_taken_while_its_call_is_under_way(track: Track) -> None:
     """Others stay free."""
-    assert track.lanes.is_free("a")
+    assert track.calls.is_free("a")
     track.start("a")
 
-    assert not track.lanes.is_free("a")
-    assert track.lanes.is_free("b")
+    assert not track.calls.is_free("a")
+    assert track.calls.is_free("b")
 
 
 async def test_calls_on_different_lanes_run_side_by_side(track: Track) -> None:
@@ -50,19 +50,19 @@ async def test_calls_on_different_lanes_run_side_by_side(track: Track) -> None:
     await track.freed.wait()
 
     assert track.ended == ["quick"]
-    assert not track.lanes.is_free("slow")
+    assert not track.calls.is_free("slow")
 
 
 async def test_ended_call_frees_its_lane_in_the_next_round(track: Track) -> None:
     """Who looked at the ledger before the call ended must not act on what was seen."""
-    track.lanes.begin_round()
+    track.calls.begin_round()
     track.start("a")
     track.gate.set()
     await track.freed.wait()
-    assert not track.lanes.is_free("a")
-    track.lanes.begin_round()
+    assert not track.calls.is_free("a")
+    track.calls.begin_round()
 
-    assert track.lanes.is_free("a")
+    assert track.calls.is_free("a")
 
 
 async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
@@ -74,34 +74,34 @@ async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
     track.start("a", fail)
     await track.freed.wait()
     with pytest.raises(ZeroDivisionError, match="a defect"):
-        track.lanes.begin_round()
+        track.calls.begin_round()
 
-    assert track.lanes.is_free("a")
+    assert track.calls.is_free("a")
 
 
 async def test_drain_waits_for_calls_under_way(track: Track) -> None:
     """The last words are said, and their lanes are free for more."""
     track.start("a")
-    draining = asyncio.create_task(track.lanes.drain(timeout=30))
+    draining = asyncio.create_task(track.calls.drain(timeout=30))
     await asyncio.sleep(0)
     track.gate.set()
     await draining
 
     assert track.ended == ["a"]
-    assert track.lanes.is_free("a")
+    assert track.calls.is_free("a")
 
 
 async def test_drain_cancels_what_takes_too_long(track: Track) -> None:
     """The end of the process does not wait for a slow chat."""
     track.start("a")
-    await track.lanes.drain(timeout=0)
+    await track.calls.drain(timeout=0)
 
     assert track.ended == []
-    assert track.lanes.is_free("a")
+    assert track.calls.is_free("a")
 
 
 async def test_drain_of_free_lanes_returns_at_once(track: Track) -> None:
     """There is nothing to wait for."""
-    await track.lanes.drain(timeout=30)
+    await track.calls.drain(timeout=30)
 
     assert track.ended == []

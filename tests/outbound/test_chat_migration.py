@@ -25,12 +25,12 @@ class Post:
 
     def __init__(self, database: Database) -> None:
         self.people = SqlChats(database)
-        self.moves = ChatMigrations(self.people)
+        self.migrations = ChatMigrations(self.people)
         self.fake = FakeMessenger(SandboxClock(NOW, running=False))
         self.gone: list[int] = []
-        self.messenger = MigratingMessenger(self.fake, self.moves, self._note)
+        self.messenger = MigratingMessenger(self.fake, self.migrations, self._note)
         self.fake_members = FakeMembers()
-        self.members = MigratingMembers(self.fake_members, self.moves)
+        self.members = MigratingMembers(self.fake_members, self.migrations)
 
     async def _note(self, chat_id: int) -> None:
         self.gone.append(chat_id)
@@ -66,15 +66,15 @@ async def test_refusal_tells_where_to(post: Post) -> None:
 
     assert [Place(SUCCESSOR)] * 2 == [said.place for said in post.fake.said]
     assert post.fake.tried == [("send", GROUP), ("send", SUCCESSOR), ("send", SUCCESSOR)]
-    assert await post.people.moves() == {GROUP: SUCCESSOR}
+    assert await post.people.migrations() == {GROUP: SUCCESSOR}
 
 
 async def test_moves_outlive_a_restart(post: Post, database: Database) -> None:
     """Also where a group has moved more than once."""
-    await post.moves.learn(GROUP, SUCCESSOR)
-    await post.moves.learn(SUCCESSOR, NEXT)
+    await post.migrations.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(SUCCESSOR, NEXT)
     later = Post(database)
-    await later.moves.follow()
+    await later.migrations.follow()
     await later.say()
 
     assert [Place(NEXT)] == [said.place for said in later.fake.said]
@@ -82,20 +82,20 @@ async def test_moves_outlive_a_restart(post: Post, database: Database) -> None:
 
 async def test_same_news_twice_changes_nothing(post: Post) -> None:
     """What was chosen in the successor since then stays."""
-    await post.moves.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(GROUP, SUCCESSOR)
     await post.people.set_chat(SUCCESSOR, auto=True)
-    await post.moves.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(GROUP, SUCCESSOR)
 
     assert (await post.people.chat(SUCCESSOR)).auto
 
 
 async def test_circle_ends(post: Post) -> None:
     """News that make no sense do not hang anybody up."""
-    await post.moves.learn(GROUP, SUCCESSOR)
-    await post.moves.learn(SUCCESSOR, GROUP)
+    await post.migrations.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(SUCCESSOR, GROUP)
 
-    assert post.moves.current(GROUP) in {GROUP, SUCCESSOR}
-    assert {GROUP, SUCCESSOR} == set(await post.people.lineage(GROUP))
+    assert post.migrations.current(GROUP) in {GROUP, SUCCESSOR}
+    assert {GROUP, SUCCESSOR} == set(await post.people.previous_ids(GROUP))
 
 
 @pytest.mark.parametrize("is_known", [False, True])
@@ -103,7 +103,7 @@ async def test_old_messages_are_left_alone(post: Post, *, is_known: bool) -> Non
     """A number of the old group means another message in the new one."""
     theirs = await post.fake.send(Place(SUCCESSOR), HELLO, language="en")
     if is_known:
-        await post.moves.learn(GROUP, SUCCESSOR)
+        await post.migrations.learn(GROUP, SUCCESSOR)
     else:
         post.fake.trouble(Trouble("edit", ChatMoved(SUCCESSOR), GROUP, times=0))
         post.fake.trouble(Trouble("delete", ChatMoved(SUCCESSOR), GROUP, times=0))
@@ -130,7 +130,7 @@ async def test_gone_is_told(post: Post, call: str) -> None:
 
 async def test_successor_that_is_gone(post: Post) -> None:
     """It is told by the id that the speaker knows."""
-    await post.moves.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(GROUP, SUCCESSOR)
     post.fake.trouble(Trouble("send", ChatGone("kicked"), SUCCESSOR))
     with pytest.raises(ChatGone):
         await post.say()
@@ -156,7 +156,7 @@ async def test_members_of_a_group_that_moved(post: Post) -> None:
 async def test_nothing_reacts_to_what_stayed_behind(post: Post) -> None:
     """The same id names another message in the successor."""
     await post.messenger.react(GROUP, 7, Reaction.DONE)
-    await post.moves.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(GROUP, SUCCESSOR)
     with pytest.raises(MessageGone):
         await post.messenger.react(GROUP, 7, Reaction.DONE)
 

@@ -45,17 +45,17 @@ class Booth:
 
     def __init__(self) -> None:
         self.clock = SandboxClock(NOW, running=False)
-        self.news = asyncio.Event()
-        self.lanes = InFlightCalls(self.news.set)
+        self.signals = asyncio.Event()
+        self.calls = InFlightCalls(self.signals.set)
         self.speaker = Stutter(self.clock)
-        self.voice = ChatDispatcher([self.speaker], self.lanes, self.news, self.clock)
+        self.dispatcher = ChatDispatcher([self.speaker], self.calls, self.signals, self.clock)
 
 
 @pytest.fixture
 async def booth() -> AsyncIterator[Booth]:
     """Run a voice."""
     made = Booth()
-    task = asyncio.create_task(made.voice.run())
+    task = asyncio.create_task(made.dispatcher.run())
     yield made
     task.cancel()
     await asyncio.wait([task])
@@ -67,7 +67,7 @@ async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(booth.speaker.asked) == 1
-    booth.news.set()
+    booth.signals.set()
     await booth.speaker.until_asked(2)
 
     assert booth.speaker.asked == [NOW, NOW]
@@ -77,7 +77,7 @@ async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -
     """Exactly then, by the clock."""
     await booth.speaker.until_asked(1)
     booth.speaker.moments = [at(5)]
-    booth.news.set()
+    booth.signals.set()
     await booth.speaker.until_asked(2)
     booth.clock.advance(timedelta(seconds=4.999999))
     for _ in range(20):
@@ -92,9 +92,9 @@ async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -
 async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
     """What happens after a speaker has looked leads to another look."""
     await booth.speaker.until_asked(1)
-    booth.news.set()
+    booth.signals.set()
     await booth.speaker.until_asked(2)
-    booth.news.set()
+    booth.signals.set()
     await booth.speaker.until_asked(3)
 
     assert len(booth.speaker.asked) == 3
@@ -111,9 +111,9 @@ async def test_defect_ends_the_voice(where: str) -> None:
     if where == "speaker":
         booth.speaker.error = ZeroDivisionError("a defect")
     else:
-        booth.lanes.start("a", fail())
+        booth.calls.start("a", fail())
     with pytest.raises(ZeroDivisionError, match="a defect"):
-        await booth.voice.run()
+        await booth.dispatcher.run()
 
 
 async def test_slow_chat_delays_no_other(database: Database) -> None:

@@ -62,9 +62,9 @@ class LateCards(SqlStatusMessages):
         super().__init__(database)
         self._late = late
 
-    async def open_cards(self) -> list[StoredStatusMessage]:
+    async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Read, then wait."""
-        found = await super().open_cards()
+        found = await super().open_status_messages()
         await self._late.hold()
         return found
 
@@ -79,7 +79,7 @@ async def _look_while_a_call_ends(stage: OutboundFixture, late: Late) -> None:
     looking = asyncio.create_task(stage.round())
     await late.has_read.wait()
     gate.set()
-    await asyncio.wait(list(stage.lanes._tasks.values()))
+    await asyncio.wait(list(stage.calls._tasks.values()))
     late.go.set()
     await looking
     await stage.speak()
@@ -116,7 +116,7 @@ async def test_card_is_placed_once_though_its_call_ends_while_somebody_looks(
 ) -> None:
     """What was read before the end of the call looks as if it had no message yet."""
     stage, late = OutboundFixture(database), Late()
-    stage.ledger.cards = LateCards(database, late)
+    stage.ledger.status_messages = LateCards(database, late)
     stage.restart()
     await stage.run(await stage.accept())
     stage.clock.advance(timedelta(seconds=1))

@@ -31,13 +31,13 @@ async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await pauses.get()
 
     monkeypatch.setattr(dispatcher, "pause", pause)
-    news, speaker = asyncio.Event(), Counter()
+    signals, speaker = asyncio.Event(), Counter()
     speaking = dispatcher.ChatDispatcher(
-        [speaker], InFlightCalls(news.set), news, SandboxClock(NOW, running=False)
+        [speaker], InFlightCalls(signals.set), signals, SandboxClock(NOW, running=False)
     )
     task = asyncio.create_task(speaking.run())
     for _ in range(50):
-        news.set()
+        signals.set()
         await asyncio.sleep(0)
     during = speaker.looks
     pauses.put_nowait(None)

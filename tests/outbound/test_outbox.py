@@ -21,7 +21,7 @@ async def post(
     stage: OutboundFixture, number: int, kind: OutboxKind, **payload: str | int
 ) -> None:
     """Put something into the outbox."""
-    saying = OutboxMessage(
+    message = OutboxMessage(
         kind,
         Priority.PRESS if kind is OutboxKind.PRESS else Priority.REPLY,
         OWNER,
@@ -30,7 +30,7 @@ async def post(
         owner_id=OWNER,
         payload=payload,
     )
-    assert await stage.ledger.outbox.post(saying, stage.clock.now())
+    assert await stage.ledger.outbox.post(message, stage.clock.now())
 
 
 async def place(stage: OutboundFixture) -> int:

@@ -112,7 +112,7 @@ async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
 async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> None:
     """A list in such a group gives no link away; in private it has them all."""
     await in_group(stage, OWNER, done=True)
-    await stage.ledger.people.set_chat(GROUP, privately=True)
+    await stage.ledger.chats.set_chat(GROUP, privately=True)
 
     assert (await stage.views.overview(STATUS, GROUP, chat_id=GROUP)).discreet
     assert (await stage.views.overview(LINKS, OWNER, chat_id=GROUP)).discreet
@@ -121,8 +121,8 @@ async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> Non
 
 async def test_use_against_limits(stage: OutboundFixture) -> None:
     """A person sees theirs, a group its own where it has one."""
-    allowances = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
-    overviews = OverviewViews(stage.ledger, stage.views, stage.clock, allowances)
+    limits = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
+    overviews = OverviewViews(stage.ledger, stage.views, stage.clock, limits)
     await in_group(stage, OWNER, done=True)
     await in_group(stage, OTHER, done=True)
     await stage.accept()

@@ -51,10 +51,10 @@ def test_all_chats_together_stay_below_the_overall_limit(
     calls: list[tuple[float, int, bool]],
 ) -> None:
     """Never more than 28 calls in any second, whatever the chats are."""
-    budgets, taken, now = RateLimits(), list[datetime](), NOW
+    rate_limits, taken, now = RateLimits(), list[datetime](), NOW
     for pause, chat_id, is_edit in calls:
         now += timedelta(seconds=pause)
-        budget = budgets.of(chat_id)
+        budget = rate_limits.of(chat_id)
         if budget.take(budget.edits if is_edit else budget.messages, now):
             taken.append(now)
     windows = [sum(t - SECOND < other <= t for other in taken) for t in taken]
@@ -64,10 +64,10 @@ def test_all_chats_together_stay_below_the_overall_limit(
 
 def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
     """It waits for its turn with a full budget, and hears when that comes."""
-    budgets = RateLimits()
-    while (busy := budgets.of(len(budgets._chats) + 1)).take(busy.messages, NOW):
+    rate_limits = RateLimits()
+    while (busy := rate_limits.of(len(rate_limits._chats) + 1)).take(busy.messages, NOW):
         pass
-    budget = budgets.of(OWNER)
+    budget = rate_limits.of(OWNER)
     before = budget.messages.available(NOW)
     moment = budget.ready_at(budget.messages, NOW)
 
@@ -110,19 +110,19 @@ def test_refused_call_costs_nothing() -> None:
 
 def test_chats_do_not_share_their_budgets() -> None:
     """But everybody who speaks in a chat does."""
-    budgets = RateLimits()
+    rate_limits = RateLimits()
 
-    assert budgets.of(1) is budgets.of(1)
-    assert budgets.of(1) is not budgets.of(2)
+    assert rate_limits.of(1) is rate_limits.of(1)
+    assert rate_limits.of(1) is not rate_limits.of(2)
 
 
 def test_quiet_chats_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd of chats costs no memory; those that were used last are kept."""
     monkeypatch.setattr(RateLimits, "MOST_KEPT", 3)
-    budgets = RateLimits()
-    kept = budgets.of(1)
+    rate_limits = RateLimits()
+    kept = rate_limits.of(1)
     for chat_id in (2, 3, 1, 4):
-        budgets.of(chat_id)
+        rate_limits.of(chat_id)
 
-    assert budgets.of(1) is kept
-    assert len(budgets._chats) == 3
+    assert rate_limits.of(1) is kept
+    assert len(rate_limits._chats) == 3

@@ -25,10 +25,17 @@ def stage(database: Database) -> OutboundFixture:
     stage = OutboundFixture(database)
     outbox, clock = stage.ledger.outbox, stage.clock
     stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
-    spoken = (stage.ledger, stage.messenger, stage.views, stage.budgets, stage.lanes, clock)
-    stage.courier = AnswerSender(*spoken, reactions=reactions(stage))
-    reactor = ReactionSender(outbox, stage.messenger, stage.budgets, stage.lanes, clock)
-    stage.speakers = [stage.courier, stage.narrator, stage.reviser, reactor]
+    spoken = (stage.ledger, stage.messenger, stage.views, stage.rate_limits, stage.calls, clock)
+    stage.answer_sender = AnswerSender(*spoken, reactions=reactions(stage))
+    reaction_sender = ReactionSender(
+        outbox, stage.messenger, stage.rate_limits, stage.calls, clock
+    )
+    stage.speakers = [
+        stage.answer_sender,
+        stage.status_sender,
+        stage.answer_corrector,
+        reaction_sender,
+    ]
     return stage
 
 
@@ -129,7 +136,7 @@ async def test_trouble_pauses_the_chat(
     await accepted(stage)
     await stage.speak()
 
-    assert stage.budgets.of(OWNER).is_paused(stage.clock.now())
+    assert stage.rate_limits.of(OWNER).is_paused(stage.clock.now())
     assert await stage.ledger.outbox.pending(9) == []
 
 

@@ -45,7 +45,7 @@ async def test_card_is_opened_after_a_second(stage: OutboundFixture) -> None:
     await stage.after(0.999)
     assert stage.messenger.said == []
     await stage.after(0.001)
-    [said] = stage.cards
+    [said] = stage.status_messages
 
     assert seconds([said]) == [1]
     assert said.place == Place(GROUP, thread_id=9, reply_to=job.origin.message_id)
@@ -59,7 +59,7 @@ async def test_card_is_edited_calmly(stage: OutboundFixture) -> None:
     for step in range(80):
         running.meter.downloaded = 10 * step
         await stage.after(0.25)
-    moments = [said.at for said in stage.cards]
+    moments = [said.at for said in stage.status_messages]
 
     assert len(stage.messenger.calls("send")) == 1
     assert len(moments) >= 5
@@ -75,10 +75,10 @@ async def test_last_edit_shows_the_latest_state(stage: OutboundFixture) -> None:
         await stage.after(EDIT_EVERY.total_seconds() / 100)
     running.meter.downloaded = 800
     await stage.after(EDIT_EVERY.total_seconds() / 100)
-    [line] = card_of(stage.cards[-1]).lines
+    [line] = card_of(stage.status_messages[-1]).lines
 
     assert line.moved == 400
-    assert len(stage.cards) == 2
+    assert len(stage.status_messages) == 2
 
 
 async def test_equal_view_is_not_sent(stage: OutboundFixture) -> None:
@@ -93,14 +93,14 @@ async def test_cancelling_is_shown_at_once(stage: OutboundFixture) -> None:
     """The user has pressed and wants to see it, however short ago the last edit was."""
     running = await stage.run(await stage.accept())
     await stage.after(4.5)
-    shown = len(stage.cards)
+    shown = len(stage.status_messages)
     await stage.press_cancel(running)
     await stage.speak()
     await stage.after(1)
 
-    assert len(stage.cards) == shown + 1
-    assert seconds(stage.cards)[-1] == 4.5
-    assert card_of(stage.cards[-1]).lines[0].cancelling
+    assert len(stage.status_messages) == shown + 1
+    assert seconds(stage.status_messages)[-1] == 4.5
+    assert card_of(stage.status_messages[-1]).lines[0].cancelling
 
 
 async def test_paused_is_shown_at_once_and_opens_nothing(stage: OutboundFixture) -> None:
@@ -108,10 +108,10 @@ async def test_paused_is_shown_at_once_and_opens_nothing(stage: OutboundFixture)
     await stage.run(await stage.accept())
     await stage.after(4.5)
     await stage.accept()
-    stage.narrator.paused = True
+    stage.status_sender.paused = True
     await stage.speak()
-    assert seconds(stage.cards)[-1] == 4.5
-    assert [line.paused for line in card_of(stage.cards[-1]).lines] == [True]
+    assert seconds(stage.status_messages)[-1] == 4.5
+    assert [line.paused for line in card_of(stage.status_messages[-1]).lines] == [True]
     await stage.after(2)
 
     assert len(stage.messenger.calls("send")) == 1
@@ -121,7 +121,7 @@ async def test_few_jobs_have_a_card_each(stage: OutboundFixture) -> None:
     """A reply to each of their files."""
     jobs = [await stage.accept() for _ in range(MOST_SINGLE_CARDS)]
     await stage.after(10)
-    shown = [[line.job_id for line in card_of(said).lines] for said in stage.cards]
+    shown = [[line.job_id for line in card_of(said).lines] for said in stage.status_messages]
 
     assert shown == [[job.id] for job in jobs]
 
@@ -130,7 +130,7 @@ async def test_many_jobs_share_a_card(stage: OutboundFixture) -> None:
     """The budget belongs to the chat: one message for all, with a count of what has no line."""
     jobs = [await stage.accept() for _ in range(MOST_LINES_ON_A_CARD + 4)]
     await stage.after(10)
-    [said] = stage.cards
+    [said] = stage.status_messages
 
     assert [line.job_id for line in card_of(said).lines] == [
         job.id for job in jobs[:MOST_LINES_ON_A_CARD]
@@ -146,7 +146,9 @@ async def test_later_jobs_join_the_shared_card(stage: OutboundFixture) -> None:
     await stage.after(5)
 
     assert len(stage.messenger.calls("send")) == 1
-    assert [line.job_id for line in card_of(stage.cards[-1]).lines] == [job.id for job in jobs]
+    assert [line.job_id for line in card_of(stage.status_messages[-1]).lines] == [
+        job.id for job in jobs
+    ]
 
 
 async def test_running_jobs_stand_first(stage: OutboundFixture) -> None:
@@ -154,7 +156,7 @@ async def test_running_jobs_stand_first(stage: OutboundFixture) -> None:
     jobs = [await stage.accept() for _ in range(5)]
     await stage.run(jobs[3])
     await stage.after(2)
-    lines = card_of(stage.cards[-1]).lines
+    lines = card_of(stage.status_messages[-1]).lines
 
     assert (lines[0].job_id, lines[0].state) == (jobs[3].id, JobState.RUNNING)
 
@@ -166,10 +168,12 @@ async def test_topics_and_chats_have_cards_of_their_own(stage: OutboundFixture) 
         for _ in range(5):
             await stage.accept(chat_id, thread_id=thread_id)
     await stage.after(30)
-    cards = stage.messenger.calls("send")
+    status_messages = stage.messenger.calls("send")
 
-    assert {(said.chat_id, said.place and said.place.thread_id) for said in cards} == set(places)
-    assert [len(card_of(said).lines) for said in cards] == [5, 5, 5]
+    assert {
+        (said.chat_id, said.place and said.place.thread_id) for said in status_messages
+    } == set(places)
+    assert [len(card_of(said).lines) for said in status_messages] == [5, 5, 5]
 
 
 async def test_card_is_removed_after_its_answers(stage: OutboundFixture) -> None:
@@ -181,7 +185,7 @@ async def test_card_is_removed_after_its_answers(stage: OutboundFixture) -> None
 
     assert [said.call for said in stage.messenger.said] == ["send", "send", "delete"]
     assert [type(view) for view in stage.messenger.shown(OWNER).values()] == [Answer]
-    assert await stage.ledger.cards.open_cards() == []
+    assert await stage.ledger.status_messages.open_status_messages() == []
 
 
 async def test_shared_card_stays_until_its_last_job_is_answered(stage: OutboundFixture) -> None:
@@ -191,7 +195,7 @@ async def test_shared_card_stays_until_its_last_job_is_answered(stage: OutboundF
     for job in jobs[:4]:
         await stage.done(job)
     await stage.after(10)
-    assert [line.job_id for line in card_of(stage.cards[-1]).lines] == [jobs[4].id]
+    assert [line.job_id for line in card_of(stage.status_messages[-1]).lines] == [jobs[4].id]
     assert stage.messenger.calls("delete") == []
     await stage.done(jobs[4])
     await stage.after(10)
@@ -203,7 +207,7 @@ async def test_card_waits_for_an_answer_that_must_wait(stage: OutboundFixture) -
     """While the chat may not be written to, the status message is all that the user has."""
     job = await stage.accept()
     await stage.after(2)
-    stage.budgets.of(OWNER).pause(stage.clock.now() + (pause := timedelta(seconds=30)))
+    stage.rate_limits.of(OWNER).pause(stage.clock.now() + (pause := timedelta(seconds=30)))
     await stage.done(job)
     await stage.after(29)
     assert len(stage.messenger.said) == 1
@@ -222,7 +226,7 @@ async def test_restart_goes_on_in_the_same_card(stage: OutboundFixture) -> None:
     await stage.after(5)
     await stage.done(job)
     await stage.after(5)
-    [card, answer] = stage.messenger.calls("send")
+    [status_message, answer] = stage.messenger.calls("send")
 
-    assert {said.message_id for said in stage.cards} == {card.message_id}
+    assert {said.message_id for said in stage.status_messages} == {status_message.message_id}
     assert list(stage.messenger.shown(OWNER)) == [answer.message_id]

@@ -40,8 +40,8 @@ async def test_card_that_the_user_removes_stays_removed(stage: OutboundFixture) 
     job = await stage.accept()
     await stage.run(job)
     await stage.after(2)
-    [card] = stage.cards
-    stage.messenger.remove(OWNER, card.message_id)
+    [status_message] = stage.status_messages
+    stage.messenger.remove(OWNER, status_message.message_id)
     await _move(stage, 60)
     assert stage.messenger.tried == [("send", OWNER), ("edit", OWNER)]
     await stage.done(job)
@@ -50,7 +50,7 @@ async def test_card_that_the_user_removes_stays_removed(stage: OutboundFixture) 
     assert answered(stage.answers) == [job.id]
     assert len(stage.messenger.shown(OWNER)) == 1
     # A private seam, because nobody else may look into that memory.
-    assert stage.narrator._shown == {}
+    assert stage.status_sender._shown == {}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_edit_that_failed_is_repeated_with_the_latest_state(stage: Outboun
     running.meter.phase = running.meter.phase.MOVING
     stage.messenger.trouble(Trouble("edit", ChatUnavailable("refused")))
     await stage.after(30)
-    shown = stage.cards[-1].view
+    shown = stage.status_messages[-1].view
     assert isinstance(shown, StatusMessage)
 
     assert [line.moved for line in shown.lines] == [750]
@@ -138,7 +138,7 @@ async def test_card_that_can_never_be_removed_is_left(stage: OutboundFixture) ->
     await stage.after(60)
 
     assert stage.messenger.tried.count(("delete", OWNER)) == 1
-    assert await stage.ledger.cards.open_cards() == []
+    assert await stage.ledger.status_messages.open_status_messages() == []
 
 
 async def test_job_that_ends_while_its_card_is_placed(stage: OutboundFixture) -> None:
@@ -161,7 +161,7 @@ async def test_crash_while_a_card_is_placed(stage: OutboundFixture) -> None:
     job = await stage.accept()
     stage.messenger.hold(OWNER)
     await stage.after(2)
-    await stage.lanes.drain(timeout=0)
+    await stage.calls.drain(timeout=0)
     stage.restart()
     stage.messenger.hold_no_more(OWNER)
     await stage.after(5)

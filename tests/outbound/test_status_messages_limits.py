@@ -26,7 +26,7 @@ async def test_progress_provokes_no_flood(stage: OutboundFixture, chat_id: int) 
         await stage.after(3)
 
     assert stage.messenger.floods == []
-    assert len(stage.cards) > 30
+    assert len(stage.status_messages) > 30
 
 
 async def _busy_group(stage: OutboundFixture) -> None:
@@ -67,4 +67,4 @@ async def test_narrator_forgets_cards_that_are_gone(stage: OutboundFixture) -> N
         await stage.after(10)
 
     # A private seam, because nobody else may look into that memory.
-    assert stage.narrator._shown == {}
+    assert stage.status_sender._shown == {}

@@ -65,12 +65,12 @@ async def test_line_of_a_running_job_follows_its_meter(stage: OutboundFixture) -
     """Phase, both halves, speed and the time that is left."""
     job = await stage.accept()
     running = await stage.run(job, total=1000)
-    stage.views.card([job])
+    stage.views.status_message([job])
     stage.clock.advance(timedelta(seconds=2))
     running.meter.phase = Phase.MOVING
     running.meter.downloaded = 600
     running.meter.set_part(1, 200)
-    [line] = stage.views.card([job]).lines
+    [line] = stage.views.status_message([job]).lines
 
     assert (line.state, line.phase, line.moved, line.total) == (
         JobState.RUNNING,
@@ -87,7 +87,7 @@ async def test_line_of_a_job_that_fetches_tells_how_long(stage: OutboundFixture)
     job = await stage.accept()
     await stage.run(job)
     stage.clock.advance(timedelta(seconds=90))
-    [line] = stage.views.card([job]).lines
+    [line] = stage.views.status_message([job]).lines
 
     assert (line.phase, line.elapsed) == (Phase.FETCHING, timedelta(seconds=90))
 
@@ -98,7 +98,7 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: OutboundF
     running = await samples.acquire(stage.ledger, job)
     await stage.ledger.jobs.retry_later(running, at(30), "store_unavailable")
     stage.clock.advance(timedelta(seconds=10))
-    [line] = stage.views.card([await samples.get(stage.ledger, job)]).lines
+    [line] = stage.views.status_message([await samples.get(stage.ledger, job)]).lines
 
     assert (line.state, line.retry_in, line.code) == (
         JobState.QUEUED,
@@ -111,10 +111,10 @@ async def test_answer_is_told_in_the_zone_of_its_chat(stage: OutboundFixture) ->
     """Also where the job came from a group that has moved since: its admins chose in the new
     one.
     """
-    people = stage.ledger.people
+    people = stage.ledger.chats
     await people.set_chat(OWNER, zone="Asia/Hong_Kong")
     await people.set_chat(GROUP, zone="UTC+1")
-    await people.move_chat(GROUP, -501)
+    await people.migrate(GROUP, -501)
     moved = await stage.views.answer([], GROUP)
     await people.set_chat(-501, zone="UTC+2")
 

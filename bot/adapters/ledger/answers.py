@@ -229,7 +229,7 @@ class SqlStatusMessages:
     async def _set(self, card_id: int, **values: object) -> None:
         await self._database.change(update(cards).where(cards.c.id == card_id).values(values))
 
-    async def open_cards(self) -> list[StoredStatusMessage]:
+    async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Return all cards that have not been closed, oldest first."""
         rows = await self._database.fetch(_OPEN)
         members: dict[int, list[int]] = {}

@@ -37,7 +37,7 @@ class SqlChats:
         given = {"auto": auto, "privately": privately, "allowed": allowed, "zone": zone}
         await self._upsert(chats, {"chat_id": chat_id}, given)
 
-    async def move_chat(self, chat_id: int, moved_to: int) -> None:
+    async def migrate(self, chat_id: int, moved_to: int) -> None:
         """Store that a group became a supergroup; its rules go along."""
         rules = await self.chat(chat_id)
         await self._upsert(chats, {"chat_id": chat_id}, {"moved_to": moved_to})
@@ -49,19 +49,21 @@ class SqlChats:
             zone=rules.zone,
         )
 
-    async def moves(self) -> dict[int, int]:
+    async def migrations(self) -> dict[int, int]:
         """Return where every group that moved has gone."""
         statement = select(chats.c.chat_id, chats.c.moved_to).where(chats.c.moved_to.is_not(None))
         rows = await self._database.fetch(statement)
         return {row.chat_id: row.moved_to for row in rows}
 
-    async def lineage(self, chat_id: int) -> list[int]:
+    async def previous_ids(self, chat_id: int) -> list[int]:
         """Return the ids under which a chat was known, the present one first."""
-        moves = await self.moves()
+        migrations = await self.migrations()
         known = [chat_id]
         for current in known:
             # What is known already is left out: a circle would be a mistake, and must end.
-            known += [old for old, new in moves.items() if new == current and old not in known]
+            known += [
+                old for old, new in migrations.items() if new == current and old not in known
+            ]
         return known
 
     async def owner(self, owner_id: int) -> OwnerRules:

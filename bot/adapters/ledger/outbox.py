@@ -26,9 +26,9 @@ class SqlOutbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def post(self, saying: OutboxMessage, now: datetime) -> bool:
+    async def post(self, message: OutboxMessage, now: datetime) -> bool:
         """Store a saying; false if `dedupe` is known already."""
-        statement = insert(outbox).values(_values(saying, now)).on_conflict_do_nothing()
+        statement = insert(outbox).values(_values(message, now)).on_conflict_do_nothing()
         async with self._database.write() as connection:
             await connection.execute(
                 delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR)
@@ -40,17 +40,15 @@ class SqlOutbox:
         rows = await self._database.fetch(_PENDING, {"limit": limit})
         return [_saying(row) for row in rows.mappings()]
 
-    async def said(self, saying_id: int) -> None:
+    async def delivered(self, row_id: int) -> None:
         """Store that it has been said."""
-        await self._database.change(
-            update(outbox).where(outbox.c.id == saying_id).values(said=True)
-        )
+        await self._database.change(update(outbox).where(outbox.c.id == row_id).values(said=True))
 
-    async def tried(self, saying_id: int) -> int:
+    async def begin_attempt(self, row_id: int) -> int:
         """Store the intention before a call; return how many calls there have been."""
         statement = (
             update(outbox)
-            .where(outbox.c.id == saying_id)
+            .where(outbox.c.id == row_id)
             .values(tries=outbox.c.tries + 1)
             .returning(outbox.c.tries)
         )
@@ -63,7 +61,7 @@ class SqlDeadUpdates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def bury(self, update_id: int, body: str, error: str, now: datetime) -> None:
+    async def add(self, update_id: int, body: str, error: str, now: datetime) -> None:
         """Store an update with the last error; a second burial changes nothing."""
         statement = (
             insert(dead_updates)
@@ -73,17 +71,17 @@ class SqlDeadUpdates:
         await self._database.change(statement)
 
 
-def _values(saying: OutboxMessage, now: datetime) -> dict[str, Any]:
+def _values(message: OutboxMessage, now: datetime) -> dict[str, Any]:
     return {
-        "kind": saying.kind.value,
-        "priority": saying.priority.value,
-        "chat_id": saying.chat_id,
-        "thread_id": saying.thread_id,
-        "reply_to": saying.reply_to,
-        "owner_id": saying.owner_id,
-        "language": saying.language,
-        "payload": saying.payload,
-        "dedupe": saying.dedupe,
+        "kind": message.kind.value,
+        "priority": message.priority.value,
+        "chat_id": message.chat_id,
+        "thread_id": message.thread_id,
+        "reply_to": message.reply_to,
+        "owner_id": message.owner_id,
+        "language": message.language,
+        "payload": message.payload,
+        "dedupe": message.dedupe,
         "tries": 0,
         "created_at": now,
         "said": False,

@@ -50,7 +50,7 @@ def to_job(row: RowMapping) -> Job:
             kind=FileKind(row["kind"]),
             name=row["name"],
             mime_type=row["mime_type"],
-            size=row["announced_size"],
+            announced_size=row["announced_size"],
         ),
         state=JobState(row["state"]),
         attempt=row["attempt"],
@@ -62,7 +62,7 @@ def to_job(row: RowMapping) -> Job:
         size=row["size"],
         sha256=row["sha256"],
         finished_at=row["finished_at"],
-        card_id=row["card_id"],
+        status_message_id=row["card_id"],
         answer_id=row["answer_id"],
         boot_id=row["boot_id"],
     )
@@ -92,7 +92,7 @@ def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str,
         "kind": file.kind.value,
         "name": file.name,
         "mime_type": file.mime_type,
-        "announced_size": file.size,
+        "announced_size": file.announced_size,
     }
 
 

@@ -19,8 +19,8 @@ class SqlTotals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def totals(self, since: datetime) -> Totals:
-        """Sum up the jobs that ended after `since`. Reads all jobs; nobody asks often."""
+    async def since(self, moment: datetime) -> Totals:
+        """Sum up the jobs that ended after `moment`. Reads all jobs; nobody asks often."""
         statement = (
             select(
                 jobs.c.state,
@@ -29,7 +29,7 @@ class SqlTotals:
                 func.coalesce(func.sum(jobs.c.size), 0),
                 func.max(jobs.c.finished_at),
             )
-            .where(jobs.c.finished_at > since)
+            .where(jobs.c.finished_at > moment)
             .group_by(jobs.c.state, jobs.c.error_code)
         )
         rows = (await self._database.fetch(statement)).all()

@@ -58,7 +58,7 @@ AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
 """Telegram's language codes (two letters; "" is everybody else) and what they are shown."""
 
 
-async def register_commands(bot: Bot, texts: Renderer, admins: Iterable[int] = ()) -> None:
+async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] = ()) -> None:
     """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
     `admins` look after the bot and see more commands in private.
 
@@ -71,10 +71,10 @@ async def register_commands(bot: Bot, texts: Renderer, admins: Iterable[int] = (
     with chat_errors():
         for code, language in AUDIENCES.items():
             for scope, names in SCOPES:
-                await _commands(bot, scope, _worded(texts, language, names), code)
-            await _descriptions(bot, texts, code, language)
+                await _commands(bot, scope, _worded(renderer, language, names), code)
+            await _descriptions(bot, renderer, code, language)
             for admin in admins:
-                chiefs = _worded(texts, language, CHIEF_COMMANDS)
+                chiefs = _worded(renderer, language, CHIEF_COMMANDS)
                 # Whoever has never written to the bot has no chat with it.
                 with suppress(BadRequest):
                     await _commands(bot, BotCommandScopeChat(admin), chiefs, code)
@@ -87,13 +87,13 @@ async def _commands(
         await bot.set_my_commands(commands, scope, language_code=code)
 
 
-def _worded(texts: Renderer, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
-    say = texts.language(language).say
+def _worded(renderer: Renderer, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
+    say = renderer.language(language).say
     return tuple(BotCommand(name, say(f"command-{name}")) for name in names)
 
 
-async def _descriptions(bot: Bot, texts: Renderer, code: str, language: str) -> None:
-    say = texts.language(language).say
+async def _descriptions(bot: Bot, renderer: Renderer, code: str, language: str) -> None:
+    say = renderer.language(language).say
     short = say("bot-short-description")
     if (await bot.get_my_short_description(language_code=code)).short_description != short:
         await bot.set_my_short_description(short, language_code=code)
@@ -113,7 +113,7 @@ class TelegramResources:
     bot_id: int
     username: str
     messenger: TelegramMessenger
-    texts: Renderer
+    renderer: Renderer
     keyboards: ButtonCodec
 
 
@@ -147,14 +147,14 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        texts = Renderer(zone=zone, username=application.bot.username)
+        renderer = Renderer(zone=zone, username=application.bot.username)
         keyboards = ButtonCodec(token.encode())
         yield TelegramResources(
             application=application,
             bot_id=application.bot.id,
             username=application.bot.username,
-            messenger=TelegramMessenger(application.bot, texts, keyboards),
-            texts=texts,
+            messenger=TelegramMessenger(application.bot, renderer, keyboards),
+            renderer=renderer,
             keyboards=keyboards,
         )
     finally:

@@ -88,7 +88,7 @@ def _read(kind: FileKind, attachment: Attachment, sent_at: datetime) -> Incoming
         kind=kind,
         name=clean_name(getattr(attachment, "file_name", None), fallback=made_up),
         mime_type=getattr(attachment, "mime_type", None) or _MIME_TYPES.get(kind),
-        size=attachment.file_size,
+        announced_size=attachment.file_size,
     )
 
 

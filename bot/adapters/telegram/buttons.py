@@ -127,15 +127,15 @@ class ButtonCodec:
         # A key of its own, so that no tag says anything about the token in another use.
         self._key = hmac.digest(secret, b"file-relay-bot buttons", hashlib.sha256)
 
-    def encode(self, wish: ButtonData) -> str:
+    def encode(self, desired: ButtonData) -> str:
         """Return the callback data for a button."""
-        match wish:
+        match desired:
             case JobButton():
-                verb, what = wish.action.value, f"{wish.job_id}"
+                verb, what = desired.action.value, f"{desired.job_id}"
             case PageButton():
-                verb, what = wish.listing.value, f"{wish.subject}.{wish.page}"
+                verb, what = desired.listing.value, f"{desired.subject}.{desired.page}"
             case LanguageButton():
-                verb, what = CHOOSE, f"{wish.owner_id}.{wish.number}"
+                verb, what = CHOOSE, f"{desired.owner_id}.{desired.number}"
         return f"{verb}:{what}:{self._tag(verb, what)}"
 
     def parse(self, data: str) -> ButtonData | None:
@@ -146,7 +146,7 @@ class ButtonCodec:
         verb = match["verb"]
         if not hmac.compare_digest(match["tag"], self._tag(verb, match["object"])):
             return None
-        return _wish(verb, int(match["id"]), match["number"])
+        return _desired(verb, int(match["id"]), match["number"])
 
     def markup(self, buttons: Buttons) -> InlineKeyboardMarkup | None:
         """Build the keyboard, or `None` where there are no buttons."""
@@ -168,7 +168,7 @@ class ButtonCodec:
         return urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
 
 
-def _wish(verb: str, id_: int, number: str | None) -> ButtonData | None:
+def _desired(verb: str, id_: int, number: str | None) -> ButtonData | None:
     # A newer version may have made the button; its verb is not known here.
     if number is None:
         return JobButton(Action(verb), id_) if verb in set(Action) else None

@@ -35,8 +35,8 @@ class MinimumThroughput:
 class ThroughputCheck:
     """Watches one connection. Only the time spent waiting for it counts, not that of our disk."""
 
-    def __init__(self, pace: MinimumThroughput) -> None:
-        self._pace = pace
+    def __init__(self, throughput: MinimumThroughput) -> None:
+        self._throughput = throughput
         self._waited = 0.0
         self._received = 0
 
@@ -48,11 +48,13 @@ class ThroughputCheck:
         """
         self._waited += seconds
         self._received += count
-        if self._waited < self._pace.patience.total_seconds():
+        if self._waited < self._throughput.patience.total_seconds():
             return
         rate = self._received / self._waited
-        if rate < self._pace.minimum_rate:
-            raise SourceUnavailable(f"{rate:.0f} bytes/s, at least {self._pace.minimum_rate}")
+        if rate < self._throughput.minimum_rate:
+            raise SourceUnavailable(
+                f"{rate:.0f} bytes/s, at least {self._throughput.minimum_rate}"
+            )
         self._waited, self._received = 0.0, 0
 
 
@@ -115,7 +117,7 @@ def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
     # First, because it is a subclass of NetworkError.
     except BadRequest as error:
         if _TOO_BIG in error.message.lower():
-            raise FileTooLarge(file.size, limit) from error
+            raise FileTooLarge(file.announced_size, limit) from error
         raise SourceGone(f"getFile: {error.message}") from error
     except RetryAfter as error:
         raise SourceFlooded("getFile: too many requests") from error
@@ -156,14 +158,14 @@ class Download:
         meter: ProgressMeter,
         *,
         limit: int,
-        pace: MinimumThroughput,
+        throughput: MinimumThroughput,
     ) -> None:
         self.size: int | None = None
         self._session = session
         self._file = file
         self._meter = meter
         self.limit = limit
-        self._pace = pace
+        self._throughput = throughput
         self._ranges = True
         self._at = 0
 
@@ -195,7 +197,7 @@ class Download:
         timeout = aiohttp.ClientTimeout(
             total=None,
             sock_connect=CONNECT_TIMEOUT,
-            sock_read=self._pace.patience.total_seconds(),
+            sock_read=self._throughput.patience.total_seconds(),
         )
         try:
             async with self._session.get(
@@ -249,7 +251,7 @@ class Download:
         return SourceUnavailable(f"file: HTTP {status}")
 
     async def _copy(self, body: aiohttp.StreamReader) -> None:
-        keeper = ThroughputCheck(self._pace)
+        keeper = ThroughputCheck(self._throughput)
         asked = time.monotonic()
         while block := await body.read(BLOCK):
             keeper.add(len(block), time.monotonic() - asked)

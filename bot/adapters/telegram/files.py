@@ -58,7 +58,7 @@ class CloudFiles:
         base_url: str,
         proxy: str | None = None,
         limit: int = CLOUD_DOWNLOAD_LIMIT,
-        pace: MinimumThroughput | None = None,
+        throughput: MinimumThroughput | None = None,
         trusts: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._bot = bot
@@ -66,7 +66,7 @@ class CloudFiles:
         self._root = f"{base_url.rstrip('/')}/file/bot{bot.token}"
         self._proxy = proxy
         self._limit = limit
-        self._pace = pace or MinimumThroughput()
+        self._throughput = throughput or MinimumThroughput()
         self._trusts = trusts
         self._session: aiohttp.ClientSession | None = None
         self._users = 0
@@ -89,22 +89,24 @@ class CloudFiles:
             FileTooLarge, FileEmpty: Telegram has announced it so; nothing is asked for.
             SpoolQuotaTooSmall, DiskFull, DiskError: the spool cannot take it.
         """
-        if file.size is not None and file.size > self._limit:
-            raise FileTooLarge(file.size, self._limit)
-        if file.size == 0:
+        if file.announced_size is not None and file.announced_size > self._limit:
+            raise FileTooLarge(file.announced_size, self._limit)
+        if file.announced_size == 0:
             raise FileEmpty("announced as empty")
-        room = self._limit if file.size is None else file.size
+        room = self._limit if file.announced_size is None else file.announced_size
         resume = self._trusts(job_id)
-        meter.total, meter.phase = file.size, Phase.ROOM
+        meter.total, meter.phase = file.announced_size, Phase.ROOM
         async with (
             self._spool.open(job_id, largest=room, resume=resume) as spooled,
             self._shared_session() as session,
         ):
-            meter.total, meter.downloaded = file.size, spooled.size
+            meter.total, meter.downloaded = file.announced_size, spooled.size
             meter.phase = Phase.FETCHING
-            download = Download(session, spooled, meter, limit=self._limit, pace=self._pace)
-            if file.size is not None:
-                download.announce(file.size)
+            download = Download(
+                session, spooled, meter, limit=self._limit, throughput=self._throughput
+            )
+            if file.announced_size is not None:
+                download.announce(file.announced_size)
             yield CloudContent(self._bot, self._root, file, spooled, download)
 
     @asynccontextmanager

@@ -104,8 +104,8 @@ class ChatHandlers:
 class PressHandlers:
     """Translates presses."""
 
-    def __init__(self, reception: UseCases, keyboards: ButtonCodec) -> None:
-        self._reception = reception
+    def __init__(self, use_cases: UseCases, keyboards: ButtonCodec) -> None:
+        self._use_cases = use_cases
         self._keyboards = keyboards
 
     async def press(self, update: Update) -> None:
@@ -116,17 +116,17 @@ class PressHandlers:
         asked = await self._query(query)
         match self._keyboards.parse(query.data or ""):
             case PageButton() as turn if _is_shown(query):
-                await self._reception.turns.turn(asked, turn.listing, turn.subject, turn.page)
+                await self._use_cases.pages.turn(asked, turn.listing, turn.subject, turn.page)
             case LanguageButton(owner_id, number) if number < len(CHOICES) and _is_shown(query):
                 told = query.from_user.language_code or ""
-                await self._reception.languages.choose(asked, owner_id, CHOICES[number], told)
+                await self._use_cases.languages.choose(asked, owner_id, CHOICES[number], told)
             case JobButton() as press:
                 await self._job(asked, JobAction(press.action.value), press.job_id)
             case _:
                 await self._job(asked, None, 0)
 
     async def _job(self, asked: ButtonPress, action: JobAction | None, job_id: int) -> None:
-        await self._reception.presses.press(
+        await self._use_cases.job_buttons.press(
             JobButtonPress(
                 query_id=asked.query_id,
                 user_id=asked.user_id,
@@ -144,7 +144,7 @@ class PressHandlers:
             user_id=query.from_user.id,
             chat_id=message.chat.id if message else 0,
             message_id=message.message_id if message else 0,
-            language=await self._reception.languages.of(query.from_user.id, told),
+            language=await self._use_cases.languages.of(query.from_user.id, told),
         )
 
 
@@ -174,17 +174,17 @@ class Handlers:
 
     def __init__(
         self,
-        reception: UseCases,
+        use_cases: UseCases,
         keyboards: ButtonCodec,
-        marks: ProcessedUpdates,
+        processed_updates: ProcessedUpdates,
         *,
         bot_id: int,
         username: str,
     ) -> None:
-        self._marks = marks
-        self._messages = MessageHandlers(reception, bot_id=bot_id, username=username)
-        self._chats = ChatHandlers(reception.chats, reception.languages)
-        self._presses = PressHandlers(reception, keyboards)
+        self._processed_updates = processed_updates
+        self._messages = MessageHandlers(use_cases, bot_id=bot_id, username=username)
+        self._chats = ChatHandlers(use_cases.groups, use_cases.languages)
+        self._presses = PressHandlers(use_cases, keyboards)
 
     def register(self, application: App) -> None:
         """Add all handlers; the last one ignores, deliberately, what no other wants."""
@@ -195,26 +195,26 @@ class Handlers:
             (_ASKED & groups, messages.group),
             (filters.StatusUpdate.MIGRATE, chats.migration),
         ):
-            application.add_handler(MessageHandler(wanted, self._marked(handle)))
+            application.add_handler(MessageHandler(wanted, self._processed(handle)))
         application.add_handler(
-            ChatMemberHandler(self._marked(chats.membership), ChatMemberHandler.MY_CHAT_MEMBER)
+            ChatMemberHandler(self._processed(chats.membership), ChatMemberHandler.MY_CHAT_MEMBER)
         )
-        application.add_handler(CallbackQueryHandler(self._marked(self._presses.press)))
-        application.add_handler(TypeHandler(Update, self._marked(self._ignore)))
+        application.add_handler(CallbackQueryHandler(self._processed(self._presses.press)))
+        application.add_handler(TypeHandler(Update, self._processed(self._ignore)))
         application.add_error_handler(self._failed)
 
-    def _marked(
+    def _processed(
         self, handle: Handle
     ) -> Callable[[Update, ContextTypes.DEFAULT_TYPE], Coroutine[Any, Any, None]]:
         async def handle_and_mark(update: Update, _: ContextTypes.DEFAULT_TYPE) -> None:
             await handle(update)
-            self._marks.done(update.update_id)
+            self._processed_updates.done(update.update_id)
 
         return handle_and_mark
 
     async def _failed(self, update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
         if isinstance(update, Update) and context.error is not None:
-            self._marks.failed(update.update_id, context.error)
+            self._processed_updates.failed(update.update_id, context.error)
 
     async def _ignore(self, update: Update) -> None:
         log.debug("update ignored", update=update.update_id)

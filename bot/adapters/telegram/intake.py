@@ -44,14 +44,14 @@ class Intake:
     def __init__(
         self,
         application: App,
-        marks: ProcessedUpdates,
+        processed_updates: ProcessedUpdates,
         dead_updates: DeadUpdates,
         clock: Clock,
         *,
         hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._application = application
-        self._marks = marks
+        self._processed_updates = processed_updates
         self._dead_updates = dead_updates
         self._clock = clock
         self._hold = hold
@@ -140,10 +140,10 @@ class Intake:
             return
         for tried in range(MOST_TRIES):
             await self._application.process_update(update)
-            if self._marks.take(update_id):
+            if self._processed_updates.take(update_id):
                 return
             await asyncio.sleep(FIRST_WAIT * 2**tried)
-        cause = self._marks.take_error(update_id)
+        cause = self._processed_updates.take_error(update_id)
         log.error("update given up", update=update_id, exc_info=cause)
         await self._bury(update_id, raw, cause)
 
@@ -151,7 +151,7 @@ class Intake:
         self, update_id: int, raw: dict[str, Any], cause: BaseException | None
     ) -> None:
         # In ASCII, because SQLite does not take half a surrogate pair.
-        await self._dead_updates.bury(update_id, json.dumps(raw), repr(cause), self._clock.now())
+        await self._dead_updates.add(update_id, json.dumps(raw), repr(cause), self._clock.now())
 
     def _read(self, raw: dict[str, Any]) -> Update:
         # The library empties the dictionary that it reads.
@@ -209,11 +209,17 @@ class WebhookIntake:
     """Keeps the webhook set. What it delivers goes to `take`, by way of the web server."""
 
     def __init__(
-        self, application: App, intake: Intake, vitals: HealthState, clock: Clock, *, url: str
+        self,
+        application: App,
+        intake: Intake,
+        health_state: HealthState,
+        clock: Clock,
+        *,
+        url: str,
     ) -> None:
         self._application = application
         self._intake = intake
-        self._vitals = vitals
+        self._health_state = health_state
         self._clock = clock
         self._url = url
         self._is_set = False
@@ -221,7 +227,7 @@ class WebhookIntake:
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Handle one update as `Intake.take` does."""
-        self._vitals.heard()
+        self._health_state.heard()
         await self._intake.take(raw)
 
     async def run(self) -> None:
@@ -272,13 +278,13 @@ class WebhookIntake:
 
     def _note(self, info: WebhookInfo) -> None:
         """Tell who watches when Telegram has failed to deliver and nothing has come since."""
-        failed_at, heard_at = info.last_error_date, self._vitals.heard_at
+        failed_at, heard_at = info.last_error_date, self._health_state.heard_at
         is_deaf = failed_at is not None and (heard_at is None or heard_at < failed_at)
         if not is_deaf or not info.pending_update_count:
-            self._vitals.deaf = ""
+            self._health_state.deaf = ""
             return
         waiting = info.pending_update_count
-        self._vitals.deaf = f"cannot deliver {waiting} updates: {info.last_error_message}"
+        self._health_state.deaf = f"cannot deliver {waiting} updates: {info.last_error_message}"
         log.warning("webhook: Telegram cannot deliver", waiting=waiting)
 
 

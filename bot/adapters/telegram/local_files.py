@@ -128,7 +128,7 @@ class LocalContent:
         self._copies = copies
         self._pool = pool
         self._meter = meter
-        self._size = file.size
+        self._size = file.announced_size
         self._handle: int | None = None
         self._flag = CancelFlag()
         self._settled = asyncio.Event()
@@ -195,7 +195,7 @@ class LocalContent:
             raise FileEmpty("the server's file has no bytes")
         if status.st_size > self._server.limit:
             raise FileTooLarge(status.st_size, self._server.limit)
-        for told in (self.file.size, found.size):
+        for told in (self.file.announced_size, found.size):
             if told is not None and told != status.st_size:
                 raise SizeMismatch(announced=told, received=status.st_size)
         self._size = status.st_size
@@ -295,11 +295,11 @@ class LocalFiles:
         Raises:
             FileTooLarge, FileEmpty: Telegram has announced it so; nothing is asked for.
         """
-        if file.size is not None and file.size > self.limit:
-            raise FileTooLarge(file.size, self.limit)
-        if file.size == 0:
+        if file.announced_size is not None and file.announced_size > self.limit:
+            raise FileTooLarge(file.announced_size, self.limit)
+        if file.announced_size == 0:
             raise FileEmpty("announced as empty")
-        meter.total, meter.downloaded, meter.phase = file.size, 0, Phase.FETCHING
+        meter.total, meter.downloaded, meter.phase = file.announced_size, 0, Phase.FETCHING
         content = LocalContent(self._server, self._copies, self._pool, job_id, file, meter)
         self._running[job_id] = file.file_unique_id
         is_over = True

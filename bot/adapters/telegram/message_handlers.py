@@ -128,12 +128,12 @@ Obey = Callable[[Origin, Message, CommandLine], Awaitable[None]]
 class MessageHandlers:
     """Translates messages. `bot_id` and `username` are those of the bot itself."""
 
-    def __init__(self, reception: UseCases, *, bot_id: int, username: str) -> None:
-        self._reception = reception
+    def __init__(self, use_cases: UseCases, *, bot_id: int, username: str) -> None:
+        self._use_cases = use_cases
         self._bot_id = bot_id
         self._username = username
         self._heard = ChatLanguages()
-        admins = AdminHandlers(reception.admins, bot_id=bot_id)
+        admins = AdminHandlers(use_cases.admin_commands, bot_id=bot_id)
         self._commands: dict[str, Obey] = {
             "start": self._start,
             "help": self._help,
@@ -159,9 +159,9 @@ class MessageHandlers:
         origin, file = await self._origin(message), find_file(message)
         if file is None:
             is_text = message.text is not None
-            await self._reception.questions.other(origin, is_text=is_text)
+            await self._use_cases.user_commands.other(origin, is_text=is_text)
         else:
-            await self._reception.files.sent(origin, file)
+            await self._use_cases.uploads.sent(origin, file)
 
     async def group(self, update: Update) -> None:
         """In a group only commands are, and documents where the group wants all of them."""
@@ -173,7 +173,7 @@ class MessageHandlers:
             return
         file = find_file(message)
         if file is not None and file.kind is FileKind.DOCUMENT:
-            await self._reception.files.seen(await self._origin(message), file)
+            await self._use_cases.uploads.seen(await self._origin(message), file)
 
     async def _obey(self, message: Message) -> bool:
         """Do what a command says; return whether there was one to be answered."""
@@ -185,7 +185,7 @@ class MessageHandlers:
         if obey is not None:
             await obey(await self._origin(message), message, command)
         elif command.is_addressed:
-            await self._reception.questions.other(await self._origin(message), is_text=True)
+            await self._use_cases.user_commands.other(await self._origin(message), is_text=True)
         return obey is not None or command.is_addressed
 
     async def _start(self, origin: Origin, message: Message, command: CommandLine) -> None:
@@ -195,31 +195,31 @@ class MessageHandlers:
             await self._help(origin, message, command)
 
     async def _help(self, origin: Origin, _: Message, __: CommandLine) -> None:
-        await self._reception.questions.welcome(origin)
+        await self._use_cases.user_commands.welcome(origin)
 
     async def _status(self, origin: Origin, _: Message, __: CommandLine) -> None:
-        await self._reception.questions.status(origin)
+        await self._use_cases.user_commands.status(origin)
 
     async def _links(self, origin: Origin, _: Message, __: CommandLine) -> None:
-        await self._reception.questions.links(origin)
+        await self._use_cases.user_commands.links(origin)
 
     async def _cancel(self, origin: Origin, _: Message, __: CommandLine) -> None:
-        await self._reception.orders.cancel(origin)
+        await self._use_cases.cancel_command.cancel(origin)
 
     async def _language(self, origin: Origin, _: Message, __: CommandLine) -> None:
-        await self._reception.languages.menu(origin)
+        await self._use_cases.languages.menu(origin)
 
     async def _share(self, origin: Origin, message: Message, _: CommandLine) -> None:
-        await self._reception.files.shared(origin, find_meant_file(message))
+        await self._use_cases.uploads.shared(origin, find_meant_file(message))
 
     async def _auto(self, origin: Origin, _: Message, command: CommandLine) -> None:
-        await self._reception.chats.auto(origin, command.word)
+        await self._use_cases.groups.auto(origin, command.word)
 
     async def _deliver(self, origin: Origin, _: Message, command: CommandLine) -> None:
-        await self._reception.chats.deliver(origin, command.word)
+        await self._use_cases.groups.deliver(origin, command.word)
 
     async def _zone(self, origin: Origin, _: Message, command: CommandLine) -> None:
-        await self._reception.zones.zone(origin, command.rest)
+        await self._use_cases.zone_command.zone(origin, command.rest)
 
     async def _origin(self, message: Message) -> Origin:
         user, as_chat = message.from_user, message.sender_chat
@@ -233,7 +233,7 @@ class MessageHandlers:
             owner_id=sender.id,
             # Elsewhere the field names a reply chain, which is no place to send to.
             thread_id=message.message_thread_id if message.is_topic_message else None,
-            language=await self._reception.languages.of(sender.id, self._heard.of(message)),
+            language=await self._use_cases.languages.of(sender.id, self._heard.of(message)),
             album=message.media_group_id,
         )
 

@@ -53,10 +53,15 @@ class TelegramMessenger:
     """
 
     def __init__(
-        self, bot: Bot, texts: Renderer, keyboards: ButtonCodec, *, patience: float = SILENT_WAIT
+        self,
+        bot: Bot,
+        renderer: Renderer,
+        keyboards: ButtonCodec,
+        *,
+        patience: float = SILENT_WAIT,
     ) -> None:
         self._bot = bot
-        self._texts = texts
+        self._renderer = renderer
         self._keyboards = keyboards
         self._patience = patience
 
@@ -66,7 +71,7 @@ class TelegramMessenger:
         A reply to a message that is gone is placed without it, one in a topic that is gone or
         closed in the General topic. Raises what the port says, never `MessageGone`.
         """
-        rendered = self._texts.render(view, language)
+        rendered = self._renderer.render(view, language)
         with chat_errors():
             try:
                 message = await self._place(place, rendered, silent=silent)
@@ -106,7 +111,7 @@ class TelegramMessenger:
 
         Raises what the port says.
         """
-        rendered = self._texts.render(view, language)
+        rendered = self._renderer.render(view, language)
 
         async def call(buttons: Buttons) -> object:
             return await self._bot.edit_message_text(
@@ -140,7 +145,7 @@ class TelegramMessenger:
         """Answer the press of a button with a short line, if any; a query that is too old is no
         error.
         """
-        text = self._texts.notice(notice, language) if notice is not None else None
+        text = self._renderer.notice(notice, language) if notice is not None else None
         with chat_errors():
             try:
                 await self._bot.answer_callback_query(query_id, text, read_timeout=PRESS_WAIT)
@@ -157,7 +162,7 @@ class TelegramMessenger:
 
     def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
         """Return how many leading items (at least 1) one message can hold."""
-        return self._texts.fit(answer, language, together=together)
+        return self._renderer.fit(answer, language, together=together)
 
 
 async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:

@@ -220,7 +220,9 @@ class Renderer:
         self._own = {"bot": username}
         self._languages = load_languages(locales)
         self._zone = zone
-        self._cards = {tag: StatusMessageRenderer(lang) for tag, lang in self._languages.items()}
+        self._status_messages = {
+            tag: StatusMessageRenderer(lang) for tag, lang in self._languages.items()
+        }
         self._overviews = {tag: StatusViewRenderer(lang) for tag, lang in self._languages.items()}
         self._reports = {tag: StatisticsRenderer(lang) for tag, lang in self._languages.items()}
 
@@ -243,7 +245,9 @@ class Renderer:
                 words = self._words(view, tag)
                 rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
             case StatusMessage():
-                rendered = Rendered(self._cards[tag].text(view), self._cards[tag].buttons(view))
+                rendered = Rendered(
+                    self._status_messages[tag].text(view), self._status_messages[tag].buttons(view)
+                )
             case Overview():
                 rendered = Rendered(*self._overviews[tag].render(view))
             case Statistics():
@@ -259,9 +263,9 @@ class Renderer:
     def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
         # Each language in its own words, so that whoever got the wrong one finds theirs.
         names = [self._languages[tag].say("language-name") for tag in CHOICES if tag]
-        texts = [language.say("language-auto"), *names]
+        renderer = [language.say("language-auto"), *names]
         buttons = [
-            Button(text, press=LanguageButton(view.owner_id, n)) for n, text in enumerate(texts)
+            Button(text, press=LanguageButton(view.owner_id, n)) for n, text in enumerate(renderer)
         ]
         html = language.html("language-which")
         return Rendered(html, rows([*buttons[1:], buttons[0]], width=2))

@@ -31,29 +31,33 @@ class StatusMessageRenderer:
     def __init__(self, language: Language) -> None:
         self._language = language
 
-    def text(self, card: StatusMessage) -> Html:
+    def text(self, status_message: StatusMessage) -> Html:
         """Word a status message: each job with its name and how far it is."""
-        shown = card.lines[:MOST_LINES]
-        numbered = len(card.lines) > 1
+        shown = status_message.lines[:MOST_LINES]
+        numbered = len(status_message.lines) > 1
         blocks = [self.block(line, n if numbered else None) for n, line in enumerate(shown, 1)]
-        blocks += self.more(card.more + len(card.lines) - len(shown))
+        blocks += self.more(status_message.more + len(status_message.lines) - len(shown))
         # A card without jobs is one whose last job has just ended.
         return Html("\n".join(blocks)) or self._language.html("card-done")
 
-    def buttons(self, card: StatusMessage) -> Buttons:
+    def buttons(self, status_message: StatusMessage) -> Buttons:
         """Return one Cancel button per job that can be cancelled; one for all of an album."""
-        if card.together:
-            return self._cancel_all(card)
-        if len(card.lines) == 1:
-            return rows(self.cancel_buttons(card.lines, [None]))
-        return rows(self.cancel_buttons(card.lines[:MOST_LINES], range(1, MOST_LINES + 1)))
+        if status_message.together:
+            return self._cancel_all(status_message)
+        if len(status_message.lines) == 1:
+            return rows(self.cancel_buttons(status_message.lines, [None]))
+        return rows(
+            self.cancel_buttons(status_message.lines[:MOST_LINES], range(1, MOST_LINES + 1))
+        )
 
-    def _cancel_all(self, card: StatusMessage) -> Buttons:
-        left = [line for line in card.lines if not (line.cancelling or line.state.is_final)]
+    def _cancel_all(self, status_message: StatusMessage) -> Buttons:
+        left = [
+            line for line in status_message.lines if not (line.cancelling or line.state.is_final)
+        ]
         # Those without a line may be left too; whoever presses too late is told so.
-        if not left and not card.more:
+        if not left and not status_message.more:
             return ()
-        press = JobButton(Action.CANCEL_ALL, card.lines[0].job_id)
+        press = JobButton(Action.CANCEL_ALL, status_message.lines[0].job_id)
         return ((Button(self._language.say("button-cancel-all"), press=press),),)
 
     def cancel_buttons(
@@ -110,7 +114,7 @@ class StatusMessageRenderer:
         if line.phase in {None, Phase.FETCHING}:
             return self._fetching(line)
         if line.phase is Phase.FINISHING:
-            return plain(f"{formats.bar(1.0)} {self._language.say('card-finishing')}")
+            return plain(f"{formats.bar(1.0)} {self._language.say('status_message-finishing')}")
         return plain(" · ".join(self._moving(line)))
 
     def _fetching(self, line: StatusLine) -> Html:
@@ -144,7 +148,7 @@ class StatusViewRenderer:
 
     def __init__(self, language: Language) -> None:
         self._language = language
-        self._cards = StatusMessageRenderer(language)
+        self._status_messages = StatusMessageRenderer(language)
 
     def render(self, view: Overview) -> tuple[Html, Buttons]:
         """Word what runs and what is alive, with a button for each, and how to see the rest."""
@@ -154,7 +158,9 @@ class StatusViewRenderer:
         say = self._language.say
         sections = []
         if view.running:
-            blocks = [self._cards.block(line, n) for n, line in enumerate(view.running, 1)]
+            blocks = [
+                self._status_messages.block(line, n) for n, line in enumerate(view.running, 1)
+            ]
             sections.append([bold(say("overview-running")), *blocks])
         if view.live:
             first = len(view.running) + 1
@@ -194,7 +200,7 @@ class StatusViewRenderer:
 
     def _buttons(self, view: Overview) -> Buttons:
         count = len(view.running)
-        cancel = self._cards.cancel_buttons(view.running, range(1, count + 1))
+        cancel = self._status_messages.cancel_buttons(view.running, range(1, count + 1))
         delete = [
             Button(
                 self._language.say("button-delete-number", number=str(number)),

@@ -94,24 +94,24 @@ def _ledger(settings: Settings) -> Row:
     return _ledger_row(path, examine_ledger(path))
 
 
-def _ledger_row(path: Path, facts: LedgerInspection) -> Row:
-    if facts.damage:
+def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
+    if actual.damage:
         return broken(
             "ledger",
-            f"{path} is damaged: {facts.damage}",
+            f"{path} is damaged: {actual.damage}",
             "stop the bot, keep the file, put back the newest backup, then relay-bot audit --fix",
         )
-    if facts.version and not facts.is_known:
+    if actual.version and not actual.is_known:
         return broken(
             "ledger",
-            f"{path} has schema {facts.version}, which only a newer version of this program knows",
+            f"{path} has schema {actual.version}, which only a newer version of this program knows",
             "install the newer version, or put back the backup from before the upgrade",
         )
-    if not facts.is_newest:
+    if not actual.is_newest:
         return ok(
-            "ledger", f"whole, schema {facts.version or 'empty'}; the next start upgrades it"
+            "ledger", f"whole, schema {actual.version or 'empty'}; the next start upgrades it"
         )
-    return ok("ledger", f"whole, schema {facts.version}")
+    return ok("ledger", f"whole, schema {actual.version}")
 
 
 def _descriptors(settings: Settings) -> Row:

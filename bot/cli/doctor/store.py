@@ -11,7 +11,7 @@ from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.oss.anonymous_access import anonymous_listing_possible
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
-from bot.cli.common import StoreAccess, open_line
+from bot.cli.common import StoreAccess, open_store_access
 from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.rows import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
@@ -56,50 +56,50 @@ async def examine_trip(settings: Settings, line: StoreAccess, clock: Clock) -> l
     mode = settings.link.mode
     walk = RoundTripCheck(line.oss, line.store, OssLinkSigner(line.oss, mode), mode)
     prefix = prefix_of(settings)
-    trip = await line.threads.call(lambda: walk.go(prefix, lambda: clock.now() + LIFE))
-    rows = [_opened(trip), _ended(trip)]
+    result = await line.threads.call(lambda: walk.go(prefix, lambda: clock.now() + LIFE))
+    rows = [_opened(result), _ended(result)]
     if mode is LinkMode.SIGNED:
-        rows.append(_private(trip))
-    if trip.link.equal:
-        rows.append(_download(trip))
+        rows.append(_private(result))
+    if result.link.equal:
+        rows.append(_download(result))
     return rows
 
 
-def _opened(trip: RoundTripResult) -> Row:
+def _opened(result: RoundTripResult) -> Row:
     name = "round trip"
-    if trip.link.equal:
+    if result.link.equal:
         return ok(name, "1 MiB in two parts is stored, and its link gives the same bytes")
-    if trip.link.status == 200:
+    if result.link.status == 200:
         meaning = "the link answers, and not with the bytes that were stored"
         return broken(name, meaning, "check link.domain: something else answers there")
     meaning, remedy = _REFUSALS.get(
-        trip.link.code,
+        result.link.code,
         ("the link cannot be opened", "check oss.endpoint and link.domain; look the code up"),
     )
-    told = trip.link.code or "no code"
-    return broken(name, f"{meaning} (HTTP {trip.link.status}, {told})", remedy)
+    told = result.link.code or "no code"
+    return broken(name, f"{meaning} (HTTP {result.link.status}, {told})", remedy)
 
 
-def _ended(trip: RoundTripResult) -> Row:
+def _ended(result: RoundTripResult) -> Row:
     name = "end of a link"
-    if trip.after.status == 200:
+    if result.after.status == 200:
         return broken(
             name,
             "a deleted file can still be opened by its link",
             "switch off the cache of link.domain (CDN): it must honour Cache-Control: no-store",
         )
-    if trip.object_left or trip.uploads_left:
+    if result.object_left or result.uploads_left:
         return broken(
             name,
             "a deleted object or an upload is still there",
             "look for a retention policy (WORM) or versioning of the bucket, and switch it off",
         )
-    return ok(name, f"refused after the deletion (HTTP {trip.after.status}), nothing is left")
+    return ok(name, f"refused after the deletion (HTTP {result.after.status}), nothing is left")
 
 
-def _private(trip: RoundTripResult) -> Row:
+def _private(result: RoundTripResult) -> Row:
     name = "anonymous reading"
-    if trip.plain.status == 200:
+    if result.plain.status == 200:
         return broken(
             name,
             "anybody can read private objects without a signature, after the link's end too;"
@@ -109,9 +109,9 @@ def _private(trip: RoundTripResult) -> Row:
     return ok(name, "refused without a signature")
 
 
-def _download(trip: RoundTripResult) -> Row:
+def _download(result: RoundTripResult) -> Row:
     name = "download"
-    if trip.link.disposition.startswith("attachment"):
+    if result.link.disposition.startswith("attachment"):
         return ok(name, "browsers save the file under its name")
     return warning(
         name,
@@ -125,7 +125,7 @@ async def examine_store(settings: Settings, clock: Clock) -> list[Row]:
     is left out.
     """
     try:
-        async with open_line(settings, clock) as line:
+        async with open_store_access(settings, clock) as line:
             return await _Examination(settings, clock, line).rows()
     except StoreError as error:
         return [failure_row(error)]
@@ -188,10 +188,10 @@ class _Examination:
             ):
                 # OSS would refuse to store anything public, and seem to mean the key.
                 return [_listing(possible=listing)]
-            trip = await examine_trip(self._settings, self._line, self._clock)
+            result = await examine_trip(self._settings, self._line, self._clock)
         except StoreError as error:
             return [failure_row(error)]
-        return [_listing(possible=listing), *trip]
+        return [_listing(possible=listing), *result]
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await self._line.threads.call(work)

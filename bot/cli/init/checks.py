@@ -7,7 +7,7 @@ from typing import Final
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
-from bot.cli.common import open_line
+from bot.cli.common import open_store_access
 from bot.clock import SystemClock
 from bot.core.errors import ChatUnavailable, StoreError, StoreForbidden
 from bot.settings import Settings, SettingsError, load
@@ -37,7 +37,7 @@ class Draft:
 
     def values(self) -> dict[str, str | list[int]]:
         """Return what was answered, by the dotted keys of the settings."""
-        texts = {
+        renderer = {
             "telegram.token": self.token,
             "telegram.base_url": self.base_url,
             "oss.bucket": self.bucket,
@@ -47,7 +47,7 @@ class Draft:
             "oss.access_key_secret": self.access_key_secret,
             "link.mode": self.mode,
         }
-        given: dict[str, str | list[int]] = {key: text for key, text in texts.items() if text}
+        given: dict[str, str | list[int]] = {key: text for key, text in renderer.items() if text}
         # Admins may do what users may; the users of the example are nobody's.
         return given | {"access.users": [], "access.admins": list(self.admins)}
 
@@ -122,7 +122,7 @@ async def check_key(draft: Draft) -> None:
     Raises:
         BadAnswer: it does not, or the region is none, or there is no answer.
     """
-    async with open_line(_settings(draft), SystemClock()) as line:
+    async with open_store_access(_settings(draft), SystemClock()) as line:
         administration = BucketAdministration(line.oss)
         try:
             await line.threads.call(administration.account_blocks_public_access)
@@ -139,7 +139,7 @@ async def find_bucket(draft: Draft) -> BucketInfo | None:
     Raises:
         BadAnswer: it is in another region, or of another account, or there is no answer.
     """
-    async with open_line(_settings(draft), SystemClock()) as line:
+    async with open_store_access(_settings(draft), SystemClock()) as line:
         administration = BucketAdministration(line.oss)
         try:
             return await line.threads.call(administration.info)

@@ -18,7 +18,7 @@ from bot.cli.doctor.rows import Verdict, worst
 from bot.cli.init.checks import BadAnswer, Draft, check_key, find_bot, find_bucket, watch_writers
 from bot.cli.init.document import render, write_settings
 from bot.cli.setup.command import run_setup
-from bot.cli.setup.plan import wish_of
+from bot.cli.setup.plan import desired_for
 from bot.core.errors import RelayError
 from bot.core.links import LinkMode
 from bot.settings import load
@@ -211,7 +211,7 @@ def _ask_bucket(dialogue: Dialogue, draft: Draft, given: Text, *, create: bool) 
         typer.echo(f"  {name} in {found.region}")
     elif create or dialogue.agrees(f"There is no bucket {name}. Create it in {draft.region}?"):
         chosen = load(None, draft.variables())
-        asyncio.run(run_setup(chosen, wish_of(chosen), agree=lambda _: False))
+        asyncio.run(run_setup(chosen, desired_for(chosen), agree=lambda _: False))
         typer.echo(f"  {name} has been created in {draft.region}")
     else:
         typer.echo("  there is none; relay-bot setup creates it later")

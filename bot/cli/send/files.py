@@ -88,7 +88,7 @@ class ShellFiles:
         self, job_id: int, file: IncomingFile, meter: ProgressMeter
     ) -> AsyncIterator["WholeFile | PipedFile"]:
         """Open the content; see the port."""
-        meter.total, meter.phase = file.size, Phase.MOVING
+        meter.total, meter.phase = file.announced_size, Phase.MOVING
         if self._given.size is not None:
             if self._given.size == 0:
                 raise FileEmpty("the file has no bytes")

@@ -12,7 +12,7 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
 from bot.adapters.oss.bucket import OssLinkSigner
-from bot.cli.common import CommandFailed, StoreAccess, open_line
+from bot.cli.common import CommandFailed, StoreAccess, open_store_access
 from bot.cli.send.files import Input, ShellFiles
 from bot.clock import SystemClock
 from bot.core.jobs import Job, JobState, StopReason, shell_origin
@@ -72,7 +72,7 @@ class FileSender:
         self._ledger = ledger
         self._shell = shell
         self._line = line
-        self._news = Signals()
+        self._signals = Signals()
 
     async def check(self) -> None:
         """Refuse where the promise about links could not be kept.
@@ -134,7 +134,7 @@ class FileSender:
             lifetime=settings.link.lifetime,
             public=settings.link.mode is LinkMode.PUBLIC,
         )
-        return JobRunner(relay, self._ledger, self._clock, self._news)
+        return JobRunner(relay, self._ledger, self._clock, self._signals)
 
     async def _run(self, attempts: JobRunner, running: RunningJob, on_wait: Wait) -> None:
         while again_at := await self._attempt(attempts, running):
@@ -168,7 +168,7 @@ class FileSender:
     async def _sweep(self) -> None:
         """Remove what is due, above all what a failure of this file has left in OSS."""
         line = self._line
-        reaper = Reaper(self._ledger.objects, line.store, line.threads, self._clock, self._news)
+        reaper = Reaper(self._ledger.objects, line.store, line.threads, self._clock, self._signals)
         await reaper.sweep()
 
     async def _outcome(self, job: Job) -> Sent:
@@ -207,7 +207,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             # What a command left behind that was killed in the middle.
             await ledger.jobs.end_left_by_shells(clock.now())
         lock.share()
-        line = await stack.enter_async_context(open_line(settings, clock))
+        line = await stack.enter_async_context(open_store_access(settings, clock))
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
         await sender.check()
         yield sender

@@ -22,19 +22,19 @@ from bot.cli.common import (
     fail,
     load_settings,
     log_quietly,
-    open_line,
+    open_store_access,
 )
 from bot.cli.output import print_json, print_table
 from bot.cli.setup.plan import (
     ActualBucket,
     Change,
     DesiredBucket,
+    desired_for,
     expect_new,
     look,
     plan_creation,
     plan_removal,
     plan_setup,
-    wish_of,
 )
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreForbidden
@@ -62,14 +62,14 @@ class Outcome:
 
 async def run_setup(
     settings: Settings,
-    wish: DesiredBucket,
+    desired: DesiredBucket,
     *,
     agree: Agree,
     remove: bool = False,
     dry_run: bool = False,
     clock: Clock | None = None,
 ) -> Outcome:
-    """Make the bucket what `wish` says, or with `remove` take back what is ours.
+    """Make the bucket what `desired` says, or with `remove` take back what is ours.
 
     `agree` is asked once, before anything is changed, if any change touches more than our prefix
     and our statements. With `dry_run` nothing is asked and nothing is changed.
@@ -78,8 +78,8 @@ async def run_setup(
         OperationImpossible: the account blocks what the settings need.
         StoreError: OSS could not be asked, or refuses; earlier changes stay.
     """
-    async with open_line(settings, clock or SystemClock()) as line:
-        course = _Setup(line, BucketAdministration(line.oss), wish)
+    async with open_store_access(settings, clock or SystemClock()) as line:
+        course = _Setup(line, BucketAdministration(line.oss), desired)
         planned = await course.plan(remove=remove)
         foreign = [change for change in planned if not change.ours]
         declined = foreign if not dry_run and foreign and not agree(foreign) else []
@@ -90,7 +90,7 @@ async def run_setup(
             made,
             declined,
             course.notes(),
-            ram_policy(wish.bucket, wish.prefix, secure=secure),
+            ram_policy(desired.bucket, desired.prefix, secure=secure),
         )
 
 
@@ -98,35 +98,35 @@ class _Setup:
     """One setup, step by step."""
 
     def __init__(
-        self, line: StoreAccess, administration: BucketAdministration, wish: DesiredBucket
+        self, line: StoreAccess, administration: BucketAdministration, desired: DesiredBucket
     ) -> None:
         self._line = line
         self._administration = administration
-        self._wish = wish
-        self._facts: ActualBucket | None = None
+        self._desired = desired
+        self._actual: ActualBucket | None = None
 
     async def plan(self, *, remove: bool) -> list[Change]:
         """Look, and return every change that is needed."""
-        self._facts = await self._look()
+        self._actual = await self._look()
         if remove:
-            return plan_removal(self._facts, self._wish) if self._facts else []
-        if self._facts is not None:
-            return plan_setup(self._facts, self._wish)
+            return plan_removal(self._actual, self._desired) if self._actual else []
+        if self._actual is not None:
+            return plan_setup(self._actual, self._desired)
         expected = await self._line.threads.call(
-            lambda: expect_new(self._administration, self._wish.region)
+            lambda: expect_new(self._administration, self._desired.region)
         )
-        return [plan_creation(self._wish), *plan_setup(expected, self._wish)]
+        return [plan_creation(self._desired), *plan_setup(expected, self._desired)]
 
     async def make(self, planned: Sequence[Change], declined: Sequence[Change]) -> list[Change]:
         """Make the changes, but those that were declined."""
         made: list[Change] = []
         left = [change for change in planned if change not in declined]
-        if left and self._facts is None:
+        if left and self._actual is None:
             await self._make(left[0])
             made.append(left[0])
             created = await self._look()
             # What it is in fact, which may differ from what was expected of a new one.
-            left = plan_setup(replace(created, fresh=True), self._wish) if created else []
+            left = plan_setup(replace(created, fresh=True), self._desired) if created else []
         for change in left:
             await self._make(change)
             made.append(change)
@@ -140,20 +140,20 @@ class _Setup:
 
     def notes(self) -> list[str]:
         """Return what a person should know and the program does not change."""
-        facts, wish = self._facts, self._wish
+        actual, desired = self._actual, self._desired
         found = []
-        if facts is not None and facts.info.versioning == "Enabled":
+        if actual is not None and actual.info.versioning == "Enabled":
             found.append(
                 "versioning is on: what is deleted stays as an old version, for a day below"
-                f" {wish.prefix}; suspend it if nothing else in the bucket needs it"
+                f" {desired.prefix}; suspend it if nothing else in the bucket needs it"
             )
-        if facts is not None and facts.info.redundancy not in {"LRS", ""}:
+        if actual is not None and actual.info.redundancy not in {"LRS", ""}:
             found.append(
-                f"redundancy is {facts.info.redundancy}, which costs more than LRS and cannot be"
+                f"redundancy is {actual.info.redundancy}, which costs more than LRS and cannot be"
                 " changed back; a day's files hardly need it"
             )
-        others = users_granted(facts.policy, wish.bucket) if facts is not None else []
-        if others and wish.user is not None and (rest := set(others) - {wish.user}):
+        others = users_granted(actual.policy, desired.bucket) if actual is not None else []
+        if others and desired.user is not None and (rest := set(others) - {desired.user}):
             found.append(f"the bucket policy also serves RAM user {', '.join(sorted(rest))}")
         return found
 
@@ -196,12 +196,12 @@ def setup(  # noqa: PLR0913 - a command has its options.
     log_quietly(loaded)
     if user_id is None and not (dry_run or remove or yes or as_json) and sys.stdin.isatty():
         user_id = _ask_user()
-    wish = _wish(loaded, public_read=public_read_bucket, user=user_id)
+    desired = _desired(loaded, public_read=public_read_bucket, user=user_id)
     try:
         outcome = asyncio.run(
             run_setup(
                 loaded,
-                wish,
+                desired,
                 agree=lambda changes: yes or _ask(changes, silent=as_json),
                 remove=remove,
                 dry_run=dry_run,
@@ -216,16 +216,16 @@ def setup(  # noqa: PLR0913 - a command has its options.
     else:
         _show(outcome, dry_run=dry_run)
         if not remove:
-            _show_steps(wish, outcome)
+            _show_steps(desired, outcome)
     raise typer.Exit(FAILED if outcome.declined else OK)
 
 
-def _wish(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
+def _desired(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
     if public_read and settings.link.mode is not LinkMode.PUBLIC:
         raise typer.BadParameter('--public-read-bucket goes only with link.mode = "public"')
     if user is not None and not (user.isascii() and user.isdigit()):
         raise typer.BadParameter("--user-id is the number that the RAM console shows as UID")
-    return wish_of(settings, public_read=public_read, user=user)
+    return desired_for(settings, public_read=public_read, user=user)
 
 
 def _ask_user() -> str | None:
@@ -267,7 +267,7 @@ def _show_changes(title: str, changes: Sequence[Change]) -> None:
     print_table(title, ("what", "is", "shall be"), rows)
 
 
-def _show_steps(wish: DesiredBucket, outcome: Outcome) -> None:
+def _show_steps(desired: DesiredBucket, outcome: Outcome) -> None:
     policy, more = json.dumps(outcome.ram, indent=2), ", ".join(SETUP_BUCKET)
     typer.echo(
         f"""
@@ -276,11 +276,11 @@ What only you can do, once, in the console:
    settings.toml (oss.access_key_id, oss.access_key_secret).
 2. {POLICIES} → create a policy by script with the text below, and attach it to that user. It is
    the least that run, send, audit and doctor need. The key of setup needs besides, on the bucket
-   {wish.bucket}: {more}.
+   {desired.bucket}: {more}.
 
 {policy}"""
     )
-    if wish.user is None:
+    if desired.user is None:
         typer.echo(
             """
 Or, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID

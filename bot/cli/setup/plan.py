@@ -115,7 +115,7 @@ class DesiredBucket:
         return PUBLIC_READ if self.public_read else PRIVATE
 
 
-def wish_of(
+def desired_for(
     settings: Settings, *, public_read: bool = False, user: str | None = None
 ) -> DesiredBucket:
     """Return what these settings need."""
@@ -132,44 +132,48 @@ def wish_of(
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
-def plan_setup(facts: ActualBucket, wish: DesiredBucket) -> list[Change]:
+def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
     """Return the changes in the order in which they must be made; none if all is as it shall be.
 
     Raises:
         OperationImpossible: the account blocks what the settings need.
     """
-    if facts.account_blocked and not wish.blocked:
+    if actual.account_blocked and not desired.blocked:
         raise CommandFailed(
             'link.mode = "public" needs public access, and the whole account blocks it, whatever'
             f" the bucket says: switch the account's block off at {ACCOUNT_BLOCK}, or set"
             ' link.mode = "signed", which needs no public access'
         )
-    block = list(_plan_block(facts, wish))
-    others = [*_plan_acl(facts, wish), *_plan_policy(facts, wish), *_plan_rule(facts, wish)]
+    block = list(_plan_block(actual, desired))
+    others = [
+        *_plan_acl(actual, desired),
+        *_plan_policy(actual, desired),
+        *_plan_rule(actual, desired),
+    ]
     # While the block is on, OSS refuses to store anything public: an ACL, or a policy that holds
     # somebody's public statement. So it goes first and comes last.
-    return [*others, *block] if wish.blocked else [*block, *others]
+    return [*others, *block] if desired.blocked else [*block, *others]
 
 
-def plan_removal(facts: ActualBucket, wish: DesiredBucket) -> list[Change]:
+def plan_removal(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
     """Return the changes that take back our rule and our statements, and nothing else."""
-    return [*_remove_rule(facts, wish), *_remove_statements(facts, wish)]
+    return [*_remove_rule(actual, desired), *_remove_statements(actual, desired)]
 
 
-def plan_creation(wish: DesiredBucket) -> Change:
+def plan_creation(desired: DesiredBucket) -> Change:
     """Return the change that makes the bucket."""
-    after = f"{wish.bucket} in {wish.region}, locally redundant, private"
+    after = f"{desired.bucket} in {desired.region}, locally redundant, private"
     return Change("bucket", "there is none", after, ours=True, make=BucketAdministration.create)
 
 
-def _plan_block(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    if facts.blocked != wish.blocked:
+def _plan_block(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    if actual.blocked != desired.blocked:
         yield Change(
             "block public access",
-            _on_or_off(on=facts.blocked),
-            _on_or_off(on=wish.blocked),
-            ours=facts.fresh,
-            make=partial(BucketAdministration.set_public_access_block, blocked=wish.blocked),
+            _on_or_off(on=actual.blocked),
+            _on_or_off(on=desired.blocked),
+            ours=actual.fresh,
+            make=partial(BucketAdministration.set_public_access_block, blocked=desired.blocked),
         )
 
 
@@ -177,22 +181,22 @@ def _on_or_off(*, on: bool) -> str:
     return "on" if on else "off"
 
 
-def _plan_acl(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    if facts.info.acl != wish.acl:
-        make = partial(BucketAdministration.set_acl, acl=wish.acl)
-        yield Change("bucket ACL", facts.info.acl, wish.acl, ours=facts.fresh, make=make)
+def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    if actual.info.acl != desired.acl:
+        make = partial(BucketAdministration.set_acl, acl=desired.acl)
+        yield Change("bucket ACL", actual.info.acl, desired.acl, ours=actual.fresh, make=make)
 
 
-def _plan_policy(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    if wish.user is None:
+def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    if desired.user is None:
         return
-    grant = PolicyGrant(wish.bucket, facts.info.owner, (wish.user,))
-    merged = merge_statements(facts.policy, grant)
+    grant = PolicyGrant(desired.bucket, actual.info.owner, (desired.user,))
+    merged = merge_statements(actual.policy, grant)
     if merged is not None:
         yield Change(
             "bucket policy",
-            _count(facts.policy),
-            f"and ours: RAM user {wish.user} may read and write the bucket, over https only",
+            _count(actual.policy),
+            f"and ours: RAM user {desired.user} may read and write the bucket, over https only",
             ours=True,  # Those of others stay word for word.
             make=_putting(merged),
         )
@@ -208,16 +212,16 @@ def _count(policy: Policy) -> str:
     return f"{count} statement{'' if count == 1 else 's'}" if count else "none"
 
 
-def _plan_rule(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    versioned = facts.info.versioning in {"Enabled", "Suspended"}
-    merged = merge_rule(facts.lifecycle, wish.prefix, versioned=versioned)
+def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    versioned = actual.info.versioning in {"Enabled", "Suspended"}
+    merged = merge_rule(actual.lifecycle, desired.prefix, versioned=versioned)
     if merged is None:
         return
-    foreign = has_foreign_rules(facts.lifecycle, wish.prefix)
+    foreign = has_foreign_rules(actual.lifecycle, desired.prefix)
     yield Change(
         "lifecycle",
         "rules of others" if foreign else "no such rule",
-        f"rule {rule_id(wish.prefix)}: objects expire 1 day after the last modification,"
+        f"rule {rule_id(desired.prefix)}: objects expire 1 day after the last modification,"
         " multipart uploads are aborted after 1 day"
         + (", old versions go after 1 day" if versioned else ""),
         ours=True,  # Those of others stay word for word.
@@ -225,18 +229,20 @@ def _plan_rule(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
     )
 
 
-def _remove_rule(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    rest = remove_rule(facts.lifecycle, wish.prefix)
+def _remove_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    rest = remove_rule(actual.lifecycle, desired.prefix)
     if rest is not None:
         make = partial(
             BucketAdministration.put_lifecycle, document=rest or None, overlaps=bool(rest)
         )
-        yield Change("lifecycle", f"rule {rule_id(wish.prefix)}", "removed", ours=True, make=make)
+        yield Change(
+            "lifecycle", f"rule {rule_id(desired.prefix)}", "removed", ours=True, make=make
+        )
 
 
-def _remove_statements(facts: ActualBucket, wish: DesiredBucket) -> Iterator[Change]:
-    rest = remove_statements(facts.policy, wish.bucket)
+def _remove_statements(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    rest = remove_statements(actual.policy, desired.bucket)
     if rest is not None:
-        users = ", ".join(users_granted(facts.policy, wish.bucket))
+        users = ", ".join(users_granted(actual.policy, desired.bucket))
         before = f"our statements for RAM user {users}"
         yield Change("bucket policy", before, "removed", ours=True, make=_putting(rest))

@@ -61,13 +61,13 @@ class ChatLedger(Protocol):
     ) -> None:
         """Change what is given and leave the rest."""
 
-    async def move_chat(self, chat_id: int, moved_to: int) -> None:
+    async def migrate(self, chat_id: int, moved_to: int) -> None:
         """Store that a group became a supergroup; its rules go along."""
 
-    async def moves(self) -> dict[int, int]:
+    async def migrations(self) -> dict[int, int]:
         """Return where every group that moved has gone."""
 
-    async def lineage(self, chat_id: int) -> list[int]:
+    async def previous_ids(self, chat_id: int) -> list[int]:
         """Return the ids under which a chat was known, the present one first."""
 
     async def owner(self, owner_id: int) -> OwnerRules:

@@ -203,12 +203,12 @@ class AnswerLedger(Protocol):
         """
 
     async def begin(
-        self, jobs: Sequence[Job], card_message_id: int | None, *, chat_id: int | None = None
+        self, jobs: Sequence[Job], placed_message_id: int | None, *, chat_id: int | None = None
     ) -> StoredAnswer:
         """Create the answer for jobs of one chat and topic, state SENDING: the intention before
         the call.
 
-        With `card_message_id` the status message itself becomes the answer by being edited; its
+        With `placed_message_id` the status message itself becomes the answer by being edited; its
         card is closed. With `chat_id` the answer goes to that chat instead, and replies to
         nothing.
         """
@@ -297,16 +297,16 @@ class OutboxMessage:
 class Outbox(Protocol):
     """What must be said beside answers."""
 
-    async def post(self, saying: OutboxMessage, now: datetime) -> bool:
+    async def post(self, message: OutboxMessage, now: datetime) -> bool:
         """Store a saying; false if `dedupe` is known already."""
 
     async def pending(self, limit: int) -> list[OutboxMessage]:
         """Return what must still be said, by priority, then age, at most `limit` of each chat."""
 
-    async def said(self, saying_id: int) -> None:
+    async def delivered(self, row_id: int) -> None:
         """Store that it has been said (or never will be)."""
 
-    async def tried(self, saying_id: int) -> int:
+    async def begin_attempt(self, row_id: int) -> int:
         """Store the intention before a call; return how many calls there have been, this one
         included.
         """
@@ -337,16 +337,16 @@ class StatusMessageLedger(Protocol):
     ) -> StoredStatusMessage:
         """Create a card for jobs of one chat and topic, or for those of an album."""
 
-    async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
+    async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
         """Let an open card show further jobs."""
 
-    async def placed(self, card_id: int, message_id: int) -> None:
+    async def placed(self, status_message_id: int, message_id: int) -> None:
         """Store where the card is."""
 
-    async def open_cards(self) -> list[StoredStatusMessage]:
+    async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Return all cards that have not been closed, oldest first."""
 
-    async def close(self, card_id: int) -> None:
+    async def close(self, status_message_id: int) -> None:
         """Forget the card: its message is gone or has become an answer."""
 
 
@@ -374,14 +374,14 @@ class Totals:
 class TotalsLedger(Protocol):
     """What has become of jobs."""
 
-    async def totals(self, since: datetime) -> Totals:
-        """Sum up the jobs that ended after `since`."""
+    async def since(self, moment: datetime) -> Totals:
+        """Sum up the jobs that ended after `moment`."""
 
 
 class DeadUpdates(Protocol):
     """Updates that cannot be handled, kept so that one defect does not stop intake for ever."""
 
-    async def bury(self, update_id: int, body: str, error: str, now: datetime) -> None:
+    async def add(self, update_id: int, body: str, error: str, now: datetime) -> None:
         """Store an update with the last error."""
 
 
@@ -401,7 +401,7 @@ class Ledger(Protocol):
         """Which message concludes which jobs."""
 
     @property
-    def cards(self) -> StatusMessageLedger:
+    def status_messages(self) -> StatusMessageLedger:
         """Status messages."""
 
     @property
@@ -413,9 +413,9 @@ class Ledger(Protocol):
         """Updates that cannot be handled."""
 
     @property
-    def records(self) -> TotalsLedger:
+    def totals(self) -> TotalsLedger:
         """What has become of jobs."""
 
     @property
-    def people(self) -> ChatLedger:
+    def chats(self) -> ChatLedger:
         """Rules of chats and owners, and what they have used."""

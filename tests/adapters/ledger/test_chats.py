@@ -22,16 +22,16 @@ MOVED = GROUP - 1000
 
 async def test_nothing_is_known_at_first(ledger: SqlLedger) -> None:
     """Whoever was never spoken of has the defaults."""
-    assert ChatRules(GROUP) == await ledger.people.chat(GROUP)
-    assert OwnerRules(OWNER) == await ledger.people.owner(OWNER)
-    assert await ledger.people.moves() == {}
+    assert ChatRules(GROUP) == await ledger.chats.chat(GROUP)
+    assert OwnerRules(OWNER) == await ledger.chats.owner(OWNER)
+    assert await ledger.chats.migrations() == {}
 
-    assert await ledger.people.lineage(GROUP) == [GROUP]
+    assert await ledger.chats.previous_ids(GROUP) == [GROUP]
 
 
 async def test_what_is_not_given_stays(ledger: SqlLedger) -> None:
     """Each rule is changed alone."""
-    people = ledger.people
+    people = ledger.chats
     await people.set_owner(OWNER, language="zh-Hans")
     await people.set_owner(OWNER, banned=True)
     await people.set_owner(OWNER)
@@ -45,22 +45,22 @@ async def test_what_is_not_given_stays(ledger: SqlLedger) -> None:
 
 async def test_rules_go_along_when_a_group_moves(ledger: SqlLedger) -> None:
     """The supergroup behaves as the group did, and is known to be the same."""
-    people = ledger.people
+    people = ledger.chats
     await people.set_chat(GROUP, auto=True, allowed=True)
-    await people.move_chat(GROUP, MOVED)
+    await people.migrate(GROUP, MOVED)
 
     assert ChatRules(MOVED, auto=True, allowed=True) == await people.chat(MOVED)
-    assert await people.moves() == {GROUP: MOVED}
-    assert await people.lineage(MOVED) == [MOVED, GROUP]
-    assert await people.lineage(GROUP) == [GROUP]
+    assert await people.migrations() == {GROUP: MOVED}
+    assert await people.previous_ids(MOVED) == [MOVED, GROUP]
+    assert await people.previous_ids(GROUP) == [GROUP]
 
 
 async def test_circle_of_moves_ends(ledger: SqlLedger) -> None:
     """A mistake in the ledger is no endless loop."""
-    await ledger.people.move_chat(GROUP, MOVED)
-    await ledger.people.move_chat(MOVED, GROUP)
+    await ledger.chats.migrate(GROUP, MOVED)
+    await ledger.chats.migrate(MOVED, GROUP)
 
-    assert sorted([GROUP, MOVED]) == sorted(await ledger.people.lineage(GROUP))
+    assert sorted([GROUP, MOVED]) == sorted(await ledger.chats.previous_ids(GROUP))
 
 
 async def test_accepted_files_with_their_sizes(ledger: SqlLedger) -> None:
@@ -71,13 +71,13 @@ async def test_accepted_files_with_their_sizes(ledger: SqlLedger) -> None:
     await accept(ledger, now=at(1))
     await accept(ledger, chat_id=GROUP, owner_id=OWNER, now=at(4))
     await accept(ledger, chat_id=GROUP, owner_id=7, now=at(5))
-    before = await ledger.people.accepted_by(OWNER, at(1))
+    before = await ledger.chats.accepted_by(OWNER, at(1))
     await finish(ledger, unknown, at(6))
-    after = await ledger.people.accepted_by(OWNER, at(1))
+    after = await ledger.chats.accepted_by(OWNER, at(1))
 
     assert [Accepted(at(2), 1000), Accepted(at(3), 0), Accepted(at(4), 1000)] == before
     assert [Accepted(at(2), 1000), Accepted(at(3), 1000), Accepted(at(4), 1000)] == after
-    assert [Accepted(at(4), 1000), Accepted(at(5), 1000)] == await ledger.people.accepted_in(
+    assert [Accepted(at(4), 1000), Accepted(at(5), 1000)] == await ledger.chats.accepted_in(
         [GROUP, MOVED], NOW - timedelta(hours=24)
     )
 
@@ -88,4 +88,4 @@ async def test_what_failed_was_not_accepted(ledger: SqlLedger) -> None:
     assert await ledger.jobs.fail(failed, "disk_full", {}, NOW)
     await cancel(ledger, await accept(ledger, now=at(1)))
 
-    assert [Accepted(at(1), 1000)] == await ledger.people.accepted_by(OWNER, at(-1))
+    assert [Accepted(at(1), 1000)] == await ledger.chats.accepted_by(OWNER, at(-1))

@@ -11,19 +11,19 @@ async def test_whole(tmp_path: Path) -> None:
     """A ledger in use is whole and of the newest version."""
     path = tmp_path / "relay.sqlite3"
     async with open_database(path):
-        facts = examine_ledger(path)
+        actual = examine_ledger(path)
 
-    assert facts == LedgerInspection(facts.version, is_known=True, is_newest=True, damage="")
-    assert facts.version
+    assert actual == LedgerInspection(actual.version, is_known=True, is_newest=True, damage="")
+    assert actual.version
 
 
 def test_empty(tmp_path: Path) -> None:
     """A file without tables is no damage: the next start fills it, and the look does not."""
     path = tmp_path / "relay.sqlite3"
     path.touch()
-    facts = examine_ledger(path)
+    actual = examine_ledger(path)
 
-    assert facts == LedgerInspection("", is_known=False, is_newest=False, damage="")
+    assert actual == LedgerInspection("", is_known=False, is_newest=False, damage="")
     assert path.stat().st_size == 0
 
 

@@ -27,7 +27,7 @@ from tests.fakes.samples import (
 async def test_accepted_job_is_what_was_sent(ledger: SqlLedger) -> None:
     """Everything that the message told comes back; the job waits and has done nothing."""
     origin = make_origin(-7, owner_id=3, thread_id=9, language="zh-hans")
-    file = replace(make_file("报告.pdf"), mime_type=None, size=None)
+    file = replace(make_file("报告.pdf"), mime_type=None, announced_size=None)
     job = await ledger.jobs.accept(origin, file, NOW)
     assert job is not None
 

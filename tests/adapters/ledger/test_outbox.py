@@ -21,11 +21,11 @@ def _saying(dedupe: str, priority: Priority = Priority.REPLY) -> OutboxMessage:
 
 async def test_saying_comes_back_as_it_was(ledger: SqlLedger) -> None:
     """With its id, its age, and no call so far."""
-    saying = replace(_saying("a"), thread_id=3, reply_to=4, owner_id=5)
-    assert await ledger.outbox.post(saying, at(1))
+    message = replace(_saying("a"), thread_id=3, reply_to=4, owner_id=5)
+    assert await ledger.outbox.post(message, at(1))
     [pending] = await ledger.outbox.pending(10)
 
-    assert pending == replace(saying, id=pending.id, created_at=at(1))
+    assert pending == replace(message, id=pending.id, created_at=at(1))
 
 
 async def test_pending_sayings_come_by_priority_then_age(ledger: SqlLedger) -> None:
@@ -37,10 +37,10 @@ async def test_pending_sayings_come_by_priority_then_age(ledger: SqlLedger) -> N
         ("answer", Priority.ANSWER),
     ):
         await ledger.outbox.post(_saying(dedupe, priority), NOW)
-    pending = [saying.dedupe for saying in await ledger.outbox.pending(10)]
+    pending = [message.dedupe for message in await ledger.outbox.pending(10)]
 
     assert pending == ["press", "old", "new", "answer"]
-    assert [saying.dedupe for saying in await ledger.outbox.pending(2)] == ["press", "old"]
+    assert [message.dedupe for message in await ledger.outbox.pending(2)] == ["press", "old"]
 
 
 async def test_same_thing_is_not_said_twice(ledger: SqlLedger) -> None:
@@ -48,7 +48,7 @@ async def test_same_thing_is_not_said_twice(ledger: SqlLedger) -> None:
     await ledger.outbox.post(_saying("a"), NOW)
     assert not await ledger.outbox.post(_saying("a"), at(1))
     [pending] = await ledger.outbox.pending(10)
-    await ledger.outbox.said(pending.id)
+    await ledger.outbox.delivered(pending.id)
 
     assert not await ledger.outbox.post(_saying("a"), at(2))
     assert await ledger.outbox.pending(10) == []
@@ -58,7 +58,7 @@ async def test_said_rows_are_forgotten_when_no_redelivery_can_come(ledger: SqlLe
     """After two days the same key may be used again."""
     await ledger.outbox.post(_saying("a"), NOW)
     [pending] = await ledger.outbox.pending(10)
-    await ledger.outbox.said(pending.id)
+    await ledger.outbox.delivered(pending.id)
     assert not await ledger.outbox.post(_saying("a"), NOW + KEPT_FOR)
 
     assert await ledger.outbox.post(_saying("a"), NOW + KEPT_FOR + timedelta(microseconds=1))
@@ -69,25 +69,25 @@ async def test_what_was_not_said_is_never_forgotten(ledger: SqlLedger) -> None:
     await ledger.outbox.post(_saying("a"), NOW)
     await ledger.outbox.post(_saying("b"), NOW + 10 * KEPT_FOR)
 
-    assert [saying.dedupe for saying in await ledger.outbox.pending(10)] == ["a", "b"]
+    assert [message.dedupe for message in await ledger.outbox.pending(10)] == ["a", "b"]
 
 
 async def test_calls_are_counted(ledger: SqlLedger) -> None:
     """The intention is stored before each call."""
     await ledger.outbox.post(_saying("a"), NOW)
     [pending] = await ledger.outbox.pending(10)
-    counts = [await ledger.outbox.tried(pending.id) for _ in range(3)]
+    counts = [await ledger.outbox.begin_attempt(pending.id) for _ in range(3)]
 
     assert counts == [1, 2, 3]
-    assert [saying.tries for saying in await ledger.outbox.pending(10)] == [3]
+    assert [message.tries for message in await ledger.outbox.pending(10)] == [3]
 
 
 async def test_dead_update_is_kept_with_its_first_error(
     ledger: SqlLedger, database: Database
 ) -> None:
     """A second burial changes nothing."""
-    await ledger.dead_updates.bury(7, '{"update_id": 7}', "ValueError()", NOW)
-    await ledger.dead_updates.bury(7, "{}", "other", at(1))
+    await ledger.dead_updates.add(7, '{"update_id": 7}', "ValueError()", NOW)
+    await ledger.dead_updates.add(7, "{}", "other", at(1))
     async with database.read() as connection:
         rows = (await connection.execute(select(dead_updates))).all()
 

@@ -20,9 +20,9 @@ async def test_sayings_are_limited_for_each_chat(ledger: SqlLedger) -> None:
     """By priority, then age."""
     for n, chat_id in enumerate([OWNER, OWNER, OWNER, OTHER]):
         priority = Priority.PRESS if n == 2 else Priority.REPLY
-        saying = OutboxMessage(OutboxKind.NOTICE, priority, chat_id, "en", dedupe=str(n))
-        await ledger.outbox.post(saying, NOW)
-    found = [saying.dedupe for saying in await ledger.outbox.pending(2)]
+        message = OutboxMessage(OutboxKind.NOTICE, priority, chat_id, "en", dedupe=str(n))
+        await ledger.outbox.post(message, NOW)
+    found = [message.dedupe for message in await ledger.outbox.pending(2)]
 
     assert found == ["2", "0", "3"]
 

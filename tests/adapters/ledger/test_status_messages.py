@@ -10,10 +10,10 @@ from tests.fakes.samples import GROUP, accept, cancel, finish, get
 async def test_open_card_is_found_with_its_jobs(ledger: SqlLedger) -> None:
     """It stands where its first job came from and has no message yet."""
     jobs = [await accept(ledger, chat_id=GROUP, owner_id=3, thread_id=9) for _ in range(2)]
-    card = await ledger.cards.open(jobs, shared=True)
+    status_message = await ledger.status_messages.open(jobs, shared=True)
 
-    assert card == StoredStatusMessage(
-        id=card.id,
+    assert status_message == StoredStatusMessage(
+        id=status_message.id,
         chat_id=GROUP,
         thread_id=9,
         reply_to=jobs[0].origin.message_id,
@@ -22,53 +22,65 @@ async def test_open_card_is_found_with_its_jobs(ledger: SqlLedger) -> None:
         message_id=None,
         job_ids=(jobs[0].id, jobs[1].id),
     )
-    assert await ledger.cards.open_cards() == [card]
-    assert [(await get(ledger, job)).card_id for job in jobs] == [card.id, card.id]
+    assert await ledger.status_messages.open_status_messages() == [status_message]
+    assert [(await get(ledger, job)).status_message_id for job in jobs] == [
+        status_message.id,
+        status_message.id,
+    ]
 
 
 async def test_card_can_be_joined_and_placed(ledger: SqlLedger) -> None:
     """A restart finds the message and everything that it shows."""
     first, second = await accept(ledger), await accept(ledger)
-    card = await ledger.cards.open([first], shared=True)
-    await ledger.cards.join(card.id, [second.id])
-    await ledger.cards.placed(card.id, 77)
+    status_message = await ledger.status_messages.open([first], shared=True)
+    await ledger.status_messages.join(status_message.id, [second.id])
+    await ledger.status_messages.placed(status_message.id, 77)
 
-    assert await ledger.cards.open_cards() == [
-        replace(card, message_id=77, job_ids=(first.id, second.id))
+    assert await ledger.status_messages.open_status_messages() == [
+        replace(status_message, message_id=77, job_ids=(first.id, second.id))
     ]
 
 
 async def test_closed_card_is_forgotten(ledger: SqlLedger) -> None:
     """Others stay, oldest first."""
-    cards = [await ledger.cards.open([await accept(ledger)], shared=False) for _ in range(3)]
-    await ledger.cards.close(cards[1].id)
+    status_messages = [
+        await ledger.status_messages.open([await accept(ledger)], shared=False) for _ in range(3)
+    ]
+    await ledger.status_messages.close(status_messages[1].id)
 
-    assert await ledger.cards.open_cards() == [cards[0], cards[2]]
+    assert await ledger.status_messages.open_status_messages() == [
+        status_messages[0],
+        status_messages[2],
+    ]
 
 
 async def test_answered_jobs_leave_their_card(ledger: SqlLedger) -> None:
     """An answer that is sent or lost concludes the job; one under way does not."""
     jobs = [await accept(ledger) for _ in range(4)]
-    card = await ledger.cards.open(jobs, shared=True)
+    status_message = await ledger.status_messages.open(jobs, shared=True)
     ended = [(await finish(ledger, job))[0] for job in jobs[:3]]
     answers = [await ledger.answers.begin([job], None) for job in ended]
     await ledger.answers.sent(answers[0].id, 5)
     await ledger.answers.lost(answers[1].id)
-    assert await ledger.cards.open_cards() == [replace(card, job_ids=(jobs[2].id, jobs[3].id))]
+    assert await ledger.status_messages.open_status_messages() == [
+        replace(status_message, job_ids=(jobs[2].id, jobs[3].id))
+    ]
     await ledger.answers.sent(answers[2].id, 6)
     last = await ledger.answers.begin([await cancel(ledger, jobs[3])], None)
     await ledger.answers.sent(last.id, 7)
 
-    assert await ledger.cards.open_cards() == [replace(card, job_ids=())]
+    assert await ledger.status_messages.open_status_messages() == [
+        replace(status_message, job_ids=())
+    ]
 
 
 async def test_card_that_becomes_the_answer_is_closed_with_it(ledger: SqlLedger) -> None:
     """One transaction: a crash in between would leave the message to be removed as a card."""
     job = await accept(ledger)
-    card = await ledger.cards.open([job], shared=False)
-    other = await ledger.cards.open([await accept(ledger)], shared=False)
-    await ledger.cards.placed(card.id, 77)
+    status_message = await ledger.status_messages.open([job], shared=False)
+    other = await ledger.status_messages.open([await accept(ledger)], shared=False)
+    await ledger.status_messages.placed(status_message.id, 77)
     answer = await ledger.answers.begin([await cancel(ledger, job)], 77)
 
     assert answer.message_id == 77
-    assert await ledger.cards.open_cards() == [other]
+    assert await ledger.status_messages.open_status_messages() == [other]

@@ -16,7 +16,7 @@ async def test_nothing_has_become_of_no_jobs(ledger: SqlLedger) -> None:
     await accept(ledger)
     await acquire(ledger, await accept(ledger))
 
-    assert Totals() == await ledger.records.totals(at(-1))
+    assert Totals() == await ledger.totals.since(at(-1))
 
 
 async def test_totals_by_outcome_and_code(ledger: SqlLedger) -> None:
@@ -33,7 +33,7 @@ async def test_totals_by_outcome_and_code(ledger: SqlLedger) -> None:
         bytes=3000,
         cancelled=1,
         failures=(Failures("disk_full", 2, at(9)), Failures("source_gone", 1, at(7))),
-    ) == await ledger.records.totals(at(-1))
+    ) == await ledger.totals.since(at(-1))
 
 
 async def test_only_what_ended_later_counts(ledger: SqlLedger) -> None:
@@ -41,4 +41,4 @@ async def test_only_what_ended_later_counts(ledger: SqlLedger) -> None:
     await finish(ledger, await accept(ledger), NOW)
     await finish(ledger, await accept(ledger), at(1))
 
-    assert (await ledger.records.totals(NOW)).done == 1
+    assert (await ledger.totals.since(NOW)).done == 1

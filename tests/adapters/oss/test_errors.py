@@ -239,9 +239,9 @@ async def test_keys_and_uploads_stay_out_of_error_texts(
     with caplog.at_level(logging.INFO):
         for error in errors:
             logging.getLogger("test").info("failed", exc_info=error)
-    texts = ["".join(traceback.format_exception(error)) for error in errors]
+    renderer = ["".join(traceback.format_exception(error)) for error in errors]
 
-    assert not [text for text in [*texts, caplog.text] if "secret-token" in text]
+    assert not [text for text in [*renderer, caplog.text] if "secret-token" in text]
 
 
 def test_defects_keep_their_traceback() -> None:

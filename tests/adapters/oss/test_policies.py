@@ -16,7 +16,7 @@ from bot.adapters.oss.policies import (
     users_granted,
 )
 from bot.core.errors import StoreRefused
-from bot.sandbox.oss.policy import parse_policy as judge
+from bot.sandbox.oss.policy import parse_policy as check
 
 GRANT = PolicyGrant("my-bucket", "1234", ("5678",))
 FOREIGN = {
@@ -90,7 +90,7 @@ def test_unreadable(text: str) -> None:
 
 def test_the_service_takes_ours() -> None:
     """Our statements are a valid policy and open nothing to everybody."""
-    judged = judge(json.dumps(policy(*bucket_statements(GRANT)) | {"Comment": ""}))
+    judged = check(json.dumps(policy(*bucket_statements(GRANT)) | {"Comment": ""}))
 
     assert (len(judged.statements), judged.is_public) == (2, False)
 

@@ -21,8 +21,10 @@ async def walk(connection: OssConnection, oss: OssStandIn, mode: LinkMode) -> Ro
     def end() -> datetime:
         return oss.clock.now() + timedelta(minutes=5)
 
-    trip = RoundTripCheck(connection, OssBucket(connection), OssLinkSigner(connection, mode), mode)
-    return await asyncio.to_thread(trip.go, "relay/1/", end)
+    result = RoundTripCheck(
+        connection, OssBucket(connection), OssLinkSigner(connection, mode), mode
+    )
+    return await asyncio.to_thread(result.go, "relay/1/", end)
 
 
 @pytest.mark.parametrize(
@@ -32,11 +34,11 @@ async def test_there_and_back(
     connection: OssConnection, oss: OssStandIn, mode: LinkMode, plain: int, after: int
 ) -> None:
     """The link opens and ends; a plain URL opens in public mode only; nothing is left."""
-    trip = await walk(connection, oss, mode)
+    result = await walk(connection, oss, mode)
 
-    assert (trip.link.status, trip.link.equal, trip.plain.status) == (200, True, plain)
-    assert trip.link.disposition.startswith("attachment")
-    assert (trip.after.status, trip.object_left, trip.uploads_left) == (after, False, 0)
+    assert (result.link.status, result.link.equal, result.plain.status) == (200, True, plain)
+    assert result.link.disposition.startswith("attachment")
+    assert (result.after.status, result.object_left, result.uploads_left) == (after, False, 0)
     assert oss.buckets[BUCKET].objects == {}
 
 
@@ -56,6 +58,6 @@ async def test_nothing_is_left_of_a_failure(
 async def test_versions(connection: OssConnection, oss: OssStandIn) -> None:
     """In a bucket with versions the link ends all the same."""
     oss.buckets[BUCKET].versioning = "Enabled"
-    trip = await walk(connection, oss, LinkMode.SIGNED)
+    result = await walk(connection, oss, LinkMode.SIGNED)
 
-    assert (trip.link.equal, trip.after.status) == (True, 404)
+    assert (result.link.equal, result.after.status) == (True, 404)

@@ -53,8 +53,8 @@ async def line(tmp_path: Path, *answers: Answer, there: bytes = b"") -> AsyncIte
     try:
         await file.append(there)
         async with Wire(*answers) as server, open_session(proxy=None, connections=0) as session:
-            pace = MinimumThroughput(patience=timedelta(seconds=5))
-            download = Download(session, file, meter, limit=LIMIT, pace=pace)
+            throughput = MinimumThroughput(patience=timedelta(seconds=5))
+            download = Download(session, file, meter, limit=LIMIT, throughput=throughput)
             yield Line(download, file, server, meter)
     finally:
         await file.close()

@@ -166,7 +166,7 @@ async def test_grows_while_it_arrives(scene: Scene) -> None:
 async def test_size_unknown(scene: Scene) -> None:
     """Without an announcement room for the largest file is taken, until somebody knows better."""
     file = await scene.incoming(announced_size=None)
-    assert file.size is None
+    assert file.announced_size is None
     async with scene.files.open(7, file, ProgressMeter()) as content:
         assert (content.size, content.largest) == (None, CLOUD_DOWNLOAD_LIMIT)
         assert scene.spool.quota.reserved == CLOUD_DOWNLOAD_LIMIT
@@ -330,7 +330,7 @@ async def test_gone(scene: Scene) -> None:
 
 async def test_stall(scene: Scene) -> None:
     """A connection that falls silent is replaced."""
-    source = scene.source(pace=MinimumThroughput(patience=timedelta(seconds=0.2)))
+    source = scene.source(throughput=MinimumThroughput(patience=timedelta(seconds=0.2)))
     scene.fault("file", Effect.STALL, bytes=MIB, seconds=30)
 
     assert await fetch(source, await scene.incoming()) == (DIGEST, DATA)
@@ -340,7 +340,7 @@ async def test_stall(scene: Scene) -> None:
 async def test_trickle(scene: Scene) -> None:
     """A connection below the minimum rate counts as broken too."""
     source = scene.source(
-        pace=MinimumThroughput(minimum_rate=64 * MIB, patience=timedelta(seconds=0.1))
+        throughput=MinimumThroughput(minimum_rate=64 * MIB, patience=timedelta(seconds=0.1))
     )
     scene.tg.shape.down_per_connection = 2.0 * MIB
 

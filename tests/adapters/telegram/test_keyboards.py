@@ -31,11 +31,11 @@ WISHES = st.one_of(
 
 
 @given(WISHES)
-def test_press_is_read_back(wish: ButtonData) -> None:
+def test_press_is_read_back(desired: ButtonData) -> None:
     """What a button asks for is what a press says, in at most 64 bytes."""
-    data = KEYBOARDS.encode(wish)
+    data = KEYBOARDS.encode(desired)
 
-    assert wish == KEYBOARDS.parse(data)
+    assert desired == KEYBOARDS.parse(data)
     assert len(data.encode()) <= LONGEST_DATA
 
 
@@ -54,11 +54,11 @@ def test_page_of_another_is_refused(data: str) -> None:
         "links:-100.1": PageButton(Listing.LINKS, -100, 1),
         "language:5.1": LanguageButton(5, 1),
     }
-    wish = wishes[data]
-    tag = KEYBOARDS.encode(wish).removeprefix(f"{data}:")
+    desired = wishes[data]
+    tag = KEYBOARDS.encode(desired).removeprefix(f"{data}:")
     verb, _, what = data.partition(":")
 
-    assert KEYBOARDS.parse(f"{data}:{tag}") == wish
+    assert KEYBOARDS.parse(f"{data}:{tag}") == desired
     for forged in (f"{data}1:{tag}", f"{verb}:1{what}:{tag}", f"cancel:{what}:{tag}"):
         assert KEYBOARDS.parse(forged) is None
 

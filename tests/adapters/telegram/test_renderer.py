@@ -100,9 +100,9 @@ def test_fit_is_that_of_the_language() -> None:
 
 def test_zone_is_that_of_the_chat() -> None:
     """Or that of the settings, where the chat chose none or its zone is not known any more."""
-    texts = Renderer(zone=find_zone("Asia/Kolkata"))
+    renderer = Renderer(zone=find_zone("Asia/Kolkata"))
     zones = ["Asia/Hong_Kong", "UTC-3:30", "", "Atlantis/Center"]
-    told = [texts.render(replace(answer(live()), zone=zone), "en").html for zone in zones]
+    told = [renderer.render(replace(answer(live()), zone=zone), "en").html for zone in zones]
 
     assert [re.findall(r"UTC[-+\d:]*", html) for html in told] == [
         ["UTC+8"],

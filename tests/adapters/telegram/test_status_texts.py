@@ -28,9 +28,9 @@ MOVING = replace(
 )
 
 
-def second(cards: StatusMessageRenderer, line: StatusLine) -> str:
+def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
     """Return how a card with one job tells how far it is: the line below the name."""
-    name, progress = cards.text(StatusMessage((line,))).split("\n")
+    name, progress = status_messages.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
     return progress
 
@@ -128,11 +128,11 @@ def test_paused_job_can_be_cancelled() -> None:
 def test_album_is_cancelled_as_one() -> None:
     """One button for all that are left, named by any of them; none when nothing is."""
     done = replace(QUEUED, job_id=1, state=JobState.DONE)
-    card = StatusMessage((done, replace(QUEUED, job_id=2)), together=True)
+    status_message = StatusMessage((done, replace(QUEUED, job_id=2)), together=True)
     over = StatusMessage((done, replace(MOVING, cancelling=True)), together=True)
     button = Button("Cancel all", press=JobButton(Action.CANCEL_ALL, 1))
 
-    assert ((button,),) == EN.buttons(card)
+    assert ((button,),) == EN.buttons(status_message)
     assert EN.buttons(over) == ()
     assert ((button,),) == EN.buttons(replace(over, more=2))
 
@@ -140,10 +140,10 @@ def test_album_is_cancelled_as_one() -> None:
 def test_several_jobs_are_numbered() -> None:
     """Lines and buttons carry the same numbers; jobs without a button leave a gap."""
     lines = tuple(replace(QUEUED, job_id=n, cancelling=n == 2) for n in range(1, 7))
-    card = StatusMessage(lines)
-    first, rest = EN.buttons(card)
+    status_message = StatusMessage(lines)
+    first, rest = EN.buttons(status_message)
 
-    assert EN.text(card).startswith("1. <b>report.pdf</b>\nWaiting for its turn\n2. <b>")
+    assert EN.text(status_message).startswith("1. <b>report.pdf</b>\nWaiting for its turn\n2. <b>")
     assert [f"Cancel {n}" for n in (1, 3, 4, 5)] == [button.text for button in first]
     assert [Button("Cancel 6", press=JobButton(Action.CANCEL, 6))] == list(rest)
 
@@ -154,12 +154,12 @@ def test_several_jobs_are_numbered() -> None:
 )
 def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
     """What is not shown is counted, whether the view or this message left it out."""
-    card = StatusMessage((QUEUED,) * lines, more)
-    told = EN.text(card).split("\n")
+    status_message = StatusMessage((QUEUED,) * lines, more)
+    told = EN.text(status_message).split("\n")
 
     assert 8 * 2 + (expected is not None) == len(told)
     assert expected is None or expected == told[-1]
-    assert sum(map(len, EN.buttons(card))) == 8
+    assert sum(map(len, EN.buttons(status_message))) == 8
 
 
 def test_longest_card_fits() -> None:

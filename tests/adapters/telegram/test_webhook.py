@@ -35,7 +35,7 @@ URL = "http://127.0.0.1:9/telegram"
 class Graveyard:
     """Keeps nothing."""
 
-    async def bury(self, update_id: int, body: str, error: str, now: Any) -> None:
+    async def add(self, update_id: int, body: str, error: str, now: Any) -> None:
         """Do nothing."""
 
 
@@ -46,9 +46,9 @@ class Bot:
         self.telegram = telegram
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
-        self.vitals = HealthState(self.clock)
+        self.health_state = HealthState(self.clock)
         intake = Intake(application, ProcessedUpdates(), Graveyard(), self.clock)
-        self.webhook = WebhookIntake(application, intake, self.vitals, self.clock, url=url)
+        self.webhook = WebhookIntake(application, intake, self.health_state, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -129,7 +129,7 @@ async def test_look_and_set_again(telegram: TelegramStandIn) -> None:
 
     assert left_alone == 1
     assert telegram.world.webhook.is_set
-    assert bot.vitals.deaf == ""
+    assert bot.health_state.deaf == ""
 
 
 async def test_what_waits_comes_at_once(telegram: TelegramStandIn) -> None:
@@ -153,12 +153,12 @@ async def test_deaf(telegram: TelegramStandIn) -> None:
         await telegram.send_raw_update({"message": {}})
         await telegram.wait_for(lambda: len(telegram.deliveries.log) == 2)
         await bot.look_again(2)
-        deaf = bot.vitals.deaf
-        bot.vitals.heard()
+        deaf = bot.health_state.deaf
+        bot.health_state.heard()
         await bot.look_again(3)
 
     assert deaf == "cannot deliver 1 updates: Read timeout expired"
-    assert bot.vitals.deaf == ""
+    assert bot.health_state.deaf == ""
 
 
 async def test_out_of_reach(telegram: TelegramStandIn) -> None:

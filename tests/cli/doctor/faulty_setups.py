@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from bot.cli.setup.command import run_setup
-from bot.cli.setup.plan import wish_of
+from bot.cli.setup.plan import desired_for
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy
 
@@ -23,7 +23,7 @@ async def make_healthy(stage: LocalStack, **more: str) -> None:
     """Set the bucket up as an operator does."""
     stage.more |= QUIET | more
     settings = stage.settings(1)
-    await run_setup(settings, wish_of(settings), agree=lambda _: True, clock=stage.clock)
+    await run_setup(settings, desired_for(settings), agree=lambda _: True, clock=stage.clock)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from bot.adapters.oss.lifecycle import RuleCoverage, net_below, rule_id
 from bot.cli.common import CommandFailed
 from bot.cli.setup.command import Outcome, run_setup
-from bot.cli.setup.plan import Change, wish_of
+from bot.cli.setup.plan import Change, desired_for
 from bot.core.errors import StoreForbidden, WrongRegion
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.lifecycle import parse_lifecycle
@@ -46,15 +46,15 @@ async def set_up(
         return agrees
 
     settings = stage.settings()
-    wish = wish_of(settings, public_read=public_read, user=user)
+    desired = desired_for(settings, public_read=public_read, user=user)
     return await run_setup(
-        settings, wish, agree=agree, remove=remove, dry_run=dry_run, clock=stage.clock
+        settings, desired, agree=agree, remove=remove, dry_run=dry_run, clock=stage.clock
     )
 
 
 def prefix_of(stage: LocalStack) -> str:
     """The prefix of the bot in the bucket."""
-    return wish_of(stage.settings()).prefix
+    return desired_for(stage.settings()).prefix
 
 
 def names(changes: Sequence[Change]) -> list[str]:
