@@ -6,7 +6,7 @@ from bot.adapters.ledger.database import Database
 from tests.fakes.fixtures import database, quiet
 from tests.inbound.inbound_fixture import InboundFixture
 
-__all__ = ["database", "lobby", "quiet"]
+__all__ = ["database", "inbound", "quiet"]
 
 
 @pytest.fixture

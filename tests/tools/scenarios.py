@@ -42,9 +42,9 @@ async def document(stage: LocalStack) -> AsyncIterator[Event]:
 
     async def event() -> None:
         message = await person.send(os.urandom(SIZE), "film.mkv")
-        await person.until(lambda: bool(person.cards))
+        await person.until(lambda: bool(person.status_messages))
         await person.answered(message)
-        await person.until(lambda: not person.cards)
+        await person.until(lambda: not person.status_messages)
 
     yield event
 
@@ -86,7 +86,7 @@ async def restart(stage: LocalStack) -> AsyncIterator[Event]:
     hang = Fault("file", Effect.STALL, args={"bytes": 2 * MIB, "seconds": 60})
     stage.telegram.faults.add(hang)
     message = await person.send(os.urandom(SIZE), "film.mkv")
-    await person.until(lambda: bool(person.cards))
+    await person.until(lambda: bool(person.status_messages))
     await stage.oss.wait_for(lambda: any(u.parts for u in stage.bucket.uploads.values()))
     await stage.stop_bot()
     stage.telegram.faults.clear()
@@ -94,7 +94,7 @@ async def restart(stage: LocalStack) -> AsyncIterator[Event]:
     async def event() -> None:
         await stage.start_bot(person.id)
         await person.answered(message)
-        await person.until(lambda: not person.cards)
+        await person.until(lambda: not person.status_messages)
 
     yield event
 

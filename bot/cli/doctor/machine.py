@@ -104,7 +104,7 @@ def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
     if actual.version and not actual.is_known:
         return broken(
             "ledger",
-            f"{path} has schema {actual.version}, which only a newer version of this program knows",
+            f"{path} has schema {actual.version}, which only a newer version of the bot knows",
             "install the newer version, or put back the backup from before the upgrade",
         )
     if not actual.is_newest:
