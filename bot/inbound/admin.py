@@ -3,7 +3,8 @@
 import structlog
 
 from bot.core.jobs import Job, Origin
-from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
 from bot.inbound.deferred import RequestKind
 from bot.inbound.replies import Replies

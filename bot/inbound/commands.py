@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.core.jobs import Origin
-from bot.core.ports.chat import Listing
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import JobLedger, Ledger, OutboxKind
+from bot.core.ports.jobs import JobLedger
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.views import Listing
 from bot.core.zones import read_zone
 from bot.inbound.access import Access
 from bot.inbound.buttons import ButtonPress, ButtonReplies

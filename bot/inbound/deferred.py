@@ -9,9 +9,11 @@ from enum import StrEnum
 import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
-from bot.core.ports.chat import Members, Messenger, Notice, Place
+from bot.core.ports.chat import Members, Messenger, Place
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind, OutboxMessage
+from bot.core.ports.views import Notice
 from bot.inbound.access import Access
 from bot.jobs.actions import JobAction, JobActions
 from bot.outbound.dispatcher import InFlightCalls

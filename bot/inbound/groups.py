@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
-from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
 from bot.inbound.deferred import RequestKind
 from bot.inbound.replies import Replies

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Admission
 from bot.inbound.deferred import RequestKind
 from bot.jobs.runner import Signals

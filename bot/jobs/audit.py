@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bot.core.objects import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.store import ObjectStat, ObjectStore, PendingUpload
 from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
 

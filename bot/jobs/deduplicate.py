@@ -13,7 +13,7 @@ from bot.core.errors import Corrupted, ObjectGone, StoreError, leaf
 from bot.core.jobs import Job
 from bot.core.objects import StoredObject, plan_parts
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import ObjectLedger
+from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
 from bot.transfer.multipart import OpenUpload

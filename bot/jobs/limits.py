@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from bot.core.jobs import Origin
-from bot.core.ports.chat import Notice
 from bot.core.ports.chats import Accepted, ChatLedger
+from bot.core.ports.views import Notice
 
 WINDOW: Final = timedelta(hours=24)
 """What was accepted earlier does not count any more: a rolling day, not one of the calendar."""

@@ -11,7 +11,9 @@ from bot.core.jobs import Job
 from bot.core.links import content_disposition, content_type, deadline, make_key
 from bot.core.objects import StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Finished, Ledger, ObjectLedger
+from bot.core.ports.jobs import Finished
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter

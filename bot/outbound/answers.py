@@ -17,16 +17,12 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.jobs import Job, JobState
-from bot.core.ports.chat import Messenger, Place, View
+from bot.core.ports.answers import AnswerState, StoredAnswer
+from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import (
-    AnswerState,
-    Ledger,
-    OutboxKind,
-    OutboxMessage,
-    Priority,
-    StoredAnswer,
-)
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import View
 from bot.outbound.dispatcher import ChatGate, InFlightCalls, wait_after
 from bot.outbound.outbox import OutboxSender, Reactions
 from bot.outbound.rate_limits import RESERVED_FOR_REPLIES, RateLimits

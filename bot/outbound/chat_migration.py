@@ -7,17 +7,9 @@ from typing import TypeVar
 import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import (
-    Answer,
-    GroupVisibility,
-    Members,
-    Messenger,
-    Notice,
-    Place,
-    Reaction,
-    View,
-)
+from bot.core.ports.chat import GroupVisibility, Members, Messenger, Place, Reaction
 from bot.core.ports.chats import ChatLedger
+from bot.core.ports.views import Answer, Notice, View
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,9 +8,11 @@ import structlog
 
 from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageGone, MessageRefused
 from bot.core.jobs import Job, JobState, Origin
-from bot.core.ports.chat import LanguageMenu, Listing, Messenger, Notice, Place, Reaction, View
+from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import EDITS, Ledger, Outbox, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import EDITS, Outbox, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import LanguageMenu, Listing, Notice, View
 from bot.outbound.dispatcher import ChatGate, InFlightCalls, wait_after
 from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS, RateLimits
 from bot.outbound.views import Views

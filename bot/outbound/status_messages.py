@@ -9,10 +9,12 @@ import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job
-from bot.core.ports.chat import Messenger, Place, StatusMessage
+from bot.core.ports.answers import StoredStatusMessage
+from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger, StoredStatusMessage
+from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics
+from bot.core.ports.views import StatusMessage
 from bot.outbound.dispatcher import InFlightCalls, wait_after
 from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS, RateLimits
 from bot.outbound.views import Views

@@ -10,7 +10,11 @@ from typing import Final, Protocol
 from bot.core.jobs import Job, JobState, StopReason
 from bot.core.links import Link
 from bot.core.objects import Ending, StoredObject
-from bot.core.ports.chat import (
+from bot.core.ports.chats import Accepted
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.store import LinkSigner
+from bot.core.ports.views import (
     Answer,
     AnswerItem,
     FailureCount,
@@ -24,10 +28,6 @@ from bot.core.ports.chat import (
     Usage,
     Welcome,
 )
-from bot.core.ports.chats import Accepted
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
-from bot.core.ports.store import LinkSigner
 from bot.core.progress import Phase
 from bot.jobs.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.jobs.queue import JobQueue, RunningJob

@@ -15,7 +15,7 @@ from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.core.links import LinkMode
-from bot.core.ports.chat import Welcome
+from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.use_cases import UseCases

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bot.adapters.telegram.buttons import ButtonCodec, PageButton
-from bot.core.ports.chat import Listing
+from bot.core.ports.views import Listing
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Shown
 from tests.conversations.groups import open_room

@@ -12,7 +12,7 @@ from bot.adapters.ledger.schema import answers, jobs, objects
 from bot.core.jobs import JobState
 from bot.core.links import key_prefix
 from bot.core.objects import ObjectState
-from bot.core.ports.ledger import AnswerState
+from bot.core.ports.answers import AnswerState
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import Data
 from bot.sandbox.oss.model import Stored

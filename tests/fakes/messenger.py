@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.errors import ChatError, ChatFlooded, MessageGone
-from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
+from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.clock import Clock
+from bot.core.ports.views import Answer, Notice, View
 from tests.fakes.flood import FloodLimits
 
 

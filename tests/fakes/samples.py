@@ -6,7 +6,8 @@ from itertools import count
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Job, Origin
 from bot.core.objects import StoredObject
-from bot.core.ports.ledger import Finished, Ledger
+from bot.core.ports.jobs import Finished
+from bot.core.ports.ledger import Ledger
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BOT_ID = 42

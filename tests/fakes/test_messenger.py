@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.core.errors import ChatFlooded, ChatUncertain, MessageGone
-from bot.core.ports.chat import Messenger, Notice, Place
+from bot.core.ports.chat import Messenger, Place
+from bot.core.ports.views import Notice
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.messenger import FakeMessenger, Trouble
 from tests.fakes.samples import GROUP, NOW, OWNER

@@ -5,7 +5,8 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
 from bot.core.jobs import JobState
-from bot.core.ports.chat import GroupVisibility, Notice
+from bot.core.ports.chat import GroupVisibility
+from bot.core.ports.views import Notice
 from bot.inbound.deferred import RequestKind
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, accept, get

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.core.ports.chat import Listing
-from bot.core.ports.ledger import EDITS, OutboxKind, OutboxMessage
+from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage
+from bot.core.ports.views import Listing
 from bot.inbound.buttons import ButtonPress
 from tests.fakes.samples import GROUP, OWNER
 from tests.inbound.inbound_fixture import ADMIN, OTHER, InboundFixture

@@ -10,8 +10,8 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
-from bot.core.ports.chat import Answer, AnswerItem, StatusMessage, View, Welcome
-from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.jobs.runner import Signals
 from bot.outbound.answers import AnswerCorrector, AnswerSender

@@ -7,7 +7,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
-from bot.core.ports.chat import Answer
+from bot.core.ports.views import Answer
 from tests.fakes.samples import make_file, make_origin
 from tests.outbound.outbound_fixture import OutboundFixture
 

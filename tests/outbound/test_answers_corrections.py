@@ -12,7 +12,7 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.objects import StoredObject
-from bot.core.ports.chat import ItemState
+from bot.core.ports.views import ItemState
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, items_of, seconds

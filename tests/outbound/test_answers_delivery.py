@@ -5,7 +5,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatGone, ChatUncertain
 from bot.core.jobs import Job
-from bot.core.ports.chat import Notice
+from bot.core.ports.views import Notice
 from tests.fakes import samples
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP

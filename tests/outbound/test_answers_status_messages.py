@@ -5,7 +5,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatUncertain
 from bot.core.jobs import Job
-from bot.core.ports.chat import Answer, ItemState, StatusMessage
+from bot.core.ports.views import Answer, ItemState, StatusMessage
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of

@@ -7,7 +7,8 @@ import pytest
 from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
-from bot.core.ports.chat import GroupVisibility, Notice, Place, Reaction
+from bot.core.ports.chat import GroupVisibility, Place, Reaction
+from bot.core.ports.views import Notice
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers

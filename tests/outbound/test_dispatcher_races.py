@@ -6,7 +6,8 @@ from datetime import timedelta
 from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.outbox import SqlOutbox
-from bot.core.ports.ledger import OutboxMessage, StoredAnswer, StoredStatusMessage
+from bot.core.ports.answers import StoredAnswer, StoredStatusMessage
+from bot.core.ports.outbox import OutboxMessage
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, ids_of
 

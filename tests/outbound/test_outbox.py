@@ -4,8 +4,8 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import MessageGone
-from bot.core.ports.chat import Listing, Notice, Overview, StatusMessage
-from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import Listing, Notice, Overview, StatusMessage
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture

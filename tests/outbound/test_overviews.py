@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
-from bot.core.ports.chat import Listing, Overview, Usage
+from bot.core.ports.views import Listing, Overview, Usage
 from bot.jobs.limits import OwnerLimits, TransferLimits
 from bot.outbound.views import PAGE_SIZE, OverviewViews
 from tests.fakes import samples

@@ -10,8 +10,8 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job
 from bot.core.objects import StoredObject
-from bot.core.ports.chat import Answer, ItemState
-from bot.core.ports.ledger import OutboxKind
+from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.views import Answer, ItemState
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.adapters.ledger.database import Database
-from bot.core.ports.chat import FailureCount
+from bot.core.ports.views import FailureCount
 from bot.outbound.views import MOST_CODES, StatisticsViews
 from bot.transfer.spool import Spool
 from tests.fakes.samples import LIFETIME

@@ -7,7 +7,8 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Answer, Place, StatusMessage
+from bot.core.ports.chat import Place
+from bot.core.ports.views import Answer, StatusMessage
 from bot.outbound.status_messages import EDIT_EVERY, MOST_SINGLE_CARDS
 from bot.outbound.views import MOST_LINES_ON_A_CARD
 from tests.fakes.messenger import Said

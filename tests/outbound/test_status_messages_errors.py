@@ -11,7 +11,7 @@ from bot.core.errors import (
     ChatUncertain,
     MessageRefused,
 )
-from bot.core.ports.chat import Answer, StatusMessage
+from bot.core.ports.views import Answer, StatusMessage
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds

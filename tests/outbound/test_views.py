@@ -6,7 +6,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import JobState
-from bot.core.ports.chat import ItemState
+from bot.core.ports.views import ItemState
 from bot.core.progress import Phase
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, SHA256, at

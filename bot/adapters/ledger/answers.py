@@ -9,7 +9,7 @@ from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import first_of_each_chat, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job, JobState
-from bot.core.ports.ledger import AnswerState, StoredAnswer, StoredStatusMessage
+from bot.core.ports.answers import AnswerState, StoredAnswer, StoredStatusMessage
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 MOST_UNCERTAIN_TRIES = 2

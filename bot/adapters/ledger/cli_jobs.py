@@ -13,7 +13,7 @@ from bot.adapters.ledger.schema import answers, jobs, objects, outbox
 from bot.core.files import IncomingFile
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.objects import ObjectState, StoredObject
-from bot.core.ports.ledger import AnswerState
+from bot.core.ports.answers import AnswerState
 
 _UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)

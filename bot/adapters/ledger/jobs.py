@@ -18,7 +18,7 @@ from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import SHELL, Job, JobState, Origin
 from bot.core.objects import Ending, ObjectState, StoredObject
-from bot.core.ports.ledger import Finished
+from bot.core.ports.jobs import Finished
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 FROM_A_CHAT = jobs.c.chat_id != SHELL

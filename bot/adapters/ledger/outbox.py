@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.rows import first_of_each_chat
 from bot.adapters.ledger.schema import dead_updates, outbox
-from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
 """Said rows stay this long, so that an update that is delivered again (Telegram: 24 h) says

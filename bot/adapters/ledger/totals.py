@@ -10,7 +10,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import jobs, objects
 from bot.core.jobs import JobState
 from bot.core.objects import ObjectState
-from bot.core.ports.ledger import Failures, Totals
+from bot.core.ports.jobs import Failures, Totals
 
 
 class SqlTotals:

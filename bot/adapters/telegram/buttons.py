@@ -11,7 +11,7 @@ from typing import Final
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.core.ports.chat import Listing
+from bot.core.ports.views import Listing
 
 LONGEST_COPIED: Final = 256
 """Characters that a button can copy (source: Bot API, "CopyTextButton")."""

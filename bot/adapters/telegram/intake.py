@@ -23,7 +23,7 @@ from bot.adapters.telegram.unreadable import (
 )
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import DeadUpdates
+from bot.core.ports.outbox import DeadUpdates
 from bot.monitoring.health import HealthState
 
 log = structlog.stdlib.get_logger(__name__)

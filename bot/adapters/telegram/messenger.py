@@ -20,7 +20,8 @@ from bot.adapters.telegram.errors import (
 from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.adapters.telegram.unreadable import UnreadableAnswer
 from bot.core.errors import MessageGone
-from bot.core.ports.chat import Answer, Notice, Place, Reaction, View
+from bot.core.ports.chat import Place, Reaction
+from bot.core.ports.views import Answer, Notice, View
 
 SILENT_WAIT: Final = 65.0
 """Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as

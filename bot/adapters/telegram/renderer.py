@@ -40,7 +40,7 @@ from bot.adapters.telegram.status_texts import (
     StatusViewRenderer,
 )
 from bot.core.links import Link
-from bot.core.ports.chat import (
+from bot.core.ports.views import (
     Answer,
     AnswerItem,
     ItemState,

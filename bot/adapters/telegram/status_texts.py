@@ -8,7 +8,7 @@ from bot.adapters.telegram import formats
 from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
 from bot.adapters.telegram.languages import Html, Language, bold, code, link, plain, shown_name
 from bot.core.jobs import JobState
-from bot.core.ports.chat import (
+from bot.core.ports.views import (
     FailureCount,
     Listing,
     LiveLink,

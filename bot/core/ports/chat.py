@@ -8,42 +8,9 @@ from typing import Protocol
 
 from bot.core.ports.views import (
     Answer,
-    AnswerItem,
-    FailureCount,
-    ItemState,
-    LanguageMenu,
-    Listing,
-    LiveLink,
     Notice,
-    Overview,
-    Statistics,
-    StatusLine,
-    StatusMessage,
-    Usage,
     View,
-    Welcome,
 )
-
-__all__ = [
-    "Answer",
-    "AnswerItem",
-    "FailureCount",
-    "ItemState",
-    "LanguageMenu",
-    "Listing",
-    "LiveLink",
-    "Messenger",
-    "Notice",
-    "Overview",
-    "Place",
-    "Reaction",
-    "Statistics",
-    "StatusLine",
-    "StatusMessage",
-    "Usage",
-    "View",
-    "Welcome",
-]
 
 
 @dataclass(frozen=True, slots=True)

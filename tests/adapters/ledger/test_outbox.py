@@ -9,7 +9,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.outbox import KEPT_FOR
 from bot.adapters.ledger.schema import dead_updates
-from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.ledger import StoredStatusMessage
+from bot.core.ports.answers import StoredStatusMessage
 from tests.fakes.samples import GROUP, accept, cancel, finish, get
 
 

@@ -1,7 +1,7 @@
 """What has become of jobs, summed up."""
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.ledger import Failures, Totals
+from bot.core.ports.jobs import Failures, Totals
 from tests.fakes.samples import NOW, accept, acquire, at, cancel, finish
 
 

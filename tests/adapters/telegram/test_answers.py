@@ -11,7 +11,7 @@ from bot.adapters.telegram.buttons import Action, Button, JobButton
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.renderer import AnswerRenderer
 from bot.core.files import clean_name
-from bot.core.ports.chat import AnswerItem, ItemState
+from bot.core.ports.views import AnswerItem, ItemState
 from tests.adapters.telegram.views import NOW, SHA256, URL, ended, live, make_link
 
 LANGUAGES = load_languages()

@@ -1,7 +1,7 @@
 """Rows of buttons."""
 
 from bot.adapters.telegram.buttons import Action, Button, JobButton, only_presses, rows
-from bot.core.ports.chat import Listing
+from bot.core.ports.views import Listing
 
 
 def test_rows_are_filled_in_order() -> None:

@@ -14,7 +14,7 @@ from bot.adapters.telegram.buttons import (
     LanguageButton,
     PageButton,
 )
-from bot.core.ports.chat import Listing
+from bot.core.ports.views import Listing
 from tests.adapters.telegram.views import URL
 
 KEYBOARDS = ButtonCodec(b"123456:TEST-token")

@@ -22,17 +22,8 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.jobs import JobState
-from bot.core.ports.chat import (
-    Messenger,
-    Notice,
-    Overview,
-    Place,
-    Reaction,
-    StatusLine,
-    StatusMessage,
-    View,
-    Welcome,
-)
+from bot.core.ports.chat import Messenger, Place, Reaction
+from bot.core.ports.views import Notice, Overview, StatusLine, StatusMessage, View, Welcome
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User

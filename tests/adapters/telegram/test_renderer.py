@@ -17,7 +17,7 @@ from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState
-from bot.core.ports.chat import (
+from bot.core.ports.views import (
     ItemState,
     LanguageMenu,
     Notice,

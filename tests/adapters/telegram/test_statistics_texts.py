@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.status_texts import StatisticsRenderer
-from bot.core.ports.chat import FailureCount, Statistics
+from bot.core.ports.views import FailureCount, Statistics
 
 LANGUAGES = load_languages()
 EN, ZH = StatisticsRenderer(LANGUAGES["en"]), StatisticsRenderer(LANGUAGES["zh-Hans"])

@@ -9,7 +9,7 @@ from bot.adapters.telegram.buttons import Action, Button, JobButton
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.status_texts import StatusMessageRenderer
 from bot.core.jobs import JobState
-from bot.core.ports.chat import StatusLine, StatusMessage
+from bot.core.ports.views import StatusLine, StatusMessage
 from bot.core.progress import Phase
 
 LANGUAGES = load_languages()

@@ -10,7 +10,7 @@ from bot.adapters.telegram.buttons import Action, Button, JobButton, PageButton
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.status_texts import StatusViewRenderer
 from bot.core.jobs import JobState
-from bot.core.ports.chat import Listing, LiveLink, Overview, StatusLine, Usage, Welcome
+from bot.core.ports.views import Listing, LiveLink, Overview, StatusLine, Usage, Welcome
 from tests.adapters.telegram.views import LIFETIME, NOW, URL, live_link, make_link
 
 LANGUAGES = load_languages()

@@ -1,0 +1,125 @@
+"""The ledger of answers and status messages. Every method is one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bot.core.jobs import Job
+
+
+class AnswerState(StrEnum):
+    """Where an answer stands."""
+
+    PENDING = "pending"
+    """Must be sent."""
+    SENDING = "sending"
+    """The call is under way, or was when the process died: it is sent once more, and only once."""
+    SENT = "sent"
+    SHOWN = "shown"
+    """Nothing is sent: the command that made the job shows its outcome itself."""
+    LOST = "lost"
+    """Cannot be placed: the chat is gone, or nobody knows after two tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """A message that concludes jobs. `tries` counts calls whose outcome is unknown, `changes` how
+    often an item has changed since the answer was placed.
+    """
+
+    id: int
+    chat_id: int
+    thread_id: int | None
+    reply_to: int | None
+    language: str
+    state: AnswerState
+    tries: int
+    message_id: int | None
+    job_ids: tuple[int, ...]
+    changes: int = 0
+
+
+class AnswerLedger(Protocol):
+    """Which message concludes which jobs. A job belongs to at most one answer, and every ended job
+    gets one.
+    """
+
+    async def unanswered(self, limit: int) -> list[Job]:
+        """Return ended jobs that no answer includes yet, at most `limit` of each chat, the longest
+        waiting first.
+        """
+
+    async def begin(
+        self, jobs: Sequence[Job], placed_message_id: int | None, *, chat_id: int | None = None
+    ) -> StoredAnswer:
+        """Create the answer for jobs of one chat and topic, state SENDING: the intention before
+        the call.
+
+        With `placed_message_id` the status message itself becomes the answer by being edited; its
+        card is closed. With `chat_id` the answer goes to that chat instead, and replies to
+        nothing.
+        """
+
+    async def resumable(self) -> list[StoredAnswer]:
+        """Return answers that are PENDING or SENDING, oldest first."""
+
+    async def sending(self, answer_id: int) -> None:
+        """Store the intention before another call."""
+
+    async def sent(self, answer_id: int, message_id: int) -> None:
+        """Store that the answer is placed."""
+
+    async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
+        """Store that a call failed: PENDING again; after two `uncertain` ones LOST. Nothing
+        changes unless it is SENDING.
+        """
+
+    async def lost(self, answer_id: int) -> None:
+        """Store that the answer cannot be placed."""
+
+    async def stale(self, limit: int) -> list[StoredAnswer]:
+        """Return sent answers whose items have changed since they were shown, at most `limit` of
+        each chat.
+        """
+
+    async def refreshed(self, answer_id: int, changes: int) -> None:
+        """Store that the answer shows the first `changes` changes; later ones leave it stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStatusMessage:
+    """A status message. `message_id` is `None` until it has been placed; `shared` ones show
+    several jobs. `job_ids` are those without an answer: when none is left, its work is done.
+    """
+
+    id: int
+    chat_id: int
+    thread_id: int | None
+    reply_to: int
+    language: str
+    shared: bool
+    message_id: int | None
+    job_ids: tuple[int, ...]
+    album: str | None = None
+
+
+class StatusMessageLedger(Protocol):
+    """Status messages, so that a restart goes on in the same one."""
+
+    async def open(
+        self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
+    ) -> StoredStatusMessage:
+        """Create a card for jobs of one chat and topic, or for those of an album."""
+
+    async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
+        """Let an open card show further jobs."""
+
+    async def placed(self, status_message_id: int, message_id: int) -> None:
+        """Store where the card is."""
+
+    async def open_status_messages(self) -> list[StoredStatusMessage]:
+        """Return all cards that have not been closed, oldest first."""
+
+    async def close(self, status_message_id: int) -> None:
+        """Forget the card: its message is gone or has become an answer."""

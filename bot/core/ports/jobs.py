@@ -1,0 +1,119 @@
+"""The ledger of jobs, from acceptance to their final state, and the totals of those that ended.
+
+Every method is one transaction, committed when it returns. State changes name the state and the
+attempt (the fence) that they expect; a method that returns `bool` says whether the row was still
+as expected, and changes nothing where it was not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.core.files import IncomingFile
+from bot.core.jobs import Job, Origin
+from bot.core.objects import StoredObject
+
+
+class JobLedger(Protocol):
+    """Jobs, from acceptance to their final state."""
+
+    async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
+        """Store a new job, or return `None` if this file of this message is known already."""
+
+    async def knows(self, origin: Origin, file: IncomingFile) -> bool:
+        """Return whether this file of this message has been accepted."""
+
+    async def speak(self, owner_id: int, language: str) -> None:
+        """Let what has not been answered yet of an owner be answered in this language, and the
+        status messages in their private chat go on in it.
+        """
+
+    async def get(self, job_id: int) -> Job | None:
+        """Return a job, or `None` if there is none."""
+
+    async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
+        """Return the jobs of these ids that exist, in the order of their ids."""
+
+    async def request_cancel(self, job_id: int) -> None:
+        """Store that the user wants the job to end, so that a restart does not forget it."""
+
+    async def recover(self, now: datetime) -> list[Job]:
+        """Put jobs that a dead process left running back into the queue, cancel those whose user
+        asked for it; return all unfinished ones, oldest first.
+
+        Only for the process that holds the lock of the ledger.
+        """
+
+    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+        """Take a queued job that is due: it is running, its attempt is one higher. `None` if it is
+        not to be had.
+        """
+
+    async def give_back(self, job: Job) -> bool:
+        """Put a running job back as it was: the process stops, no failure is counted."""
+
+    async def retry_later(self, job: Job, run_at: datetime, code: str) -> bool:
+        """Put a running job back for another attempt at `run_at`, and count the failure."""
+
+    async def finish(
+        self, job: Job, stored: StoredObject, result: "Finished", now: datetime
+    ) -> bool:
+        """Make a running job done and its object live, due at `result.expires_at`."""
+
+    async def fail(self, job: Job, code: str, args: dict[str, int], now: datetime) -> bool:
+        """Give a running job up with a code and the variables of its sentence."""
+
+    async def cancel(self, job: Job, now: datetime) -> bool:
+        """Make a job cancelled that is in the state and attempt in which `job` was read."""
+
+    async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
+        """Return chat and album of those albums that may still grow (a file came after
+        `quiet_since`) or of which a job has not ended.
+        """
+
+    async def unfinished(self) -> list[Job]:
+        """Return all unfinished jobs, oldest first."""
+
+    async def unfinished_of(self, owner_id: int) -> list[Job]:
+        """Return the unfinished jobs of an owner, oldest first."""
+
+    async def unfinished_in(self, chat_ids: Sequence[int]) -> list[Job]:
+        """Return the unfinished jobs that came from these chats, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a relay achieved: size in bytes, SHA-256 in hex, and the end of the link."""
+
+    size: int
+    sha256: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Jobs that failed with one code: how many, and when the last of them did."""
+
+    code: str
+    count: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of the jobs that ended in some time: how many are done and their bytes, how many
+    were cancelled, and the failures by code, the latest first.
+    """
+
+    done: int = 0
+    bytes: int = 0
+    cancelled: int = 0
+    failures: tuple[Failures, ...] = ()
+
+
+class TotalsLedger(Protocol):
+    """What has become of jobs."""
+
+    async def since(self, moment: datetime) -> Totals:
+        """Sum up the jobs that ended after `moment`."""
