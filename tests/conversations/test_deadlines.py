@@ -10,7 +10,7 @@ import pytest
 
 from bot.demo.stage import Stage
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.memory import Recorded
+from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.people import Person, fetch, link_of, links_of
 from tests.conversations.volume import add_links
 
@@ -82,7 +82,7 @@ async def test_down_over_the_deadline(stage: Stage, mode: str) -> None:
     assert max(deletions) < first_poll
 
 
-def _deletions(requests: Iterable[Recorded]) -> Iterable[datetime]:
+def _deletions(requests: Iterable[LoggedRequest]) -> Iterable[datetime]:
     for request in requests:
         is_probe = "probe-" in str(request.params["key"])
         if request.operation.startswith("Delete") and not is_probe:

@@ -21,6 +21,9 @@ class OssError(Exception):
     details: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
     def body(self, request_id: str, host: str) -> bytes:
         """Return the error document."""
         children: list[Node] = [

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bot.sandbox.faults import Effect, Fault, FaultScript
-from bot.sandbox.memory import Recorded, RequestLog
 from bot.sandbox.oss.dispatch import authenticate, carry_out
 from bot.sandbox.oss.errors import OssError, invalid_argument
 from bot.sandbox.oss.model import Answer, Auth
 from bot.sandbox.oss.operations import Operation, find_operation
 from bot.sandbox.oss.reading import http_date
 from bot.sandbox.oss.request import OssRequest, decode
-from bot.sandbox.oss.transmission import Broken, Download, Pace, Upload, hang_up
+from bot.sandbox.oss.transmission import Broken, Download, Upload
 from bot.sandbox.oss.world import World, new_request_id
+from bot.sandbox.request_log import LoggedRequest, RequestLog
+from bot.sandbox.shaping import Bandwidth
+from bot.sandbox.wire_faults import close_connection, proxy_page, reset_connection
 
 _UNLOGGED = {
     "x-oss-signature",
@@ -34,13 +36,13 @@ _TRAFFIC_LIMITS = range(819_200, 838_860_800 + 1)
 
 
 @dataclass
-class Front:
+class RequestHandler:
     """Answers requests; one for each server. `closing` ends every wait that a fault asked for."""
 
     world: World
     log: RequestLog
     faults: FaultScript
-    pace: Pace
+    bandwidth: Bandwidth
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -48,15 +50,14 @@ class Front:
         try:
             return await self._exchange(http)
         except Broken as broken:
-            hang_up(http, after_flush=broken.after_flush)
-            return web.Response(status=500)
+            return close_connection(http) if broken.after_flush else reset_connection(http)
 
     async def _exchange(self, http: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(self.pace.shape.latency)
+        await asyncio.sleep(self.bandwidth.shape.latency)
         request_id = new_request_id()
-        entry = Recorded(self.world.now(), "Unknown")
+        entry = LoggedRequest(self.world.now(), "Unknown")
         fault: Fault | None = None
-        upload = Upload(http, self.pace)
+        upload = Upload(http, self.bandwidth)
         try:
             request = self._decode(http)
             operation = find_operation(request)
@@ -72,7 +73,7 @@ class Front:
         return decode(http.method, http.raw_path, headers, self.world.domains)
 
     async def _remember(
-        self, entry: Recorded, operation: Operation, request: OssRequest
+        self, entry: LoggedRequest, operation: Operation, request: OssRequest
     ) -> Fault | None:
         entry.operation = operation.name
         entry.params = {name: value for name, value in request.pairs if name not in _UNLOGGED}
@@ -91,7 +92,7 @@ class Front:
         operation: Operation,
         fault: Fault | None,
         upload: Upload,
-        entry: Recorded,
+        entry: LoggedRequest,
     ) -> Answer:
         if fault is not None and fault.effect in _BEFORE:
             return await self._strike(fault, upload)
@@ -123,7 +124,7 @@ class Front:
             await asyncio.wait_for(self.closing.wait(), seconds)
 
     async def _send(
-        self, http: web.BaseRequest, answer: Answer, fault: Fault | None, entry: Recorded
+        self, http: web.BaseRequest, answer: Answer, fault: Fault | None, entry: LoggedRequest
     ) -> web.StreamResponse:
         effect = fault.effect if fault is not None else None
         args = fault.args if fault is not None else {}
@@ -134,7 +135,7 @@ class Front:
         if effect is Effect.WRONG_CRC and "x-oss-hash-crc64ecma" in answer.headers:
             wrong = int(answer.headers["x-oss-hash-crc64ecma"]) ^ 1
             answer.headers["x-oss-hash-crc64ecma"] = str(wrong)
-        download = Download(http, self.pace, self.world.storage, answer.limit)
+        download = Download(http, self.bandwidth, self.world.storage, answer.limit)
         if effect is Effect.TRUNCATE:
             download.cut = int(args.get("bytes", 0))
         entry.status = answer.status
@@ -184,8 +185,7 @@ def _refusal(error: OssError, request_id: str, http: web.BaseRequest) -> Answer:
 
 
 def _html(status: int) -> Answer:
-    page = f"<html><head><title>{status}</title></head><body>Bad gateway</body></html>"
-    return Answer(status, {"Content-Type": "text/html"}, page.encode())
+    return Answer(status, {"Content-Type": "text/html"}, proxy_page(status).encode())
 
 
 def _scripted(fault: Fault) -> OssError:

@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from bot.sandbox.memory import RequestLog
 from bot.sandbox.oss.lifecycle import Lifecycle, Limit
 from bot.sandbox.oss.model import Bucket
 from bot.sandbox.oss.versions import remove
 from bot.sandbox.oss.world import World
+from bot.sandbox.request_log import RequestLog
 
 _EVERY = timedelta(hours=1)
 

@@ -1,16 +1,13 @@
 """Bodies on the wire, both ways, at the pace of the shape and with the faults of the script."""
 
-import asyncio
-import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
 
 from bot.sandbox.oss.disk import BLOCK, Storage
 from bot.sandbox.oss.model import Answer
-from bot.sandbox.shaping import Gate, Shape
+from bot.sandbox.shaping import Bandwidth, Throttle
 
 _SMALLEST_PIECE = 16 * 1024
 _PIECE_SECONDS = 0.01
@@ -26,15 +23,6 @@ class Broken(Exception):
     def __init__(self, *, after_flush: bool = False) -> None:
         super().__init__()
         self.after_flush = after_flush
-
-
-@dataclass
-class Pace:
-    """The rates of one server: the shape, and the gates that all its transfers share."""
-
-    shape: Shape
-    up: Gate = field(default_factory=Gate)
-    down: Gate = field(default_factory=Gate)
 
 
 def piece_size(rate: float | None) -> int:
@@ -57,10 +45,10 @@ class Upload:
     """
 
     http: web.BaseRequest
-    pace: Pace
+    bandwidth: Bandwidth
     limit: float | None = None
     received: int = 0
-    _own: Gate = field(default_factory=Gate)
+    _own: Throttle = field(default_factory=Throttle)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives.
@@ -87,13 +75,13 @@ class Upload:
                 return
 
     def _rate(self) -> float | None:
-        shape = self.pace.shape
+        shape = self.bandwidth.shape
         return slower(shape.up_per_connection, shape.up_total, self.limit)
 
     async def _pass(self, count: int) -> None:
-        shape = self.pace.shape
+        shape = self.bandwidth.shape
         await self._own.pass_through(count, slower(shape.up_per_connection, self.limit))
-        await self.pace.up.pass_through(count, shape.up_total)
+        await self.bandwidth.up.pass_through(count, shape.up_total)
 
     def _say_continue(self) -> None:
         """Answer `Expect: 100-continue`; some clients wait for it before they send."""
@@ -107,11 +95,11 @@ class Download:
     """An answer on its way to the client; `cut` ends it after so many bytes of the body."""
 
     http: web.BaseRequest
-    pace: Pace
+    bandwidth: Bandwidth
     storage: Storage
     limit: float | None = None
     cut: int | None = None
-    _own: Gate = field(default_factory=Gate)
+    _own: Throttle = field(default_factory=Throttle)
 
     async def send(self, answer: Answer) -> web.StreamResponse:
         """Send head and body.
@@ -154,25 +142,10 @@ class Download:
             yield piece
 
     def _rate(self) -> float | None:
-        shape = self.pace.shape
+        shape = self.bandwidth.shape
         return slower(shape.down_per_connection, shape.down_total, self.limit)
 
     async def _pass(self, count: int) -> None:
-        shape = self.pace.shape
+        shape = self.bandwidth.shape
         await self._own.pass_through(count, slower(shape.down_per_connection, self.limit))
-        await self.pace.down.pass_through(count, shape.down_total)
-
-
-def hang_up(http: web.BaseRequest, *, after_flush: bool) -> None:
-    """Break the connection: orderly after what was written, or with a reset as a crash would."""
-    transport = http.transport
-    if transport is None:
-        return
-    if after_flush:
-        transport.close()
-        return
-    socket = transport.get_extra_info("socket")
-    if socket is not None:
-        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+        await self.bandwidth.down.pass_through(count, shape.down_total)

@@ -8,9 +8,9 @@ from typing import Final
 from aiohttp import web
 
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.shaping import Gate, Shape
-from bot.sandbox.telegram.breakage import break_connection
+from bot.sandbox.shaping import Bandwidth, Throttle
 from bot.sandbox.telegram.files import StoredFile
+from bot.sandbox.wire_faults import close_connection, reset_connection
 
 BLOCK: Final = 1 << 18
 SHAPED_BLOCK: Final = 1 << 14
@@ -47,13 +47,12 @@ def span_of(header: str | None, size: int) -> Span | None:
 class Downloads:
     """Streams files; never holds more than one block per connection."""
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._total = Gate()
+    def __init__(self, bandwidth: Bandwidth) -> None:
+        self._bandwidth = bandwidth
         self.ranges = True
 
     async def send(
-        self, request: web.Request, stored: StoredFile, fault: Fault | None
+        self, request: web.BaseRequest, stored: StoredFile, fault: Fault | None
     ) -> web.StreamResponse:
         """Answer a request for a file that is there."""
         size = stored.size
@@ -75,7 +74,7 @@ class Downloads:
 
     async def _body(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         answer: web.StreamResponse,
         stored: StoredFile,
         span: Span,
@@ -89,40 +88,36 @@ class Downloads:
             await self._copy(answer, stored, span.start, stop)
         except ConnectionResetError:
             # The client has hung up, as it does when a transfer is cancelled: nobody's fault.
-            return break_connection(request)
+            return reset_connection(request)
         if fault is None or not breaks:
             await answer.write_eof()
             return answer
         if fault.effect is Effect.STALL:
             await asyncio.sleep(float(fault.args.get("seconds", 60)))
         if fault.effect is Effect.TRUNCATE:
-            return _hang_up(request)
-        return break_connection(request)
+            return close_connection(request)
+        return reset_connection(request)
 
     async def _copy(
         self, answer: web.StreamResponse, stored: StoredFile, start: int, stop: int
     ) -> None:
-        gate = Gate()
+        gate = Throttle()
         with stored.source.open("rb") as file:
             file.seek(start)
             while start < stop:
                 block = await asyncio.to_thread(file.read, min(self._block(), stop - start))
                 if not block:
                     return
-                await gate.pass_through(len(block), self._shape.down_per_connection)
-                await self._total.pass_through(len(block), self._shape.down_total)
+                await gate.pass_through(len(block), self._bandwidth.shape.down_per_connection)
+                await self._bandwidth.down.pass_through(
+                    len(block), self._bandwidth.shape.down_total
+                )
                 await answer.write(block)
                 start += len(block)
 
     def _block(self) -> int:
-        limited = self._shape.down_per_connection or self._shape.down_total
+        limited = self._bandwidth.shape.down_per_connection or self._bandwidth.shape.down_total
         return SHAPED_BLOCK if limited else BLOCK
 
 
 BREAKING: Final = frozenset({Effect.TRUNCATE, Effect.RESET, Effect.STALL})
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.shaping import Gate, Shape
+from bot.sandbox.shaping import Bandwidth, Throttle
 from bot.sandbox.telegram.errors import restarting
 from bot.sandbox.telegram.files import StoredFile
 
@@ -47,15 +47,15 @@ class LocalServer:
     `on_change` is awaited when a download has ended or a clean-up is over.
     """
 
-    def __init__(self, root: Path, token: str, clock: SandboxClock, shape: Shape) -> None:
+    def __init__(self, root: Path, token: str, clock: SandboxClock, bandwidth: Bandwidth) -> None:
         self.root = root
         self.on_change: Callable[[], Awaitable[None]] | None = None
         self.delay = timedelta()
         self.idle_cut = IDLE_CUT
         self._folder = root / token
         self._clock = clock
-        self._shape = shape
-        self._total = Gate()
+        self._bandwidth = bandwidth
+        self._total = Throttle()
         self._copies: dict[str, _Copy] = {}
         self._running: dict[str, asyncio.Task[Path]] = {}
         self._open = asyncio.Event()
@@ -132,8 +132,8 @@ class LocalServer:
         return path
 
     async def _transfer(self, size: int) -> None:
-        await Gate().pass_through(size, self._shape.down_per_connection)
-        await self._total.pass_through(size, self._shape.down_total)
+        await Throttle().pass_through(size, self._bandwidth.shape.down_per_connection)
+        await self._total.pass_through(size, self._bandwidth.shape.down_total)
 
     async def _clean_daily(self) -> None:
         due = self._clock.now()

@@ -12,7 +12,7 @@ from bot.sandbox.telegram.params import Params, Upload
 BLOCK = 1 << 18
 
 
-async def decode(request: web.Request, folder: Path) -> Params:
+async def decode(request: web.BaseRequest, folder: Path) -> Params:
     """Return what a request carries, in any of the encodings that the real server takes.
 
     Uploaded files are streamed to `folder`.
@@ -34,7 +34,7 @@ async def decode(request: web.Request, folder: Path) -> Params:
     return params
 
 
-async def _json(request: web.Request, params: Params) -> None:
+async def _json(request: web.BaseRequest, params: Params) -> None:
     body = await request.read()
     if not body.strip():
         return
@@ -47,7 +47,7 @@ async def _json(request: web.Request, params: Params) -> None:
     params.add_json(values)
 
 
-async def _multipart(request: web.Request, params: Params, folder: Path) -> None:
+async def _multipart(request: web.BaseRequest, params: Params, folder: Path) -> None:
     async for part in await request.multipart():
         if not isinstance(part, BodyPartReader) or part.name is None:
             continue

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.memory import RequestLog
+from bot.sandbox.request_log import RequestLog
 from bot.sandbox.telegram.channels import Channel
 from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.files import FileStore

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.memory import RequestLog
+from bot.sandbox.request_log import RequestLog
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
 

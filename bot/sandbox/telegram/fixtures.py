@@ -1,4 +1,4 @@
-"""Who and what exists beside the bot: people, groups, channels."""
+"""Add people, groups and channels, without the protocol."""
 
 from bot.sandbox.telegram.channels import Channel
 from bot.sandbox.telegram.chats import Chat
@@ -8,8 +8,8 @@ from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
 
 
-class Cast:
-    """Lets people and chats exist; the half of the stand-in that needs no server."""
+class Fixtures:
+    """Adds people and chats to a world; the part of the stand-in that needs no server."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""What was asked of a stand-in, in order, and a way to wait for the next thing."""
+"""The requests that a stand-in got, in order, and waiting for the next one."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(slots=True)
-class Recorded:
+class LoggedRequest:
     """One request: `operation` as its documentation spells it, decoded `params`, and the HTTP
     status it got.
 
@@ -22,36 +22,34 @@ class Recorded:
 
 
 class RequestLog:
-    """Remembers every request. Lives in the event loop of its server."""
+    """Every request, oldest first. Use it from the event loop of its server."""
 
     def __init__(self) -> None:
-        self._entries: list[Recorded] = []
+        self._entries: list[LoggedRequest] = []
         self._changed = asyncio.Condition()
 
-    def __iter__(self) -> Iterator[Recorded]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(list(self._entries))
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def of(self, operation: str) -> list[Recorded]:
+    def of(self, operation: str) -> list[LoggedRequest]:
         """Return the requests of one operation, oldest first."""
         return [entry for entry in self._entries if entry.operation == operation]
 
-    async def add(self, entry: Recorded) -> None:
+    async def add(self, entry: LoggedRequest) -> None:
         """Append a request at its beginning."""
         self._entries.append(entry)
         await self.touch()
 
     async def touch(self) -> None:
-        """Wake everybody who waits; called when an entry got its status or the state behind it
-        changed.
-        """
+        """Wake all waiters; called when an entry got its status or the state behind it changed."""
         async with self._changed:
             self._changed.notify_all()
 
     async def wait_for(self, condition: Callable[[], bool], *, timeout: float = 20.0) -> None:
-        """Wait until `condition` holds; it is looked at after every request.
+        """Wait until `condition` holds; it is checked after every request and change.
 
         Raises:
             TimeoutError: it did not hold in time (real seconds).

@@ -10,9 +10,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from bot.sandbox.faults import Effect, Fault, FaultScript
-from bot.sandbox.memory import Recorded, RequestLog
-from bot.sandbox.shaping import Shape
-from bot.sandbox.telegram import breakage
+from bot.sandbox.request_log import LoggedRequest, RequestLog
+from bot.sandbox.shaping import Bandwidth
+from bot.sandbox.telegram import wire_faults
 from bot.sandbox.telegram.downloads import Downloads
 from bot.sandbox.telegram.errors import (
     ApiError,
@@ -27,6 +27,7 @@ from bot.sandbox.telegram.methods import METHODS, Described, Method
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.requests import decode
 from bot.sandbox.telegram.world import World
+from bot.sandbox.wire_faults import reset_connection
 
 _PATH: Final = re.compile(r"^/bot([^/]*)(?:/test)?/([^/]*)$")
 _FILE: Final = re.compile(r"^/file/bot([^/]*)/(.+)$")
@@ -34,23 +35,23 @@ _FILE: Final = re.compile(r"^/file/bot([^/]*)/(.+)$")
 dumps: Final[Callable[[Any], str]] = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class BotServer:
+class RequestHandler:
     """Answers requests for one bot. Nothing here outlives a request but the log."""
 
     def __init__(
-        self, world: World, token: str, faults: FaultScript, shape: Shape, folder: Path
+        self, world: World, token: str, faults: FaultScript, bandwidth: Bandwidth, folder: Path
     ) -> None:
         self.world = world
         self.token = token
         self.faults = faults
-        self.shape = shape
+        self.bandwidth = bandwidth
         self.folder = folder
         self.log: RequestLog = world.log
-        self.downloads = Downloads(shape)
+        self.downloads = Downloads(bandwidth)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer any request that is not for the control side."""
-        await asyncio.sleep(self.shape.latency)
+        await asyncio.sleep(self.bandwidth.shape.latency)
         try:
             if match := _PATH.match(request.path):
                 return await self._call(request, *match.groups())
@@ -60,11 +61,11 @@ class BotServer:
         except ApiError as error:
             return refusal(error)
 
-    async def _call(self, request: web.Request, token: str, name: str) -> web.StreamResponse:
+    async def _call(self, request: web.BaseRequest, token: str, name: str) -> web.StreamResponse:
         params = await decode(request, self.folder)
         name = name or params.text("method")
         method = METHODS.get(name.lower())
-        entry = Recorded(self.world.clock.now(), method[0] if method else name, params.values)
+        entry = LoggedRequest(self.world.clock.now(), method[0] if method else name, params.values)
         await self.log.add(entry)
         try:
             self._authorize(token)
@@ -72,31 +73,31 @@ class BotServer:
         except ApiError as error:
             answer = refusal(error)
         except IdleCut:
-            answer = breakage.break_connection(request)
+            answer = reset_connection(request)
         entry.status = answer.status if _arrives(request) else 0
         await self.log.touch()
         return answer
 
     async def run(self, name: str, params: Params) -> None:
         """Call a method on behalf of a webhook's answer; its result is of no interest."""
-        entry = Recorded(self.world.clock.now(), name, params.values)
+        entry = LoggedRequest(self.world.clock.now(), name, params.values)
         await self.log.add(entry)
         entry.status = (await self._apply(name, params)).status
         await self.log.touch()
 
     async def _faulty(
-        self, request: web.Request, entry: Recorded, name: str, params: Params
+        self, request: web.BaseRequest, entry: LoggedRequest, name: str, params: Params
     ) -> web.StreamResponse:
         fault = self.faults.take(entry.operation, params.values)
         if fault is not None:
-            early = await breakage.before(fault, request)
+            early = await wire_faults.before(fault, request)
             if early is not None:
                 return early
             if fault.effect is Effect.TWICE:
                 self.world.updates.repeat_next()
         answer = await self._apply(name, params)
         await self.log.touch()
-        return await breakage.after(fault, request, answer) if fault else answer
+        return await wire_faults.after(fault, request, answer) if fault else answer
 
     async def _apply(self, name: str, params: Params) -> web.Response:
         try:
@@ -114,9 +115,11 @@ class BotServer:
         if token != self.token or self.world.logged_out:
             raise unauthorized()
 
-    async def _download(self, request: web.Request, token: str, path: str) -> web.StreamResponse:
+    async def _download(
+        self, request: web.BaseRequest, token: str, path: str
+    ) -> web.StreamResponse:
         params = {"path": path, "range": request.headers.get("Range")}
-        entry = Recorded(self.world.clock.now(), "file", dict(params))
+        entry = LoggedRequest(self.world.clock.now(), "file", dict(params))
         await self.log.add(entry)
         try:
             self._authorize(token)
@@ -127,16 +130,18 @@ class BotServer:
         await self.log.touch()
         return answer
 
-    async def _file(self, request: web.Request, path: str, entry: Recorded) -> web.StreamResponse:
+    async def _file(
+        self, request: web.BaseRequest, path: str, entry: LoggedRequest
+    ) -> web.StreamResponse:
         fault: Fault | None = self.faults.take("file", entry.params)
         if fault is not None and fault.effect in {Effect.ERROR, Effect.HTML}:
-            early = await breakage.before(fault, request)
+            early = await wire_faults.before(fault, request)
             if early is not None:
                 return early
         if fault is not None and fault.effect is Effect.LATE:
             await asyncio.sleep(float(fault.args.get("seconds", 1)))
         if fault is not None and fault.effect is Effect.LOST:
-            return breakage.break_connection(request)
+            return reset_connection(request)
         # A local server has no `/file` at all.
         stored = self.world.files.at_path(path) if self.world.local is None else None
         if stored is None or not stored.source.is_file():
@@ -153,7 +158,7 @@ def _method(name: str) -> Method:
     raise ApiError(404, "Not Found: method not found")
 
 
-def _arrives(request: web.Request) -> bool:
+def _arrives(request: web.BaseRequest) -> bool:
     return request.transport is not None and not request.transport.is_closing()
 
 

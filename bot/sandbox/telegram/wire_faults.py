@@ -1,14 +1,13 @@
 """Faults on the wire: how an answer is lost, held back, cut, or replaced."""
 
 import asyncio
-import socket
-import struct
 from typing import Any, Final
 
 from aiohttp import web
 
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram.errors import ApiError
+from bot.sandbox.wire_faults import proxy_page, reset_connection
 
 TEXTS: Final = {
     400: "Bad Request",
@@ -48,23 +47,10 @@ def _text(status: int, parameters: dict[str, Any]) -> str:
 def page_of(fault: Fault) -> web.Response:
     """Return the HTML page of a proxy that stands in between."""
     status = int(fault.args.get("status", 502))
-    text = f"<html><head><title>{status} Bad Gateway</title></head><body>nginx</body></html>"
-    return web.Response(status=status, text=text, content_type="text/html")
+    return web.Response(status=status, text=proxy_page(status), content_type="text/html")
 
 
-def break_connection(request: web.Request) -> web.Response:
-    """Reset the connection; what is returned reaches nobody."""
-    transport = request.transport
-    if transport is not None:
-        wire = transport.get_extra_info("socket")
-        if wire is not None:
-            # Lingering for 0 s makes the kernel send RST instead of FIN.
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()
-
-
-async def before(fault: Fault, request: web.Request) -> web.Response | None:
+async def before(fault: Fault, request: web.BaseRequest) -> web.Response | None:
     """Do what a fault does before anything is applied; `None` lets the request go on.
 
     Raises:
@@ -77,14 +63,16 @@ async def before(fault: Fault, request: web.Request) -> web.Response | None:
     if fault.effect is Effect.STALL:
         await asyncio.sleep(float(fault.args.get("seconds", 60)))
     if fault.effect in {Effect.RESET, Effect.STALL}:
-        return break_connection(request)
+        return reset_connection(request)
     return None
 
 
-async def after(fault: Fault, request: web.Request, answer: web.Response) -> web.StreamResponse:
+async def after(
+    fault: Fault, request: web.BaseRequest, answer: web.Response
+) -> web.StreamResponse:
     """Do what a fault does after the request was applied."""
     if fault.effect is Effect.LOST:
-        return break_connection(request)
+        return reset_connection(request)
     if fault.effect is Effect.LATE:
         await asyncio.sleep(float(fault.args.get("seconds", 1)))
     if fault.effect is Effect.TRUNCATE:
@@ -92,10 +80,10 @@ async def after(fault: Fault, request: web.Request, answer: web.Response) -> web
     return answer
 
 
-async def _cut(fault: Fault, request: web.Request, answer: web.Response) -> web.StreamResponse:
+async def _cut(fault: Fault, request: web.BaseRequest, answer: web.Response) -> web.StreamResponse:
     body = answer.body if isinstance(answer.body, bytes) else b""
     cut = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
     cut.content_length = len(body)
     await cut.prepare(request)
     await cut.write(body[: int(fault.args.get("bytes", len(body) // 2))])
-    return break_connection(request)
+    return reset_connection(request)
