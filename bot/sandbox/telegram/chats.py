@@ -1,21 +1,32 @@
-"""Chats as people use them: they write, send files, edit, delete and press buttons."""
+"""Chats as people use them: write, send files, edit, delete, press buttons, block the bot."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
-from bot.sandbox.telegram.attachments import DEFAULT_MIME, KINDS, NAMELESS, attach
-from bot.sandbox.telegram.chat_state import ChatState
-from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.files import StoredFile
-from bot.sandbox.telegram.messages import Message
-from bot.sandbox.telegram.origins import external_reply, origin_of
-from bot.sandbox.telegram.queries import Query
-from bot.sandbox.telegram.shown import Shown
-from bot.sandbox.telegram.text import Entity, Formatted, order
+from bot.sandbox.telegram.errors import forbidden
+from bot.sandbox.telegram.files import (
+    DEFAULT_MIME,
+    KINDS,
+    NAMELESS,
+    StoredFile,
+    attach,
+    new_media_group_id,
+)
+from bot.sandbox.telegram.membership import tell_membership
+from bot.sandbox.telegram.messages import (
+    delete_message,
+    mark_edited,
+    place_message,
+    redraw,
+    take_message_id,
+)
+from bot.sandbox.telegram.model import ChatState, Message, Query, external_reply, origin_of
+from bot.sandbox.telegram.text import Entity, Formatted, detect, order
 from bot.sandbox.telegram.users import ANONYMOUS_ADMIN, CHANNEL_BOT, User
+from bot.sandbox.telegram.views import Event, Shown
+from bot.sandbox.telegram.world import World
 
 REAL_SIZE: Final = -1
 """The size that a message tells is the real one."""
@@ -43,8 +54,54 @@ class MessageNotFound(LookupError):
     """The message is not there (any more)."""
 
 
-class Chat(ChatState):
-    """What people can do in a chat. Every call is told to the bot before it returns."""
+class Chat:
+    """A chat as people use it. The update for a call is in the queue before the call returns.
+
+    All data are in `state`; two objects for the same chat show the same.
+    """
+
+    def __init__(self, world: World, state: ChatState) -> None:
+        self.world = world
+        self.state = state
+
+    @property
+    def id(self) -> int:
+        """Return the chat id."""
+        return self.state.info.id
+
+    @property
+    def type(self) -> str:
+        """Return `private`, `group`, `supergroup` or `channel`."""
+        return self.state.info.type
+
+    @property
+    def username(self) -> str | None:
+        """Return the public name."""
+        return self.state.info.username
+
+    @username.setter
+    def username(self, username: str | None) -> None:
+        self.state.info.username = username
+
+    @property
+    def messages(self) -> list[Shown]:
+        """Return what a person sees now, oldest first."""
+        return list(self.state.shown.values())
+
+    @property
+    def bot_messages(self) -> list[Shown]:
+        """Return what a person sees of the bot now, oldest first."""
+        return [message for message in self.messages if message.from_bot]
+
+    @property
+    def history(self) -> list[Event]:
+        """Return everything that happened here, by the bot and by people, oldest first."""
+        return list(self.state.events)
+
+    @property
+    def actions(self) -> list[str]:
+        """Return every `sendChatAction`, oldest first."""
+        return self.state.actions
 
     async def send_text(
         self,
@@ -129,7 +186,7 @@ class Chat(ChatState):
         """Change the text of a person's message."""
         found = self.require(message)
         found.body = detect(Formatted(text))
-        self.edited(found, by_bot=False)
+        mark_edited(self.world, self.state, found, by_bot=False)
         await self.world.touch()
         return found
 
@@ -139,7 +196,7 @@ class Chat(ChatState):
 
     async def delete(self, message: MessageLike) -> None:
         """Delete a message as a person; the bot hears nothing of it."""
-        self.remove(self.require(message), by_bot=False)
+        delete_message(self.world, self.state, self.require(message), by_bot=False)
         await self.world.touch()
 
     async def press(self, sender: User, message: MessageLike, button: str) -> Query:
@@ -150,10 +207,10 @@ class Chat(ChatState):
             ButtonNotFound: it shows no such button, or the button asks the bot nothing.
         """
         found = self.require(message)
-        pressed = self.redraw(found).button(button)
+        pressed = redraw(self.world, self.state, found).button(button)
         if pressed is None or pressed.data is None:
             raise ButtonNotFound(f"no button {button!r} that asks the bot, message {found.id}")
-        query = Query(self, found, sender, pressed.data, self.world.clock.now())
+        query = Query(found, sender, pressed.data, self.world.clock.now())
         self.world.queries[query.id] = query
         self.world.emit("callback_query", query.json(), chat_id=self.id, date=query.at)
         await self.world.touch()
@@ -166,7 +223,7 @@ class Chat(ChatState):
             MessageNotFound: it is not there (any more).
         """
         message_id = message if isinstance(message, int) else message.id
-        found = self.find(message_id)
+        found = self.state.find(message_id)
         if found is None:
             raise MessageNotFound(f"no message {message_id} in chat {self.id}")
         return found
@@ -174,26 +231,30 @@ class Chat(ChatState):
     def new_message(self, sender: User | None, **where: Unpack[Where]) -> Message:
         """Return a message that has a number and is not in the chat yet."""
         date = where.get("date") or self.world.clock.now()
-        message = Message(self, self.take_message_id(), date, sender)
+        message = Message(self.state.info, take_message_id(self.world, self.state), date, sender)
         message.thread_id = where.get("thread_id")
         self._reply(message, where.get("reply_to"))
         mask = where.get("as_chat")
         if mask is not None:
-            message.sender_chat = mask
-            message.sender = ANONYMOUS_ADMIN if mask is self else CHANNEL_BOT
+            message.sender_chat = mask.state.info
+            message.sender = ANONYMOUS_ADMIN if mask.id == self.id else CHANNEL_BOT
         return message
 
     def _reply(self, message: Message, target: MessageLike | None) -> None:
-        if isinstance(target, Message) and target.chat is not self:
+        if isinstance(target, Message) and target.chat.id != self.id:
             message.external_reply = external_reply(target)
         elif target is not None:
             message.reply_to = self.require(target)
 
     async def deliver(self, message: Message) -> Message:
         """Put a person's message into the chat and tell the bot."""
-        self.place(message, by_bot=False)
+        place_message(self.world, self.state, message, by_bot=False)
         await self.world.touch()
         return message
+
+    def tell_membership(self, by: User, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Make the update for a change of what the bot is here, without the change."""
+        tell_membership(self.world, self.state, by, old, new)
 
     def _stored(
         self,
@@ -215,6 +276,32 @@ class Chat(ChatState):
         return stored
 
 
-def new_media_group_id() -> str:
-    """Return an id for an album, as large as the real ones."""
-    return str(secrets.randbelow(9 * 10**16) + 10**16)
+class PrivateChat(Chat):
+    """The chat of one person with the bot; its id is the person's."""
+
+    @property
+    def user(self) -> User:
+        """Return the person."""
+        return self.world.users[self.id]
+
+    async def block(self) -> None:
+        """Block the bot."""
+        self.state.refusal = forbidden("bot was blocked by the user")
+        await self._changed("member", "kicked")
+
+    async def unblock(self) -> None:
+        """Start the bot again."""
+        self.state.refusal = None
+        await self._changed("kicked", "member")
+
+    def deactivate(self) -> None:
+        """Delete the person's account."""
+        self.state.refusal = forbidden("user is deactivated")
+
+    async def _changed(self, old: str, new: str) -> None:
+        self.tell_membership(self.user, self._bot_as(old), self._bot_as(new))
+        await self.world.touch()
+
+    def _bot_as(self, status: str) -> dict[str, Any]:
+        until = {"until_date": 0} if status == "kicked" else {}
+        return {"user": self.world.bot.json(), "status": status, **until}

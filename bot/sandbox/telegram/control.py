@@ -15,9 +15,8 @@ from bot.sandbox.shaping import Bandwidth
 from bot.sandbox.telegram.chats import REAL_SIZE, Chat
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import FloodMode
-from bot.sandbox.telegram.shown import Shown
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.wire import event_to_json, shown_to_json
+from bot.sandbox.telegram.views import Shown, event_to_json, shown_to_json
 
 
 class TelegramControl(Control):
@@ -66,7 +65,7 @@ class TelegramControl(Control):
     def _chat(self, arguments: Body) -> Chat:
         chat_id = int(arguments["chat_id"])
         if chat_id in self._world.chats:
-            return self._world.chats[chat_id]
+            return self._fixtures.chat(chat_id)
         return self._fixtures.private_chat(self._world.users[chat_id])
 
     async def _info(self, _: Body) -> Any:

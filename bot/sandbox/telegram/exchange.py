@@ -21,11 +21,10 @@ from bot.sandbox.telegram.errors import (
     not_found,
     unauthorized,
 )
-from bot.sandbox.telegram.known import KNOWN
-from bot.sandbox.telegram.local import IdleCut
+from bot.sandbox.telegram.local_mode import IdleCut
 from bot.sandbox.telegram.methods import METHODS, Described, Method
-from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.requests import decode
+from bot.sandbox.telegram.methods.known import KNOWN
+from bot.sandbox.telegram.params import Params, decode
 from bot.sandbox.telegram.world import World
 from bot.sandbox.wire_faults import reset_connection
 

@@ -1,9 +1,7 @@
 """Add people, groups and channels, without the protocol."""
 
-from bot.sandbox.telegram.channels import Channel
-from bot.sandbox.telegram.chats import Chat
-from bot.sandbox.telegram.groups import Group
-from bot.sandbox.telegram.private_chats import PrivateChat
+from bot.sandbox.telegram.chats import Chat, PrivateChat
+from bot.sandbox.telegram.groups import Channel, Group
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
 
@@ -13,6 +11,7 @@ class Fixtures:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._chats: dict[int, Chat] = {}
 
     def add_user(
         self,
@@ -31,7 +30,11 @@ class Fixtures:
 
     def private_chat(self, user: User) -> PrivateChat:
         """Return the chat of a person with the bot, who has pressed Start before."""
-        return self.world.private_chat(user)
+        state = self.world.private_chat(user)
+        chat = self._chats.get(user.id)
+        if not isinstance(chat, PrivateChat):
+            chat = self._chats[user.id] = PrivateChat(self.world, state)
+        return chat
 
     def add_group(
         self,
@@ -44,7 +47,8 @@ class Fixtures:
         """Return a new group; the first of `members` owns it. `bot` is the bot's status there:
         `member`, `administrator` or `left`. Nobody is told of it.
         """
-        group = self.world.add_group(title, supergroup=supergroup, forum=forum)
+        group = Group(self.world, self.world.add_group(title, supergroup=supergroup, forum=forum))
+        self._chats[group.id] = group
         for number, member in enumerate(members):
             group.roster.put(member, "member" if number else "creator")
         group.roster.put(self.world.bot, bot)
@@ -52,7 +56,8 @@ class Fixtures:
 
     def add_channel(self, title: str, owner: User, *, bot: str = "administrator") -> Channel:
         """Return a new channel. Nobody is told of it."""
-        channel = self.world.add_channel(title)
+        channel = Channel(self.world, self.world.add_channel(title))
+        self._chats[channel.id] = channel
         channel.roster.put(owner, "creator")
         channel.roster.put(self.world.bot, bot)
         return channel
@@ -63,4 +68,8 @@ class Fixtures:
         Raises:
             KeyError: there is none.
         """
-        return self.world.chats[chat_id]
+        state = self.world.chats[chat_id]
+        if chat_id not in self._chats:
+            kinds = {"private": PrivateChat, "channel": Channel}
+            self._chats[chat_id] = kinds.get(state.info.type, Group)(self.world, state)
+        return self._chats[chat_id]

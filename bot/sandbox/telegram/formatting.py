@@ -2,12 +2,11 @@
 
 from typing import Any, Final
 
-from bot.sandbox.telegram.detect import detect
 from bot.sandbox.telegram.errors import bad_request, missing
-from bot.sandbox.telegram.html import parse_html
+from bot.sandbox.telegram.html_parser import parse_html
 from bot.sandbox.telegram.links import WrongLink, check_link
 from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.text import Entity, Formatted, order, trimmed, utf16_length
+from bot.sandbox.telegram.text import Entity, Formatted, detect, order, trimmed, utf16_length
 
 TEXT_LIMIT: Final = 4096
 """UTF-16 code units of a text after entities (source: Bot API, "sendMessage")."""

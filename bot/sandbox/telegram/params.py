@@ -1,12 +1,20 @@
-"""The parameters of one request, decoded and lenient exactly where the real server is."""
+"""Decode the parameters of a request: query string, form, multipart, JSON.
+
+Decoding is lenient exactly where the real server is.
+"""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from aiohttp import BodyPartReader, web
+
 from bot.sandbox.telegram.errors import bad_request
+
+BLOCK: Final = 1 << 18
 
 PLAIN: Final = frozenset(
     {
@@ -39,7 +47,7 @@ class Params:
         """Take a value of a form or query string; JSON is decoded where the parameter
         is no text.
         """
-        self.values[name] = raw if name in PLAIN else _decode(raw)
+        self.values[name] = raw if name in PLAIN else _decode_value(raw)
 
     def add_json(self, values: Mapping[str, Any]) -> None:
         """Take the object of a JSON body."""
@@ -104,7 +112,7 @@ class Params:
         return value
 
 
-def _decode(raw: str) -> Any:
+def _decode_value(raw: str) -> Any:
     # Only what JSON clients would have sent as another type than text; the rest stays as it came.
     if raw[:1] in {"{", "[", "-"} or raw[:1].isdigit() or raw in {"true", "false", "null"}:
         try:
@@ -112,3 +120,57 @@ def _decode(raw: str) -> Any:
         except ValueError:
             return raw
     return raw
+
+
+async def decode(request: web.BaseRequest, folder: Path) -> Params:
+    """Return what a request carries, in any of the encodings that the real server takes.
+
+    Uploaded files are streamed to `folder`.
+
+    Raises:
+        ApiError: the body is no JSON although it says so.
+    """
+    params = Params()
+    for name, value in request.query.items():
+        params.add(name, value)
+    if request.content_type == "application/json":
+        await _json(request, params)
+    elif request.content_type == "multipart/form-data":
+        await _multipart(request, params, folder)
+    elif request.content_type == "application/x-www-form-urlencoded":
+        for name, field in (await request.post()).items():
+            if isinstance(field, str):
+                params.add(name, field)
+    return params
+
+
+async def _json(request: web.BaseRequest, params: Params) -> None:
+    body = await request.read()
+    if not body.strip():
+        return
+    try:
+        values = json.loads(body)
+    except ValueError:
+        raise bad_request("can't parse JSON object") from None
+    if not isinstance(values, dict):
+        raise bad_request("object expected")
+    params.add_json(values)
+
+
+async def _multipart(request: web.BaseRequest, params: Params, folder: Path) -> None:
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            continue
+        if part.filename is None:
+            params.add(part.name, await part.text())
+        else:
+            params.uploads[part.name] = await _upload(part, folder)
+
+
+async def _upload(part: BodyPartReader, folder: Path) -> Upload:
+    path = folder / f"upload-{secrets.token_hex(8)}"
+    with path.open("wb") as file:
+        while block := await part.read_chunk(BLOCK):
+            file.write(block)
+    mime = part.headers.get("Content-Type", "").partition(";")[0]
+    return Upload(path, part.filename or "", mime)

@@ -6,7 +6,7 @@ get?". The server's source has no trace of it, so the doubtful cases are switche
 
 from dataclasses import dataclass
 
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.model import Message
 from bot.sandbox.telegram.text import Entity, Formatted, utf16_slice
 from bot.sandbox.telegram.users import User
 

@@ -7,10 +7,9 @@ from typing import Any
 from bot.sandbox.remote import ControlRefused, RemoteStandIn
 from bot.sandbox.telegram.chats import REAL_SIZE
 from bot.sandbox.telegram.flood import FloodMode
-from bot.sandbox.telegram.queries import QueryAnswer
-from bot.sandbox.telegram.shown import Event, Shown
+from bot.sandbox.telegram.model import QueryAnswer
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.wire import event_from_json, shown_from_json
+from bot.sandbox.telegram.views import Event, Shown, event_from_json, shown_from_json
 
 __all__ = ["ControlRefused", "RemoteChat", "RemoteTelegram"]
 

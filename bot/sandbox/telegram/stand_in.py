@@ -11,13 +11,13 @@ from bot.sandbox.faults import FaultScript
 from bot.sandbox.server import LOOPBACK, SHUTDOWN_TIMEOUT, LoopbackServer
 from bot.sandbox.shaping import Shape
 from bot.sandbox.telegram.control import TelegramControl
-from bot.sandbox.telegram.deliveries import Deliveries
 from bot.sandbox.telegram.exchange import RequestHandler
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import Flood
-from bot.sandbox.telegram.local import LocalServer
+from bot.sandbox.telegram.local_mode import LocalServer
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.users import User
+from bot.sandbox.telegram.webhook_delivery import Deliveries
 from bot.sandbox.telegram.world import World
 
 TOKEN = "123456:TEST-stand-in-token-of-the-sandbox"  # noqa: S105 (opens nothing but this stand-in.)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.text import Formatted, utf16_slice
+from bot.sandbox.telegram.text import Formatted, detect, utf16_slice
 
 
 @pytest.mark.parametrize(

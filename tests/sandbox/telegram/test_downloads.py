@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 from bot.sandbox.telegram.downloads import Span, span_of
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.model import Message
 from tests.sandbox.telegram.conftest import Call
 
 BODY = bytes(range(256)) * 1000

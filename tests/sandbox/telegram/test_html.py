@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.telegram.errors import ApiError
-from bot.sandbox.telegram.html import parse_html
+from bot.sandbox.telegram.html_parser import parse_html
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from telegram.ext import ExtBot
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.telegram import TelegramStandIn
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.model import Message
 from tests.sandbox.telegram.conftest import Call
 
 BIG = 3 << 30

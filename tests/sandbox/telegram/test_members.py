@@ -111,7 +111,7 @@ async def test_the_bot_leaves(call: Call, bot: ExtBot[None], group: Group, alice
     await bot.leave_chat(group.id)
     await group.send_text(alice, "anybody?")
     found = await updates(call, bot)
-    private = group.world.private_chat(alice)
+    private = group.world.private_chat(alice).info
     refused = await call("leaveChat", chat_id=private.id)
 
     assert [u["my_chat_member"]["new_chat_member"]["status"] for u in found] == ["left"]

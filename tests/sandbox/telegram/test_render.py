@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.telegram.html import parse_html
-from bot.sandbox.telegram.render import render_html
+from bot.sandbox.telegram.html_parser import parse_html
+from bot.sandbox.telegram.text import render_html
 
 PIECES = st.recursive(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6).map(

@@ -2,28 +2,14 @@
 
 from typing import Final
 
-from bot.sandbox.telegram.methods import (
-    callbacks,
-    chats,
-    deletes,
-    edits,
-    files,
-    forwards,
-    profile,
-    sends,
-    server,
-)
+from bot.sandbox.telegram.methods import chats, editing, profile, receiving, sending
 from bot.sandbox.telegram.methods.method import Described, Method
 
 _FAMILIES: Final = (
-    server.METHODS,
+    receiving.METHODS,
     profile.METHODS,
-    sends.METHODS,
-    forwards.METHODS,
-    edits.METHODS,
-    deletes.METHODS,
-    files.METHODS,
-    callbacks.METHODS,
+    sending.METHODS,
+    editing.METHODS,
     chats.METHODS,
 )
 

@@ -1,19 +1,33 @@
-"""Methods that put something new into a chat."""
+"""Methods that put a message into a chat: texts, files, albums, forwards, copies."""
 
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bot.sandbox.telegram.attachments import DEFAULT_MIME, KINDS, NAMELESS, Attachment, attach
-from bot.sandbox.telegram.chats import new_media_group_id
 from bot.sandbox.telegram.errors import bad_request
-from bot.sandbox.telegram.files import StoredFile
+from bot.sandbox.telegram.files import (
+    DEFAULT_MIME,
+    KINDS,
+    NAMELESS,
+    Attachment,
+    StoredFile,
+    attach,
+    new_media_group_id,
+)
 from bot.sandbox.telegram.formatting import message_caption, message_text
 from bot.sandbox.telegram.keyboards import parse_markup
-from bot.sandbox.telegram.messages import Message
-from bot.sandbox.telegram.methods.method import Method
+from bot.sandbox.telegram.membership import check_writable
+from bot.sandbox.telegram.messages import place_message, take_message_id
+from bot.sandbox.telegram.methods.method import (
+    Method,
+    Place,
+    find_chat,
+    find_message,
+    place,
+    writable_chat,
+)
+from bot.sandbox.telegram.model import Message, origin_of
 from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.targets import Place, place, writable_chat
 from bot.sandbox.telegram.world import World
 
 ACTIONS: Final = frozenset(
@@ -28,7 +42,7 @@ ACTIONS: Final = frozenset(
 async def send_message(world: World, params: Params) -> Any:
     """`sendMessage`."""
     body = message_text(params)
-    message = _new(place(world, params), params)
+    message = _new(world, place(world, params), params)
     message.body = body
     message.link_preview = _link_preview(params)
     return await _deliver(world, message)
@@ -39,7 +53,7 @@ async def send_media(world: World, params: Params, *, kind: str) -> Any:
     body = message_caption(params)
     target = place(world, params)
     attachment = _attachment(world, params, kind, kind)
-    message = _new(target, params)
+    message = _new(world, target, params)
     message.body, message.attachment = body, attachment
     return await _deliver(world, message)
 
@@ -54,7 +68,7 @@ async def send_media_group(world: World, params: Params) -> Any:
     group_id = new_media_group_id() if len(made) > 1 else None
     told = []
     for attachment, body in made:
-        message = _new(target, params)
+        message = _new(world, target, params)
         message.attachment, message.body, message.media_group_id = attachment, body, group_id
         told.append(await _deliver(world, message))
     return told
@@ -77,9 +91,48 @@ async def send_chat_action(world: World, params: Params) -> Any:
     return True
 
 
-def _new(target: Place, params: Params) -> Message:
+async def forward_message(world: World, params: Params) -> Any:
+    """`forwardMessage`."""
+    target = place(world, params)
+    source = _source(world, params, "message to forward not found")
+    if source.protected:
+        raise bad_request("message can't be forwarded")
+    message = _again(world, source)
+    message.chat, message.thread_id = target.chat.info, target.thread_id
+    message.is_topic = target.is_topic
+    message.origin = origin_of(source)
+    message.silent = params.flag("disable_notification")
+    return await _deliver(world, message)
+
+
+async def copy_message(world: World, params: Params) -> Any:
+    """`copyMessage`: the same content from the bot, with another caption if wanted."""
+    target = place(world, params)
+    source = _source(world, params, "message to copy not found")
+    message = _again(world, source)
+    message.chat, message.thread_id = target.chat.info, target.thread_id
+    message.is_topic, message.reply_to = target.is_topic, target.reply_to
+    message.markup = parse_markup(params)
+    message.silent = params.flag("disable_notification")
+    if message.attachment is not None and "caption" in params.values:
+        message.body = message_caption(params)
+    return {"message_id": (await _deliver(world, message))["message_id"]}
+
+
+def _source(world: World, params: Params, missing: str) -> Message:
+    return find_message(find_chat(world, params, "from_chat_id"), params, missing=missing)
+
+
+def _again(world: World, source: Message) -> Message:
+    message = Message(source.chat, 0, world.clock.now(), world.bot)
+    message.body, message.attachment = source.body, source.attachment
+    message.service = dict(source.service)
+    return message
+
+
+def _new(world: World, target: Place, params: Params) -> Message:
     markup = parse_markup(params)
-    message = Message(target.chat, 0, target.chat.world.clock.now(), target.chat.world.bot)
+    message = Message(target.chat.info, 0, world.clock.now(), world.bot)
     message.reply_to, message.thread_id = target.reply_to, target.thread_id
     message.is_topic = target.is_topic
     message.markup = markup
@@ -89,10 +142,11 @@ def _new(target: Place, params: Params) -> Message:
 
 
 async def _deliver(world: World, message: Message) -> Any:
+    chat = world.chats[message.chat.id]
     await world.flood.admit(message.chat.id, edit=False)
-    message.chat.require_writable()  # held back, the chat may have changed meanwhile.
-    message.id, message.date = message.chat.take_message_id(), world.clock.now()
-    message.chat.place(message, by_bot=True)
+    check_writable(world, chat)  # held back, the chat may have changed meanwhile.
+    message.id, message.date = take_message_id(world, chat), world.clock.now()
+    place_message(world, chat, message, by_bot=True)
     return message.json()
 
 
@@ -139,4 +193,6 @@ METHODS: Final[dict[str, Method]] = {
     "sendSticker": partial(send_media, kind="sticker"),
     "sendMediaGroup": send_media_group,
     "sendChatAction": send_chat_action,
+    "forwardMessage": forward_message,
+    "copyMessage": copy_message,
 }

@@ -1,14 +1,13 @@
-"""What a person sees of a chat, and everything that happened in it."""
+"""Messages and events as a person sees them, and their JSON for other processes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.telegram.messages import Message
-from bot.sandbox.telegram.render import render_html
-from bot.sandbox.telegram.text import Entity, Formatted
+from bot.sandbox.telegram.text import Entity
 from bot.sandbox.telegram.users import User
 
 
@@ -88,47 +87,43 @@ class Event:
     message: Shown
 
 
-def show(message: Message, bot_id: int) -> Shown:
-    """Return what a person sees of a message now."""
-    body = message.body or Formatted("")
+def shown_to_json(shown: Shown) -> dict[str, Any]:
+    """Return a message as JSON can carry it; instants are ISO 8601."""
+    fields = asdict(shown)
+    fields["at"] = shown.at.isoformat()
+    if shown.file is not None:
+        fields["file"]["path"] = str(shown.file.path)
+    return fields
+
+
+def shown_from_json(fields: Mapping[str, Any]) -> Shown:
+    """Return the message that `shown_to_json` wrote."""
+    sender, file = fields["sender"], fields["file"]
     return Shown(
-        id=message.id,
-        sender=message.sender,
-        from_bot=message.sender is not None and message.sender.id == bot_id,
-        text=body.text,
-        entities=body.entities,
-        html=render_html(body),
-        reply_to=_reply_to(message),
-        thread_id=message.thread_id,
-        buttons=_buttons(message.markup),
-        edited=message.edits,
-        silent=message.silent,
-        preview_off=bool((message.link_preview or {}).get("is_disabled")),
-        reactions=tuple(item.get("emoji", "") for item in message.reactions),
-        file=_file(message),
-        at=message.date,
+        **{
+            **fields,
+            "sender": User(**sender) if sender else None,
+            "entities": tuple(fields["entities"]),
+            "buttons": tuple(tuple(Button(**b) for b in row) for row in fields["buttons"]),
+            "reactions": tuple(fields["reactions"]),
+            "file": ShownFile(**{**file, "path": Path(file["path"])}) if file else None,
+            "at": datetime.fromisoformat(fields["at"]),
+        }
     )
 
 
-def _reply_to(message: Message) -> int | None:
-    # The server makes everything in a topic a reply to its first message; apps do not show that.
-    if message.reply_to is None or (message.is_topic and message.reply_to.id == message.thread_id):
-        return None
-    return message.reply_to.id
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Return an event as JSON can carry it."""
+    message = shown_to_json(event.message)
+    return {
+        "at": event.at.isoformat(),
+        "what": event.what.value,
+        "by_bot": event.by_bot,
+        "message": message,
+    }
 
 
-def _file(message: Message) -> ShownFile | None:
-    if message.attachment is None:
-        return None
-    file = message.attachment.file
-    return ShownFile(message.attachment.kind, file.name, file.mime, file.announced, file.source)
-
-
-def _buttons(markup: dict[str, Any] | None) -> tuple[tuple[Button, ...], ...]:
-    rows = (markup or {}).get("inline_keyboard", [])
-    return tuple(tuple(_button(button) for button in row) for row in rows)
-
-
-def _button(raw: dict[str, Any]) -> Button:
-    copied = raw.get("copy_text", {}).get("text")
-    return Button(raw["text"], raw.get("callback_data"), raw.get("url"), copied)
+def event_from_json(fields: Mapping[str, Any]) -> Event:
+    """Return the event that `event_to_json` wrote."""
+    at, what = datetime.fromisoformat(fields["at"]), Happening(fields["what"])
+    return Event(at, what, fields["by_bot"], shown_from_json(fields["message"]))

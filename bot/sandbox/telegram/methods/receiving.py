@@ -1,11 +1,16 @@
-"""Methods about the way updates take, and about the session of the bot on this server."""
+"""Methods by which the bot receives: updates, webhook, files, callback queries, its session."""
 
 from typing import Any, Final
 
-from bot.sandbox.telegram.errors import WEBHOOK_ACTIVE, conflict
+from bot.sandbox.telegram.errors import QUERY_TOO_OLD, WEBHOOK_ACTIVE, bad_request, conflict
+from bot.sandbox.telegram.files import CLOUD_LIMIT
 from bot.sandbox.telegram.methods.method import Described, Method
+from bot.sandbox.telegram.model import LIFETIME, QueryAnswer
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.world import World
+
+ANSWER_LIMIT: Final = 200
+"""Characters (source: Bot API, "answerCallbackQuery")."""
 
 
 async def get_updates(world: World, params: Params) -> Any:
@@ -55,6 +60,38 @@ async def close(world: World, params: Params) -> Any:  # noqa: ARG001 (methods s
     return True
 
 
+async def get_file(world: World, params: Params) -> Any:
+    """`getFile`. In the cloud at most 20 MiB, by what was announced and by what is there; a local
+    server takes any size, answers when the file is on its disk, and tells an absolute path.
+    """
+    file_id = params.text("file_id")
+    if not file_id:
+        raise bad_request("file_id not specified")
+    stored = world.files.find(file_id)
+    if stored is None:
+        raise bad_request("invalid file_id")
+    if not stored.source.is_file():
+        raise bad_request("wrong file_id or the file is temporarily unavailable")
+    if world.local is not None:
+        return stored.file_json(str(await world.local.fetch(stored)))
+    if max(stored.announced or 0, stored.size) > CLOUD_LIMIT:
+        raise bad_request("file is too big")
+    return stored.file_json(world.files.open_path(stored))
+
+
+async def answer_callback_query(world: World, params: Params) -> Any:
+    """`answerCallbackQuery`; the first answer counts."""
+    query = world.queries.get(params.text("callback_query_id"))
+    if query is None or world.clock.now() - query.at > LIFETIME:
+        raise bad_request(QUERY_TOO_OLD)
+    text = params.text("text")
+    if len(text) > ANSWER_LIMIT:
+        raise bad_request("MESSAGE_TOO_LONG")
+    if query.answer is None:
+        query.answer = QueryAnswer(text, params.flag("show_alert"), params.text("url") or None)
+    return True
+
+
 def _allow(world: World, params: Params) -> None:
     if params.values.get("allowed_updates") is not None:
         world.updates.allow(params.items("allowed_updates", "allowed updates"))
@@ -67,4 +104,6 @@ METHODS: Final[dict[str, Method]] = {
     "getWebhookInfo": get_webhook_info,
     "logOut": log_out,
     "close": close,
+    "getFile": get_file,
+    "answerCallbackQuery": answer_callback_query,
 }
