@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.sandbox.oss import signature_v1 as v1
 from bot.sandbox.oss import signature_v4 as v4
 from bot.sandbox.oss.errors import OssError, access_denied
-from bot.sandbox.oss.model import AccessKey, Auth, Caller
+from bot.sandbox.oss.model import AccessKey, AuthMethod, Caller
 from bot.sandbox.oss.request import OssRequest
 
 
@@ -37,7 +37,7 @@ class Authenticator:
             return self._query_v4(request, now)
         if request.has("OSSAccessKeyId") and request.has("Signature"):
             return self._query_v1(request, now)
-        return Caller(Auth.ANONYMOUS)
+        return Caller(AuthMethod.ANONYMOUS)
 
     def _header_v4(self, request: OssRequest, now: datetime) -> Caller:
         claim = v4.read_header(request)
@@ -45,7 +45,7 @@ class Authenticator:
         check_skew(claim.signed_at, now)
         v4.check_scope(claim, self._region)
         self._compare_v4(request, claim, key)
-        return Caller(Auth.HEADER, key)
+        return Caller(AuthMethod.HEADER, key)
 
     def _query_v4(self, request: OssRequest, now: datetime) -> Caller:
         claim = v4.read_query(request)
@@ -55,9 +55,9 @@ class Authenticator:
             raise access_denied("Request is not valid yet.", "0002-00000235")
         check_expiry(claim.signed_at + timedelta(seconds=claim.expires or 0), now)
         self._compare_v4(request, claim, key)
-        return Caller(Auth.QUERY, key)
+        return Caller(AuthMethod.QUERY, key)
 
-    def _compare_v4(self, request: OssRequest, claim: v4.Claim, key: AccessKey) -> None:
+    def _compare_v4(self, request: OssRequest, claim: v4.SignatureV4, key: AccessKey) -> None:
         canonical = v4.canonical_request(request, claim.additional)
         text = v4.string_to_sign(claim, canonical)
         expected = v4.sign(key.secret, claim.scope, text)
@@ -70,14 +70,14 @@ class Authenticator:
         key = self._key(claim.key_id, token, now)
         check_skew(claim.moment, now)
         _compare_v1(request, claim, key)
-        return Caller(Auth.HEADER, key)
+        return Caller(AuthMethod.HEADER, key)
 
     def _query_v1(self, request: OssRequest, now: datetime) -> Caller:
         claim = v1.read_query(request)
         key = self._key(claim.key_id, request.query("security-token"), now)
         check_expiry(claim.moment, now)
         _compare_v1(request, claim, key)
-        return Caller(Auth.QUERY, key)
+        return Caller(AuthMethod.QUERY, key)
 
     def _key(self, key_id: str, token: str, now: datetime) -> AccessKey:
         """Return an access key that works at this moment."""
@@ -97,7 +97,7 @@ class Authenticator:
         return key
 
 
-def _compare_v1(request: OssRequest, claim: v1.Claim, key: AccessKey) -> None:
+def _compare_v1(request: OssRequest, claim: v1.SignatureV1, key: AccessKey) -> None:
     text = v1.string_to_sign(request, claim.date)
     expected = v1.sign(key.secret, text)
     if not _equals(expected, claim.signature):

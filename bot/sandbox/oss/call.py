@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.errors import OssError, invalid_digest, too_large
-from bot.sandbox.oss.model import Bucket, Caller, Stored
+from bot.sandbox.oss.model import Bucket, Caller, StoredObject
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest
 from bot.sandbox.oss.versions import find_version
@@ -21,7 +21,7 @@ MAX_DOCUMENT = 4 * 1024**2
 """Bytes of an XML body; ten thousand parts need about one million."""
 
 
-class Source(Protocol):
+class BodySource(Protocol):
     """Where the bytes of a body come from, at the pace that the shape allows."""
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -36,7 +36,7 @@ class Call:
     request: OssRequest
     operation: Operation
     caller: Caller
-    source: Source
+    source: BodySource
 
     @property
     def bucket(self) -> Bucket:
@@ -48,7 +48,7 @@ class Call:
         """The key that the request names."""
         return self.request.key
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredObject:
         """Return the object that the request names, in the version that it names.
 
         Raises:
@@ -68,7 +68,7 @@ class Call:
             _check_length(segment, announced)
             self._check_digest(bytes.fromhex(segment.md5))
         except OssError:
-            self.world.storage.discard(Data([segment]))
+            self.world.storage.discard(ObjectData([segment]))
             raise
         return segment
 

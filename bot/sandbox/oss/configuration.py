@@ -5,8 +5,8 @@ lifecycle.
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.errors import OssError, access_denied, malformed_xml
 from bot.sandbox.oss.lifecycle import parse_lifecycle
+from bot.sandbox.oss.listing import flag
 from bot.sandbox.oss.model import Answer, xml_answer
-from bot.sandbox.oss.pages import flag
 from bot.sandbox.oss.policy import parse_policy
 from bot.sandbox.oss.xml import document, parse
 

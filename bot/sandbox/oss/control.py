@@ -6,7 +6,7 @@ from typing import Any
 from bot.sandbox.control import Body, Control, Verb
 from bot.sandbox.faults import FaultScript
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Bucket, Pending, Stored
+from bot.sandbox.oss.model import Bucket, MultipartUpload, StoredObject
 from bot.sandbox.oss.world import World
 from bot.sandbox.request_log import RequestLog
 from bot.sandbox.shaping import Bandwidth
@@ -96,7 +96,7 @@ class OssControl(Control):
         return {}
 
 
-def _object(stored: Stored) -> dict[str, object]:
+def _object(stored: StoredObject) -> dict[str, object]:
     return {
         "key": stored.key,
         "size": stored.size,
@@ -109,7 +109,7 @@ def _object(stored: Stored) -> dict[str, object]:
     }
 
 
-def _upload(pending: Pending) -> dict[str, object]:
+def _upload(pending: MultipartUpload) -> dict[str, object]:
     return {
         "key": pending.key,
         "upload_id": pending.upload_id,

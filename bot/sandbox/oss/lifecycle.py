@@ -22,7 +22,7 @@ RUN_AT = timedelta(0)
 
 
 @dataclass(frozen=True)
-class Limit:
+class AgeOrDate:
     """When something is due: so many days after its time, or once a date has come."""
 
     days: int | None = None
@@ -39,12 +39,12 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Rule:
+class LifecycleRule:
     """One enabled rule; `expiration` is for objects, `abortion` for multipart uploads."""
 
     prefix: str
-    expiration: Limit | None
-    abortion: Limit | None
+    expiration: AgeOrDate | None
+    abortion: AgeOrDate | None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def covers(self, key: str, tagging: str = "") -> bool:
@@ -60,10 +60,10 @@ class Lifecycle:
     """A configuration as it is given back, its enabled rules, and when it was put."""
 
     document: bytes
-    rules: tuple[Rule, ...]
+    rules: tuple[LifecycleRule, ...]
     put_at: datetime
 
-    def run_at(self, limit: Limit, born: datetime) -> datetime | None:
+    def run_at(self, limit: AgeOrDate, born: datetime) -> datetime | None:
         """Return the start of the daily run that takes something born then."""
         old_at = limit.is_old_at(born)
         if old_at is None:
@@ -102,12 +102,12 @@ def _status(element: Element) -> bool:
     return status == "Enabled"
 
 
-def _rule(element: Element) -> Rule:
+def _rule(element: Element) -> LifecycleRule:
     expiration, abortion = element.find("Expiration"), element.find("AbortMultipartUpload")
     tags = {
         tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in element.findall("Tag")
     }
-    return Rule(
+    return LifecycleRule(
         element.findtext("Prefix") or "",
         None if expiration is None else _limit(expiration),
         None if abortion is None else _limit(abortion),
@@ -115,16 +115,16 @@ def _rule(element: Element) -> Rule:
     )
 
 
-def _limit(element: Element) -> Limit:
+def _limit(element: Element) -> AgeOrDate:
     days = element.findtext("Days")
     if days is not None and not (days.isascii() and days.isdigit() and int(days) >= 1):
         raise invalid_argument("Days must be a positive integer.", "Days", days)
-    limit = Limit(
+    limit = AgeOrDate(
         None if days is None else int(days),
         _date(element.findtext("Date")),
         _date(element.findtext("CreatedBeforeDate")),
     )
-    if limit == Limit():
+    if limit == AgeOrDate():
         raise ValueError("Days or a date is needed")
     return limit
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.crc64 import combine
-from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.errors import (
     OssError,
     file_exists,
@@ -17,7 +17,7 @@ from bot.sandbox.oss.errors import (
     malformed_xml,
     no_such_upload,
 )
-from bot.sandbox.oss.model import Answer, Part, Pending, Stored, xml_answer
+from bot.sandbox.oss.model import Answer, MultipartUpload, Part, StoredObject, xml_answer
 from bot.sandbox.oss.objects import forbids_overwrite, kept_headers, object_acl, written_headers
 from bot.sandbox.oss.versions import store
 from bot.sandbox.oss.world import new_id
@@ -31,7 +31,7 @@ MIN_PART = 100 * 1024
 async def initiate(call: Call) -> Answer:
     """InitiateMultipartUpload."""
     request = call.request
-    pending = Pending(
+    pending = MultipartUpload(
         call.key,
         new_id(),
         call.world.now(),
@@ -51,7 +51,7 @@ async def initiate(call: Call) -> Answer:
     return xml_answer(document("InitiateMultipartUploadResult", nodes))
 
 
-def find_pending(call: Call) -> Pending:
+def find_pending(call: Call) -> MultipartUpload:
     """Return the upload that a request names.
 
     Raises:
@@ -93,13 +93,13 @@ def store_part(call: Call, number: int, segment: Segment) -> Part:
     try:
         pending = find_pending(call)
     except OssError:
-        call.world.storage.discard(Data([segment]))
+        call.world.storage.discard(ObjectData([segment]))
         raise
     old = pending.parts.get(number)
     part = Part(number, segment, call.world.now())
     pending.parts[number] = part
     if old is not None:
-        call.world.storage.discard(Data([old.segment]))
+        call.world.storage.discard(ObjectData([old.segment]))
     return part
 
 
@@ -127,7 +127,7 @@ async def complete(call: Call) -> Answer:
     return _completed(call, stored)
 
 
-def _chosen(call: Call, pending: Pending, body: bytes) -> list[Part]:
+def _chosen(call: Call, pending: MultipartUpload, body: bytes) -> list[Part]:
     """Return the parts of the object, checked.
 
     Raises:
@@ -165,7 +165,7 @@ def _listed(body: bytes) -> list[tuple[int, str]]:
     return listed
 
 
-def _match(pending: Pending, number: int, etag: str) -> Part:
+def _match(pending: MultipartUpload, number: int, etag: str) -> Part:
     part = pending.parts.get(number)
     if part is not None and part.etag == etag.strip().strip('"').upper():
         return part
@@ -190,14 +190,14 @@ def _check_sizes(parts: Sequence[Part]) -> None:
             raise OssError(400, "EntityTooSmall", message, "0042-00000213", details)
 
 
-def _assemble(call: Call, pending: Pending, parts: Sequence[Part]) -> Stored:
+def _assemble(call: Call, pending: MultipartUpload, parts: Sequence[Part]) -> StoredObject:
     acl = object_acl(call)
     digest = hashlib.md5(
         b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
     )
-    return Stored(
+    return StoredObject(
         pending.key,
-        Data([part.segment for part in parts]),
+        ObjectData([part.segment for part in parts]),
         sum(part.size for part in parts),
         combine((part.crc64, part.size) for part in parts),
         f"{digest.hexdigest().upper()}-{len(parts)}",
@@ -208,7 +208,7 @@ def _assemble(call: Call, pending: Pending, parts: Sequence[Part]) -> Stored:
     )
 
 
-def _completed(call: Call, stored: Stored) -> Answer:
+def _completed(call: Call, stored: StoredObject) -> Answer:
     encoding = call.request.query("encoding-type")
     nodes: list[Node] = [("EncodingType", encoding)] if encoding else []
     nodes += [

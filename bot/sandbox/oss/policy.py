@@ -48,17 +48,17 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Question:
+class AccessQuestion:
     """What is to be decided: may this caller do this, in these circumstances?"""
 
     users: frozenset[str]
     """The ids of the caller; empty for an anonymous one."""
     action: str
     resource: str
-    circumstances: Mapping[str, str]
+    condition_values: Mapping[str, str]
 
 
-def circumstances(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
+def condition_values(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
     """Return the condition keys of a request. Everybody here is on loopback."""
     return {
         "acs:SecureTransport": "true" if is_secure else "false",
@@ -121,7 +121,7 @@ def _condition(
     return operator, key, values
 
 
-def decide(policy: Policy, question: Question) -> Statement | None:
+def decide(policy: Policy, question: AccessQuestion) -> Statement | None:
     """Return the statement that decides, a denying one before any other; `None` if none speaks of
     it.
     """
@@ -130,13 +130,13 @@ def decide(policy: Policy, question: Question) -> Statement | None:
     return speaking[0] if speaking else None
 
 
-def _applies(statement: Statement, question: Question) -> bool:
+def _applies(statement: Statement, question: AccessQuestion) -> bool:
     return (
         any(name == "*" or name in question.users for name in statement.principals)
         and any(_like(pattern.lower(), question.action.lower()) for pattern in statement.actions)
         and any(_like(pattern, question.resource) for pattern in statement.resources)
         and all(
-            _OPERATORS[operator](question.circumstances[key], values)
+            _OPERATORS[operator](question.condition_values[key], values)
             for operator, key, values in statement.conditions
         )
     )

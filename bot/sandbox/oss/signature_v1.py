@@ -36,7 +36,7 @@ _SIGNED_PARAMETERS = {
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignatureV1:
     """What a request claims; `date` is the text that is signed in the place of the date."""
 
     key_id: str
@@ -46,7 +46,7 @@ class Claim:
     """Of signing for a header, of expiry for a link."""
 
 
-def read_header(request: OssRequest) -> Claim:
+def read_header(request: OssRequest) -> SignatureV1:
     """Read the claim of an Authorization header.
 
     Raises:
@@ -57,7 +57,7 @@ def read_header(request: OssRequest) -> Claim:
     if not colon:
         raise invalid_argument("Invalid Authorization header.", "Authorization", "")
     date = request.header("x-oss-date") or request.header("date")
-    return Claim(key_id, signature, date, _moment(date))
+    return SignatureV1(key_id, signature, date, _moment(date))
 
 
 def _moment(text: str) -> datetime:
@@ -69,7 +69,7 @@ def _moment(text: str) -> datetime:
         raise access_denied("OSS authentication requires a valid Date.") from error
 
 
-def read_query(request: OssRequest) -> Claim:
+def read_query(request: OssRequest) -> SignatureV1:
     """Read the claim of a presigned URL.
 
     Raises:
@@ -80,7 +80,9 @@ def read_query(request: OssRequest) -> Claim:
         message = "Invalid date (should be seconds since epoch): " + expires
         raise access_denied(message, "0002-00000070")
     moment = datetime.fromtimestamp(int(expires), UTC)
-    return Claim(request.query("OSSAccessKeyId"), request.query("Signature"), expires, moment)
+    return SignatureV1(
+        request.query("OSSAccessKeyId"), request.query("Signature"), expires, moment
+    )
 
 
 def string_to_sign(request: OssRequest, date: str) -> str:

@@ -40,7 +40,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignatureV4:
     """What a request claims: who signed, when, which further headers, and the signature (hex)."""
 
     scope: Scope
@@ -56,7 +56,7 @@ class Claim:
         return self.expires is not None
 
 
-def read_header(request: OssRequest) -> Claim:
+def read_header(request: OssRequest) -> SignatureV4:
     """Read the claim of an Authorization header.
 
     Raises:
@@ -72,7 +72,7 @@ def read_header(request: OssRequest) -> Claim:
         )
     names = fields.get("AdditionalHeaders", "").lower()
     additional = tuple(sorted(name for name in names.split(";") if name))
-    return Claim(scope, moment, additional, fields.get("Signature", ""), signed_at)
+    return SignatureV4(scope, moment, additional, fields.get("Signature", ""), signed_at)
 
 
 def _fields(header: str) -> dict[str, str]:
@@ -103,7 +103,7 @@ def _scope(credential: str, *, is_link: bool) -> Scope:
     return Scope(*pieces)
 
 
-def read_query(request: OssRequest) -> Claim:
+def read_query(request: OssRequest) -> SignatureV4:
     """Read the claim of a presigned URL.
 
     Raises:
@@ -116,7 +116,7 @@ def read_query(request: OssRequest) -> Claim:
         message = "x-oss-expires must be between 1 and 604800."
         raise invalid_argument(message, "x-oss-expires", expires, "0002-00000232")
     names = request.query("x-oss-additional-headers").lower()
-    return Claim(
+    return SignatureV4(
         _scope(request.query("x-oss-credential"), is_link=True),
         date,
         tuple(sorted(name for name in names.split(";") if name)),
@@ -126,7 +126,7 @@ def read_query(request: OssRequest) -> Claim:
     )
 
 
-def check_scope(claim: Claim, region: str) -> None:
+def check_scope(claim: SignatureV4, region: str) -> None:
     """Refuse a credential that was made for something else.
 
     Raises:
@@ -197,7 +197,7 @@ def _signed_headers(
     )
 
 
-def string_to_sign(claim: Claim, canonical: str) -> str:
+def string_to_sign(claim: SignatureV4, canonical: str) -> str:
     """Return the four lines that are signed."""
     digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     return "\n".join([ALGORITHM, claim.moment, claim.scope.text, digest])

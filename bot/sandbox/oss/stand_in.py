@@ -12,8 +12,8 @@ from bot.sandbox.faults import FaultScript
 from bot.sandbox.oss.control import OssControl
 from bot.sandbox.oss.disk import Storage
 from bot.sandbox.oss.exchange import RequestHandler
+from bot.sandbox.oss.lifecycle_run import run_lifecycle_hourly
 from bot.sandbox.oss.model import AccessKey, Bucket
-from bot.sandbox.oss.sweeping import sweep_for_ever
 from bot.sandbox.oss.world import World
 from bot.sandbox.server import LOOPBACK, SHUTDOWN_TIMEOUT, LoopbackServer
 from bot.sandbox.shaping import Shape
@@ -78,7 +78,7 @@ class OssStandIn(LoopbackServer):
         return await self._requests.handle(request)
 
     async def _start_tasks(self) -> None:
-        self._sweeper = asyncio.create_task(sweep_for_ever(self.world, self.log))
+        self._sweeper = asyncio.create_task(run_lifecycle_hourly(self.world, self.log))
 
     async def _stop_tasks(self) -> None:
         self._requests.closing.set()

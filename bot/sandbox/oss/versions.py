@@ -5,16 +5,16 @@ Source: OSS documentation, "Overview of versioning".
 
 import secrets
 
-from bot.sandbox.oss.disk import Data
+from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.errors import OssError, no_such_key
-from bot.sandbox.oss.model import Bucket, Stored
+from bot.sandbox.oss.model import Bucket, StoredObject
 from bot.sandbox.oss.world import World
 
 NULL = "null"
 """The id of objects that were written while versioning was off or suspended."""
 
 
-def store(world: World, bucket: Bucket, stored: Stored) -> None:
+def store(world: World, bucket: Bucket, stored: StoredObject) -> None:
     """Make `stored` the current version of its key; the old one is kept or removed."""
     _set_aside(world, bucket, stored.key)
     if bucket.versioning:
@@ -22,7 +22,7 @@ def store(world: World, bucket: Bucket, stored: Stored) -> None:
     bucket.objects[stored.key] = stored
 
 
-def remove(world: World, bucket: Bucket, key: str) -> Stored | None:
+def remove(world: World, bucket: Bucket, key: str) -> StoredObject | None:
     """Delete the current version; with versioning a delete marker takes its place.
 
     Returns the marker, or `None` without versioning. A key that is not there is no error.
@@ -30,7 +30,7 @@ def remove(world: World, bucket: Bucket, key: str) -> Stored | None:
     _set_aside(world, bucket, key)
     if not bucket.versioning:
         return None
-    marker = Stored(key, Data([]), 0, 0, "", world.now(), kind="DeleteMarker")
+    marker = StoredObject(key, ObjectData([]), 0, 0, "", world.now(), kind="DeleteMarker")
     marker.version_id = _new_id(bucket)
     bucket.older.setdefault(key, []).append(marker)
     return marker
@@ -53,7 +53,7 @@ def _set_aside(world: World, bucket: Bucket, key: str) -> None:
         _take(world, bucket, key, NULL)
 
 
-def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | None:
+def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
     """Delete one version for good and return it; one that is not there is no error.
 
     The newest remaining version becomes the current one, unless it is a delete marker.
@@ -67,7 +67,7 @@ def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> S
     return taken
 
 
-def _take(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | None:
+def _take(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
     """Take one version out, from the history or from its place as the object."""
     current = bucket.objects.get(key)
     history = bucket.older.get(key, [])
@@ -84,7 +84,7 @@ def _take(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | N
     return found
 
 
-def find_version(bucket: Bucket, key: str, version_id: str = "") -> Stored:
+def find_version(bucket: Bucket, key: str, version_id: str = "") -> StoredObject:
     """Return the current version, or the one that is asked for.
 
     Raises:
@@ -115,7 +115,7 @@ def _missing(bucket: Bucket, key: str) -> OssError:
     return error
 
 
-def _unless_marker(old: Stored) -> Stored:
+def _unless_marker(old: StoredObject) -> StoredObject:
     if not old.is_marker:
         return old
     message = "The specified method is not allowed against this resource."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.oss.disk import Data, Storage
+from bot.sandbox.oss.disk import ObjectData, Storage
 from bot.sandbox.oss.errors import no_such_bucket
 from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket
 from bot.sandbox.oss.request import check_bucket_name
@@ -110,7 +110,7 @@ class World:
         """Forget an upload and remove its parts, but those whose numbers are `kept`."""
         pending = bucket.uploads.pop(upload_id)
         gone = [part.segment for part in pending.parts.values() if part.number not in kept]
-        self.storage.discard(Data(gone))
+        self.storage.discard(ObjectData(gone))
 
 
 def new_id() -> str:

@@ -246,9 +246,13 @@ class Chat:
         elif target is not None:
             message.reply_to = self.require(target)
 
+    def place(self, message: Message, *, by_bot: bool) -> None:
+        """Put a message into the chat; the bot gets an update unless it wrote the message."""
+        place_message(self.world, self.state, message, by_bot=by_bot)
+
     async def deliver(self, message: Message) -> Message:
         """Put a person's message into the chat and tell the bot."""
-        place_message(self.world, self.state, message, by_bot=False)
+        self.place(message, by_bot=False)
         await self.world.touch()
         return message
 

@@ -20,7 +20,7 @@ _RANGE: Final = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ByteRange:
     """The bytes from `start` to before `stop`; `partial` when a range was asked for."""
 
     start: int
@@ -28,20 +28,20 @@ class Span:
     partial: bool
 
 
-def span_of(header: str | None, size: int) -> Span | None:
+def parse_range(header: str | None, size: int) -> ByteRange | None:
     """Return what a Range header asks for, `None` when nothing of it is there.
 
     Anything but one range of bytes is ignored, as RFC 9110 wants it.
     """
     match = _RANGE.match(header or "")
     if match is None or match.group() == "bytes=-":
-        return Span(0, size, partial=False)
+        return ByteRange(0, size, partial=False)
     first, last = match.groups()
     if not first:
         start, stop = max(size - int(last), 0), size
     else:
         start, stop = int(first), min(int(last) + 1, size) if last else size
-    return Span(start, stop, partial=True) if start < stop else None
+    return ByteRange(start, stop, partial=True) if start < stop else None
 
 
 class Downloads:
@@ -56,7 +56,7 @@ class Downloads:
     ) -> web.StreamResponse:
         """Answer a request for a file that is there."""
         size = stored.size
-        span = span_of(request.headers.get("Range") if self.ranges else None, size)
+        span = parse_range(request.headers.get("Range") if self.ranges else None, size)
         if span is None:
             headers = {"Content-Range": f"bytes */{size}"}
             return web.Response(status=416, headers=headers)
@@ -77,7 +77,7 @@ class Downloads:
         request: web.BaseRequest,
         answer: web.StreamResponse,
         stored: StoredFile,
-        span: Span,
+        span: ByteRange,
         fault: Fault | None,
     ) -> web.StreamResponse:
         stop = span.stop

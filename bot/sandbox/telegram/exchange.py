@@ -21,7 +21,7 @@ from bot.sandbox.telegram.errors import (
     not_found,
     unauthorized,
 )
-from bot.sandbox.telegram.local_mode import IdleCut
+from bot.sandbox.telegram.local_mode import RequestCutOff
 from bot.sandbox.telegram.methods import METHODS, Described, Method
 from bot.sandbox.telegram.methods.known import KNOWN
 from bot.sandbox.telegram.params import Params, decode
@@ -71,7 +71,7 @@ class RequestHandler:
             answer = await self._faulty(request, entry, name, params)
         except ApiError as error:
             answer = refusal(error)
-        except IdleCut:
+        except RequestCutOff:
             answer = reset_connection(request)
         entry.status = answer.status if _arrives(request) else 0
         await self.log.touch()

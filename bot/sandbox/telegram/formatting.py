@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bot.sandbox.telegram.errors import bad_request, missing
 from bot.sandbox.telegram.html_parser import parse_html
-from bot.sandbox.telegram.links import WrongLink, check_link
+from bot.sandbox.telegram.links import InvalidLink, check_link
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.text import Entity, Formatted, detect, order, trimmed, utf16_length
 
@@ -119,5 +119,5 @@ def _entity(item: Any) -> Entity:
 def _link(url: str) -> str:
     try:
         return check_link(url)
-    except WrongLink as error:
+    except InvalidLink as error:
         raise bad_request(f"entity URL '{url}' is invalid: {error}") from None

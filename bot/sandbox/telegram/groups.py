@@ -26,6 +26,15 @@ class Group(Chat):
         return self.state.roster
 
     @property
+    def is_forum(self) -> bool:
+        """Return whether this is a supergroup with topics."""
+        return self.state.info.is_forum
+
+    @is_forum.setter
+    def is_forum(self, forum: bool) -> None:
+        self.state.info.is_forum = forum
+
+    @property
     def closed_topics(self) -> set[int]:
         """Return the thread ids of closed topics."""
         return self.state.closed_topics
@@ -41,7 +50,7 @@ class Group(Chat):
 
     async def add_topic(self, by: User, name: str) -> int:
         """Open a topic and return its thread id, which is the id of its first message."""
-        if not self.state.info.is_forum:
+        if not self.is_forum:
             raise ValueError(f"{self.title} is no forum")
         topic = {"name": name, "icon_color": 7322096}
         message = self.new_message(by)

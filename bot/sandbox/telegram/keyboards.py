@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from bot.sandbox.telegram.errors import ApiError, bad_request
-from bot.sandbox.telegram.links import WrongLink, check_link
+from bot.sandbox.telegram.links import InvalidLink, check_link
 from bot.sandbox.telegram.params import Params
 
 MOST_BUTTONS: Final = 100
@@ -87,7 +87,7 @@ def _action(raw: dict[str, Any]) -> dict[str, Any]:
 def _url(url: str) -> str:
     try:
         return check_link(url)
-    except WrongLink as error:
+    except InvalidLink as error:
         raise bad_request(f"inline keyboard button URL '{url}' is invalid: {error}") from None
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 _HOST = re.compile(r"^[^\s/?#@:]+\.[^\s/?#@:.0-9][^\s/?#@:.]*\.?$")
 
 
-class WrongLink(ValueError):
+class InvalidLink(ValueError):
     """An address that cannot be linked; its text is the second half of the server's sentence."""
 
 
@@ -25,15 +25,15 @@ def check_link(url: str) -> str:
     if scheme.lower() in {"tg", "ton", "tonsite"} and separator:
         return url
     if separator and scheme.lower() not in {"http", "https"}:
-        raise WrongLink("Unsupported URL protocol")
+        raise InvalidLink("Unsupported URL protocol")
     full = url if separator else f"http://{url}"
     try:
         parts = urlsplit(full)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise WrongLink("Wrong HTTP URL") from None
+        raise InvalidLink("Wrong HTTP URL") from None
     if not _is_host(host) or re.search(r"\s", full):
-        raise WrongLink("Wrong HTTP URL")
+        raise InvalidLink("Wrong HTTP URL")
     return full if parts.path or parts.query or parts.fragment else f"{full}/"
 
 
@@ -41,7 +41,7 @@ def checked_link(url: str) -> str | None:
     """Return the address as the server stores it, or `None` for one that it does not take."""
     try:
         return check_link(url)
-    except WrongLink:
+    except InvalidLink:
         return None
 
 

@@ -18,7 +18,7 @@ from bot.sandbox.shaping import Bandwidth, Throttle
 from bot.sandbox.telegram.errors import restarting
 from bot.sandbox.telegram.files import StoredFile
 
-IDLE_CUT: Final = timedelta(seconds=500)
+CUT_OFF_AFTER: Final = timedelta(seconds=500)
 """A request that has no answer by then is cut off; the download goes on."""
 
 IMMUNE_FOR: Final = timedelta(hours=1)
@@ -27,7 +27,7 @@ KEPT_BYTES: Final = 100 << 20
 CLEAN_UP_EVERY: Final = timedelta(days=1)
 
 
-class IdleCut(Exception):
+class RequestCutOff(Exception):
     """The server's HTTP side gave up waiting: the connection just closes."""
 
 
@@ -39,7 +39,7 @@ class _Copy:
     used_at: datetime
 
 
-class LocalServer:
+class LocalFileServer:
     """What `--local` changes. Time is the clock's, bandwidth (`Shape.down_…`) is real.
 
     `delay` is how long the server downloads before it starts to copy; `hold` and `release` stop
@@ -51,7 +51,7 @@ class LocalServer:
         self.root = root
         self.on_change: Callable[[], Awaitable[None]] | None = None
         self.delay = timedelta()
-        self.idle_cut = IDLE_CUT
+        self.idle_cut = CUT_OFF_AFTER
         self._folder = root / token
         self._clock = clock
         self._bandwidth = bandwidth
@@ -115,7 +115,7 @@ class LocalServer:
         finally:
             cut.cancel()
         if task not in done:
-            raise IdleCut
+            raise RequestCutOff
         if task.cancelled():
             raise restarting()
         return task.result()

@@ -15,7 +15,7 @@ from bot.sandbox.telegram.text import Formatted
 from bot.sandbox.telegram.users import Roster, User
 from bot.sandbox.telegram.views import Event, Shown
 
-LIFETIME: Final = timedelta(seconds=15)
+CALLBACK_LIFETIME: Final = timedelta(seconds=15)
 """How long an answer is taken; the real server's limit is not documented, 15 s are often told."""
 
 
@@ -219,9 +219,10 @@ class ChatState:
 
     `refusal` is the error that the bot gets when it writes; `None` lets it write. `shown` holds
     what a person sees now, `events` everything that happened, `actions` every `sendChatAction`,
-    all oldest first. `roster` holds the members of a group or channel; `is_muted` stops plain members
-    from writing. `reads_all` is the privacy setting that held when the bot came in, `last_bot` the
-    id of the bot that wrote last. Posts of a channel are forwarded to the group `discussion_id`.
+    all oldest first. `roster` holds the members of a group or channel; `is_muted` stops plain
+    members from writing. `reads_all` is the privacy setting that held when the bot came in,
+    `last_bot` the id of the bot that wrote last. Posts of a channel are forwarded to the group
+    `discussion_id`.
     """
 
     info: ChatInfo

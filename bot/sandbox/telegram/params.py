@@ -28,7 +28,7 @@ PLAIN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """A file that came as part of a multipart request and lies at `path` now."""
 
     path: Path
@@ -41,7 +41,7 @@ class Params:
     """Decoded parameters (`values`) and uploaded files by the name of their part."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    uploads: dict[str, Upload] = field(default_factory=dict)
+    uploads: dict[str, UploadedFile] = field(default_factory=dict)
 
     def add(self, name: str, raw: str) -> None:
         """Take a value of a form or query string; JSON is decoded where the parameter
@@ -167,10 +167,10 @@ async def _multipart(request: web.BaseRequest, params: Params, folder: Path) -> 
             params.uploads[part.name] = await _upload(part, folder)
 
 
-async def _upload(part: BodyPartReader, folder: Path) -> Upload:
+async def _upload(part: BodyPartReader, folder: Path) -> UploadedFile:
     path = folder / f"upload-{secrets.token_hex(8)}"
     with path.open("wb") as file:
         while block := await part.read_chunk(BLOCK):
             file.write(block)
     mime = part.headers.get("Content-Type", "").partition(";")[0]
-    return Upload(path, part.filename or "", mime)
+    return UploadedFile(path, part.filename or "", mime)

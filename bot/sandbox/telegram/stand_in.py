@@ -14,10 +14,10 @@ from bot.sandbox.telegram.control import TelegramControl
 from bot.sandbox.telegram.exchange import RequestHandler
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import Flood
-from bot.sandbox.telegram.local_mode import LocalServer
+from bot.sandbox.telegram.local_mode import LocalFileServer
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.webhook_delivery import Deliveries
+from bot.sandbox.telegram.webhook_delivery import WebhookSender
 from bot.sandbox.telegram.world import World
 
 TOKEN = "123456:TEST-stand-in-token-of-the-sandbox"  # noqa: S105 (opens nothing but this stand-in.)
@@ -57,9 +57,9 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         Fixtures.__init__(self, World(bot, self.clock, self.log, folder))
         self._requests = RequestHandler(self.world, token, self.faults, self.bandwidth, folder)
         self._verbs = TelegramControl(self, self.faults, self.bandwidth, self._info)
-        self._deliveries = Deliveries(self.world, self.faults, self._requests.run)
+        self._deliveries = WebhookSender(self.world, self.faults, self._requests.run)
         if local_root is not None:
-            self.world.local = LocalServer(local_root, token, self.clock, self.bandwidth)
+            self.world.local = LocalFileServer(local_root, token, self.clock, self.bandwidth)
             self.world.local.on_change = self.log.touch
 
     def _make_runner(self) -> web.BaseRunner:
@@ -104,7 +104,7 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         return self.world.flood
 
     @property
-    def local(self) -> LocalServer:
+    def local(self) -> LocalFileServer:
         """Return the files of a server in local mode.
 
         Raises:
@@ -115,7 +115,7 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         return self.world.local
 
     @property
-    def deliveries(self) -> Deliveries:
+    def deliveries(self) -> WebhookSender:
         """Return what went to the webhook."""
         return self._deliveries
 

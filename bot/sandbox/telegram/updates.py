@@ -34,7 +34,7 @@ NOT_BY_DEFAULT: Final = frozenset({"chat_member", "message_reaction", "message_r
 
 
 @dataclass
-class Pending:
+class PendingUpdate:
     """An update that waits: `payload` is the whole `Update`. `repeats` says how often it will be
     delivered once more after it was confirmed; `again` that this is such a time.
     """
@@ -56,7 +56,7 @@ class UpdateQueue:
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
-        self._pending: list[Pending] = []
+        self._pending: list[PendingUpdate] = []
         self._next_id = _random_id()
         self._last_at: datetime | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -64,10 +64,10 @@ class UpdateQueue:
         self._previous: tuple[int, float] = (-1, 0.0)
         self._repeats = 0
         self.allowed: list[str] | None = None
-        self.on_add: list[Callable[[Pending], None]] = []
+        self.on_add: list[Callable[[PendingUpdate], None]] = []
 
     @property
-    def waiting(self) -> list[Pending]:
+    def waiting(self) -> list[PendingUpdate]:
         """Return the updates that are neither confirmed nor too old, oldest first."""
         now = self._clock.now()
         self._pending = [update for update in self._pending if update.expires_at > now]
@@ -94,7 +94,7 @@ class UpdateQueue:
             return None
         update_id = self._take_id()
         payload = {"update_id": update_id, kind: body}
-        self._append(Pending(update_id, kind, payload, chat_id, date + RETENTION))
+        self._append(PendingUpdate(update_id, kind, payload, chat_id, date + RETENTION))
         return update_id
 
     def add_raw(self, update: dict[str, Any]) -> int:
@@ -103,7 +103,7 @@ class UpdateQueue:
         self._next_id = max(self._next_id, update_id + 1)
         kind = next((name for name in update if name != "update_id"), "")
         payload = {"update_id": update_id, **update}
-        self._append(Pending(update_id, kind, payload, 0, self._clock.now() + RETENTION))
+        self._append(PendingUpdate(update_id, kind, payload, 0, self._clock.now() + RETENTION))
         return update_id
 
     def repeat_next(self) -> None:
@@ -207,7 +207,7 @@ class UpdateQueue:
         self._next_id += 1
         return self._next_id - 1
 
-    def _append(self, update: Pending) -> None:
+    def _append(self, update: PendingUpdate) -> None:
         self._pending.append(update)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

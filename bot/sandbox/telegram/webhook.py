@@ -20,7 +20,7 @@ SECRET: Final = re.compile(r"^[A-Za-z0-9_-]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class WebhookTarget:
     """Where to deliver, and how."""
 
     url: str
@@ -36,7 +36,7 @@ class Webhook:
         self._updates = updates
         self._clock = clock
         self._next_set_at = 0.0
-        self.target: Target | None = None
+        self.target: WebhookTarget | None = None
         self.last_error: tuple[int, str] | None = None
         self.on_change: Callable[[], None] | None = None
         """Called when it was set, changed or removed."""
@@ -98,7 +98,7 @@ class Webhook:
         self.last_error = (int(self._clock.now().timestamp()), text)
 
 
-def _target(params: Params) -> Target:
+def _target(params: Params) -> WebhookTarget:
     url, secret = params.text("url"), params.text("secret_token")
     if len(secret) > 256:
         raise bad_request("secret token is too long")
@@ -114,4 +114,4 @@ def _target(params: Params) -> Target:
     if parts.scheme not in {"http", "https"} or not host:
         raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
     connections = min(max(params.integer("max_connections", 40), 1), 100)
-    return Target(url, secret, connections, params.text("ip_address"))
+    return WebhookTarget(url, secret, connections, params.text("ip_address"))

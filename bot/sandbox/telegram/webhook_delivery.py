@@ -17,8 +17,8 @@ import aiohttp
 
 from bot.sandbox.faults import Effect, FaultScript
 from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.updates import Pending
-from bot.sandbox.telegram.webhook import Target
+from bot.sandbox.telegram.updates import PendingUpdate
+from bot.sandbox.telegram.webhook import WebhookTarget
 from bot.sandbox.telegram.world import World
 
 CLOSED_AFTER: Final = timedelta(hours=23)
@@ -31,7 +31,7 @@ Run = Callable[[str, Params], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryAttempt:
     """One attempt: `status` is 0 when there was no answer."""
 
     at: datetime
@@ -47,7 +47,7 @@ class _Answer:
     body: Any
 
 
-class Deliveries:
+class WebhookSender:
     """Sends what waits in the queue to the webhook, as long as there is one.
 
     Pauses between attempts are the clock's, the wait for an answer (`timeout`, seconds) is real.
@@ -56,11 +56,11 @@ class Deliveries:
 
     def __init__(self, world: World, faults: FaultScript, run: Run) -> None:
         self.timeout = 60.0
-        self.log: list[Delivery] = []
+        self.log: list[DeliveryAttempt] = []
         self._world = world
         self._faults = faults
         self._run = run
-        self._queues: dict[int, deque[Pending]] = {}
+        self._queues: dict[int, deque[PendingUpdate]] = {}
         self._workers: dict[int, asyncio.Task[None]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore()
@@ -100,7 +100,7 @@ class Deliveries:
             for update in self._world.updates.waiting:
                 self._add(update)
 
-    def _add(self, update: Pending) -> None:
+    def _add(self, update: PendingUpdate) -> None:
         target = self._world.webhook.target
         if target is None or self._session is None:
             return
@@ -110,12 +110,14 @@ class Deliveries:
             work = asyncio.create_task(self._work(update.chat_id, queue, target))
             self._workers[update.chat_id] = work
 
-    async def _work(self, chat_id: int, queue: deque[Pending], target: Target) -> None:
+    async def _work(
+        self, chat_id: int, queue: deque[PendingUpdate], target: WebhookTarget
+    ) -> None:
         while queue:
             await self._deliver(queue.popleft(), target)
         del self._workers[chat_id]
 
-    async def _deliver(self, update: Pending, target: Target) -> None:
+    async def _deliver(self, update: PendingUpdate, target: WebhookTarget) -> None:
         attempt = 0
         while update in self._world.updates.waiting:
             attempt += 1
@@ -129,7 +131,7 @@ class Deliveries:
             await self._world.touch()
             await self._world.clock.sleep_until(now + _pause(attempt, answer.pause))
 
-    async def _done(self, update: Pending, answer: _Answer) -> None:
+    async def _done(self, update: PendingUpdate, answer: _Answer) -> None:
         self._gone_since = None
         if update.repeats:
             update.repeats -= 1
@@ -156,7 +158,7 @@ class Deliveries:
         elif now - self._gone_since >= CLOSED_AFTER:
             self._world.webhook.remove()
 
-    async def _post(self, update: Pending, target: Target, attempt: int) -> _Answer:
+    async def _post(self, update: PendingUpdate, target: WebhookTarget, attempt: int) -> _Answer:
         fault = self._faults.take("webhook", {"update_id": update.id, "attempt": attempt})
         if fault is not None and fault.effect is Effect.TWICE:
             update.repeats += 1
@@ -167,10 +169,10 @@ class Deliveries:
         if fault is not None and fault.effect is Effect.LOST:
             answer = _Answer(0, None, None)
         now = self._world.clock.now()
-        self.log.append(Delivery(now, update.id, attempt, answer.status))
+        self.log.append(DeliveryAttempt(now, update.id, attempt, answer.status))
         return answer
 
-    async def _send(self, update: Pending, target: Target) -> _Answer:
+    async def _send(self, update: PendingUpdate, target: WebhookTarget) -> _Answer:
         if self._session is None:
             return _Answer(0, None, None)
         headers = {"X-Telegram-Bot-Api-Secret-Token": target.secret} if target.secret else {}

@@ -9,7 +9,7 @@ from bot.sandbox.clock import SandboxClock
 from bot.sandbox.request_log import RequestLog
 from bot.sandbox.telegram.files import FileStore
 from bot.sandbox.telegram.flood import Flood
-from bot.sandbox.telegram.local_mode import LocalServer
+from bot.sandbox.telegram.local_mode import LocalFileServer
 from bot.sandbox.telegram.model import ChatInfo, ChatState, Query
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.updates import UpdateQueue
@@ -42,7 +42,7 @@ class World:
         self.queries: dict[str, Query] = {}
         self.webhook = Webhook(self.updates, clock)
         self.privacy = Privacy()
-        self.local: LocalServer | None = None
+        self.local: LocalFileServer | None = None
         """Set when this is a server in local mode."""
         self.logged_out = False
         self._last_message_id = 0

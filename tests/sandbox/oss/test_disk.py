@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastcrc import crc64
 
-from bot.sandbox.oss.disk import BLOCK, Data, Storage
+from bot.sandbox.oss.disk import BLOCK, ObjectData, Storage
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def test_receive_fails(storage: Storage, tmp_path: Path) -> None:
 async def test_read(storage: Storage, start: int, count: int) -> None:
     """A range may span any number of segments."""
     contents = [b"0123456789", b"", b"abcdefghij", b"ABCDEFGHIJ"]
-    data = Data([await storage.receive(pieces(content, 4)) for content in contents])
+    data = ObjectData([await storage.receive(pieces(content, 4)) for content in contents])
     got = [piece async for piece in storage.read(data, start, count, block=4)]
 
     assert b"".join(contents)[start : start + count] == b"".join(got)
@@ -74,7 +74,7 @@ async def test_read(storage: Storage, start: int, count: int) -> None:
 async def test_discard_while_read(storage: Storage) -> None:
     """Files leave the disk after the last reader."""
     segment = await storage.receive(pieces(b"0123456789", 4))
-    data = Data([segment])
+    data = ObjectData([segment])
     reading = storage.read(data, 0, 10, block=5)
     first = await anext(reading)
     storage.discard(data)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.oss.pages import fill_page
+from bot.sandbox.oss.listing import fill_page
 
 KEYS = st.lists(st.text(alphabet="ab/", min_size=1, max_size=6), unique=True, max_size=12)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Auth
+from bot.sandbox.oss.model import AuthMethod
 from tests.sandbox.oss.signing import NOW, arrive, judge, sign
 
 
@@ -25,7 +25,7 @@ def test_link_lifetime(after: timedelta, code: str | None) -> None:
     target, _ = sign("GET", "k", {}, {}, expires=timedelta(hours=1))
     request = arrive("GET", target, {})
     if code is None:
-        assert judge(request, NOW + after) is Auth.QUERY
+        assert judge(request, NOW + after) is AuthMethod.QUERY
         return
 
     with pytest.raises(OssError) as caught:
@@ -41,7 +41,7 @@ def test_header_skew(minutes: int) -> None:
     request = arrive("GET", target, headers)
     now = NOW + timedelta(minutes=minutes)
     if abs(minutes) <= 15:
-        assert judge(request, now) is Auth.HEADER
+        assert judge(request, now) is AuthMethod.HEADER
         return
 
     with pytest.raises(OssError, match="RequestTimeTooSkewed") as caught:

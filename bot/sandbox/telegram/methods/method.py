@@ -23,7 +23,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where a new message goes."""
 
     chat: ChatState
@@ -58,7 +58,7 @@ def writable_chat(world: World, params: Params) -> ChatState:
     return chat
 
 
-def place(world: World, params: Params) -> Place:
+def destination_of(world: World, params: Params) -> Destination:
     """Return where the new message of a request goes.
 
     Raises:
@@ -68,7 +68,7 @@ def place(world: World, params: Params) -> Place:
     thread_id = params.integer("message_thread_id") or None
     if thread_id is not None and not has_topic(chat, thread_id):
         raise bad_request("message thread not found")
-    return Place(chat, _reply_to(chat, params), thread_id, thread_id is not None)
+    return Destination(chat, _reply_to(chat, params), thread_id, thread_id is not None)
 
 
 def _reply_to(chat: ChatState, params: Params) -> Message | None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from bot.sandbox.telegram.errors import QUERY_TOO_OLD, WEBHOOK_ACTIVE, bad_request, conflict
 from bot.sandbox.telegram.files import CLOUD_LIMIT
 from bot.sandbox.telegram.methods.method import Described, Method
-from bot.sandbox.telegram.model import LIFETIME, QueryAnswer
+from bot.sandbox.telegram.model import CALLBACK_LIFETIME, QueryAnswer
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.world import World
 
@@ -82,7 +82,7 @@ async def get_file(world: World, params: Params) -> Any:
 async def answer_callback_query(world: World, params: Params) -> Any:
     """`answerCallbackQuery`; the first answer counts."""
     query = world.queries.get(params.text("callback_query_id"))
-    if query is None or world.clock.now() - query.at > LIFETIME:
+    if query is None or world.clock.now() - query.at > CALLBACK_LIFETIME:
         raise bad_request(QUERY_TOO_OLD)
     text = params.text("text")
     if len(text) > ANSWER_LIMIT:

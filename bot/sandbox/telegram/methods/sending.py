@@ -19,11 +19,11 @@ from bot.sandbox.telegram.keyboards import parse_markup
 from bot.sandbox.telegram.membership import check_writable
 from bot.sandbox.telegram.messages import place_message, take_message_id
 from bot.sandbox.telegram.methods.method import (
+    Destination,
     Method,
-    Place,
+    destination_of,
     find_chat,
     find_message,
-    place,
     writable_chat,
 )
 from bot.sandbox.telegram.model import Message, origin_of
@@ -42,7 +42,7 @@ ACTIONS: Final = frozenset(
 async def send_message(world: World, params: Params) -> Any:
     """`sendMessage`."""
     body = message_text(params)
-    message = _new(world, place(world, params), params)
+    message = _new(world, destination_of(world, params), params)
     message.body = body
     message.link_preview = _link_preview(params)
     return await _deliver(world, message)
@@ -51,7 +51,7 @@ async def send_message(world: World, params: Params) -> Any:
 async def send_media(world: World, params: Params, *, kind: str) -> Any:
     """`sendDocument` and its siblings: by upload or by the id of a file that is there."""
     body = message_caption(params)
-    target = place(world, params)
+    target = destination_of(world, params)
     attachment = _attachment(world, params, kind, kind)
     message = _new(world, target, params)
     message.body, message.attachment = body, attachment
@@ -63,7 +63,7 @@ async def send_media_group(world: World, params: Params) -> Any:
     items = params.items("media", "InputMedia")
     if not items:
         raise bad_request('parameter "media" is required')
-    target = place(world, params)
+    target = destination_of(world, params)
     made = [_grouped(world, params, item) for item in items]
     group_id = new_media_group_id() if len(made) > 1 else None
     told = []
@@ -93,7 +93,7 @@ async def send_chat_action(world: World, params: Params) -> Any:
 
 async def forward_message(world: World, params: Params) -> Any:
     """`forwardMessage`."""
-    target = place(world, params)
+    target = destination_of(world, params)
     source = _source(world, params, "message to forward not found")
     if source.protected:
         raise bad_request("message can't be forwarded")
@@ -107,7 +107,7 @@ async def forward_message(world: World, params: Params) -> Any:
 
 async def copy_message(world: World, params: Params) -> Any:
     """`copyMessage`: the same content from the bot, with another caption if wanted."""
-    target = place(world, params)
+    target = destination_of(world, params)
     source = _source(world, params, "message to copy not found")
     message = _again(world, source)
     message.chat, message.thread_id = target.chat.info, target.thread_id
@@ -130,7 +130,7 @@ def _again(world: World, source: Message) -> Message:
     return message
 
 
-def _new(world: World, target: Place, params: Params) -> Message:
+def _new(world: World, target: Destination, params: Params) -> Message:
     markup = parse_markup(params)
     message = Message(target.chat.info, 0, world.clock.now(), world.bot)
     message.reply_to, message.thread_id = target.reply_to, target.thread_id

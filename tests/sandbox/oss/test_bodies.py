@@ -8,9 +8,9 @@ import alibabacloud_oss_v2 as sdk
 import pytest
 
 from bot.sandbox.oss import OssStandIn
+from bot.sandbox.oss.bodies import piece_size, slower
 from bot.sandbox.oss.disk import BLOCK
 from bot.sandbox.oss.model import Bucket
-from bot.sandbox.oss.transmission import piece_size, slower
 from bot.sandbox.shaping import Shape
 from tests.sandbox.oss.sdk import BUCKET, fetch, run
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from bot.sandbox.oss.lifecycle import Lifecycle, Limit
+from bot.sandbox.oss.lifecycle import AgeOrDate, Lifecycle
 from bot.sandbox.oss.model import Bucket
 from bot.sandbox.oss.versions import remove
 from bot.sandbox.oss.world import World
@@ -11,16 +11,16 @@ from bot.sandbox.request_log import RequestLog
 _EVERY = timedelta(hours=1)
 
 
-def sweep(world: World, now: datetime) -> int:
+def run_lifecycle(world: World, now: datetime) -> int:
     """Delete and abort what is due now; return how much that was."""
     return sum(
-        _sweep_bucket(world, bucket, bucket.lifecycle, now)
+        _run_for_bucket(world, bucket, bucket.lifecycle, now)
         for bucket in list(world.buckets.values())
         if bucket.lifecycle is not None
     )
 
 
-def _sweep_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: datetime) -> int:
+def _run_for_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: datetime) -> int:
     until = now - world.lifecycle_takes
     objects = [
         stored.key
@@ -44,14 +44,16 @@ def _sweep_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: datet
     return len(objects) + len(uploads)
 
 
-def _is_due(lifecycle: Lifecycle, limit: Limit | None, born: datetime, until: datetime) -> bool:
+def _is_due(
+    lifecycle: Lifecycle, limit: AgeOrDate | None, born: datetime, until: datetime
+) -> bool:
     run_at = None if limit is None else lifecycle.run_at(limit, born)
     return run_at is not None and run_at <= until
 
 
-async def sweep_for_ever(world: World, log: RequestLog) -> None:
+async def run_lifecycle_hourly(world: World, log: RequestLog) -> None:
     """Sweep every hour of the clock, until cancelled."""
     while True:
         await world.clock.sleep_until(world.clock.now() + _EVERY)
-        if sweep(world, world.now()):
+        if run_lifecycle(world, world.now()):
             await log.touch()

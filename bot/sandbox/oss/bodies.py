@@ -14,7 +14,7 @@ _PIECE_SECONDS = 0.01
 """How much of a second one piece of a shaped transfer may take, so that it flows and not jerks."""
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """The connection is broken, or has to be; there is nobody left to answer.
 
     `after_flush` means that what was written so far must still arrive.
@@ -38,7 +38,7 @@ def slower(*rates: float | None) -> float | None:
 
 
 @dataclass
-class Upload:
+class RequestBody:
     """A request body. Iterated once, or drained in part before the connection is broken.
 
     `limit` is the client's own wish (`x-oss-traffic-limit`), bytes per second.
@@ -66,7 +66,7 @@ class Upload:
                     self.received += len(piece)
                     yield piece
         except (OSError, web.RequestPayloadError) as error:
-            raise Broken from error
+            raise ConnectionBroken from error
 
     async def drain(self, count: int) -> None:
         """Read up to `count` bytes of the body and drop them."""
@@ -91,7 +91,7 @@ class Upload:
 
 
 @dataclass
-class Download:
+class ResponseBody:
     """An answer on its way to the client; `cut` ends it after so many bytes of the body."""
 
     http: web.BaseRequest
@@ -117,7 +117,7 @@ class Download:
                 await self._send_body(response, answer)
             await response.write_eof()
         except OSError as error:
-            raise Broken from error
+            raise ConnectionBroken from error
         return response
 
     async def _send_body(self, response: web.StreamResponse, answer: Answer) -> None:
@@ -130,7 +130,7 @@ class Download:
             if left is not None:
                 left -= len(part)
                 if left <= 0:
-                    raise Broken(after_flush=True)
+                    raise ConnectionBroken(after_flush=True)
 
     async def _pieces(self, answer: Answer) -> AsyncIterator[bytes]:
         if answer.data is None:
