@@ -1,4 +1,4 @@
-"""The server on loopback that both stand-ins are: start, stop, port, clock, log, faults, shape."""
+"""Base of both stand-ins, a server on loopback: start, stop, port, clock, log, faults, shape."""
 
 import socket
 from abc import ABC, abstractmethod
@@ -79,7 +79,7 @@ class LoopbackServer(ABC):
             self._runner = None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request of either side."""
+        """Answer a control call or a request of the service."""
         control = self._control()
         if request.path.startswith(control.prefix):
             return await control.handle(request)

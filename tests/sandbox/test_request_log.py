@@ -1,4 +1,4 @@
-"""The memory of requests."""
+"""The log of requests."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def test_keeps_the_order() -> None:
-    """Requests are remembered oldest first, and can be picked by operation."""
+    """Requests are kept oldest first, and can be picked by operation."""
     log = RequestLog()
     for name in ("getMe", "getFile", "getMe"):
         await log.add(LoggedRequest(NOW, name))

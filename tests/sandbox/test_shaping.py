@@ -38,7 +38,7 @@ async def test_shared() -> None:
 
 
 async def test_rate_may_change() -> None:
-    """A rate that is lifted lets everybody through again, what was waited for included."""
+    """Lifting a rate lets all transfers pass again, waiting ones included."""
     gate, started = Throttle(), monotonic()
     await gate.pass_through(1000, 100_000)
     await gate.pass_through(10**9, None)

@@ -1,4 +1,4 @@
-"""Who sent a request: reads the signature, checks time, key and signature, names the caller."""
+"""Authentication: read the signature of a request, check time, key and signature."""
 
 import hmac
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Authenticator:
         self._region = region
 
     def authenticate(self, request: OssRequest, now: datetime) -> Caller:
-        """Return who sent the request. `now` is the service's own time at arrival.
+        """Return the caller. `now` is the service's own time at arrival.
 
         Raises:
             OssError: the key, the time or the signature is wrong.
@@ -105,7 +105,7 @@ def _compare_v1(request: OssRequest, claim: v1.SignatureV1, key: AccessKey) -> N
 
 
 def _equals(expected: str, given: str) -> bool:
-    """Compare in constant time; what came from outside may be any text."""
+    """Compare in constant time; input may be any text."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
@@ -114,7 +114,7 @@ def _bad_key(key_id: str, message: str, ec: str) -> OssError:
 
 
 def check_skew(signed_at: datetime, now: datetime) -> None:
-    """Refuse a header signature that is more than 15 minutes away from the service's clock.
+    """Refuse a header signature more than 15 minutes away from the service's clock.
 
     Raises:
         OssError: it is.
@@ -131,10 +131,10 @@ def check_skew(signed_at: datetime, now: datetime) -> None:
 
 
 def check_expiry(expires_at: datetime, now: datetime) -> None:
-    """Refuse a presigned URL whose time is over when the request arrives.
+    """Refuse a presigned URL that has expired when the request arrives.
 
     Raises:
-        OssError: it is over.
+        OssError: it has expired.
     """
     if now < expires_at:
         return
@@ -143,7 +143,7 @@ def check_expiry(expires_at: datetime, now: datetime) -> None:
 
 
 def mismatch(key_id: str, provided: str, text: str, canonical: str = "") -> OssError:
-    """Return the 403 that shows what the service signed itself."""
+    """Return the 403 with the string that the service signed."""
     details = {
         "OSSAccessKeyId": key_id,
         "SignatureProvided": provided,
@@ -165,7 +165,7 @@ def _hex(text: str) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as OSS writes it in documents: UTC, whole seconds, written with
+    """Return a time as OSS writes it in documents: UTC, whole seconds, written with
     milliseconds.
 
     Source: oss2 2.18.4 reads nothing else.

@@ -1,4 +1,4 @@
-"""Bodies on the wire, both ways, at the pace of the shape and with the faults of the script."""
+"""Request and response bodies, limited by the shape, cut by faults."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from bot.sandbox.shaping import Bandwidth, Throttle
 
 _SMALLEST_PIECE = 16 * 1024
 _PIECE_SECONDS = 0.01
-"""How much of a second one piece of a shaped transfer may take, so that it flows and not jerks."""
+"""Seconds that one piece of a shaped transfer may take; small, so that progress is even."""
 
 
 class ConnectionBroken(Exception):
-    """The connection is broken, or has to be; there is nobody left to answer.
+    """The connection is broken or must be broken; no answer can be sent.
 
-    `after_flush` means that what was written so far must still arrive.
+    `after_flush`: what was written so far must still arrive.
     """
 
     def __init__(self, *, after_flush: bool = False) -> None:
@@ -26,7 +26,7 @@ class ConnectionBroken(Exception):
 
 
 def piece_size(rate: float | None) -> int:
-    """Return the bytes that go through the gates at once."""
+    """Return the bytes to pass through a throttle at once."""
     if rate is None:
         return BLOCK
     return min(BLOCK, max(_SMALLEST_PIECE, int(rate * _PIECE_SECONDS)))
@@ -41,7 +41,7 @@ def slower(*rates: float | None) -> float | None:
 class RequestBody:
     """A request body. Iterated once, or drained in part before the connection is broken.
 
-    `limit` is the client's own wish (`x-oss-traffic-limit`), bytes per second.
+    `limit` is what the client asked for (`x-oss-traffic-limit`), bytes per second.
     """
 
     http: web.BaseRequest
@@ -54,7 +54,7 @@ class RequestBody:
         """Yield the body as it arrives.
 
         Raises:
-            Broken: the client went away before its end.
+            ConnectionBroken: the client went away before its end.
         """
         self._say_continue()
         try:
@@ -105,7 +105,7 @@ class ResponseBody:
         """Send head and body.
 
         Raises:
-            Broken: the client went away, or `cut` was reached.
+            ConnectionBroken: the client went away, or `cut` was reached.
         """
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         size = answer.count if answer.data else len(answer.body)

@@ -1,4 +1,4 @@
-"""One request on its way through the service, and its body."""
+"""The request that a handler carries out, with its body."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ MAX_DOCUMENT = 4 * 1024**2
 
 
 class BodySource(Protocol):
-    """Where the bytes of a body come from, at the pace that the shape allows."""
+    """The bytes of a request body, at the rate that the shape allows."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, once."""
@@ -30,7 +30,7 @@ class BodySource(Protocol):
 
 @dataclass
 class Call:
-    """One request that is allowed to be carried out."""
+    """A request that has been authenticated and allowed."""
 
     world: World
     request: OssRequest
@@ -60,7 +60,7 @@ class Call:
         """Store the body as a file, checked against Content-Length and Content-MD5.
 
         Raises:
-            OssError: missing length, too large, cut short, or another digest.
+            OssError: no length, too large, cut short, or a wrong digest.
         """
         announced = self._announced()
         segment = await self.world.storage.receive(self._limited())
@@ -104,7 +104,7 @@ class Call:
         """Read a small body into memory.
 
         Raises:
-            OssError: too large, or not what its Content-MD5 says.
+            OssError: too large, or its Content-MD5 does not match.
         """
         body = bytearray()
         async for chunk in self.source.chunks():

@@ -1,4 +1,4 @@
-"""What can be configured on a bucket and on the account: versioning, public access, policy,
+"""Configuration of buckets and of the account: versioning, public access, policy,
 lifecycle.
 """
 
@@ -91,7 +91,7 @@ async def get_bucket_policy_status(call: Call) -> Answer:
 
 
 async def delete_bucket_policy(call: Call) -> Answer:
-    """DeleteBucketPolicy; none is no error."""
+    """DeleteBucketPolicy; succeeds without a policy too."""
     call.bucket.policy = None
     return Answer(204)
 
@@ -113,6 +113,6 @@ async def get_bucket_lifecycle(call: Call) -> Answer:
 
 
 async def delete_bucket_lifecycle(call: Call) -> Answer:
-    """DeleteBucketLifecycle; none is no error."""
+    """DeleteBucketLifecycle; succeeds without rules too."""
     call.bucket.lifecycle = None
     return Answer(204)

@@ -66,7 +66,7 @@ class OssControl(Control):
         return self.world.bucket(body["bucket"])
 
     async def _change_clock(self, body: Body) -> Any:
-        """Move the clock by `advance` seconds, set the service's `skew` in seconds, tell both."""
+        """Move the clock by `advance` seconds, set the service's `skew` in seconds."""
         if "skew" in body:
             self.world.clock_skew = timedelta(seconds=float(body["skew"]))
         return {

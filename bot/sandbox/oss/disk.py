@@ -1,5 +1,5 @@
-"""Bytes on disk: streamed in and out by a small pool of threads, so that the loop never waits for
-a disk.
+"""Object data on disk, read and written in a small pool of threads so that the event loop never
+blocks.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class ObjectData:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Size in bytes."""
         return sum(segment.size for segment in self.segments)
 
     def read_all(self) -> bytes:
@@ -78,8 +78,8 @@ class SegmentWriter:
 
 
 class Storage:
-    """All files of the stand-in, in a new folder below `folder`: what it knows of them ends with
-    it, so files of an earlier run mean nothing to it.
+    """All files of the stand-in, in a new folder below `folder`: the index is in
+    memory, so files of an earlier run are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,10 +100,10 @@ class Storage:
         return self._folder / f"{next(self._numbers):08d}"
 
     async def receive(self, chunks: AsyncIterator[bytes]) -> Segment:
-        """Write everything that `chunks` brings into a new file.
+        """Write all of `chunks` into a new file.
 
-        While one block is written the next is read. Whatever `chunks` raises removes the file and
-        passes on.
+        While one block is written the next is read. Errors of `chunks` propagate after the file is
+        removed.
         """
         incoming = SegmentWriter(self._new_path())
         try:
@@ -129,7 +129,7 @@ class Storage:
             await writing
             await self._absorb(incoming, blocks)
         finally:
-            # The pool must be done with the file before anybody removes it.
+            # The pool must be done with the file before it is removed.
             await asyncio.wait({writing})
 
     async def _absorb(self, incoming: SegmentWriter, blocks: Sequence[bytes]) -> None:
@@ -179,7 +179,7 @@ class Storage:
         return replace(segment, path=path)
 
     def discard(self, data: ObjectData) -> None:
-        """Remove the files once nobody reads them any more."""
+        """Remove the files when the last reader has finished."""
         data.is_discarded = True
         self._remove_unread(data)
 

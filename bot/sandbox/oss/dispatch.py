@@ -1,4 +1,4 @@
-"""From a decoded request to an answer: authenticate, find the bucket, check, carry out."""
+"""Dispatch a decoded request: authenticate, find the bucket, check access, call the handler."""
 
 from collections.abc import Awaitable, Callable
 
@@ -69,7 +69,7 @@ HANDLERS: dict[str, Handler] = {
 
 
 def authenticate(world: World, request: OssRequest) -> Caller:
-    """Return who sent the request, judged by the service's own clock at this moment.
+    """Return the caller, by the service's own clock now.
 
     Raises:
         OssError: the signature, the key or the time is wrong.

@@ -1,4 +1,4 @@
-"""One HTTP exchange: decode, remember, let the script strike, carry out, answer."""
+"""One HTTP exchange: decode, log, apply faults, execute, answer."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ _TRAFFIC_LIMITS = range(819_200, 838_860_800 + 1)
 
 @dataclass
 class RequestHandler:
-    """Answers requests; one for each server. `closing` ends every wait that a fault asked for."""
+    """Answers requests; one for each server. `closing` ends the waits of faults."""
 
     world: World
     log: RequestLog
@@ -107,7 +107,7 @@ class RequestHandler:
         return answer
 
     async def _apply_fault(self, fault: Fault, upload: RequestBody) -> Answer:
-        """Do what goes wrong before anything is applied."""
+        """Apply a fault that happens before the request is executed."""
         args = fault.args
         if fault.effect is Effect.HTML:
             return _html(int(args.get("status", 502)))
@@ -163,7 +163,7 @@ def _claimed_auth(request: OssRequest) -> str:
 
 
 def _traffic_limit(request: OssRequest) -> float | None:
-    """Return the bytes per second that the client itself asked for."""
+    """Return the bytes per second that the client asked for."""
     text = request.header("x-oss-traffic-limit") or request.query("x-oss-traffic-limit")
     if not text:
         return None
@@ -189,7 +189,7 @@ def _html(status: int) -> Answer:
 
 
 def _requested_error(fault: Fault) -> OssError:
-    """Return the refusal that the script asks for; unknown arguments become headers."""
+    """Return the error that a fault asks for; unknown arguments become headers."""
     args = fault.args
     status = int(args.get("status", 500))
     code = str(args.get("code") or _CODES.get(status, "InternalError"))

@@ -1,4 +1,4 @@
-"""Carries out the lifecycle rules of all buckets, by the clock."""
+"""Apply the lifecycle rules of all buckets by the clock of the stand-in."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ _EVERY = timedelta(hours=1)
 
 
 def run_lifecycle(world: World, now: datetime) -> int:
-    """Delete and abort what is due now; return how much that was."""
+    """Delete objects and abort uploads that are due; return how many."""
     return sum(
         _run_for_bucket(world, bucket, bucket.lifecycle, now)
         for bucket in list(world.buckets.values())
@@ -35,7 +35,7 @@ def _run_for_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: dat
         for rule in lifecycle.rules
         if not rule.tags
         and rule.covers(pending.key)
-        and _is_due(lifecycle, rule.abortion, pending.initiated_at, until)
+        and _is_due(lifecycle, rule.abort, pending.initiated_at, until)
     ]
     for key in dict.fromkeys(objects):
         remove(world, bucket, key)
@@ -45,14 +45,14 @@ def _run_for_bucket(world: World, bucket: Bucket, lifecycle: Lifecycle, now: dat
 
 
 def _is_due(
-    lifecycle: Lifecycle, limit: AgeOrDate | None, born: datetime, until: datetime
+    lifecycle: Lifecycle, limit: AgeOrDate | None, created_at: datetime, until: datetime
 ) -> bool:
-    run_at = None if limit is None else lifecycle.run_at(limit, born)
+    run_at = None if limit is None else lifecycle.run_at(limit, created_at)
     return run_at is not None and run_at <= until
 
 
 async def run_lifecycle_hourly(world: World, log: RequestLog) -> None:
-    """Sweep every hour of the clock, until cancelled."""
+    """Apply the rules every hour of the clock until cancelled."""
     while True:
         await world.clock.sleep_until(world.clock.now() + _EVERY)
         if run_lifecycle(world, world.now()):

@@ -38,7 +38,7 @@ def limit_of(request: OssRequest, name: str, default: int) -> int:
     """Return a page size from 1 to 1,000.
 
     Raises:
-        OssError: it is none.
+        OssError: it is not such a number.
     """
     text = request.query(name)
     if not text:
@@ -91,7 +91,7 @@ _OPTIONAL = {"start-after", "continuation-token"}
 
 
 def repeated_parameters(call: Call, encoding: str, names: Sequence[str]) -> list[Node]:
-    """Return the elements that repeat what was asked; those of `_OPTIONAL` only if it was.
+    """Return the elements that repeat request parameters; those of `_OPTIONAL` only if given.
 
     Source: oss2 2.18.4 fails where one of the others is missing.
     """

@@ -1,4 +1,4 @@
-"""What the stand-in keeps: buckets with their objects and pending uploads, keys, callers."""
+"""Plain data: buckets with objects and multipart uploads, access keys, callers, answers."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +30,7 @@ class StoredObject:
 
     @property
     def is_marker(self) -> bool:
-        """Whether this is no object but the mark that one was deleted."""
+        """Whether this is a delete marker."""
         return self.kind == "DeleteMarker"
 
     @property
@@ -124,7 +124,7 @@ class AccessKey:
 
 
 class AuthMethod(StrEnum):
-    """How a request says who sent it."""
+    """Where a request carries its signature."""
 
     HEADER = "header"
     QUERY = "query"
@@ -133,7 +133,7 @@ class AuthMethod(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request; `key` is `None` for anonymous ones."""
+    """The sender of a request; `key` is `None` for anonymous ones."""
 
     auth: AuthMethod
     key: AccessKey | None = None
@@ -143,7 +143,7 @@ class Caller:
 class Answer:
     """What a handler answers: a body of bytes, or `count` bytes of `data` from `start`.
 
-    `limit` is the pace that the client asked for, bytes per second.
+    `limit` is the rate that the client asked for, bytes per second.
     """
 
     status: int = 200

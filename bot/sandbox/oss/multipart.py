@@ -1,4 +1,4 @@
-"""The multipart family: initiate, upload part, complete, abort.
+"""Multipart uploads: initiate, upload part, complete, abort.
 
 Parts become segments of the object, so that completing moves no bytes.
 """
@@ -68,7 +68,7 @@ def part_number(text: str) -> int:
     """Return a part number from 1 to 10,000.
 
     Raises:
-        OssError: it is none.
+        OssError: it is not such a number.
     """
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PARTS:
         return int(text)
@@ -85,7 +85,7 @@ async def upload_part(call: Call) -> Answer:
 
 
 def store_part(call: Call, number: int, segment: Segment) -> Part:
-    """Add a part that has arrived; an older one with its number goes.
+    """Add a part that has arrived; it replaces an older one with its number.
 
     Raises:
         OssError: NoSuchUpload, because the upload has ended while the bytes arrived.
@@ -104,14 +104,14 @@ def store_part(call: Call, number: int, segment: Segment) -> Part:
 
 
 async def abort(call: Call) -> Answer:
-    """AbortMultipartUpload. A part that is still under way is refused when it has arrived."""
+    """AbortMultipartUpload. A part still being received is refused at its end."""
     pending = find_pending(call)
     call.world.drop_upload(call.bucket, pending.upload_id, kept=frozenset())
     return Answer(204)
 
 
 async def complete(call: Call) -> Answer:
-    """CompleteMultipartUpload. Once the body is here it is carried out, whoever waits for it."""
+    """CompleteMultipartUpload. Once the body has arrived, a disconnect does not stop it."""
     find_pending(call)
     body = await call.read_document()
     pending = find_pending(call)

@@ -27,7 +27,7 @@ _KEPT_HEADERS = {
 
 
 def kept_headers(request: OssRequest) -> dict[str, str]:
-    """Return the headers of a request that are stored with the object, well spelled."""
+    """Return the headers of a request that are stored with the object, in canonical spelling."""
     kept = {
         _KEPT_HEADERS.get(name, name): value
         for name, value in request.headers.items()
@@ -63,7 +63,7 @@ def check_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
 
 
 def forbids_overwrite(request: OssRequest) -> bool:
-    """Say whether the request carries `x-oss-forbid-overwrite: true`."""
+    """Return whether the request carries `x-oss-forbid-overwrite: true`."""
     return request.header("x-oss-forbid-overwrite").lower() == "true"
 
 
@@ -75,7 +75,7 @@ async def put_object(call: Call) -> Answer:
     segment = await call.receive()
     data = ObjectData([segment])
     if forbidden and call.key in bucket.objects:
-        # Somebody else was faster while this body arrived.
+        # Another request created the object while this body arrived.
         call.world.storage.discard(data)
         raise file_exists(call.key)
     stored = StoredObject(
@@ -93,7 +93,7 @@ async def put_object(call: Call) -> Answer:
 
 
 def written_headers(stored: StoredObject) -> dict[str, str]:
-    """Return what an answer tells of an object that was just written."""
+    """Return the headers that describe an object just written."""
     headers = {"ETag": f'"{stored.etag}"', "x-oss-hash-crc64ecma": str(stored.crc64)}
     if stored.version_id:
         headers["x-oss-version-id"] = stored.version_id
@@ -129,7 +129,7 @@ _MAX_DELETES = 1000
 
 
 async def delete_object(call: Call) -> Answer:
-    """DeleteObject; a key or a version that is gone is no error."""
+    """DeleteObject; succeeds for a missing key or version too."""
     version_id = call.request.query("versionId")
     marker = _delete(call, call.key, version_id)
     headers = {"x-oss-version-id": version_id} if version_id else {}

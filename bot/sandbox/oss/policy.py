@@ -1,7 +1,7 @@
-"""Bucket policies: read, stored whole, and effective.
+"""Bucket policies: parse and evaluate.
 
-Statements that use something this module does not know are refused when the policy is put, so that
-a policy that is there is one that holds. Source: OSS documentation, "Bucket policy".
+Statements that use something this module does not know are refused when the policy is put, so a
+stored policy is always evaluated in full. Source: OSS documentation, "Bucket policy".
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ _KEYS = {"acs:SecureTransport", "acs:SourceIp", "oss:Prefix", "oss:Delimiter"}
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement. `principals` are account or user ids, `*` is everybody."""
+    """One statement. `principals` are account or user ids, `*` is everyone."""
 
     is_deny: bool
     principals: tuple[str, ...]
@@ -30,7 +30,7 @@ class Statement:
 
     @property
     def is_public(self) -> bool:
-        """Whether this grants something to everybody without a condition."""
+        """Whether this grants something to everyone without a condition."""
         return not self.is_deny and "*" in self.principals and not self.conditions
 
 
@@ -49,7 +49,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class AccessQuestion:
-    """What is to be decided: may this caller do this, in these circumstances?"""
+    """The input of a decision: caller, action, resource and condition keys."""
 
     users: frozenset[str]
     """The ids of the caller; empty for an anonymous one."""
@@ -59,7 +59,7 @@ class AccessQuestion:
 
 
 def condition_values(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
-    """Return the condition keys of a request. Everybody here is on loopback."""
+    """Return the condition keys of a request. The source address is always loopback."""
     return {
         "acs:SecureTransport": "true" if is_secure else "false",
         "acs:SourceIp": "127.0.0.1",
@@ -122,7 +122,7 @@ def _condition(
 
 
 def decide(policy: Policy, question: AccessQuestion) -> Statement | None:
-    """Return the statement that decides, a denying one before any other; `None` if none speaks of
+    """Return the statement that decides, a denying one before any other; `None` if none applies to
     it.
     """
     speaking = [statement for statement in policy.statements if _applies(statement, question)]

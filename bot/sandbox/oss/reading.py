@@ -55,7 +55,7 @@ async def get_object_meta(call: Call) -> Answer:
 
 
 def http_date(moment: datetime) -> str:
-    """Return a moment as headers write it."""
+    """Return a time as headers write it."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
@@ -146,7 +146,7 @@ def _edges(first: str, last: str, size: int) -> tuple[int, int]:
 
 
 def read_date(text: str) -> datetime | None:
-    """Return the moment of a header; one that cannot be read counts as absent."""
+    """Return the time in a header; one that cannot be parsed counts as absent."""
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

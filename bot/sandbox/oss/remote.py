@@ -41,7 +41,7 @@ class RemoteOss(RemoteStandIn):
         return datetime.fromisoformat(answer["now"])
 
     async def set_clock_skew(self, skew: timedelta) -> None:
-        """Let the service's own clock differ from `clock`."""
+        """Set how far the service's own clock is ahead of `clock`."""
         await self.ask("clock", skew=skew.total_seconds())
 
     async def add_key(
@@ -74,5 +74,5 @@ class RemoteOss(RemoteStandIn):
         )
 
     async def add_domain(self, domain: str, bucket: str) -> None:
-        """Bind an own domain to a bucket."""
+        """Bind a custom domain to a bucket."""
         await self.ask("add_domain", domain=domain, bucket=bucket)

@@ -1,4 +1,4 @@
-"""Signature version 1, as older clients still send it: HMAC-SHA1, no region, no scope.
+"""Signature version 1, as older clients send it: HMAC-SHA1 without region or scope.
 
 Source: OSS documentation, "Include a V1 signature in the Authorization header" and "Add signatures
 to URLs".
@@ -37,7 +37,7 @@ _SIGNED_PARAMETERS = {
 
 @dataclass(frozen=True)
 class SignatureV1:
-    """What a request claims; `date` is the text that is signed in the place of the date."""
+    """The signature of a request; `date` is the text signed in the place of the date."""
 
     key_id: str
     signature: str
@@ -47,7 +47,7 @@ class SignatureV1:
 
 
 def read_header(request: OssRequest) -> SignatureV1:
-    """Read the claim of an Authorization header.
+    """Parse an Authorization header.
 
     Raises:
         OssError: the header or the date cannot be read.
@@ -70,10 +70,10 @@ def _moment(text: str) -> datetime:
 
 
 def read_query(request: OssRequest) -> SignatureV1:
-    """Read the claim of a presigned URL.
+    """Parse the query of a presigned URL.
 
     Raises:
-        OssError: `Expires` is no number of seconds since 1970.
+        OssError: `Expires` is not a number of seconds since 1970.
     """
     expires = request.query("Expires")
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 11):

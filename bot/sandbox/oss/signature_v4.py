@@ -1,4 +1,4 @@
-"""Signature version 4, computed anew from the decoded request and compared.
+"""Signature version 4, computed from the decoded request and compared.
 
 Source: OSS documentation, "Include a V4 signature in the header" and "Include a V4 signature in a
 URL"; the exact bytes are those of the official SDKs.
@@ -41,7 +41,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class SignatureV4:
-    """What a request claims: who signed, when, which further headers, and the signature (hex)."""
+    """The signature of a request: signer, time, additional headers, signature (hex)."""
 
     scope: Scope
     moment: str
@@ -52,12 +52,12 @@ class SignatureV4:
 
     @property
     def is_link(self) -> bool:
-        """Whether the claim stands in a URL instead of a header."""
+        """Whether the signature is in a URL instead of a header."""
         return self.expires is not None
 
 
 def read_header(request: OssRequest) -> SignatureV4:
-    """Read the claim of an Authorization header.
+    """Parse an Authorization header.
 
     Raises:
         OssError: the header is incomplete.
@@ -81,7 +81,7 @@ def _fields(header: str) -> dict[str, str]:
 
 
 def _moment(request: OssRequest) -> tuple[str, datetime]:
-    """Return the time of signing as it is signed, and as a moment."""
+    """Return the time of signing as signed text and as a datetime."""
     text = request.header("x-oss-date") or request.header("date")
     try:
         if re.fullmatch(r"\d{8}T\d{6}Z", text):
@@ -104,7 +104,7 @@ def _scope(credential: str, *, is_link: bool) -> Scope:
 
 
 def read_query(request: OssRequest) -> SignatureV4:
-    """Read the claim of a presigned URL.
+    """Parse the query of a presigned URL.
 
     Raises:
         OssError: a parameter is missing or out of range (validity: 1 to 604,800 seconds).
@@ -127,7 +127,7 @@ def read_query(request: OssRequest) -> SignatureV4:
 
 
 def check_scope(claim: SignatureV4, region: str) -> None:
-    """Refuse a credential that was made for something else.
+    """Refuse a credential for another date, region or product.
 
     Raises:
         OssError: date, region, product or terminator differ from the request's.

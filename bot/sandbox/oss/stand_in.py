@@ -1,4 +1,4 @@
-"""The stand-in itself: a real HTTP server on loopback that OSS clients cannot tell from OSS."""
+"""The OSS stand-in: an HTTP server on loopback that speaks the protocol of OSS."""
 
 import asyncio
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class OssStandIn(LoopbackServer):
     """An OSS endpoint with its files below `data_dir`/oss, serving while its `async with` block
     runs.
 
-    `log` remembers every request, `faults` is the script of what goes wrong, `clock` drives
+    `log` holds every request, `faults` the script of faults, `clock` drives
     signatures, expiry and lifecycle; `clock_skew` moves the service's own time away from it. State
     may be looked at and changed from the event loop of the server. Leaving the block stops the
     server and keeps the files below `data_dir`; `stop` and `start` in between are an outage.
@@ -118,7 +118,7 @@ class OssStandIn(LoopbackServer):
         region: str | None = None,
         blocks_public_access: bool = False,
     ) -> Bucket:
-        """Create a bucket past the protocol and return it.
+        """Create a bucket without the protocol and return it.
 
         Raises:
             ValueError: no such ACL.
@@ -153,5 +153,5 @@ class OssStandIn(LoopbackServer):
         )
 
     def add_domain(self, domain: str, bucket: str) -> None:
-        """Bind an own domain to a bucket, as a CNAME does."""
+        """Bind a custom domain to a bucket, as a CNAME does."""
         self.world.domains[domain] = bucket

@@ -1,4 +1,4 @@
-"""What becomes of an object when it is replaced or deleted, with and without versioning.
+"""Replace and delete objects, with and without versioning.
 
 Source: OSS documentation, "Overview of versioning".
 """
@@ -25,7 +25,7 @@ def store(world: World, bucket: Bucket, stored: StoredObject) -> None:
 def remove(world: World, bucket: Bucket, key: str) -> StoredObject | None:
     """Delete the current version; with versioning a delete marker takes its place.
 
-    Returns the marker, or `None` without versioning. A key that is not there is no error.
+    Returns the marker, or `None` without versioning. A missing key is not an error.
     """
     _set_aside(world, bucket, key)
     if not bucket.versioning:
@@ -41,7 +41,7 @@ def _new_id(bucket: Bucket) -> str:
 
 
 def _set_aside(world: World, bucket: Bucket, key: str) -> None:
-    """Take the current version away: into the history, or off the disk."""
+    """Move the current version to the history, or delete it without versioning."""
     old = bucket.objects.pop(key, None)
     if bucket.versioning and old is not None:
         old.version_id = old.version_id or NULL
@@ -54,7 +54,7 @@ def _set_aside(world: World, bucket: Bucket, key: str) -> None:
 
 
 def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
-    """Delete one version for good and return it; one that is not there is no error.
+    """Delete one version for good and return it; a missing one is not an error.
 
     The newest remaining version becomes the current one, unless it is a delete marker.
     """
@@ -68,7 +68,7 @@ def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> S
 
 
 def _take(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
-    """Take one version out, from the history or from its place as the object."""
+    """Remove one version from the history or from the current objects."""
     current = bucket.objects.get(key)
     history = bucket.older.get(key, [])
     found = next((old for old in history if old.version_id == version_id), None)
@@ -85,7 +85,7 @@ def _take(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObje
 
 
 def find_version(bucket: Bucket, key: str, version_id: str = "") -> StoredObject:
-    """Return the current version, or the one that is asked for.
+    """Return the current version, or the requested one.
 
     Raises:
         OssError: NoSuchKey, NoSuchVersion, or MethodNotAllowed for a delete marker.

@@ -1,4 +1,4 @@
-"""The Bot API stand-in: a strict server on loopback, and people who use the bot."""
+"""The Telegram stand-in: a Bot API server on loopback, and chats to use the bot as people do."""
 
 from bot.sandbox.telegram.chats import (
     REAL_SIZE,

@@ -29,7 +29,7 @@ from bot.sandbox.telegram.views import Event, Shown
 from bot.sandbox.telegram.world import World
 
 REAL_SIZE: Final = -1
-"""The size that a message tells is the real one."""
+"""Announce the real size."""
 
 MessageLike = Message | Shown | int
 
@@ -131,7 +131,7 @@ class Chat:
     ) -> Message:
         """Send a file. A path is served in place; a stored file is sent once more (same ids).
 
-        `announced_size` is what the message tells (bytes); `None` lets it tell nothing.
+        `announced_size` is the size in the message (bytes); `None` leaves it out.
         """
         message = self.new_message(sender, **where)
         stored = self._stored(content, kind, name, mime, announced_size)
@@ -183,7 +183,7 @@ class Chat:
         return await self.deliver(message)
 
     async def edit_text(self, message: MessageLike, text: str) -> Message:
-        """Change the text of a person's message."""
+        """Edit the text of a person's message."""
         found = self.require(message)
         found.body = detect(Formatted(text))
         mark_edited(self.world, self.state, found, by_bot=False)
@@ -191,11 +191,11 @@ class Chat:
         return found
 
     async def edit_caption(self, message: MessageLike, caption: str) -> Message:
-        """Change the caption of a person's file."""
+        """Edit the caption of a person's file."""
         return await self.edit_text(message, caption)
 
     async def delete(self, message: MessageLike) -> None:
-        """Delete a message as a person; the bot hears nothing of it."""
+        """Delete a message as a person; there is no update for it."""
         delete_message(self.world, self.state, self.require(message), by_bot=False)
         await self.world.touch()
 
@@ -204,7 +204,7 @@ class Chat:
 
         Raises:
             MessageNotFound: the message is not there (any more).
-            ButtonNotFound: it shows no such button, or the button asks the bot nothing.
+            ButtonNotFound: it shows no such button, or the button sends no callback query.
         """
         found = self.require(message)
         pressed = redraw(self.world, self.state, found).button(button)
@@ -229,7 +229,7 @@ class Chat:
         return found
 
     def new_message(self, sender: User | None, **where: Unpack[Where]) -> Message:
-        """Return a message that has a number and is not in the chat yet."""
+        """Return a new message with an id, not yet in the chat."""
         date = where.get("date") or self.world.clock.now()
         message = Message(self.state.info, take_message_id(self.world, self.state), date, sender)
         message.thread_id = where.get("thread_id")
@@ -251,7 +251,7 @@ class Chat:
         place_message(self.world, self.state, message, by_bot=by_bot)
 
     async def deliver(self, message: Message) -> Message:
-        """Put a person's message into the chat and tell the bot."""
+        """Put a person's message into the chat and make the update for it."""
         self.place(message, by_bot=False)
         await self.world.touch()
         return message
@@ -273,7 +273,7 @@ class Chat:
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         stored = self.world.files.add(kind, content)
-        # The server knows no name of a photo, a voice or a sticker, whatever the sender's was.
+        # The server drops the names of photos, voices and stickers.
         stored.name = None if kind in NAMELESS else name
         stored.mime = mime or DEFAULT_MIME.get(kind)
         stored.announced = stored.size if announced == REAL_SIZE else announced

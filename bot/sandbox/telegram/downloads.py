@@ -1,4 +1,4 @@
-"""The front end's `/file` path: bytes with Range, shaped and breakable."""
+"""Downloads at `/file`: ranges, bandwidth, faults."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from bot.sandbox.wire_faults import close_connection, reset_connection
 
 BLOCK: Final = 1 << 18
 SHAPED_BLOCK: Final = 1 << 14
-"""Bytes at once when bandwidth is limited, so that it flows instead of jumping."""
+"""Bytes at once when bandwidth is limited, so that progress is even."""
 
 _RANGE: Final = re.compile(r"^bytes=(\d*)-(\d*)$")
 
@@ -29,9 +29,9 @@ class ByteRange:
 
 
 def parse_range(header: str | None, size: int) -> ByteRange | None:
-    """Return what a Range header asks for, `None` when nothing of it is there.
+    """Parse a Range header; return `None` when the range is outside the file.
 
-    Anything but one range of bytes is ignored, as RFC 9110 wants it.
+    Other than one range of bytes is ignored, as RFC 9110 requires.
     """
     match = _RANGE.match(header or "")
     if match is None or match.group() == "bytes=-":
@@ -54,7 +54,7 @@ class Downloads:
     async def send(
         self, request: web.BaseRequest, stored: StoredFile, fault: Fault | None
     ) -> web.StreamResponse:
-        """Answer a request for a file that is there."""
+        """Answer a request for an existing file."""
         size = stored.size
         span = parse_range(request.headers.get("Range") if self.ranges else None, size)
         if span is None:
@@ -87,7 +87,7 @@ class Downloads:
         try:
             await self._copy(answer, stored, span.start, stop)
         except ConnectionResetError:
-            # The client has hung up, as it does when a transfer is cancelled: nobody's fault.
+            # The client closed the connection, as it does when a transfer is cancelled.
             return reset_connection(request)
         if fault is None or not breaks:
             await answer.write_eof()

@@ -1,4 +1,4 @@
-"""The HTTP server: routes, tokens, envelope, log, faults, latency."""
+"""One HTTP exchange: route, token, log, faults, method, envelope."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ dumps: Final[Callable[[Any], str]] = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class RequestHandler:
-    """Answers requests for one bot. Nothing here outlives a request but the log."""
+    """Answers requests for one bot."""
 
     def __init__(
         self, world: World, token: str, faults: FaultScript, bandwidth: Bandwidth, folder: Path
@@ -49,7 +49,7 @@ class RequestHandler:
         self.downloads = Downloads(bandwidth)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer any request that is not for the control side."""
+        """Answer one request."""
         await asyncio.sleep(self.bandwidth.shape.latency)
         try:
             if match := _PATH.match(request.path):
@@ -78,7 +78,7 @@ class RequestHandler:
         return answer
 
     async def run(self, name: str, params: Params) -> None:
-        """Call a method on behalf of a webhook's answer; its result is of no interest."""
+        """Call the method in a webhook's answer; the result is dropped."""
         entry = LoggedRequest(self.world.clock.now(), name, params.values)
         await self.log.add(entry)
         entry.status = (await self._apply(name, params)).status
@@ -162,14 +162,14 @@ def _arrives(request: web.BaseRequest) -> bool:
 
 
 def envelope(body: dict[str, Any], description: str | None = None) -> web.Response:
-    """Return a good answer."""
+    """Return an answer with `ok` true."""
     if description is not None:
         body["description"] = description
     return web.Response(text=dumps(body), content_type="application/json")
 
 
 def refusal(error: ApiError) -> web.Response:
-    """Return a bad answer; a pause that is asked for stands in the header too."""
+    """Return an answer with `ok` false; `retry_after` is in the header too."""
     body: dict[str, Any] = {
         "ok": False,
         "error_code": error.status,

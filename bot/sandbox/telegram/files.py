@@ -33,8 +33,8 @@ EXTENSIONS: Final = {
 
 @dataclass
 class StoredFile:
-    """A file of the server. `announced` is the size that messages tell (`None`: they tell none);
-    `size` is how many bytes there are.
+    """A file of the server. `announced` is the size in messages (`None`: left out);
+    `size` the real one.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class StoredFile:
 
     @property
     def size(self) -> int:
-        """Return the bytes that are really there."""
+        """Return the size of the content (bytes)."""
         return self.source.stat().st_size
 
     @property
@@ -69,7 +69,7 @@ class StoredFile:
         return fields
 
     def file_json(self, path: str) -> dict[str, Any]:
-        """Return a `File`, which tells the real size."""
+        """Return a `File`, with the real size."""
         fields: dict[str, Any] = {"file_id": self.file_id, "file_unique_id": self.unique_id}
         if self.size:
             fields["file_size"] = self.size
@@ -115,7 +115,7 @@ class FileStore:
         return self._by_id.get(file_id)
 
     def open_path(self, stored: StoredFile) -> str:
-        """Return the path of a file and let it be valid for another lifetime."""
+        """Return the path of a file and make it valid for another lifetime."""
         stored.expires_at = self._clock.now() + self.lifetime
         self._by_path[stored.remote_path] = stored
         return stored.remote_path
@@ -132,13 +132,13 @@ KINDS: Final = (
     "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
 )  # fmt: skip
 NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker"})
-"""Kinds for which the server tells no name, whatever the sender's was."""
+"""Kinds whose messages have no file name, even when the sender gave one."""
 
 DEFAULT_MIME: Final = {
     "video": "video/mp4", "audio": "audio/mpeg", "voice": "audio/ogg", "animation": "video/mp4",
 }  # fmt: skip
 PREVIEW: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
-"""The smallest thing that calls itself a JPEG: the bytes of previews and thumbnails."""
+"""A minimal JPEG header: the bytes of previews and thumbnails."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Fixtures:
         id: int | None = None,
         is_bot: bool = False,
     ) -> User:
-        """Let a person (or another bot) exist."""
+        """Add a person (or another bot)."""
         user_id = self.world.take_user_id() if id is None else id
         user = User(user_id, first_name, last_name, username, language_code, is_bot)
         return self.world.add_user(user)
@@ -45,7 +45,7 @@ class Fixtures:
         bot: str = "member",
     ) -> Group:
         """Return a new group; the first of `members` owns it. `bot` is the bot's status there:
-        `member`, `administrator` or `left`. Nobody is told of it.
+        `member`, `administrator` or `left`. There is no update for it.
         """
         group = Group(self.world, self.world.add_group(title, supergroup=supergroup, forum=forum))
         self._chats[group.id] = group
@@ -55,7 +55,7 @@ class Fixtures:
         return group
 
     def add_channel(self, title: str, owner: User, *, bot: str = "administrator") -> Channel:
-        """Return a new channel. Nobody is told of it."""
+        """Return a new channel. There is no update for it."""
         channel = Channel(self.world, self.world.add_channel(title))
         self._chats[channel.id] = channel
         channel.roster.put(owner, "creator")

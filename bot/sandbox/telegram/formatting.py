@@ -1,4 +1,4 @@
-"""From the parameters of a request to a text with entities, with every refusal on the way."""
+"""Parse the text or caption of a request into text with entities, refusing as the server does."""
 
 from typing import Any, Final
 

@@ -61,17 +61,17 @@ class Group(Chat):
         return message.id
 
     def set_bot(self, by: User, status: str, rights: frozenset[str] | None = None) -> None:
-        """Change what the bot is here and tell it (`my_chat_member`)."""
+        """Change the bot's status and make the update (`my_chat_member`)."""
         set_bot_status(self.world, self.state, by, status, rights)
 
     async def invite_bot(self, by: User) -> None:
-        """Let somebody add the bot; the privacy setting of this moment holds from now on."""
+        """Add the bot; the current privacy setting applies from now on."""
         self.state.reads_all = self.world.privacy.reads_all
         self.set_bot(by, "member")
         await self.say(by, {"new_chat_members": [self.world.bot.json()]})
 
     async def kick_bot(self, by: User) -> None:
-        """Let an administrator throw the bot out."""
+        """Remove and ban the bot."""
         self.set_bot(by, "kicked")
         await self.world.touch()
 
@@ -86,19 +86,19 @@ class Group(Chat):
         await self.world.touch()
 
     async def join(self, user: User, *, by: User | None = None) -> None:
-        """Let somebody come in (added by somebody else, if given)."""
+        """Add a person, as an invitation of `by` if given."""
         self._change(by or user, user, "member")
         await self.say(by or user, {"new_chat_members": [user.json()]})
 
     async def leave(self, user: User) -> None:
-        """Let somebody go."""
+        """Remove a person who leaves."""
         self._change(user, user, "left")
         await self.say(user, {"left_chat_member": user.json()})
 
     def _change(self, by: User, user: User, status: str) -> None:
         before = self.roster.json(user)
         self.roster.put(user, status)
-        # An administrator hears of others too, if it has asked for `chat_member`.
+        # An administrator gets updates about others too, if it has asked for `chat_member`.
         if self.roster.status(self.world.bot) == "administrator":
             after = self.roster.json(user)
             tell_membership(self.world, self.state, by, before, after, kind="chat_member")
@@ -110,7 +110,7 @@ class Group(Chat):
         return await self.deliver(message)
 
     def delete_chat(self) -> None:
-        """Let the group be deleted by its owner."""
+        """Delete the group, as its owner does."""
         self.state.refusal = forbidden("the group chat was deleted")
 
     async def migrate(self, by: User) -> "Group":

@@ -29,7 +29,7 @@ LONE_SURROGATE: Final = (
 
 
 class HtmlSource:
-    """The text and a place in it; the end reads as a NUL, as in the real parser."""
+    """A text and a position; its end reads as NUL, as in the real parser."""
 
     def __init__(self, text: str) -> None:
         self._text = text + END
@@ -37,12 +37,12 @@ class HtmlSource:
 
     @property
     def here(self) -> str:
-        """Return the character at the place, without taking it."""
+        """Return the character at the position without taking it."""
         return self._text[self.position]
 
     @property
     def is_over(self) -> bool:
-        """Return whether everything has been taken."""
+        """Return whether the end is reached."""
         return self.position >= len(self._text) - 1
 
     def take(self) -> str:
@@ -51,9 +51,9 @@ class HtmlSource:
         return self._text[self.position - 1]
 
     def take_char(self) -> str:
-        """Take one character, or a whole reference and return what it stands for.
+        """Take one character, or a whole reference and return its character.
 
-        An unknown reference is no error: it stays text.
+        An unknown reference stays text.
         """
         if self.here == "&" and (char := self._reference()):
             return char
@@ -72,7 +72,7 @@ class HtmlSource:
             self.position += 1
 
     def byte_offset(self, position: int) -> int:
-        """Return a place as error texts tell it: in bytes of UTF-8."""
+        """Return a position in bytes of UTF-8, as error texts have it."""
         return len(self._text[:position].encode("utf-8", "surrogatepass"))
 
     def _run(self, at: int, allowed: str) -> int:
@@ -108,7 +108,7 @@ class HtmlSource:
 
 @dataclass
 class _Open:
-    """A tag that waits for its end: where it began in UTF-16 units and in `out`."""
+    """An open tag: where it began in UTF-16 units and in `out`."""
 
     tag: str
     argument: str

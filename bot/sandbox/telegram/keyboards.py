@@ -1,4 +1,4 @@
-"""What hangs below a message: inline keyboards, checked as the server checks them."""
+"""Inline keyboards, validated as the server does."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ OTHER_ACTIONS: Final = (
 def parse_markup(params: Params) -> dict[str, Any] | None:
     """Return the inline keyboard of a request as messages show it, `None` without one.
 
-    Reply keyboards, their removal and `force_reply` are taken and not shown: they belong to the
+    Reply keyboards, their removal and `force_reply` are accepted and not shown: they belong to the
     input field of a person's app, not to the message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which addresses the server takes in links and buttons."""
+"""Validate addresses in links and buttons, as the server does."""
 
 import ipaddress
 import re
@@ -8,13 +8,13 @@ _HOST = re.compile(r"^[^\s/?#@:]+\.[^\s/?#@:.0-9][^\s/?#@:.]*\.?$")
 
 
 class InvalidLink(ValueError):
-    """An address that cannot be linked; its text is the second half of the server's sentence."""
+    """The server does not accept this address; the text ends the server's error text."""
 
 
 def check_link(url: str) -> str:
     """Return the address as the server stores it: with scheme, a bare host with `/` behind it.
 
-    The real server refuses hosts without a dot (`localhost`) and takes IP addresses; so loopback
+    The real server refuses hosts without a dot (`localhost`) and accepts IP addresses; so loopback
     addresses pass here by its own rules, and links of the storage stand-in can be buttons.
 
     Raises:
@@ -38,7 +38,7 @@ def check_link(url: str) -> str:
 
 
 def checked_link(url: str) -> str | None:
-    """Return the address as the server stores it, or `None` for one that it does not take."""
+    """Return the address as the server stores it, or `None` for one that it refuses."""
     try:
         return check_link(url)
     except InvalidLink:

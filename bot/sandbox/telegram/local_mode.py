@@ -1,4 +1,4 @@
-"""A local Bot API server's files: on its disk, of any size, and not for ever.
+"""Files of a Bot API server in local mode: on its disk, of any size, cleaned up daily.
 
 Sources: github tdlib/telegram-bot-api (`--local`, `HttpServer.h` for the idle cut of 500 s);
 tdlib/td `FileGcParameters.cpp`, `StorageManager.h` (what its daily clean-up removes).
@@ -28,7 +28,7 @@ CLEAN_UP_EVERY: Final = timedelta(days=1)
 
 
 class RequestCutOff(Exception):
-    """The server's HTTP side gave up waiting: the connection just closes."""
+    """The request took too long; the server closes the connection without an answer."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class _Copy:
 
 
 class LocalFileServer:
-    """What `--local` changes. Time is the clock's, bandwidth (`Shape.down_…`) is real.
+    """Downloads files to the server's disk, by the clock; bandwidth (`Shape.down_…`) is real.
 
     `delay` is how long the server downloads before it starts to copy; `hold` and `release` stop
     and continue all downloads. Paths lie below `root`, in a folder named like the token.
@@ -67,7 +67,7 @@ class LocalFileServer:
         self._cleaner = asyncio.create_task(self._clean_daily())
 
     async def stop(self) -> None:
-        """End everything that runs."""
+        """Cancel downloads and clean-up."""
         tasks: list[asyncio.Task[Path] | asyncio.Task[None]] = [*self._running.values()]
         if self._cleaner is not None:
             tasks.append(self._cleaner)
@@ -80,7 +80,7 @@ class LocalFileServer:
         self._open.clear()
 
     def release(self) -> None:
-        """Let downloads go on."""
+        """Continue all downloads."""
         self._open.set()
 
     @property
@@ -94,14 +94,14 @@ class LocalFileServer:
         return len(self._running)
 
     def vanish(self, path: Path) -> None:
-        """Let a file disappear, as a clean-up in the wrong moment does."""
+        """Delete a file, as a clean-up at a bad moment does."""
         path.unlink(missing_ok=True)
 
     async def fetch(self, stored: StoredFile) -> Path:
         """Return the absolute path of a file once it is whole; a second call joins the first.
 
         Raises:
-            IdleCut: that took too long for one request; ask again.
+            RequestCutOff: that took too long for one request; ask again.
             ApiError: the server stops.
         """
         task = self._running.get(stored.file_id)
@@ -148,8 +148,8 @@ class LocalFileServer:
             await self.on_change()
 
     def clean_up(self) -> list[Path]:
-        """Remove what was not used for 23 h, and the oldest beyond 100 MiB in total, but nothing
-        of the last hour; returns what went.
+        """Remove files unused for 23 h, and the oldest beyond 100 MiB in total, but none of the
+        last hour. Return the removed paths.
         """
         now = self._clock.now()
         present = [copy for copy in self._copies.values() if copy.path.exists()]
@@ -166,7 +166,7 @@ class LocalFileServer:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Put the bytes at `target` at once: a second name where the disk allows, else a copy."""
+    """Create `target` atomically: a hard link where possible, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the bot and others are in a chat, what they may do there, and the updates about it."""
+"""Status and rights of the bot and others in a chat, and the updates about changes."""
 
 from typing import Any, Final
 
@@ -88,7 +88,7 @@ def bot_may(world: World, chat: ChatState, right: str) -> bool:
 def set_bot_status(
     world: World, chat: ChatState, by: User, status: str, rights: frozenset[str] | None = None
 ) -> None:
-    """Change what the bot is in a group or channel and tell it (`my_chat_member`)."""
+    """Change the bot's status in a group or channel and make the update (`my_chat_member`)."""
     before = chat.roster.json(world.bot)
     chat.roster.put(world.bot, status, rights)
     tell_membership(world, chat, by, before, chat.roster.json(world.bot))
@@ -113,7 +113,7 @@ def tell_membership(
     new: dict[str, Any],
     kind: str = "my_chat_member",
 ) -> None:
-    """Make the update for a change of what the bot (or another member) is in a chat."""
+    """Make the update for a change of the status of the bot (or another member)."""
     now = world.clock.now()
     change = {
         "chat": chat.info.json(),

@@ -1,4 +1,4 @@
-"""Put messages into chats, change and delete them, and make the updates that tell the bot."""
+"""Put messages into chats, change and delete them, and make the updates about it."""
 
 from datetime import datetime
 from typing import Any

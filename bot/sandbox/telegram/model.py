@@ -16,7 +16,7 @@ from bot.sandbox.telegram.users import Roster, User
 from bot.sandbox.telegram.views import Event, Shown
 
 CALLBACK_LIFETIME: Final = timedelta(seconds=15)
-"""How long an answer is taken; the real server's limit is not documented, 15 s are often told."""
+"""How long an answer is accepted; the real limit is not documented, 15 s are often reported."""
 
 
 @dataclass(eq=False)
@@ -61,8 +61,8 @@ class ChatInfo:
 class Message:
     """One message of one chat. `body` is the text, or the caption where there is an attachment.
 
-    `service` holds the fields of a service message (`new_chat_members` …) and of odd kinds that
-    nothing else here describes; `origin` is the `forward_origin` of a forwarded one.
+    `service` holds the fields of a service message (`new_chat_members` …) and of kinds
+    without fields here; `origin` is the `forward_origin` of a forwarded one.
     """
 
     chat: ChatInfo
@@ -93,7 +93,7 @@ class Message:
     def json(self, *, nested: bool = False) -> dict[str, Any]:
         """Return a `Message`; field order as in `Client.cpp`, `JsonMessage`.
 
-        `nested` leaves out `reply_to_message`: the server tells one level only.
+        `nested` leaves out `reply_to_message`: the server sends one level only.
         """
         fields: dict[str, Any] = {
             "message_id": self.id,
@@ -172,7 +172,7 @@ def origin_of(source: Message) -> dict[str, Any]:
 def external_reply(source: Message) -> dict[str, Any]:
     """Return the `external_reply` that a reply to a message of another chat carries.
 
-    The chat and the id are told of supergroups and channels only.
+    Chat and id are included for supergroups and channels only.
     """
     fields: dict[str, Any] = {"origin": origin_of(source)}
     if source.chat.type in {"supergroup", "channel"}:
@@ -184,7 +184,7 @@ def external_reply(source: Message) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
-    """What the person sees after a press: a note, or with `show_alert` a window."""
+    """The bot's answer to a button press: a notification, or with `show_alert` an alert."""
 
     text: str = ""
     show_alert: bool = False
@@ -193,7 +193,7 @@ class QueryAnswer:
 
 @dataclass(eq=False)
 class Query:
-    """One press. `answer` is `None` until the bot answers."""
+    """A button press. `answer` is `None` until the bot answers."""
 
     message: Message
     sender: User

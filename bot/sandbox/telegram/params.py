@@ -24,7 +24,7 @@ PLAIN: Final = frozenset(
         "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
     }
 )  # fmt: skip
-"""Parameters that are text whatever they look like: "12" typed by a person is no number."""
+"""Parameters that are always text, even "12"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,11 @@ class Params:
     uploads: dict[str, UploadedFile] = field(default_factory=dict)
 
     def add(self, name: str, raw: str) -> None:
-        """Take a value of a form or query string; JSON is decoded where the parameter
-        is no text.
-        """
+        """Add a value of a form or query string; JSON is decoded unless the parameter is text."""
         self.values[name] = raw if name in PLAIN else _decode_value(raw)
 
     def add_json(self, values: Mapping[str, Any]) -> None:
-        """Take the object of a JSON body."""
+        """Add the values of a JSON body."""
         for name, value in values.items():
             if isinstance(value, str):
                 self.add(name, value)
@@ -63,7 +61,7 @@ class Params:
         return "" if value is None else str(value)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """Return a whole number; what is none counts as `default`, as the real server has it."""
+        """Return a whole number; other values count as `default`, as on the real server."""
         value = self.values.get(name, default)
         try:
             return int(value)
@@ -74,7 +72,7 @@ class Params:
         """Return an array of numbers.
 
         Raises:
-            ApiError: it is none, or holds something else.
+            ApiError: it is not an array of numbers.
         """
         found = self.items(name, "message identifiers")
         if not all(isinstance(item, int) for item in found):
@@ -128,7 +126,7 @@ async def decode(request: web.BaseRequest, folder: Path) -> Params:
     Uploaded files are streamed to `folder`.
 
     Raises:
-        ApiError: the body is no JSON although it says so.
+        ApiError: the body is not JSON although its type says so.
     """
     params = Params()
     for name, value in request.query.items():

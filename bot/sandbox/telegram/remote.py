@@ -27,7 +27,7 @@ class RemoteTelegram(RemoteStandIn):
         return info
 
     async def add_user(self, first_name: str, **details: Any) -> User:
-        """Let a person exist."""
+        """Add a person."""
         return User(**await self.ask("add_user", first_name=first_name, **details))
 
     def private_chat(self, user: User) -> "RemoteChat":
@@ -46,7 +46,7 @@ class RemoteTelegram(RemoteStandIn):
         return int((await self.ask("flood"))["hits"])
 
     async def set_flood(self, mode: FloodMode) -> None:
-        """Choose what happens beyond the limits, and start to count anew."""
+        """Choose what happens beyond the limits, and reset the count."""
         await self.ask("flood", mode=mode.value)
 
     async def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""The stand-in as tests and the demo hold it: start, stop, and act as people."""
+"""The Telegram stand-in: a Bot API server on loopback with one bot, people and chats."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -90,12 +90,12 @@ class TelegramStandIn(LoopbackServer, Fixtures):
 
     @property
     def base_url(self) -> str:
-        """Return what clients put before the token."""
+        """Return the base URL of methods, without the token."""
         return f"http://{LOOPBACK}:{self._port}/bot"
 
     @property
     def file_url(self) -> str:
-        """Return what clients put before the token to download."""
+        """Return the base URL of downloads, without the token."""
         return f"http://{LOOPBACK}:{self._port}/file/bot"
 
     @property
@@ -116,7 +116,7 @@ class TelegramStandIn(LoopbackServer, Fixtures):
 
     @property
     def deliveries(self) -> WebhookSender:
-        """Return what went to the webhook."""
+        """Return the deliveries to the webhook."""
         return self._deliveries
 
     @property
@@ -139,7 +139,7 @@ class TelegramStandIn(LoopbackServer, Fixtures):
 
     @property
     def privacy(self) -> Privacy:
-        """Return what groups show to the bot."""
+        """Return the settings of privacy mode."""
         return self.world.privacy
 
     async def send_raw_update(self, update: dict[str, Any]) -> int:

@@ -60,7 +60,7 @@ def _rank(entity: Entity) -> tuple[int, int, int]:
 
 
 def trimmed(formatted: Formatted) -> Formatted:
-    """Remove white space at both ends, and cut or drop the entities that reached into it."""
+    """Remove white space at both ends, and cut or drop entities there."""
     text = formatted.text.rstrip(SPACE)
     lead = len(text) - len(text.lstrip(SPACE))
     shift, end = utf16_length(text[:lead]), utf16_length(text)
@@ -83,7 +83,7 @@ _PATTERNS: Final = (
     ("mention", re.compile(r"(?<![\w@/])@[A-Za-z][A-Za-z0-9_]{3,31}(?!\w)")),
     ("hashtag", re.compile(r"(?<![\w#&/])#(?=\w*[^\W\d])\w{1,256}(?!\w)")),
 )
-"""In order of precedence; the rules of td's `find_entities`, without the rarest of them."""
+"""In order of precedence; the rules of td's `find_entities` without rare ones."""
 
 
 def detect(formatted: Formatted) -> Formatted:

@@ -1,4 +1,4 @@
-"""Updates on their way to the bot: ids, retention, offsets and the one long poll at a time.
+"""The queue of updates: ids, retention, offsets, and one long poll at a time.
 
 Source of every number: github tdlib/telegram-bot-api `Client.cpp` (`process_get_updates_query`,
 `do_get_updates`, `fail_query_conflict`) and `Client.h`.
@@ -35,8 +35,8 @@ NOT_BY_DEFAULT: Final = frozenset({"chat_member", "message_reaction", "message_r
 
 @dataclass
 class PendingUpdate:
-    """An update that waits: `payload` is the whole `Update`. `repeats` says how often it will be
-    delivered once more after it was confirmed; `again` that this is such a time.
+    """An update not yet confirmed: `payload` is the whole `Update`. `repeats` counts deliveries to
+    come after it was confirmed; `again` marks such a delivery.
     """
 
     id: int
@@ -49,7 +49,7 @@ class PendingUpdate:
 
 
 class UpdateQueue:
-    """The updates of one bot. Lives in the event loop of its server.
+    """The updates of one bot; use it from the event loop of its server.
 
     `on_add` is called for every new update; webhooks listen there.
     """
@@ -79,8 +79,8 @@ class UpdateQueue:
         return self._waiter is not None
 
     def allow(self, kinds: list[Any]) -> None:
-        """Set which kinds are made from now on; an empty list means the default ones. Names that
-        are none are ignored, as by the real server; earlier updates stay.
+        """Set which kinds are made from now on; an empty list means the default ones. Unknown
+        names are ignored, as by the real server; earlier updates stay.
         """
         self.allowed = [kind for kind in kinds if kind in KINDS] or None
 
@@ -107,23 +107,23 @@ class UpdateQueue:
         return update_id
 
     def repeat_next(self) -> None:
-        """Let the next delivery that holds updates happen once more after it is confirmed."""
+        """Deliver the next batch of updates once more after it is confirmed."""
         self._repeats += 1
 
     def drop(self, update_id: int) -> None:
-        """Forget one update."""
+        """Remove one update."""
         self._pending = [update for update in self._pending if update.id != update_id]
 
     def clear(self) -> None:
-        """Forget all updates."""
+        """Remove all updates."""
         self._pending.clear()
 
     def close(self) -> None:
-        """Let a waiting poll end with the error of a server that stops."""
+        """End a waiting poll with the error of a server that stops."""
         self.abort(restarting())
 
     def abort(self, error: ApiError) -> None:
-        """Let a waiting poll end with this error."""
+        """End a waiting poll with this error."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self._waiter = None

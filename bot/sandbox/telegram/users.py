@@ -39,7 +39,7 @@ ANONYMOUS_ADMIN: Final = User(1087968824, "Group", username="GroupAnonymousBot",
 """Stands in `from` for an administrator who hides (source: `Client.cpp`)."""
 
 CHANNEL_BOT: Final = User(136817688, "Channel", username="Channel_Bot", is_bot=True)
-"""Stands in `from` for somebody who writes as a channel (source: `Client.cpp`)."""
+"""Stands in `from` for a person who writes as a channel (source: `Client.cpp`)."""
 
 TELEGRAM: Final = User(777000, "Telegram")
 """Stands in `from` of posts forwarded from a linked channel (source: `Client.cpp`)."""
@@ -54,11 +54,11 @@ GROUP_RIGHTS: Final = ("can_pin_messages", "can_manage_topics")
 CHANNEL_RIGHTS: Final = ("can_post_messages", "can_edit_messages", "can_manage_direct_messages")
 
 PRESENT: Final = frozenset({"creator", "administrator", "member", "restricted"})
-"""Statuses of those who are in the chat."""
+"""Statuses of members."""
 
 
 class Roster:
-    """Statuses by person; the bot is one of them. `rights` are those of administrators."""
+    """The members of a chat with their statuses and rights, the bot included."""
 
     def __init__(self, *, is_channel: bool) -> None:
         self._people: dict[int, User] = {}
@@ -67,21 +67,21 @@ class Roster:
         self._rights: dict[int, frozenset[str]] = {}
 
     def put(self, user: User, status: str, rights: frozenset[str] | None = None) -> None:
-        """Set what somebody is; without `rights` an administrator has all of them."""
+        """Set a status; without `rights` an administrator has all of them."""
         self._people[user.id] = user
         self._statuses[user.id] = status
         self._rights[user.id] = frozenset(self._names) if rights is None else rights
 
     def status(self, user: User) -> str:
-        """Return what somebody is; a stranger has `left`."""
+        """Return the status; `left` for a person who was never here."""
         return self._statuses.get(user.id, "left")
 
     def is_present(self, user: User) -> bool:
-        """Return whether somebody is in the chat."""
+        """Return whether a person is in the chat."""
         return self.status(user) in PRESENT
 
     def may(self, user: User, right: str) -> bool:
-        """Return whether somebody is an administrator with this right."""
+        """Return whether a person is an administrator with this right."""
         status = self.status(user)
         return status == "creator" or (
             status == "administrator" and right in self._rights[user.id]

@@ -13,7 +13,7 @@ from bot.sandbox.telegram.users import User
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button: what it says, and the one thing that it does."""
+    """A button: its text and its one action."""
 
     text: str
     data: str | None = None
@@ -23,7 +23,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class ShownFile:
-    """The file of a message. `size` is what the message tells (bytes), `path` where
+    """The file of a message. `size` is the announced size (bytes), `path` where
     the bytes lie.
     """
 
@@ -38,8 +38,8 @@ class ShownFile:
 class Shown:
     """A message at one moment. `text` is the caption where there is a file; `edited` counts edits.
 
-    `preview_off` says that the message forbids a preview of its links. `html` is drawn anew from
-    text and entities, escaped. `reply_to` is a message id.
+    `preview_off`: the message forbids a preview of its links. `html` is rendered from text and
+    entities, escaped. `reply_to` is a message id.
     """
 
     id: int
@@ -67,7 +67,7 @@ class Shown:
 
 
 class Happening(StrEnum):
-    """What can happen to a message."""
+    """Kinds of events."""
 
     SENT = "sent"
     EDITED = "edited"
@@ -76,7 +76,7 @@ class Happening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in a chat, at `at` by the clock; `message` is as it was after it.
+    """An event in a chat, at `at` by the clock; `message` is its state afterwards.
 
     `by_bot` says whether the bot did it (otherwise a person did).
     """

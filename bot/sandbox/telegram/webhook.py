@@ -1,4 +1,4 @@
-"""The webhook of the bot: where updates go instead of waiting for a poll.
+"""The webhook of the bot, to which updates are sent instead of polled.
 
 Texts and limits: github tdlib/telegram-bot-api `Client.cpp` (`process_set_webhook_query` and
 around).
@@ -21,7 +21,7 @@ SECRET: Final = re.compile(r"^[A-Za-z0-9_-]*$")
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """Where to deliver, and how."""
+    """The settings of a webhook."""
 
     url: str
     secret: str
@@ -47,7 +47,7 @@ class Webhook:
         return self.target is not None
 
     def set(self, params: Params) -> bool:
-        """Set it; returns false when it was exactly so already.
+        """Set it; return false when nothing changes.
 
         Raises:
             ApiError: the address or the secret is not allowed, or it was set within the last
@@ -66,7 +66,7 @@ class Webhook:
         return True
 
     def remove(self) -> bool:
-        """Remove it; returns whether there was one."""
+        """Remove it; return whether there was one."""
         existed, self.target = self.is_set, None
         if existed:
             self._tell()
@@ -94,7 +94,7 @@ class Webhook:
         return info
 
     def failed(self, text: str) -> None:
-        """Note why a delivery failed."""
+        """Record why a delivery failed."""
         self.last_error = (int(self._clock.now().timestamp()), text)
 
 

@@ -22,7 +22,7 @@ from bot.sandbox.telegram.webhook import WebhookTarget
 from bot.sandbox.telegram.world import World
 
 CLOSED_AFTER: Final = timedelta(hours=23)
-"""So long a webhook may say 410 (Gone) before it is removed."""
+"""How long a webhook may answer 410 (Gone) before it is removed."""
 
 LONGEST_PAUSE: Final = 3600.0
 """Seconds that a `Retry-After` of the webhook can ask for."""
@@ -48,9 +48,9 @@ class _Answer:
 
 
 class WebhookSender:
-    """Sends what waits in the queue to the webhook, as long as there is one.
+    """Sends queued updates to the webhook while one is set.
 
-    Pauses between attempts are the clock's, the wait for an answer (`timeout`, seconds) is real.
+    Pauses between attempts use the clock, the wait for an answer (`timeout`, seconds) is real.
     `run` calls a method of the Bot API: the answer of a webhook may hold one.
     """
 
@@ -69,14 +69,14 @@ class WebhookSender:
         world.webhook.on_change = self._restart
 
     async def start(self) -> None:
-        """Be ready to deliver."""
+        """Open the HTTP session."""
         timeout = aiohttp.ClientTimeout(total=None)
         # Every worker has one connection of its own, which the semaphore counts.
         connector = aiohttp.TCPConnector(limit=0)
         self._session = aiohttp.ClientSession(timeout=timeout, connector=connector)
 
     async def stop(self) -> None:
-        """Break off all deliveries."""
+        """Cancel all deliveries."""
         workers = self._cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         if self._session is not None:

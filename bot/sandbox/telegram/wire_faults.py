@@ -1,4 +1,4 @@
-"""Faults on the wire: how an answer is lost, held back, cut, or replaced."""
+"""Apply faults to Bot API calls: refuse, reset, delay, cut or replace the answer."""
 
 import asyncio
 from typing import Any, Final
@@ -24,7 +24,7 @@ OWN: Final = frozenset({"status", "description", "code"})
 
 
 def error_of(fault: Fault) -> ApiError:
-    """Return the refusal that an ERROR line asks for; further arguments are its `parameters`."""
+    """Return the error of an `ERROR` fault; further arguments are its `parameters`."""
     parameters: dict[str, Any] = {
         name: value for name, value in fault.args.items() if name not in OWN
     }
@@ -45,13 +45,13 @@ def _text(status: int, parameters: dict[str, Any]) -> str:
 
 
 def page_of(fault: Fault) -> web.Response:
-    """Return the HTML page of a proxy that stands in between."""
+    """Return the answer of a proxy."""
     status = int(fault.args.get("status", 502))
     return web.Response(status=status, text=proxy_page(status), content_type="text/html")
 
 
 async def before(fault: Fault, request: web.BaseRequest) -> web.Response | None:
-    """Do what a fault does before anything is applied; `None` lets the request go on.
+    """Apply a fault before the request is executed; `None` lets the request go on.
 
     Raises:
         ApiError: the fault is a refusal.
@@ -70,7 +70,7 @@ async def before(fault: Fault, request: web.BaseRequest) -> web.Response | None:
 async def after(
     fault: Fault, request: web.BaseRequest, answer: web.Response
 ) -> web.StreamResponse:
-    """Do what a fault does after the request was applied."""
+    """Apply a fault after the request was executed."""
     if fault.effect is Effect.LOST:
         return reset_connection(request)
     if fault.effect is Effect.LATE:

@@ -1,4 +1,4 @@
-"""Everything that exists on the server's side: the bot, people, chats, files, updates."""
+"""The state of one Telegram stand-in: the bot, people, chats, files, updates, settings."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ from bot.sandbox.telegram.webhook import Webhook
 
 @dataclass
 class Profile:
-    """What the bot says of itself: commands by (scope, language), texts by (kind, language)."""
+    """The bot's profile: commands by (scope, language), texts by (kind, language)."""
 
     commands: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Profile:
 
 
 class World:
-    """The state behind all methods; knows nothing of HTTP. Lives in one event loop."""
+    """The state behind all methods, without HTTP; use it from one event loop."""
 
     def __init__(self, bot: User, clock: SandboxClock, log: RequestLog, folder: Path) -> None:
         self.bot = bot
@@ -50,21 +50,21 @@ class World:
         self._last_group_id = 4_000_000_000
 
     async def touch(self) -> None:
-        """Wake those who wait for a change."""
+        """Wake waiters after a change."""
         await self.log.touch()
 
     def take_message_id(self) -> int:
-        """Return the next id of the row that private chats and basic groups share."""
+        """Return the next id of the sequence that private chats and basic groups share."""
         self._last_message_id += 1
         return self._last_message_id
 
     def add_user(self, user: User) -> User:
-        """Let a person (or another bot) exist."""
+        """Add a person (or another bot)."""
         self.users[user.id] = user
         return user
 
     def take_user_id(self) -> int:
-        """Return an id that nobody has."""
+        """Return an unused user id."""
         self._last_user_id += 1
         return self._last_user_id
 
@@ -107,5 +107,5 @@ class World:
         return None
 
     def emit(self, kind: str, body: dict[str, Any], *, chat_id: int, date: datetime) -> int | None:
-        """Make an update for the bot; returns its id, `None` when it wants none of this kind."""
+        """Make an update; return its id, or `None` when the bot does not want this kind."""
         return self.updates.add(kind, body, chat_id=chat_id, date=date)

@@ -1,4 +1,4 @@
-"""Files: received in blocks, read in ranges, removed when nobody needs them."""
+"""Files: received in blocks, read in ranges, removed after the last reader."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ async def broken() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5])
 async def test_receive(storage: Storage, size: int) -> None:
-    """Every byte is written and hashed, whatever the pieces are."""
+    """Every byte is written and hashed, for any size of pieces."""
     content = hashlib.shake_128(b"seed").digest(size)
     segment = await storage.receive(pieces(content, 100_003))
 

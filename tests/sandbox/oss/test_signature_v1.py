@@ -60,7 +60,7 @@ def sign(
 
 @given(key=TEXT, query=PARAMETERS)
 def test_header_any_key(key: str, query: dict[str, str]) -> None:
-    """Whatever is in key and query, a header signature of the SDK is accepted."""
+    """A header signature of the SDK is accepted for any key and query."""
     target, headers = sign("PUT", key, query, {"Content-Type": "a/b", "x-oss-meta-a": "1"})
 
     assert judge(arrive("PUT", target, headers)) is AuthMethod.HEADER

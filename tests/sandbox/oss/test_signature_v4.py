@@ -17,7 +17,7 @@ from tests.sandbox.oss.signing import NOW, TEXT, arrive, judge, sign
 
 @given(key=TEXT, query=st.dictionaries(TEXT, st.one_of(TEXT, st.just("")), max_size=4))
 def test_header_any_key(key: str, query: dict[str, str]) -> None:
-    """Whatever is in key and query, a header signature of the SDK is accepted."""
+    """A header signature of the SDK is accepted for any key and query."""
     query.pop("x-oss-signature", None)
     target, headers = sign("PUT", key, query, {"Content-Type": "a/b", "x-oss-meta-a": "1"})
     request = arrive("PUT", target, headers)

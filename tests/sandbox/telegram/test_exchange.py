@@ -70,7 +70,7 @@ async def test_bad_json(tg: TelegramStandIn, http: aiohttp.ClientSession, body: 
 
 
 async def test_other_paths(tg: TelegramStandIn, http: aiohttp.ClientSession) -> None:
-    """Whatever is none of the server's paths is not found, in its own JSON."""
+    """An unknown path is answered with 404 in the server's JSON."""
     async with http.get(tg.base_url.removesuffix("bot")) as answer:
         body = await answer.json()
 

@@ -1,4 +1,4 @@
-"""The methods of the Bot API, by family. Each takes the world and the request's parameters."""
+"""Methods of the Bot API: functions of the world and the parameters of a request."""
 
 from typing import Final
 

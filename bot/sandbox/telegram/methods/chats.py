@@ -1,4 +1,4 @@
-"""Methods about a chat and who is in it, and reactions to messages."""
+"""Methods about a chat and its members, reactions and pins."""
 
 from typing import Any, Final
 

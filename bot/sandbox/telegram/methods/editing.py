@@ -19,7 +19,7 @@ DELETABLE_FOR: Final = timedelta(hours=48)
 
 
 async def edit_text(world: World, params: Params) -> Any:
-    """`editMessageText`. Without `reply_markup` the keyboard goes."""
+    """`editMessageText`. Without `reply_markup` the keyboard is removed."""
     body = message_text(params)
     message = _editable(world, params)
     if message.attachment is not None or message.body is None:
@@ -29,7 +29,7 @@ async def edit_text(world: World, params: Params) -> Any:
 
 
 async def edit_caption(world: World, params: Params) -> Any:
-    """`editMessageCaption`. Without `reply_markup` the keyboard goes."""
+    """`editMessageCaption`. Without `reply_markup` the keyboard is removed."""
     body = message_caption(params)
     message = _editable(world, params)
     if message.attachment is None:
@@ -81,7 +81,7 @@ async def delete_one(world: World, params: Params) -> Any:
 
 
 async def delete_many(world: World, params: Params) -> Any:
-    """`deleteMessages`: 1-100 ids; what is not there or may not be deleted is skipped."""
+    """`deleteMessages`: 1-100 ids; missing and undeletable messages are skipped."""
     chat = writable_chat(world, params)
     ids = params.identifiers("message_ids")
     if not ids:

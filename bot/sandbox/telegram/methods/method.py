@@ -1,4 +1,4 @@
-"""The shape that all methods share, and the chat and messages that their parameters name."""
+"""The type of all methods, and the chat and messages named by their parameters."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ class Destination:
 
 
 def find_chat(world: World, params: Params, name: str = "chat_id") -> ChatState:
-    """Return the chat that `name` speaks of, writable or not.
+    """Return the chat that parameter `name` names, writable or not.
 
     Raises:
-        ApiError: none is named, or there is none.
+        ApiError: the parameter is missing, or there is no such chat.
     """
     wanted = params.values.get(name)
     if wanted is None or wanted == "":
@@ -89,10 +89,10 @@ def _reply_to(chat: ChatState, params: Params) -> Message | None:
 
 
 def find_message(chat: ChatState, params: Params, *, missing: str) -> Message:
-    """Return the message that `message_id` speaks of.
+    """Return the message that `message_id` names.
 
     Raises:
-        ApiError: none is named, or it is not there (`missing` is the text for that).
+        ApiError: the parameter is missing, or there is no such message (text `missing`).
     """
     message_id = params.integer("message_id")
     if message_id <= 0:

@@ -61,8 +61,8 @@ async def close(world: World, params: Params) -> Any:  # noqa: ARG001 (methods s
 
 
 async def get_file(world: World, params: Params) -> Any:
-    """`getFile`. In the cloud at most 20 MiB, by what was announced and by what is there; a local
-    server takes any size, answers when the file is on its disk, and tells an absolute path.
+    """`getFile`. In the cloud at most 20 MiB, by announced and by real size; a local server takes
+    any size, answers when the file is on its disk, with an absolute path.
     """
     file_id = params.text("file_id")
     if not file_id:

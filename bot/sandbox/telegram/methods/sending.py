@@ -49,7 +49,7 @@ async def send_message(world: World, params: Params) -> Any:
 
 
 async def send_media(world: World, params: Params, *, kind: str) -> Any:
-    """`sendDocument` and its siblings: by upload or by the id of a file that is there."""
+    """`sendDocument` and its siblings: by upload or by file id."""
     body = message_caption(params)
     target = destination_of(world, params)
     attachment = _attachment(world, params, kind, kind)
@@ -155,7 +155,7 @@ def _link_preview(params: Params) -> dict[str, Any] | None:
 
 
 def _attachment(world: World, params: Params, kind: str, name: str) -> Attachment:
-    """Find or store the file that parameter `name` speaks of."""
+    """Find or store the file that parameter `name` names."""
     wanted = params.text(name)
     upload = params.uploads.get(wanted.removeprefix("attach://") if wanted else name)
     if upload is not None:

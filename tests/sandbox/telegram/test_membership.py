@@ -109,7 +109,7 @@ async def test_members_are_told_on_request(
 async def test_the_bot_leaves(call: Call, bot: ExtBot[None], group: Group, alice: User) -> None:
     """A bot can go by itself and hears nothing afterwards; a private chat cannot be left."""
     await bot.leave_chat(group.id)
-    await group.send_text(alice, "anybody?")
+    await group.send_text(alice, "hello?")
     found = await updates(call, bot)
     private = group.world.private_chat(alice).info
     refused = await call("leaveChat", chat_id=private.id)
