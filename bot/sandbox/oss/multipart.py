@@ -115,7 +115,7 @@ async def complete(call: Call) -> Answer:
     find_pending(call)
     body = await call.read_document()
     pending = find_pending(call)
-    parts = _chosen(call, pending, body)
+    parts = _selected_parts(call, pending, body)
     if (forbids_overwrite(call.request) or pending.forbids_overwrite) and (
         call.key in call.bucket.objects
     ):
@@ -127,7 +127,7 @@ async def complete(call: Call) -> Answer:
     return _completed(call, stored)
 
 
-def _chosen(call: Call, pending: MultipartUpload, body: bytes) -> list[Part]:
+def _selected_parts(call: Call, pending: MultipartUpload, body: bytes) -> list[Part]:
     """Return the parts of the object, checked.
 
     Raises:

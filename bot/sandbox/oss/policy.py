@@ -125,9 +125,9 @@ def decide(policy: Policy, question: AccessQuestion) -> Statement | None:
     """Return the statement that decides, a denying one before any other; `None` if none applies to
     it.
     """
-    speaking = [statement for statement in policy.statements if _applies(statement, question)]
-    speaking.sort(key=lambda statement: not statement.is_deny)
-    return speaking[0] if speaking else None
+    applicable = [statement for statement in policy.statements if _applies(statement, question)]
+    applicable.sort(key=lambda statement: not statement.is_deny)
+    return applicable[0] if applicable else None
 
 
 def _applies(statement: Statement, question: AccessQuestion) -> bool:

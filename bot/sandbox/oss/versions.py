@@ -16,7 +16,7 @@ NULL = "null"
 
 def store(world: World, bucket: Bucket, stored: StoredObject) -> None:
     """Make `stored` the current version of its key; the old one is kept or removed."""
-    _set_aside(world, bucket, stored.key)
+    _retire_current(world, bucket, stored.key)
     if bucket.versioning:
         stored.version_id = _new_id(bucket)
     bucket.objects[stored.key] = stored
@@ -27,7 +27,7 @@ def remove(world: World, bucket: Bucket, key: str) -> StoredObject | None:
 
     Returns the marker, or `None` without versioning. A missing key is not an error.
     """
-    _set_aside(world, bucket, key)
+    _retire_current(world, bucket, key)
     if not bucket.versioning:
         return None
     marker = StoredObject(key, ObjectData([]), 0, 0, "", world.now(), kind="DeleteMarker")
@@ -40,7 +40,7 @@ def _new_id(bucket: Bucket) -> str:
     return f"CAEQ{secrets.token_hex(14)}" if bucket.versioning == "Enabled" else NULL
 
 
-def _set_aside(world: World, bucket: Bucket, key: str) -> None:
+def _retire_current(world: World, bucket: Bucket, key: str) -> None:
     """Move the current version to the history, or delete it without versioning."""
     old = bucket.objects.pop(key, None)
     if bucket.versioning and old is not None:

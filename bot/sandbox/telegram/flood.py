@@ -98,12 +98,12 @@ class Flood:
         if self.mode == FloodMode.REFUSE and wait > 0:
             raise too_many_requests(math.ceil(wait))
         if self.mode == FloodMode.DELAY:
-            await self._sit_out(budgets)
+            await self._delay(budgets)
         if self._wait(budgets) <= 0:
             for budget in budgets:
                 budget.take(self.clock.now())
 
-    async def _sit_out(self, budgets: list[_Window | _Bucket]) -> None:
+    async def _delay(self, budgets: list[_Window | _Bucket]) -> None:
         started = self.clock.now()
         while (wait := self._wait(budgets)) > 0:
             now = self.clock.now()

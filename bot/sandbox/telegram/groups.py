@@ -68,7 +68,7 @@ class Group(Chat):
         """Add the bot; the current privacy setting applies from now on."""
         self.state.reads_all = self.world.privacy.reads_all
         self.set_bot(by, "member")
-        await self.say(by, {"new_chat_members": [self.world.bot.json()]})
+        await self.send_service_message(by, {"new_chat_members": [self.world.bot.json()]})
 
     async def kick_bot(self, by: User) -> None:
         """Remove and ban the bot."""
@@ -88,12 +88,12 @@ class Group(Chat):
     async def join(self, user: User, *, by: User | None = None) -> None:
         """Add a person, as an invitation of `by` if given."""
         self._change(by or user, user, "member")
-        await self.say(by or user, {"new_chat_members": [user.json()]})
+        await self.send_service_message(by or user, {"new_chat_members": [user.json()]})
 
     async def leave(self, user: User) -> None:
         """Remove a person who leaves."""
         self._change(user, user, "left")
-        await self.say(user, {"left_chat_member": user.json()})
+        await self.send_service_message(user, {"left_chat_member": user.json()})
 
     def _change(self, by: User, user: User, status: str) -> None:
         before = self.roster.json(user)
@@ -103,7 +103,7 @@ class Group(Chat):
             after = self.roster.json(user)
             tell_membership(self.world, self.state, by, before, after, kind="chat_member")
 
-    async def say(self, by: User, service: dict[str, Any]) -> Message:
+    async def send_service_message(self, by: User, service: dict[str, Any]) -> Message:
         """Put a service message into the group, as the server does when `by` did something."""
         message = self.new_message(by)
         message.service = service
@@ -122,8 +122,8 @@ class Group(Chat):
         state = self.world.add_group(self.title, supergroup=True)
         state.roster, state.reads_all = self.roster, self.state.reads_all
         successor = Group(self.world, state)
-        await self.say(by, {"migrate_to_chat_id": successor.id})
-        await successor.say(by, {"migrate_from_chat_id": self.id})
+        await self.send_service_message(by, {"migrate_to_chat_id": successor.id})
+        await successor.send_service_message(by, {"migrate_from_chat_id": self.id})
         self.state.refusal = bad_request(
             "group chat was upgraded to a supergroup chat", migrate_to_chat_id=successor.id
         )

@@ -106,7 +106,7 @@ class LocalFileServer:
         """
         task = self._running.get(stored.file_id)
         if task is None:
-            task = asyncio.create_task(self._bring(stored, self._clock.now() + self.delay))
+            task = asyncio.create_task(self._download(stored, self._clock.now() + self.delay))
             self._running[stored.file_id] = task
             task.add_done_callback(lambda _: self._running.pop(stored.file_id, None))
         cut = asyncio.create_task(self._clock.sleep_until(self._clock.now() + self.idle_cut))
@@ -120,7 +120,7 @@ class LocalFileServer:
             raise restarting()
         return task.result()
 
-    async def _bring(self, stored: StoredFile, due: datetime) -> Path:
+    async def _download(self, stored: StoredFile, due: datetime) -> Path:
         path = self._folder / stored.remote_path
         if not path.exists():
             await self._clock.sleep_until(due)

@@ -134,8 +134,8 @@ class UpdateQueue:
         Raises:
             ApiError: another poll, a webhook or the end of the server came in between.
         """
-        limit, timeout = self._hurried(offset, limit, timeout)
-        found = self._look(offset, limit)
+        limit, timeout = self._throttled(offset, limit, timeout)
+        found = self._collect(offset, limit)
         if found or timeout == 0:
             return found
         self.abort(conflict(OTHER_POLL))
@@ -151,9 +151,9 @@ class UpdateQueue:
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-        return self._look(offset, limit)
+        return self._collect(offset, limit)
 
-    def _hurried(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
+    def _throttled(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
         """Slow down a bot that asks for the same again and again."""
         limit, timeout = min(max(limit, 1), 100), min(max(timeout, 0), 50)
         now, (before, at) = time.monotonic(), self._previous
@@ -173,7 +173,7 @@ class UpdateQueue:
         else:
             self._next_conflict = now + 3.0
 
-    def _look(self, offset: int, limit: int) -> list[dict[str, Any]]:
+    def _collect(self, offset: int, limit: int) -> list[dict[str, Any]]:
         if offset < 0:
             self._pending = self.waiting[offset:]
         # An offset from the future is one of another bot or an old life: the head is used.

@@ -124,14 +124,14 @@ class WebhookSender:
             async with self._slots:
                 answer = await self._post(update, target, attempt)
             if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                await self._done(update, answer)
+                await self._confirm(update, answer)
                 return
             self._failed(answer)
             now = self._world.clock.now()
             await self._world.touch()
             await self._world.clock.sleep_until(now + _pause(attempt, answer.pause))
 
-    async def _done(self, update: PendingUpdate, answer: _Answer) -> None:
+    async def _confirm(self, update: PendingUpdate, answer: _Answer) -> None:
         self._gone_since = None
         if update.repeats:
             update.repeats -= 1
@@ -176,12 +176,14 @@ class WebhookSender:
         if self._session is None:
             return _Answer(0, None, None)
         headers = {"X-Telegram-Bot-Api-Secret-Token": target.secret} if target.secret else {}
-        async with self._session.post(target.url, json=update.payload, headers=headers) as said:
-            told = said.headers.get("Retry-After", "")
-            pause = min(float(told), LONGEST_PAUSE) if told.isdigit() else None
-            is_json = said.content_type == "application/json"
-            body = await said.json() if is_json and await said.read() else None
-            return _Answer(said.status, pause, body)
+        async with self._session.post(
+            target.url, json=update.payload, headers=headers
+        ) as response:
+            retry_after = response.headers.get("Retry-After", "")
+            pause = min(float(retry_after), LONGEST_PAUSE) if retry_after.isdigit() else None
+            is_json = response.content_type == "application/json"
+            body = await response.json() if is_json and await response.read() else None
+            return _Answer(response.status, pause, body)
 
 
 def _pause(attempt: int, asked: float | None) -> timedelta:

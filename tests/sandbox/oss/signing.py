@@ -1,4 +1,4 @@
-"""Requests that the SDK signs, and how the stand-in judges them."""
+"""Requests that the SDK signs, and their authentication by the stand-in."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode, urlsplit
@@ -64,6 +64,6 @@ def arrive(method: str, target: str, headers: dict[str, str]) -> OssRequest:
     return decode(method, target, {"host": "127.0.0.1:80", **received}, {})
 
 
-def judge(request: OssRequest, now: datetime = NOW) -> AuthMethod:
+def authenticate(request: OssRequest, now: datetime = NOW) -> AuthMethod:
     """Authenticate and return how the caller was recognized."""
     return Authenticator(KEYS, "cn-hongkong").authenticate(request, now).auth

@@ -66,12 +66,12 @@ async def send_media_group(world: World, params: Params) -> Any:
     target = destination_of(world, params)
     made = [_grouped(world, params, item) for item in items]
     group_id = new_media_group_id() if len(made) > 1 else None
-    told = []
+    results = []
     for attachment, body in made:
         message = _new(world, target, params)
         message.attachment, message.body, message.media_group_id = attachment, body, group_id
-        told.append(await _deliver(world, message))
-    return told
+        results.append(await _deliver(world, message))
+    return results
 
 
 def _grouped(world: World, params: Params, item: Any) -> tuple[Attachment, Any]:
