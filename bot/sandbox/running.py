@@ -1,4 +1,4 @@
-"""Both stand-ins as a process of their own, with settings for a bot that talks to them."""
+"""Run both stand-ins as one process and write settings for a bot that uses them."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,8 +20,8 @@ async def run_sandbox(
     oss_port: int = 0,
     local: bool = False,
 ) -> None:
-    """Run both stand-ins on loopback until cancelled; `settings.toml` in `folder` fits them. With
-    `local` the Bot API server runs in local mode.
+    """Run both stand-ins on loopback until cancelled; write `settings.toml` for them into
+    `folder`. With `local` the Bot API server runs in local mode.
 
     Raises:
         OSError: a port is taken, or the folder cannot be written.

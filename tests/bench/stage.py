@@ -55,7 +55,7 @@ class Sandbox:
         """Let downloads have `rate` bytes per second in total, and uploads as much; `None` for as
         fast as it goes.
         """
-        await self.telegram.shape(down_total=rate)
+        await self.telegram.set_shape(down_total=rate)
         await self.oss.set_shape(up_total=rate)
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from bot.core.links import key_prefix
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.oss.disk import Data
-from bot.sandbox.oss.model import Pending, Stored
+from bot.sandbox.oss.disk import ObjectData
+from bot.sandbox.oss.model import MultipartUpload, StoredObject
 
 HEADERS: Final = {"x-oss-storage-class": "Standard"}
 
@@ -15,7 +15,7 @@ def put(stage: LocalStack, name: str, *, age: timedelta) -> str:
     """Let an object of that age lie below the prefix of the bot; return its key."""
     key = f"{key_prefix(stage.telegram.bot_id)}{name}"
     modified = stage.clock.now() - age
-    stored = Stored(key, Data([]), 0, 0, "0" * 32, modified, "private", dict(HEADERS))
+    stored = StoredObject(key, ObjectData([]), 0, 0, "0" * 32, modified, "private", dict(HEADERS))
     stage.bucket.objects[key] = stored
     return key
 
@@ -25,6 +25,6 @@ def initiate(stage: LocalStack, name: str, *, age: timedelta) -> str:
     key.
     """
     key = f"{key_prefix(stage.telegram.bot_id)}{name}"
-    upload = Pending(key, name.upper(), stage.clock.now() - age, dict(HEADERS))
+    upload = MultipartUpload(key, name.upper(), stage.clock.now() - age, dict(HEADERS))
     stage.bucket.uploads[upload.upload_id] = upload
     return key

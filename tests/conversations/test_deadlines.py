@@ -13,7 +13,7 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import objects
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.memory import Recorded
+from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.people import Person, fetch, link_of, links_of
 from tests.conversations.volume import add_links
 
@@ -85,7 +85,7 @@ async def test_down_over_the_deadline(stage: LocalStack, mode: str) -> None:
     assert max(deletions) < first_poll
 
 
-def _deletions(requests: Iterable[Recorded]) -> Iterable[datetime]:
+def _deletions(requests: Iterable[LoggedRequest]) -> Iterable[datetime]:
     for request in requests:
         is_probe = "probe-" in str(request.params["key"])
         if request.operation.startswith("Delete") and not is_probe:

@@ -14,8 +14,8 @@ from bot.core.links import key_prefix
 from bot.core.objects import ObjectState
 from bot.core.ports.answers import AnswerState
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.oss.disk import Data
-from bot.sandbox.oss.model import Stored
+from bot.sandbox.oss.disk import ObjectData
+from bot.sandbox.oss.model import StoredObject
 
 
 async def add_links(
@@ -29,7 +29,9 @@ async def add_links(
         await _store(database, stage.telegram.bot_id, keys, now, due_at)
     for key in keys:
         headers = {"x-oss-storage-class": "Standard"}
-        stage.bucket.objects[key] = Stored(key, Data([]), 0, 0, "0" * 32, now, acl, headers)
+        stage.bucket.objects[key] = StoredObject(
+            key, ObjectData([]), 0, 0, "0" * 32, now, acl, headers
+        )
 
 
 async def _store(

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.memory import Recorded
+from bot.sandbox.request_log import LoggedRequest
 from bot.sandbox.telegram import Message
 from tests.conversations.people import Person
 from tests.kill.process import Running, relay_bot
@@ -41,7 +41,7 @@ class Scene:
         return await self.alice.chat.send_file(self.alice.user, content=path, name="large.bin")
 
     @property
-    def part_requests(self) -> list[Recorded]:
+    def part_requests(self) -> list[LoggedRequest]:
         """Every UploadPart so far, oldest first."""
         return self.stage.oss.log.of("UploadPart")
 
@@ -74,12 +74,12 @@ class Scene:
         return self.stage.local_root is not None
 
 
-def part_numbers(requests: Iterable[Recorded]) -> Counter[int]:
+def part_numbers(requests: Iterable[LoggedRequest]) -> Counter[int]:
     """How often each part occurs in UploadPart requests."""
     return Counter(int(str(request.params["partNumber"])) for request in requests)
 
 
-def stored_parts(requests: Iterable[Recorded]) -> set[int]:
+def stored_parts(requests: Iterable[LoggedRequest]) -> set[int]:
     """The parts that OSS took from these requests."""
     return set(part_numbers(request for request in requests if request.status == 200))
 

@@ -6,8 +6,7 @@ import pytest
 from telegram import Chat, Message, MessageEntity
 
 from bot.adapters.telegram.message_handlers import CommandLine, read_command
-from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.text import Formatted
+from bot.sandbox.telegram.text import Formatted, detect
 
 BOT = "Relay_Bot"
 
