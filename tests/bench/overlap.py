@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bot.sandbox.telegram import Event, Happening
+from bot.sandbox.telegram import ChatEvent, EventKind
 from tests.bench.halves import Halves, measure_halves
 from tests.bench.report import Sheet
 from tests.bench.stage import (
@@ -88,10 +88,10 @@ async def _moments(sandbox: Sandbox, sent: int) -> list[Moment]:
     return [Moment(what, (at - begun).total_seconds()) for what, at in found.items()]
 
 
-def _is_answer(event: Event, sent: int) -> bool:
+def _is_answer(event: ChatEvent, sent: int) -> bool:
     message = event.message
     return (
-        event.what is Happening.SENT
+        event.what is EventKind.SENT
         and event.by_bot
         and message.id > sent
         and links(message) != []

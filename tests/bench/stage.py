@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.sandbox.oss.remote import RemoteOss
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from bot.sandbox.telegram.remote import RemoteChat, RemoteTelegram
 from bot.sandbox.telegram.users import User
 from tests.bench.gauge import Window
@@ -151,13 +151,13 @@ async def _line(process: Process) -> bytes:
     return line
 
 
-async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[Shown]:
+async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[VisibleMessage]:
     """Wait until `count` files have their links in messages behind the one with id `after`.
 
     Raises:
         TimeoutError: they had not in time.
     """
-    found: list[Shown] = []
+    found: list[VisibleMessage] = []
     async with asyncio.timeout(PATIENCE):
         while sum(len(links(answer)) for answer in found) < count:
             found = await chat.wait_for(
@@ -166,7 +166,7 @@ async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[Shown
     return found
 
 
-def links(answer: Shown) -> Sequence[str]:
+def links(answer: VisibleMessage) -> Sequence[str]:
     """Return the links of an answer."""
     return _LINK.findall(answer.html)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.people import Person
 
 THROTTLED: dict[str, str | int | float] = {"status": 503, "x-oss-qos-delay-time": 20}
@@ -16,7 +16,7 @@ def for_ever(operation: str, effect: Effect = Effect.ERROR, **args: str | int | 
     return Fault(operation, effect, times=0, args=args)
 
 
-def says(answer: Shown, sentence: str, name: str = "a.bin") -> bool:
+def says(answer: VisibleMessage, sentence: str, name: str = "a.bin") -> bool:
     """Say whether an answer is the name of the file and this one sentence."""
     return answer.text == f"{name}\n{sentence}"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown, User
+from bot.sandbox.telegram import User, VisibleMessage
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of, links_of
 from tests.conversations.transcript import Transcript
@@ -33,16 +33,16 @@ class Evening:
     refusal: str
     """What somebody sees who may not press it."""
     transcript: Transcript = field(default_factory=Transcript)
-    first: Shown | None = None
+    first: VisibleMessage | None = None
 
-    async def press(self, who: User, message: Shown, button: str) -> str:
+    async def press(self, who: User, message: VisibleMessage, button: str) -> str:
         """Press a button; return what the person sees."""
         query = await self.room.press(who, message, button)
         self.transcript.pressed(query, button)
         assert query.answer is not None
         return query.answer.text
 
-    async def ask(self, who: User, text: str, **where: Any) -> Shown:
+    async def ask(self, who: User, text: str, **where: Any) -> VisibleMessage:
         """Write something and wait for the answer."""
         return await self.room.answered(await self.room.write(who, text, **where))
 

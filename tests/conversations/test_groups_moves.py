@@ -3,7 +3,7 @@
 import os
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Happening, User
+from bot.sandbox.telegram import EventKind, User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of
 
@@ -29,7 +29,7 @@ async def test_move_in_the_middle(stage: LocalStack, anna: User, ben: User) -> N
     assert "plan.pdf" in status.text
     assert answer.reply_to is None
     assert _kept(await fetch(link_of(answer))) == (200, "plan.pdf") or query.answer is not None
-    assert not [event for event in successor.group.history if event.what is Happening.DELETED]
+    assert not [event for event in successor.group.history if event.what is EventKind.DELETED]
 
 
 def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.telegram.buttons import ButtonCodec, PageButton
 from bot.core.ports.views import Listing
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.groups import open_room
 from tests.conversations.people import Person, fetch, link_of
 
@@ -37,7 +37,7 @@ def _is_in_a_card(alice: Person, number: int) -> bool:
     )
 
 
-def _renderer(message: Shown) -> list[str]:
+def _renderer(message: VisibleMessage) -> list[str]:
     return [button.text for row in message.buttons for button in row]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.files import clean_name
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Message, Shown
+from bot.sandbox.telegram import Message, VisibleMessage
 from tests.conversations.people import Person, fetch, links_of
 from tests.conversations.traces import assert_nothing_left
 
@@ -136,7 +136,7 @@ async def _turn_all_pages(alice: Person) -> int:
     return count
 
 
-async def _turn(alice: Person, overview: Shown, page: int) -> Shown:
+async def _turn(alice: Person, overview: VisibleMessage, page: int) -> VisibleMessage:
     """Turn to the next page."""
     # A chat takes sixteen edits a minute.
     alice.stage.clock.advance(timedelta(seconds=5))
@@ -145,5 +145,5 @@ async def _turn(alice: Person, overview: Shown, page: int) -> Shown:
     return alice.shown(overview)
 
 
-def _lines(overview: Shown) -> int:
+def _lines(overview: VisibleMessage) -> int:
     return sum(line.endswith(" left") for line in overview.text.splitlines())

@@ -4,7 +4,7 @@ import itertools
 
 from bot.core.files import clean_name
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_names import CHOSEN, generated
 
@@ -37,7 +37,7 @@ async def test_odd_titles(stage: LocalStack) -> None:
     stage.more["RELAY_ACCESS__GROUPS"] = ",".join(str(group.id) for group in groups)
     await stage.start_bot(anna.id)
 
-    def answer_to(message_id: int, shown: list[Shown]) -> Shown | None:
+    def answer_to(message_id: int, shown: list[VisibleMessage]) -> VisibleMessage | None:
         return next((m for m in shown if m.from_bot and m.reply_to == message_id), None)
 
     for group in groups:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Happening
+from bot.sandbox.telegram import EventKind
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 MIB = 1 << 20
@@ -37,10 +37,10 @@ async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person
     await alice.until(lambda: not alice.status_messages)
     happened = [e for e in alice.chat.history if e.by_bot and e.message.silent]
 
-    assert happened[0].what is Happening.SENT
-    assert happened[-1].what is Happening.DELETED
+    assert happened[0].what is EventKind.SENT
+    assert happened[-1].what is EventKind.DELETED
     assert len({event.message.id for event in happened}) == 1
-    assert any(event.what is Happening.EDITED and "%" in event.message.text for event in happened)
+    assert any(event.what is EventKind.EDITED and "%" in event.message.text for event in happened)
     assert (await fetch(link_of(answer)))[1] == content
 
 

@@ -10,7 +10,7 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.telegram import Happening, Message, Shown
+from bot.sandbox.telegram import EventKind, Message, VisibleMessage
 from tests.conversations.people import Person, fetch, link_of, links_of
 
 MIB = 1 << 20
@@ -27,7 +27,7 @@ class Interrupted:
         self.alice = alice
         self.content = os.urandom(SIZE)
 
-    async def begin(self) -> tuple[Message, Shown]:
+    async def begin(self) -> tuple[Message, VisibleMessage]:
         """Send the file; return the message and the status message, when no byte moves any
         more.
         """
@@ -134,7 +134,7 @@ async def test_status_message_deleted_meanwhile(interrupted: Interrupted) -> Non
     interrupted.stage.telegram.shape.down_total = 5.0 * MIB
     await interrupted.restart()
     await interrupted.assert_over(message)
-    placed = [e for e in alice.chat.history if e.by_bot and e.what is Happening.SENT]
+    placed = [e for e in alice.chat.history if e.by_bot and e.what is EventKind.SENT]
 
     assert [event.message.silent for event in placed] == [True, False]
 

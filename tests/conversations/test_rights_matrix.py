@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Message, Shown, User
+from bot.sandbox.telegram import Message, User, VisibleMessage
 from tests.conversations.groups import Room, ledger_of, open_room
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -119,7 +119,7 @@ class Town:
     stage: LocalStack
     room: Room
     people: dict[str, User]
-    plan: Shown | None = None
+    plan: VisibleMessage | None = None
     albums: int = 0
 
     async def write(self, who: str, text: str, **where: Any) -> Message:
@@ -129,11 +129,11 @@ class Town:
         as_chat = {"as_chat": self.room.group} if who == "anonymous" else {}
         return await self.room.write(self.people[who], text, **as_chat, **where)
 
-    async def ask(self, who: str, text: str, **where: Any) -> Shown:
+    async def ask(self, who: str, text: str, **where: Any) -> VisibleMessage:
         """Let somebody write in the group, and wait for the answer."""
         return await self.room.answered(await self.write(who, text, **where))
 
-    async def ask_in_private(self, text: str) -> Shown:
+    async def ask_in_private(self, text: str) -> VisibleMessage:
         """Let the stranger write to the bot, and wait for the answer."""
         # Of whom it has not heard for so long that it says its line again.
         self.stage.clock.advance(timedelta(hours=1))
@@ -143,7 +143,7 @@ class Town:
         await self.room.until(lambda: any(m.reply_to == asked.id for m in chat.bot_messages))
         return next(m for m in chat.bot_messages if m.reply_to == asked.id)
 
-    async def ended(self, message: Shown) -> None:
+    async def ended(self, message: VisibleMessage) -> None:
         """Wait until a message has nothing more to press, or is gone: what it shows is over."""
 
         def buttons() -> list[object]:
@@ -155,14 +155,14 @@ class Town:
         """Wait until the bot has served everything that came before."""
         await self.ask("member", "/help")
 
-    async def get_plan(self) -> Shown:
+    async def get_plan(self) -> VisibleMessage:
         """Return a link that the owner has got here."""
         if self.plan is None or not self.room.shown(self.plan).buttons:
             file = await self.room.send(self.people["member"], b"plan", "plan.pdf")
             self.plan = await self.ask("owner", "/share", reply_to=file)
         return self.plan
 
-    async def get_film(self) -> Shown:
+    async def get_film(self) -> VisibleMessage:
         """Return the status message of a transfer of the owner that takes long."""
         if self._card_with("Cancel") is None:
             content = os.urandom(6 * MIB)
@@ -170,7 +170,7 @@ class Town:
             await self.write("owner", "/share", reply_to=file)
         return await self._card("Cancel")
 
-    async def get_album(self) -> Shown:
+    async def get_album(self) -> VisibleMessage:
         """Return the status message of an album of the owner that takes long."""
         if self._card_with("Cancel all") is None:
             self.albums += 1
@@ -186,13 +186,13 @@ class Town:
             )
         return await self._card("Cancel all")
 
-    async def _card(self, button: str) -> Shown:
+    async def _card(self, button: str) -> VisibleMessage:
         await self.room.until(lambda: self._card_with(button) is not None)
         status_message = self._card_with(button)
         assert status_message is not None
         return status_message
 
-    def _card_with(self, button: str) -> Shown | None:
+    def _card_with(self, button: str) -> VisibleMessage | None:
         return next(
             (
                 status_message
@@ -271,7 +271,7 @@ async def test_button(town: Town, button: str, who: str) -> None:
     assert bool(told) == bool(expected)
 
 
-async def _message_with(town: Town, button: str) -> Shown:
+async def _message_with(town: Town, button: str) -> VisibleMessage:
     match button:
         case "Cancel":
             return await town.get_film()

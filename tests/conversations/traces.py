@@ -10,7 +10,7 @@ import pytest
 import stamina
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Message, Shown
+from bot.sandbox.telegram import Message, VisibleMessage
 from bot.transfer.store_caller import RetryPolicy
 from tests.conversations.people import PATIENCE, Person
 
@@ -51,7 +51,7 @@ async def until_it_waits(person: Person, message: Message) -> str | None:
     return None
 
 
-async def until_given_up(person: Person, message: Message) -> tuple[int, Shown]:
+async def until_given_up(person: Person, message: Message) -> tuple[int, VisibleMessage]:
     """Move the clock on whenever the job waits, and return how often that was, and the answer."""
     waits = 0
     while await until_it_waits(person, message) is not None:

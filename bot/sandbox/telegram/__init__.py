@@ -9,35 +9,35 @@ from bot.sandbox.telegram.chats import (
 )
 from bot.sandbox.telegram.flood import Flood, FloodMode
 from bot.sandbox.telegram.groups import Channel, Group
-from bot.sandbox.telegram.model import Message, Query, QueryAnswer
+from bot.sandbox.telegram.model import CallbackAnswer, CallbackQuery, Message
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.remote import ControlRefused, RemoteChat, RemoteTelegram
 from bot.sandbox.telegram.stand_in import TelegramStandIn
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.views import Button, Event, Happening, Shown, ShownFile
+from bot.sandbox.telegram.views import Button, ChatEvent, EventKind, VisibleFile, VisibleMessage
 
 __all__ = [
     "REAL_SIZE",
     "Button",
     "ButtonNotFound",
+    "CallbackAnswer",
+    "CallbackQuery",
     "Channel",
     "Chat",
+    "ChatEvent",
     "ControlRefused",
-    "Event",
+    "EventKind",
     "Flood",
     "FloodMode",
     "Group",
-    "Happening",
     "Message",
     "MessageNotFound",
     "Privacy",
     "PrivateChat",
-    "Query",
-    "QueryAnswer",
     "RemoteChat",
     "RemoteTelegram",
-    "Shown",
-    "ShownFile",
     "TelegramStandIn",
     "User",
+    "VisibleFile",
+    "VisibleMessage",
 ]

@@ -22,16 +22,16 @@ from bot.sandbox.telegram.messages import (
     redraw,
     take_message_id,
 )
-from bot.sandbox.telegram.model import ChatState, Message, Query, external_reply, origin_of
+from bot.sandbox.telegram.model import CallbackQuery, ChatState, Message, external_reply, origin_of
 from bot.sandbox.telegram.text import Entity, Formatted, detect, order
 from bot.sandbox.telegram.users import ANONYMOUS_ADMIN, CHANNEL_BOT, User
-from bot.sandbox.telegram.views import Event, Shown
+from bot.sandbox.telegram.views import ChatEvent, VisibleMessage
 from bot.sandbox.telegram.world import World
 
 REAL_SIZE: Final = -1
 """Announce the real size."""
 
-MessageLike = Message | Shown | int
+MessageLike = Message | VisibleMessage | int
 
 
 class Where(TypedDict, total=False):
@@ -84,17 +84,17 @@ class Chat:
         self.state.info.username = username
 
     @property
-    def messages(self) -> list[Shown]:
+    def messages(self) -> list[VisibleMessage]:
         """Return what a person sees now, oldest first."""
         return list(self.state.shown.values())
 
     @property
-    def bot_messages(self) -> list[Shown]:
+    def bot_messages(self) -> list[VisibleMessage]:
         """Return what a person sees of the bot now, oldest first."""
         return [message for message in self.messages if message.from_bot]
 
     @property
-    def history(self) -> list[Event]:
+    def history(self) -> list[ChatEvent]:
         """Return everything that happened here, by the bot and by people, oldest first."""
         return list(self.state.events)
 
@@ -199,7 +199,7 @@ class Chat:
         delete_message(self.world, self.state, self.require(message), by_bot=False)
         await self.world.touch()
 
-    async def press(self, sender: User, message: MessageLike, button: str) -> Query:
+    async def press(self, sender: User, message: MessageLike, button: str) -> CallbackQuery:
         """Press the button with this text or these callback data.
 
         Raises:
@@ -210,7 +210,7 @@ class Chat:
         pressed = redraw(self.world, self.state, found).button(button)
         if pressed is None or pressed.data is None:
             raise ButtonNotFound(f"no button {button!r} that asks the bot, message {found.id}")
-        query = Query(found, sender, pressed.data, self.world.clock.now())
+        query = CallbackQuery(found, sender, pressed.data, self.world.clock.now())
         self.world.queries[query.id] = query
         self.world.emit("callback_query", query.json(), chat_id=self.id, date=query.at)
         await self.world.touch()

@@ -16,7 +16,7 @@ from bot.sandbox.telegram.chats import REAL_SIZE, Chat
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import FloodMode
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.views import Shown, event_to_json, shown_to_json
+from bot.sandbox.telegram.views import VisibleMessage, event_to_json, visible_to_json
 
 
 class TelegramControl(Control):
@@ -114,7 +114,7 @@ class TelegramControl(Control):
         return asdict(query.answer) if query.answer else None
 
     async def _messages(self, arguments: Body) -> Any:
-        return [shown_to_json(shown) for shown in self._chat(arguments).messages]
+        return [visible_to_json(shown) for shown in self._chat(arguments).messages]
 
     async def _history(self, arguments: Body) -> Any:
         return [event_to_json(event) for event in self._chat(arguments).history]
@@ -124,12 +124,12 @@ class TelegramControl(Control):
         chat, pattern = self._chat(arguments), re.compile(str(arguments.get("pattern", "")))
         count, after = int(arguments.get("count", 1)), int(arguments.get("after", 0))
 
-        def found() -> list[Shown]:
+        def found() -> list[VisibleMessage]:
             return [m for m in chat.bot_messages if m.id > after and pattern.search(m.html)]
 
         timeout = float(arguments.get("timeout", 20))
         await self.log.wait_for(lambda: len(found()) >= count, timeout=timeout)
-        return [shown_to_json(shown) for shown in found()]
+        return [visible_to_json(shown) for shown in found()]
 
     async def _flood(self, arguments: Body) -> Any:
         if "mode" in arguments:

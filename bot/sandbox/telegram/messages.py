@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.sandbox.telegram.model import ChatState, Message
 from bot.sandbox.telegram.text import Formatted, render_html
-from bot.sandbox.telegram.views import Button, Event, Happening, Shown, ShownFile
+from bot.sandbox.telegram.views import Button, ChatEvent, EventKind, VisibleFile, VisibleMessage
 from bot.sandbox.telegram.world import World
 
 
@@ -23,7 +23,7 @@ def place_message(world: World, chat: ChatState, message: Message, *, by_bot: bo
     """Put a new message into a chat; the bot gets an update unless it wrote the message."""
     _set_thread(chat, message)
     chat.messages[message.id] = message
-    _record(world, chat, Happening.SENT, message, by_bot=by_bot)
+    _record(world, chat, EventKind.SENT, message, by_bot=by_bot)
     if not by_bot and _reaches_bot(world, chat, message):
         _announce(world, chat, message)
     if _is_from_bot(message):
@@ -34,7 +34,7 @@ def mark_edited(world: World, chat: ChatState, message: Message, *, by_bot: bool
     """Note that a message has changed; the bot gets an update unless it made the change."""
     message.edits += 1
     message.edit_date = world.clock.now()
-    _record(world, chat, Happening.EDITED, message, by_bot=by_bot)
+    _record(world, chat, EventKind.EDITED, message, by_bot=by_bot)
     if not by_bot and _reaches_bot(world, chat, message):
         _announce(world, chat, message, edited=True)
 
@@ -42,22 +42,22 @@ def mark_edited(world: World, chat: ChatState, message: Message, *, by_bot: bool
 def delete_message(world: World, chat: ChatState, message: Message, *, by_bot: bool) -> None:
     """Delete a message. There is no update for it."""
     message.deleted = True
-    _record(world, chat, Happening.DELETED, message, by_bot=by_bot)
+    _record(world, chat, EventKind.DELETED, message, by_bot=by_bot)
 
 
-def redraw(world: World, chat: ChatState, message: Message) -> Shown:
+def redraw(world: World, chat: ChatState, message: Message) -> VisibleMessage:
     """Return a message as a person sees it now. Done once per change, not once per look."""
     shown = chat.shown[message.id] = show(message, world.bot.id)
     return shown
 
 
 def _record(
-    world: World, chat: ChatState, what: Happening, message: Message, *, by_bot: bool
+    world: World, chat: ChatState, what: EventKind, message: Message, *, by_bot: bool
 ) -> None:
     shown = redraw(world, chat, message)
     if message.deleted:
         del chat.shown[message.id]
-    chat.events.append(Event(world.clock.now(), what, by_bot, shown))
+    chat.events.append(ChatEvent(world.clock.now(), what, by_bot, shown))
 
 
 def _set_thread(chat: ChatState, message: Message) -> None:
@@ -106,10 +106,10 @@ def _announce(world: World, chat: ChatState, message: Message, *, edited: bool =
     world.emit(kind, message.json(), chat_id=chat.info.id, date=date)
 
 
-def show(message: Message, bot_id: int) -> Shown:
+def show(message: Message, bot_id: int) -> VisibleMessage:
     """Return what a person sees of a message now."""
     body = message.body or Formatted("")
-    return Shown(
+    return VisibleMessage(
         id=message.id,
         sender=message.sender,
         from_bot=message.sender is not None and message.sender.id == bot_id,
@@ -135,11 +135,11 @@ def _reply_to(message: Message) -> int | None:
     return message.reply_to.id
 
 
-def _file(message: Message) -> ShownFile | None:
+def _file(message: Message) -> VisibleFile | None:
     if message.attachment is None:
         return None
     file = message.attachment.file
-    return ShownFile(message.attachment.kind, file.name, file.mime, file.announced, file.source)
+    return VisibleFile(message.attachment.kind, file.name, file.mime, file.announced, file.source)
 
 
 def _buttons(markup: dict[str, Any] | None) -> tuple[tuple[Button, ...], ...]:

@@ -13,7 +13,7 @@ from bot.sandbox.telegram.errors import ApiError
 from bot.sandbox.telegram.files import Attachment
 from bot.sandbox.telegram.text import Formatted
 from bot.sandbox.telegram.users import Roster, User
-from bot.sandbox.telegram.views import Event, Shown
+from bot.sandbox.telegram.views import ChatEvent, VisibleMessage
 
 CALLBACK_LIFETIME: Final = timedelta(seconds=15)
 """How long an answer is accepted; the real limit is not documented, 15 s are often reported."""
@@ -183,7 +183,7 @@ def external_reply(source: Message) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class QueryAnswer:
+class CallbackAnswer:
     """The bot's answer to a button press: a notification, or with `show_alert` an alert."""
 
     text: str = ""
@@ -192,7 +192,7 @@ class QueryAnswer:
 
 
 @dataclass(eq=False)
-class Query:
+class CallbackQuery:
     """A button press. `answer` is `None` until the bot answers."""
 
     message: Message
@@ -200,7 +200,7 @@ class Query:
     data: str
     at: datetime
     id: str = field(default_factory=lambda: str(secrets.randbelow(9 * 10**17) + 10**17))
-    answer: QueryAnswer | None = None
+    answer: CallbackAnswer | None = None
 
     def json(self) -> dict[str, Any]:
         """Return a `CallbackQuery`."""
@@ -229,8 +229,8 @@ class ChatState:
     roster: Roster
     refusal: ApiError | None = None
     messages: dict[int, Message] = field(default_factory=dict)
-    shown: dict[int, Shown] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    shown: dict[int, VisibleMessage] = field(default_factory=dict)
+    events: list[ChatEvent] = field(default_factory=list)
     pinned: list[int] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     last_message_id: int = 0

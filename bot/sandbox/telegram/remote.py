@@ -7,9 +7,14 @@ from typing import Any
 from bot.sandbox.remote import ControlRefused, RemoteStandIn
 from bot.sandbox.telegram.chats import REAL_SIZE
 from bot.sandbox.telegram.flood import FloodMode
-from bot.sandbox.telegram.model import QueryAnswer
+from bot.sandbox.telegram.model import CallbackAnswer
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.views import Event, Shown, event_from_json, shown_from_json
+from bot.sandbox.telegram.views import (
+    ChatEvent,
+    VisibleMessage,
+    event_from_json,
+    visible_from_json,
+)
 
 __all__ = ["ControlRefused", "RemoteChat", "RemoteTelegram"]
 
@@ -57,13 +62,13 @@ class RemoteTelegram(RemoteStandIn):
         """Move the clock and return its time."""
         return datetime.fromisoformat(await self.ask("clock", advance=by.total_seconds()))
 
-    async def answer_to(self, query_id: str, *, timeout: float = 20.0) -> QueryAnswer:
+    async def answer_to(self, query_id: str, *, timeout: float = 20.0) -> CallbackAnswer:
         """Wait for the bot's answer to a press.
 
         Raises:
             TimeoutError: there was none in time (real seconds).
         """
-        return QueryAnswer(**await self.ask("query", query_id=query_id, timeout=timeout))
+        return CallbackAnswer(**await self.ask("query", query_id=query_id, timeout=timeout))
 
 
 class RemoteChat:
@@ -103,17 +108,17 @@ class RemoteChat:
         arguments = {"user_id": sender.id, "message_id": message_id, "button": button}
         return str(await self._ask("press", **arguments))
 
-    async def messages(self) -> list[Shown]:
+    async def messages(self) -> list[VisibleMessage]:
         """Return what a person sees now, oldest first."""
-        return [shown_from_json(fields) for fields in await self._ask("messages")]
+        return [visible_from_json(fields) for fields in await self._ask("messages")]
 
-    async def history(self) -> list[Event]:
+    async def history(self) -> list[ChatEvent]:
         """Return everything that happened here, in order."""
         return [event_from_json(fields) for fields in await self._ask("history")]
 
     async def wait_for(
         self, pattern: str, *, count: int = 1, after: int = 0, timeout: float = 20.0
-    ) -> list[Shown]:
+    ) -> list[VisibleMessage]:
         """Wait until so many messages of the bot match a pattern (in their HTML); return them.
 
         Only messages with an id above `after` count.
@@ -123,7 +128,7 @@ class RemoteChat:
         """
         limits = {"count": count, "after": after, "timeout": timeout}
         found = await self._ask("wait", pattern=pattern, **limits)
-        return [shown_from_json(fields) for fields in found]
+        return [visible_from_json(fields) for fields in found]
 
     async def _ask(self, verb: str, **arguments: Any) -> Any:
         return await self._remote.ask(verb, chat_id=self.id, **arguments)

@@ -22,7 +22,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownFile:
+class VisibleFile:
     """The file of a message. `size` is the announced size (bytes), `path` where
     the bytes lie.
     """
@@ -35,7 +35,7 @@ class ShownFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleMessage:
     """A message at one moment. `text` is the caption where there is a file; `edited` counts edits.
 
     `preview_off`: the message forbids a preview of its links. `html` is rendered from text and
@@ -55,7 +55,7 @@ class Shown:
     silent: bool
     preview_off: bool
     reactions: tuple[str, ...]
-    file: ShownFile | None
+    file: VisibleFile | None
     at: datetime
 
     def button(self, wanted: str) -> Button | None:
@@ -66,7 +66,7 @@ class Shown:
         return None
 
 
-class Happening(StrEnum):
+class EventKind(StrEnum):
     """Kinds of events."""
 
     SENT = "sent"
@@ -75,19 +75,19 @@ class Happening(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ChatEvent:
     """An event in a chat, at `at` by the clock; `message` is its state afterwards.
 
     `by_bot` says whether the bot did it (otherwise a person did).
     """
 
     at: datetime
-    what: Happening
+    what: EventKind
     by_bot: bool
-    message: Shown
+    message: VisibleMessage
 
 
-def shown_to_json(shown: Shown) -> dict[str, Any]:
+def visible_to_json(shown: VisibleMessage) -> dict[str, Any]:
     """Return a message as JSON can carry it; instants are ISO 8601."""
     fields = asdict(shown)
     fields["at"] = shown.at.isoformat()
@@ -96,25 +96,25 @@ def shown_to_json(shown: Shown) -> dict[str, Any]:
     return fields
 
 
-def shown_from_json(fields: Mapping[str, Any]) -> Shown:
-    """Return the message that `shown_to_json` wrote."""
+def visible_from_json(fields: Mapping[str, Any]) -> VisibleMessage:
+    """Return the message that `visible_to_json` wrote."""
     sender, file = fields["sender"], fields["file"]
-    return Shown(
+    return VisibleMessage(
         **{
             **fields,
             "sender": User(**sender) if sender else None,
             "entities": tuple(fields["entities"]),
             "buttons": tuple(tuple(Button(**b) for b in row) for row in fields["buttons"]),
             "reactions": tuple(fields["reactions"]),
-            "file": ShownFile(**{**file, "path": Path(file["path"])}) if file else None,
+            "file": VisibleFile(**{**file, "path": Path(file["path"])}) if file else None,
             "at": datetime.fromisoformat(fields["at"]),
         }
     )
 
 
-def event_to_json(event: Event) -> dict[str, Any]:
+def event_to_json(event: ChatEvent) -> dict[str, Any]:
     """Return an event as JSON can carry it."""
-    message = shown_to_json(event.message)
+    message = visible_to_json(event.message)
     return {
         "at": event.at.isoformat(),
         "what": event.what.value,
@@ -123,7 +123,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
     }
 
 
-def event_from_json(fields: Mapping[str, Any]) -> Event:
+def event_from_json(fields: Mapping[str, Any]) -> ChatEvent:
     """Return the event that `event_to_json` wrote."""
-    at, what = datetime.fromisoformat(fields["at"]), Happening(fields["what"])
-    return Event(at, what, fields["by_bot"], shown_from_json(fields["message"]))
+    at, what = datetime.fromisoformat(fields["at"]), EventKind(fields["what"])
+    return ChatEvent(at, what, fields["by_bot"], visible_from_json(fields["message"]))

@@ -10,7 +10,7 @@ from bot.sandbox.request_log import RequestLog
 from bot.sandbox.telegram.files import FileStore
 from bot.sandbox.telegram.flood import Flood
 from bot.sandbox.telegram.local_mode import LocalFileServer
-from bot.sandbox.telegram.model import ChatInfo, ChatState, Query
+from bot.sandbox.telegram.model import CallbackQuery, ChatInfo, ChatState
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.users import Roster, User
@@ -39,7 +39,7 @@ class World:
         self.profile = Profile()
         self.users: dict[int, User] = {bot.id: bot}
         self.chats: dict[int, ChatState] = {}
-        self.queries: dict[str, Query] = {}
+        self.queries: dict[str, CallbackQuery] = {}
         self.webhook = Webhook(self.updates, clock)
         self.privacy = Privacy()
         self.local: LocalFileServer | None = None

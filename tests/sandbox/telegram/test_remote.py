@@ -9,9 +9,9 @@ import pytest
 
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import (
+    CallbackAnswer,
     ControlRefused,
     FloodMode,
-    QueryAnswer,
     RemoteTelegram,
     TelegramStandIn,
 )
@@ -43,7 +43,7 @@ async def test_a_conversation(
     await call("answerCallbackQuery", callback_query_id=query_id, text="ok")
     said = await remote.answer_to(query_id)
 
-    assert QueryAnswer("ok") == said
+    assert CallbackAnswer("ok") == said
     assert tg.chat(bob.id).messages == await chat.messages()
     assert tg.chat(bob.id).history == await chat.history()
     assert (sent, 7) == (tg.chat(bob.id).messages[0].id, _size(tg, bob.id))

@@ -5,7 +5,7 @@ from typing import Any, Final
 from bot.sandbox.telegram.errors import QUERY_TOO_OLD, WEBHOOK_ACTIVE, bad_request, conflict
 from bot.sandbox.telegram.files import CLOUD_LIMIT
 from bot.sandbox.telegram.methods.method import Described, Method
-from bot.sandbox.telegram.model import CALLBACK_LIFETIME, QueryAnswer
+from bot.sandbox.telegram.model import CALLBACK_LIFETIME, CallbackAnswer
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.world import World
 
@@ -88,7 +88,7 @@ async def answer_callback_query(world: World, params: Params) -> Any:
     if len(text) > ANSWER_LIMIT:
         raise bad_request("MESSAGE_TOO_LONG")
     if query.answer is None:
-        query.answer = QueryAnswer(text, params.flag("show_alert"), params.text("url") or None)
+        query.answer = CallbackAnswer(text, params.flag("show_alert"), params.text("url") or None)
     return True
 
 
