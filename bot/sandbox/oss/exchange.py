@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault, FaultScript
+from bot.sandbox.faults import (
+    Effect,
+    Fault,
+    FaultScript,
+    close_connection,
+    proxy_page,
+    reset_connection,
+)
 from bot.sandbox.oss.bodies import ConnectionBroken, RequestBody, ResponseBody
 from bot.sandbox.oss.dispatch import authenticate, execute
 from bot.sandbox.oss.errors import OssError, invalid_argument
@@ -18,7 +25,6 @@ from bot.sandbox.oss.request import OssRequest, decode
 from bot.sandbox.oss.world import World, new_request_id
 from bot.sandbox.request_log import LoggedRequest, RequestLog
 from bot.sandbox.shaping import Bandwidth
-from bot.sandbox.wire_faults import close_connection, proxy_page, reset_connection
 
 _UNLOGGED = {
     "x-oss-signature",

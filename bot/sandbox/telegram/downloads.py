@@ -7,10 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.faults import Effect, Fault, close_connection, reset_connection
 from bot.sandbox.shaping import Bandwidth, Throttle
 from bot.sandbox.telegram.files import StoredFile
-from bot.sandbox.wire_faults import close_connection, reset_connection
 
 BLOCK: Final = 1 << 18
 SHAPED_BLOCK: Final = 1 << 14

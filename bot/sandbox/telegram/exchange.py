@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault, FaultScript
+from bot.sandbox.faults import Effect, Fault, FaultScript, reset_connection
 from bot.sandbox.request_log import LoggedRequest, RequestLog
 from bot.sandbox.shaping import Bandwidth
 from bot.sandbox.telegram import wire_faults
@@ -27,7 +27,6 @@ from bot.sandbox.telegram.methods import METHODS, Described, Method
 from bot.sandbox.telegram.methods.known import KNOWN
 from bot.sandbox.telegram.params import Params, decode
 from bot.sandbox.telegram.world import World
-from bot.sandbox.wire_faults import reset_connection
 
 _PATH: Final = re.compile(r"^/bot([^/]*)(?:/test)?/([^/]*)$")
 _FILE: Final = re.compile(r"^/file/bot([^/]*)/(.+)$")

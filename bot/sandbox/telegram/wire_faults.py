@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.faults import Effect, Fault, proxy_page, reset_connection
 from bot.sandbox.telegram.errors import ApiError
-from bot.sandbox.wire_faults import proxy_page, reset_connection
 
 TEXTS: Final = {
     400: "Bad Request",
