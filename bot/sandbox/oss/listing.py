@@ -18,6 +18,17 @@ from bot.sandbox.oss.xml import Node, document, encoded
 
 _T = TypeVar("_T")
 
+_NAMES = {
+    "prefix": "Prefix",
+    "start-after": "StartAfter",
+    "delimiter": "Delimiter",
+    "continuation-token": "ContinuationToken",
+    "marker": "Marker",
+    "key-marker": "KeyMarker",
+    "upload-id-marker": "UploadIdMarker",
+}
+_OPTIONAL = {"start-after", "continuation-token"}
+
 
 @dataclass
 class Page(Generic[_T]):
@@ -74,20 +85,6 @@ def _group(key: str, prefix: str, delimiter: str) -> str:
         return ""
     end = key.find(delimiter, len(prefix))
     return key[: end + len(delimiter)] if end >= 0 else ""
-
-
-_NAMES = {
-    "prefix": "Prefix",
-    "start-after": "StartAfter",
-    "delimiter": "Delimiter",
-    "continuation-token": "ContinuationToken",
-    "marker": "Marker",
-    "key-marker": "KeyMarker",
-    "upload-id-marker": "UploadIdMarker",
-}
-
-
-_OPTIONAL = {"start-after", "continuation-token"}
 
 
 def repeated_parameters(call: Call, encoding: str, names: Sequence[str]) -> list[Node]:

@@ -30,6 +30,34 @@ EXTENSIONS: Final = {
     "animation": ".mp4", "sticker": ".webp", "thumbnail": ".jpg",
 }  # fmt: skip
 
+KINDS: Final = (
+    "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
+)  # fmt: skip
+NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker"})
+"""Kinds whose messages have no file name, even when the sender gave one."""
+DEFAULT_MIME: Final = {
+    "video": "video/mp4", "audio": "audio/mpeg", "voice": "audio/ogg", "animation": "video/mp4",
+}  # fmt: skip
+PREVIEW: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
+"""A minimal JPEG header: the bytes of previews and thumbnails."""
+_BEFORE: Final[dict[str, dict[str, Any]]] = {
+    "video": {"duration": 12, "width": 1280, "height": 720},
+    "audio": {"duration": 180},
+    "voice": {"duration": 5},
+    "video_note": {"duration": 7, "length": 384},
+    "sticker": {
+        "width": 512,
+        "height": 512,
+        "emoji": "👍",
+        "is_animated": False,
+        "is_video": False,
+        "type": "regular",
+    },
+}
+_AFTER: Final[dict[str, dict[str, Any]]] = {
+    "animation": {"duration": 3, "width": 320, "height": 180}
+}
+
 
 @dataclass
 class StoredFile:
@@ -128,19 +156,6 @@ class FileStore:
         return stored if self._clock.now() < stored.expires_at else None
 
 
-KINDS: Final = (
-    "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
-)  # fmt: skip
-NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker"})
-"""Kinds whose messages have no file name, even when the sender gave one."""
-
-DEFAULT_MIME: Final = {
-    "video": "video/mp4", "audio": "audio/mpeg", "voice": "audio/ogg", "animation": "video/mp4",
-}  # fmt: skip
-PREVIEW: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
-"""A minimal JPEG header: the bytes of previews and thumbnails."""
-
-
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file in a message: its kind, the file itself, and its small pictures."""
@@ -176,25 +191,6 @@ class Attachment:
     def head(self) -> dict[str, Any]:
         """Return the fields that stand before those of the file."""
         return {**_BEFORE.get(self.kind, {}), **self._named(), **_AFTER.get(self.kind, {})}
-
-
-_BEFORE: Final[dict[str, dict[str, Any]]] = {
-    "video": {"duration": 12, "width": 1280, "height": 720},
-    "audio": {"duration": 180},
-    "voice": {"duration": 5},
-    "video_note": {"duration": 7, "length": 384},
-    "sticker": {
-        "width": 512,
-        "height": 512,
-        "emoji": "👍",
-        "is_animated": False,
-        "is_video": False,
-        "type": "regular",
-    },
-}
-_AFTER: Final[dict[str, dict[str, Any]]] = {
-    "animation": {"duration": 3, "width": 320, "height": 180}
-}
 
 
 def _size(file: StoredFile, pixels: tuple[int, int]) -> dict[str, Any]:

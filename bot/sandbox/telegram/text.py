@@ -30,6 +30,28 @@ PRIORITY: Final = {
 
 SPACE: Final = " \t\n\r\v\f\0"
 
+_PATTERNS: Final = (
+    ("url", re.compile(r"(?:https?://|(?<![\w@./])www\.)[^\s<>\"]+[^\s<>\".,;:!?)\]']")),
+    ("email", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
+    (
+        "bot_command",
+        re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])"),
+    ),
+    ("mention", re.compile(r"(?<![\w@/])@[A-Za-z][A-Za-z0-9_]{3,31}(?!\w)")),
+    ("hashtag", re.compile(r"(?<![\w#&/])#(?=\w*[^\W\d])\w{1,256}(?!\w)")),
+)
+"""In order of precedence; the rules of td's `find_entities` without rare ones."""
+
+TAGS: Final = {
+    "bold": "b",
+    "italic": "i",
+    "underline": "u",
+    "strikethrough": "s",
+    "spoiler": "tg-spoiler",
+    "code": "code",
+    "blockquote": "blockquote",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Formatted:
@@ -73,19 +95,6 @@ def trimmed(formatted: Formatted) -> Formatted:
     return Formatted(text[lead:], order(kept))
 
 
-_PATTERNS: Final = (
-    ("url", re.compile(r"(?:https?://|(?<![\w@./])www\.)[^\s<>\"]+[^\s<>\".,;:!?)\]']")),
-    ("email", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
-    (
-        "bot_command",
-        re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])"),
-    ),
-    ("mention", re.compile(r"(?<![\w@/])@[A-Za-z][A-Za-z0-9_]{3,31}(?!\w)")),
-    ("hashtag", re.compile(r"(?<![\w#&/])#(?=\w*[^\W\d])\w{1,256}(?!\w)")),
-)
-"""In order of precedence; the rules of td's `find_entities` without rare ones."""
-
-
 def detect(formatted: Formatted) -> Formatted:
     """Add the entities that are found in the text, except inside code and links and in
     each other.
@@ -104,17 +113,6 @@ def detect(formatted: Formatted) -> Formatted:
                 taken.append((start, end))
                 found.append({"offset": start, "length": end - start, "type": kind})
     return Formatted(formatted.text, order([*formatted.entities, *found]))
-
-
-TAGS: Final = {
-    "bold": "b",
-    "italic": "i",
-    "underline": "u",
-    "strikethrough": "s",
-    "spoiler": "tg-spoiler",
-    "code": "code",
-    "blockquote": "blockquote",
-}
 
 
 def render_html(formatted: Formatted) -> str:

@@ -3,6 +3,17 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+RIGHTS: Final = (
+    "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members",
+    "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
+    "can_edit_stories", "can_delete_stories", "can_send_welcome_messages",
+)  # fmt: skip
+GROUP_RIGHTS: Final = ("can_pin_messages", "can_manage_topics")
+CHANNEL_RIGHTS: Final = ("can_post_messages", "can_edit_messages", "can_manage_direct_messages")
+
+PRESENT: Final = frozenset({"creator", "administrator", "member", "restricted"})
+"""Statuses of members."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -43,18 +54,6 @@ CHANNEL_BOT: Final = User(136817688, "Channel", username="Channel_Bot", is_bot=T
 
 TELEGRAM: Final = User(777000, "Telegram")
 """Stands in `from` of posts forwarded from a linked channel (source: `Client.cpp`)."""
-
-
-RIGHTS: Final = (
-    "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members",
-    "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
-    "can_edit_stories", "can_delete_stories", "can_send_welcome_messages",
-)  # fmt: skip
-GROUP_RIGHTS: Final = ("can_pin_messages", "can_manage_topics")
-CHANNEL_RIGHTS: Final = ("can_post_messages", "can_edit_messages", "can_manage_direct_messages")
-
-PRESENT: Final = frozenset({"creator", "administrator", "member", "restricted"})
-"""Statuses of members."""
 
 
 class Roster:
