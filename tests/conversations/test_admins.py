@@ -42,12 +42,13 @@ async def test_person_is_allowed_banned_and_allowed_again(
     again = await _says(bob, "/help")
 
     assert "private" in stranger
-    assert allowed == f"{bob.id} may use the bot now."
+    assert allowed == f"{bob.id} can now use the bot."
     assert banned == (
-        f"{bob.id} is banned; 1 link lives on until its end, unless you say /ban {bob.id} purge."
+        f"{bob.id} is banned; 1 live link is kept until it expires; "
+        f"/ban {bob.id} purge deletes it now."
     )
     assert alive == 200
-    assert purged == f"{bob.id} is banned; 1 link is ended."
+    assert purged == f"{bob.id} is banned; 1 link is deleted."
     assert (await fetch(link))[0] == 404
     assert unbanned == f"{bob.id} is no longer banned."
     assert again.startswith("Send me a file.")
@@ -89,10 +90,10 @@ async def test_ban_by_reply_in_a_group(stage: LocalStack, chief: Person) -> None
     await room.write(ben, "/help")
     stats = await room.answered(await room.write(chief.user, "/stats"))
 
-    assert refused.text == "Only those who look after this bot can do that."
-    assert nobody.text.startswith("Name an id")
+    assert refused.text == "Only the bot’s admins can do that."
+    assert nobody.text.startswith("Give an id")
     assert done.text == f"{ben.id} is banned; there are no live links."
-    assert stats.text == "I tell that in private only."
+    assert stats.text == "This command works only in a private chat."
     assert sum("Reply to a file" in m.text for m in room.said) == 1
 
 
@@ -105,7 +106,7 @@ async def test_forwarded_message_names_its_sender(stage: LocalStack, chief: Pers
         await chief.chat.send_text(chief.user, "/allow", reply_to=forwarded)
     )
 
-    assert done.text == f"{bob.id} may use the bot now."
+    assert done.text == f"{bob.id} can now use the bot."
 
 
 async def test_group_is_allowed_and_banned(stage: LocalStack, chief: Person) -> None:

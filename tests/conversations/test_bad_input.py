@@ -13,13 +13,13 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 CONTENT = os.urandom(30_000)
 
-EMPTY = "The file is empty, so there is nothing to link to; check it and send it again."
+EMPTY = "Not accepted: the file is empty; check it and send it again."
 UNKNOWN = "Telegram no longer has this file; upload it to the chat again."
 NO_ROOM = (
-    "The file is larger than the disk space this bot may use; send a smaller one or tell the"
-    " person who runs this bot."
+    "Not accepted: the file is larger than the disk space of this bot; send a smaller one or tell"
+    " the bot’s admin."
 )
-FULL = "The bot’s disk is full; send the file again later or tell the person who runs this bot."
+FULL = "The bot’s disk is full; send the file again later or tell the bot’s admin."
 
 
 async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
@@ -50,7 +50,7 @@ async def test_other_size_than_announced(alice: Person, announced: int, told: st
     waits, answer = await until_given_up(alice, message)
 
     assert waits == 2
-    assert says(answer, f"Telegram announced {told} but handed over 29.3 KB; send the file again.")
+    assert says(answer, f"Telegram announced {told} but sent 29.3 KB; send the file again.")
     await assert_nothing_left(alice)
 
 

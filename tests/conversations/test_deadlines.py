@@ -159,7 +159,7 @@ async def test_album_whose_links_end_one_after_the_other(stage: LocalStack, alic
 
     assert ["other.bin" in shown.text for shown in lists] == [True, True]
     assert ["0.bin" in shown.text for shown in lists] == [False, False]
-    assert alice.shown(album).text.count("The link has ended") == 3
+    assert alice.shown(album).text.count("The link has expired") == 3
     assert (await fetch(link_of(alice.shown(other))))[0] == 200
     await stage.stop_bot()
 

@@ -26,10 +26,10 @@ async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Perso
 
     assert [[button.text for button in row] for row in menu.buttons] == [
         ["English", "简体中文"],
-        ["As Telegram says"],
+        ["Same as Telegram"],
     ]
     assert alice.shown(menu).text == "从现在起我用简体中文和你交流。"
-    assert alice.shown(again).text == "From now on I speak English with you."
+    assert alice.shown(again).text == "From now on I use English with you."
     assert CHINESE.search(answer.text)
     assert CHINESE.search(status.text)
     assert not CHINESE.search(english.text)
@@ -61,7 +61,7 @@ async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -
     await stage.start_bot(alice.id)
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
 
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
 
 
 async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
@@ -85,10 +85,10 @@ async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
         await successor.share(anna, await successor.send(anna, name="after.bin"))
     )
 
-    assert hers.text == "From now on I tell times here in Asia/Hong_Kong."
-    assert unknown.text.startswith("I know no time zone “atlantis”. Name a city")
-    assert refused.text == "Only admins of this group can decide that."
-    assert chosen.text == "From now on I tell times here in UTC+5:45."
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)
+    assert hers.text == "From now on times here are shown in Asia/Hong_Kong."
+    assert unknown.text.startswith("Unknown time zone “atlantis”. Give a city")
+    assert refused.text == "Only admins of this group can change that."
+    assert chosen.text == "From now on times here are shown in UTC+5:45."
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)

@@ -55,7 +55,7 @@ async def test_pages_of_the_status(alice: Person) -> None:
 
     assert _renderer(second) == ["Cancel 1", "Cancel 2", "Cancel 3", "Cancel 4", "◀ 1", "Refresh"]
     assert "file 08" in second.text
-    assert "In the last 24 hours: 12 of 1,000 files, 48 MB" in second.text
+    assert "Used in the last 24 hours: 12 of 1,000 files, 48 MB" in second.text
     assert [m.id for m in alice.said if "Page" in m.text] == [status.id]
 
 
@@ -95,7 +95,7 @@ async def test_cancel_ends_everything_of_the_asker(stage: LocalStack, alice: Per
     nothing = await alice.answered(await alice.write("/cancel"))
 
     assert said.text == "Cancelling 5 transfers."
-    assert nothing.text == "Nothing is running."
+    assert nothing.text == "No transfers are running."
     assert not stage.bucket.objects
     assert not list((stage.folder / "spool").glob("*"))
 
@@ -155,6 +155,6 @@ async def test_group_turns_its_own_pages(stage: LocalStack) -> None:
 
     assert "first.txt" in status.text
     assert "first.txt" in links.text
-    assert none.text == "None of your links is live here."
+    assert none.text == "You have no live links here."
     assert refused.answer is not None
     assert refused.answer.text.startswith("Only the person who asked")

@@ -30,16 +30,17 @@ pytestmark = pytest.mark.usefixtures("impatient")
 CONTENT = os.urandom(30_000)
 Act = Callable[[LocalStack], object]
 
-NO_KEY = "The storage refused the bot’s key; tell the person who runs this bot."
+NO_KEY = "The storage refused the bot’s key; tell the bot’s admin."
 NO_RIGHT = (
-    "The storage does not let the bot do this; tell the person who runs this bot to check the"
-    " permissions of its key."
+    "The storage denied the bot access; ask the bot’s admin to check the permissions of its key."
 )
-NO_BUCKET = "The bot’s storage bucket does not exist; tell the person who runs this bot."
-ELSEWHERE = "The bot looks for its storage in the wrong region; tell the person who runs this bot."
-OVERDUE = "The bot’s storage account is overdue or frozen; tell the person who runs this bot."
-UNREACHABLE = "The storage could not be reached; send the file again in a few minutes."
-NO_TELEGRAM = "Telegram could not be reached for the file; send it again in a few minutes."
+NO_BUCKET = "The bot’s storage bucket does not exist; tell the bot’s admin."
+ELSEWHERE = "The bot’s storage region is set incorrectly; tell the bot’s admin."
+OVERDUE = "The bot’s storage account is overdue or frozen; tell the bot’s admin."
+UNREACHABLE = "The bot could not reach the storage; send the file again in a few minutes."
+NO_TELEGRAM = (
+    "The bot could not reach Telegram to download the file; send it again in a few minutes."
+)
 
 
 def _key(entry: object) -> str:
@@ -78,9 +79,9 @@ async def test_trouble_that_never_ends(
         (
             lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)),
             lambda s: s.telegram.faults.clear(),
-            "Telegram is out of reach",
+            "Telegram cannot be reached",
         ),
-        (lambda s: s.oss.stop(), lambda s: s.oss.start(), "the storage is out of reach"),
+        (lambda s: s.oss.stop(), lambda s: s.oss.start(), "the storage cannot be reached"),
         (
             lambda s: s.oss.faults.add(
                 Fault(
@@ -93,7 +94,7 @@ async def test_trouble_that_never_ends(
         (
             lambda s: s.oss.faults.add(for_ever("PutObject", Effect.WRONG_CRC)),
             lambda s: s.oss.faults.clear(),
-            "a piece arrived damaged",
+            "a part was damaged during the transfer",
         ),
         (
             fill_disk,
@@ -113,7 +114,7 @@ async def test_trouble_that_ends(
     message = await alice.send(CONTENT)
     await until_it_waits(alice, message)
     stage.clock.advance(timedelta(seconds=2))
-    waits = f"a.bin\nWaiting: {reason}; next try in "
+    waits = f"a.bin\nWaiting: {reason}; next attempt in "
     await alice.until(
         lambda: any(
             status_message.text.startswith(waits) for status_message in alice.status_messages

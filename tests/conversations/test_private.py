@@ -152,7 +152,7 @@ async def test_link_ends_on_time(stage: LocalStack, alice: Person) -> None:
     assert alive == 200
     assert dead in {403, 404}
     assert not stage.bucket.objects
-    assert "ended" in alice.shown(answer).text
+    assert "expired" in alice.shown(answer).text
 
 
 async def test_cancel_halfway(stage: LocalStack, alice: Person) -> None:

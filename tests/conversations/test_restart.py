@@ -103,7 +103,7 @@ async def test_transfer_goes_on_where_it_stopped(interrupted: Interrupted) -> No
     happened = [event for event in alice.chat.history if event.message.silent]
     later = happened[happened.index(next(e for e in happened if e.message == paused)) + 1 :]
 
-    assert "Paused, continues after the restart" in paused.text
+    assert "Paused; continues after the restart" in paused.text
     assert kept == [ARRIVED]
     assert {status_message.id} == {event.message.id for event in happened}
     assert any("%" in event.message.text for event in later)
@@ -188,7 +188,7 @@ async def test_waiting_jobs_go_on(stage: LocalStack) -> None:
     await alice.until(lambda: len(_links(alice)) == 4 and not alice.status_messages)
     fetched = {name: body for _, body, name in [await fetch(url) for url in _links(alice)]}
 
-    assert all("Paused, continues after the restart" in text for text in paused)
+    assert all("Paused; continues after the restart" in text for text in paused)
     assert {"film.mkv": interrupted.content, **contents} == fetched
     assert len(stage.telegram.log.of("getFile")) == 5
     assert spooled(stage) == []
@@ -232,7 +232,7 @@ async def test_job_that_crashes_again_and_again_is_parked(interrupted: Interrupt
     await alice.until(lambda: not alice.status_messages)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)
 
-    assert "interrupted again and again" in parked.text
+    assert "interrupted several times" in parked.text
     assert (await fetch(link_of(answer)))[1] == b"y" * 1000
     assert status_message.id not in {said.id for said in alice.chat.messages}
     assert [interrupted.parts_sent().total()] == [ARRIVED // MIB]

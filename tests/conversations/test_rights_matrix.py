@@ -38,19 +38,19 @@ NOTHING = ""
 STRANGER = "This bot is private"
 HELP = "Reply to a file with /share@"
 STATUS = "plan.pdf"
-NO_LINKS = "None of your links is live"
-NOTHING_RUNS = "Nothing is running."
+NO_LINKS = "You have no live links"
+NOTHING_RUNS = "No transfers are running."
 LANGUAGES = "Which language"
-NOT_AS_A_GROUP = "language of people only"
+NOT_AS_A_GROUP = "a language only for people"
 LINK = "Open the link"
 ADMINS_ONLY = "Only admins of this group"
 AUTO_IS = "Auto mode is off"
-AUTO = "I relay only what somebody shares"
-DELIVER_IS = "Answers come here"
-DELIVER = "From now on I answer here"
-ZONE_IS = "Times are told here in UTC"
-ZONE = "From now on I tell times here in UTC"
-CHIEFS = "Only those who look after this bot"
+AUTO = "Auto mode is now off"
+DELIVER_IS = "Answers are sent in this group"
+DELIVER = "From now on I send answers here"
+ZONE_IS = "Times here are shown in UTC"
+ZONE = "From now on times here are shown in UTC"
+CHIEFS = "Only the bot’s admins"
 
 # The columns are those of EVERYBODY.
 COMMANDS: Final = {
@@ -91,8 +91,8 @@ COMMANDS: Final = {
     "/deliver here": (ADMINS_ONLY, ADMINS_ONLY, DELIVER, DELIVER, DELIVER, STRANGER, NOTHING),
     "/zone": (ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, STRANGER, NOTHING),
     "/zone +0": (ADMINS_ONLY, ADMINS_ONLY, ZONE, ZONE, ZONE, STRANGER, NOTHING),
-    "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "in private only", STRANGER, NOTHING),
-    "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 may use the bot", STRANGER, NOTHING),
+    "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "only in a private chat", STRANGER, NOTHING),
+    "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 can now use the bot", STRANGER, NOTHING),
     "/ban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is banned", STRANGER, NOTHING),
     "/unban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is no longer", STRANGER, NOTHING),
 }

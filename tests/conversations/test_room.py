@@ -6,7 +6,7 @@ from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person, fetch, link_of
 
 MIB = 1 << 20
-WAITS = "Waiting for room on the bot’s disk; it continues by itself"
+WAITS = "Waiting for free disk space; continues automatically"
 
 
 async def test_job_that_waits_for_room_says_so(stage: LocalStack) -> None:

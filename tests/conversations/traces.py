@@ -42,7 +42,7 @@ async def until_it_waits(person: Person, message: Message) -> str | None:
     async with asyncio.timeout(PATIENCE):
         while person.answer_to(message) is None:
             overview = await person.answered(await person.write("/status"))
-            if "next try in" in overview.text:
+            if "next attempt in" in overview.text:
                 return overview.text
             # Replies go first: without a pause, questions would leave no room for the answer.
             person.stage.clock.advance(A_MOMENT)

@@ -76,7 +76,7 @@ async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
 
     assert code == 0
     assert GRACE <= seconds < GRACE + BEYOND
-    assert "Paused, continues after the restart" in status_message.text
+    assert "Paused; continues after the restart" in status_message.text
     assert (await fetch(link_of(answer)))[1] == content
     _assert_clean(stage, bot)
 

@@ -29,7 +29,7 @@ def test_single_answer_has_everything() -> None:
         f"<code>{escaped}</code>\n"
         "\n"
         f"SHA-256 <code>{SHA256}</code>\n"
-        "The link ends 2026-11-25 14:20 UTC, in 23 h 55 min." == EN.text([live()], NOW)
+        "The link expires at 2026-11-25 14:20 UTC, in 23 h 55 min." == EN.text([live()], NOW)
     )
 
 
@@ -62,17 +62,16 @@ def test_copy_button_only_for_what_it_can_hold(length: int, expected: int) -> No
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        (ended(ItemState.EXPIRED), "The link has ended and the file is deleted."),
-        (ended(ItemState.DELETED), "Deleted: link and file are gone."),
+        (ended(ItemState.EXPIRED), "The link has expired and the file is deleted."),
+        (ended(ItemState.DELETED), "Deleted: the link and the file no longer exist."),
         (ended(ItemState.CANCELLED), "Cancelled: nothing was kept."),
         (
             ended(ItemState.FAILED, code="disk_full"),
-            "The bot’s disk is full; send the file again later or tell the person who runs this "
-            "bot.",
+            "The bot’s disk is full; send the file again later or tell the bot’s admin.",
         ),
         (
             ended(ItemState.FAILED, code="size_mismatch", announced=10, received=9),
-            "Telegram announced 10 B but handed over 9 B; send the file again.",
+            "Telegram announced 10 B but sent 9 B; send the file again.",
         ),
     ],
 )
@@ -99,7 +98,7 @@ def test_several_items_are_numbered_and_share_their_end() -> None:
         "<code>https://x.example/b</code>\n"
         f"SHA-256 <code>{SHA256}</code>\n"
         "\n"
-        "All links end 2026-11-25 14:20 UTC, in 23 h 55 min." == told
+        "All links expire at 2026-11-25 14:20 UTC, in 23 h 55 min." == told
     )
 
 
@@ -108,8 +107,8 @@ def test_several_ends_are_told_one_by_one() -> None:
     later = live(9, link=make_link(left=timedelta(minutes=5)))
     told = EN.text([live(), later], NOW)
 
-    assert "ends 2026-11-25 14:20 UTC, in 23 h 55 min." in told
-    assert "ends 2026-11-24 14:30 UTC, in 5 min." in told
+    assert "expires at 2026-11-25 14:20 UTC, in 23 h 55 min." in told
+    assert "expires at 2026-11-24 14:30 UTC, in 5 min." in told
     assert "All links" not in told
 
 
@@ -117,7 +116,7 @@ def test_one_live_link_among_others_says_its_end() -> None:
     """ "All links" is never said of a single one."""
     told = EN.text([ended(ItemState.DELETED), live()], NOW)
 
-    assert "The link ends 2026-11-25 14:20 UTC" in told
+    assert "The link expires at 2026-11-25 14:20 UTC" in told
 
 
 def test_delete_buttons_are_numbered_in_rows_of_four() -> None:

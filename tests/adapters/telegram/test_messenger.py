@@ -112,7 +112,7 @@ async def test_answer_arrives_as_it_was_worded(
     assert not shown.silent
     assert shown.text == (
         f"report.pdf · 12.4 MB\nOpen the link\n{URL}\n\nSHA-256 {SHA256}\n"
-        "The link ends 2026-11-25 14:20 UTC, in 23 h 55 min."
+        "The link expires at 2026-11-25 14:20 UTC, in 23 h 55 min."
     )
     marked = {(entity["type"], entity.get("url")) for entity in shown.entities}
     assert marked == {("bold", None), ("text_link", URL), ("code", None)}
@@ -182,14 +182,14 @@ async def test_edit_changes_text_and_buttons(
     message_id = await messenger.send(at(chat), CARD, language="en")
     await messenger.edit(chat.id, message_id, STEP, language="en")
     (shown,) = chat.messages
-    assert shown.text == "report.pdf\nWaiting, place 2 in the queue"
+    assert shown.text == "report.pdf\nWaiting, position 2 in the queue"
     assert len(shown.buttons) == 1
     await messenger.edit(chat.id, message_id, HELP, language="zh")
     (shown,) = chat.messages
 
     assert shown.buttons == ()
     assert shown.preview_off
-    assert shown.text.startswith("发一个文件")
+    assert shown.text.startswith("发送文件")
 
 
 async def test_unchanged_edit_is_no_error(

@@ -76,7 +76,7 @@ def test_refused_press_can_be_answered_with_an_error() -> None:
     """The sentence of an error code is a notice like any other."""
     told = TEXTS.notice(Notice("error-not-allowed"), "en")
 
-    assert told == "You have no right to do this; ask the person who runs this bot for access."
+    assert told == "You are not allowed to do this; ask the bot’s admin for access."
 
 
 def test_unknown_notice_is_refused() -> None:
