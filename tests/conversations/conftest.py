@@ -55,7 +55,7 @@ def anna(stage: LocalStack) -> User:
 
 @pytest.fixture
 def ben(stage: LocalStack) -> User:
-    """A plain member, whose Telegram speaks Chinese."""
+    """A plain member who uses Telegram in Chinese."""
     return stage.telegram.add_user("Ben", language_code="zh-hans")
 
 

@@ -35,7 +35,7 @@ async def link(stage: LocalStack, alice: Person) -> str:
 
 
 async def test_overdue_object(stage: LocalStack, link: str) -> None:
-    """An object that nobody deleted is found once it is more than a minute late."""
+    """An object that was not deleted is found once it is more than a minute late."""
     (key,) = stage.bucket.objects
     stage.clock.advance(LIFETIME + timedelta(seconds=30))
     soon = await _audit(stage)
@@ -130,7 +130,7 @@ async def test_silent_beside_a_busy_bot(stage: LocalStack) -> None:
     people = [Person(stage, name) for name in ("Alice", "Bob", "Carol")]
     await stage.start_bot(*(person.id for person in people))
     stage.telegram.shape.down_total = 6.0 * MIB
-    # Held by whoever must not be in the middle of a request when the time jumps.
+    # Held by code that must not be in the middle of a request when the time jumps.
     jump = asyncio.Lock()
     busy = asyncio.create_task(_be_busy(stage, people, jump))
     found, audits = [], 0

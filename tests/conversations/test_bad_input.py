@@ -36,7 +36,7 @@ async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_turns_out_empty(alice: Person) -> None:
-    """A file of which nobody told the size, and of which no byte comes, is refused."""
+    """A file without an announced size that turns out to be empty is refused."""
     answer = await alice.answered(await alice.send(b"", "a.bin"))
 
     assert says(answer, EMPTY)

@@ -9,7 +9,7 @@ from tests.conversations.people import Person, fetch, link_of
 
 
 async def test_share_by_reply(room: Room, anna: User, ben: User) -> None:
-    """Whoever replies to a file with the command gets its link, as a reply to the command."""
+    """A member who replies to a file with the command gets its link, as a reply to the command."""
     file = await room.send(anna, b"minutes", "minutes.txt")
     asked = await room.share(ben, file)
     answer = await room.answered(asked)
@@ -128,7 +128,7 @@ async def test_hidden_senders_are_their_chats(stage: LocalStack, room: Room, ann
 async def test_hidden_senders_hear_the_language_of_the_group(
     room: Room, anna: User, ben: User
 ) -> None:
-    """Who hides tells no language, and is answered as whoever told theirs last."""
+    """A hidden sender has no language; the answer uses that of the last sender who had one."""
     asked = await room.share(ben, await room.send(anna))
     await room.answered(asked)
     hidden = await room.answered(await room.write(anna, "/share", as_chat=room.group))
@@ -137,7 +137,9 @@ async def test_hidden_senders_hear_the_language_of_the_group(
 
 
 async def test_status_of_a_group(room: Room, anna: User, ben: User) -> None:
-    """`/status` lists what anybody got here, and its button works for whose it is."""
+    """`/status` lists what all members asked for here; its button works for the owner
+    of the link.
+    """
     empty = await room.answered(await room.write(anna, "/status"))
     file = await room.send(anna, name="plan.pdf")
     answer = await room.answered(await room.share(ben, file))

@@ -1,4 +1,4 @@
-"""Groups whose answers go to each person in private."""
+"""Groups in which links are delivered in private."""
 
 import os
 
@@ -21,8 +21,8 @@ async def discreet(room: Room, anna: User) -> Room:
 
 
 async def test_answer_in_private(stage: LocalStack, discreet: Room, anna: User) -> None:
-    """The link goes to whoever asked, a note without a link to the group; both change when the
-    link is deleted.
+    """The link goes to the member who asked, a note without a link to the group; both change when
+    the link is deleted.
     """
     carol = Person(stage, "Carol")
     await discreet.group.join(carol.user)

@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 async def invited(room: Room, by: User) -> str:
-    """Let somebody add the bot, and return the first thing that it says."""
+    """Let a user add the bot, and return the first thing that it says."""
     await room.group.invite_bot(by)
     await room.until(lambda: bool(room.said))
     return room.said[0].text
@@ -49,8 +49,8 @@ async def test_foreign_group_is_left(stage: LocalStack, anna: User, room: Room) 
 
 
 async def test_foreign_group_is_left_at_the_first_command(stage: LocalStack, anna: User) -> None:
-    """A group that the bot is in without being allowed is left when somebody asks for something;
-    a file that goes by is no reason.
+    """A group that the bot is in without being allowed is left at the first command; a file alone
+    is no reason.
     """
     await stage.start_bot()
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna))
@@ -92,7 +92,7 @@ async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
 
 
 async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
-    """Whoever throws the bot out ends what it does for the group; nothing is left of it."""
+    """Removing the bot ends its jobs for the group; no object and no upload is left."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
     await room.share(anna, file)

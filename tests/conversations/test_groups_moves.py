@@ -37,7 +37,7 @@ def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
 
 
 async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
-    """A move that nobody told of is learnt from the refusal, and kept over a restart."""
+    """A migration that was not announced is learnt from the refusal, and kept over a restart."""
     room = open_room(stage, anna, supergroup=False)
     await stage.start_bot()
     stage.telegram.shape.down_total = 1.0 * MIB

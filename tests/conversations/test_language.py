@@ -36,7 +36,7 @@ async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Perso
 
 
 async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
-    """What one chooses there is spoken with them, and with nobody else."""
+    """A member's choice of language in a group applies to that member only."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -65,8 +65,8 @@ async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -
 
 
 async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
-    """In private everybody chooses for themselves; a group keeps its own through a restart and a
-    move.
+    """In private each user chooses a zone; a group keeps its own through a restart and a
+    migration.
     """
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben, supergroup=False)

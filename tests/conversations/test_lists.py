@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 async def alice(stage: LocalStack) -> Person:
-    """A person whose files wait, because nothing comes from Telegram."""
+    """A user whose files wait, because nothing comes from Telegram."""
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -118,7 +118,7 @@ async def test_album_is_cancelled_with_one_button(stage: LocalStack, alice: Pers
 
 
 async def test_signed_page_cannot_change_another_message(stage: LocalStack, alice: Person) -> None:
-    """An app may send any data for any message; an answer never becomes somebody's list."""
+    """An app may send any data for any message; an answer never becomes a list."""
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
     data = ButtonCodec(stage.telegram.token.encode()).encode(
         PageButton(Listing.LINKS, alice.id, 1)
@@ -140,7 +140,9 @@ async def test_signed_page_cannot_change_another_message(stage: LocalStack, alic
 
 
 async def test_group_turns_its_own_pages(stage: LocalStack) -> None:
-    """Any member refreshes the status of the group; links belong to whoever asked for them."""
+    """Any member refreshes the status of the group; links belong to the member who
+    asked for them.
+    """
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
     await stage.start_bot()

@@ -12,7 +12,7 @@ ODD = [text for text in CHOSEN + generated(60) if text.strip() and "\0" not in t
 
 
 async def test_odd_captions_and_people(stage: LocalStack) -> None:
-    """Whatever a caption says and whoever sends it: one right link with the right name."""
+    """With any caption and any sender there is one right link with the right name."""
     people = [Person(stage, text) for text in ODD[::4]]
     await stage.start_bot(*(person.id for person in people))
     captions = itertools.cycle(ODD)

@@ -52,8 +52,8 @@ async def test_from_nothing_to_a_link(stage: LocalStack) -> None:
 
 
 async def test_init_at_a_terminal(stage: LocalStack) -> None:
-    """One question at a time: a wrong answer is asked again, the admin is whoever wrote and was
-    agreed to, the bucket is created on a yes.
+    """One question at a time: a wrong answer is asked again, the admin is the sender whom the
+    operator confirmed, the bucket is created on a yes.
     """
     mallory, alice = Person(stage, "Mallory\x1b[2J"), Person(stage)
     await alice.write("it is me")

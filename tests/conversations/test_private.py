@@ -198,7 +198,7 @@ async def test_cancel_while_waiting(stage: LocalStack) -> None:
 
 
 async def test_chinese(stage: LocalStack) -> None:
-    """A sender whose Telegram speaks Chinese is answered in Chinese."""
+    """A sender who uses Telegram in Chinese is answered in Chinese."""
     alice = Person(stage, "美玲", language="zh-hans")
     await stage.start_bot(alice.id)
     answer = await alice.answered(await alice.send(b"x" * 1000, "照片.jpg"))
@@ -207,7 +207,7 @@ async def test_chinese(stage: LocalStack) -> None:
 
 
 async def test_public_links_are_short_and_end(stage: LocalStack) -> None:
-    """In public mode the link is plain and short, works for anybody, and ends at the deadline."""
+    """In public mode the link is plain and short, needs no signature, and ends at the deadline."""
     stage.more["RELAY_LINK__MODE"] = "public"
     alice = Person(stage)
     await stage.start_bot(alice.id)

@@ -39,7 +39,7 @@ def _wrong_token(stage: LocalStack) -> None:
 async def test_said_in_a_line(
     stage: LocalStack, spoil: Callable[[LocalStack], None], why: str
 ) -> None:
-    """Whatever is wrong is told with what to do, and the exit code is that of a failure."""
+    """Each mistake is told with what to do, and the exit code is that of a failure."""
     spoil(stage)
     ended = await run(stage, "run")
 

@@ -119,7 +119,7 @@ async def test_update_that_always_fails(
     await alice.answered(first)
     await alice.answered(second)
     await alice.answered(await alice.write("/help"))
-    # It has been confirmed, so nobody will bring it again.
+    # It has been confirmed, so Telegram will not deliver it again.
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
 
     with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
@@ -130,7 +130,7 @@ async def test_update_that_always_fails(
 
 
 async def test_telegram_is_away_when_the_file_is_done(stage: LocalStack, alice: Person) -> None:
-    """A link that nobody can be told is told when Telegram is back, once."""
+    """A link that cannot be sent is sent once Telegram is back, exactly once."""
     late = {"seconds": 0.5}
     fault = stage.oss.faults.add(Fault("PutObject", Effect.LATE, args=dict(late)))
     message = await alice.send(CONTENT)

@@ -72,7 +72,7 @@ async def test_unreadable_update(
 
 
 async def test_update_with_nothing_in_it(stage: LocalStack, alice: Person) -> None:
-    """An update whose message is null is one like any other that is ignored."""
+    """An update whose message is null is ignored like any other unsupported update."""
     await stage.telegram.send_raw_update({"message": None})
     await alice.answered(await alice.write("/help"))
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
@@ -124,7 +124,7 @@ async def test_unreadable_answer_to_a_message(
 
 @pytest.mark.parametrize("result", ["null", "{}", "[1]"])
 async def test_unreadable_answer_to_an_edit(stage: LocalStack, alice: Person, result: str) -> None:
-    """A message was changed, and nobody knows; the bot goes on."""
+    """The message was changed but the answer to the edit is unreadable; the bot goes on."""
     answer = await alice.answered(await alice.send(CONTENT))
     fault = odd(stage, "editMessageText", result)
     await alice.press(answer, "Delete now")

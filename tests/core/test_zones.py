@@ -49,7 +49,7 @@ def test_what_is_no_zone(text: str) -> None:
     "name", ["Atlantis/Center", "Asia", "../UTC", "/etc/passwd", "", "UTC+15"]
 )
 def test_unknown_name(name: str) -> None:
-    """Also a folder of zones, and whatever leads out of it."""
+    """Unknown names, folders of zones and paths that lead out of the folder are refused."""
     with pytest.raises(ValueError, match="no such time zone"):
         find_zone(name)
 

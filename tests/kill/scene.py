@@ -1,4 +1,4 @@
-"""A person, one large file, and what became of it: seen by both stand-ins and in the ledger."""
+"""A user, one large file, and its traces in both stand-ins and in the ledger."""
 
 import hashlib
 import sqlite3
@@ -46,7 +46,7 @@ class Scene:
         return self.stage.oss.log.of("UploadPart")
 
     async def settle(self) -> None:
-        """Let a bot of this process run once more, past the second sweep of whatever was undone.
+        """Let a bot of this process run once more, past the second sweep of the abandoned objects.
 
         Only when no other process runs: they do not share this clock.
         """

@@ -22,7 +22,7 @@ BEYOND = 5.0
 
 @pytest.fixture
 def scene(stage: LocalStack) -> Scene:
-    """A stage whose bot has a grace of one second."""
+    """A stage on which the bot has a grace of one second."""
     stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
     return Scene(stage)
 
@@ -87,7 +87,7 @@ async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
         ("InitiateMultipartUpload", Effect.STALL),
         ("UploadPart", Effect.STALL),
         ("UploadPart", Effect.LATE),
-        # Never cut, because nobody would know whether the object is there.
+        # Never cut, because the bot could not know whether the object is there.
         ("CompleteMultipartUpload", Effect.LATE),
     ],
 )
@@ -111,7 +111,7 @@ async def test_threads_that_hang_in_requests(scene: Scene, operation: str, effec
 
 
 async def test_second_signal(scene: Scene) -> None:
-    """Whoever sends a second signal does not wait for the grace."""
+    """A second signal ends the process without waiting for the grace."""
     stage, alice = scene.stage, scene.alice
     stage.more["RELAY_STOP__GRACE"] = "10m"
     stage.telegram.faults.add(Fault("file", Effect.STALL, args={"bytes": MIB, "seconds": 60}))

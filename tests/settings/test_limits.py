@@ -16,7 +16,7 @@ def test_defaults() -> None:
 
 
 def test_each_limit_goes_where_it_belongs() -> None:
-    """Six settings, two allowances; 0 switches one off."""
+    """Six settings, two kinds of limits; 0 switches one off."""
     names = ("FILES", "BYTES", "LARGEST")
     given = {f"RELAY_LIMITS__OWNER_{name}": str(n) for n, name in enumerate(names)}
     given |= {f"RELAY_LIMITS__GROUP_{name}": str(n) for n, name in enumerate(names, 10)}

@@ -127,7 +127,9 @@ async def test_late_cancel_loses_against_complete(rig: UploaderFixture) -> None:
 
 
 async def test_cancel_ends_completing_while_it_fails(rig: UploaderFixture) -> None:
-    """When Complete fails and nobody knows more, the cancel wins, and undoing removes both."""
+    """When Complete fails and the outcome is unknown, the cancel wins, and undoing
+    removes both.
+    """
     gate = Gate()
 
     def fail() -> None:
@@ -204,7 +206,7 @@ async def test_failing_undo_says_so_after_trying_both(rig: UploaderFixture) -> N
 
 
 async def test_undo_is_tried_again(rig: UploaderFixture) -> None:
-    """Troubles on the way cost attempts only."""
+    """Faults on the way cost attempts only."""
     rig.store.initiate(KEY, META)
     for name in ("abort", "delete"):
         rig.store.trouble(Trouble(name, raising(StoreUnavailable("down")), times=3))

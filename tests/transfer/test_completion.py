@@ -1,4 +1,4 @@
-"""The outcome of Complete, whatever happens to its answer."""
+"""The outcome of Complete after each fault of its answer."""
 
 from collections.abc import AsyncIterator
 
@@ -66,7 +66,7 @@ async def test_missing_object_proves_nothing(rig: UploaderFixture) -> None:
 
 
 async def test_repeated_complete_says_that_the_upload_is_gone(rig: UploaderFixture) -> None:
-    """The first one succeeded, but nobody could look; the second finds no upload: it is there."""
+    """The first one succeeded, but its check failed; the second finds no upload: it is there."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("time-out")), lost=True))
     rig.store.trouble(Trouble("head", raising(StoreUnavailable("down"))))
 
@@ -128,7 +128,7 @@ async def test_throttled_complete_needs_no_look(rig: UploaderFixture) -> None:
 
 
 async def test_look_that_is_refused_is_final(rig: UploaderFixture) -> None:
-    """If looking is forbidden, nobody can tell what became of the object."""
+    """If looking is forbidden, the outcome stays unknown and the error is final."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("reset"))))
     rig.store.trouble(Trouble("head", raising(StoreForbidden("no")), times=0))
 

@@ -1,4 +1,4 @@
-"""What must be finished even if somebody is impatient."""
+"""Work that is finished even if its caller is cancelled."""
 
 import asyncio
 

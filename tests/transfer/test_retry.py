@@ -41,7 +41,7 @@ def failing(*errors: StoreError) -> Callable[[], str]:
 
 
 def policy(waits: Waits, *, attempts: int = 10, jitter: float = 1.0) -> RetryPolicy:
-    """Make a policy whose jitter is fixed."""
+    """Make a policy with fixed jitter."""
     return RetryPolicy(attempts=attempts, draw=lambda: jitter, wait=waits)
 
 
@@ -92,7 +92,7 @@ def test_asked_delay_is_honoured(asked: float, expected: float) -> None:
 
 
 def test_trouble_is_told() -> None:
-    """Every failure is heard of, also the last one."""
+    """Every failure is reported, the last one included."""
     heard: list[StoreError] = []
     errors = [StoreUnavailable("one"), StoreThrottled("two")]
 
@@ -112,7 +112,7 @@ def test_flag_ends_the_wait() -> None:
 
     def attempt() -> None:
         attempts.append(1)
-        flag.set()  # As if somebody cancelled during the wait that follows.
+        flag.set()  # As if the caller was cancelled during the wait that follows.
         raise StoreUnavailable("down")
 
     with pytest.raises(TransferCancelled):

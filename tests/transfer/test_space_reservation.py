@@ -1,4 +1,4 @@
-"""Room is taken first come, first served, and always given back."""
+"""Space is reserved first come, first served, and always given back."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -31,7 +31,7 @@ class Holder:
             await self._release.wait()
 
     async def release(self) -> None:
-        """Give the room back."""
+        """Give the space back."""
         self._release.set()
         await self.task
         await settle()
@@ -44,7 +44,7 @@ class Holder:
 
 
 async def holders(quota: SpaceReservation, *sizes: int) -> list[Holder]:
-    """Let tasks ask for room in this order."""
+    """Let tasks reserve space in this order."""
     made = []
     for size in sizes:
         made.append(Holder(quota, size))
@@ -97,7 +97,7 @@ async def test_cancel_while_waiting() -> None:
 
 
 async def test_cancel_in_the_moment_of_the_grant() -> None:
-    """Room that comes in the same moment as a cancel is not lost."""
+    """Space that is granted in the same moment as a cancel is not lost."""
     quota = SpaceReservation(10)
     first, second = await holders(quota, 10, 10)
 
@@ -110,7 +110,7 @@ async def test_cancel_in_the_moment_of_the_grant() -> None:
 
 
 async def test_error_inside() -> None:
-    """Room is given back when the work inside fails."""
+    """Space is given back when the work inside fails."""
     quota = SpaceReservation(10)
     with pytest.raises(ZeroDivisionError):
         async with quota.reserve(3):

@@ -267,7 +267,7 @@ async def test_throttling_narrows_the_window() -> None:
             await gate.reached.wait()
         for left, number in enumerate((1, 2, 3), start=1):
             gates[number].open()
-            while rig.store.in_flight > 8 - left:  # noqa: ASYNC110 - the store tells nobody.
+            while rig.store.in_flight > 8 - left:  # noqa: ASYNC110 - the store has no event for it.
                 await asyncio.sleep(0)
         sent = rig.store.count("upload_part")
         for gate in gates.values():
@@ -340,7 +340,9 @@ class Endless(FakeContent):
 
 @pytest.mark.parametrize("size", [256 * MIB, 1024 * MIB])
 async def test_memory_is_bounded_by_parts_in_flight(size: int) -> None:
-    """Memory is at most a mebibyte per part in flight and a constant, whatever the file's size."""
+    """Memory is at most a mebibyte per part in flight and a constant, for every size
+    of the file.
+    """
     connections = 8
     async with TransferPool(connections) as pool:
         store = Sieve()

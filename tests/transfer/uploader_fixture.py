@@ -81,7 +81,7 @@ async def rigged(
     retry: RetryPolicy = PATIENT,
     store: FakeStore | None = None,
 ) -> AsyncIterator[UploaderFixture]:
-    """Set up a rig whose pauses take no time."""
+    """Set up a rig that pauses for no time."""
     store = store or FakeStore()
     async with TransferPool(threads) as pool:
         uploader = Uploader(store, pool, connections_per_file=connections, retry=retry)
