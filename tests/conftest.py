@@ -1,4 +1,4 @@
-"""Which tests run side by side, and which need the machine for themselves."""
+"""Which tests run side by side, and which need all processors for themselves."""
 
 import gc
 import signal

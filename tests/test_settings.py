@@ -82,7 +82,7 @@ def test_lists_from_variables() -> None:
 
 
 def test_empty_variable_is_not_set() -> None:
-    """Compose files hand on empty variables for what nobody has set."""
+    """An empty variable counts as not set: Compose files hand on such ones."""
     assert load(None, MINIMAL | {"RELAY_TELEGRAM__PROXY": ""}).telegram.proxy is None
 
 
@@ -217,7 +217,7 @@ def test_mistake(tmp_path: Path, section: str, line: str, named: str) -> None:
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
-    """Whoever corrects a file learns of everything in one go, contradictions included."""
+    """All mistakes of a file are reported together, contradictions included."""
     toml = """
         [telegram]
         mode = "remote"

@@ -93,7 +93,7 @@ def test_locked() -> None:
 
 
 def test_rootless() -> None:
-    """The last user is a number, so that nobody need look it up, and not root."""
+    """The last user is not root, and a number, so that it need not be looked up."""
     assert of("USER") == ["${UID}:${UID}"]
     assert of("ARG") == ["UID=101"]
 

@@ -34,7 +34,7 @@ def patient() -> Patient:
 
 
 async def test_well(patient: Patient) -> None:
-    """Without a reason the bot is ready, and the moments are told."""
+    """Without a reason the bot is ready, and the report has the times."""
     patient.health_state.heard()
     patient.health_state.oss_answered("")
     report = await patient.health.report()

@@ -23,7 +23,7 @@ def administration(connection: OssConnection) -> BucketAdministration:
 
 
 async def test_info(oss: OssStandIn, administration: BucketAdministration) -> None:
-    """A bucket tells where it is, whose, and how open."""
+    """A bucket tells its region, its owner and its access rights."""
     oss.buckets[BUCKET].versioning = "Enabled"
     info = await asyncio.to_thread(administration.info)
 

@@ -71,7 +71,7 @@ async def test_bucket_that_a_policy_opens(oss: OssStandIn, connection: OssConnec
 
     class Opened(OssBucket):
         def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
-            # What a bucket policy does: the ACL says private, and everybody can read.
+            # What a bucket policy does: the ACL says private, and every request can read.
             return super().put_object(key, body, replace(meta, public=True))
 
     with pytest.raises(BucketExposed, match=BUCKET):

@@ -245,7 +245,7 @@ async def test_keys_and_uploads_stay_out_of_error_texts(
 
 
 def test_defects_keep_their_traceback() -> None:
-    """An exception that nobody knows is ours to repair; it comes out as it was."""
+    """An unknown exception is a defect; it comes out as it was."""
     with pytest.raises(ZeroDivisionError), translated():
         raise sdk.OperationError(name="PutObject", error=ZeroDivisionError("a defect"))
 

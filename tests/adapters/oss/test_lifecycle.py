@@ -21,7 +21,7 @@ FOREIGN = (
 
 
 def rule(*, prefix: str = PREFIX, status: str = "Enabled", more: str = "", days: int = 1) -> bytes:
-    """Write a document with one rule of somebody."""
+    """Write a document with one rule that is not ours."""
     return (
         f"<LifecycleConfiguration><Rule><ID>x</ID><Prefix>{prefix}</Prefix>{more}"
         f"<Status>{status}</Status><Expiration><Days>{days}</Days></Expiration>"
@@ -55,7 +55,7 @@ def test_twice_is_once() -> None:
 
 
 def test_a_changed_rule_of_ours_is_put_right() -> None:
-    """Somebody has switched our rule off: it is replaced, not doubled."""
+    """A rule of ours that was switched off is replaced, not doubled."""
     merged = merge_rule(None, PREFIX, versioned=False)
     assert merged is not None
     again = merge_rule(merged.replace(b"Enabled", b"Disabled"), PREFIX, versioned=False)

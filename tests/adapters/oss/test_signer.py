@@ -54,7 +54,7 @@ async def test_signed_link_opens_and_ends(
 async def test_public_link_is_plain(
     connection: OssConnection, bucket: OssBucket, clock: SandboxClock
 ) -> None:
-    """A public object in a private bucket is open to everybody, for as long as it exists."""
+    """A public object in a private bucket is readable without a signature as long as it exists."""
     await stored(bucket, public=True)
     url = OssLinkSigner(connection, LinkMode.PUBLIC).link(
         KEY, expires_at=clock.now(), now=clock.now()

@@ -72,7 +72,7 @@ async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
 
 
 async def test_those_who_look_after_the_bot_see_more(bot: Bot, telegram: TelegramStandIn) -> None:
-    """In their own chat; one who has never written to the bot has none, and keeps nobody out."""
+    """Admins see more commands in their own chat; an admin without a chat holds up no other."""
     chief = telegram.add_user("Chief")
     telegram.private_chat(chief)
     await register_commands(bot, TEXTS, [999_999, chief.id])
@@ -105,7 +105,7 @@ async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> No
 
 
 async def test_only_what_differs_is_written(bot: Bot, telegram: TelegramStandIn) -> None:
-    """Somebody changed one text by hand: that one comes back, the others stay."""
+    """A text that was changed by hand is restored, the others are not written."""
     await register_commands(bot, TEXTS)
     before = len(written(telegram))
     await bot.set_my_description("something else", language_code="zh")

@@ -71,7 +71,7 @@ def caused(error: TelegramError, cause: BaseException) -> TelegramError:
     ids=str,
 )
 def test_translation_table(error: TelegramError, expected: type[ChatError]) -> None:
-    """Each refusal has one name, whatever the library has done to its case."""
+    """Each refusal has one class, with the library's changes of letter case or without."""
     assert expected is type(translate(error))
 
 

@@ -115,7 +115,7 @@ def test_secret_does_not_show() -> None:
 
 
 def test_empty_secret_is_refused() -> None:
-    """Buttons that anybody could sign are a mistake of the caller."""
+    """An empty secret, with which any app could sign buttons, is a mistake of the caller."""
     with pytest.raises(ValueError, match="empty secret"):
         ButtonCodec(b"")
 

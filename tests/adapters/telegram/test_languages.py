@@ -37,12 +37,12 @@ ENGLISH = LANGUAGES["en"]
     ],
 )
 def test_pick_language_table(tag: str, expected: str) -> None:
-    """Any Chinese gets the Chinese that there is, everybody else English."""
+    """Every variant of Chinese gets the one that there is, every other language English."""
     assert expected == pick_language(tag)
 
 
 def test_every_tag_that_can_be_picked_has_a_file() -> None:
-    """Both languages are there, and no others that nobody could get."""
+    """Both languages are there, and no other, because it could never be picked."""
     assert {"en", "zh-Hans"} == set(LANGUAGES)
 
 

@@ -27,7 +27,7 @@ DIGEST = Digest(SIZE, hashlib.sha256(bytes(SIZE)).hexdigest())
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """Attempts follow each other at once."""
+    """Attempts follow each other without a pause."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 

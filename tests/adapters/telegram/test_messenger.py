@@ -48,7 +48,7 @@ STEP = StatusMessage((StatusLine(7, "report.pdf", JobState.QUEUED, position=2),)
 
 @pytest.fixture
 async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
-    """A stand-in whose clock stands at the moment of the views."""
+    """A stand-in with a clock that stands at the time of the views."""
     async with TelegramStandIn(tmp_path, clock=SandboxClock(NOW, running=False)) as stand_in:
         yield stand_in
 
@@ -195,7 +195,7 @@ async def test_edit_changes_text_and_buttons(
 async def test_unchanged_edit_is_no_error(
     messenger: TelegramMessenger, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
-    """Telegram refuses it, and nobody minds."""
+    """Telegram refuses it, and the messenger ignores the refusal."""
     message_id = await messenger.send(at(chat), CARD, language="en")
     await messenger.edit(chat.id, message_id, CARD, language="en")
 
@@ -301,7 +301,7 @@ async def test_reaction_to_a_message_that_is_gone_has_a_name(
 async def test_press_that_is_too_old_is_no_error(
     messenger: TelegramMessenger, telegram: TelegramStandIn
 ) -> None:
-    """Nobody waits for that answer any more."""
+    """Telegram refuses the late answer, and the messenger ignores the refusal."""
     await messenger.answer_press("123", Notice("press-too-late"), language="en")
 
     assert [entry.status for entry in telegram.log.of("answerCallbackQuery")] == [400]
@@ -367,7 +367,7 @@ async def test_late_answer_is_uncertain(
 async def test_server_out_of_reach_is_certain(
     messenger: TelegramMessenger, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
-    """Nobody listens: certainly nothing was placed, and the token is not in the error."""
+    """A refused connection certainly placed nothing, and the token is not in the error."""
     await telegram.stop()
     with pytest.raises(ChatUnavailable) as caught:
         await messenger.send(at(chat), HELP, language="en")

@@ -55,14 +55,14 @@ def test_one_byte_too_much_is_told_in_full() -> None:
     ],
 )
 def test_error_says_what_is_known(code: str | None, args: dict[str, int], expected: str) -> None:
-    """A missing figure, or a code that nobody knows here, never costs the user the sentence."""
+    """With a missing figure or an unknown code there is still a sentence."""
     assert formats.error(EN, code, args).startswith(expected)
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
 @pytest.mark.parametrize("tag", sorted(LANGUAGES))
 def test_every_code_is_one_sentence(tag: str, code: str) -> None:
-    """One sentence, short enough for the answer to a press, whatever is known of the figures."""
+    """One sentence, short enough for the answer to a press, also without any figures."""
     told = formats.error(LANGUAGES[tag], code, {})
 
     assert 5 < len(told) <= 200

@@ -1,4 +1,4 @@
-"""Sessions: whose proxy counts, and what an error may say."""
+"""Sessions: which proxy they use, and what an error may say."""
 
 import aiohttp
 import pytest

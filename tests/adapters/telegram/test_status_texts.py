@@ -29,7 +29,7 @@ MOVING = replace(
 
 
 def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
-    """Return how a card with one job tells how far it is: the line below the name."""
+    """Return the progress of a status message with one job: the line below the name."""
     name, progress = status_messages.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
     return progress
@@ -177,6 +177,6 @@ def test_names_are_escaped() -> None:
 
 
 def test_card_without_jobs_is_not_empty() -> None:
-    """Telegram refuses empty text; a card whose last job has ended says so."""
+    """Telegram refuses empty text; a status message without jobs says that they are done."""
     assert EN.text(StatusMessage(())) == "Done"
     assert EN.buttons(StatusMessage(())) == ()

@@ -29,7 +29,7 @@ from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import NOW
 
 URL = "http://127.0.0.1:9/telegram"
-"""Nobody listens there."""
+"""No server listens there."""
 
 
 class Graveyard:
@@ -40,7 +40,7 @@ class Graveyard:
 
 
 class Bot:
-    """An application on the stand-in, its webhook and its vitals."""
+    """An application on the stand-in, its webhook and its health state."""
 
     def __init__(self, telegram: TelegramStandIn, application: App, url: str) -> None:
         self.telegram = telegram
@@ -70,7 +70,7 @@ class Bot:
 
 @pytest.fixture
 async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
-    """A Telegram whose clock stands."""
+    """A Telegram with a clock that stands."""
     async with TelegramStandIn(tmp_path, clock=SandboxClock(NOW, running=False)) as telegram:
         yield telegram
 
@@ -119,7 +119,7 @@ def test_secret() -> None:
 
 
 async def test_look_and_set_again(telegram: TelegramStandIn) -> None:
-    """A webhook that somebody has changed or removed is set again, one that stands is left."""
+    """A webhook that was changed or removed is set again; one that stands is left alone."""
     async with bot_on(telegram) as bot:
         await bot.run()
         await bot.look_again(2)

@@ -1,4 +1,4 @@
-"""What those see who watch."""
+"""The pages for monitoring."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)
 
 
 async def test_alive() -> None:
-    """The first page says no more than that the loop turns."""
+    """The liveness page says only that the event loop runs."""
     async with serving(
         report=ReadinessReport(ProcessPhase.STOPPING, ("x",), None, None)
     ) as client:

@@ -1,4 +1,4 @@
-"""The door at which Telegram delivers."""
+"""The route to which Telegram delivers."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def deliver(client: Client, body: bytes, secret: str = SECRET) -> Answer:
 
 
 def hook_of(desk: Desk | None) -> WebhookRoute:
-    """Return a door, open if there is somebody behind it."""
+    """Return a route, open if there is a receiver."""
     hook = WebhookRoute(PATH, SECRET)
     if desk is not None:
         hook.open(desk.take)
@@ -74,7 +74,7 @@ async def test_accepted_only_when_taken() -> None:
 
 @pytest.mark.parametrize("secret", ["", "s-e_cret", SECRET + "x", "Ж"])
 async def test_strangers(secret: str) -> None:
-    """Who does not know the secret is turned away, whatever they bring."""
+    """A request without the secret is refused, whatever its body."""
     desk = Desk()
     async with serving(hook=hook_of(desk)) as client:
         answer = await deliver(client, b'{"update_id": 1}', secret)
@@ -88,7 +88,7 @@ async def test_strangers(secret: str) -> None:
     "body", [b"", b"x", b"[]", b"{}", b'{"update_id": "1"}', b"\xff\xfe", b'"update_id"']
 )
 async def test_no_update(body: bytes) -> None:
-    """What is no update is refused, not repeated for ever at the desk."""
+    """A body that is no update is refused and does not reach the receiver."""
     desk = Desk()
     async with serving(hook=hook_of(desk)) as client:
         answer = await deliver(client, body)
@@ -136,5 +136,5 @@ async def test_closed() -> None:
 
 
 def test_secret_does_not_show() -> None:
-    """The door tells its path and nothing more."""
+    """The representation of a route has its path and no secret."""
     assert repr(WebhookRoute(PATH, SECRET)) == "Hook(path='/telegram')"
