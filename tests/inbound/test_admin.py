@@ -61,7 +61,7 @@ async def test_stats_are_told_in_private_only(inbound: InboundFixture) -> None:
 
 
 async def test_allowed_person_may_use_the_bot(inbound: InboundFixture) -> None:
-    """At once, and whoever was banned is no longer."""
+    """The command takes effect at once, and ends a ban."""
     await inbound.ledger.chats.set_owner(STRANGER, banned=True)
     await inbound.use_cases.admin_commands.allow(by_admin(), STRANGER)
 
@@ -98,7 +98,7 @@ async def test_banned_person_gets_nothing_any_more(inbound: InboundFixture) -> N
 
 
 async def test_purge_ends_links_too(inbound: InboundFixture) -> None:
-    """Theirs, and nobody else's."""
+    """A purge ends the links of the banned user only."""
     await finish(inbound.ledger, await accept(inbound.ledger))
     await finish(inbound.ledger, await accept(inbound.ledger, chat_id=OTHER))
     await inbound.use_cases.admin_commands.ban(by_admin(), OWNER, purge=True)

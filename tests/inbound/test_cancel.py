@@ -70,7 +70,7 @@ async def test_strangers_cancel_nothing(inbound: InboundFixture) -> None:
 
 
 async def test_member_of_a_group_may_cancel_in_private(inbound: InboundFixture) -> None:
-    """Whoever has something under way may stop it, even if nothing could be sent in private."""
+    """The owner of a running job may stop it, also without the right to send in private."""
     job = await accept(inbound.ledger, chat_id=GROUP, owner_id=STRANGER)
     await inbound.use_cases.cancel_command.cancel(make_origin(STRANGER))
 

@@ -15,7 +15,7 @@ from tests.inbound.deferred_fixture import CHIEF, MEMBER, DeferredFixture
 
 @pytest.fixture
 def office(database: Database) -> DeferredFixture:
-    """A desk with an empty outbox."""
+    """Deferred requests with an empty outbox."""
     return DeferredFixture(database)
 
 
@@ -56,7 +56,7 @@ async def test_last_word_counts(office: DeferredFixture) -> None:
 
 
 async def test_other_groups_do_not_wait(office: DeferredFixture) -> None:
-    """A group that Telegram says nothing about delays nobody else."""
+    """A group about which Telegram does not answer delays no other group."""
     office.members.troubles = [ChatUnavailable("out of reach")]
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.request(RequestKind.AUTO, MEMBER, to="on", chat_id=-7)
@@ -76,7 +76,7 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
 
 @pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
 async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
-    """Who waits for an answer is told that there will be none; nobody else is."""
+    """Only a user who waits for an answer is told that there will be none."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100
     asker = CHIEF if kind is RequestKind.AUTO else None
     await office.request(kind, asker, to="on")

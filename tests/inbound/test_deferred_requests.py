@@ -18,7 +18,7 @@ FOREIGN = -600
 
 @pytest.fixture
 def office(database: Database) -> DeferredFixture:
-    """A desk with an empty outbox."""
+    """Deferred requests with an empty outbox."""
     return DeferredFixture(database)
 
 
@@ -27,8 +27,8 @@ def office(database: Database) -> DeferredFixture:
     [(CHIEF, True), (GROUP, True), (BOT_ADMIN, True), (MEMBER, False), (CHANNEL, False)],
 )
 async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) -> None:
-    """Who looks after the group, by name or as the group itself, or after the bot; no member, and
-    nobody who writes as a channel.
+    """Admins of the group, by name or as the group itself, and those of the bot may decide;
+    neither a member nor a sender as a channel.
     """
     await office.request(RequestKind.DELIVER, asker, to="private")
     await office.serve()

@@ -55,7 +55,7 @@ async def test_what_is_under_way_is_answered_in_the_new_language(inbound: Inboun
 
 
 async def test_nobody_chooses_for_another(inbound: InboundFixture) -> None:
-    """The buttons belong to whoever asked for them."""
+    """Only the user who asked for the buttons may press them."""
     await inbound.use_cases.languages.choose(query(OTHER, GROUP), OWNER, "zh-Hans", "en")
     [press] = await inbound.said()
 
@@ -64,7 +64,7 @@ async def test_nobody_chooses_for_another(inbound: InboundFixture) -> None:
 
 
 async def test_menu_is_for_the_asker(inbound: InboundFixture) -> None:
-    """It knows whose it is."""
+    """The menu names its owner."""
     await inbound.use_cases.languages.menu(make_origin())
     [said] = await inbound.said()
 

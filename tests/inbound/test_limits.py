@@ -1,4 +1,4 @@
-"""Limits at the door: a file over one is not accepted, and its sender is told why."""
+"""Limits on acceptance: a file over one is not accepted, and its sender is told why."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.inbound.inbound_fixture import InboundFixture
 
 @pytest.fixture
 def inbound(database: Database) -> InboundFixture:
-    """A reception that takes three files a day of each person, and five of each group."""
+    """Use cases that take three files a day of each user, and five of each group."""
     limits = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
     return InboundFixture(database, limits=limits)
 

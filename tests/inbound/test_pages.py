@@ -42,7 +42,7 @@ async def test_redelivered_press_turns_once(inbound: InboundFixture) -> None:
 
 @pytest.mark.parametrize("user_id", [OTHER, ADMIN])
 async def test_page_of_another_person_is_not_turned(inbound: InboundFixture, user_id: int) -> None:
-    """Not even by who looks after the bot: what people have is theirs."""
+    """Not even an admin of the bot may turn the page of another user."""
     await inbound.use_cases.pages.turn(query(user_id, GROUP), Listing.LINKS, OWNER, 2)
     [press] = await inbound.said()
 

@@ -28,7 +28,7 @@ async def test_files_of_an_album_are_jobs_of_their_own(inbound: InboundFixture) 
 
 
 async def test_redelivered_command_is_answered_once(inbound: InboundFixture) -> None:
-    """Whatever it asked for."""
+    """Commands of every kind are answered once."""
     questions = inbound.use_cases.user_commands
     for ask in (questions.welcome, questions.status):
         origin = make_origin()

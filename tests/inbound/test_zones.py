@@ -1,4 +1,4 @@
-"""The zone in which a chat is told moments."""
+"""The time zone in which times are shown in a chat."""
 
 from bot.core.ports.outbox import OutboxKind
 from tests.fakes.samples import GROUP, OWNER, make_origin
@@ -32,7 +32,7 @@ async def test_unknown_zone_changes_nothing(inbound: InboundFixture) -> None:
 
 
 async def test_in_a_group_it_is_asked_who_may(inbound: InboundFixture) -> None:
-    """The desk knows who looks after it."""
+    """The request is deferred, because Telegram must be asked for the rights."""
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     await inbound.use_cases.zone_command.zone(make_origin(GROUP), "+8")
     [request] = await inbound.said()

@@ -1,4 +1,4 @@
-"""A store whose calls are noted."""
+"""A store that notes its calls."""
 
 import pytest
 
@@ -24,12 +24,12 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """An empty store under watch."""
+    """An empty store that notes its calls."""
     return Watched()
 
 
 def test_every_call_is_handed_on(watched: Watched) -> None:
-    """Each call is noted once under its name, and does what it does without a watch."""
+    """Each call is noted once under its name, and does what it does without the notes."""
     store = watched.store
     store.put_object("a", BODY, META)
     upload_id = store.initiate("b", META)

@@ -26,7 +26,7 @@ from tests.fakes.messenger import FakeMessenger, Said
 from tests.fakes.samples import LIFETIME, NOW, OWNER
 
 MOST_ROUNDS = 300
-"""Nobody has that much to say at one moment: more rounds are a loop without an end."""
+"""More rounds than any test needs at one time: it is a loop without an end."""
 
 
 class FakeSigner:
@@ -55,7 +55,7 @@ class StillQueue(JobQueue):
 
 
 class OutboundFixture:
-    """Courier, narrator and reviser with a chat service that minds flood limits."""
+    """All senders with a chat service that enforces flood limits."""
 
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -98,11 +98,11 @@ class OutboundFixture:
         ]
 
     def dispatcher(self) -> ChatDispatcher:
-        """Return the loop that drives everybody in production."""
+        """Return the loop that drives the senders in production."""
         return ChatDispatcher(self.speakers, self.calls, self.signals.outbox, self.clock)
 
     async def speak(self) -> datetime | None:
-        """Let everybody say what can be said now; return when there may be more."""
+        """Let the senders send all that is due now; return when there may be more."""
         for _ in range(MOST_ROUNDS):
             moment = await self.round()
             await self.until_calls_end()
@@ -111,7 +111,7 @@ class OutboundFixture:
         raise AssertionError("they never stop talking")
 
     async def round(self) -> datetime | None:
-        """Ask everybody once, as `ChatDispatcher` does, and do not wait for the calls that they
+        """Tick each sender once, as `ChatDispatcher` does, and do not wait for the calls that they
         begin.
         """
         self.signals.outbox.clear()
@@ -129,7 +129,7 @@ class OutboundFixture:
             held.cancel()
 
     async def after(self, seconds: float) -> None:
-        """Let time pass, and everybody speak whenever it is possible."""
+        """Let time pass, and the senders send as soon as it is possible."""
         end = self.clock.now() + timedelta(seconds=seconds)
         while True:
             moment = await self.speak()

@@ -19,7 +19,7 @@ OTHER = 101
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -169,7 +169,7 @@ async def test_press_is_answered_at_once_whatever_the_budget(stage: OutboundFixt
 
 
 async def test_chats_are_answered_side_by_side(stage: OutboundFixture) -> None:
-    """Each has a budget of its own; only that of all together lets some wait, a second at most."""
+    """Each chat has its own rate limit; only the common one lets some wait, a second at most."""
     jobs = [(await stage.finish_many(1, OWNER + n))[0] for n in range(20)]
     await stage.after(1)
 

@@ -22,7 +22,7 @@ OTHER = 101
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -156,7 +156,7 @@ async def test_many_links_that_end_at_once_provoke_no_flood(
 
 
 async def test_chat_with_many_corrections_delays_no_other(stage: OutboundFixture) -> None:
-    """Each chat has a budget of its own."""
+    """Each chat has its own rate limit."""
     stage.messenger.fits = 1
     many = await _answered(stage, 22)
     [other] = await _answered(stage, 1, OTHER)

@@ -81,7 +81,7 @@ async def test_who_cannot_be_reached(stage: OutboundFixture) -> None:
 
 @pytest.mark.parametrize("lost", [False, True])
 async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
-    """Also when nobody knows whether the answer has arrived."""
+    """The note is sent once, also when it is unknown whether the answer has arrived."""
     error: ChatError = ChatUncertain("lost")
     stage.messenger.trouble(Trouble("send", error, ASKER, lost=lost))
     await _done(stage, ASKER)

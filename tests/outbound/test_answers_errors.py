@@ -23,7 +23,7 @@ HOUR = 3600
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -56,7 +56,7 @@ async def test_uncertain_answer_is_sent_once_more(stage: OutboundFixture, *, los
 async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(
     stage: OutboundFixture,
 ) -> None:
-    """Whoever got it twice should not get it again and again."""
+    """An answer that may have arrived twice is not sent again."""
     stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), times=0))
     await stage.finish_many(1)
     await stage.after(HOUR)
@@ -160,7 +160,7 @@ async def test_lost_reply_is_not_said_twice(stage: OutboundFixture, error: ChatE
 
 
 async def test_reply_is_tried_a_few_times(stage: OutboundFixture) -> None:
-    """Nobody waits for it for ever."""
+    """A reply that fails again and again is given up."""
     stage.messenger.trouble(Trouble("send", ChatUnavailable("refused"), times=0))
     await stage.post("help")
     await stage.after(HOUR)

@@ -1,4 +1,4 @@
-"""Cancelled jobs whose status message becomes the answer."""
+"""Cancelled jobs that get their status message as the answer."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 

@@ -9,7 +9,7 @@ from bot.outbound.dispatcher import InFlightCalls
 
 
 class Track:
-    """Lanes whose news are counted, and calls that end when the test says so."""
+    """Calls in flight that count the wake-ups, and end when the test says so."""
 
     def __init__(self) -> None:
         self.freed = asyncio.Event()
@@ -28,7 +28,7 @@ class Track:
 
 @pytest.fixture
 def track() -> Track:
-    """Return free lanes."""
+    """Return a state without calls in flight."""
     return Track()
 
 
@@ -42,7 +42,7 @@ async def test_lane_is_taken_while_its_call_is_under_way(track: Track) -> None:
 
 
 async def test_calls_on_different_lanes_run_side_by_side(track: Track) -> None:
-    """A slow one holds up nobody."""
+    """A slow call holds up no other chat."""
     other = asyncio.Event()
     track.start("slow")
     track.start("quick", other.wait)
@@ -80,7 +80,7 @@ async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
 
 
 async def test_drain_waits_for_calls_under_way(track: Track) -> None:
-    """The last words are said, and their lanes are free for more."""
+    """The calls under way end, and their chats are free for more."""
     track.start("a")
     draining = asyncio.create_task(track.calls.drain(timeout=30))
     await asyncio.sleep(0)

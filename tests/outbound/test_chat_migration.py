@@ -91,7 +91,7 @@ async def test_same_news_twice_changes_nothing(post: Post) -> None:
 
 
 async def test_circle_ends(post: Post) -> None:
-    """News that make no sense do not hang anybody up."""
+    """Contradicting migrations do not cause an endless loop."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     await post.migrations.learn(SUCCESSOR, GROUP)
 
@@ -117,7 +117,7 @@ async def test_old_messages_are_left_alone(post: Post, *, is_known: bool) -> Non
 
 @pytest.mark.parametrize("call", ["send", "edit"])
 async def test_gone_is_told(post: Post, call: str) -> None:
-    """Whoever speaks finds out, and somebody else acts on it."""
+    """The caller gets the error, and the callback learns which chat is gone."""
     post.fake.trouble(Trouble(call, ChatGone("kicked"), GROUP))
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "send": post.say,
@@ -130,7 +130,7 @@ async def test_gone_is_told(post: Post, call: str) -> None:
 
 
 async def test_successor_that_is_gone(post: Post) -> None:
-    """It is told by the id that the speaker knows."""
+    """The callback gets the id that the caller used."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     post.fake.trouble(Trouble("send", ChatGone("kicked"), SUCCESSOR))
     with pytest.raises(ChatGone):

@@ -16,7 +16,7 @@ SLOW, QUICK = 201, 202
 
 
 class Stutter:
-    """A speaker that remembers when it was asked and answers by a script."""
+    """A sender that remembers when it was ticked and answers by a script."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.asked: list[datetime] = []
@@ -41,7 +41,7 @@ class Stutter:
 
 
 class Booth:
-    """A voice with one speaker."""
+    """A dispatcher with one sender."""
 
     def __init__(self) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -53,7 +53,7 @@ class Booth:
 
 @pytest.fixture
 async def booth() -> AsyncIterator[Booth]:
-    """Run a voice."""
+    """Run a dispatcher."""
     made = Booth()
     task = asyncio.create_task(made.dispatcher.run())
     yield made
@@ -62,7 +62,7 @@ async def booth() -> AsyncIterator[Booth]:
 
 
 async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
-    """And not without: a voice that has nothing to say costs nothing."""
+    """Without a signal a dispatcher with nothing to send does not tick its senders."""
     await booth.speaker.until_asked(1)
     for _ in range(20):
         await asyncio.sleep(0)
@@ -90,7 +90,7 @@ async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -
 
 
 async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
-    """What happens after a speaker has looked leads to another look."""
+    """An event after a sender's tick leads to another tick."""
     await booth.speaker.until_asked(1)
     booth.signals.set()
     await booth.speaker.until_asked(2)
@@ -102,7 +102,7 @@ async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
 
 @pytest.mark.parametrize("where", ["speaker", "call"])
 async def test_defect_ends_the_voice(where: str) -> None:
-    """Whoever runs it must hear of it, whether a speaker or one of its calls failed."""
+    """A defect of a sender or of one of its calls is raised by `run`."""
     booth = Booth()
 
     async def fail() -> None:
@@ -117,7 +117,7 @@ async def test_defect_ends_the_voice(where: str) -> None:
 
 
 async def test_slow_chat_delays_no_other(database: Database) -> None:
-    """One chat's call hangs; everybody else is answered, and it is one call, however long."""
+    """While a call of one chat hangs, all others are answered, and it stays one call."""
     stage = OutboundFixture(database)
     gate = stage.messenger.hold(SLOW)
     slow = await stage.finish_many(2, SLOW)

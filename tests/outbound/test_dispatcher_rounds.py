@@ -12,7 +12,7 @@ from tests.fakes.samples import NOW
 
 
 class Counter:
-    """A speaker that counts and has nothing to say."""
+    """A sender that counts its ticks and has nothing to send."""
 
     def __init__(self) -> None:
         self.looks = 0

@@ -21,7 +21,7 @@ STATUS, LINKS = Listing.STATUS, Listing.LINKS
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -31,7 +31,7 @@ def ids_of(overview: Overview) -> list[int]:
 
 
 async def in_group(stage: OutboundFixture, owner: int, *, done: bool) -> Job:
-    """Let somebody share a file in the group."""
+    """Let a member share a file in the group."""
     job = await samples.accept(stage.ledger, chat_id=GROUP, owner_id=owner, now=stage.clock.now())
     if done:
         await stage.done(job)
@@ -91,8 +91,8 @@ async def test_links_in_their_last_second_are_left_out(
 
 
 async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
-    """Its status has what anybody asked for there, the links of somebody theirs from there; what
-    they have elsewhere stays elsewhere.
+    """The status of a group has the jobs of all members there, a member's links only those from
+    there; what they have elsewhere stays elsewhere.
     """
     private = await stage.accept()
     await stage.done(private)
@@ -120,7 +120,7 @@ async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> Non
 
 
 async def test_use_against_limits(stage: OutboundFixture) -> None:
-    """A person sees theirs, a group its own where it has one."""
+    """A user sees the user's own limits, a group those of the group where it has some."""
     limits = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
     overviews = OverviewViews(stage.ledger, stage.views, stage.clock, limits)
     await in_group(stage, OWNER, done=True)
@@ -145,7 +145,7 @@ async def test_use_against_limits(stage: OutboundFixture) -> None:
 )
 @given(running=st.integers(0, 6), live=st.integers(0, 6))
 async def test_pages_show_everything_once(stage: OutboundFixture, running: int, live: int) -> None:
-    """Whatever there is: no gap, no overlap, no page but the last is not full."""
+    """For all numbers of jobs: no gap, no overlap, no page but the last is not full."""
     for _ in range(running):
         await stage.accept()
     for _ in range(live):

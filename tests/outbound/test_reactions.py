@@ -21,7 +21,7 @@ ACCEPTED, DONE, NONE = Reaction.ACCEPTED, Reaction.DONE, Reaction.NONE
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers of whom one reacts."""
+    """Return senders of which one reacts."""
     stage = OutboundFixture(database)
     outbox, clock = stage.ledger.outbox, stage.clock
     stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
@@ -160,7 +160,7 @@ async def test_reactions_leave_room_for_words(stage: OutboundFixture) -> None:
 
 
 async def test_stale_reaction_is_let_go(stage: OutboundFixture) -> None:
-    """After a night without the bot nobody needs to see that a file was seen."""
+    """A reaction that has waited too long is dropped."""
     await accepted(stage)
     stage.clock.advance(STALE_AFTER + timedelta(seconds=1))
     await stage.speak()

@@ -15,7 +15,7 @@ from tests.outbound.outbound_fixture import OutboundFixture
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 

@@ -130,7 +130,7 @@ async def test_nothing_but_a_live_link_can_be_revoked(ledger: SqlLedger) -> None
 
 
 async def test_live_links_of_an_owner_newest_first(ledger: SqlLedger) -> None:
-    """Only what still works: not the planned, the revoked, the gone, and nobody else's."""
+    """Only what still works: not the planned, the revoked, the gone, and those of other owners."""
     kept = [await finish(ledger, await accept(ledger), at(n)) for n in range(2)]
     revoked, _ = await finish(ledger, await accept(ledger))
     await ledger.objects.revoke(revoked.id, NOW)
@@ -143,7 +143,7 @@ async def test_live_links_of_an_owner_newest_first(ledger: SqlLedger) -> None:
 
 
 async def test_owners_of_keys_are_those_that_are_not_gone(ledger: SqlLedger) -> None:
-    """A key of a gone object is nobody's any more."""
+    """A key of a gone object has no owner any more."""
     planned = await plan(ledger, await accept(ledger))
     _, live = await finish(ledger, await accept(ledger))
     _, gone = await finish(ledger, await accept(ledger))

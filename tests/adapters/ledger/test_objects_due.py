@@ -55,7 +55,7 @@ async def test_abandoned_object_of_an_unfinished_job_is_due_at_once(ledger: SqlL
 
 
 async def test_leftover_of_an_ended_job_is_due_at_its_date(ledger: SqlLedger) -> None:
-    """What nobody abandoned goes when its own date comes."""
+    """An object that was not abandoned is due at its own date."""
     job = await acquire(ledger, await accept(ledger))
     stored = await plan(ledger, job)
     await cancel(ledger, job)
@@ -81,7 +81,7 @@ async def test_links_come_before_leftovers(ledger: SqlLedger) -> None:
 
 
 async def test_postponed_object_waits(ledger: SqlLedger) -> None:
-    """It is due again at the moment given, and so says the next due date."""
+    """It is due again at the time given, and so says the next due date."""
     _, stored = await finish(ledger, await accept(ledger))
     now = NOW + LIFETIME
     later = now + timedelta(seconds=10)

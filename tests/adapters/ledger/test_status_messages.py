@@ -75,7 +75,9 @@ async def test_answered_jobs_leave_their_card(ledger: SqlLedger) -> None:
 
 
 async def test_card_that_becomes_the_answer_is_closed_with_it(ledger: SqlLedger) -> None:
-    """One transaction: a crash in between would leave the message to be removed as a card."""
+    """One transaction: a crash in between would leave the message to be removed as a status
+    message.
+    """
     job = await accept(ledger)
     status_message = await ledger.status_messages.open([job], shared=False)
     other = await ledger.status_messages.open([await accept(ledger)], shared=False)

@@ -6,7 +6,7 @@ from tests.fakes.samples import NOW, accept, acquire, at, cancel, finish
 
 
 async def fail(ledger: SqlLedger, code: str, seconds: float) -> None:
-    """Let a job fail at a moment."""
+    """Let a job fail at a given time."""
     job = await acquire(ledger, await accept(ledger))
     assert await ledger.jobs.fail(job, code, {}, at(seconds))
 
@@ -37,7 +37,7 @@ async def test_totals_by_outcome_and_code(ledger: SqlLedger) -> None:
 
 
 async def test_only_what_ended_later_counts(ledger: SqlLedger) -> None:
-    """A job that ended at the very moment is out."""
+    """A job that ended at that very time is out."""
     await finish(ledger, await accept(ledger), NOW)
     await finish(ledger, await accept(ledger), at(1))
 

@@ -287,7 +287,7 @@ async def test_path_expired(scene: Scene) -> None:
 
 
 async def test_path_expires_for_ever(scene: Scene) -> None:
-    """A download that the server keeps cutting off is given up after some attempts."""
+    """A file with paths that always expire at once is given up after some attempts."""
     scene.tg.file_path_lifetime = timedelta(0)
 
     error = await failure(scene.files, await scene.incoming())

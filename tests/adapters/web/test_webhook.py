@@ -74,7 +74,7 @@ async def test_accepted_only_when_taken() -> None:
 
 @pytest.mark.parametrize("secret", ["", "s-e_cret", SECRET + "x", "Ж"])
 async def test_strangers(secret: str) -> None:
-    """A request without the secret is refused, whatever its body."""
+    """A request without the secret is refused, also with a valid body."""
     desk = Desk()
     async with serving(hook=hook_of(desk)) as client:
         answer = await deliver(client, b'{"update_id": 1}', secret)

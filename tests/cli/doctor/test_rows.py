@@ -6,7 +6,7 @@ FINE, ODD, BAD = ok("a", "fine"), warning("b", "odd", "look"), broken("c", "bad"
 
 
 def test_the_worst_counts() -> None:
-    """One broken row is broken, whatever the others say; nothing found is fine."""
+    """One broken row makes the whole broken; no row at all is fine."""
     seen = [worst(rows) for rows in ([], [FINE], [ODD, FINE], [FINE, BAD, ODD])]
 
     assert seen == [Verdict.OK, Verdict.OK, Verdict.WARNING, Verdict.BROKEN]
