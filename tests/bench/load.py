@@ -26,8 +26,8 @@ RATE: Final = 10_000_000
 slowed down.
 """
 ROUNDS: Final = 3
-"""How often all files are sent without a cap. One round takes two seconds, which is too short for
-a percentile; and what happens in one of three must count.
+"""The number of rounds, without a cap, in each of which all files are sent. One round takes two
+seconds, which is too short for a percentile; and what happens in one of three must count.
 """
 IDLE: Final = 2.0
 """Seconds that the bot is watched doing nothing."""

@@ -1,4 +1,4 @@
-"""How long a link takes, in terms of the two halves of the way."""
+"""The time that a link takes, relative to the two halves of the way."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""What a benchmark hands over, and how it is printed."""
+"""The result of a benchmark, and its printed form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

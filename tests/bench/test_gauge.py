@@ -1,4 +1,4 @@
-"""How lag is counted."""
+"""Measuring the lag of an event loop."""
 
 import asyncio
 import time

@@ -11,8 +11,8 @@ from bot.demo.local_stack import LocalStack
 from bot.logs import RelayHandler, configure
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
+from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
-from tests.conversations.traces import second_tries_at_once
 from tests.fakes.ledger import put_empty_ledger
 
 

@@ -14,8 +14,8 @@ from bot.cli.audit import run_audit
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.jobs.audit import FindingKind
 from bot.sandbox.oss.policy import parse_policy
+from tests.conversations.foreign_objects import initiate, put
 from tests.conversations.people import Person, fetch, link_of, links_of
-from tests.conversations.planted import initiate, put
 
 LIFETIME = timedelta(hours=23, minutes=55)
 MIB = 1 << 20

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from bot.demo.local_stack import BUCKET, LocalStack
+from tests.conversations.foreign_objects import initiate, put
+from tests.conversations.many_links import add_links
 from tests.conversations.people import Person
-from tests.conversations.planted import initiate, put
-from tests.conversations.volume import add_links
 from tests.kill.process import Running, relay_bot
 
 LIFETIME = timedelta(hours=23, minutes=55)

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from tests.conversations.causes import for_ever, hired, says
+from tests.conversations.fault_causes import for_ever, hired, says
+from tests.conversations.leftovers import assert_nothing_left, until_given_up
 from tests.conversations.people import Person
-from tests.conversations.traces import assert_nothing_left, until_given_up
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -14,8 +14,8 @@ from bot.adapters.ledger.schema import objects
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.memory import Recorded
+from tests.conversations.many_links import add_links
 from tests.conversations.people import Person, fetch, link_of, links_of
-from tests.conversations.volume import add_links
 
 LIFETIME = timedelta(hours=23, minutes=55)
 PROMISE = timedelta(seconds=60)

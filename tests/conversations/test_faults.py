@@ -7,12 +7,12 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.causes import NO_UPLOAD, THROTTLED
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.fault_causes import NO_UPLOAD, THROTTLED
+from tests.conversations.leftovers import (
     assert_nothing_left,
     let_time_pass,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -9,8 +9,8 @@ import pytest
 from bot.core.files import clean_name
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, Shown
+from tests.conversations.leftovers import assert_nothing_left
 from tests.conversations.people import Person, fetch, links_of
-from tests.conversations.traces import assert_nothing_left
 
 AT_ONCE = 50
 GENERATED = 120

@@ -1,4 +1,4 @@
-"""What stands in the way for a while, or until the operator acts: said clearly, and got over."""
+"""Faults that last a while, or until the operator acts: the user is told, and the job goes on."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.causes import (
+from tests.conversations.fault_causes import (
     done,
     fill_disk,
     for_ever,
@@ -17,13 +17,13 @@ from tests.conversations.causes import (
     hired,
     says,
 )
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.leftovers import (
     LONGEST_WAIT,
     assert_nothing_left,
     until_given_up,
     until_it_waits,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -1,5 +1,5 @@
-"""Who may do what: every command and every button, for each role in a group with the bot. One bot
-serves all cells.
+"""Rights: every command and every button, for each role in a group with the bot. One bot serves
+all cells.
 """
 
 import os

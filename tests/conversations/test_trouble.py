@@ -11,11 +11,11 @@ from bot.adapters.telegram import intake
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.leftovers import (
     assert_nothing_left,
     let_time_pass,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

@@ -1,4 +1,4 @@
-"""How files are cut, by properties at every size."""
+"""The division of files into parts, by properties at every size."""
 
 import pytest
 from hypothesis import given

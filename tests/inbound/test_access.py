@@ -1,4 +1,4 @@
-"""Who may do what; closed by default."""
+"""Access rights; closed by default."""
 
 from datetime import timedelta
 

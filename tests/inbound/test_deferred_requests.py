@@ -1,4 +1,4 @@
-"""Who may decide, what is said then, and what becomes of groups."""
+"""Deferred requests: the right to decide, the replies, and leaving groups."""
 
 import pytest
 

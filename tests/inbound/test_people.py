@@ -1,4 +1,4 @@
-"""Who may do what in private: owner, admin, another user, stranger."""
+"""Rights in private: owner, admin, another user, stranger."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What an audit takes for a fault, and what it leaves to a running bot."""
+"""The findings of an audit, and the cases that it leaves to a running bot."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

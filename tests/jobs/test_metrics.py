@@ -1,4 +1,4 @@
-"""What runner, reaper and status messages count."""
+"""The counts that runner, reaper and status messages report."""
 
 import pytest
 

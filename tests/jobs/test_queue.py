@@ -1,4 +1,4 @@
-"""Which job runs when; fair, bounded, stoppable."""
+"""The order in which jobs run; fair, bounded, stoppable."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A store that notes its calls."""
+"""A store whose calls are noted."""
 
 import pytest
 
@@ -24,12 +24,12 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """An empty store that notes its calls."""
+    """An empty store under watch."""
     return Watched()
 
 
 def test_every_call_is_handed_on(watched: Watched) -> None:
-    """Each call is noted once under its name, and does what it does without the notes."""
+    """Each call is noted once under its name, and does what it does without a watch."""
     store = watched.store
     store.put_object("a", BODY, META)
     upload_id = store.initiate("b", META)

@@ -1,4 +1,4 @@
-"""What the calls tell of the services."""
+"""The state of both services, learned from the results of calls."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Whether the bot is ready, and what it says if not."""
+"""The readiness of the bot, and the reasons that it gives if it is not ready."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Where answers go, and what the group is told of those that go elsewhere."""
+"""Delivery of answers in private, and the notes that the group gets about them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is sent at the end, when the loop of the dispatcher has ended."""
+"""Messages that are sent at the end, when the loop of the dispatcher has ended."""
 
 import asyncio
 from datetime import datetime

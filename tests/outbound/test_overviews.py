@@ -1,4 +1,4 @@
-"""What `/status` and `/links` list, and on which page."""
+"""The lists of `/status` and `/links`, and their pages."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How much may be said in a chat."""
+"""Rate limits of a chat and of all chats together."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What a chat is shown, composed from the ledger and the meters of running jobs."""
+"""Views of a chat, composed from the ledger and the meters of running jobs."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Which message concludes which jobs, in SQL."""
+"""The messages that conclude jobs, in SQL."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How the file is opened, locked, read and written."""
+"""Opening, locking, reading and writing the file."""
 
 import asyncio
 import sqlite3

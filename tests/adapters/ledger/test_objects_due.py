@@ -1,4 +1,4 @@
-"""What must go, and when."""
+"""Objects that must be deleted, and when."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What must still be said, and updates that could not be handled, in SQL."""
+"""Messages that must still be sent, and updates that could not be handled, in SQL."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What has become of jobs, summed up."""
+"""The outcomes of jobs, summed up."""
 
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.jobs import Failures, Totals

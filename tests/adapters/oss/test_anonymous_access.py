@@ -1,4 +1,4 @@
-"""What a stranger can read."""
+"""Objects that can be read without a signature."""
 
 import asyncio
 from collections.abc import Callable

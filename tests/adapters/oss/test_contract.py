@@ -1,4 +1,4 @@
-"""What every object store does: the fake in memory, and the real client against the stand-in."""
+"""The contract of an object store: the fake in memory, and the real client on the stand-in."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What Telegram shows of the bot."""
+"""The commands and texts that Telegram shows of the bot."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the refusals of `getFile` mean."""
+"""The meaning of the refusals of `getFile`."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

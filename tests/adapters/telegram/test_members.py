@@ -1,4 +1,4 @@
-"""Who is what in a group, asked from the stand-in."""
+"""Roles in a group, asked from the stand-in."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

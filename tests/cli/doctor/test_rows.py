@@ -1,4 +1,4 @@
-"""What an examination says."""
+"""The verdict of an examination."""
 
 from bot.cli.doctor.rows import Row, Verdict, broken, ok, warning, worst
 

@@ -19,7 +19,7 @@ from tests.kill.process import Running, relay_bot
 BLOCK = 1 << 20
 
 
-class Scene:
+class KillScenario:
     """What a test of one kill needs; the bot is started as a process, as often as the test
     wants.
     """
@@ -29,10 +29,10 @@ class Scene:
         self.alice = Person(stage)
 
     @asynccontextmanager
-    async def bot(self, *, moment: str = "") -> AsyncIterator[Running]:
-        """Run the bot for Alice; it listens when the block begins. It kills itself at `moment`."""
+    async def bot(self, *, kill_point: str = "") -> AsyncIterator[Running]:
+        """Run the bot for Alice, listening when the block begins, to die at `kill_point`."""
         users = (self.alice.id,)
-        async with relay_bot(self.stage, "run", users=users, moment=moment) as bot:
+        async with relay_bot(self.stage, "run", users=users, kill_point=kill_point) as bot:
             await bot.said("ready")
             yield bot
 

@@ -19,7 +19,7 @@ A_MOMENT = timedelta(seconds=2)
 SOME_SECONDS = timedelta(seconds=5)
 """Enough for a short wait of the bot to end."""
 ONE_SWEEP_LATER = timedelta(minutes=11)
-"""What was abandoned is removed at once, and once more after ten minutes."""
+"""Abandoned objects are removed at once, and once more after ten minutes."""
 LONGEST_WAIT = timedelta(minutes=15)
 """Between two attempts at a job."""
 
