@@ -74,7 +74,7 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
     assert office.clock.now() + timedelta(seconds=40) == moment
 
 
-@pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
+@pytest.mark.parametrize("kind", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
 async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
     """Only a user who waits for an answer is told that there will be none."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100

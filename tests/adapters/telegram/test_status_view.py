@@ -118,7 +118,7 @@ def test_nothing_used_is_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "texts", "targets"),
+    ("page", "renderer", "targets"),
     [
         (1, ["Refresh", "2 ▶"], [1, 2]),
         (2, ["◀ 1", "Refresh", "3 ▶"], [1, 2, 3]),
