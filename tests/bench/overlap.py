@@ -29,7 +29,7 @@ LIMIT: Final = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something on the way of the file, `at` seconds after the message."""
+    """An event on the way of the file, `at` seconds after the message."""
 
     what: str
     at: float

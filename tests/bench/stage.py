@@ -33,7 +33,7 @@ _LINK: Final = re.compile(r'href="([^"]+)"')
 
 
 class BenchFailed(Exception):
-    """Something that is measured did not work at all; the text says what."""
+    """A process to be measured did not work at all; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

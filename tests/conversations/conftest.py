@@ -41,7 +41,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
 
 @pytest.fixture
 async def alice(stage: LocalStack) -> Person:
-    """A person for whom a bot runs."""
+    """A user for whom a bot runs."""
     person = Person(stage)
     await stage.start_bot(person.id)
     return person
@@ -69,6 +69,6 @@ async def room(stage: LocalStack, anna: User, ben: User) -> Room:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the clock decides about waits."""
+    """Calls inside an attempt are repeated without waiting."""
     with second_tries_at_once(monkeypatch):
         yield

@@ -55,7 +55,7 @@ async def test_person_is_allowed_banned_and_allowed_again(
 
 
 async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
-    """Nothing of it is left."""
+    """A ban cancels the running jobs of the user; nothing of them is left."""
     bob = Person(stage, "Bob")
     await _says(chief, f"/allow {bob.id}")
     stage.telegram.shape.down_total = 100_000.0

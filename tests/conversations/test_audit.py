@@ -65,7 +65,7 @@ async def test_unknown_object(stage: LocalStack) -> None:
 
 @pytest.mark.usefixtures("link")
 async def test_orphan_upload(stage: LocalStack) -> None:
-    """A pending upload that no job goes on with is found once it is older than a minute."""
+    """A pending upload without a job that continues it is found once it is older than a minute."""
     initiate(stage, "young", age=timedelta(seconds=30))
     old = initiate(stage, "old", age=timedelta(minutes=2))
     found, fixed, after = await _audit(stage), await _audit(stage, fix=True), await _audit(stage)

@@ -67,7 +67,7 @@ async def test_unknown_file(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
-    """A file for which there can never be room is refused before anything is fetched."""
+    """A file that can never fit into the spool is refused before anything is fetched."""
     alice = await hired(stage, RELAY_SPOOL__QUOTA="20000")
     answer = await alice.answered(await alice.send(CONTENT))
 

@@ -21,7 +21,7 @@ WORDS = {"en": ("Delete now", "admin of the group"), "zh-hans": ("立即删除",
 
 @dataclass
 class Evening:
-    """Who is there, and what was said."""
+    """The members of the group, and the messages so far."""
 
     stage: LocalStack
     room: Room

@@ -126,7 +126,7 @@ async def test_a_terminated_pipe_leaves_nothing(stage: LocalStack) -> None:
 
 
 async def test_setup_at_a_terminal(stage: LocalStack) -> None:
-    """A person is asked for the RAM user, and before the bucket as a whole is changed."""
+    """The operator is asked for the RAM user, and before the bucket as a whole is changed."""
     path = stage.folder / "settings.toml"
     made = await run(stage, "init", *FILE, "--admin", "7")
     ended = await talk(

@@ -106,7 +106,7 @@ async def test_trouble_that_never_ends(
 async def test_trouble_that_ends(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, reason: str
 ) -> None:
-    """While it lasts the status message says why the job waits and when it tries again; then the
+    """Meanwhile the status message says why the job waits and when it is tried again; then the
     link comes.
     """
     await done(prepare(stage))
@@ -159,8 +159,8 @@ async def test_trouble_that_ends(
 async def test_what_only_the_operator_can_cure(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, sentence: str
 ) -> None:
-    """What no repetition can cure is told at once, and once; nothing has to be tidied up by hand
-    after the cure.
+    """An error that repeating cannot cure is told at once, and once; after the cure nothing has to
+    be tidied up by hand.
     """
     prepare(stage)
     answer = await alice.answered(await alice.send(CONTENT))
@@ -183,8 +183,8 @@ async def test_region_of_the_settings_is_wrong(stage: LocalStack) -> None:
 
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_clock_of_the_storage_differs(stage: LocalStack, alice: Person, hours: int) -> None:
-    """An hour between the clocks is found out and made good; the link works as long as is said,
-    by the clock of the storage, and not a minute longer.
+    """An hour between the clocks is found out and corrected; the link works as long as it says, by
+    the clock of the storage, and not a minute longer.
     """
     stage.oss.clock_skew = timedelta(hours=hours)
     answer = await alice.answered(await alice.send(CONTENT))

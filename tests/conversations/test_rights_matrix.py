@@ -135,7 +135,7 @@ class Town:
 
     async def ask_in_private(self, text: str) -> Shown:
         """Let the stranger write to the bot, and wait for the answer."""
-        # Of whom it has not heard for so long that it says its line again.
+        # The bot has not heard of the stranger for so long that it sends its line again.
         self.stage.clock.advance(timedelta(hours=1))
         stranger = self.people["stranger"]
         chat = self.stage.telegram.private_chat(stranger)

@@ -27,8 +27,8 @@ ANSWER = {"disable_notification": "False"}
 async def test_answer_whose_fate_is_unknown_is_sent_once_more(
     stage: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that Telegram applies after the bot has stopped waiting is repeated once, and never a
-    third time.
+    """A call that Telegram applies after the bot's time-out is repeated once, and never a third
+    time.
     """
     defaults: dict[str, Any] = TelegramMessenger.__init__.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "patience", 0.2)
@@ -51,7 +51,7 @@ async def test_answer_whose_fate_is_unknown_is_sent_once_more(
 
 
 async def test_flood_wait_holds_up_one_chat(stage: LocalStack) -> None:
-    """A chat that Telegram wants to be left alone is left alone until then; others go on."""
+    """A chat with a flood wait is left alone until its end; others go on."""
     alice, bob = Person(stage), Person(stage, "Bob")
     await stage.start_bot(alice.id, bob.id)
     where = {"chat_id": str(alice.id)}
@@ -107,8 +107,8 @@ async def test_request_is_deleted_by_its_sender(stage: LocalStack, alice: Person
 async def test_update_that_always_fails(
     stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
-    """One that cannot be handled is put aside after five tries; what comes with it and after it is
-    not held up.
+    """An update that cannot be handled is put aside after five tries; updates with it and after it
+    are not held up.
     """
     monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
     text = alice.chat.new_message(alice.user).json() | {"text": "x"} | change

@@ -18,9 +18,8 @@ class _Line:
 
 
 class Transcript:
-    """Everything that was said in some chats, by the clock.
-
-    Of a status message only its coming and going is told; what a long link says is cut.
+    """All messages in some chats, by the clock. Of a status message only its coming and going is
+    told; long links are cut.
     """
 
     def __init__(self) -> None:
@@ -28,16 +27,16 @@ class Transcript:
         self._notes: list[_Line] = []
 
     def listen(self, name: str, chat: Chat) -> None:
-        """Tell of this chat, under this name."""
+        """Record this chat, under this name."""
         self._chats[name] = chat
 
     def pressed(self, query: Query, button: str) -> None:
-        """Tell of a press and of what the person saw."""
+        """Record a press and the note that the user saw."""
         seen = query.answer.text if query.answer else "nothing"
         self.note(query.at, f"{query.sender.name} presses [{button}] and sees: {seen}")
 
     def note(self, at: datetime, text: str) -> None:
-        """Tell of something that is no message."""
+        """Record something that is no message."""
         self._notes.append(_Line(at, text))
 
     def text(self) -> str:

@@ -31,7 +31,7 @@ MOMENT = datetime(2026, 11, 24, 12, tzinfo=UTC)
     ],
 )
 def test_what_people_write(text: str, name: str) -> None:
-    """A name, a city, an offset, in any case; what is found can be used."""
+    """A name, a city, an offset, in any case, is found, and the result can be used."""
     assert name == read_zone(text)
     assert find_zone(name).utcoffset(MOMENT) is not None
 

@@ -20,9 +20,7 @@ BLOCK = 1 << 20
 
 
 class KillScenario:
-    """What a test of one kill needs; the bot is started as a process, as often as the test
-    wants.
-    """
+    """A stage with a user; a test starts the bot as a process, as often as it wants."""
 
     def __init__(self, stage: LocalStack) -> None:
         self.stage = stage

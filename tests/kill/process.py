@@ -15,7 +15,7 @@ PATIENCE = 30.0
 
 
 class Running:
-    """A process that runs; what it writes is read all the time, so that it never waits for us."""
+    """A process that runs; its output is read all the time, so that it never blocks on writing."""
 
     def __init__(self, process: Forked) -> None:
         self._process = process

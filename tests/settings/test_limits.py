@@ -8,7 +8,7 @@ from tests.test_settings import MINIMAL
 
 
 def test_defaults() -> None:
-    """Only the files of one user are bounded, far above what people send by hand."""
+    """By default only the files of one user are bounded, far above what people send by hand."""
     limits = load(None, MINIMAL).limits
 
     assert TransferLimits(files=1000) == limits.owner
@@ -28,6 +28,6 @@ def test_each_limit_goes_where_it_belongs() -> None:
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])
 def test_no_limit_is_negative(value: str) -> None:
-    """What is no number of files is refused by name."""
+    """A value that is no number of files is refused by name."""
     with pytest.raises(SettingsError, match=r"limits\.owner_files: .* is not allowed"):
         load(None, MINIMAL | {"RELAY_LIMITS__OWNER_FILES": value})

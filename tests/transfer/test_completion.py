@@ -75,7 +75,7 @@ async def test_repeated_complete_says_that_the_upload_is_gone(rig: UploaderFixtu
 
 
 async def test_object_that_appears_late_is_waited_for(rig: UploaderFixture) -> None:
-    """Neither upload nor object can be seen for a moment while OSS puts it together."""
+    """Neither upload nor object can be seen for a short time while OSS puts it together."""
     vanish = Trouble("complete", raising(UploadGone("gone")), times=BOTH_GONE_AFTER - 1)
     rig.store.trouble(vanish)
 
@@ -92,7 +92,7 @@ async def test_both_gone_is_believed_in_the_end(rig: UploaderFixture) -> None:
 
 
 async def test_wrong_object_is_never_ours(rig: UploaderFixture) -> None:
-    """An object of the right size with other bytes, or of another size, is corruption."""
+    """An object of the right size with other bytes, or of another size, is corrupt."""
     for data in (DATA[:-1] + b"?", DATA + b"!"):
         rig.store.objects[KEY] = StoredObject(data, META)
         rig.store.trouble(Trouble("complete", raising(UploadGone("gone"))))
@@ -101,7 +101,7 @@ async def test_wrong_object_is_never_ours(rig: UploaderFixture) -> None:
 
 
 async def test_wrong_checksum_of_the_object(rig: UploaderFixture) -> None:
-    """A checksum in the answer that is not that of the parts is corruption."""
+    """A checksum in the answer that is not that of the parts means a corrupt object."""
     rig.store.wrong_crc_for = {0}
 
     with pytest.raises(Corrupted):

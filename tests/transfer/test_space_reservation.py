@@ -53,7 +53,7 @@ async def holders(quota: SpaceReservation, *sizes: int) -> list[Holder]:
 
 
 async def test_at_once() -> None:
-    """What fits is given without waiting, down to the last byte."""
+    """A reservation that fits is given without waiting, down to the last byte."""
     quota = SpaceReservation(10)
     async with quota.reserve(4), quota.reserve(6):
         assert quota.reserved == 10
@@ -61,14 +61,14 @@ async def test_at_once() -> None:
 
 
 async def test_too_large() -> None:
-    """What can never fit is refused at once."""
+    """A reservation that can never fit is refused at once."""
     with pytest.raises(SpoolQuotaTooSmall):
         async with SpaceReservation(10).reserve(11):
             pass
 
 
 async def test_order() -> None:
-    """A small one does not overtake a large one that came first."""
+    """A small reservation does not overtake a large one that came first."""
     quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
     assert (first.got, large.got, small.got) == (True, False, False)
@@ -83,7 +83,7 @@ async def test_order() -> None:
 
 
 async def test_cancel_while_waiting() -> None:
-    """Who leaves the line lets those behind it through."""
+    """A waiter that is cancelled lets those behind it through."""
     quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
 

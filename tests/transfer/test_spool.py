@@ -17,7 +17,7 @@ def spool_in(folder: Path, *, quota: int = 100, keep_free: int = 0) -> Spool:
 
 
 def names(spool: Spool) -> list[str]:
-    """Return what lies in the folder."""
+    """Return the names of the files in the folder."""
     return sorted(path.name for path in spool.folder.iterdir())
 
 
@@ -65,7 +65,7 @@ async def test_waits_for_room(tmp_path: Path) -> None:
 
 
 async def test_too_large_for_the_quota(tmp_path: Path) -> None:
-    """What can never fit is refused, and leaves no trace."""
+    """A file that can never fit is refused, and leaves no trace."""
     spool = spool_in(tmp_path)
     with pytest.raises(SpoolQuotaTooSmall):
         async with spool.open(7, largest=101):
@@ -180,7 +180,7 @@ async def test_same_job_twice(tmp_path: Path) -> None:
 
 
 async def test_sweep(tmp_path: Path) -> None:
-    """Files that no unfinished job owns go; those of running jobs and of strangers stay."""
+    """Files without an unfinished job go; those of running jobs and of other programs stay."""
     spool = spool_in(tmp_path)
     assert spool.sweep(set()) == 0
     async with spool.open(7, largest=10):
@@ -203,7 +203,7 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    """What the disk lacks of the floor can be asked, also before the folder exists."""
+    """The bytes that are missing to the floor can be asked for, also before the folder exists."""
     enough = spool_in(tmp_path / "not" / "there").missing()
     beyond = spool_in(tmp_path, keep_free=1 << 60).missing()
 

@@ -118,7 +118,7 @@ async def test_wait_for_end(tmp_path: Path) -> None:
 
 
 async def test_failure_wakes(tmp_path: Path) -> None:
-    """A failure reaches those who wait and those who come later; the first one counts."""
+    """A failure reaches waiters and later callers; the first one counts."""
     async with spool_file(tmp_path / "1.part") as file:
         waiting = asyncio.create_task(file.wait_for(1))
         await asyncio.sleep(0)

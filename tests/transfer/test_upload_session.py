@@ -99,7 +99,7 @@ async def test_other_bytes_are_not_kept(rig: UploaderFixture) -> None:
 
 
 async def test_part_without_checksum_is_not_kept() -> None:
-    """What cannot be compared is sent again."""
+    """A part that cannot be compared is sent again."""
 
     class Mute(FakeStore):
         def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
@@ -116,8 +116,8 @@ async def test_part_without_checksum_is_not_kept() -> None:
 
 
 async def test_upload_that_was_completed_is_recognized(rig: UploaderFixture) -> None:
-    """The run before died between Complete and its journal: the object is there, nothing is
-    sent.
+    """The earlier run died between Complete and its journal: the object is there,
+    nothing is sent.
     """
     target = begun(rig.store, 1, 2, 3, 4, 5, 6)
     parts = rig.store.list_parts(KEY, "upload-1")
@@ -138,7 +138,7 @@ async def test_upload_that_is_gone_is_begun_anew(rig: UploaderFixture) -> None:
 
 
 async def test_other_object_is_replaced(rig: UploaderFixture) -> None:
-    """An object of this key with other bytes does not pass for ours."""
+    """An object of this key with other bytes is not taken for ours."""
     target = begun(rig.store, 1)
     rig.store.forget_upload("upload-1")
     rig.store.put_object(KEY, Stretch(DATA[:-1] + b"?"), META)

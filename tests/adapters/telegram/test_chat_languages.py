@@ -19,7 +19,7 @@ def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message
 
 
 def test_everybody_is_spoken_to_in_their_own() -> None:
-    """What others speak matters only to who tells nothing."""
+    """The sender's own language counts; a sender without one gets the last one of the chat."""
     languages = ChatLanguages()
 
     assert languages.of(said(-1, "zh-hans")) == "zh-hans"

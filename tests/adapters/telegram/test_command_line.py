@@ -44,5 +44,5 @@ def test_table(text: str, expected: CommandLine | None, *, is_caption: bool) -> 
 
 
 def test_first_word() -> None:
-    """A command alone has an empty one."""
+    """A command alone has an empty first word."""
     assert [CommandLine("auto").word, CommandLine("auto", ("on", "off")).word] == ["", "on"]

@@ -62,7 +62,7 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
 
 @pytest.mark.parametrize("code", ["", "zh"])
 async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
-    """Members see how to share a file, those who look after a group its settings too."""
+    """Members see how to share a file, admins of a group its settings too."""
     await register_commands(bot, TEXTS)
     members = await bot.get_my_commands(BotCommandScopeAllGroupChats(), language_code=code)
     admins = await bot.get_my_commands(BotCommandScopeAllChatAdministrators(), language_code=code)
@@ -95,7 +95,7 @@ async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:
 
 
 async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> None:
-    """What Telegram has already is not set again."""
+    """Values that Telegram has already are not set again."""
     await register_commands(bot, TEXTS)
     first = written(telegram)
     await register_commands(bot, TEXTS)

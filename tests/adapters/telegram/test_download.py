@@ -150,7 +150,7 @@ async def test_longer_than_allowed(tmp_path: Path) -> None:
 
 
 async def test_goes_on(tmp_path: Path) -> None:
-    """What is there is not asked for again."""
+    """Bytes that are there are not asked for again."""
     rest = http(206, DATA[4:], Content_Range="bytes 4-9/10")
     async with line(tmp_path, rest, there=DATA[:4]) as it:
         await it.receive()

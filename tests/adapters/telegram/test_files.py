@@ -253,7 +253,9 @@ async def test_goes_on_where_it_broke(scene: Scene, effect: Effect) -> None:
 
 
 async def test_starts_over_where_it_must(scene: Scene) -> None:
-    """A server without Range sends everything again, and what is on disk is compared with it."""
+    """A server without Range sends everything again, and the bytes on disk are
+    compared with it.
+    """
     scene.tg.ranges = False
     scene.fault("file", Effect.TRUNCATE, bytes=MIB)
     scene.fault("file", Effect.TRUNCATE, bytes=MIB // 2)
@@ -300,7 +302,7 @@ async def test_path_expires_for_ever(scene: Scene) -> None:
 @pytest.mark.parametrize("effect", [Effect.RESET, Effect.HTML])
 @pytest.mark.parametrize("operation", ["getFile", "file"])
 async def test_broken_for_ever(scene: Scene, operation: str, effect: Effect) -> None:
-    """Troubles that never end are `SourceUnavailable`, whichever call has them."""
+    """An error that never ends becomes `SourceUnavailable`, in any call."""
     fault = scene.fault(operation, effect, times=0)
 
     error = await failure(scene.files, await scene.incoming())

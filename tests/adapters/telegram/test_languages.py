@@ -105,7 +105,7 @@ def test_plurals_are_right() -> None:
 
 
 def test_html_escapes_arguments_but_not_html() -> None:
-    """What people write is escaped; what is markup already is left alone."""
+    """Text that users write is escaped; markup is left alone."""
     escaped = ENGLISH.html("speed", size="<b>")
     kept = ENGLISH.html("speed", size=bold("<"))
 

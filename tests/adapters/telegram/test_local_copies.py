@@ -60,7 +60,7 @@ def test_outside(root: Path, path: str) -> None:
 
 
 def test_link_inside(root: Path, tmp_path: Path) -> None:
-    """Links within the folder are the server's own affair, and so is one to the folder."""
+    """Links within the folder are allowed, and so is one to the folder."""
     (tmp_path / "alias").symlink_to(root)
     (root / "link").symlink_to(root / "123:token" / "documents" / "file_0.pdf")
     files = FileRoot(tmp_path / "alias", {})

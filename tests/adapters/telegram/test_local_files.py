@@ -248,7 +248,7 @@ async def test_gone_before_it_was_opened(tmp_path: Path, place: Path) -> None:
 
 
 async def test_vanishes_while_it_is_read(tmp_path: Path, place: Path) -> None:
-    """A file that is open does not mind losing its name."""
+    """A file that is open can be read after it was removed."""
     async with (
         local(tmp_path, found(place)) as scene,
         scene.files.open(7, FILE, ProgressMeter()) as content,
@@ -297,7 +297,7 @@ async def test_kept_for_the_next_attempt(tmp_path: Path, place: Path) -> None:
 
 
 async def test_given_up_after_a_transient_failure(tmp_path: Path, place: Path) -> None:
-    """What an attempt left that is never repeated is found by the next sweep."""
+    """A copy left by an attempt that is never repeated is found by the next sweep."""
     async with local(tmp_path, found(place)) as scene:
         with pytest.raises(StoreUnavailable):
             await attempt(scene, StoreUnavailable("down"))

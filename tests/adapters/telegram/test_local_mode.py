@@ -89,7 +89,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_waits_and_tidies_up(scene: Scene) -> None:
-    """Nothing is known until the server has it all; then everything, and then nothing is left."""
+    """No byte counts until the server has the whole file; then all do, and then
+    nothing is left.
+    """
     scene.tg.local.hold()
     meter = ProgressMeter()
     relaying = asyncio.create_task(scene.relay(meter=meter))

@@ -94,7 +94,7 @@ def test_notice_escapes_what_people_wrote() -> None:
 
 
 def test_count_decides_the_plural() -> None:
-    """The one variable that stays a number does its work."""
+    """The one variable that stays a number selects the plural."""
     one = formats.notice(EN, "cancelling-count", {"count": 1})
     many = formats.notice(EN, "cancelling-count", {"count": 20})
 

@@ -43,7 +43,7 @@ def test_addresses_go(error: Exception) -> None:
 
 
 def test_harmless_errors_stay() -> None:
-    """What names no more than host and port is chained as it is."""
+    """An error that names no more than host and port is chained as it is."""
     error = aiohttp.ServerDisconnectedError()
 
     assert error is without_address(error)

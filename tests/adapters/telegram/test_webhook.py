@@ -97,7 +97,9 @@ async def bot_on(
 
 
 async def test_set(telegram: TelegramStandIn) -> None:
-    """Telegram is told the address, the secret, and what is wanted; nothing that waits is lost."""
+    """Telegram gets the address, the secret, and the kinds of updates; no waiting
+    update is lost.
+    """
     async with bot_on(telegram) as bot:
         await bot.run()
     (request,) = telegram.log.of("setWebhook")
@@ -147,7 +149,7 @@ async def test_what_waits_comes_at_once(telegram: TelegramStandIn) -> None:
 
 
 async def test_deaf(telegram: TelegramStandIn) -> None:
-    """That Telegram cannot deliver is noted with its reason, until something has come."""
+    """A delivery error of Telegram is noted with its reason, until an update has come."""
     async with bot_on(telegram) as bot:
         await bot.run()
         await telegram.send_raw_update({"message": {}})

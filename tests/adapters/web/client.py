@@ -17,7 +17,7 @@ WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     body: bytes

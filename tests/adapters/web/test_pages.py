@@ -20,7 +20,7 @@ async def test_alive() -> None:
 
 
 async def test_ready() -> None:
-    """A bot against which nothing speaks is ready."""
+    """A bot without a reason against it is ready."""
     async with serving(report=ReadinessReport(ProcessPhase.RUNNING, (), NOON, NOON)) as client:
         answer = await client.get("/readyz")
 
@@ -35,7 +35,7 @@ async def test_ready() -> None:
 
 
 async def test_not_ready() -> None:
-    """What speaks against it is told, with a status that monitors understand."""
+    """The reasons are told, with a status that monitors understand."""
     report = ReadinessReport(ProcessPhase.STARTING, ("bot: starting", "oss: down"), None, None)
     async with serving(report=report) as client:
         answer = await client.get("/readyz")

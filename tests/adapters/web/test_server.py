@@ -17,7 +17,7 @@ async def test_nothing_else() -> None:
 
 
 async def test_port_is_taken() -> None:
-    """A port that another one has is an error that names the setting."""
+    """A port that is in use is an error that names the setting."""
     async with serving() as client:
         with pytest.raises(PortTaken, match=rf"web\.port: .*:{client.port}"):
             async with serving(port=client.port):

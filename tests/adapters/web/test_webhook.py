@@ -52,7 +52,7 @@ async def test_taken() -> None:
 
 
 async def test_accepted_only_when_taken() -> None:
-    """While the ledger writes, Telegram waits."""
+    """Telegram gets its answer only after the ledger has written."""
     began, written = asyncio.Event(), asyncio.Event()
 
     async def take(_: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ async def test_no_update(body: bytes) -> None:
 
 
 async def test_too_large() -> None:
-    """A body that no update has is not read to its end."""
+    """A body larger than any update is not read to its end."""
     desk = Desk()
     async with serving(hook=hook_of(desk)) as client:
         answer = await deliver(client, b'{"update_id": 1, "x": "' + b"x" * (1 << 20) + b'"}')
@@ -108,7 +108,7 @@ async def test_too_large() -> None:
 
 
 async def test_ledger_fails() -> None:
-    """What could not be stored is not accepted: Telegram brings it again."""
+    """An update that could not be stored is not accepted: Telegram delivers it again."""
     desk = Desk(OSError("disk"))
     async with serving(hook=hook_of(desk)) as client:
         refused = await deliver(client, b'{"update_id": 1}')
@@ -121,7 +121,7 @@ async def test_ledger_fails() -> None:
 
 
 async def test_closed() -> None:
-    """Before the bot listens, and when it stops, Telegram is asked to come again."""
+    """Before the bot listens, and when it stops, Telegram is asked to deliver later."""
     desk = Desk()
     hook = hook_of(None)
     async with serving(hook=hook) as client:
