@@ -61,7 +61,7 @@ async def test_work_that_is_given_up() -> None:
 
 
 async def test_work_that_fails() -> None:
-    """What the work raises comes out."""
+    """An error of the work comes out."""
     with pytest.raises(ZeroDivisionError):
         await unless_stopped(asyncio.Event(), _fail())
 

@@ -35,7 +35,7 @@ async def test_news_end_the_wait(clock: SandboxClock) -> None:
 
 
 async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
-    """Exactly when the clock reaches it."""
+    """The wait ends exactly when the clock reaches the time."""
     waiting = asyncio.create_task(wait_for_event(asyncio.Event(), clock, at(5)))
     await _settle()
     clock.advance(timedelta(seconds=4.999999))

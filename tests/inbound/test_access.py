@@ -44,7 +44,7 @@ async def test_nobody_is_let_in_by_default(database: Database) -> None:
 
 
 def test_stranger_is_told_once_an_hour(access: Access) -> None:
-    """The hour begins when they were told."""
+    """The hour begins when the stranger was told."""
     moments = [NOW, NOW + STRANGER_EVERY - timedelta(microseconds=1), NOW + STRANGER_EVERY]
 
     assert [access.should_tell_stranger(STRANGER, at) for at in moments] == [True, False, True]

@@ -68,7 +68,7 @@ async def test_users_are_served(inbound: InboundFixture, deed: str, user_id: int
 
 @pytest.mark.parametrize("deed", DEEDS)
 async def test_stranger_gets_one_polite_line(inbound: InboundFixture, deed: str) -> None:
-    """With their id, so that they can ask to be let in; nothing else happens."""
+    """The line has the stranger's id, so that they can ask for access; nothing else happens."""
     await DEEDS[deed](inbound, STRANGER)
     [said] = await inbound.said()
 
@@ -132,7 +132,7 @@ async def test_owner_and_admin_may_delete(
 
 
 async def test_running_job_of_another_is_not_stopped(inbound: InboundFixture) -> None:
-    """Its owner's press is what stops it."""
+    """Only a press of its owner stops a running job."""
     job = await acquire(inbound.ledger, await accept(inbound.ledger))
     inbound.queue.runs.add(job.id)
     assert await inbound.press(OTHER, JobAction.CANCEL, job.id) == "press-not-yours"

@@ -65,7 +65,7 @@ async def test_no_poll(patient: Patient) -> None:
 
 
 async def test_webhook() -> None:
-    """A webhook to which nothing is delivered is well, unless Telegram says that it cannot."""
+    """A webhook without deliveries is fine, unless Telegram reports an error."""
     patient = Patient(polls=False)
     patient.clock.advance(SILENT_AFTER * 10)
     quiet = await patient.reasons()
@@ -76,7 +76,7 @@ async def test_webhook() -> None:
 
 
 async def test_oss(patient: Patient) -> None:
-    """One failure is nothing; a minute of nothing else is a reason, until a call succeeds."""
+    """Failures of OSS are a reason after a minute without success, until a call succeeds."""
     patient.health_state.oss_answered("store_unavailable")
     first = await patient.reasons()
     patient.clock.advance(FAILING_AFTER)
@@ -93,7 +93,7 @@ async def test_oss(patient: Patient) -> None:
 
 
 async def test_checks(patient: Patient) -> None:
-    """What is looked at besides is named by its key."""
+    """Each further check is named by its key."""
 
     async def broken() -> str:
         return "cannot be written"
@@ -107,7 +107,7 @@ async def test_checks(patient: Patient) -> None:
 
 
 async def test_look_that_hangs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look that hangs is told and goes on; it is not begun a second time before it ends."""
+    """A check that hangs is told and goes on; it is not begun a second time before it ends."""
     monkeypatch.setattr(module, "LONGEST_CHECK", 0.01)
     written, begun = asyncio.Event(), []
 

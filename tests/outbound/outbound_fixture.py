@@ -120,7 +120,7 @@ class OutboundFixture:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def until_calls_end(self) -> None:
-        """Wait until nothing is under way but what is held."""
+        """Wait until no call is under way except those that are held."""
         # A private seam, because only tests want to know whether nothing is under way.
         while under_way := set(self.calls._tasks.values()) - self.messenger.held:
             self.messenger.holding.clear()
@@ -182,7 +182,7 @@ class OutboundFixture:
         assert await self.ledger.jobs.cancel(current, self.clock.now())
 
     async def press_cancel(self, running: RunningJob) -> None:
-        """Let a running job hear that its user has pressed the button."""
+        """Let a running job get the cancel of its user."""
         running.stop = StopReason.USER
 
     async def gone(self, *stored: StoredObject) -> None:
@@ -251,5 +251,5 @@ def answered(answers: Sequence[Said]) -> list[int]:
 
 
 def seconds(moments: Sequence[Said]) -> list[float]:
-    """Return when things were said, in seconds since the start."""
+    """Return when calls were made, in seconds since the start."""
     return [(said.at - NOW).total_seconds() for said in moments]

@@ -37,7 +37,7 @@ def _notes(stage: OutboundFixture) -> list[str]:
 
 
 async def test_everybody_in_private(stage: OutboundFixture) -> None:
-    """Each asker gets their own, in a message of their own; the group a note to each."""
+    """Each asker gets a message of their own; the group gets a note for each."""
     jobs = [await _done(stage, owner_id) for owner_id in (ASKER, OTHER)]
     await stage.after(10)
 
@@ -61,7 +61,7 @@ async def test_note_is_a_reply_in_its_topic(stage: OutboundFixture) -> None:
 
 
 async def test_channels_are_answered_here(stage: OutboundFixture) -> None:
-    """Who writes as a channel has no private chat."""
+    """A sender as a channel has no private chat."""
     job = await _done(stage, CHANNEL)
     await stage.after(10)
 
@@ -70,7 +70,7 @@ async def test_channels_are_answered_here(stage: OutboundFixture) -> None:
 
 
 async def test_who_cannot_be_reached(stage: OutboundFixture) -> None:
-    """The group hears how to get it; it is not tried again."""
+    """The group is told how to get the answer; it is not tried again."""
     stage.messenger.trouble(Trouble("send", ChatGone("not started"), ASKER, times=0))
     await _done(stage, ASKER)
     await stage.after(60)
@@ -91,7 +91,7 @@ async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
 
 
 async def test_choice_of_the_successor_counts(stage: OutboundFixture) -> None:
-    """What was asked for in the old group is answered as the new one wants it."""
+    """A request from the old group is answered by the settings of the new one."""
     await stage.ledger.chats.migrate(GROUP, SUCCESSOR)
     await stage.ledger.chats.set_chat(SUCCESSOR, privately=False)
     await _done(stage, ASKER)

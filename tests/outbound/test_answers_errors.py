@@ -76,7 +76,7 @@ async def test_certain_failures_are_repeated_until_it_works(stage: OutboundFixtu
 
 
 async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> None:
-    """As long as Telegram said; nothing is sent there meanwhile."""
+    """Nothing is sent to the chat until the end of the flood limit."""
     stage.messenger.trouble(Trouble("send", ChatFlooded(30), chat_id=OWNER))
     [waiting] = await stage.finish_many(1)
     await stage.speak()
@@ -95,7 +95,7 @@ async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> No
 async def test_answer_that_can_never_be_placed_is_lost(
     stage: OutboundFixture, error: ChatError
 ) -> None:
-    """It is tried once, and nothing loops."""
+    """It is tried once, and not again."""
     stage.messenger.trouble(Trouble("send", error, times=0))
     await stage.finish_many(1)
     await stage.after(HOUR)

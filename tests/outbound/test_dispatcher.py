@@ -26,7 +26,7 @@ class Stutter:
         self._changed = asyncio.Condition()
 
     async def tick(self) -> datetime | None:
-        """Remember."""
+        """Record the tick."""
         self.asked.append(self._clock.now())
         async with self._changed:
             self._changed.notify_all()
@@ -35,7 +35,7 @@ class Stutter:
         return self.moments.pop(0) if self.moments else None
 
     async def until_asked(self, times: int) -> None:
-        """Wait until it has been asked so often."""
+        """Wait until it has been ticked so often."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.asked) >= times)
 
@@ -74,7 +74,7 @@ async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
 
 
 async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -> None:
-    """Exactly then, by the clock."""
+    """The next tick comes exactly at that time, by the clock."""
     await booth.speaker.until_asked(1)
     booth.speaker.moments = [at(5)]
     booth.signals.set()

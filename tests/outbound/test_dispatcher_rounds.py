@@ -24,7 +24,7 @@ class Counter:
 
 
 async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many news come between two looks, and none of them is lost."""
+    """Many signals between two rounds lead to one round, and none of them is lost."""
     pauses: asyncio.Queue[None] = asyncio.Queue()
 
     async def pause(_: float) -> None:

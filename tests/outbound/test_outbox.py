@@ -79,7 +79,7 @@ async def test_change_edits_its_message(stage: OutboundFixture) -> None:
 
 
 async def test_notice_can_be_a_change(stage: OutboundFixture) -> None:
-    """Its words do not include where it goes."""
+    """The parameters of the notice do not include its message id."""
     message_id = await place(stage)
     await post(stage, 1, OutboxKind.NOTICE, edits=message_id, name="help-any-text")
     await stage.speak()
@@ -131,7 +131,7 @@ async def test_change_of_a_message_that_is_gone_is_given_up(stage: OutboundFixtu
 
 
 async def test_press_can_be_answered_without_a_word(stage: OutboundFixture) -> None:
-    """So that the app stops waiting, while the message itself says what there is to say."""
+    """The app stops waiting, and the message itself shows the change."""
     await post(stage, 1, OutboxKind.PRESS, query_id="q")
     await stage.speak()
     [said] = stage.messenger.calls("press")

@@ -33,7 +33,7 @@ class Day:
     states: dict[int, ItemState] = field(default_factory=dict)
 
     async def second(self, *, quiet: bool) -> None:
-        """Play a second; in a `quiet` one nothing new comes."""
+        """Play a second; in a `quiet` one no event happens."""
         if not quiet and self.chance.random() < 0.3:
             chat_id = self.chance.choice(CHATS)
             burst = self.chance.choice([1, 1, 1, 2, 7])

@@ -121,7 +121,7 @@ def _rest(manager: socket.socket) -> list[str]:
 
 
 async def test_port_is_taken(tmp_path: Path, port: int) -> None:
-    """A port that another has ends the command with one line that names the setting."""
+    """A port that is in use ends the command with one line that names the setting."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()

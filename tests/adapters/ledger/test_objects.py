@@ -101,7 +101,7 @@ async def test_newest_object_of_a_job_is_found(ledger: SqlLedger) -> None:
 
 
 async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> None:
-    """Why it went is kept."""
+    """The reason of its end is kept."""
     job, stored = await finish(ledger, await accept(ledger))
     await ledger.objects.revoke(job.id, at(5))
     await ledger.objects.gone([stored.id], at(6))
@@ -112,7 +112,7 @@ async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> 
 
 
 async def test_revoking_overrides_a_postponement(ledger: SqlLedger) -> None:
-    """What the owner wants gone is tried at once."""
+    """An object that its owner revokes is due at once."""
     job, stored = await finish(ledger, await accept(ledger))
     await ledger.objects.postpone([stored.id], NOW + DAY)
     await ledger.objects.revoke(job.id, at(5))

@@ -72,7 +72,7 @@ async def test_longest_overdue_comes_first_and_no_more_than_asked(ledger: SqlLed
 
 
 async def test_links_come_before_leftovers(ledger: SqlLedger) -> None:
-    """However many uploads were left behind long ago, a link that ends is in the next batch."""
+    """A link that ends is in the next batch, with any number of older uploads left behind."""
     for _ in range(3):
         await ledger.objects.abandon((await plan(ledger, await accept(ledger))).id, NOW)
     _, live = await finish(ledger, await accept(ledger))

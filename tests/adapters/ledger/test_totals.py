@@ -12,7 +12,7 @@ async def fail(ledger: SqlLedger, code: str, seconds: float) -> None:
 
 
 async def test_nothing_has_become_of_no_jobs(ledger: SqlLedger) -> None:
-    """Everything is zero, and what is under way has not ended."""
+    """Everything is zero, and jobs under way do not count."""
     await accept(ledger)
     await acquire(ledger, await accept(ledger))
 

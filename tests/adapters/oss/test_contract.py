@@ -160,7 +160,7 @@ async def test_list_uploads(store: ObjectStore) -> None:
 
 
 async def test_cancelled_body_comes_out_unchanged(store: ObjectStore) -> None:
-    """What a body raises leaves the store as it is, after one attempt, and nothing is stored."""
+    """An error of a body is raised as it is, after one attempt, and nothing is stored."""
     upload_id = await do(lambda: store.initiate(KEY, META))
     data, error = bytes(300 << 10), TransferCancelled("stop")
 

@@ -83,7 +83,7 @@ def test_a_single_statement() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null"])
 def test_unreadable(text: str) -> None:
-    """What cannot be read cannot be merged."""
+    """A document that cannot be read is not merged."""
     with pytest.raises(StoreRefused, match="cannot be read"):
         parse_policy(text)
 

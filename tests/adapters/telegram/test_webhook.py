@@ -32,7 +32,7 @@ URL = "http://127.0.0.1:9/telegram"
 """No server listens there."""
 
 
-class Graveyard:
+class NoDeadUpdates:
     """Keeps nothing."""
 
     async def add(self, update_id: int, body: str, error: str, now: Any) -> None:
@@ -47,7 +47,7 @@ class Bot:
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
         self.health_state = HealthState(self.clock)
-        intake = Intake(application, ProcessedUpdates(), Graveyard(), self.clock)
+        intake = Intake(application, ProcessedUpdates(), NoDeadUpdates(), self.clock)
         self.webhook = WebhookIntake(application, intake, self.health_state, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 

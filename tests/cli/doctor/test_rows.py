@@ -13,6 +13,6 @@ def test_the_worst_counts() -> None:
 
 
 def test_rows() -> None:
-    """What is in order needs no remedy; everything else has one."""
+    """A row that is in order needs no remedy; every other row has one."""
     assert Row("a", Verdict.OK, "fine", "") == FINE
     assert [ODD.remedy, BAD.remedy] == ["look", "mend"]

@@ -89,7 +89,7 @@ async def test_beside_a_bot(stage: LocalStack, file: Path) -> None:
 
 
 async def test_through_a_pipe(stage: LocalStack) -> None:
-    """What comes out of a pipe is sent while it comes; nothing of it is left in the spool."""
+    """The bytes of a pipe are sent while they come; nothing of them is left in the spool."""
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -218,7 +218,7 @@ async def _send(sender: FileSender, given: object) -> Sent:
 
 
 async def test_tries_again(stage: LocalStack, file: Path) -> None:
-    """A failure that time may cure is tried again, and said."""
+    """A transient failure is repeated, and reported."""
     heard: list[str] = []
     stage.oss.faults.add(
         Fault("UploadPart", Effect.ERROR, args={"status": 404, "code": "NoSuchUpload"})
@@ -237,7 +237,7 @@ async def test_tries_again(stage: LocalStack, file: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "device"])
 def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
-    """What cannot be sent is named before anything begins."""
+    """A path that cannot be sent is named before anything begins."""
     path = {"missing": tmp_path / "none", "folder": tmp_path, "device": Path("/dev/null")}[kind]
     with (
         pytest.raises(CommandFailed, match=str(path)),

@@ -89,7 +89,7 @@ async def test_makes_the_bucket(stage: LocalStack) -> None:
 
 
 async def test_a_second_time_changes_nothing(stage: LocalStack) -> None:
-    """What is as it shall be is left alone: not one request that writes."""
+    """A setup that is in order already is left alone: no request writes."""
     await set_up(stage)
     before = len(stage.oss.log)
     outcome = await set_up(stage)
