@@ -28,7 +28,9 @@ class Interrupted:
         self.content = os.urandom(SIZE)
 
     async def begin(self) -> tuple[Message, Shown]:
-        """Send the file; return the message and the status message, once the transfer hangs."""
+        """Send the file; return the message and the status message, when no byte moves any
+        more.
+        """
         stage, alice = self.stage, self.alice
         hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 60})
         stage.telegram.faults.add(hang)

@@ -130,7 +130,7 @@ class Town:
         return await self.room.write(self.people[who], text, **as_chat, **where)
 
     async def ask(self, who: str, text: str, **where: Any) -> Shown:
-        """Let a user write in the group, and wait for the answer."""
+        """Let somebody write in the group, and wait for the answer."""
         return await self.room.answered(await self.write(who, text, **where))
 
     async def ask_in_private(self, text: str) -> Shown:

@@ -31,7 +31,7 @@ class Transcript:
         self._chats[name] = chat
 
     def pressed(self, query: Query, button: str) -> None:
-        """Record a press and the note that the user saw."""
+        """Tell of a press and of what the person saw."""
         seen = query.answer.text if query.answer else "nothing"
         self.note(query.at, f"{query.sender.name} presses [{button}] and sees: {seen}")
 

@@ -17,7 +17,7 @@ FOREIGN = -600
 
 
 @pytest.fixture
-def deferred(database: Database) -> DeferredFixture:
+def office(database: Database) -> DeferredFixture:
     """Deferred requests with an empty outbox."""
     return DeferredFixture(database)
 
@@ -26,50 +26,50 @@ def deferred(database: Database) -> DeferredFixture:
     ("asker", "may"),
     [(CHIEF, True), (GROUP, True), (BOT_ADMIN, True), (MEMBER, False), (CHANNEL, False)],
 )
-async def test_who_decides(deferred: DeferredFixture, asker: int, *, may: bool) -> None:
+async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) -> None:
     """Admins of the group, by name or as the group itself, and those of the bot may decide;
     neither a member nor a sender as a channel.
     """
-    await deferred.request(RequestKind.DELIVER, asker, to="private")
-    await deferred.serve()
-    rules = await deferred.ledger.chats.chat(GROUP)
+    await office.request(RequestKind.DELIVER, asker, to="private")
+    await office.serve()
+    rules = await office.ledger.chats.chat(GROUP)
 
     assert may == rules.privately
-    assert ["deliver-private" if may else "only-group-admins"] == await deferred.said()
+    assert ["deliver-private" if may else "only-group-admins"] == await office.said()
 
 
 @pytest.mark.parametrize(("asker", "may"), [(CHIEF, True), (GROUP, True), (MEMBER, False)])
-async def test_who_chooses_the_zone(deferred: DeferredFixture, asker: int, *, may: bool) -> None:
+async def test_who_chooses_the_zone(office: DeferredFixture, asker: int, *, may: bool) -> None:
     """The admins who decide everything else about the group choose its zone too."""
-    await deferred.request(RequestKind.ZONE, asker, to="UTC+8")
-    await deferred.serve()
-    rules = await deferred.ledger.chats.chat(GROUP)
+    await office.request(RequestKind.ZONE, asker, to="UTC+8")
+    await office.serve()
+    rules = await office.ledger.chats.chat(GROUP)
 
     assert ("UTC+8" if may else "") == rules.zone
-    assert ["zone-chosen" if may else "only-group-admins"] == await deferred.said()
+    assert ["zone-chosen" if may else "only-group-admins"] == await office.said()
 
 
 @pytest.mark.parametrize("error", [ChatGone("kicked"), MessageRefused("user not found")])
-async def test_nobody_knows_the_asker(deferred: DeferredFixture, error: ChatError) -> None:
+async def test_nobody_knows_the_asker(office: DeferredFixture, error: ChatError) -> None:
     """A user who cannot be found in the group has no rights there."""
-    deferred.members.troubles = [error]
-    await deferred.request(RequestKind.AUTO, CHIEF, to="on")
-    await deferred.serve()
+    office.members.troubles = [error]
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
+    await office.serve()
 
-    assert await deferred.said() == ["only-group-admins"]
+    assert await office.said() == ["only-group-admins"]
 
 
 @pytest.mark.parametrize("sees_files", [False, True])
 async def test_auto_mode_says_what_is_missing(
-    deferred: DeferredFixture, *, sees_files: bool
+    office: DeferredFixture, *, sees_files: bool
 ) -> None:
     """Auto mode is on in either case; the reply says what the bot needs to see files."""
-    deferred.members.sights[GROUP] = GroupVisibility(is_here=True, sees_files=sees_files)
-    await deferred.request(RequestKind.AUTO, CHIEF, to="on")
-    await deferred.serve()
+    office.members.sights[GROUP] = GroupVisibility(is_here=True, sees_files=sees_files)
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
+    await office.serve()
 
-    assert ["auto-on" if sees_files else "auto-on-blind"] == await deferred.said()
-    assert (await deferred.ledger.chats.chat(GROUP)).auto
+    assert ["auto-on" if sees_files else "auto-on-blind"] == await office.said()
+    assert (await office.ledger.chats.chat(GROUP)).auto
 
 
 @pytest.mark.parametrize(
@@ -80,73 +80,69 @@ async def test_auto_mode_says_what_is_missing(
         (GroupVisibility(is_here=False), []),
     ],
 )
-async def test_greeting(
-    deferred: DeferredFixture, sight: GroupVisibility, said: list[str]
-) -> None:
+async def test_greeting(office: DeferredFixture, sight: GroupVisibility, said: list[str]) -> None:
     """The greeting follows what the bot sees; in a group that it has left it says nothing."""
-    deferred.members.sights[GROUP] = sight
-    await deferred.request(RequestKind.GREET, None)
-    await deferred.serve()
+    office.members.sights[GROUP] = sight
+    await office.request(RequestKind.GREET, None)
+    await office.serve()
 
-    assert said == await deferred.said()
+    assert said == await office.said()
 
 
 @pytest.mark.parametrize("tell", [0, 1])
-async def test_leaving(deferred: DeferredFixture, tell: int) -> None:
+async def test_leaving(office: DeferredFixture, tell: int) -> None:
     """One line with the id, if it is due, and the bot goes."""
-    deferred.members.sights[FOREIGN] = GroupVisibility(is_here=True)
-    await deferred.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=tell)
-    await deferred.serve(after=2.0)
-    said = [sent.view for sent in deferred.messenger.said]
+    office.members.sights[FOREIGN] = GroupVisibility(is_here=True)
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=tell)
+    await office.serve(after=2.0)
+    said = [sent.view for sent in office.messenger.said]
 
     assert ([Notice("group-not-allowed", {"id": FOREIGN})] if tell else []) == said
-    assert deferred.members.asked == [("leave", FOREIGN)]
+    assert office.members.asked == [("leave", FOREIGN)]
 
 
 @pytest.mark.parametrize(
     "error", [ChatGone("muted"), ChatUncertain("lost"), MessageRefused("nonsense")]
 )
-async def test_leaving_without_a_word(deferred: DeferredFixture, error: ChatError) -> None:
+async def test_leaving_without_a_word(office: DeferredFixture, error: ChatError) -> None:
     """A message that cannot be sent does not keep the bot from leaving."""
-    deferred.messenger.trouble(Trouble("send", error))
-    await deferred.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
-    await deferred.serve(after=2.0)
+    office.messenger.trouble(Trouble("send", error))
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
+    await office.serve(after=2.0)
 
-    assert deferred.members.asked == [("leave", FOREIGN)]
+    assert office.members.asked == [("leave", FOREIGN)]
 
 
-async def test_leaving_waits_for_the_word(deferred: DeferredFixture) -> None:
+async def test_leaving_waits_for_the_word(office: DeferredFixture) -> None:
     """A message that was certainly not sent is sent later, and then the bot leaves."""
-    deferred.messenger.trouble(Trouble("send", ChatFlooded(7)))
-    await deferred.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
-    await deferred.serve(after=2.0)
-    asked = list(deferred.members.asked)
-    await deferred.serve(after=7.0)
+    office.messenger.trouble(Trouble("send", ChatFlooded(7)))
+    await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
+    await office.serve(after=2.0)
+    asked = list(office.members.asked)
+    await office.serve(after=7.0)
 
     assert asked == []
-    assert len(deferred.messenger.calls("send", FOREIGN)) == 1
-    assert deferred.members.asked == [("leave", FOREIGN)]
+    assert len(office.messenger.calls("send", FOREIGN)) == 1
+    assert office.members.asked == [("leave", FOREIGN)]
 
 
 @pytest.mark.parametrize("is_here", [False, True])
-async def test_gone(deferred: DeferredFixture, *, is_here: bool) -> None:
+async def test_gone(office: DeferredFixture, *, is_here: bool) -> None:
     """Running jobs of the group are cancelled, unless the update is old."""
-    deferred.members.sights[GROUP] = GroupVisibility(is_here=is_here)
-    job = await accept(deferred.ledger, chat_id=GROUP)
-    await deferred.request(RequestKind.GONE, None)
-    await deferred.serve()
-    state = (await get(deferred.ledger, job)).state
+    office.members.sights[GROUP] = GroupVisibility(is_here=is_here)
+    job = await accept(office.ledger, chat_id=GROUP)
+    await office.request(RequestKind.GONE, None)
+    await office.serve()
+    state = (await get(office.ledger, job)).state
 
     assert (JobState.QUEUED if is_here else JobState.CANCELLED) == state
 
 
 @pytest.mark.parametrize("presser", [CHIEF, MEMBER])
-async def test_press(deferred: DeferredFixture, presser: int) -> None:
+async def test_press(office: DeferredFixture, presser: int) -> None:
     """An admin of the group may cancel jobs from it."""
-    job = await accept(deferred.ledger, chat_id=GROUP, owner_id=44)
-    await deferred.request(
-        RequestKind.PRESS, presser, query_id="q", action="cancel", job_id=job.id
-    )
-    await deferred.serve()
+    job = await accept(office.ledger, chat_id=GROUP, owner_id=44)
+    await office.request(RequestKind.PRESS, presser, query_id="q", action="cancel", job_id=job.id)
+    await office.serve()
 
-    assert ["cancelling" if presser == CHIEF else "press-not-yours"] == await deferred.said()
+    assert ["cancelling" if presser == CHIEF else "press-not-yours"] == await office.said()

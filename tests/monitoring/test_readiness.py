@@ -34,7 +34,7 @@ def patient() -> Patient:
 
 
 async def test_well(patient: Patient) -> None:
-    """Without a reason the bot is ready, and the report has the times."""
+    """Without a reason the bot is ready, and the moments are told."""
     patient.health_state.heard()
     patient.health_state.oss_answered("")
     report = await patient.health.report()
@@ -76,7 +76,7 @@ async def test_webhook() -> None:
 
 
 async def test_oss(patient: Patient) -> None:
-    """Failures of OSS are a reason after a minute without success, until a call succeeds."""
+    """One failure is nothing; a minute of nothing else is a reason, until a call succeeds."""
     patient.health_state.oss_answered("store_unavailable")
     first = await patient.reasons()
     patient.clock.advance(FAILING_AFTER)

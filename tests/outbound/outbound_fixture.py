@@ -55,7 +55,7 @@ class StillQueue(JobQueue):
 
 
 class OutboundFixture:
-    """All senders with a chat service that enforces flood limits."""
+    """Courier, narrator and reviser with a chat service that minds flood limits."""
 
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -98,7 +98,7 @@ class OutboundFixture:
         ]
 
     def dispatcher(self) -> ChatDispatcher:
-        """Return the loop that drives the senders in production."""
+        """Return the loop that drives everybody in production."""
         return ChatDispatcher(self.speakers, self.calls, self.signals.outbox, self.clock)
 
     async def speak(self) -> datetime | None:
@@ -111,7 +111,7 @@ class OutboundFixture:
         raise AssertionError("they never stop talking")
 
     async def round(self) -> datetime | None:
-        """Tick each sender once, as `ChatDispatcher` does, and do not wait for the calls that they
+        """Ask everybody once, as `ChatDispatcher` does, and do not wait for the calls that they
         begin.
         """
         self.signals.outbox.clear()

@@ -16,7 +16,7 @@ SLOW, QUICK = 201, 202
 
 
 class Stutter:
-    """A sender that remembers when it was ticked and answers by a script."""
+    """A speaker that remembers when it was asked and answers by a script."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.asked: list[datetime] = []
@@ -26,7 +26,7 @@ class Stutter:
         self._changed = asyncio.Condition()
 
     async def tick(self) -> datetime | None:
-        """Record the tick."""
+        """Remember."""
         self.asked.append(self._clock.now())
         async with self._changed:
             self._changed.notify_all()

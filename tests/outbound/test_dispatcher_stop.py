@@ -63,7 +63,7 @@ async def test_calls_that_end_within_a_round() -> None:
 
 
 async def test_nothing_to_say() -> None:
-    """With nothing to send the end does not wait."""
+    """Without anything to say the end does not wait."""
     calls = InFlightCalls(lambda: None)
     async with asyncio.timeout(5):
         await _voice(calls).last_words(timeout=60)
@@ -72,7 +72,7 @@ async def test_nothing_to_say() -> None:
 
 
 async def test_call_that_hangs_is_cut_off() -> None:
-    """A chat that hangs neither delays the end beyond the time-out nor blocks the others."""
+    """A chat that hangs neither delays the end beyond the time-out nor silences the others."""
     calls = InFlightCalls(lambda: None)
     hanging = Sentences(calls, None, chat="slow")
     speaker = Sentences(calls, "paused", "and more", chat="quick")
@@ -83,7 +83,7 @@ async def test_call_that_hangs_is_cut_off() -> None:
 
 
 async def test_defect_comes_out() -> None:
-    """A defect in a call is raised at the end of the program."""
+    """What a call lets out is a defect, and the end of the program says so."""
     calls = InFlightCalls(lambda: None)
 
     class Broken(Sentences):

@@ -21,7 +21,7 @@ ACCEPTED, DONE, NONE = Reaction.ACCEPTED, Reaction.DONE, Reaction.NONE
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return senders of which one reacts."""
+    """Return speakers of whom one reacts."""
     stage = OutboundFixture(database)
     outbox, clock = stage.ledger.outbox, stage.clock
     stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
