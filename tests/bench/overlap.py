@@ -1,4 +1,4 @@
-"""How long a link takes, in terms of the two halves of the way."""
+"""The time that a link takes, relative to the two halves of the way."""
 
 import asyncio
 import tempfile
@@ -29,7 +29,7 @@ LIMIT: Final = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something on the way of the file, `at` seconds after the message."""
+    """An event on the way of the file, `at` seconds after the message."""
 
     what: str
     at: float

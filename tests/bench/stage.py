@@ -33,7 +33,7 @@ _LINK: Final = re.compile(r'href="([^"]+)"')
 
 
 class BenchFailed(Exception):
-    """Something that is measured did not work at all; the text says what."""
+    """A process to be measured did not work at all; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class WatchedBot:
         self._process = process
 
     async def window(self) -> Window:
-        """End a window of measuring and return it; the next one begins."""
+        """End an interval of measuring and return it; the next one begins."""
         return Window(**await self._exchange())
 
     async def _exchange(self) -> dict[str, Any]:

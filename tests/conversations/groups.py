@@ -27,13 +27,15 @@ class Room:
         return self.group.id
 
     async def write(self, who: User, text: str, **where: Any) -> Message:
-        """Let somebody write; `/share` and the like get the bot's name, as the menu does it."""
+        """Let a user write; `/share` and the like get the bot's name, as Telegram's
+        menu adds it.
+        """
         return await self.group.send_text(who, self._named(text), **where)
 
     async def send(
         self, who: User, content: bytes = b"x" * 1000, name: str = "a.bin", **more: Any
     ) -> Message:
-        """Let somebody send a file."""
+        """Let a user send a file."""
         if "caption" in more:
             more["caption"] = self._named(more["caption"])
         return await self.group.send_file(who, content=content, name=name, **more)
@@ -45,7 +47,7 @@ class Room:
         return f"{command}@{self.stage.telegram.username}{blank}{rest}"
 
     async def share(self, who: User, file: Message, **where: Any) -> Message:
-        """Let somebody reply to a file with `/share`."""
+        """Let a user reply to a file with `/share`."""
         return await self.write(who, "/share", reply_to=file, **where)
 
     async def press(self, who: User, message: MessageLike, button: str) -> CallbackQuery:

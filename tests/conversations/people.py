@@ -14,7 +14,7 @@ PATIENCE = 30.0
 
 
 class Person:
-    """Sends things and reads what the bot says."""
+    """A user who sends messages and reads those of the bot."""
 
     def __init__(self, stage: LocalStack, name: str = "Alice", *, language: str = "en") -> None:
         self.stage = stage

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from tests.conversations.causes import for_ever, hired, says
+from tests.conversations.fault_causes import for_ever, hired, says
+from tests.conversations.leftovers import assert_nothing_left, until_given_up
 from tests.conversations.people import Person
-from tests.conversations.traces import assert_nothing_left, until_given_up
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -36,7 +36,7 @@ async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_turns_out_empty(alice: Person) -> None:
-    """A file of which nobody told the size, and of which no byte comes, is refused."""
+    """A file without an announced size that turns out to be empty is refused."""
     answer = await alice.answered(await alice.send(b"", "a.bin"))
 
     assert says(answer, EMPTY)
@@ -67,7 +67,7 @@ async def test_unknown_file(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
-    """A file for which there can never be room is refused before anything is fetched."""
+    """A file that can never fit into the spool is refused before anything is fetched."""
     alice = await hired(stage, RELAY_SPOOL__QUOTA="20000")
     answer = await alice.answered(await alice.send(CONTENT))
 

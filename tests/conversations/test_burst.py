@@ -9,8 +9,8 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
+from tests.conversations.leftovers import let_time_pass
 from tests.conversations.people import Person, fetch, links_of
-from tests.conversations.traces import let_time_pass
 
 MB = 1_000_000
 FILES = 50

@@ -43,8 +43,8 @@ class Waits:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
 async def test_ten_chats_with_twenty_files_each(stage: LocalStack, mode: FloodMode) -> None:
-    """No flood limit is hit, every file is in exactly one answer, its link is right, and whoever
-    else sends a small file waits for one transfer at most.
+    """No flood limit is hit, every file is in exactly one answer, its link is right, and another
+    user who sends a small file waits for one transfer at most.
     """
     stage.telegram.flood.mode = mode
     stage.telegram.shape.down_per_connection = RATE

@@ -37,7 +37,7 @@ def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
 
 
 async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
-    """A move that nobody told of is learnt from the refusal, and kept over a restart."""
+    """A migration that was not announced is learnt from the refusal, and kept over a restart."""
     room = open_room(stage, anna, supergroup=False)
     await stage.start_bot()
     stage.telegram.shape.down_total = 1.0 * MIB
@@ -54,7 +54,7 @@ async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
 
 
 async def test_rules_go_along(stage: LocalStack, anna: User) -> None:
-    """What was chosen for the old group holds in the new one, and so does the permission."""
+    """The settings of the old group hold in the new one, and so does the permission."""
     room = open_room(stage, anna, supergroup=False, bot="administrator")
     await stage.start_bot()
     await room.answered(await room.write(anna, "/auto on"))

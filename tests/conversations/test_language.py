@@ -11,7 +11,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Person) -> None:
-    """By a button; it outlives a restart, and Telegram's counts again when it is told so."""
+    """A choice by a button outlives a restart; the user can go back to Telegram's language."""
     menu = await alice.answered(await alice.write("/language"))
     await alice.press(menu, "简体中文")
     await alice.until(lambda: not alice.shown(menu).buttons)
@@ -36,7 +36,7 @@ async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Perso
 
 
 async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
-    """What one chooses there is spoken with them, and with nobody else."""
+    """A member's choice of language in a group applies to that member only."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -55,7 +55,7 @@ async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
 
 
 async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -> None:
-    """With its offset, and beside it the time that is left."""
+    """Times have the offset of the zone, and beside them the time that is left."""
     stage.more["RELAY_TELEGRAM__ZONE"] = "Asia/Shanghai"
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -65,8 +65,8 @@ async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -
 
 
 async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
-    """In private everybody chooses for themselves; a group keeps its own through a restart and a
-    move.
+    """In private each user chooses a zone; a group keeps its own through a restart and a
+    migration.
     """
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben, supergroup=False)

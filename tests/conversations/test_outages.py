@@ -1,4 +1,4 @@
-"""What stands in the way for a while, or until the operator acts: said clearly, and got over."""
+"""Faults that last a while, or until the operator acts: the user is told, and the job goes on."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.causes import (
+from tests.conversations.fault_causes import (
     done,
     fill_disk,
     for_ever,
@@ -17,13 +17,13 @@ from tests.conversations.causes import (
     hired,
     says,
 )
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.leftovers import (
     LONGEST_WAIT,
     assert_nothing_left,
     until_given_up,
     until_it_waits,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -107,7 +107,7 @@ async def test_trouble_that_never_ends(
 async def test_trouble_that_ends(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, reason: str
 ) -> None:
-    """While it lasts the status message says why the job waits and when it tries again; then the
+    """Meanwhile the status message says why the job waits and when it is tried again; then the
     link comes.
     """
     await done(prepare(stage))
@@ -160,8 +160,8 @@ async def test_trouble_that_ends(
 async def test_what_only_the_operator_can_cure(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, sentence: str
 ) -> None:
-    """What no repetition can cure is told at once, and once; nothing has to be tidied up by hand
-    after the cure.
+    """An error that repeating cannot cure is told at once, and once; after the cure nothing has to
+    be tidied up by hand.
     """
     prepare(stage)
     answer = await alice.answered(await alice.send(CONTENT))
@@ -184,8 +184,8 @@ async def test_region_of_the_settings_is_wrong(stage: LocalStack) -> None:
 
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_clock_of_the_storage_differs(stage: LocalStack, alice: Person, hours: int) -> None:
-    """An hour between the clocks is found out and made good; the link works as long as is said,
-    by the clock of the storage, and not a minute longer.
+    """An hour between the clocks is found out and corrected; the link works as long as it says, by
+    the clock of the storage, and not a minute longer.
     """
     stage.oss.clock_skew = timedelta(hours=hours)
     answer = await alice.answered(await alice.send(CONTENT))

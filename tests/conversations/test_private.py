@@ -29,7 +29,9 @@ async def test_file_in_link_out(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person) -> None:
-    """A slow file shows one status message that moves and goes away after the answer."""
+    """A slow file shows one status message, which follows the progress and goes away after the
+    answer.
+    """
     stage.telegram.shape.down_total = 1.5 * MIB
     content = os.urandom(8 * MIB)
     message = await alice.send(content, "film.mkv")
@@ -117,7 +119,7 @@ async def test_stranger_gets_one_line_an_hour(stage: LocalStack, alice: Person) 
 
 
 async def test_status_lists_live_links(alice: Person) -> None:
-    """`/status` lists what is alive, and its button deletes it."""
+    """`/status` lists the live links, and its button deletes one."""
     answer = await alice.answered(await alice.send(b"y" * 2000, "note.txt"))
     status = await alice.answered(await alice.write("/status"))
     button = status.buttons[0][0].text
@@ -198,7 +200,7 @@ async def test_cancel_while_waiting(stage: LocalStack) -> None:
 
 
 async def test_chinese(stage: LocalStack) -> None:
-    """A sender whose Telegram speaks Chinese is answered in Chinese."""
+    """A sender who uses Telegram in Chinese is answered in Chinese."""
     alice = Person(stage, "美玲", language="zh-hans")
     await stage.start_bot(alice.id)
     answer = await alice.answered(await alice.send(b"x" * 1000, "照片.jpg"))
@@ -207,7 +209,7 @@ async def test_chinese(stage: LocalStack) -> None:
 
 
 async def test_public_links_are_short_and_end(stage: LocalStack) -> None:
-    """In public mode the link is plain and short, works for anybody, and ends at the deadline."""
+    """In public mode the link is plain and short, needs no signature, and ends at the deadline."""
     stage.more["RELAY_LINK__MODE"] = "public"
     alice = Person(stage)
     await stage.start_bot(alice.id)

@@ -76,13 +76,13 @@ def spooled(stage: LocalStack) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _short_grace(stage: LocalStack) -> None:
-    """What runs is stopped at once."""
+    """Running jobs are stopped at once."""
     stage.more["RELAY_STOP__GRACE"] = "0s"
 
 
 @pytest.fixture
 async def interrupted(stage: LocalStack) -> Interrupted:
-    """A bot for Alice, and what she is about to send."""
+    """A bot for Alice, and the file that she will send."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
     return Interrupted(stage, alice)
@@ -199,7 +199,7 @@ def _links(alice: Person) -> list[str]:
 
 
 async def test_what_was_not_said_is_said_later(stage: LocalStack) -> None:
-    """Answers and replies that Telegram did not take are said once after the restart."""
+    """Answers and replies that Telegram did not take are sent once after the restart."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
     flood = Fault("sendMessage", Effect.ERROR, times=0, args={"status": 429, "retry_after": 60})

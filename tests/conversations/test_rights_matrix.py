@@ -1,5 +1,5 @@
-"""Who may do what: every command and every button, for everybody who can be in a group with the
-bot. One bot serves all cells.
+"""Rights: every command and every button, for each role in a group with the bot. One bot serves
+all cells.
 """
 
 import os
@@ -114,7 +114,7 @@ BUTTONS: Final = {
 
 @dataclass
 class Town:
-    """The group, and everybody."""
+    """The group, and a user for each role."""
 
     stage: LocalStack
     room: Room
@@ -123,8 +123,8 @@ class Town:
     albums: int = 0
 
     async def write(self, who: str, text: str, **where: Any) -> Message:
-        """Let somebody write in the group, some time after everything else."""
-        # So that the budget of the group is never what a cell is about.
+        """Let a user write in the group, some time after everything else."""
+        # So that the rate limit of the group is never what a cell is about.
         self.stage.clock.advance(timedelta(minutes=1))
         as_chat = {"as_chat": self.room.group} if who == "anonymous" else {}
         return await self.room.write(self.people[who], text, **as_chat, **where)
@@ -135,7 +135,7 @@ class Town:
 
     async def ask_in_private(self, text: str) -> VisibleMessage:
         """Let the stranger write to the bot, and wait for the answer."""
-        # Of whom it has not heard for so long that it says its line again.
+        # The bot has not heard of the stranger for so long that it sends its line again.
         self.stage.clock.advance(timedelta(hours=1))
         stranger = self.people["stranger"]
         chat = self.stage.telegram.private_chat(stranger)
@@ -205,11 +205,11 @@ class Town:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    """A group with everybody, and a bot for all tests of this module."""
+    """A group with a user for each role, and a bot for all tests of this module."""
     async with LocalStack(tmp_path_factory.mktemp("town")) as stage:
         people = {who: stage.telegram.add_user(who) for who in EVERYBODY}
         room = open_room(stage, *(people[who] for who in EVERYBODY if who != "stranger"))
-        # The first of a group owns it; here that is just somebody.
+        # The first member of a group owns it; here it is a plain one.
         room.group.roster.put(people["owner"], "member")
         for who in ("group_admin", "anonymous"):
             room.group.roster.put(people[who], "administrator")
@@ -224,7 +224,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
 @pytest.mark.parametrize("who", EVERYBODY)
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_command(town: Town, command: str, who: str) -> None:
-    """What somebody gets to hear who writes this command."""
+    """A user of this role who writes this command gets this answer."""
     expected = COMMANDS[command][EVERYBODY.index(who)]
     await town.get_plan()
     film = await town.get_film() if command == "/cancel" else None
@@ -255,7 +255,7 @@ async def _heard(town: Town, who: str, command: str) -> str:
 @pytest.mark.parametrize("who", EVERYBODY)
 @pytest.mark.parametrize("button", BUTTONS)
 async def test_button(town: Town, button: str, who: str) -> None:
-    """What somebody gets to see who presses this button of the owner's."""
+    """A user of this role who presses this button of the owner's gets this answer."""
     expected = BUTTONS[button][EVERYBODY.index(who)]
     message = await _message_with(town, button)
     query = await town.room.group.press(town.people[who], message, button)

@@ -10,7 +10,9 @@ WAITS = "Waiting for free disk space; continues automatically"
 
 
 async def test_job_that_waits_for_room_says_so(stage: LocalStack) -> None:
-    """It does not look stuck, can be cancelled, and goes on as soon as there is room."""
+    """A job that waits for space does not look stuck, can be cancelled, and goes on as soon as
+    there is some.
+    """
     stage.more["RELAY_SPOOL__QUOTA"] = "6MiB"
     alice = Person(stage)
     await stage.start_bot(alice.id)

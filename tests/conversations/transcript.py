@@ -18,9 +18,8 @@ class _Line:
 
 
 class Transcript:
-    """Everything that was said in some chats, by the clock.
-
-    Of a status message only its coming and going is told; what a long link says is cut.
+    """All messages in some chats, by the clock. Of a status message only its coming and going is
+    told; long links are cut.
     """
 
     def __init__(self) -> None:
@@ -28,7 +27,7 @@ class Transcript:
         self._notes: list[_Line] = []
 
     def listen(self, name: str, chat: Chat) -> None:
-        """Tell of this chat, under this name."""
+        """Record this chat, under this name."""
         self._chats[name] = chat
 
     def pressed(self, query: CallbackQuery, button: str) -> None:
@@ -37,7 +36,7 @@ class Transcript:
         self.note(query.at, f"{query.sender.name} presses [{button}] and sees: {seen}")
 
     def note(self, at: datetime, text: str) -> None:
-        """Tell of something that is no message."""
+        """Record something that is no message."""
         self._notes.append(_Line(at, text))
 
     def text(self) -> str:

@@ -76,7 +76,7 @@ def test_copy_button_only_for_what_it_can_hold(length: int, expected: int) -> No
     ],
 )
 def test_answers_without_a_link_have_no_buttons(item: AnswerItem, expected: str) -> None:
-    """What has ended, or never came to be, is told in one sentence without buttons."""
+    """A job that has ended or failed is told in one sentence without buttons."""
     assert f"<b>other.zip</b>\n{expected}" == EN.text([item], NOW)
     assert EN.buttons([item]) == ()
 
@@ -113,7 +113,7 @@ def test_several_ends_are_told_one_by_one() -> None:
 
 
 def test_one_live_link_among_others_says_its_end() -> None:
-    """ "All links" is never said of a single one."""
+    """A single live link among others says its own end; "all links" is not used."""
     told = EN.text([ended(ItemState.DELETED), live()], NOW)
 
     assert "The link expires at 2026-11-25 14:20 UTC" in told
@@ -130,7 +130,7 @@ def test_delete_buttons_are_numbered_in_rows_of_four() -> None:
 
 
 def test_text_of_an_attacker_stays_text() -> None:
-    """Markup in a name or an address is shown, not obeyed."""
+    """Markup in a name or an address is shown as text."""
     item = live(name='<b>"x"</b>', link=make_link('https://x.example/"><b>'))
     for told in (EN.text([item], NOW), EN.text([item, item], NOW)):
         assert "&lt;b&gt;&quot;x&quot;&lt;/b&gt;" in told
@@ -138,7 +138,7 @@ def test_text_of_an_attacker_stays_text() -> None:
 
 
 def test_url_beyond_reason_can_still_be_opened() -> None:
-    """A URL that is too long to be shown costs the copy, never the answer."""
+    """A URL that is too long to be shown costs its copy button, never the answer."""
     item = live(link=make_link("https://x.example/".ljust(4000, "&")))
     told = EN.text([item], NOW)
 
@@ -166,7 +166,9 @@ ITEMS = st.builds(
 @settings(max_examples=200)
 @given(st.lists(ITEMS, min_size=1, max_size=30), st.sampled_from([EN, ZH]))
 def test_what_fits_is_never_refused(items: list[AnswerItem], words: AnswerRenderer) -> None:
-    """As many items as `fit` says make one message, and `fit` is not shy."""
+    """As many items as `fit` returns make one message, and it returns nearly as many
+    as possible.
+    """
     count = words.fit(items, NOW)
 
     assert 1 <= count <= len(items)

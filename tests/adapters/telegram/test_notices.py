@@ -56,14 +56,14 @@ def test_one_byte_too_much_is_told_in_full() -> None:
     ],
 )
 def test_error_says_what_is_known(code: str | None, args: dict[str, int], expected: str) -> None:
-    """A missing figure, or a code that nobody knows here, never costs the user the sentence."""
+    """With a missing figure or an unknown code there is still a sentence."""
     assert formats.error(EN, code, args).startswith(expected)
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
 @pytest.mark.parametrize("tag", sorted(LANGUAGES))
 def test_every_code_is_one_sentence(tag: str, code: str) -> None:
-    """One sentence, short enough for the answer to a press, whatever is known of the figures."""
+    """One sentence, short enough for the answer to a press, also without any figures."""
     told = formats.error(LANGUAGES[tag], code, {})
 
     assert 5 < len(told) <= 200
@@ -95,7 +95,7 @@ def test_notice_escapes_what_people_wrote() -> None:
 
 
 def test_count_decides_the_plural() -> None:
-    """The one variable that stays a number does its work."""
+    """The one variable that stays a number selects the plural."""
     one = formats.notice(EN, "cancelling-count", {"count": 1})
     many = formats.notice(EN, "cancelling-count", {"count": 20})
 

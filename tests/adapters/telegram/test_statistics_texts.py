@@ -30,7 +30,7 @@ BUSY = Statistics(
 
 
 def test_everything_is_told() -> None:
-    """What was, what is, the errors by code, and what runs here."""
+    """Totals, current figures, errors by code, and versions are told."""
     assert EN.text(BUSY) == (
         "<b>Last 24 hours</b>\n"
         "1,234 files relayed, 3 GB\n"

@@ -29,7 +29,7 @@ MOVING = replace(
 
 
 def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
-    """Return how a card with one job tells how far it is: the line below the name."""
+    """Return the progress of a status message with one job: the line below the name."""
     name, progress = status_messages.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
     return progress
@@ -111,7 +111,7 @@ def test_single_job_has_one_button() -> None:
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
 def test_ended_job_cannot_be_cancelled(state: JobState) -> None:
-    """There is no button for what is over."""
+    """A job that has ended has no button."""
     assert EN.buttons(StatusMessage((replace(MOVING, state=state),))) == ()
 
 
@@ -153,7 +153,7 @@ def test_several_jobs_are_numbered() -> None:
     [(8, 0, None), (8, 1, "and 1 more"), (11, 0, "and 3 more"), (11, 20, "and 23 more")],
 )
 def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
-    """What is not shown is counted, whether the view or this message left it out."""
+    """Jobs that are not shown are counted, left out by the view or by this message."""
     status_message = StatusMessage((QUEUED,) * lines, more)
     told = EN.text(status_message).split("\n")
 
@@ -177,6 +177,6 @@ def test_names_are_escaped() -> None:
 
 
 def test_card_without_jobs_is_not_empty() -> None:
-    """Telegram refuses empty text; a card whose last job has ended says so."""
+    """Telegram refuses empty text; a status message without jobs says that they are done."""
     assert EN.text(StatusMessage(())) == "Done"
     assert EN.buttons(StatusMessage(())) == ()

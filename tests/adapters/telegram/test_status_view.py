@@ -41,7 +41,7 @@ def overview(
     ],
 )
 def test_empty_overview_is_friendly(more: dict[str, Any], expected: str) -> None:
-    """Where there is nothing, one line says what to do; it can be asked again."""
+    """An empty overview says in one line what to do; it can be refreshed."""
     html, buttons = EN.render(overview(**more))
 
     assert expected == html
@@ -49,7 +49,7 @@ def test_empty_overview_is_friendly(more: dict[str, Any], expected: str) -> None
 
 
 def test_overview_lists_both_with_buttons() -> None:
-    """What runs, what is alive, numbered through, each with its button."""
+    """Running jobs and live links, numbered through, each with its button."""
     html, buttons = EN.render(overview((QUEUED,), (live_link(7), live_link(9, "b.txt"))))
     escaped = URL.replace("&", "&amp;")
 
@@ -104,7 +104,7 @@ def test_discreet_overview_has_no_link() -> None:
     ],
 )
 def test_use_against_limits(use: Usage, english: str, chinese: str) -> None:
-    """What was used, and of how much where there is a limit."""
+    """The use of each limit is shown, and the limit where there is one."""
     view = overview((QUEUED,), use=use)
 
     assert EN.render(view)[0].split("\n")[-1] == f"Used in the last 24 hours: {english}"
@@ -127,7 +127,7 @@ def test_nothing_used_is_not_told() -> None:
     ],
 )
 def test_pages_lead_to_each_other(page: int, labels: list[str], targets: list[int]) -> None:
-    """A button says where it leads, and belongs to the list of its subject."""
+    """A button names its page, and belongs to the list of its subject."""
     html, buttons = EN.render(overview((QUEUED,), page=page, pages=3))
     row = buttons[-1]
 
@@ -159,7 +159,9 @@ def test_page_always_fits(language: StatusViewRenderer, name: str, running: int)
 
 
 def test_welcome_tells_the_terms() -> None:
-    """What it does, what it keeps and how long, and the limit that holds here."""
+    """The welcome says what the bot does, what it keeps and how long, and the limit that holds
+    here.
+    """
     told = EN.welcome(Welcome(20_971_520, LIFETIME))
 
     assert told.startswith("Send me a file.")

@@ -21,7 +21,7 @@ from bot.sandbox.oss.model import StoredObject
 async def add_links(
     stage: LocalStack, count: int, due_at: datetime, *, acl: str = "private"
 ) -> None:
-    """Let so many links of somebody who is not in the test live until `due_at`."""
+    """Let so many links of a user who is not in the test live until `due_at`."""
     now = due_at - timedelta(hours=23, minutes=55)
     prefix = key_prefix(stage.telegram.bot_id)
     keys = [f"{prefix}{secrets.token_urlsafe(16)}/{number}.bin" for number in range(count)]
@@ -38,7 +38,7 @@ async def _store(
     database: Database, bot_id: int, keys: list[str], now: datetime, due_at: datetime
 ) -> None:
     async with database.write() as connection:
-        # Lost, so that nobody says anything about a thousand jobs.
+        # Lost, so that no answers are sent about a thousand jobs.
         answer = {
             "chat_id": 1, "reply_to": 1, "language": "", "state": AnswerState.LOST.value,
             "tries": 0, "changes": 0, "shown": 0,

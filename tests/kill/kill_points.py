@@ -52,13 +52,13 @@ class Fuse:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def install(moment: str) -> None:
-    """Wrap the method that `moment` names, for the rest of this process.
+def install(kill_point: str) -> None:
+    """Wrap the method that `kill_point` names, for the rest of this process.
 
     Raises:
-        KeyError, AttributeError, ValueError: there is no such moment.
+        KeyError, AttributeError, ValueError: there is no such method.
     """
-    side, target, count = moment.split(":")
+    side, target, count = kill_point.split(":")
     if side not in {"before", "after"}:
         raise ValueError(f"{side} is neither before nor after")
     name, method = target.split(".")

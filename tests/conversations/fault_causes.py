@@ -22,7 +22,7 @@ def says(answer: VisibleMessage, sentence: str, name: str = "a.bin") -> bool:
 
 
 async def hired(stage: LocalStack, **more: str) -> Person:
-    """Return a person for whom a bot with further settings runs."""
+    """Return a user for whom a bot with further settings runs."""
     stage.more |= more
     person = Person(stage)
     await stage.start_bot(person.id)

@@ -1,4 +1,4 @@
-"""A person, one large file, and what became of it: seen by both stand-ins and in the ledger."""
+"""A user, one large file, and its traces in both stand-ins and in the ledger."""
 
 import hashlib
 import sqlite3
@@ -19,20 +19,18 @@ from tests.kill.process import Running, relay_bot
 BLOCK = 1 << 20
 
 
-class Scene:
-    """What a test of one kill needs; the bot is started as a process, as often as the test
-    wants.
-    """
+class KillScenario:
+    """A stage with a user; a test starts the bot as a process, as often as it wants."""
 
     def __init__(self, stage: LocalStack) -> None:
         self.stage = stage
         self.alice = Person(stage)
 
     @asynccontextmanager
-    async def bot(self, *, moment: str = "") -> AsyncIterator[Running]:
-        """Run the bot for Alice; it listens when the block begins. It kills itself at `moment`."""
+    async def bot(self, *, kill_point: str = "") -> AsyncIterator[Running]:
+        """Run the bot for Alice, listening when the block begins, to die at `kill_point`."""
         users = (self.alice.id,)
-        async with relay_bot(self.stage, "run", users=users, moment=moment) as bot:
+        async with relay_bot(self.stage, "run", users=users, kill_point=kill_point) as bot:
             await bot.said("ready")
             yield bot
 
@@ -46,7 +44,7 @@ class Scene:
         return self.stage.oss.log.of("UploadPart")
 
     async def settle(self) -> None:
-        """Let a bot of this process run once more, past the second sweep of whatever was undone.
+        """Let a bot of this process run once more, past the second sweep of the abandoned objects.
 
         Only when no other process runs: they do not share this clock.
         """

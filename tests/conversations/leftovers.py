@@ -1,4 +1,4 @@
-"""What a job leaves behind, and how long it may take to give up."""
+"""Assert that a job left nothing behind, and let time pass until it has given up."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ from tests.conversations.people import PATIENCE, Person
 A_MOMENT = timedelta(seconds=2)
 """Enough for two messages more."""
 SOME_SECONDS = timedelta(seconds=5)
-"""Enough for whoever waits a little to go on."""
+"""Enough for a short wait of the bot to end."""
 ONE_SWEEP_LATER = timedelta(minutes=11)
-"""What was abandoned is removed at once, and once more after ten minutes."""
+"""Abandoned objects are removed at once, and once more after ten minutes."""
 LONGEST_WAIT = timedelta(minutes=15)
 """Between two attempts at a job."""
 
