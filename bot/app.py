@@ -68,11 +68,11 @@ async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tupl
 
 
 async def _prepare(resources: Resources, parts: Bot) -> None:
-    """Make good what happened while nobody ran, before anything new comes in."""
+    """Recover what the previous process left behind before accepting updates."""
     await _end_what_is_overdue(resources, parts)
     await _refuse_exposed_bucket(resources)
     await parts.migrations.follow()
-    unfinished = await resources.ledger.jobs.recover(resources.clock.now())
+    unfinished = await parts.lifecycle.recover()
     resources.spool.sweep({job.id for job in unfinished})
     if isinstance(parts.source, LocalFiles):
         await _sweep_copies(parts.source)

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.adapters.ledger.cli_jobs import LedgerOverview, SqlCliJobs
 from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.ledger import SqlCliJobs
 from bot.adapters.ledger.process_locks import bot_runs
+from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
     SettingsFile,
     failing_in_a_line,

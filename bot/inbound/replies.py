@@ -8,7 +8,7 @@ from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Admission
 from bot.inbound.deferred import RequestKind
-from bot.jobs.runner import Signals
+from bot.jobs.lifecycle import Signals
 
 
 class Replies:

@@ -9,9 +9,9 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission
 from bot.inbound.replies import Replies
+from bot.jobs.lifecycle import Signals
 from bot.jobs.limits import LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import Signals
 from bot.outbound.outbox import Reactions
 
 

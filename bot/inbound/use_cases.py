@@ -13,9 +13,9 @@ from bot.inbound.groups import GroupCommands
 from bot.inbound.replies import Replies
 from bot.inbound.uploads import Uploads
 from bot.jobs.actions import JobActions
+from bot.jobs.lifecycle import Signals
 from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import Signals
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.outbox import Reactions
 

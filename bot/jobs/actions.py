@@ -1,14 +1,14 @@
-"""What people can do to jobs that exist: cancel them, and delete what came of them."""
+"""Actions of people on existing jobs: cancel them, and delete their links."""
 
 from enum import StrEnum
 
 import structlog
 
-from bot.core.jobs import Job, JobState, StopReason
+from bot.core.jobs import Job, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
+from bot.jobs.lifecycle import JobLifecycle
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import Signals
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -28,11 +28,13 @@ class JobActions:
     Everything may be repeated.
     """
 
-    def __init__(self, ledger: Ledger, queue: JobQueue, clock: Clock, signals: Signals) -> None:
+    def __init__(
+        self, ledger: Ledger, queue: JobQueue, clock: Clock, lifecycle: JobLifecycle
+    ) -> None:
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
-        self._signals = signals
+        self._lifecycle = lifecycle
 
     async def apply(self, action: JobAction, job: Job) -> str:
         """Do what a button asks for."""
@@ -49,25 +51,11 @@ class JobActions:
         if job.state.is_final:
             return "press-too-late"
         await self._ledger.jobs.request_cancel(job.id)
-        if not self._queue.stop_job(job.id, StopReason.USER):
-            return await self._cancel_waiting(job)
-        return "cancelling"
-
-    async def _cancel_waiting(self, job: Job) -> str:
+        if self._queue.stop_job(job.id, StopReason.USER):
+            return "cancelling"
         self._queue.withdraw(job.id)
-        # Read again: an attempt may have failed since the first look, and then the job waits.
-        current = await self._ledger.jobs.get(job.id)
-        if current is None or current.state is not JobState.QUEUED:
-            return "press-too-late"
-        now = self._clock.now()
-        if not await self._ledger.jobs.cancel(current, now):
-            return "press-too-late"
-        planned = await self._ledger.objects.planned_for(job.id)
-        if planned is not None:
-            await self._ledger.objects.abandon(planned.id, now)
-            self._signals.deletions.set()
-        self._signals.outbox.set()
-        return "cancelling"
+        # It may have run and come back since it was read: only that it waits now counts.
+        return "cancelling" if await self._lifecycle.cancel_waiting(job.id) else "press-too-late"
 
     async def cancel_album(self, job: Job) -> str:
         """Cancel what is left of the album of a job: "cancelling", or "press-too-late" if all of
@@ -83,14 +71,12 @@ class JobActions:
         """End the link of a job and delete its file: "deleted", or "press-too-late"."""
         if not await self._ledger.objects.revoke(job.id, self._clock.now()):
             return "press-too-late"
-        self._signals.deletions.set()
+        self._lifecycle.signals.deletions.set()
         return "deleted"
 
     async def chat_gone(self, chat_id: int) -> None:
-        """Cancel what is under way for a chat that cannot be reached any more: nobody would get
-        the link.
-        """
+        """Cancel what is under way for a chat that cannot be reached any more."""
         previous_ids = await self._ledger.chats.previous_ids(chat_id)
         for job in await self._ledger.jobs.unfinished_in(previous_ids):
-            log.info("job cancelled, its chat is gone", job=job.id, chat=chat_id)
+            log.info("cancelling, the chat is gone", job=job.id, chat=chat_id)
             await self.cancel(job)

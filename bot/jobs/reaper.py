@@ -16,7 +16,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.store import ObjectStore
-from bot.jobs.runner import Signals
+from bot.jobs.lifecycle import Signals
 from bot.transfer.store_caller import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -136,7 +136,7 @@ class Reaper:
         if stored.upload_id is not None:
             self._store.abort(stored.key, stored.upload_id)
         try:
-            # An initiate whose answer was lost left an upload whose id nobody knows.
+            # An initiate whose answer was lost left an upload of unknown id.
             for upload_id in pending_of(self._store, stored.key):
                 self._store.abort(stored.key, upload_id)
         except StoreForbidden:
@@ -149,7 +149,7 @@ class Reaper:
 
     async def reconcile(self, prefix: str) -> None:
         """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
-        nobody owns.
+        without a job.
 
         Raises `StoreError` when the bucket cannot be listed.
         """
@@ -165,5 +165,5 @@ class Reaper:
         owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
         for upload in uploads:
             if upload.key not in owned:
-                log.warning("aborting an upload that nobody owns", key=upload.key)
+                log.warning("aborting an upload without a job", key=upload.key)
                 await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))

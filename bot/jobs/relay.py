@@ -1,5 +1,5 @@
 """The story of one file: room is reserved, it is fetched and uploaded at the same time, checked,
-linked, answered.
+linked. The end of its job is in `lifecycle`.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from bot.core.links import content_disposition, content_type, deadline, make_key
 from bot.core.objects import StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished
-from bot.core.ports.ledger import Ledger
 from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
@@ -34,15 +33,15 @@ class UploadEngine(Protocol):
 
 
 class Relay:
-    """Relays one job. Whatever goes wrong leaves as an exception; the caller decides what becomes
-    of the rest.
+    """Relays one job. Errors propagate; the caller ends the job or tries again, and partial
+    uploads stay in the ledger as planned objects.
     """
 
     def __init__(  # noqa: PLR0913 -- independent, and the knobs by keyword.
         self,
         source: FileSource,
         uploads: UploadEngine,
-        ledger: Ledger,
+        objects: ObjectLedger,
         clock: Clock,
         *,
         lifetime: timedelta,
@@ -51,40 +50,38 @@ class Relay:
     ) -> None:
         self._source = source
         self._uploads = uploads
-        self._jobs = ledger.jobs
-        self._objects = ledger.objects
+        self._objects = objects
         self._clock = clock
         self._lifetime = lifetime
         self._public = public
         self._deduplicator = deduplicator
 
-    async def relay(self, job: Job, meter: ProgressMeter) -> None:
-        """Take a running job to its link; when this returns, the ledger has it and the answer is
-        due.
+    async def relay(self, job: Job, meter: ProgressMeter) -> tuple[StoredObject, Finished]:
+        """Upload the file of a running job. Return the planned object, whose bytes are complete
+        and checked, and what makes the job done; the caller stores it before anything else.
         """
         begun = await self._objects.planned_for(job.id)
-        if begun is None and await self._copy_earlier(job):
-            return
+        if begun is None and (copied := await self._copy_earlier(job)) is not None:
+            return copied
         async with self._source.open(job.id, job.file, meter) as content:
             stored = await self._plan(job, begun)
             digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
-        await self._conclude(job, stored, digest)
+        return stored, self._result(stored, digest)
 
-    async def _copy_earlier(self, job: Job) -> bool:
-        """Answer from what the same owner has already, as an object of its own; say whether."""
+    async def _copy_earlier(self, job: Job) -> tuple[StoredObject, Finished] | None:
+        """Copy what the same owner has already into an object of its own, or return `None`."""
         earlier = await self._deduplicator.find(job) if self._deduplicator is not None else None
         if self._deduplicator is None or earlier is None:
-            return False
+            return None
         stored = await self._plan(job, None)
         target = Target(stored.key, self._meta(job))
         digest = await self._deduplicator.copy(earlier, target, _Journal(self._objects, stored.id))
         if digest is None:
             await self._objects.abandon(stored.id, self._clock.now())
-            return False
-        await self._conclude(job, stored, digest)
-        return True
+            return None
+        return stored, self._result(stored, digest)
 
     async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
         """Go on with what an earlier attempt has begun, or plan a new object; the ledger knows it
@@ -129,18 +126,13 @@ class Relay:
             public=self._public,
         )
 
-    async def _conclude(self, job: Job, stored: StoredObject, digest: Digest) -> None:
-        """The link lives from now on; its end is in the ledger before anyone hears of it."""
-        now = self._clock.now()
-        ends_at = deadline(now, self._lifetime)
+    def _result(self, stored: StoredObject, digest: Digest) -> Finished:
+        ends_at = deadline(self._clock.now(), self._lifetime)
         if stored.upload_id is not None:
-            # An upload that goes on may have been completed by the attempt before, and nobody
-            # knows when; its bytes are not older than its plan.
+            # An upload that goes on may have been completed by the attempt before, at an
+            # unknown moment; its bytes are not older than its plan.
             ends_at = min(ends_at, stored.due_at)
-        result = Finished(digest.size, digest.sha256, ends_at)
-        if not await self._jobs.finish(job, stored, result, now):
-            # Somebody else owns the job by now: what this attempt made must go.
-            await self._objects.abandon(stored.id, now)
+        return Finished(digest.size, digest.sha256, ends_at)
 
 
 class _Journal:

@@ -21,11 +21,12 @@ from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobActions
 from bot.jobs.deduplicate import Copier, Deduplicator
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
-from bot.jobs.runner import JobRunner, Signals
+from bot.jobs.runner import JobRunner
 from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
 from bot.outbound.answers import AnswerCorrector, AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
@@ -54,8 +55,9 @@ class Services:
 
 @dataclass(frozen=True)
 class Bot:
-    """The parts that run, and that the end has to know."""
+    """The parts that run, and that start and end have to know."""
 
+    lifecycle: JobLifecycle
     queue: JobQueue
     dispatcher: ChatDispatcher
     status_sender: StatusMessageSender
@@ -70,6 +72,7 @@ def build_bot(resources: Resources) -> Bot:
     """Build the machine in an open frame; nothing runs yet."""
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
     signals, source, metrics = Signals(), _source(resources), resources.monitoring.metrics
+    lifecycle = JobLifecycle(ledger.jobs, clock, signals, metrics)
     uploader = Uploader(
         resources.threads.store,
         resources.pool,
@@ -78,7 +81,7 @@ def build_bot(resources: Resources) -> Bot:
     relay = Relay(
         WatchedSource(source, metrics, clock),
         WatchedUploads(uploader, metrics, clock),
-        ledger,
+        ledger.objects,
         clock,
         lifetime=settings.link.lifetime,
         public=settings.link.mode is LinkMode.PUBLIC,
@@ -87,23 +90,24 @@ def build_bot(resources: Resources) -> Bot:
         ),
     )
     queue = JobQueue(
-        JobRunner(relay, ledger, clock, signals, metrics).run,
+        JobRunner(relay, ledger.jobs, lifecycle, clock, metrics).run,
         clock,
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
     )
     resources.monitoring.look_at(MonitoredParts(queue, resources.spool, ledger.probe))
-    return _build_senders(resources, queue, _services(resources, queue, signals), signals, source)
+    services = _services(resources, queue, lifecycle)
+    return _build_senders(resources, queue, services, lifecycle, source)
 
 
-def _services(resources: Resources, queue: JobQueue, signals: Signals) -> Services:
+def _services(resources: Resources, queue: JobQueue, lifecycle: JobLifecycle) -> Services:
     settings, chats = resources.settings, resources.ledger.chats
     given, enabled = settings.access, settings.telegram.reactions
     return Services(
         access=Access(chats, users=given.users, admins=given.admins, groups=given.groups),
         limits=OwnerLimits(settings.limits.owner, settings.limits.group),
-        actions=JobActions(resources.ledger, queue, resources.clock, signals),
+        actions=JobActions(resources.ledger, queue, resources.clock, lifecycle),
         reactions=Reactions(resources.ledger.outbox, resources.clock, enabled=enabled),
         migrations=ChatMigrations(chats),
     )
@@ -141,9 +145,10 @@ def _build_senders(
     resources: Resources,
     queue: JobQueue,
     services: Services,
-    signals: Signals,
+    lifecycle: JobLifecycle,
     source: CloudFiles | LocalFiles,
 ) -> Bot:
+    signals = lifecycle.signals
     settings, clock, ledger, telegram = (
         resources.settings,
         resources.clock,
@@ -179,6 +184,7 @@ def _build_senders(
     ]
     processed_updates = _listen(resources, queue, services, signals, source.limit)
     return Bot(
+        lifecycle=lifecycle,
         queue=queue,
         dispatcher=ChatDispatcher(speakers, calls, signals.outbox, clock),
         status_sender=status_sender,

@@ -4,8 +4,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bot.adapters.ledger.database import open_database, process_lock
+from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.telegram.application import TelegramResources, open_telegram

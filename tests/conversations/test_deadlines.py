@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import objects
@@ -173,7 +173,9 @@ async def _let_end(stage: LocalStack, ends: list[datetime]) -> None:
     async with open_database(stage.folder / "relay.sqlite3") as database:
         for number, due_at in enumerate(ends, start=1):
             its = objects.c.job_id == number
-            await database.change(update(objects).where(its).values(due_at=due_at))
+            await database.write(
+                Connection.execute, update(objects).where(its).values(due_at=due_at)
+            )
 
 
 async def test_signed_link_ends_without_any_bot(stage: LocalStack, alice: Person) -> None:

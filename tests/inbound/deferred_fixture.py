@@ -9,8 +9,8 @@ from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access
 from bot.inbound.deferred import DeferredRequests, RequestHandler, RequestKind
 from bot.jobs.actions import JobActions
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import Signals
 from bot.outbound.dispatcher import InFlightCalls
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers
@@ -28,11 +28,12 @@ class DeferredFixture:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.signals = Signals()
+        self.lifecycle = JobLifecycle(self.ledger.jobs, self.clock, self.signals)
         self.queue: JobQueue = StillQueue(self.clock)
         self.members = FakeMembers(admins={(GROUP, CHIEF)})
         self.messenger = FakeMessenger(self.clock)
         self.access = Access(self.ledger.chats, users=(), admins={BOT_ADMIN}, groups={GROUP})
-        self.actions = JobActions(self.ledger, self.queue, self.clock, self.signals)
+        self.actions = JobActions(self.ledger, self.queue, self.clock, self.lifecycle)
         self.calls = InFlightCalls(self.signals.outbox.set)
         self.request_handler = RequestHandler(
             self.ledger, self.access, self.actions, self.members, self.messenger

@@ -10,9 +10,9 @@ from bot.inbound.access import Access
 from bot.inbound.buttons import JobButtonPress
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
-from bot.jobs.runner import Signals
 from bot.outbound.chat_migration import ChatMigrations
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, OWNER
@@ -50,12 +50,13 @@ class InboundFixture:
         self.ledger = SqlLedger(database)
         self.queue = QueueOfStops(self.clock)
         self.signals = Signals()
+        self.lifecycle = JobLifecycle(self.ledger.jobs, self.clock, self.signals)
         self.access = Access(self.ledger.chats, users={OWNER, OTHER}, admins={ADMIN})
         self.use_cases = UseCases.build(
             ledger=self.ledger,
             queue=self.queue,
             access=self.access,
-            actions=JobActions(self.ledger, self.queue, self.clock, self.signals),
+            actions=JobActions(self.ledger, self.queue, self.clock, self.lifecycle),
             migrations=ChatMigrations(self.ledger.chats),
             clock=self.clock,
             signals=self.signals,

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlChats
 from bot.inbound import access as module
 from bot.inbound.access import STRANGER_EVERY, Access, Admission
 from tests.fakes.samples import NOW, make_origin

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
@@ -14,8 +14,8 @@ from bot.adapters.ledger.schema import jobs, objects
 from bot.core.links import key_prefix
 from bot.core.objects import StoredObject
 from bot.core.ports.store import ObjectMeta
+from bot.jobs.lifecycle import Signals
 from bot.jobs.reaper import Reaper
-from bot.jobs.runner import Signals
 from tests.fakes import samples
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import BOT_ID, NOW
@@ -93,16 +93,18 @@ class Graveyard:
     async def many_live(self, count: int, *, due_at: datetime) -> None:
         """Let many links end at the same time."""
         stored = await self.live()
-        async with self.database.write() as connection:
-            await connection.execute(update(objects).values(due_at=due_at))
-            job = dict((await connection.execute(select(jobs))).mappings().one())
-            row = dict((await connection.execute(select(objects))).mappings().one())
-            numbers = range(stored.id + 1, stored.id + count)
-            for some in (numbers[at : at + 500] for at in range(0, len(numbers), 500)):
-                copies = [job | {"id": n, "message_id": -n} for n in some]
-                await connection.execute(insert(jobs).values(copies))
-                keys = [{"id": n, "job_id": n, "key": f"{self.prefix}{n}"} for n in some]
-                await connection.execute(insert(objects).values([row | key for key in keys]))
+        numbers = range(stored.id + 1, stored.id + count)
+
+        def copy(connection: Connection) -> None:
+            connection.execute(update(objects).values(due_at=due_at))
+            job = dict(connection.execute(select(jobs)).mappings().one())
+            row = dict(connection.execute(select(objects)).mappings().one())
+            copies = [job | {"id": n, "message_id": -n} for n in numbers]
+            connection.execute(insert(jobs), copies)
+            keys = [{"id": n, "job_id": n, "key": f"{self.prefix}{n}"} for n in numbers]
+            connection.execute(insert(objects), [row | key for key in keys])
+
+        await self.database.write(copy)
         for n in numbers:
             self.put(f"{self.prefix}{n}")
 

@@ -4,13 +4,16 @@ import asyncio
 from datetime import datetime
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.jobs import SqlJobs
-from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
+from bot.core.ports.jobs import Finished
+from bot.core.ports.metrics import Metrics
+from bot.core.progress import ProgressMeter
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay, UploadEngine
-from bot.jobs.runner import JobRunner, Signals
+from bot.jobs.runner import JobRunner
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW, accept
 from tests.fakes.source import FakeSource
@@ -25,6 +28,9 @@ class GatedJobs(SqlJobs):
         self.gate = asyncio.Event()
         self.gate.set()
         self.reached = asyncio.Event()
+        self.finished = asyncio.Event()
+        self.may_return = asyncio.Event()
+        self.hold_finish = False
 
     async def _wait(self) -> None:
         self.reached.set()
@@ -36,10 +42,22 @@ class GatedJobs(SqlJobs):
         await self._wait()
         return job
 
-    async def retry_later(self, job: Job, run_at: datetime, code: str) -> bool:
+    async def retry_later(
+        self, job: Job, run_at: datetime, code: str, *, abandon_at: datetime | None = None
+    ) -> bool:
         """Put back, then wait."""
-        changed = await super().retry_later(job, run_at, code)
+        changed = await super().retry_later(job, run_at, code, abandon_at=abandon_at)
         await self._wait()
+        return changed
+
+    async def finish(
+        self, job: Job, stored: StoredObject, result: Finished, now: datetime
+    ) -> bool:
+        """Finish, then wait if the test says so."""
+        changed = await super().finish(job, stored, result, now)
+        self.finished.set()
+        if self.hold_finish:
+            await self.may_return.wait()
         return changed
 
     async def cancel(self, job: Job, now: datetime) -> bool:
@@ -52,7 +70,13 @@ class GatedJobs(SqlJobs):
 class RunnerFixture:
     """A relay with fakes around it; the test starts and stops attempts."""
 
-    def __init__(self, database: Database, *, uploads: UploadEngine | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        uploads: UploadEngine | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.jobs = GatedJobs(database)
@@ -60,15 +84,16 @@ class RunnerFixture:
         self.source = FakeSource()
         self.uploads = FakeUploads()
         self.signals = Signals()
+        self.lifecycle = JobLifecycle(self.jobs, self.clock, self.signals, metrics)
         self.relay = Relay(
             self.source,
             uploads or self.uploads,
-            self.ledger,
+            self.ledger.objects,
             self.clock,
             lifetime=LIFETIME,
             public=False,
         )
-        self.attempts = JobRunner(self.relay, self.ledger, self.clock, self.signals)
+        self.attempts = JobRunner(self.relay, self.jobs, self.lifecycle, self.clock, metrics)
 
     async def accept(self) -> Job:
         """Accept a file."""
@@ -78,6 +103,10 @@ class RunnerFixture:
         """Begin an attempt."""
         running = RunningJob(job.id, job.origin.owner_id, self.clock.now())
         return Attempt(running, asyncio.create_task(self.attempts.run(running)))
+
+    async def relay_and_end(self, job: Job) -> None:
+        """Relay a running job and make it done."""
+        await self.lifecycle.done(job, *await self.relay.relay(job, ProgressMeter()))
 
     async def attempt(self, job: Job) -> datetime | None:
         """Run an attempt to its end."""

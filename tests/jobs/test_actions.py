@@ -6,12 +6,11 @@ from dataclasses import replace
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.jobs import SqlJobs
-from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
 from bot.core.jobs import Job, JobState, StopReason
 from bot.core.objects import Ending
 from bot.jobs.actions import JobAction, JobActions
-from bot.jobs.runner import Signals
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, accept, acquire, at, finish, get, make_file, make_origin, plan
 from tests.inbound.inbound_fixture import QueueOfStops
@@ -39,7 +38,8 @@ class Desktop:
         self.ledger.jobs = self.jobs
         self.queue = QueueOfStops(self.clock)
         self.signals = Signals()
-        self.actions = JobActions(self.ledger, self.queue, self.clock, self.signals)
+        self.lifecycle = JobLifecycle(self.ledger.jobs, self.clock, self.signals)
+        self.actions = JobActions(self.ledger, self.queue, self.clock, self.lifecycle)
 
     async def waiting(self) -> Job:
         """Accept a file; its job waits for its turn."""
@@ -96,7 +96,7 @@ async def test_request_is_in_the_ledger_before_the_job_is_stopped(desk: Desktop)
     await desk.actions.cancel(running)
     recovered = await desk.ledger.jobs.recover(at(60))
 
-    assert recovered == []
+    assert recovered.unfinished == []
     assert (await get(desk.ledger, running)).state is JobState.CANCELLED
 
 

@@ -7,7 +7,6 @@ from bot.core.errors import StoreForbidden, StoreUnavailable
 from bot.core.jobs import StopReason
 from bot.core.ports.metrics import Span
 from bot.jobs.reaper import Reaper
-from bot.jobs.runner import JobRunner
 from bot.outbound.status_messages import StatusMessageSender
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import LIFETIME, at
@@ -24,10 +23,8 @@ def metrics() -> FakeMetrics:
 
 @pytest.fixture
 def shop(database: Database, metrics: FakeMetrics) -> RunnerFixture:
-    """A runner that counts its attempts."""
-    shop = RunnerFixture(database)
-    shop.attempts = JobRunner(shop.relay, shop.ledger, shop.clock, shop.signals, metrics)
-    return shop
+    """A relay whose attempts are counted."""
+    return RunnerFixture(database, metrics=metrics)
 
 
 async def test_done(shop: RunnerFixture, metrics: FakeMetrics) -> None:

@@ -50,7 +50,7 @@ class Stubborn:
 async def test_relayed_file_has_a_link_until_its_deadline(shop: RunnerFixture) -> None:
     """Job and object are ready together; no byte of the file is left on the disk."""
     job = await acquire(shop.ledger, await shop.accept())
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
     done, stored = await get(shop.ledger, job), await shop.object_of(job)
 
     assert (done.state, done.size) == (JobState.DONE, 1000)
@@ -62,7 +62,7 @@ async def test_relayed_file_has_a_link_until_its_deadline(shop: RunnerFixture) -
 async def test_object_carries_name_and_type_of_the_file(shop: RunnerFixture) -> None:
     """What a browser is told later is decided when the object is made."""
     job = await acquire(shop.ledger, await shop.accept())
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
     meta = shop.uploads.targets[0].meta
 
     assert 'filename="report.pdf"' in meta.content_disposition
@@ -128,7 +128,7 @@ async def test_upload_of_an_earlier_attempt_goes_on(shop: RunnerFixture) -> None
     job = await acquire(shop.ledger, await shop.accept())
     stored = await plan(shop.ledger, job)
     await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
     [target] = shop.uploads.targets
 
     assert (target.key, target.upload_id, target.part_size) == (stored.key, "earlier", 4 << 20)
@@ -154,7 +154,7 @@ async def test_upload_that_is_too_old_is_begun_anew(shop: RunnerFixture) -> None
     stored = await plan(shop.ledger, job)
     await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
     shop.clock.advance(timedelta(hours=20))
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
     [target] = shop.uploads.targets
 
     assert target.key != stored.key
@@ -168,7 +168,7 @@ async def test_plan_without_an_upload_id_is_given_up(shop: RunnerFixture) -> Non
     """Whether its upload was initiated is not known: the reaper gets it, and the key is new."""
     job = await acquire(shop.ledger, await shop.accept())
     earlier = await plan(shop.ledger, job)
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
     due = await shop.ledger.objects.due(NOW, 10)
 
     assert shop.uploads.targets[0].key != earlier.key
@@ -228,7 +228,7 @@ async def test_cancel_after_both_halves_succeeded_loses(shop: RunnerFixture) -> 
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.may_end.clear()
     shop.uploads.result_wins = True
-    task = asyncio.create_task(shop.relay.relay(job, ProgressMeter()))
+    task = asyncio.create_task(shop.relay_and_end(job))
     await shop.uploads.began.wait()
     task.cancel()
     await asyncio.sleep(0)
@@ -244,7 +244,7 @@ async def test_fenced_finish_abandons_the_object(shop: RunnerFixture) -> None:
     """The job has ended otherwise meanwhile: no link begins, and what was made is due at once."""
     job = await acquire(shop.ledger, await shop.accept())
     shop.uploads.may_end.clear()
-    task = asyncio.create_task(shop.relay.relay(job, ProgressMeter()))
+    task = asyncio.create_task(shop.relay_and_end(job))
     await shop.uploads.began.wait()
     await cancel(shop.ledger, job)
     shop.uploads.may_end.set()

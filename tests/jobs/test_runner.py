@@ -58,6 +58,7 @@ async def test_attempt_ends_in_one_line_for_the_operator(shop: RunnerFixture) ->
             "log_level": "info",
             "job": job.id,
             "state": "done",
+            "code": "",
             "bytes": 1000,
             "seconds": 0.0,
             "attempt": 1,
@@ -217,7 +218,7 @@ async def test_unexpected_error_ends_the_job_with_one_traceback(shop: RunnerFixt
 
     assert (failed.state, failed.error_code) == (JobState.FAILED, "unexpected")
     assert [(line["event"], line["exc_info"]) for line in lines if "exc_info" in line] == [
-        ("job failed", error)
+        ("job ended", error)
     ]
 
 

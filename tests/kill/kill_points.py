@@ -13,10 +13,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
-from bot.adapters.ledger.jobs import SqlJobs
-from bot.adapters.ledger.objects import SqlObjects
-from bot.adapters.ledger.outbox import SqlOutbox
+from bot.adapters.ledger.ledger import (
+    SqlAnswers,
+    SqlJobs,
+    SqlObjects,
+    SqlOutbox,
+    SqlStatusMessages,
+)
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.telegram.messenger import TelegramMessenger
 

@@ -56,8 +56,8 @@ async def test_spool_survives(scenario: KillScenario, content: Path) -> None:
     "kill_point",
     [
         "after:SqlJobs.request_cancel:1",
-        "before:SqlObjects.abandon:1",
         "before:SqlJobs.cancel:1",
+        "after:SqlJobs.cancel:1",
         "before:OssBucket.abort:1",
         "before:SqlObjects.swept:1",
     ],

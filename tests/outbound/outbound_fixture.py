@@ -12,8 +12,8 @@ from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
+from bot.jobs.lifecycle import Signals
 from bot.jobs.queue import JobQueue, RunningJob
-from bot.jobs.runner import Signals
 from bot.outbound.answers import AnswerCorrector, AnswerSender
 from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
 from bot.outbound.rate_limits import RateLimits

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.adapters.ledger.chats import SqlChats
 from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlChats
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import GroupVisibility, Place, Reaction
 from bot.core.ports.views import Notice

@@ -3,9 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from bot.adapters.ledger.answers import SqlAnswers, SqlStatusMessages
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.outbox import SqlOutbox
+from bot.adapters.ledger.ledger import SqlAnswers, SqlOutbox, SqlStatusMessages
 from bot.core.ports.answers import StoredAnswer, StoredStatusMessage
 from bot.core.ports.outbox import OutboxMessage
 from tests.fakes.samples import OWNER

@@ -3,9 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, bindparam, case, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    RowMapping,
+    bindparam,
+    case,
+    exists,
+    insert,
+    select,
+    update,
+)
 
-from bot.adapters.ledger.database import Database, Transaction
 from bot.adapters.ledger.rows import first_of_each_chat, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job, JobState
@@ -43,126 +53,129 @@ _MEMBERS = (
 )
 
 
-class SqlAnswers:
-    """Implements `AnswerLedger`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def unanswered(self, limit: int) -> list[Job]:
-        """Return ended jobs that no answer includes yet."""
-        rows = await self._database.fetch(_UNANSWERED, {"limit": limit})
-        return [to_job(row) for row in rows.mappings()]
-
-    async def begin(
-        self, jobs_: Sequence[Job], card_message_id: int | None, *, chat_id: int | None = None
-    ) -> StoredAnswer:
-        """Create the answer for jobs of one chat and topic, state SENDING; close the card that
-        becomes it.
-        """
-        first = jobs_[0].origin
-        is_here = chat_id in {None, first.chat_id}
-        values = {
-            "chat_id": first.chat_id if is_here else chat_id,
-            "thread_id": first.thread_id if is_here else None,
-            "reply_to": first.message_id if is_here else NOTHING,
-            "language": first.language,
-            "state": AnswerState.SENDING.value,
-            "tries": 0,
-            "message_id": card_message_id,
-            "changes": 0,
-            "shown": 0,
-        }
-        async with self._database.write() as connection:
-            row = await connection.execute(insert(answers).values(values).returning(answers.c.id))
-            answer_id = row.scalar_one()
-            await connection.execute(
-                update(jobs)
-                .where(jobs.c.id.in_([job.id for job in jobs_]), jobs.c.answer_id.is_(None))
-                .values(answer_id=answer_id)
-            )
-            if card_message_id is not None:
-                # In the same transaction, or after a crash the message would be a card and an
-                # answer, and be removed as a card once it has been sent as an answer.
-                await connection.execute(
-                    update(cards)
-                    .where(cards.c.chat_id == first.chat_id, cards.c.message_id == card_message_id)
-                    .values(open=False)
-                )
-            return (await _read(connection, select(answers).where(answers.c.id == answer_id)))[0]
-
-    async def resumable(self) -> list[StoredAnswer]:
-        """Return answers that are PENDING or SENDING, oldest first."""
-        async with self._database.read() as connection:
-            return await _read(connection, _RESUMABLE)
-
-    async def stale(self, limit: int) -> list[StoredAnswer]:
-        """Return sent answers whose items have changed since they were shown."""
-        async with self._database.read() as connection:
-            return await _read(connection, _STALE, {"limit": limit})
-
-    async def sending(self, answer_id: int) -> None:
-        """Store the intention before another call."""
-        await self._set(answer_id, state=AnswerState.SENDING.value)
-
-    async def sent(self, answer_id: int, message_id: int) -> None:
-        """Store that the answer is placed."""
-        await self._set(answer_id, state=AnswerState.SENT.value, message_id=message_id)
-
-    async def lost(self, answer_id: int) -> None:
-        """Store that the answer cannot be placed."""
-        await self._set(answer_id, state=AnswerState.LOST.value)
-
-    async def refreshed(self, answer_id: int, changes: int) -> None:
-        """Store that the answer shows the first `changes` changes."""
-        await self._set(answer_id, shown=changes)
-
-    async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
-        """Store that a call failed."""
-        tries = answers.c.tries + (1 if uncertain else 0)
-        state = case(
-            (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
-            else_=AnswerState.PENDING.value,
-        )
-        # Only while it is being sent: what has been placed is never sent again.
-        await self._set(
-            answer_id, answers.c.state == AnswerState.SENDING.value, state=state, tries=tries
-        )
-
-    async def _set(self, answer_id: int, *conditions: ColumnElement[bool], **values: Any) -> None:
-        statement = update(answers).where(answers.c.id == answer_id, *conditions).values(values)
-        await self._database.change(statement)
+def unanswered(connection: Connection, limit: int) -> list[Job]:
+    """Return ended jobs that no answer includes yet."""
+    return [to_job(row) for row in connection.execute(_UNANSWERED, {"limit": limit}).mappings()]
 
 
-async def _read(
-    connection: Transaction, found: Executable, parameters: Mapping[str, int] | None = None
+def begin(
+    connection: Connection,
+    jobs_: Sequence[Job],
+    placed_message_id: int | None,
+    *,
+    chat_id: int | None = None,
+) -> StoredAnswer:
+    """Create the answer for jobs of one chat and topic, state SENDING; close the status message
+    that becomes it.
+    """
+    first = jobs_[0].origin
+    is_here = chat_id in {None, first.chat_id}
+    values = {
+        "chat_id": first.chat_id if is_here else chat_id,
+        "thread_id": first.thread_id if is_here else None,
+        "reply_to": first.message_id if is_here else NOTHING,
+        "language": first.language,
+        "state": AnswerState.SENDING.value,
+        "tries": 0,
+        "message_id": placed_message_id,
+        "changes": 0,
+        "shown": 0,
+    }
+    made = connection.execute(insert(answers).values(values).returning(answers.c.id))
+    answer_id = made.scalar_one()
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id.in_([job.id for job in jobs_]), jobs.c.answer_id.is_(None))
+        .values(answer_id=answer_id)
+    )
+    if placed_message_id is not None:
+        # In the same transaction, or after a crash the message would be a status message and an
+        # answer, and be removed as the one once it has been sent as the other.
+        is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
+        connection.execute(update(cards).where(is_it).values(open=False))
+    return _read(connection, select(answers).where(answers.c.id == answer_id))[0]
+
+
+def resumable(connection: Connection) -> list[StoredAnswer]:
+    """Return answers that are PENDING or SENDING, oldest first."""
+    return _read(connection, _RESUMABLE)
+
+
+def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
+    """Return sent answers whose items have changed since they were shown."""
+    return _read(connection, _STALE, {"limit": limit})
+
+
+def sending(connection: Connection, answer_id: int) -> None:
+    """Store the intention before another call."""
+    _set(connection, answer_id, state=AnswerState.SENDING.value)
+
+
+def sent(connection: Connection, answer_id: int, message_id: int) -> None:
+    """Store that the answer is placed."""
+    _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id)
+
+
+def lost(connection: Connection, answer_id: int) -> None:
+    """Store that the answer cannot be placed."""
+    _set(connection, answer_id, state=AnswerState.LOST.value)
+
+
+def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
+    """Store that the answer shows the first `changes` changes."""
+    _set(connection, answer_id, shown=changes)
+
+
+def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
+    """Store that a call failed."""
+    tries = answers.c.tries + (1 if uncertain else 0)
+    state = case(
+        (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
+        else_=AnswerState.PENDING.value,
+    )
+    # Only while it is being sent: what has been placed is never sent again.
+    is_sending = answers.c.state == AnswerState.SENDING.value
+    _set(connection, answer_id, is_sending, state=state, tries=tries)
+
+
+def _set(
+    connection: Connection, answer_id: int, *conditions: ColumnElement[bool], **values: Any
+) -> None:
+    connection.execute(
+        update(answers).where(answers.c.id == answer_id, *conditions).values(values)
+    )
+
+
+def _read(
+    connection: Connection, found: Executable, parameters: Mapping[str, int] | None = None
 ) -> list[StoredAnswer]:
-    rows = list((await connection.execute(found, parameters)).mappings())
+    rows = connection.execute(found, parameters).mappings().all()
     if not rows:
         return []
-    members = await connection.execute(_MEMBERS, {"answers": [row["id"] for row in rows]})
+    members = connection.execute(_MEMBERS, {"answers": [row["id"] for row in rows]})
     included: dict[int, list[int]] = {}
     for answer_id, job_id in members:
         included.setdefault(answer_id, []).append(job_id)
-    return [
-        StoredAnswer(
-            id=row["id"],
-            chat_id=row["chat_id"],
-            thread_id=row["thread_id"],
-            reply_to=row["reply_to"] or None,
-            language=row["language"],
-            state=AnswerState(row["state"]),
-            tries=row["tries"],
-            message_id=row["message_id"],
-            job_ids=tuple(included.get(row["id"], ())),
-            changes=row["changes"],
-        )
-        for row in rows
-    ]
+    return [_to_answer(row, included.get(row["id"], ())) for row in rows]
 
 
-# Correlated, so that a look costs as much as there are open cards and not as there ever were
-# answers.
+def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
+    return StoredAnswer(
+        id=row["id"],
+        chat_id=row["chat_id"],
+        thread_id=row["thread_id"],
+        reply_to=row["reply_to"] or None,
+        language=row["language"],
+        state=AnswerState(row["state"]),
+        tries=row["tries"],
+        message_id=row["message_id"],
+        job_ids=tuple(job_ids),
+        changes=row["changes"],
+    )
+
+
+# Correlated, so that a look costs as much as there are open status messages and not as there
+# ever were answers.
 _IS_UNANSWERED = ~exists().where(
     answers.c.id == jobs.c.answer_id,
     answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value]),
@@ -176,79 +189,66 @@ _OPEN = (
 )
 
 
-class SqlStatusMessages:
-    """Implements `StatusMessageLedger`."""
+def open_status_message(
+    connection: Connection, jobs_: Sequence[Job], *, shared: bool, album: str | None = None
+) -> StoredStatusMessage:
+    """Create a status message for jobs of one chat and topic, or for those of an album."""
+    first = jobs_[0].origin
+    values = {
+        "chat_id": first.chat_id,
+        "thread_id": first.thread_id,
+        "reply_to": first.message_id,
+        "language": first.language,
+        "shared": shared,
+        "album": album,
+        "open": True,
+    }
+    row = connection.execute(insert(cards).values(values).returning(cards)).mappings().one()
+    job_ids = [job.id for job in jobs_]
+    join_status_message(connection, row["id"], job_ids)
+    return _to_status_message(row, job_ids)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def open(
-        self, jobs_: Sequence[Job], *, shared: bool, album: str | None = None
-    ) -> StoredStatusMessage:
-        """Create a card for jobs of one chat and topic, or for those of an album."""
-        first = jobs_[0].origin
-        values = {
-            "chat_id": first.chat_id,
-            "thread_id": first.thread_id,
-            "reply_to": first.message_id,
-            "language": first.language,
-            "shared": shared,
-            "album": album,
-            "open": True,
-        }
-        result = await self._database.change(insert(cards).values(values).returning(cards.c.id))
-        card_id = result.scalar_one()
-        job_ids = tuple(job.id for job in jobs_)
-        await self.join(card_id, job_ids)
-        return StoredStatusMessage(
-            id=card_id,
-            chat_id=first.chat_id,
-            thread_id=first.thread_id,
-            reply_to=first.message_id,
-            language=first.language,
-            shared=shared,
-            message_id=None,
-            job_ids=job_ids,
-            album=album,
-        )
+def join_status_message(
+    connection: Connection, status_message_id: int, job_ids: Sequence[int]
+) -> None:
+    """Let an open status message show further jobs."""
+    connection.execute(
+        update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=status_message_id)
+    )
 
-    async def join(self, card_id: int, job_ids: Sequence[int]) -> None:
-        """Let an open card show further jobs."""
-        await self._database.change(
-            update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=card_id)
-        )
 
-    async def placed(self, card_id: int, message_id: int) -> None:
-        """Store where the card is."""
-        await self._set(card_id, message_id=message_id)
+def place_status_message(connection: Connection, status_message_id: int, message_id: int) -> None:
+    """Store where the status message is."""
+    is_it = cards.c.id == status_message_id
+    connection.execute(update(cards).where(is_it).values(message_id=message_id))
 
-    async def close(self, card_id: int) -> None:
-        """Forget the card."""
-        await self._set(card_id, open=False)
 
-    async def _set(self, card_id: int, **values: object) -> None:
-        await self._database.change(update(cards).where(cards.c.id == card_id).values(values))
+def close_status_message(connection: Connection, status_message_id: int) -> None:
+    """Forget the status message."""
+    connection.execute(update(cards).where(cards.c.id == status_message_id).values(open=False))
 
-    async def open_status_messages(self) -> list[StoredStatusMessage]:
-        """Return all cards that have not been closed, oldest first."""
-        rows = await self._database.fetch(_OPEN)
-        members: dict[int, list[int]] = {}
-        found = {}
-        for row in rows.mappings():
-            found[row["id"]] = row
-            ids = members.setdefault(row["id"], [])
-            ids.extend([row["job_id"]] if row["job_id"] is not None else [])
-        return [
-            StoredStatusMessage(
-                id=card_id,
-                chat_id=row["chat_id"],
-                thread_id=row["thread_id"],
-                reply_to=row["reply_to"],
-                language=row["language"],
-                shared=row["shared"],
-                message_id=row["message_id"],
-                job_ids=tuple(members[card_id]),
-                album=row["album"],
-            )
-            for card_id, row in found.items()
-        ]
+
+def open_status_messages(connection: Connection) -> list[StoredStatusMessage]:
+    """Return all status messages that have not been closed, oldest first."""
+    members: dict[int, list[int]] = {}
+    found = {}
+    for row in connection.execute(_OPEN).mappings():
+        found[row["id"]] = row
+        ids = members.setdefault(row["id"], [])
+        ids.extend([row["job_id"]] if row["job_id"] is not None else [])
+    return [_to_status_message(row, members[id_]) for id_, row in found.items()]
+
+
+def _to_status_message(row: RowMapping, job_ids: Sequence[int]) -> StoredStatusMessage:
+    return StoredStatusMessage(
+        id=row["id"],
+        chat_id=row["chat_id"],
+        thread_id=row["thread_id"],
+        reply_to=row["reply_to"],
+        language=row["language"],
+        shared=row["shared"],
+        message_id=row["message_id"],
+        job_ids=tuple(job_ids),
+        album=row["album"],
+    )

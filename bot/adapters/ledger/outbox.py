@@ -1,74 +1,60 @@
-"""What must still be said beside answers, and updates that could not be handled, in SQL."""
+"""Messages that must still be sent beside answers, and updates that could not be handled, in
+SQL.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
-from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.rows import first_of_each_chat
+from bot.adapters.ledger.rows import first_of_each_chat, insert_for
 from bot.adapters.ledger.schema import dead_updates, outbox
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
-"""Said rows stay this long, so that an update that is delivered again (Telegram: 24 h) says
-nothing twice.
+"""Rows that are said stay this long, so that an update that is delivered again (Telegram: 24 h)
+says nothing twice.
 """
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
 )
 
 
-class SqlOutbox:
-    """Implements `Outbox`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def post(self, message: OutboxMessage, now: datetime) -> bool:
-        """Store a saying; false if `dedupe` is known already."""
-        statement = insert(outbox).values(_values(message, now)).on_conflict_do_nothing()
-        async with self._database.write() as connection:
-            await connection.execute(
-                delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR)
-            )
-            return (await connection.execute(statement)).rowcount == 1
-
-    async def pending(self, limit: int) -> list[OutboxMessage]:
-        """Return what must still be said, by priority, then age."""
-        rows = await self._database.fetch(_PENDING, {"limit": limit})
-        return [_saying(row) for row in rows.mappings()]
-
-    async def delivered(self, row_id: int) -> None:
-        """Store that it has been said."""
-        await self._database.change(update(outbox).where(outbox.c.id == row_id).values(said=True))
-
-    async def begin_attempt(self, row_id: int) -> int:
-        """Store the intention before a call; return how many calls there have been."""
-        statement = (
-            update(outbox)
-            .where(outbox.c.id == row_id)
-            .values(tries=outbox.c.tries + 1)
-            .returning(outbox.c.tries)
-        )
-        return int((await self._database.change(statement)).scalar_one())
+def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
+    """Store a message; false if `dedupe` is known already."""
+    connection.execute(delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR))
+    statement = insert_for(connection, outbox).values(_values(message, now))
+    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
-class SqlDeadUpdates:
-    """Implements `DeadUpdates`."""
+def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
+    """Return what must still be said, by priority, then age."""
+    return [_message(row) for row in connection.execute(_PENDING, {"limit": limit}).mappings()]
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def add(self, update_id: int, body: str, error: str, now: datetime) -> None:
-        """Store an update with the last error; a second burial changes nothing."""
-        statement = (
-            insert(dead_updates)
-            .values(update_id=update_id, body=body, error=error, buried_at=now)
-            .on_conflict_do_nothing()
-        )
-        await self._database.change(statement)
+def delivered(connection: Connection, row_id: int) -> None:
+    """Store that it has been said."""
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(said=True))
+
+
+def begin_attempt(connection: Connection, row_id: int) -> int:
+    """Store the intention before a call; return how many calls there have been."""
+    statement = (
+        update(outbox)
+        .where(outbox.c.id == row_id)
+        .values(tries=outbox.c.tries + 1)
+        .returning(outbox.c.tries)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def add_dead_update(
+    connection: Connection, update_id: int, body: str, error: str, now: datetime
+) -> None:
+    """Store an update with the last error; a second burial changes nothing."""
+    values = {"update_id": update_id, "body": body, "error": error, "buried_at": now}
+    statement = insert_for(connection, dead_updates).values(values)
+    connection.execute(statement.on_conflict_do_nothing())
 
 
 def _values(message: OutboxMessage, now: datetime) -> dict[str, Any]:
@@ -88,7 +74,7 @@ def _values(message: OutboxMessage, now: datetime) -> dict[str, Any]:
     }
 
 
-def _saying(row: RowMapping) -> OutboxMessage:
+def _message(row: RowMapping) -> OutboxMessage:
     return OutboxMessage(
         id=row["id"],
         kind=OutboxKind(row["kind"]),

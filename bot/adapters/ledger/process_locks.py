@@ -1,15 +1,38 @@
-"""Which processes work on a ledger: the one bot, and any number of commands that send files.
-
-Locks of the system, so that they go with their process, however it ends.
+"""Locks that tell which processes work on a ledger: one bot, and any number of commands that send
+files. Locks of the operating system, so that they go with their process, however it ends.
 """
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bot.adapters.ledger.errors import opening
+from bot.core.errors import LedgerLocked
 
 _PRIVATE = 0o600
+
+
+@contextmanager
+def process_lock(path: Path) -> Iterator[None]:
+    """Hold the lock beside the ledger that makes this process the only one that runs jobs.
+
+    Raises:
+        LedgerLocked: another process holds it.
+        LedgerUnusable: it cannot be made there.
+    """
+    with opening(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerLocked(f"another bot runs on the ledger {path}") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class SendingLock:
@@ -25,7 +48,7 @@ class SendingLock:
             self._descriptor = os.open(f"{path}.send", flags, _PRIVATE)
 
     def take_alone(self) -> bool:
-        """Take it for this process only, if nobody has it; no other command begins meanwhile."""
+        """Take it for this process only, if it is free; no other command begins meanwhile."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,23 +1,47 @@
-"""Rows become values of the core; reads a few rows of every chat, so that a chat with many hides
-no other.
+"""Conversion between rows and values of the core, and the statements that several modules of
+operations share.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Integer, RowMapping, Select, Table, bindparam, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
 
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.objects import Ending, ObjectState, StoredObject
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.sqlite import Insert
+
+
+def insert_for(connection: Connection, table: Table) -> "Insert":
+    """Return an INSERT that knows ON CONFLICT, in the dialect of the connection.
+
+    SQLAlchemy has no general one; those for SQLite and PostgreSQL take the same arguments.
+    """
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    statement: Insert = dialect.insert(table)
+    return statement
+
 
 def first_of_each_chat(
     rows: Select[*tuple[Any, ...]], table: Table, order: Sequence[Column[Any]]
 ) -> Select[*tuple[Any, ...]]:
-    """Keep the first rows of each chat, as many as the parameter `limit` says; all of them stand
-    in the given order.
+    """Keep the first rows of each chat, as many as the parameter `limit` says, so that a chat with
+    many hides no other; all of them stand in the given order.
 
     `rows` selects from `table` alone, which has the columns `id` and `chat_id`.
     """

@@ -1,51 +1,97 @@
-"""Totals of ended jobs, and whether the ledger can be written: for operators."""
+"""Totals and overviews in SQL, and whether the ledger can be written: for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.schema import jobs, objects
-from bot.core.jobs import JobState
-from bot.core.objects import ObjectState
+from bot.adapters.ledger.database import SqlPart
+from bot.adapters.ledger.jobs import UNFINISHED
+from bot.adapters.ledger.rows import to_job, to_object
+from bot.adapters.ledger.schema import answers, jobs, objects, outbox
+from bot.core.jobs import Job, JobState
+from bot.core.objects import ObjectState, StoredObject
+from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
 
+_UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
+_IS_LIVE = objects.c.state == ObjectState.LIVE.value
 
-class SqlTotals:
-    """Implements `TotalsLedger`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def since(self, moment: datetime) -> Totals:
-        """Sum up the jobs that ended after `moment`. Reads all jobs; nobody asks often."""
-        statement = (
-            select(
-                jobs.c.state,
-                jobs.c.error_code,
-                func.count(),
-                func.coalesce(func.sum(jobs.c.size), 0),
-                func.max(jobs.c.finished_at),
-            )
-            .where(jobs.c.finished_at > moment)
-            .group_by(jobs.c.state, jobs.c.error_code)
+def since(connection: Connection, moment: datetime) -> Totals:
+    """Sum up the jobs that ended after `moment`. Reads all jobs; it is seldom asked for."""
+    statement = (
+        select(
+            jobs.c.state,
+            jobs.c.error_code,
+            func.count(),
+            func.coalesce(func.sum(jobs.c.size), 0),
+            func.max(jobs.c.finished_at),
         )
-        rows = (await self._database.fetch(statement)).all()
-        counts = {state: (count, size) for state, _, count, size, _ in rows}
-        failed = [
-            Failures(code or "", count, last_at)
-            for state, code, count, _, last_at in rows
-            if state == JobState.FAILED.value
-        ]
-        done, size = counts.get(JobState.DONE.value, (0, 0))
-        return Totals(
-            done=done,
-            bytes=size,
-            cancelled=counts.get(JobState.CANCELLED.value, (0, 0))[0],
-            failures=tuple(sorted(failed, key=lambda one: one.last_at, reverse=True)),
-        )
+        .where(jobs.c.finished_at > moment)
+        .group_by(jobs.c.state, jobs.c.error_code)
+    )
+    rows = connection.execute(statement).all()
+    counts = {state: (count, size) for state, _, count, size, _ in rows}
+    failed = [
+        Failures(code or "", count, last_at)
+        for state, code, count, _, last_at in rows
+        if state == JobState.FAILED.value
+    ]
+    done, size = counts.get(JobState.DONE.value, (0, 0))
+    return Totals(
+        done=done,
+        bytes=size,
+        cancelled=counts.get(JobState.CANCELLED.value, (0, 0))[0],
+        failures=tuple(sorted(failed, key=lambda one: one.last_at, reverse=True)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOverview:
+    """Everything that is under way or alive at one moment. `links` are live objects with their
+    jobs, the first to end first; `unsaid` counts answers and replies that still wait.
+    """
+
+    running: list[Job]
+    queued: list[Job]
+    links: list[tuple[Job, StoredObject]]
+    unsaid: int
+
+
+def overview(connection: Connection) -> LedgerOverview:
+    """Return what is under way and alive."""
+    is_unfinished = jobs.c.state.in_(UNFINISHED)
+    is_linked = jobs.c.id.in_(select(objects.c.job_id).where(_IS_LIVE))
+    under_way = _jobs(connection, is_unfinished)
+    by_id = {job.id: job for job in _jobs(connection, is_linked)}
+    live = connection.execute(select(objects).where(_IS_LIVE).order_by(objects.c.due_at))
+    stored = [to_object(row) for row in live.mappings()]
+    return LedgerOverview(
+        running=[job for job in under_way if job.state is JobState.RUNNING],
+        queued=[job for job in under_way if job.state is JobState.QUEUED],
+        links=[(by_id[found.job_id], found) for found in stored],
+        unsaid=_count_unsaid(connection),
+    )
+
+
+def _jobs(connection: Connection, which: ColumnElement[bool]) -> list[Job]:
+    rows = connection.execute(select(jobs).where(which).order_by(jobs.c.id))
+    return [to_job(row) for row in rows.mappings()]
+
+
+def _count_unsaid(connection: Connection) -> int:
+    has_ended = jobs.c.state.not_in(UNFINISHED)
+    waiting = (
+        (answers, answers.c.state.in_(_UNSENT)),
+        (jobs, has_ended & jobs.c.answer_id.is_(None)),
+        (outbox, ~outbox.c.said),
+    )
+    return sum(
+        connection.execute(select(func.count()).select_from(table).where(which)).scalar_one()
+        for table, which in waiting
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +102,30 @@ class LinkCounts:
     overdue: int
 
 
-class LedgerHealth:
-    """Looks at the ledger as a whole."""
+def count_links(connection: Connection, now: datetime) -> LinkCounts:
+    """Count the live objects, and those of them that are due."""
+    counts = select(func.count(), func.count().filter(objects.c.due_at <= now)).where(_IS_LIVE)
+    return LinkCounts(*connection.execute(counts).one())
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+def write_page(connection: Connection) -> None:
+    """Write a page of the ledger as it is. SQLite only: an empty transaction would find a file
+    that is not writable, and no full disk.
+    """
+    version = connection.execute(text("PRAGMA user_version")).scalar_one()
+    connection.execute(text(f"PRAGMA user_version = {int(version)}"))
+
+
+class LedgerHealth(SqlPart):
+    """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
 
     async def trouble(self) -> str:
-        """Write a page of the ledger as it is, down to the disk; return what is wrong, or nothing.
+        """Write a page of the ledger down to the disk; return what is wrong, or nothing.
 
         Costs one synchronized write.
         """
         try:
-            async with self._database.write() as connection:
-                version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
-                # An empty transaction would find a file that nobody may write, and no full disk.
-                await connection.execute(text(f"PRAGMA user_version = {int(version)}"))
+            await self._database.write(write_page)
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or type(error).__name__
             return f"cannot be written: {cause}"
@@ -79,12 +133,7 @@ class LedgerHealth:
 
     async def links(self, now: datetime) -> LinkCounts | None:
         """Count the links; `None` where the ledger cannot be read."""
-        is_live = objects.c.state == ObjectState.LIVE.value
-        counts = select(
-            func.count(), func.count().filter(and_(is_live, objects.c.due_at <= now))
-        ).where(is_live)
         try:
-            row = (await self._database.fetch(counts)).one_or_none()
+            return await self._database.read(count_links, now)
         except SQLAlchemyError:
             return None
-        return LinkCounts(*row) if row is not None else None

@@ -59,8 +59,9 @@ def send(
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    # Its tracebacks are for the log of a bot; here every failure is one line.
-    logging.getLogger("bot.jobs.runner").setLevel(logging.CRITICAL)
+    # These lines are for the log of a bot; here every failure is told in one line of its own.
+    for module in ("runner", "lifecycle"):
+        logging.getLogger(f"bot.jobs.{module}").setLevel(logging.CRITICAL)
     try:
         with failing_in_a_line():
             failed = asyncio.run(_send_all(loaded, files, name, as_json=as_json))

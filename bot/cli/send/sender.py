@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
 from bot.adapters.oss.bucket import OssLinkSigner
@@ -19,10 +18,11 @@ from bot.core.jobs import Job, JobState, StopReason, shell_origin
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter
+from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
-from bot.jobs.runner import JobRunner, Signals
+from bot.jobs.runner import JobRunner
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
@@ -73,6 +73,7 @@ class FileSender:
         self._shell = shell
         self._line = line
         self._signals = Signals()
+        self._lifecycle = JobLifecycle(ledger.jobs, clock, self._signals)
 
     async def check(self) -> None:
         """Refuse where the promise about links could not be kept.
@@ -129,12 +130,12 @@ class FileSender:
                 pool,
                 connections_per_file=settings.transfer.connections_per_file,
             ),
-            self._ledger,
+            self._ledger.objects,
             self._clock,
             lifetime=settings.link.lifetime,
             public=settings.link.mode is LinkMode.PUBLIC,
         )
-        return JobRunner(relay, self._ledger, self._clock, self._signals)
+        return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 
     async def _run(self, attempts: JobRunner, running: RunningJob, on_wait: Wait) -> None:
         while again_at := await self._attempt(attempts, running):
@@ -143,8 +144,7 @@ class FileSender:
             try:
                 await self._clock.sleep_until(again_at)
             except asyncio.CancelledError:
-                if job is not None:
-                    await self._cancel_waiting(job)
+                await self._lifecycle.cancel_waiting(running.job_id)
                 raise
 
     async def _attempt(self, attempts: JobRunner, running: RunningJob) -> datetime | None:
@@ -157,13 +157,6 @@ class FileSender:
             task.cancel()
             await asyncio.wait({task})
             raise
-
-    async def _cancel_waiting(self, job: Job) -> None:
-        now = self._clock.now()
-        await self._ledger.jobs.cancel(job, now)
-        planned = await self._ledger.objects.planned_for(job.id)
-        if planned is not None:
-            await self._ledger.objects.abandon(planned.id, now)
 
     async def _sweep(self) -> None:
         """Remove what is due, above all what a failure of this file has left in OSS."""
@@ -205,7 +198,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
         stack.callback(lock.close)
         if lock.take_alone():
             # What a command left behind that was killed in the middle.
-            await ledger.jobs.end_left_by_shells(clock.now())
+            await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)

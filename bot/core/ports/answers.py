@@ -19,7 +19,7 @@ class AnswerState(StrEnum):
     SHOWN = "shown"
     """Nothing is sent: the command that made the job shows its outcome itself."""
     LOST = "lost"
-    """Cannot be placed: the chat is gone, or nobody knows after two tries."""
+    """Cannot be placed: the chat is gone, or its fate is unknown after two tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class AnswerLedger(Protocol):
         the call.
 
         With `placed_message_id` the status message itself becomes the answer by being edited; its
-        card is closed. With `chat_id` the answer goes to that chat instead, and replies to
+        row is closed. With `chat_id` the answer goes to that chat instead, and replies to
         nothing.
         """
 
@@ -110,16 +110,16 @@ class StatusMessageLedger(Protocol):
     async def open(
         self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
     ) -> StoredStatusMessage:
-        """Create a card for jobs of one chat and topic, or for those of an album."""
+        """Create a status message for jobs of one chat and topic, or for those of an album."""
 
     async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
-        """Let an open card show further jobs."""
+        """Let an open status message show further jobs."""
 
     async def placed(self, status_message_id: int, message_id: int) -> None:
-        """Store where the card is."""
+        """Store where the status message is."""
 
     async def open_status_messages(self) -> list[StoredStatusMessage]:
-        """Return all cards that have not been closed, oldest first."""
+        """Return all status messages that have not been closed, oldest first."""
 
     async def close(self, status_message_id: int) -> None:
-        """Forget the card: its message is gone or has become an answer."""
+        """Forget the status message: it is gone or has become an answer."""

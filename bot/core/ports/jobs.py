@@ -2,7 +2,7 @@
 
 Every method is one transaction, committed when it returns. State changes name the state and the
 attempt (the fence) that they expect; a method that returns `bool` says whether the row was still
-as expected, and changes nothing where it was not.
+as expected, and does not change the job where it was not.
 """
 
 from collections.abc import Sequence
@@ -38,34 +38,56 @@ class JobLedger(Protocol):
     async def request_cancel(self, job_id: int) -> None:
         """Store that the user wants the job to end, so that a restart does not forget it."""
 
-    async def recover(self, now: datetime) -> list[Job]:
-        """Put jobs that a dead process left running back into the queue, cancel those whose user
-        asked for it; return all unfinished ones, oldest first.
+    async def recover(self, now: datetime) -> "Recovered":
+        """Put jobs that a dead process left running back into the queue. End those whose user
+        asked for it, those that crashed too often, and those of commands that are gone.
 
         Only for the process that holds the lock of the ledger.
         """
 
+    async def end_left_by_shells(self, now: datetime) -> list[Job]:
+        """Cancel the jobs of commands that are gone, and return them; only while no command
+        runs.
+        """
+
     async def acquire(self, job_id: int, now: datetime) -> Job | None:
-        """Take a queued job that is due: it is running, its attempt is one higher. `None` if it is
-        not to be had.
+        """Atomically claim a queued job that is due: set it RUNNING and increment `attempt`.
+        Return `None` if it is no longer claimable.
         """
 
     async def give_back(self, job: Job) -> bool:
         """Put a running job back as it was: the process stops, no failure is counted."""
 
-    async def retry_later(self, job: Job, run_at: datetime, code: str) -> bool:
-        """Put a running job back for another attempt at `run_at`, and count the failure."""
+    async def retry_later(
+        self, job: Job, run_at: datetime, code: str, *, abandon_at: datetime | None = None
+    ) -> bool:
+        """Put a running job back for another attempt at `run_at`, and count the failure.
+
+        With `abandon_at` the object that it has planned is due at that moment, and the next
+        attempt plans a new one; without it the next attempt goes on with it.
+        """
 
     async def finish(
         self, job: Job, stored: StoredObject, result: "Finished", now: datetime
     ) -> bool:
-        """Make a running job done and its object live, due at `result.expires_at`."""
+        """Make a running job done and its object live, due at `result.expires_at`. If the job is
+        not as expected, its object is due at `now` instead.
+        """
 
     async def fail(self, job: Job, code: str, args: dict[str, int], now: datetime) -> bool:
-        """Give a running job up with a code and the variables of its sentence."""
+        """Give a running job up with a code and the variables of its sentence. The object that it
+        has planned is due at `now`.
+        """
 
     async def cancel(self, job: Job, now: datetime) -> bool:
-        """Make a job cancelled that is in the state and attempt in which `job` was read."""
+        """Make a job cancelled that is in the state and attempt in which `job` was read. The
+        object that it has planned is due at `now`.
+        """
+
+    async def cancel_waiting(self, job_id: int, now: datetime) -> Job | None:
+        """Make a job cancelled that is queued, as `cancel` does, and return it as it is then.
+        Return `None` if it is not queued.
+        """
 
     async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
         """Return chat and album of those albums that may still grow (a file came after
@@ -89,6 +111,16 @@ class Finished:
     size: int
     sha256: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a start found: all unfinished jobs of chats, oldest first, and the jobs that it has
+    ended.
+    """
+
+    unfinished: list[Job]
+    ended: list[Job]
 
 
 @dataclass(frozen=True, slots=True)

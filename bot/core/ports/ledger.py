@@ -2,7 +2,7 @@
 
 Every method is one transaction, committed when it returns. State changes name the state and the
 attempt (the fence) that they expect; a method that returns `bool` says whether the row was still
-as expected, and changes nothing else where it was not.
+as expected, and does not change it where it was not.
 """
 
 from typing import Protocol

@@ -22,7 +22,7 @@ class Span(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What is looked up when somebody asks, and not counted. `spool_reserved` is bytes."""
+    """Values that are looked up at each scrape, and not counted. `spool_reserved` is bytes."""
 
     jobs_running: int = 0
     jobs_waiting: int = 0
@@ -62,7 +62,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """Counts nothing: for those whom nobody watches."""
+    """Counts nothing: for processes without metrics."""
 
     def job_ended(self, outcome: str, code: str = "") -> None:
         """Do nothing."""

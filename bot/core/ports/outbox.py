@@ -20,7 +20,7 @@ class Priority(IntEnum):
 
 
 EDITS: Final = "edits"
-"""In the payload of a saying: the message that is changed instead of a new one being sent."""
+"""In the payload of a message: the one that is changed instead of a new one being sent."""
 
 
 class OutboxKind(StrEnum):
@@ -68,7 +68,7 @@ class Outbox(Protocol):
     """What must be said beside answers."""
 
     async def post(self, message: OutboxMessage, now: datetime) -> bool:
-        """Store a saying; false if `dedupe` is known already."""
+        """Store a message; false if `dedupe` is known already."""
 
     async def pending(self, limit: int) -> list[OutboxMessage]:
         """Return what must still be said, by priority, then age, at most `limit` of each chat."""

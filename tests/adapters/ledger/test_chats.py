@@ -1,7 +1,13 @@
 """Rules of chats and owners, and what they have had accepted."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.chats import Accepted, ChatRules, OwnerRules
 from tests.fakes.samples import (
@@ -53,6 +59,36 @@ async def test_rules_go_along_when_a_group_moves(ledger: SqlLedger) -> None:
     assert await people.migrations() == {GROUP: MOVED}
     assert await people.previous_ids(MOVED) == [MOVED, GROUP]
     assert await people.previous_ids(GROUP) == [GROUP]
+
+
+async def test_migration_that_breaks_off_leaves_the_group_as_it_was(
+    ledger: SqlLedger, database: Database
+) -> None:
+    """It is one transaction: where the rules cannot go along, the group has not moved either, and
+    the next try takes them along.
+    """
+    await ledger.chats.set_chat(GROUP, auto=True, privately=True, allowed=True, zone="Asia/Tokyo")
+    before = await ledger.chats.chat(GROUP)
+    refusal = f"CREATE TRIGGER refusal BEFORE INSERT ON chats WHEN NEW.chat_id = {MOVED} BEGIN"
+    await database.write(Connection.execute, text(f"{refusal} SELECT RAISE(ABORT, 'no'); END"))
+    with pytest.raises(IntegrityError):
+        await ledger.chats.migrate(GROUP, MOVED)
+    after = await ledger.chats.chat(GROUP)
+    await database.write(Connection.execute, text("DROP TRIGGER refusal"))
+    await ledger.chats.migrate(GROUP, MOVED)
+
+    assert after == before
+    assert await ledger.chats.chat(MOVED) == replace(before, chat_id=MOVED)
+
+
+async def test_migration_that_is_told_again_keeps_later_rules(ledger: SqlLedger) -> None:
+    """Telegram tells of it in both chats; what was set in the supergroup between the two stays."""
+    await ledger.chats.set_chat(GROUP, auto=True, zone="Asia/Tokyo")
+    await ledger.chats.migrate(GROUP, MOVED)
+    await ledger.chats.set_chat(MOVED, auto=False, zone="Europe/Paris")
+    await ledger.chats.migrate(GROUP, MOVED)
+
+    assert await ledger.chats.chat(MOVED) == ChatRules(MOVED, zone="Europe/Paris")
 
 
 async def test_circle_of_moves_ends(ledger: SqlLedger) -> None:

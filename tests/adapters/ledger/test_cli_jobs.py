@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock
 from bot.core.jobs import Job, JobState, shell_file, shell_origin
 from tests.fakes.samples import accept, acquire, at, finish, get, plan
@@ -54,7 +53,7 @@ async def test_left_alone_while_its_command_runs(
     recovered = await ledger.jobs.recover(at(9))
     lock.close()
 
-    assert recovered == []
+    assert (recovered.unfinished, recovered.ended) == ([], [])
     assert (await get(ledger, job)).state is JobState.RUNNING
 
 
@@ -64,8 +63,9 @@ async def test_ended_once_its_command_is_gone(ledger: SqlLedger, shell: SqlCliJo
     stored = await plan(ledger, job)
     recovered = await ledger.jobs.recover(at(9))
 
-    assert recovered == []
-    assert (await get(ledger, job)).state is JobState.CANCELLED
+    assert recovered.unfinished == []
+    assert recovered.ended == [await get(ledger, job)]
+    assert recovered.ended[0].state is JobState.CANCELLED
     assert [due.id for due in await ledger.objects.due(at(9), 10)] == [stored.id]
 
 
@@ -73,9 +73,10 @@ async def test_ended_by_the_next_command(ledger: SqlLedger, shell: SqlCliJobs) -
     """The same, without a bot; jobs of chats are not touched."""
     job = await acquire(ledger, await from_shell(shell))
     theirs = await acquire(ledger, await accept(ledger))
-    await ledger.jobs.end_left_by_shells(at(9))
+    ended = await ledger.jobs.end_left_by_shells(at(9))
 
-    assert (await get(ledger, job)).state is JobState.CANCELLED
+    assert ended == [await get(ledger, job)]
+    assert ended[0].state is JobState.CANCELLED
     assert (await get(ledger, theirs)).state is JobState.RUNNING
 
 

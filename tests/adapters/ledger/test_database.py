@@ -5,22 +5,23 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, func, insert, select, text, update
+from sqlalchemy import Connection, create_engine, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from bot.adapters.ledger.database import (
     Database,
     migrate,
     open_database,
-    process_lock,
 )
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.schema import chats
 from bot.core.errors import LedgerLocked, LedgerTooNew
 from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
@@ -31,7 +32,7 @@ MOMENTS = range(0, 600, 17)
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from bot.adapters.ledger.database import process_lock
+from bot.adapters.ledger.process_locks import process_lock
 with process_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -102,68 +103,78 @@ async def test_defect_of_a_statement_keeps_its_error(path: Path) -> None:
     """Only what the file does wrong is called a ledger that cannot be used."""
     with pytest.raises(OperationalError, match="nonsense"):
         async with open_database(path) as database:
-            await database.fetch(text("select nonsense"))
+            await database.read(Connection.execute, text("select nonsense"))
 
 
 async def test_ledger_survives_a_crash_at_any_commit(path: Path) -> None:
     """Committed means on disk: write-ahead log, full synchronization, foreign keys, patience."""
-    async with open_database(path) as database, database.write() as connection:
-        values = [
-            (await connection.execute(text(f"pragma {name}"))).scalar_one()
+
+    def look(connection: Connection) -> list[object]:
+        return [
+            connection.execute(text(f"pragma {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
+
+    async with open_database(path) as database:
+        values = await database.write(look)
 
     assert values == ["wal", 2, 1, 30_000]
 
 
 async def test_failed_transaction_leaves_nothing(database: Database) -> None:
-    """An exception in the block takes back everything that was written in it."""
+    """An exception in an operation takes back everything that was written in it; the next one
+    works.
+    """
 
-    async def break_off() -> None:
-        async with database.write() as connection:
-            await connection.execute(insert(chats).values(chat_id=1))
-            raise ZeroDivisionError
+    def break_off(connection: Connection) -> None:
+        connection.execute(insert(chats).values(chat_id=1))
+        raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await break_off()
-    async with database.read() as connection:
-        count = (await connection.execute(select(func.count()).select_from(chats))).scalar_one()
+        await database.write(break_off)
+    await database.write(Connection.execute, insert(chats).values(chat_id=2))
 
-    assert count == 0
+    assert await database.read(known_chats) == [2]
 
 
 async def test_reader_is_not_held_up_by_a_writer(database: Database) -> None:
-    """While a write is under way, a read sees the state before it."""
-    async with database.write() as writer:
-        await writer.execute(insert(chats).values(chat_id=1))
-        async with database.read() as reader:
-            seen = (await reader.execute(select(chats.c.chat_id))).all()
+    """While a write is under way, a read sees the moment before it."""
+    wrote, may_end = threading.Event(), threading.Event()
 
+    def write(connection: Connection) -> None:
+        connection.execute(insert(chats).values(chat_id=1))
+        wrote.set()
+        may_end.wait(10)
+
+    writer = asyncio.create_task(database.write(write))
+    await asyncio.to_thread(wrote.wait, 10)
+    seen = await database.read(known_chats)
+    may_end.set()
+    await writer
+
+    assert wrote.is_set()
     assert seen == []
+    assert await database.read(known_chats) == [1]
 
 
 async def test_two_processes_worth_of_writers_and_readers_do_not_fail(path: Path) -> None:
     """Two connections to one file wait for each other; no write is lost, no read is locked out."""
     async with open_database(path) as one, open_database(path) as two:
-        async with one.write() as connection:
-            await connection.execute(insert(chats).values(chat_id=1, moved_to=0))
+        await one.write(Connection.execute, insert(chats).values(chat_id=1, moved_to=0))
 
-        async def add_one(database: Database) -> None:
-            async with database.write() as connection:
-                before = (await connection.execute(select(chats.c.moved_to))).scalar_one()
-                await connection.execute(update(chats).values(moved_to=before + 1))
+        def look(connection: Connection) -> int:
+            return int(connection.execute(select(chats.c.moved_to)).scalar_one())
 
-        async def look(database: Database) -> int:
-            async with database.read() as connection:
-                return int((await connection.execute(select(chats.c.moved_to))).scalar_one())
+        def add_one(connection: Connection) -> None:
+            connection.execute(update(chats).values(moved_to=look(connection) + 1))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(40):
                 for database in (one, two):
-                    group.create_task(add_one(database))
-                    group.create_task(look(database))
+                    group.create_task(database.write(add_one))
+                    group.create_task(database.read(look))
 
-        assert [await look(one), await look(two)] == [80, 80]
+        assert [await one.read(look), await two.read(look)] == [80, 80]
 
 
 async def test_two_ledgers_on_one_file_accept_a_message_once(path: Path) -> None:
@@ -213,6 +224,11 @@ def test_second_process_is_refused(path: Path) -> None:
 
     assert is_free
     assert stat.S_IMODE(Path(f"{path}.lock").stat().st_mode) == 0o600
+
+
+def known_chats(connection: Connection) -> list[int]:
+    """Return the ids of all chats that have a row."""
+    return list(connection.execute(select(chats.c.chat_id)).scalars())
 
 
 async def _cancel_after(turns: int, work: Coroutine[Any, Any, object]) -> None:

@@ -1,6 +1,6 @@
 """The ledger, looked at as a whole."""
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
@@ -15,8 +15,7 @@ async def test_well(ledger: SqlLedger) -> None:
 
 async def test_read_only(database: Database) -> None:
     """A ledger that cannot be written is told in the words of the database."""
-    async with database.write() as connection:
-        await connection.execute(text("PRAGMA query_only = ON"))
+    await database.write(Connection.execute, text("PRAGMA query_only = ON"))
     found = await LedgerHealth(database).trouble()
 
     assert found == "cannot be written: attempt to write a readonly database"
@@ -35,7 +34,6 @@ async def test_links(ledger: SqlLedger) -> None:
 
 async def test_unreadable(database: Database) -> None:
     """A ledger that cannot be read has no counts."""
-    async with database.write() as connection:
-        await connection.execute(text("ALTER TABLE objects RENAME TO lost"))
+    await database.write(Connection.execute, text("ALTER TABLE objects RENAME TO lost"))
 
     assert await LedgerHealth(database).links(NOW) is None

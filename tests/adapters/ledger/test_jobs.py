@@ -191,7 +191,8 @@ async def test_recover_puts_running_jobs_back(ledger: SqlLedger) -> None:
     await finish(ledger, await accept(ledger))
     recovered = await ledger.jobs.recover(at(60))
 
-    assert recovered == [replace(running, state=JobState.QUEUED), waiting]
+    assert recovered.unfinished == [replace(running, state=JobState.QUEUED), waiting]
+    assert recovered.ended == []
 
 
 async def test_recover_cancels_what_the_user_had_cancelled(ledger: SqlLedger) -> None:
@@ -201,10 +202,12 @@ async def test_recover_cancels_what_the_user_had_cancelled(ledger: SqlLedger) ->
     waiting = await accept(ledger)
     for job in (running, waiting):
         await ledger.jobs.request_cancel(job.id)
-    assert await ledger.jobs.recover(at(60)) == []
+    recovered = await ledger.jobs.recover(at(60))
     due = await ledger.objects.due(at(60), 10)
 
-    assert [await get(ledger, job) for job in (running, waiting)] == [
+    assert recovered.unfinished == []
+    assert recovered.ended == [await get(ledger, job) for job in (running, waiting)]
+    assert recovered.ended == [
         replace(job, state=JobState.CANCELLED, finished_at=at(60)) for job in (running, waiting)
     ]
     assert due == [replace(stored, due_at=at(60), ending=Ending.UNDONE)]

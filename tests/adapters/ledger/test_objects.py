@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
 from bot.adapters.ledger.database import Database
@@ -47,8 +47,7 @@ async def test_object_without_due_date_key_or_job_cannot_exist(
     values = {"job_id": job.id, "key": "k", "state": "planned", "due_at": NOW, "sweeps": 0}
     values[missing] = None
     with pytest.raises(IntegrityError):
-        async with database.write() as connection:
-            await connection.execute(insert(objects).values(values))
+        await database.write(Connection.execute, insert(objects).values(values))
 
 
 async def test_key_is_never_used_twice(ledger: SqlLedger) -> None:

@@ -57,8 +57,8 @@ async def test_abandoned_object_of_an_unfinished_job_is_due_at_once(ledger: SqlL
 async def test_leftover_of_an_ended_job_is_due_at_its_date(ledger: SqlLedger) -> None:
     """An object that was not abandoned is due at its own date."""
     job = await acquire(ledger, await accept(ledger))
-    stored = await plan(ledger, job)
     await cancel(ledger, job)
+    stored = await plan(ledger, job)
 
     assert await ledger.objects.due(NOW + DAY - timedelta(microseconds=1), 10) == []
     assert await ledger.objects.due(NOW + DAY, 10) == [stored]

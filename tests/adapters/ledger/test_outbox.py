@@ -88,7 +88,6 @@ async def test_dead_update_is_kept_with_its_first_error(
     """Storing the same update again changes nothing."""
     await ledger.dead_updates.add(7, '{"update_id": 7}', "ValueError()", NOW)
     await ledger.dead_updates.add(7, "{}", "other", at(1))
-    async with database.read() as connection:
-        rows = (await connection.execute(select(dead_updates))).all()
+    rows = await database.read(lambda connection: connection.execute(select(dead_updates)).all())
 
     assert [tuple(row)[:4] for row in rows] == [(7, '{"update_id": 7}', "ValueError()", NOW)]

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
