@@ -26,7 +26,6 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner, Signals
-from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
 from bot.outbound.answers import AnswerCorrector, AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
@@ -76,8 +75,8 @@ def build_bot(resources: Resources) -> Bot:
         connections_per_file=settings.transfer.connections_per_file,
     )
     relay = Relay(
-        WatchedSource(source, metrics, clock),
-        WatchedUploads(uploader, metrics, clock),
+        source,
+        uploader,
         ledger,
         clock,
         lifetime=settings.link.lifetime,
@@ -85,6 +84,7 @@ def build_bot(resources: Resources) -> Bot:
         deduplicator=Deduplicator(
             ledger.objects, Copier(resources.threads.store, resources.pool), clock
         ),
+        metrics=metrics,
     )
     queue = JobQueue(
         JobRunner(relay, ledger, clock, signals, metrics).run,

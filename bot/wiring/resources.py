@@ -11,7 +11,6 @@ from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, 
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.core.links import key_prefix
 from bot.core.ports.clock import Clock
-from bot.jobs.watched_store import WatchedStore
 from bot.settings import Settings, TelegramMode
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import Spool, boot_id
@@ -81,7 +80,7 @@ async def open_resources(
             answered=monitoring.telegram_answered,
         )
     )
-    store = WatchedStore(OssBucket(oss), monitoring.oss_answered)
+    store = OssBucket(oss, monitoring.oss_answered)
     return Resources(
         settings=settings,
         clock=clock,

@@ -8,6 +8,7 @@ from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.objects import StoredObject
+from bot.core.ports.metrics import Metrics
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay, UploadEngine
 from bot.jobs.runner import JobRunner, Signals
@@ -52,7 +53,13 @@ class GatedJobs(SqlJobs):
 class RunnerFixture:
     """A relay with its surroundings; attempts are started and stopped by the test."""
 
-    def __init__(self, database: Database, *, uploads: UploadEngine | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        uploads: UploadEngine | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.jobs = GatedJobs(database)
@@ -67,6 +74,7 @@ class RunnerFixture:
             self.clock,
             lifetime=LIFETIME,
             public=False,
+            metrics=metrics,
         )
         self.attempts = JobRunner(self.relay, self.ledger, self.clock, self.signals)
 
