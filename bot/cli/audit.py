@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.anonymous_access import AnonymousAccess
-from bot.cli.common import open_store_access, require_ledger
+from bot.cli.common import require_ledger
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings
+from bot.wiring.resources import open_store_access
 
 
 async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None) -> list[Finding]:

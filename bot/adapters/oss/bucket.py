@@ -9,7 +9,7 @@ import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
 from bot.adapters.oss.client import PRODUCT, OssConnection
-from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated
+from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
 from bot.core.errors import ObjectGone, StoreUnavailable, UploadGone
 from bot.core.links import LinkMode, is_open
 from bot.core.objects import Part
@@ -82,9 +82,7 @@ class OssBucket:
     `answered` hears of every call of the port but those that were cancelled.
     """
 
-    def __init__(
-        self, connection: OssConnection, answered: Answered = lambda _operation, _code: None
-    ) -> None:
+    def __init__(self, connection: OssConnection, answered: Answered = unnoted) -> None:
         self._client = connection.client
         self._answered = answered
         self._bucket = connection.address.bucket

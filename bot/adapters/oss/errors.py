@@ -83,6 +83,10 @@ Answered = Callable[[str, str], None]
 """Takes the operation and the error code ("" after a success) of every call, in its thread."""
 
 
+def unnoted(_operation: str, _code: str) -> None:
+    """Ignore the outcome of a call."""
+
+
 @contextmanager
 def noted(operation: str, answered: Answered) -> Iterator[None]:
     """Report the outcome of the block, which is one call of the `ObjectStore` port.

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from bot.adapters.web.webhook import WebhookRoute
-from bot.monitoring.health import ReadinessReport
+from bot.monitoring import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,9 +44,9 @@ class MonitoringPages:
         found = await self._look()
         body = {
             "ready": found.ready,
-            "state": found.life.value,
+            "state": found.phase.value,
             "reasons": list(found.reasons),
-            "telegram_heard_at": _moment(found.telegram_heard_at),
+            "telegram_heard_at": _moment(found.last_poll_at),
             "oss_well_at": _moment(found.oss_well_at),
         }
         return web.json_response(body, status=200 if found.ready else 503)

@@ -11,7 +11,6 @@ from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.oss.anonymous_access import anonymous_listing_possible
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
-from bot.cli.common import StoreAccess, open_store_access
 from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.rows import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
@@ -20,6 +19,7 @@ from bot.core.errors import StoreError, StoreForbidden
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
+from bot.wiring.resources import StoreAccess, open_store_access
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from bot.adapters.web.server import MetricsPage, MonitoringPages, open_web
 from bot.adapters.web.webhook import WebhookRoute
-from bot.monitoring.health import ProcessPhase, ReadinessReport
+from bot.monitoring import ProcessPhase, ReadinessReport
 
 WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 
