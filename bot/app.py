@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import structlog
 
-from bot.adapters.oss.anonymous_access import assert_private
-from bot.adapters.telegram.application import register_commands
+from bot.adapters.oss.access_checks import assert_private
+from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.aio import end, raise_defect, unless_stopped, until_stopped
 from bot.clock import SystemClock

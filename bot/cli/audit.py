@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.oss.anonymous_access import AnonymousAccess
+from bot.adapters.oss.access_checks import AnonymousAccess
 from bot.cli.common import require_ledger
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix

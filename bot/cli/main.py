@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from bot import __version__
-from bot.adapters.oss.anonymous_access import BucketExposed
+from bot.adapters.oss.access_checks import BucketExposed
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.intake import WebhookRefused
-from bot.adapters.web.server import PortTaken
+from bot.adapters.web import PortTaken
 from bot.app import serve
 from bot.cli.audit import run_audit
 from bot.cli.common import (

@@ -4,7 +4,6 @@ served.
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import structlog
 
@@ -14,7 +13,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage
 from bot.core.ports.views import Notice
-from bot.inbound.access import Access
+from bot.inbound.access import Access, RequestKind
 from bot.jobs.actions import JobAction, JobActions
 from bot.outbound.dispatcher import InFlightCalls
 
@@ -22,25 +21,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 ON = "on"
 PRIVATE = "private"
-
-
-class RequestKind(StrEnum):
-    """What a request is about. The values are stored in the ledger: never rename."""
-
-    PRESS = "press"
-    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
-    AUTO = "auto"
-    """Switch auto mode; `to` is "on" or "off"."""
-    DELIVER = "deliver"
-    """Choose where answers go; `to` is "here" or "private"."""
-    ZONE = "zone"
-    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
-    GREET = "greet"
-    """Say how the bot is used in this group and what it sees."""
-    LEAVE = "leave"
-    """Leave a group that is not allowed; with `tell` it is told why."""
-    GONE = "gone"
-    """The bot seems to be out of the group."""
 
 
 class RequestHandler:

@@ -9,9 +9,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.objects import ObjectLedger
+from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.store import ObjectStat, ObjectStore, PendingUpload
 from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
 

@@ -10,16 +10,15 @@ from typing import Final, Protocol
 import structlog
 
 from bot.core.errors import Corrupted, ObjectGone, StoreError, leaf
-from bot.core.jobs import Job
-from bot.core.objects import StoredObject, plan_parts
+from bot.core.jobs import Job, StoredObject, plan_parts
 from bot.core.ports.clock import Clock
-from bot.core.ports.objects import ObjectLedger
+from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
-from bot.transfer.multipart import OpenUpload
+from bot.transfer.multipart import Completion, OpenUpload, Uploaded
 from bot.transfer.pool import TransferPool
 from bot.transfer.store_caller import RetryPolicy, StoreCaller, check_crc64
-from bot.transfer.upload_session import Completion, Target, Uploaded, UploadJournal
+from bot.transfer.uploader import Target, UploadJournal
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -8,19 +8,18 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from bot.core.errors import SizeMismatch, leaf
-from bot.core.jobs import Job
+from bot.core.jobs import Job, StoredObject
 from bot.core.links import content_disposition, content_type, deadline, make_key
-from bot.core.objects import StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import Finished
+from bot.core.ports.jobs import Finished, ObjectLedger
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
-from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
 from bot.jobs.deduplicate import Deduplicator
-from bot.transfer.uploader import Target, Uploaded, UploadJournal
+from bot.transfer.multipart import Uploaded
+from bot.transfer.uploader import Target, UploadJournal
 
 T = TypeVar("T")
 

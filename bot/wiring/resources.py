@@ -19,8 +19,7 @@ from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, 
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
-from bot.adapters.web.server import MetricsPage, MonitoringPages, open_web
-from bot.adapters.web.webhook import WebhookRoute
+from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
 from bot.core.links import key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings

@@ -6,8 +6,7 @@ from datetime import datetime
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, StopReason
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, StopReason, StoredObject
 from bot.core.ports.metrics import Metrics
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay, UploadEngine

@@ -8,8 +8,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import SqlJobs
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, JobState, StopReason
-from bot.core.objects import Ending
+from bot.core.jobs import Ending, Job, JobState, StopReason
 from bot.jobs.actions import JobAction, JobActions
 from bot.jobs.runner import Signals
 from bot.sandbox.clock import SandboxClock

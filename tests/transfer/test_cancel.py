@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.core.errors import StoreForbidden, StoreUnavailable
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.transfer.pool import CancelFlag
-from bot.transfer.uploader import RetryPolicy
+from bot.transfer.store_caller import RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble

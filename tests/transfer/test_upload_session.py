@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bot.core.errors import StoreForbidden, StoreUnavailable, UploadGone
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import PartReceipt
 from bot.transfer.body import crc64
-from bot.transfer.uploader import Target, Uploaded
+from bot.transfer.multipart import Uploaded
+from bot.transfer.uploader import Target
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import FakeStore, Trouble

@@ -11,8 +11,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.rows import from_new_job, to_job, to_object
 from bot.adapters.ledger.schema import answers, jobs, objects, outbox
 from bot.core.files import IncomingFile
-from bot.core.jobs import Job, JobState, Origin
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.jobs import Job, JobState, ObjectState, Origin, StoredObject
 from bot.core.ports.answers import AnswerState
 
 _UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)

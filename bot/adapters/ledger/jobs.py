@@ -16,8 +16,7 @@ from bot.adapters.ledger.rows import from_new_job, to_job
 from bot.adapters.ledger.schema import cards, jobs, objects
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
-from bot.core.jobs import SHELL, Job, JobState, Origin
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import SHELL, Ending, Job, JobState, ObjectState, Origin, StoredObject
 from bot.core.ports.jobs import Finished
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)

@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, case, func, insert, or
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import Instant, answers, jobs, objects
-from bot.core.jobs import Job, JobState
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, Job, JobState, ObjectState, StoredObject
 
 _UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Integer, RowMapping, Select, Table, bindparam, func, select
 
 from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Job, JobState, Origin
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, Job, JobState, ObjectState, Origin, StoredObject
 
 
 def first_of_each_chat(

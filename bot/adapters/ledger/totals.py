@@ -8,8 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import jobs, objects
-from bot.core.jobs import JobState
-from bot.core.objects import ObjectState
+from bot.core.jobs import JobState, ObjectState
 from bot.core.ports.jobs import Failures, Totals
 
 

@@ -11,8 +11,8 @@ from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 from bot.adapters.oss.client import PRODUCT, OssConnection
 from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
 from bot.core.errors import ObjectGone, StoreUnavailable, UploadGone
+from bot.core.jobs import Part
 from bot.core.links import LinkMode, is_open
-from bot.core.objects import Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
 

@@ -14,13 +14,13 @@ import structlog
 from telegram import Update, WebhookInfo
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
-from bot.adapters.telegram.errors import TokenRefused
-from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.adapters.telegram.unreadable import (
+from bot.adapters.telegram.errors import (
     UNREADABLE,
+    TokenRefused,
     UnreadableAnswer,
     readable_answers,
 )
+from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.outbox import DeadUpdates

@@ -10,7 +10,7 @@ from bot.adapters.ledger.cli_jobs import SqlCliJobs
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
-from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
+from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles

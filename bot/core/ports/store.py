@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.core.objects import Part
+from bot.core.jobs import Part
 
 
 class PartBody(Protocol):

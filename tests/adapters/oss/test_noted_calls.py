@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import ObjectGone, StoreForbidden, TransferCancelled
-from bot.core.objects import SMALLEST_PART, Part
+from bot.core.jobs import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn

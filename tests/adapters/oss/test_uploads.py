@@ -11,14 +11,16 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import Corrupted, StoreError, StoreForbidden
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.progress import ProgressMeter
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
 from bot.transfer.body import crc64
+from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
-from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
+from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.uploader import Target, Uploader
 from tests.adapters.oss.links import BUCKET, QUICK, connect
 from tests.fakes.content import FakeContent
 from tests.transfer.uploader_fixture import KEY, META, make_data

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.web.webhook import SECRET_HEADER, WebhookRoute
+from bot.adapters.web import SECRET_HEADER, WebhookRoute
 from tests.adapters.web.client import Answer, Client, serving
 
 PATH = "/telegram"
