@@ -2,11 +2,11 @@
 default: an id that is not named has no rights.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
+from bot.core.bounded import BoundedMap
 from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
@@ -15,7 +15,6 @@ from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.jobs.runner import Signals
 
 STRANGER_EVERY = timedelta(hours=1)
-MOST_STRANGERS = 10_000
 
 
 class Admission(Enum):
@@ -50,9 +49,8 @@ class Access:
         self._admins = frozenset(admins)
         self._users = frozenset(users) | self._admins
         self._groups = frozenset(groups)
-        # Bounded, so that a crowd of strangers costs no memory; whoever is forgotten is told once
-        # more.
-        self._told: OrderedDict[int, datetime] = OrderedDict()
+        # A stranger who is forgotten is told once more.
+        self._told: BoundedMap[int, datetime] = BoundedMap()
 
     async def admit(self, origin: Origin) -> Admission:
         """Say whether somebody may use the bot where they are."""
@@ -92,10 +90,7 @@ class Access:
         told = self._told.get(id_)
         if told is not None and now - told < STRANGER_EVERY:
             return False
-        self._told[id_] = now
-        self._told.move_to_end(id_)
-        if len(self._told) > MOST_STRANGERS:
-            self._told.popitem(last=False)
+        self._told.set(id_, now)
         return True
 
 

@@ -75,7 +75,7 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
     assert office.clock.now() + timedelta(seconds=40) == moment
 
 
-@pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
+@pytest.mark.parametrize("kind", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
 async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
     """Who waits for an answer is told that there will be none; nobody else is."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100

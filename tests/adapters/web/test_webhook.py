@@ -137,4 +137,4 @@ async def test_closed() -> None:
 
 def test_secret_does_not_show() -> None:
     """The door tells its path and nothing more."""
-    assert repr(WebhookRoute(PATH, SECRET)) == "Hook(path='/telegram')"
+    assert repr(WebhookRoute(PATH, SECRET)) == "WebhookRoute(path='/telegram')"
