@@ -103,7 +103,7 @@ class WebhookRoute:
             return web.Response(status=403)
         update = _parse(await request.read())
         if update is None:
-            log.warning("webhook: what came is no update")
+            log.warning("webhook update refused, unreadable")
             return web.Response(status=400)
         if self._take is None:
             return _later()
@@ -112,7 +112,7 @@ class WebhookRoute:
         except Exception:
             # Whatever went wrong, the update is not safe; whoever polls would end here, but a
             # door that is shut once need not be shut for ever.
-            log.exception("webhook: update not taken", update=update["update_id"])
+            log.exception("webhook update not taken", update=update["update_id"])
             return _later()
         return web.Response()
 

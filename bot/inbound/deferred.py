@@ -77,7 +77,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         is_on = request.payload["to"] == ON
         await self._ledger.chats.set_chat(request.chat_id, auto=is_on)
-        log.info("auto mode", chat=request.chat_id, on=is_on, by=request.owner_id)
+        log.info("auto mode set", chat=request.chat_id, on=is_on, by=request.owner_id)
         if not is_on:
             return Notice("auto-off")
         sight = await self._members.sight(request.chat_id)
@@ -88,7 +88,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         privately = request.payload["to"] == PRIVATE
         await self._ledger.chats.set_chat(request.chat_id, privately=privately)
-        log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
+        log.info("delivery set", chat=request.chat_id, privately=privately, by=request.owner_id)
         return Notice("deliver-private" if privately else "deliver-here")
 
     async def _zone(self, request: OutboxMessage) -> Notice:
@@ -96,7 +96,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         zone = str(request.payload["to"])
         await self._ledger.chats.set_chat(request.chat_id, zone=zone)
-        log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
+        log.info("zone set", chat=request.chat_id, zone=zone, by=request.owner_id)
         return Notice("zone-chosen", {"zone": zone})
 
     async def _greet(self, request: OutboxMessage) -> Notice | None:

@@ -5,7 +5,7 @@ again.
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -96,19 +96,12 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 """A source that ends sooner may go while it is copied."""
 
 
-class CopyEngine(Protocol):
-    """What is needed of the copier."""
-
-    async def copy(self, source: str, target: Target, journal: UploadJournal) -> Uploaded:
-        """Copy an object inside OSS; see `Copier.copy`."""
-
-
 class Deduplicator:
     """Finds what the same owner has already; never across owners, since the speed would tell."""
 
-    def __init__(self, objects: ObjectLedger, copies: CopyEngine, clock: Clock) -> None:
+    def __init__(self, objects: ObjectLedger, copier: Copier, clock: Clock) -> None:
         self._objects = objects
-        self._copies = copies
+        self._copier = copier
         self._clock = clock
 
     async def find(self, job: Job) -> tuple[Job, StoredObject] | None:
@@ -123,7 +116,7 @@ class Deduplicator:
         """
         before, source = earlier
         try:
-            copied = await self._copies.copy(source.key, target, journal)
+            copied = await self._copier.copy(source.key, target, journal)
         except StoreError as error:
             log.info("not copied, relaying", job=before.id, code=error.code)
             return None

@@ -27,8 +27,8 @@ from bot.transfer.multipart import (
     Uploaded,
     expect,
 )
-from bot.transfer.pool import TransferPool, to_the_end
-from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_strays, check_crc64
+from bot.transfer.pool import TransferPool
+from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_orphans, check_crc64
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class UploadSession:
             # An earlier attempt may have succeeded without telling us. Where that cannot be found
             # out now, the reaper will: no unfinished job owns such an upload.
             with suppress(StoreError):
-                await abort_strays(self._line, key, known=upload_id)
+                await abort_orphans(self._line, key, known=upload_id)
         return OpenUpload(key, upload_id, part_size, kept={})
 
     async def _reopen(self, upload_id: str, part_size: int) -> OpenUpload | None:
@@ -186,8 +186,8 @@ class Uploader:
         nothing.
 
         On cancel every thread of this upload has ended when `CancelledError` leaves. Neither then
-        nor on failure is anything undone here, because only the caller knows the reason: call
-        `undo` where nothing shall remain, do nothing where the upload shall go on later. A cancel
+        nor on failure is anything undone here, because the upload may go on later; where it shall
+        not, the reaper removes what is left once the caller has given the object up. A cancel
         that comes after Complete was sent loses: if the object is there, it is returned as if
         nothing had happened (`Completion` holds the rule).
 
@@ -200,36 +200,6 @@ class Uploader:
         """
         session = UploadSession(self._line(), content, target, meter, journal)
         return await session.go(ConcurrencyWindow(self._connections))
-
-    async def undo(self, key: str, upload_id: str | None) -> None:
-        """Abort the upload and delete the object, whichever of them exist; no thread of the upload
-        may run any more.
-
-        Without an upload id every pending upload of `key` is aborted. Runs to its end however
-        often it is cancelled meanwhile, and then raises `CancelledError`. A request whose answer
-        never came may still be applied after this, so the key has to stay due for deletion.
-
-        Raises:
-            StoreError: all tries failed, or one was refused; both steps were tried.
-        """
-        await to_the_end(self._undo(key, upload_id))
-
-    async def _undo(self, key: str, upload_id: str | None) -> None:
-        line = self._line()
-        try:
-            if upload_id is None:
-                await abort_strays(line, key, known=None)
-            else:
-                await line.call(lambda: self._store.abort(key, upload_id))
-        finally:
-            await line.call(lambda: self._store.delete([key]))
-
-    async def abort_strays(self, key: str, *, known: str | None = None) -> int:
-        """Abort every pending upload of exactly `key` but `known`; return how many there were.
-
-        For an `initiate` whose answer was lost in a crash. Raises `StoreError`.
-        """
-        return await abort_strays(self._line(), key, known=known)
 
     def _line(self) -> StoreCaller:
         return StoreCaller(self._store, self._pool, self._retry)

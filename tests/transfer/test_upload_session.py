@@ -180,15 +180,6 @@ async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: Uploader
     assert await rig.upload(FakeContent(DATA)) == WHOLE
 
 
-async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: UploaderFixture) -> None:
-    """After a crash inside `initiate` the caller clears what nobody remembers."""
-    for key in (KEY, KEY, KEY, KEY + "2"):
-        rig.store.initiate(key, META)
-
-    assert await rig.uploader.abort_strays(KEY, known="upload-2") == 2
-    assert rig.store.upload_ids == ["upload-2", "upload-4"]
-
-
 async def test_journal_that_fails_prevents_the_first_part(rig: UploaderFixture) -> None:
     """If the upload cannot be remembered, no part is sent."""
 

@@ -170,11 +170,6 @@ def ram_policy(bucket: str, prefix: str, *, setup: bool = False, secure: bool = 
     return {"Version": "1", "Statement": statements}
 
 
-def actions_of(policy: Policy) -> set[str]:
-    """Return every action that a policy names."""
-    return {action for statement in policy["Statement"] for action in statement["Action"]}
-
-
 ROOT: Final = "LifecycleConfiguration"
 DAYS: Final = "1"
 """The shortest period there is. An object lives 24 to 72 hours under such a rule, so the rule is a

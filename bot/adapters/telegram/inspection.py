@@ -124,10 +124,6 @@ class BotInspection:
         with _usable("getWebhookInfo"):
             return str(told.get("url", ""))
 
-    async def remove_webhook(self) -> None:
-        """Remove the webhook, so that updates can be waited for; none is dropped."""
-        await self._call("deleteWebhook", drop_pending_updates=False)
-
     async def wait_for_writers(self, seconds: int) -> list[MessageAuthor]:
         """Wait for private messages, and return who wrote them, each once, the latest first.
 

@@ -287,7 +287,7 @@ class WebhookIntake:
         self._health_state.webhook_error = (
             f"cannot deliver {waiting} updates: {info.last_error_message}"
         )
-        log.warning("webhook: Telegram cannot deliver", waiting=waiting)
+        log.warning("Telegram cannot deliver to the webhook", waiting=waiting)
 
 
 def _host(url: str) -> str | None:

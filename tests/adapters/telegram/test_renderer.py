@@ -74,9 +74,9 @@ def test_answers_to_presses_are_short(name: str, language: str) -> None:
 
 def test_refused_press_can_be_answered_with_an_error() -> None:
     """The sentence of an error code is a notice like any other."""
-    told = TEXTS.notice(Notice("error-not-allowed"), "en")
+    told = TEXTS.notice(Notice("error-rejected"), "en")
 
-    assert told == "You have no right to do this; ask the person who runs this bot for access."
+    assert told == ("This cannot be done here; ask the person who runs this bot what is possible.")
 
 
 def test_unknown_notice_is_refused() -> None:

@@ -225,7 +225,6 @@ bot-description = Send me a file and I answer with a link that anyone can open, 
 
 error-relay-error = Something went wrong; send the file again, and if it happens again tell the person who runs this bot.
 error-rejected = This cannot be done here; ask the person who runs this bot what is possible.
-error-not-allowed = You have no right to do this; ask the person who runs this bot for access.
 error-file-too-large =
     { $where ->
         [cloud] The file has { $size }, but { $limit } is the most that Telegram hands to this bot; the person who runs it can lift that with a local Bot API server.

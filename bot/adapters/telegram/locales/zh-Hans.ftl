@@ -189,7 +189,6 @@ bot-description = 发一个文件给我，我会回复一个链接，任何人�
 
 error-relay-error = 出错了，请重新发送文件；如果再次出错，请告知管理员。
 error-rejected = 这里无法这样做，请向管理员了解可以做什么。
-error-not-allowed = 你没有权限这样做，请向管理员申请。
 error-file-too-large =
     { $where ->
         [cloud] 文件有 { $size }，而 Telegram 最多只向此机器人提供 { $limit }；管理员可以架设本地 Bot API 服务器来解除限制。
