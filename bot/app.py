@@ -10,20 +10,19 @@ from datetime import timedelta
 
 import structlog
 
-from bot.adapters.oss.anonymous_access import assert_private
-from bot.adapters.telegram.application import register_commands
+from bot.adapters.oss.access_checks import assert_private
+from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.aio import end, raise_defect, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.monitoring.health import ProcessPhase
+from bot.monitoring import ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import Bot, build_bot
-from bot.wiring.monitoring import Monitoring, open_monitoring
-from bot.wiring.resources import Resources, open_resources
+from bot.wiring.resources import Monitoring, Resources, open_monitoring, open_resources
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -124,14 +123,14 @@ async def _refuse_exposed_bucket(resources: Resources) -> None:
 
 def _begin(monitoring: Monitoring, parts: Bot) -> None:
     monitoring.health_state.begin(ProcessPhase.RUNNING)
-    if monitoring.hook is not None:
-        monitoring.hook.open(parts.intake.take)
+    if monitoring.webhook_route is not None:
+        monitoring.webhook_route.open(parts.intake.take)
 
 
 def _end(monitoring: Monitoring) -> None:
     monitoring.health_state.begin(ProcessPhase.STOPPING)
-    if monitoring.hook is not None:
-        monitoring.hook.close()
+    if monitoring.webhook_route is not None:
+        monitoring.webhook_route.close()
 
 
 async def _run(

@@ -10,8 +10,7 @@ import pytest
 import requests
 import structlog
 
-from bot.logs import RelayHandler, configure
-from bot.logs.redaction import HIDDEN
+from bot.logs import HIDDEN, RelayHandler, configure
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
 
@@ -80,7 +79,16 @@ def test_level(out: io.StringIO) -> None:
     assert json.loads(line)["event"] == "loud"
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "urllib3.connectionpool"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "httpx",
+        "httpcore.http11",
+        "urllib3.connectionpool",
+        "alembic.runtime.migration",
+        "alembic.ddl",
+    ],
+)
 def test_talkative_libraries(out: io.StringIO, name: str) -> None:
     """Libraries that log each request, with its URL, are logged from WARNING on."""
     configure("debug", "json", stream=out)

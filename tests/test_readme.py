@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from bot.adapters.telegram.application import ADMIN_COMMANDS, CHIEF_COMMANDS, COMMANDS
+from bot.adapters.telegram.commands import BOT_ADMIN_MENU, GROUP_ADMIN_MENU, PRIVATE_MENU
 from bot.cli.main import app
 from bot.core.errors import all_codes
 from bot.settings import Settings
@@ -58,7 +58,7 @@ def test_every_command_is_named(text: str) -> None:
 @BOTH
 def test_every_chat_command_is_named(text: str) -> None:
     """Every command in the menus of Telegram is explained."""
-    names = {*COMMANDS, *ADMIN_COMMANDS, *CHIEF_COMMANDS}
+    names = {*PRIVATE_MENU, *GROUP_ADMIN_MENU, *BOT_ADMIN_MENU}
     missing = {name for name in names if not re.search(rf"`/{name}\b", text)}
 
     assert set() == missing

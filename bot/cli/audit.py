@@ -1,16 +1,49 @@
 """`relay-bot audit`: the ledger compared with the bucket."""
 
+import asyncio
 from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.oss.anonymous_access import AnonymousAccess
-from bot.cli.common import open_store_access, require_ledger
+from bot.adapters.oss.access_checks import AnonymousAccess
+from bot.cli.common import (
+    FAILED,
+    OK,
+    SettingsFile,
+    failing_in_a_line,
+    load_settings,
+    log_quietly,
+    require_ledger,
+)
+from bot.cli.output import show_findings
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings
+from bot.wiring.resources import open_store_access
+
+
+def audit(
+    *,
+    settings: SettingsFile = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what is found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding.")] = False,
+) -> None:
+    """Compare the ledger with the bucket; exit code 1 if anything is wrong. Works beside a running
+    bot.
+
+    Example: relay-bot audit --json
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    with failing_in_a_line():
+        findings = asyncio.run(run_audit(loaded, fix=fix))
+    show_findings(findings, as_json=as_json)
+    raise typer.Exit(FAILED if findings else OK)
 
 
 async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None) -> list[Finding]:

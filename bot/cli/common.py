@@ -2,25 +2,18 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
 
 from bot.adapters.ledger.errors import opening
-from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import OssConnection
 from bot.adapters.telegram.intake import webhook_secret
 from bot.core.errors import RelayError
-from bot.core.ports.clock import Clock
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, load
-from bot.transfer.pool import TransferPool
-from bot.transfer.store_caller import StoreCaller
-from bot.wiring.resources import ADMINISTRATIVE_RETRIES, ADMINISTRATIVE_THREADS, open_oss
 
 OK: Final = 0
 FAILED: Final = 1
@@ -106,28 +99,3 @@ def require_ledger(path: Path) -> None:
             raise CommandFailed(
                 f"there is no ledger at {path}; has the bot ever run here?"
             ) from error
-
-
-@dataclass(frozen=True)
-class StoreAccess:
-    """A connection to OSS, the bucket behind it, and threads for calls that block."""
-
-    oss: OssConnection
-    store: OssBucket
-    threads: StoreCaller
-
-
-@asynccontextmanager
-async def open_store_access(settings: Settings, clock: Clock) -> AsyncIterator[StoreAccess]:
-    """Open the connection that the settings describe; nothing is sent yet.
-
-    Raises:
-        StoreKeyRefused: there is no access key at all.
-    """
-    oss = open_oss(settings, clock)
-    try:
-        async with TransferPool(ADMINISTRATIVE_THREADS) as pool:
-            store = OssBucket(oss)
-            yield StoreAccess(oss, store, StoreCaller(store, pool, ADMINISTRATIVE_RETRIES))
-    finally:
-        oss.close()

@@ -2,7 +2,6 @@
 
     RelayError                      has `code` and `permanent`
     ├ Rejected                      the request cannot be served, whatever is tried
-    │ ├ NotAllowed                  not_allowed
     │ ├ FileTooLarge                file_too_large
     │ ├ FileEmpty                   file_empty
     │ └ SpoolQuotaTooSmall          spool_quota_too_small
@@ -61,12 +60,6 @@ class Rejected(RelayError):
     """The request cannot be served, whatever is tried."""
 
     code = "rejected"
-
-
-class NotAllowed(Rejected):
-    """The sender has no right to do this."""
-
-    code = "not_allowed"
 
 
 class FileTooLarge(Rejected):

@@ -1,15 +1,20 @@
-"""Who may do what. Closed by default: whoever is not named has no rights."""
+"""Who may do what, and the replies to those who write: at most one per message. Closed by
+default: an id that is not named has no rights.
+"""
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import Enum, StrEnum
 
+from bot.core.bounded import BoundedMap
 from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.jobs.lifecycle import Signals
 
 STRANGER_EVERY = timedelta(hours=1)
-MOST_STRANGERS = 10_000
 
 
 class Admission(Enum):
@@ -44,9 +49,8 @@ class Access:
         self._admins = frozenset(admins)
         self._users = frozenset(users) | self._admins
         self._groups = frozenset(groups)
-        # Bounded, so that a crowd of strangers costs no memory; whoever is forgotten is told once
-        # more.
-        self._told: OrderedDict[int, datetime] = OrderedDict()
+        # A stranger who is forgotten is told once more.
+        self._told: BoundedMap[int, datetime] = BoundedMap()
 
     async def admit(self, origin: Origin) -> Admission:
         """Say whether somebody may use the bot where they are."""
@@ -86,8 +90,89 @@ class Access:
         told = self._told.get(id_)
         if told is not None and now - told < STRANGER_EVERY:
             return False
-        self._told[id_] = now
-        self._told.move_to_end(id_)
-        if len(self._told) > MOST_STRANGERS:
-            self._told.popitem(last=False)
+        self._told.set(id_, now)
         return True
+
+
+class RequestKind(StrEnum):
+    """What a request is about. The values are stored in the ledger: never rename."""
+
+    PRESS = "press"
+    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
+    AUTO = "auto"
+    """Switch auto mode; `to` is "on" or "off"."""
+    DELIVER = "deliver"
+    """Choose where answers go; `to` is "here" or "private"."""
+    ZONE = "zone"
+    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
+    GREET = "greet"
+    """Say how the bot is used in this group and what it sees."""
+    LEAVE = "leave"
+    """Leave a group that is not allowed; with `tell` it is told why."""
+    GONE = "gone"
+    """The bot seems to be out of the group."""
+
+
+class Replies:
+    """Lets people in, and answers them."""
+
+    def __init__(self, ledger: Ledger, access: Access, clock: Clock, signals: Signals) -> None:
+        self._outbox = ledger.outbox
+        self._access = access
+        self._clock = clock
+        self._signals = signals
+
+    async def admit(self, origin: Origin) -> bool:
+        """Say whether somebody may go on; who may not is told, if anything.
+
+        A group that is not allowed is left.
+        """
+        match await self._access.admit(origin):
+            case Admission.WELCOME:
+                return True
+            case Admission.STRANGER if self.should_tell(origin.owner_id):
+                await self.notice(origin, "stranger", {"id": origin.owner_id})
+            case Admission.FOREIGN_GROUP:
+                await self.defer(
+                    origin, RequestKind.LEAVE, {"tell": self.should_tell(origin.chat_id)}
+                )
+        return False
+
+    def should_tell(self, id_: int) -> bool:
+        """Say whether a stranger or a foreign group is told now that it is one."""
+        return self._access.should_tell_stranger(id_, self._clock.now())
+
+    async def notice(
+        self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
+    ) -> None:
+        """Answer a message with a fixed sentence."""
+        await self.say(origin, OutboxKind.NOTICE, {"name": name, **(args or {})})
+
+    async def defer(
+        self, origin: Origin, kind: RequestKind, payload: dict[str, str | int] | None = None
+    ) -> None:
+        """Defer the answer to a message until Telegram has been asked."""
+        await self.say(origin, OutboxKind.REQUEST, {"do": kind.value, **(payload or {})})
+
+    async def say(
+        self, origin: Origin, kind: OutboxKind, payload: dict[str, str | int] | None = None
+    ) -> None:
+        """Answer a message."""
+        await self.post(
+            OutboxMessage(
+                kind=kind,
+                priority=Priority.REPLY,
+                chat_id=origin.chat_id,
+                thread_id=origin.thread_id,
+                reply_to=origin.message_id,
+                owner_id=origin.owner_id,
+                language=origin.language,
+                dedupe=f"message:{origin.chat_id}:{origin.message_id}",
+                payload=payload or {},
+            )
+        )
+
+    async def post(self, message: OutboxMessage) -> None:
+        """Put something into the outbox, unless it is there already."""
+        if await self._outbox.post(message, self._clock.now()):
+            self._signals.outbox.set()

@@ -5,9 +5,7 @@ import structlog
 from bot.core.jobs import Job, Origin
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
-from bot.inbound.access import Access
-from bot.inbound.deferred import RequestKind
-from bot.inbound.replies import Replies
+from bot.inbound.access import Access, Replies, RequestKind
 from bot.jobs.actions import JobActions
 
 log = structlog.stdlib.get_logger(__name__)

@@ -7,9 +7,7 @@ from bot.core.ports.chats import ChatLedger
 from bot.core.ports.jobs import JobLedger
 from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing
-from bot.inbound.access import Access
-from bot.inbound.deferred import RequestKind
-from bot.inbound.replies import Replies
+from bot.inbound.access import Access, Replies, RequestKind
 from bot.jobs.actions import JobAction, JobActions
 
 

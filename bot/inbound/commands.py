@@ -12,10 +12,8 @@ from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind
 from bot.core.ports.views import Listing
 from bot.core.zones import read_zone
-from bot.inbound.access import Access
+from bot.inbound.access import Access, Replies, RequestKind
 from bot.inbound.buttons import ButtonPress, ButtonReplies
-from bot.inbound.deferred import RequestKind
-from bot.inbound.replies import Replies
 from bot.jobs.actions import JobActions
 
 LONGEST_LIFE = timedelta(hours=24)

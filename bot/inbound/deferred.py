@@ -4,7 +4,6 @@ served.
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 import structlog
 
@@ -14,7 +13,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage
 from bot.core.ports.views import Notice
-from bot.inbound.access import Access
+from bot.inbound.access import Access, RequestKind
 from bot.jobs.actions import JobAction, JobActions
 from bot.outbound.dispatcher import InFlightCalls
 
@@ -22,25 +21,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 ON = "on"
 PRIVATE = "private"
-
-
-class RequestKind(StrEnum):
-    """What a request is about. The values are stored in the ledger: never rename."""
-
-    PRESS = "press"
-    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
-    AUTO = "auto"
-    """Switch auto mode; `to` is "on" or "off"."""
-    DELIVER = "deliver"
-    """Choose where answers go; `to` is "here" or "private"."""
-    ZONE = "zone"
-    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
-    GREET = "greet"
-    """Say how the bot is used in this group and what it sees."""
-    LEAVE = "leave"
-    """Leave a group that is not allowed; with `tell` it is told why."""
-    GONE = "gone"
-    """The bot seems to be out of the group."""
 
 
 class RequestHandler:
@@ -97,7 +77,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         is_on = request.payload["to"] == ON
         await self._ledger.chats.set_chat(request.chat_id, auto=is_on)
-        log.info("auto mode", chat=request.chat_id, on=is_on, by=request.owner_id)
+        log.info("auto mode set", chat=request.chat_id, on=is_on, by=request.owner_id)
         if not is_on:
             return Notice("auto-off")
         sight = await self._members.sight(request.chat_id)
@@ -108,7 +88,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         privately = request.payload["to"] == PRIVATE
         await self._ledger.chats.set_chat(request.chat_id, privately=privately)
-        log.info("delivery", chat=request.chat_id, privately=privately, by=request.owner_id)
+        log.info("delivery set", chat=request.chat_id, privately=privately, by=request.owner_id)
         return Notice("deliver-private" if privately else "deliver-here")
 
     async def _zone(self, request: OutboxMessage) -> Notice:
@@ -116,7 +96,7 @@ class RequestHandler:
             return Notice("only-group-admins")
         zone = str(request.payload["to"])
         await self._ledger.chats.set_chat(request.chat_id, zone=zone)
-        log.info("zone", chat=request.chat_id, zone=zone, by=request.owner_id)
+        log.info("zone set", chat=request.chat_id, zone=zone, by=request.owner_id)
         return Notice("zone-chosen", {"zone": zone})
 
     async def _greet(self, request: OutboxMessage) -> Notice | None:

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
-from bot.inbound.access import Access
-from bot.inbound.deferred import RequestKind
-from bot.inbound.replies import Replies
+from bot.inbound.access import Access, Replies, RequestKind
 from bot.jobs.actions import JobActions
 from bot.outbound.chat_migration import ChatMigrations
 

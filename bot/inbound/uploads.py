@@ -7,8 +7,7 @@ from bot.core.files import IncomingFile
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.inbound.access import Access, Admission
-from bot.inbound.replies import Replies
+from bot.inbound.access import Access, Admission, Replies
 from bot.jobs.lifecycle import Signals
 from bot.jobs.limits import LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue

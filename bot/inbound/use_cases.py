@@ -5,12 +5,11 @@ from typing import Self
 
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.inbound.access import Access
+from bot.inbound.access import Access, Replies
 from bot.inbound.admin import AdminCommands
 from bot.inbound.buttons import ButtonReplies, JobButtons, Pagination
 from bot.inbound.commands import CancelCommand, LanguageCommands, UserCommands, ZoneCommand
 from bot.inbound.groups import GroupCommands
-from bot.inbound.replies import Replies
 from bot.inbound.uploads import Uploads
 from bot.jobs.actions import JobActions
 from bot.jobs.lifecycle import Signals

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
 
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.objects import ObjectLedger
-from bot.core.ports.store import ObjectStat, ObjectStore, PendingUpload
+from bot.core.ports.jobs import ObjectLedger
+from bot.core.ports.store import AnonymousAccessCheck, ObjectStat, ObjectStore, PendingUpload
 from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
 
 TOLERANCE = timedelta(seconds=60)
@@ -48,16 +47,6 @@ class Finding:
     subject: str
     detail: str
     fixed: bool = False
-
-
-class AnonymousAccessCheck(Protocol):
-    """What a stranger can do. Blocks; raises `StoreError` when it cannot be found out."""
-
-    def listing_possible(self) -> bool:
-        """Whether an unsigned request can list the bucket."""
-
-    def reading_possible(self) -> bool:
-        """Whether an unsigned request can read a private object."""
 
 
 class Auditor:

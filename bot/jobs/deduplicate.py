@@ -5,21 +5,20 @@ again.
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from bot.core.errors import Corrupted, ObjectGone, StoreError, leaf
-from bot.core.jobs import Job
-from bot.core.objects import StoredObject, plan_parts
+from bot.core.jobs import Job, StoredObject, plan_parts
 from bot.core.ports.clock import Clock
-from bot.core.ports.objects import ObjectLedger
+from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
-from bot.transfer.multipart import OpenUpload
+from bot.transfer.multipart import Completion, OpenUpload, Uploaded
 from bot.transfer.pool import TransferPool
 from bot.transfer.store_caller import RetryPolicy, StoreCaller, check_crc64
-from bot.transfer.upload_session import Completion, Target, Uploaded, UploadJournal
+from bot.transfer.uploader import Target, UploadJournal
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -97,19 +96,12 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 """A source that ends sooner may go while it is copied."""
 
 
-class CopyEngine(Protocol):
-    """What is needed of the copier."""
-
-    async def copy(self, source: str, target: Target, journal: UploadJournal) -> Uploaded:
-        """Copy an object inside OSS; see `Copier.copy`."""
-
-
 class Deduplicator:
     """Finds what the same owner has already; never across owners, since the speed would tell."""
 
-    def __init__(self, objects: ObjectLedger, copies: CopyEngine, clock: Clock) -> None:
+    def __init__(self, objects: ObjectLedger, copier: Copier, clock: Clock) -> None:
         self._objects = objects
-        self._copies = copies
+        self._copier = copier
         self._clock = clock
 
     async def find(self, job: Job) -> tuple[Job, StoredObject] | None:
@@ -124,7 +116,7 @@ class Deduplicator:
         """
         before, source = earlier
         try:
-            copied = await self._copies.copy(source.key, target, journal)
+            copied = await self._copier.copy(source.key, target, journal)
         except StoreError as error:
             log.info("not copied, relaying", job=before.id, code=error.code)
             return None

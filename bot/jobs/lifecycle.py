@@ -9,8 +9,7 @@ from typing import Final
 import structlog
 
 from bot.core.errors import FileTooLarge, RelayError, SizeMismatch
-from bot.core.jobs import Job, JobState
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, JobState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished, JobLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span

@@ -2,13 +2,13 @@
 accepted.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from bot.core.bounded import BoundedMap
 from bot.core.jobs import Origin
 from bot.core.ports.chats import Accepted, ChatLedger
 from bot.core.ports.views import Notice
@@ -102,7 +102,6 @@ def _wait(refusal: LimitRefusal) -> timedelta:
 
 
 TOLD_EVERY: Final = timedelta(minutes=1)
-MOST_TOLD: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +122,8 @@ class LimitCheck:
     def __init__(self, chats: ChatLedger, limits: OwnerLimits) -> None:
         self._chats = chats
         self._limits = limits
-        # Bounded: whoever is forgotten is told once more.
-        self._told: OrderedDict[tuple[int, int, str], tuple[int, datetime]] = OrderedDict()
+        # An owner who is forgotten is told once more.
+        self._told: BoundedMap[tuple[int, int, str], tuple[int, datetime]] = BoundedMap()
 
     async def refusal(self, origin: Origin, size: int, now: datetime) -> Notice | None:
         """Return what to say instead of accepting `size` bytes now, or `None` if they may come."""
@@ -150,13 +149,10 @@ class LimitCheck:
     def should_tell(self, origin: Origin, notice: Notice, now: datetime) -> bool:
         """Say whether this message is answered with its refusal; a redelivered one as before."""
         key = (origin.chat_id, origin.owner_id, notice.name)
-        message_id, at = self._told.get(key, (origin.message_id, now))
+        message_id, at = self._told.get(key) or (origin.message_id, now)
         if message_id != origin.message_id and now - at < TOLD_EVERY:
             return False
-        self._told[key] = (origin.message_id, now)
-        self._told.move_to_end(key)
-        if len(self._told) > MOST_TOLD:
-            self._told.popitem(last=False)
+        self._told.set(key, (origin.message_id, now))
         return True
 
 

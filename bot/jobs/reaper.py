@@ -11,10 +11,10 @@ import structlog
 
 from bot.clock import wait_for_event
 from bot.core.errors import StoreError, StoreForbidden
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
+from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.objects import ObjectLedger
 from bot.core.ports.store import ObjectStore
 from bot.jobs.lifecycle import Signals
 from bot.transfer.store_caller import pending_of

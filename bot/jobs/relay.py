@@ -3,21 +3,24 @@ linked. The end of its job is in `lifecycle`.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.core.errors import SizeMismatch, leaf
-from bot.core.jobs import Job
+from bot.core.jobs import Job, StoredObject
 from bot.core.links import content_disposition, content_type, deadline, make_key
-from bot.core.objects import StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import Finished
-from bot.core.ports.objects import ObjectLedger
+from bot.core.ports.jobs import Finished, ObjectLedger
+from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
 from bot.jobs.deduplicate import Deduplicator
-from bot.transfer.uploader import Target, Uploaded, UploadJournal
+from bot.transfer.multipart import Uploaded
+from bot.transfer.uploader import Target, UploadJournal
+
+T = TypeVar("T")
 
 UNFINISHED_DUE = timedelta(hours=24)
 """When an upload that never finished must be gone, if nothing removed it before."""
@@ -47,6 +50,7 @@ class Relay:
         lifetime: timedelta,
         public: bool,
         deduplicator: Deduplicator | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._source = source
         self._uploads = uploads
@@ -55,6 +59,7 @@ class Relay:
         self._lifetime = lifetime
         self._public = public
         self._deduplicator = deduplicator
+        self._metrics = metrics or NoMetrics()
 
     async def relay(self, job: Job, meter: ProgressMeter) -> tuple[StoredObject, Finished]:
         """Upload the file of a running job. Return the planned object, whose bytes are complete
@@ -106,8 +111,10 @@ class Relay:
         upload: asyncio.Task[Uploaded] | None = None
         try:
             async with asyncio.TaskGroup() as halves:
-                fetch = halves.create_task(content.fill())
-                upload = halves.create_task(self._uploads.upload(content, target, meter, journal))
+                fetch = halves.create_task(self._timed(Span.FETCH, content.fill()))
+                upload = halves.create_task(
+                    self._timed(Span.UPLOAD, self._uploads.upload(content, target, meter, journal))
+                )
         except ExceptionGroup as group:
             raise leaf(group) from group
         except asyncio.CancelledError:
@@ -118,6 +125,13 @@ class Relay:
             _forget_cancellation()
         assert fetch is not None and upload is not None  # noqa: S101, PT018 -- for the type checker: both were created.
         return fetch.result(), upload.result()
+
+    async def _timed(self, span: Span, work: Awaitable[T]) -> T:
+        """Record the seconds of a half that succeeds."""
+        began = self._clock.now()
+        result = await work
+        self._metrics.took(span, (self._clock.now() - began).total_seconds())
+        return result
 
     def _meta(self, job: Job) -> ObjectMeta:
         return ObjectMeta(

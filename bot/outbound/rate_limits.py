@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from bot.core.bounded import BoundedMap
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -118,19 +120,14 @@ class RateLimits:
     `current` tells under which id a chat is reached now, so that one that moved has one budget.
     """
 
-    MOST_KEPT = 10_000
-
     def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
         self._current = current
         self._overall = TokenBucket(ALL_ACTIONS)
-        self._chats: dict[int, ChatRateLimit] = {}
+        self._chats: BoundedMap[int, ChatRateLimit] = BoundedMap()
 
     def of(self, chat_id: int) -> ChatRateLimit:
         """Return the budget of a chat."""
         chat_id = self._current(chat_id)
-        budget = self._chats.pop(chat_id, None) or ChatRateLimit(chat_id, self._overall)
-        # The least recently used one stands first.
-        self._chats[chat_id] = budget
-        if len(self._chats) > self.MOST_KEPT:
-            del self._chats[next(iter(self._chats))]
+        budget = self._chats.get(chat_id) or ChatRateLimit(chat_id, self._overall)
+        self._chats.set(chat_id, budget)
         return budget

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from bot.core.jobs import Job, JobState, StopReason
+from bot.core.jobs import Ending, Job, JobState, StopReason, StoredObject
 from bot.core.links import Link
-from bot.core.objects import Ending, StoredObject
 from bot.core.ports.chats import Accepted
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger

@@ -7,7 +7,7 @@ from typing import Final
 from fastcrc import crc64 as _fastcrc
 
 from bot.core.errors import DiskError, SizeMismatch
-from bot.core.objects import Part
+from bot.core.jobs import Part
 from bot.core.ports.source import Content
 from bot.core.progress import ProgressMeter
 from bot.transfer.pool import CancelFlag

@@ -219,7 +219,7 @@ class SpoolFile:
             pass  # somebody tidied up by hand
         except OSError as error:
             # Not worth more than the error that may be on its way already; the next sweep gets it.
-            log.warning("spool_file_left", path=str(self.path), reason=error.strerror)
+            log.warning("spool file left", path=str(self.path), why=error.strerror)
         finally:
             await file.close()
 

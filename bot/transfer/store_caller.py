@@ -118,7 +118,7 @@ def check_crc64(told: int | None, ours: int | None, what: str) -> int:
     return ours
 
 
-async def abort_strays(line: StoreCaller, key: str, *, known: str | None) -> int:
+async def abort_orphans(line: StoreCaller, key: str, *, known: str | None) -> int:
     """Abort every pending upload of exactly `key` but `known`; return how many there were.
 
     An `initiate` whose answer was lost leaves such an upload behind.
@@ -126,8 +126,8 @@ async def abort_strays(line: StoreCaller, key: str, *, known: str | None) -> int
 
     pending = await line.call(lambda: pending_of(line.store, key))
     orphans = [upload_id for upload_id in pending if upload_id != known]
-    for stray in orphans:
-        await line.call(partial(line.store.abort, key, stray))
+    for orphan in orphans:
+        await line.call(partial(line.store.abort, key, orphan))
     return len(orphans)
 
 

@@ -1,14 +1,159 @@
-"""A file on this machine becomes an object in the store, or leaves nothing behind."""
+"""The upload of one file: in one request, in parts while it arrives, or resumed where it
+stopped.
+"""
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.core.errors import (
+    FileEmpty,
+    SizeMismatch,
+    StoreError,
+    StoreUnavailable,
+    UploadGone,
+)
+from bot.core.jobs import Part, choose_part_size
 from bot.core.ports.source import Content
-from bot.core.ports.store import ObjectStore
-from bot.core.progress import ProgressMeter
-from bot.transfer.multipart import ConcurrencyWindow
-from bot.transfer.pool import TransferPool, to_the_end
-from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_strays
-from bot.transfer.upload_session import Target, Uploaded, UploadJournal, UploadSession
+from bot.core.ports.store import ObjectMeta, ObjectStore, PartReceipt
+from bot.core.progress import Phase, ProgressMeter
+from bot.transfer.body import ContentBody
+from bot.transfer.multipart import (
+    Completion,
+    ConcurrencyWindow,
+    OpenUpload,
+    PartSender,
+    Uploaded,
+    expect,
+)
+from bot.transfer.pool import TransferPool
+from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_orphans, check_crc64
 
-__all__ = ["RetryPolicy", "Target", "UploadJournal", "Uploaded", "Uploader"]
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to become of a file. `upload_id` and `part_size` (bytes) are both set, from the
+    journal, when an earlier run has initiated the upload; then its parts are kept.
+    """
+
+    key: str
+    meta: ObjectMeta
+    upload_id: str | None = None
+    part_size: int | None = None
+
+
+class UploadJournal(Protocol):
+    """Remembers what must not be forgotten in a crash."""
+
+    async def initiated(self, upload_id: str, part_size: int) -> None:
+        """Commit that parts of `part_size` bytes are about to be sent to `upload_id`.
+
+        Awaited before the first part leaves. A second call replaces the first, whose upload is
+        gone.
+        """
+
+
+class UploadSession:
+    """One upload; lives as long as it."""
+
+    def __init__(
+        self,
+        line: StoreCaller,
+        content: Content,
+        target: Target,
+        meter: ProgressMeter,
+        journal: UploadJournal,
+    ) -> None:
+        self._line = line
+        self._content = content
+        self._target = target
+        self._meter = meter
+        self._journal = journal
+
+    async def go(self, window: ConcurrencyWindow) -> Uploaded:
+        """Do all of it; the contract is that of `Uploader.upload`."""
+        self._meter.restart_parts()
+        upload = None
+        if self._target.upload_id is not None and self._target.part_size is not None:
+            upload = await self._reopen(self._target.upload_id, self._target.part_size)
+            if upload is None and (finished := await self._find_object()):
+                return finished
+        # Nothing is initiated before there is a byte to send.
+        if await self._content.wait_for(1) == 0:
+            raise FileEmpty("the file has no bytes")
+        self._meter.phase = Phase.MOVING
+        if upload is None:
+            part_size = self._choose_part_size()
+            if self._content.size is not None and self._content.size <= part_size:
+                return await self._put(self._content.size)
+            upload = await self._initiate(part_size)
+        return await self._send_parts(upload, window)
+
+    async def _send_parts(self, upload: OpenUpload, window: ConcurrencyWindow) -> Uploaded:
+        sender = PartSender(self._line, upload, self._content, self._meter, window)
+        receipts = await sender.send_all()
+        self._meter.phase = Phase.FINISHING
+        expected = expect(receipts, upload.part_size)
+        return await Completion(self._line, upload, self._target.meta, receipts, expected).settle()
+
+    def _choose_part_size(self) -> int:
+        size = self._content.size or self._content.largest
+        return choose_part_size(size, arrives_while_uploading=not self._content.is_whole)
+
+    async def _put(self, size: int) -> Uploaded:
+        on_disk = await self._content.wait_for(size)
+        if on_disk != size:
+            raise SizeMismatch(announced=size, received=on_disk)
+        part = Part(number=1, offset=0, size=size)
+        key, meta = self._target.key, self._target.meta
+
+        def attempt() -> Uploaded:
+            body = ContentBody(self._content, part, self._meter, self._line.flag)
+            told = self._line.store.put_object(key, body, meta)
+            return Uploaded(part.size, check_crc64(told, body.crc64, "the object"))
+
+        return await self._line.call(attempt)
+
+    async def _initiate(self, part_size: int) -> OpenUpload:
+        key, meta = self._target.key, self._target.meta
+        lost: list[StoreError] = []
+        upload_id = await self._line.call(
+            lambda: self._line.store.initiate(key, meta), on_trouble=lost.append
+        )
+        await self._journal.initiated(upload_id, part_size)
+        if any(isinstance(error, StoreUnavailable) for error in lost):
+            # An earlier attempt may have succeeded without telling us. Where that cannot be found
+            # out now, the reaper will: no unfinished job owns such an upload.
+            with suppress(StoreError):
+                await abort_orphans(self._line, key, known=upload_id)
+        return OpenUpload(key, upload_id, part_size, kept={})
+
+    async def _reopen(self, upload_id: str, part_size: int) -> OpenUpload | None:
+        key = self._target.key
+        try:
+            parts = await self._line.call(lambda: self._line.store.list_parts(key, upload_id))
+        except UploadGone:
+            return None
+        return OpenUpload(key, upload_id, part_size, _by_number(parts))
+
+    async def _find_object(self) -> Uploaded | None:
+        """Look whether the upload that is gone was completed, with the bytes that we have."""
+        key = self._target.key
+        stat = await self._line.call(lambda: self._line.store.head(key))
+        if stat is None:
+            return None
+        size = await self._content.wait_for(stat.size + 1)
+        part = Part(number=1, offset=0, size=size)
+        body = ContentBody(self._content, part, self._meter, self._line.flag)
+        if size == stat.size and await self._line.call(body.read_through) == stat.crc64:
+            return Uploaded(stat.size, stat.crc64)
+        self._meter.restart_parts()
+        return None  # Other bytes: a new upload replaces them.
+
+
+def _by_number(parts: list[PartReceipt]) -> Mapping[int, PartReceipt]:
+    return {part.part_number: part for part in parts}
 
 
 class Uploader:
@@ -41,8 +186,8 @@ class Uploader:
         nothing.
 
         On cancel every thread of this upload has ended when `CancelledError` leaves. Neither then
-        nor on failure is anything undone here, because only the caller knows the reason: call
-        `undo` where nothing shall remain, do nothing where the upload shall go on later. A cancel
+        nor on failure is anything undone here, because the upload may go on later; where it shall
+        not, the reaper removes what is left once the caller has given the object up. A cancel
         that comes after Complete was sent loses: if the object is there, it is returned as if
         nothing had happened (`Completion` holds the rule).
 
@@ -53,38 +198,8 @@ class Uploader:
                 target finds out by itself what is there and goes on from it.
             SourceError, DiskError: what `content.wait_for` raises.
         """
-        passage = UploadSession(self._line(), content, target, meter, journal)
-        return await passage.go(ConcurrencyWindow(self._connections))
-
-    async def undo(self, key: str, upload_id: str | None) -> None:
-        """Abort the upload and delete the object, whichever of them exist; no thread of the upload
-        may run any more.
-
-        Without an upload id every pending upload of `key` is aborted. Runs to its end however
-        often it is cancelled meanwhile, and then raises `CancelledError`. A request whose answer
-        never came may still be applied after this, so the key has to stay due for deletion.
-
-        Raises:
-            StoreError: all tries failed, or one was refused; both steps were tried.
-        """
-        await to_the_end(self._undo(key, upload_id))
-
-    async def _undo(self, key: str, upload_id: str | None) -> None:
-        line = self._line()
-        try:
-            if upload_id is None:
-                await abort_strays(line, key, known=None)
-            else:
-                await line.call(lambda: self._store.abort(key, upload_id))
-        finally:
-            await line.call(lambda: self._store.delete([key]))
-
-    async def abort_strays(self, key: str, *, known: str | None = None) -> int:
-        """Abort every pending upload of exactly `key` but `known`; return how many there were.
-
-        For an `initiate` whose answer was lost in a crash. Raises `StoreError`.
-        """
-        return await abort_strays(self._line(), key, known=known)
+        session = UploadSession(self._line(), content, target, meter, journal)
+        return await session.go(ConcurrencyWindow(self._connections))
 
     def _line(self) -> StoreCaller:
         return StoreCaller(self._store, self._pool, self._retry)

@@ -1,1 +1,1 @@
-"""Construction: what is opened (`resources`), what is monitored, and the bot that runs on both."""
+"""Construction: `resources` is what is opened, `bot` is what runs on it."""

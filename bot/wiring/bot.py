@@ -1,4 +1,4 @@
-"""What the bot consists of: the machine, built in an open frame."""
+"""Construction of the bot from opened resources. Nothing runs before `bot.app` runs it."""
 
 import platform
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +15,11 @@ from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.core.links import LinkMode
+from bot.core.ports.clock import Clock
+from bot.core.ports.jobs import ObjectLedger
+from bot.core.ports.metrics import Metrics
+from bot.core.ports.source import FileSource
+from bot.core.ports.store import ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.deferred import DeferredRequests, RequestHandler
@@ -27,7 +32,6 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
-from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
 from bot.outbound.answers import AnswerCorrector, AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
@@ -35,33 +39,20 @@ from bot.outbound.outbox import Reactions, ReactionSender
 from bot.outbound.rate_limits import RateLimits
 from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import StatisticsViews, Views
+from bot.settings import Settings
+from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.monitoring import MonitoredParts
-from bot.wiring.resources import Resources, plain
-
-
-@dataclass(frozen=True)
-class Services:
-    """Who may do what and how much, what can be done to jobs, how files are acknowledged, and
-    where groups have gone.
-    """
-
-    access: Access
-    limits: OwnerLimits
-    actions: JobActions
-    reactions: Reactions
-    migrations: ChatMigrations
+from bot.wiring.resources import MonitoredParts, Resources, plain
 
 
 @dataclass(frozen=True)
 class Bot:
-    """The parts that run, and that start and end have to know."""
+    """The parts that run, and those that start and stop have to know."""
 
     lifecycle: JobLifecycle
     queue: JobQueue
     dispatcher: ChatDispatcher
     status_sender: StatusMessageSender
-    calls: InFlightCalls
     reaper: Reaper
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
@@ -69,47 +60,96 @@ class Bot:
 
 
 def build_bot(resources: Resources) -> Bot:
-    """Build the machine in an open frame; nothing runs yet."""
+    """Build everything between the intake and the senders."""
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
-    signals, source, metrics = Signals(), _source(resources), resources.monitoring.metrics
-    lifecycle = JobLifecycle(ledger.jobs, clock, signals, metrics)
-    uploader = Uploader(
-        resources.threads.store,
-        resources.pool,
-        connections_per_file=settings.transfer.connections_per_file,
+    signals, source = Signals(), _source(resources)
+    lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
+    queue = _queue(resources, source, lifecycle)
+    resources.monitoring.observe(MonitoredParts(queue, resources.spool, ledger.probe))
+    given = settings.access
+    access = Access(ledger.chats, users=given.users, admins=given.admins, groups=given.groups)
+    limits = OwnerLimits(settings.limits.owner, settings.limits.group)
+    actions = JobActions(ledger, queue, clock, lifecycle)
+    reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)
+    migrations = ChatMigrations(ledger.chats)
+    use_cases = UseCases.build(
+        ledger=ledger,
+        queue=queue,
+        access=access,
+        actions=actions,
+        migrations=migrations,
+        clock=clock,
+        signals=signals,
+        limit=source.limit,
+        limits=limits,
+        reactions=reactions,
+        zone=settings.telegram.zone,
     )
-    relay = Relay(
-        WatchedSource(source, metrics, clock),
-        WatchedUploads(uploader, metrics, clock),
+    views = _views(resources, queue, limits, source.limit)
+    dispatcher, status_sender = _senders(
+        resources, views, access, actions, reactions, migrations, signals
+    )
+    return Bot(
+        lifecycle=lifecycle,
+        queue=queue,
+        dispatcher=dispatcher,
+        status_sender=status_sender,
+        reaper=_reaper(resources, signals),
+        intake=_intake(resources, _handlers(resources, use_cases), queue),
+        source=source,
+        migrations=migrations,
+    )
+
+
+def _queue(
+    resources: Resources, source: CloudFiles | LocalFiles, lifecycle: JobLifecycle
+) -> JobQueue:
+    settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+    metrics, store = resources.monitoring.metrics, resources.threads.store
+    copier = Copier(store, resources.pool)
+    relay = build_relay(
+        settings,
+        source,
+        store,
+        resources.pool,
         ledger.objects,
         clock,
-        lifetime=settings.link.lifetime,
-        public=settings.link.mode is LinkMode.PUBLIC,
-        deduplicator=Deduplicator(
-            ledger.objects, Copier(resources.threads.store, resources.pool), clock
-        ),
+        deduplicator=Deduplicator(ledger.objects, copier, clock),
+        metrics=metrics,
     )
-    queue = JobQueue(
+    return JobQueue(
         JobRunner(relay, ledger.jobs, lifecycle, clock, metrics).run,
         clock,
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
     )
-    resources.monitoring.look_at(MonitoredParts(queue, resources.spool, ledger.probe))
-    services = _services(resources, queue, lifecycle)
-    return _build_senders(resources, queue, services, lifecycle, source)
 
 
-def _services(resources: Resources, queue: JobQueue, lifecycle: JobLifecycle) -> Services:
-    settings, chats = resources.settings, resources.ledger.chats
-    given, enabled = settings.access, settings.telegram.reactions
-    return Services(
-        access=Access(chats, users=given.users, admins=given.admins, groups=given.groups),
-        limits=OwnerLimits(settings.limits.owner, settings.limits.group),
-        actions=JobActions(resources.ledger, queue, resources.clock, lifecycle),
-        reactions=Reactions(resources.ledger.outbox, resources.clock, enabled=enabled),
-        migrations=ChatMigrations(chats),
+def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by keyword.
+    settings: Settings,
+    source: FileSource,
+    store: ObjectStore,
+    pool: TransferPool,
+    objects: ObjectLedger,
+    clock: Clock,
+    *,
+    deduplicator: Deduplicator | None = None,
+    metrics: Metrics | None = None,
+) -> Relay:
+    """Build a relay whose uploads run in `pool`, as the settings describe it. The bot and
+    `relay-bot send` use it.
+    """
+    connections = settings.transfer.connections_per_file
+    return Relay(
+        source,
+        Uploader(store, pool, connections_per_file=connections),
+        objects,
+        clock,
+        lifetime=settings.link.lifetime,
+        public=settings.link.mode is LinkMode.PUBLIC,
+        deduplicator=deduplicator,
+        metrics=metrics,
     )
 
 
@@ -141,59 +181,55 @@ def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str
     return ask
 
 
-def _build_senders(
-    resources: Resources,
-    queue: JobQueue,
-    services: Services,
-    lifecycle: JobLifecycle,
-    source: CloudFiles | LocalFiles,
-) -> Bot:
-    signals = lifecycle.signals
-    settings, clock, ledger, telegram = (
-        resources.settings,
-        resources.clock,
-        resources.ledger,
-        resources.telegram,
-    )
-    views = Views(
+def _views(resources: Resources, queue: JobQueue, limits: OwnerLimits, limit: int) -> Views:
+    settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+    return Views(
         ledger,
         queue,
         OssLinkSigner(resources.oss, settings.link.mode),
         clock,
-        Welcome(source.limit, settings.link.lifetime),
+        Welcome(limit, settings.link.lifetime),
         statistician=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
-        limits=services.limits,
+        limits=limits,
     )
-    rate_limits, calls = RateLimits(services.migrations.current), InFlightCalls(signals.outbox.set)
-    messenger = MigratingMessenger(
-        telegram.messenger, services.migrations, services.actions.chat_gone
-    )
-    spoken = (ledger, messenger, views, rate_limits, calls, clock)
-    status_sender = StatusMessageSender(*spoken, metrics=resources.monitoring.metrics)
-    deferred = DeferredRequests(
-        ledger, _request_handler(resources, services, messenger), calls, clock
-    )
-    answer_sender = AnswerSender(*spoken, reactions=services.reactions)
-    reaction_sender = ReactionSender(ledger.outbox, messenger, rate_limits, calls, clock)
-    speakers: list[Sender] = [
-        deferred,
-        answer_sender,
+
+
+def _senders(  # noqa: PLR0913, PLR0917 -- what is said to people draws on all of it.
+    resources: Resources,
+    views: Views,
+    access: Access,
+    actions: JobActions,
+    reactions: Reactions,
+    migrations: ChatMigrations,
+    signals: Signals,
+) -> tuple[ChatDispatcher, StatusMessageSender]:
+    clock, ledger, telegram = resources.clock, resources.ledger, resources.telegram
+    rate_limits, calls = RateLimits(migrations.current), InFlightCalls(signals.outbox.set)
+    messenger = MigratingMessenger(telegram.messenger, migrations, actions.chat_gone)
+    members = MigratingMembers(TelegramMembers(telegram.application.bot), migrations)
+    requests = RequestHandler(ledger, access, actions, members, messenger)
+    common = (ledger, messenger, views, rate_limits, calls, clock)
+    status_sender = StatusMessageSender(*common, metrics=resources.monitoring.metrics)
+    senders: list[Sender] = [
+        DeferredRequests(ledger, requests, calls, clock),
+        AnswerSender(*common, reactions=reactions),
         status_sender,
-        AnswerCorrector(*spoken),
-        reaction_sender,
+        AnswerCorrector(*common),
+        ReactionSender(ledger.outbox, messenger, rate_limits, calls, clock),
     ]
-    processed_updates = _listen(resources, queue, services, signals, source.limit)
-    return Bot(
-        lifecycle=lifecycle,
-        queue=queue,
-        dispatcher=ChatDispatcher(speakers, calls, signals.outbox, clock),
-        status_sender=status_sender,
-        calls=calls,
-        reaper=_reaper(resources, signals),
-        intake=_intake(resources, processed_updates, queue),
-        source=source,
-        migrations=services.migrations,
-    )
+    return ChatDispatcher(senders, calls, signals.outbox, clock), status_sender
+
+
+def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
+    telegram, processed_updates = resources.telegram, ProcessedUpdates()
+    Handlers(
+        use_cases,
+        telegram.keyboards,
+        processed_updates,
+        bot_id=telegram.bot_id,
+        username=telegram.username,
+    ).register(telegram.application)
+    return processed_updates
 
 
 def _reaper(resources: Resources, signals: Signals) -> Reaper:
@@ -228,40 +264,3 @@ def _versions() -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         *((name, metadata.version(name)) for name in libraries),
     ]
-
-
-def _request_handler(
-    resources: Resources, services: Services, messenger: MigratingMessenger
-) -> RequestHandler:
-    members = MigratingMembers(
-        TelegramMembers(resources.telegram.application.bot), services.migrations
-    )
-    return RequestHandler(resources.ledger, services.access, services.actions, members, messenger)
-
-
-def _listen(
-    resources: Resources, queue: JobQueue, services: Services, signals: Signals, limit: int
-) -> ProcessedUpdates:
-    telegram = resources.telegram
-    use_cases = UseCases.build(
-        ledger=resources.ledger,
-        queue=queue,
-        access=services.access,
-        actions=services.actions,
-        migrations=services.migrations,
-        clock=resources.clock,
-        signals=signals,
-        limit=limit,
-        limits=services.limits,
-        reactions=services.reactions,
-        zone=resources.settings.telegram.zone,
-    )
-    processed_updates = ProcessedUpdates()
-    Handlers(
-        use_cases,
-        telegram.keyboards,
-        processed_updates,
-        bot_id=telegram.bot_id,
-        username=telegram.username,
-    ).register(telegram.application)
-    return processed_updates

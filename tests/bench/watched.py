@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bot.app import serve
-from bot.cli.interpreter import favour_the_loop
+from bot.cli.run import favour_the_loop
 from bot.logs import configure
 from bot.settings import load
 from tests.bench.gauge import Gauge

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.cli.interpreter import TURN, favour_the_loop
+from bot.cli.run import TURN, favour_the_loop
 
 
 @pytest.fixture(autouse=True)

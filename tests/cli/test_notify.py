@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.notify import Notifier
+from bot.cli.run import Notifier
 
 HALF_A_SECOND = "500000"
 

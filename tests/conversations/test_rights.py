@@ -6,7 +6,7 @@ What is needed is taken from the stand-in's memory of whole conversations, not f
 import os
 from collections.abc import Iterable
 
-from bot.adapters.oss.policies import Policy, actions_of, ram_policy
+from bot.adapters.oss.policies import Policy, ram_policy
 from bot.cli.audit import run_audit
 from bot.cli.doctor.command import examine
 from bot.cli.send.files import open_input
@@ -19,6 +19,7 @@ from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import operations
 from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.people import Person
+from tests.fakes.policies import actions_of
 
 CONTENT = os.urandom(1 << 20) * 12
 NEEDED_BY_ACL = "oss:PutObjectAcl"

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
+from bot.adapters.telegram.commands import COMMANDS_BY_NAME
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, User, VisibleMessage
 from tests.conversations.groups import Room, ledger_of, open_room
@@ -219,6 +220,13 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
         async with ledger_of(stage) as ledger:
             await ledger.chats.set_owner(people["banned"].id, banned=True)
         yield Town(stage, room, people)
+
+
+async def test_every_command_has_a_row() -> None:
+    """The matrix tells of each command that the bot knows, and of no other."""
+    rows = {command.removeprefix("/").partition(" ")[0] for command in COMMANDS}
+
+    assert rows == set(COMMANDS_BY_NAME)
 
 
 @pytest.mark.parametrize("who", EVERYBODY)

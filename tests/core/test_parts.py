@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.objects import (
+from bot.core.jobs import (
     LARGEST_PREFERRED_PART,
     MIB,
     MOST_PARTS,

@@ -6,8 +6,9 @@ import re
 import alibabacloud_oss_v2 as oss
 import pytest
 
-from bot.adapters.oss.policies import PolicyGrant, actions_of, bucket_statements, ram_policy
+from bot.adapters.oss.policies import PolicyGrant, bucket_statements, ram_policy
 from tests.deploy.files import read
+from tests.fakes.policies import actions_of
 
 BUCKET = "my-relay-bucket"
 

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Job, Origin
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, Origin, StoredObject
 from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Ledger
 

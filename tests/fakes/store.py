@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from bot.core.errors import Corrupted, ObjectGone, StoreRefused, UploadGone
-from bot.core.objects import SMALLEST_PART, Part
+from bot.core.jobs import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 from bot.transfer.body import crc64
 

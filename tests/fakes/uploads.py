@@ -7,7 +7,8 @@ from contextlib import suppress
 from bot.core.ports.source import Content
 from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import crc64
-from bot.transfer.uploader import Target, Uploaded, UploadJournal
+from bot.transfer.multipart import Uploaded
+from bot.transfer.uploader import Target, UploadJournal
 
 PART_SIZE = 1 << 20
 

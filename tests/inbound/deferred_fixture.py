@@ -6,8 +6,8 @@ from itertools import count
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
-from bot.inbound.access import Access
-from bot.inbound.deferred import DeferredRequests, RequestHandler, RequestKind
+from bot.inbound.access import Access, RequestKind
+from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.jobs.actions import JobActions
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import JobQueue

@@ -6,7 +6,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlChats
-from bot.inbound import access as module
+from bot.core import bounded
 from bot.inbound.access import STRANGER_EVERY, Access, Admission
 from tests.fakes.samples import NOW, make_origin
 
@@ -54,7 +54,7 @@ def test_crowd_of_strangers_costs_no_memory(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stranger who was told longest ago is forgotten, and told once more."""
-    monkeypatch.setattr(module, "MOST_STRANGERS", 3)
+    monkeypatch.setattr(bounded, "CAPACITY", 3)
     for user_id in (1, 2, 3, 4):
         access.should_tell_stranger(user_id, NOW)
 

@@ -7,7 +7,7 @@ from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, Mes
 from bot.core.jobs import JobState
 from bot.core.ports.chat import GroupVisibility
 from bot.core.ports.views import Notice
-from bot.inbound.deferred import RequestKind
+from bot.inbound.access import RequestKind
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, accept, get
 from tests.inbound.deferred_fixture import BOT_ADMIN, CHIEF, MEMBER, DeferredFixture

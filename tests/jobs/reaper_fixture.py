@@ -11,8 +11,8 @@ from sqlalchemy import Connection, insert, select, update
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import jobs, objects
+from bot.core.jobs import StoredObject
 from bot.core.links import key_prefix
-from bot.core.objects import StoredObject
 from bot.core.ports.store import ObjectMeta
 from bot.jobs.lifecycle import Signals
 from bot.jobs.reaper import Reaper

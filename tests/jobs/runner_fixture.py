@@ -5,8 +5,7 @@ from datetime import datetime
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
-from bot.core.jobs import Job, StopReason
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, StopReason, StoredObject
 from bot.core.ports.jobs import Finished
 from bot.core.ports.metrics import Metrics
 from bot.core.progress import ProgressMeter
@@ -76,6 +75,7 @@ class RunnerFixture:
         *,
         uploads: UploadEngine | None = None,
         metrics: Metrics | None = None,
+        relay_metrics: Metrics | None = None,
     ) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
@@ -92,6 +92,7 @@ class RunnerFixture:
             self.clock,
             lifetime=LIFETIME,
             public=False,
+            metrics=relay_metrics,
         )
         self.attempts = JobRunner(self.relay, self.jobs, self.lifecycle, self.clock, metrics)
 

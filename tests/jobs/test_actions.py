@@ -7,8 +7,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
-from bot.core.jobs import Job, JobState, StopReason
-from bot.core.objects import Ending
+from bot.core.jobs import Ending, Job, JobState, StopReason
 from bot.jobs.actions import JobAction, JobActions
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.sandbox.clock import SandboxClock

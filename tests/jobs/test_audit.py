@@ -9,8 +9,8 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job
+from bot.core.jobs import StoredObject as Row
 from bot.core.links import key_prefix
-from bot.core.objects import StoredObject as Row
 from bot.core.ports.store import ObjectMeta
 from bot.jobs.audit import Auditor, Finding, FindingKind
 from bot.sandbox.clock import SandboxClock

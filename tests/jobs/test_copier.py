@@ -3,13 +3,13 @@
 import pytest
 
 from bot.core.errors import Corrupted, ObjectGone
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta
 from bot.jobs import deduplicate
 from bot.jobs.deduplicate import Copier
 from bot.transfer.body import crc64
 from bot.transfer.pool import TransferPool
-from bot.transfer.upload_session import Target
+from bot.transfer.uploader import Target
 from tests.fakes.store import FakeStore, StoredObject
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)

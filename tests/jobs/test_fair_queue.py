@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.jobs.fair_queue import MOST_REMEMBERED, FairQueue
+from bot.jobs.queue import MOST_REMEMBERED, FairQueue
 
 OWNERS = st.lists(st.integers(1, 5), max_size=60)
 """The owners of jobs 0, 1, 2 … in the order of their arrival."""

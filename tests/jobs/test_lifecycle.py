@@ -10,8 +10,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.jobs import MOST_CRASHES
 from bot.adapters.ledger.ledger import SqlCliJobs
 from bot.core.errors import DiskFull, StoreForbidden
-from bot.core.jobs import Job, JobState, StopReason, shell_file, shell_origin
-from bot.core.objects import Ending
+from bot.core.jobs import Ending, Job, JobState, StopReason, shell_file, shell_origin
 from bot.jobs.actions import JobActions
 from bot.jobs.queue import JobQueue
 from tests.fakes.metrics import FakeMetrics

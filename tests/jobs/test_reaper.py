@@ -6,7 +6,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
-from bot.core.objects import Ending, ObjectState
+from bot.core.jobs import Ending, ObjectState
 from bot.jobs import reaper
 from bot.jobs.reaper import BATCH, RETRY_AFTER, SWEEP_AGAIN_AFTER
 from tests.fakes.samples import LIFETIME, NOW, accept, acquire, plan

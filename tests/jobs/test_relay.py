@@ -10,13 +10,13 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import SizeMismatch, SourceUnavailable, StoreForbidden
-from bot.core.jobs import JobState
+from bot.core.jobs import Ending, JobState, ObjectState
 from bot.core.links import key_prefix
-from bot.core.objects import Ending, ObjectState
 from bot.core.ports.source import Content
 from bot.core.progress import ProgressMeter
+from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
-from bot.transfer.uploader import Target, Uploaded, Uploader, UploadJournal
+from bot.transfer.uploader import Target, Uploader, UploadJournal
 from tests.fakes.content import FakeContent
 from tests.fakes.samples import BOT_ID, LIFETIME, NOW, acquire, cancel, get, plan
 from tests.fakes.store import FakeStore, Trouble

@@ -15,8 +15,7 @@ from bot.core.errors import (
     StoreUnavailable,
     UploadGone,
 )
-from bot.core.jobs import Job, JobState
-from bot.core.objects import Ending, ObjectState
+from bot.core.jobs import Ending, Job, JobState, ObjectState
 from bot.jobs.runner import FEW_FAILURES, FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES, wait_before
 from tests.fakes.samples import NOW, at, cancel
 from tests.jobs.runner_fixture import RunnerFixture

@@ -9,8 +9,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import (
     StoreUnavailable,
 )
-from bot.core.jobs import JobState, StopReason
-from bot.core.objects import Ending, ObjectState
+from bot.core.jobs import Ending, JobState, ObjectState, StopReason
 from tests.fakes.samples import LIFETIME, NOW
 from tests.fakes.steps import counted_steps
 from tests.jobs.runner_fixture import RunnerFixture

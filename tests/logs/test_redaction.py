@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.logs.redaction import HIDDEN, RedactingFilter, Redactor
+from bot.logs import HIDDEN, RedactingFilter, Redactor
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
 

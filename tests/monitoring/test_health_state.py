@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.monitoring.health import DependencyHealth, HealthState, ProcessPhase
+from bot.monitoring import DependencyHealth, HealthState, ProcessPhase
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -22,10 +22,10 @@ def test_first_failure_stays(clock: SandboxClock) -> None:
     the latest.
     """
     health_state = HealthState(clock)
-    health_state.oss_answered("")
+    health_state.oss_answered("head", "")
     for code in ("store_unavailable", "store_throttled"):
         clock.advance(SECOND)
-        health_state.oss_answered(code)
+        health_state.oss_answered("head", code)
 
     assert health_state.oss == DependencyHealth(NOW, NOW + SECOND, "store_throttled")
 
@@ -34,9 +34,9 @@ def test_first_failure_stays(clock: SandboxClock) -> None:
 def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
     """An answer that refuses a call is still a sign that the service works."""
     health_state = HealthState(clock)
-    health_state.oss_answered("store_unavailable")
+    health_state.oss_answered("head", "store_unavailable")
     clock.advance(SECOND)
-    health_state.oss_answered(code)
+    health_state.oss_answered("head", code)
 
     assert health_state.oss == DependencyHealth(NOW + SECOND)
 
@@ -44,9 +44,9 @@ def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
 def test_life(clock: SandboxClock) -> None:
     """The phase of the process, and since when."""
     health_state = HealthState(clock)
-    first = (health_state.life, health_state.since)
+    first = (health_state.phase, health_state.since)
     clock.advance(SECOND)
     health_state.begin(ProcessPhase.RUNNING)
 
     assert first == (ProcessPhase.STARTING, NOW)
-    assert (health_state.life, health_state.since) == (ProcessPhase.RUNNING, NOW + SECOND)
+    assert (health_state.phase, health_state.since) == (ProcessPhase.RUNNING, NOW + SECOND)

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.monitoring import health as module
-from bot.monitoring.health import FAILING_AFTER, SILENT_AFTER, HealthState, ProcessPhase, Readiness
+from bot import monitoring as module
+from bot.monitoring import FAILING_AFTER, SILENT_AFTER, HealthState, ProcessPhase, Readiness
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
 
@@ -35,12 +35,12 @@ def patient() -> Patient:
 
 async def test_well(patient: Patient) -> None:
     """Without a reason the bot is ready, and the moments are told."""
-    patient.health_state.heard()
-    patient.health_state.oss_answered("")
+    patient.health_state.poll_answered()
+    patient.health_state.oss_answered("head", "")
     report = await patient.health.report()
 
     assert report.ready
-    assert (report.telegram_heard_at, report.oss_well_at) == (NOW, NOW)
+    assert (report.last_poll_at, report.oss_well_at) == (NOW, NOW)
 
 
 @pytest.mark.parametrize("life", [ProcessPhase.STARTING, ProcessPhase.STOPPING])
@@ -57,7 +57,7 @@ async def test_no_poll(patient: Patient) -> None:
     patience = await patient.reasons()
     patient.clock.advance(SECOND)
     silence = await patient.reasons()
-    patient.health_state.heard()
+    patient.health_state.poll_answered()
 
     assert patience == []
     assert [f"telegram: no poll was answered since {NOW:%Y-%m-%dT%H:%M:%SZ}"] == silence
@@ -69,7 +69,7 @@ async def test_webhook() -> None:
     patient = Patient(polls=False)
     patient.clock.advance(SILENT_AFTER * 10)
     quiet = await patient.reasons()
-    patient.health_state.deaf = "cannot deliver 3 updates: Connection refused"
+    patient.health_state.webhook_error = "cannot deliver 3 updates: Connection refused"
 
     assert quiet == []
     assert await patient.reasons() == ["telegram: cannot deliver 3 updates: Connection refused"]
@@ -77,13 +77,13 @@ async def test_webhook() -> None:
 
 async def test_oss(patient: Patient) -> None:
     """One failure is nothing; a minute of nothing else is a reason, until a call succeeds."""
-    patient.health_state.oss_answered("store_unavailable")
+    patient.health_state.oss_answered("head", "store_unavailable")
     first = await patient.reasons()
     patient.clock.advance(FAILING_AFTER)
-    patient.health_state.heard()
-    patient.health_state.oss_answered("store_throttled")
+    patient.health_state.poll_answered()
+    patient.health_state.oss_answered("head", "store_throttled")
     later = await patient.reasons()
-    patient.health_state.oss_answered("")
+    patient.health_state.oss_answered("head", "")
 
     assert first == []
     assert later == [

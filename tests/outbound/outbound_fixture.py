@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, StopReason
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, StopReason, StoredObject
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.jobs.lifecycle import Signals

@@ -11,7 +11,7 @@ from bot.core.errors import (
     ChatUncertain,
     MessageRefused,
 )
-from bot.core.objects import StoredObject
+from bot.core.jobs import StoredObject
 from bot.core.ports.views import ItemState
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core import bounded
 from bot.outbound.rate_limits import ChatRateLimit, RateLimits
 from tests.fakes.flood import FloodLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, at
@@ -120,7 +121,7 @@ def test_chats_do_not_share_their_budgets() -> None:
 
 def test_quiet_chats_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd of chats costs no memory; those that were used last are kept."""
-    monkeypatch.setattr(RateLimits, "MOST_KEPT", 3)
+    monkeypatch.setattr(bounded, "CAPACITY", 3)
     rate_limits = RateLimits()
     kept = rate_limits.of(1)
     for chat_id in (2, 3, 1, 4):

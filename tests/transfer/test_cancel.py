@@ -1,18 +1,19 @@
-"""Cancelling an upload at every step, twice, and undoing it."""
+"""Cancelling an upload at every step, twice; what it leaves can be undone."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.core.errors import StoreForbidden, StoreUnavailable
-from bot.core.objects import MIB
+from bot.core.errors import StoreUnavailable
+from bot.core.jobs import MIB
 from bot.transfer.pool import CancelFlag
-from bot.transfer.uploader import RetryPolicy
+from bot.transfer.store_caller import RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble
-from tests.transfer.uploader_fixture import KEY, META, UploaderFixture, make_data, raising, rigged
+from tests.fakes.undo import undo
+from tests.transfer.uploader_fixture import KEY, UploaderFixture, make_data, raising, rigged
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_cancel_during_a_request(rig: UploaderFixture, name: str, times: i
     await gate.reached.wait()
     await cancelled(task, times=times)
     running = rig.pool.running
-    await rig.uploader.undo(KEY, rig.journal.entries[0][0] if rig.journal.entries else None)
+    await undo(rig.store, KEY)
 
     assert running == 0
     assert nothing_left(rig)
@@ -145,7 +146,7 @@ async def test_cancel_ends_completing_while_it_fails(rig: UploaderFixture) -> No
     await asyncio.sleep(0)
     gate.open()
     await cancelled(task)
-    await rig.uploader.undo(KEY, "upload-1")
+    await undo(rig.store, KEY)
 
     assert rig.store.count("complete") == 1
     assert nothing_left(rig)
@@ -169,58 +170,3 @@ async def test_late_cancel_loses_against_a_lost_answer(rig: UploaderFixture) -> 
     uploaded = await task
 
     assert len(data) == uploaded.size
-
-
-async def test_undo_survives_a_second_cancel(rig: UploaderFixture) -> None:
-    """A second cancel waits until upload and object are gone, and is not swallowed."""
-    gate = Gate(hears_flag=True)
-    rig.store.initiate(KEY, META)
-    rig.store.trouble(Trouble("abort", gate))
-    task = asyncio.create_task(rig.uploader.undo(KEY, "upload-1"))
-    await gate.reached.wait()
-    for _ in range(3):
-        task.cancel()
-        await asyncio.sleep(0)
-    gate.open()
-    await cancelled(task)
-
-    assert nothing_left(rig)
-    assert rig.store.count("delete") == 1
-
-
-async def test_undo_without_an_id_finds_the_upload(rig: UploaderFixture) -> None:
-    """An upload whose id was never learned is found by its key; those of other keys stay."""
-    rig.store.initiate(KEY, META)
-    rig.store.initiate(KEY, META)
-    rig.store.initiate(KEY + ".other", META)
-    await rig.uploader.undo(KEY, None)
-
-    assert rig.store.upload_ids == ["upload-3"]
-
-
-async def test_failing_undo_says_so_after_trying_both(rig: UploaderFixture) -> None:
-    """A refused abort does not keep the object from being deleted, and is reported."""
-    rig.store.trouble(Trouble("abort", raising(StoreForbidden("no")), times=0))
-
-    with pytest.raises(StoreForbidden):
-        await rig.uploader.undo(KEY, "upload-1")
-    assert rig.store.count("delete") == 1
-
-
-async def test_undo_is_tried_again(rig: UploaderFixture) -> None:
-    """Faults on the way cost attempts only."""
-    rig.store.initiate(KEY, META)
-    for name in ("abort", "delete"):
-        rig.store.trouble(Trouble(name, raising(StoreUnavailable("down")), times=3))
-    await rig.uploader.undo(KEY, "upload-1")
-
-    assert nothing_left(rig)
-
-
-async def test_undo_gives_up_after_all_attempts(rig: UploaderFixture) -> None:
-    """When OSS stays away the error is raised, so that the key stays due."""
-    rig.store.trouble(Trouble("delete", raising(StoreUnavailable("down")), times=0))
-
-    with pytest.raises(StoreUnavailable):
-        await rig.uploader.undo(KEY, "upload-1")
-    assert rig.store.count("delete") == 5

@@ -12,10 +12,10 @@ from bot.core.errors import (
     StoreUnavailable,
     UploadGone,
 )
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import PartReceipt
 from bot.transfer.body import crc64
-from bot.transfer.upload_session import BOTH_GONE_AFTER, Uploaded, expect
+from bot.transfer.multipart import BOTH_GONE_AFTER, Uploaded, expect
 from tests.fakes.content import FakeContent
 from tests.fakes.store import StoredObject, Trouble
 from tests.transfer.uploader_fixture import KEY, META, UploaderFixture, make_data, raising, rigged

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.core.errors import StoreForbidden, TransferCancelled
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.transfer.multipart import one_error
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate

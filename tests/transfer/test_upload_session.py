@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from bot.core.errors import StoreForbidden, StoreUnavailable, UploadGone
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import PartReceipt
 from bot.transfer.body import crc64
-from bot.transfer.uploader import Target, Uploaded
+from bot.transfer.multipart import Uploaded
+from bot.transfer.uploader import Target
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import FakeStore, Trouble
@@ -177,17 +178,6 @@ async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: Uploader
     rig.store.trouble(Trouble("list_uploads", raising(StoreForbidden("no")), times=0))
 
     assert await rig.upload(FakeContent(DATA)) == WHOLE
-
-
-async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: UploaderFixture) -> None:
-    """After a crash inside `initiate` the caller aborts the uploads whose ids were
-    not recorded.
-    """
-    for key in (KEY, KEY, KEY, KEY + "2"):
-        rig.store.initiate(key, META)
-
-    assert await rig.uploader.abort_strays(KEY, known="upload-2") == 2
-    assert rig.store.upload_ids == ["upload-2", "upload-4"]
 
 
 async def test_journal_that_fails_prevents_the_first_part(rig: UploaderFixture) -> None:

@@ -15,12 +15,13 @@ from bot.core.errors import (
     StoreThrottled,
     StoreUnavailable,
 )
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta, PartBody, PartReceipt
 from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import crc64
+from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
-from bot.transfer.uploader import Target, Uploaded, Uploader
+from bot.transfer.uploader import Target, Uploader
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import FakeStore, Trouble

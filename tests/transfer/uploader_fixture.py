@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.core.errors import StoreError
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
+from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import CancelFlag, TransferPool
-from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
+from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.uploader import Target, Uploader
 from tests.fakes.store import FakeStore
 
 KEY = "relay/1/token/file.bin"

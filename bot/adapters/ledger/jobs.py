@@ -13,8 +13,7 @@ from bot.adapters.ledger.rows import from_new_job, insert_for, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs, objects
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
-from bot.core.jobs import SHELL, Job, JobState, Origin
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import SHELL, Ending, Job, JobState, ObjectState, Origin, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished, Recovered
 

@@ -19,8 +19,7 @@ from sqlalchemy import (
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import Instant, answers, jobs, objects
-from bot.core.jobs import Job
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, Job, ObjectState, StoredObject
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 _IS_LEFT = objects.c.state != ObjectState.GONE.value

@@ -20,8 +20,7 @@ from sqlalchemy import (
 )
 
 from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Job, JobState, Origin
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, Job, JobState, ObjectState, Origin, StoredObject
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert

@@ -10,8 +10,7 @@ from bot.adapters.ledger.database import SqlPart
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import answers, jobs, objects, outbox
-from bot.core.jobs import Job, JobState
-from bot.core.objects import ObjectState, StoredObject
+from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
 

@@ -1,7 +1,7 @@
 """One bucket as the rest of the program uses it, and the links to its objects."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -9,10 +9,10 @@ import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
 from bot.adapters.oss.client import PRODUCT, OssConnection
-from bot.adapters.oss.errors import ObjectMissing, translated
+from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
 from bot.core.errors import ObjectGone, StoreUnavailable, UploadGone
+from bot.core.jobs import Part
 from bot.core.links import LinkMode, is_open
-from bot.core.objects import Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
 
@@ -77,10 +77,14 @@ DELETED_AT_ONCE: Final = 1000
 
 
 class OssBucket:
-    """Fulfils the `ObjectStore` port through the SDK's synchronous client. Thread-safe."""
+    """Fulfils the `ObjectStore` port through the SDK's synchronous client. Thread-safe.
 
-    def __init__(self, connection: OssConnection) -> None:
+    `answered` hears of every call of the port but those that were cancelled.
+    """
+
+    def __init__(self, connection: OssConnection, answered: Answered = unnoted) -> None:
         self._client = connection.client
+        self._answered = answered
         self._bucket = connection.address.bucket
         self._complete_timeout = connection.limits.complete_timeout
 
@@ -95,7 +99,7 @@ class OssBucket:
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
         )
-        with translated():
+        with self._call("put_object"):
             return _crc64(self._client.put_object(request).hash_crc64)
 
     def initiate(self, key: str, meta: ObjectMeta) -> str:
@@ -107,11 +111,11 @@ class OssBucket:
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
         )
-        with translated():
+        with self._call("initiate"):
             result = self._client.initiate_multipart_upload(request)
-        if not result.upload_id:
-            raise StoreUnavailable("InitiateMultipartUpload: the answer has no upload id")
-        return result.upload_id
+            if not result.upload_id:
+                raise StoreUnavailable("InitiateMultipartUpload: the answer has no upload id")
+            return result.upload_id
 
     def upload_part(
         self, key: str, upload_id: str, part_number: int, body: PartBody
@@ -124,7 +128,7 @@ class OssBucket:
             part_number=part_number,
             body=body,
         )
-        with translated():
+        with self._call("upload_part"):
             result = self._client.upload_part(request)
         return PartReceipt(part_number, result.etag or "", len(body), _crc64(result.hash_crc64))
 
@@ -140,7 +144,7 @@ class OssBucket:
             acl=_acl(meta),
             complete_multipart_upload=oss.CompleteMultipartUpload(parts=listed),
         )
-        with translated():
+        with self._call("complete"):
             result = self._client.complete_multipart_upload(
                 request, readwrite_timeout=self._complete_timeout
             )
@@ -159,7 +163,7 @@ class OssBucket:
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
         )
-        with _source_may_be_gone(source), translated():
+        with self._call("copy_object"), _source_may_be_gone(source), translated():
             result = self._client.copy_object(request, readwrite_timeout=self._complete_timeout)
         return _crc64(result.hash_crc64)
 
@@ -174,7 +178,7 @@ class OssBucket:
             source_key=source,
             source_range=f"bytes={part.offset}-{part.end - 1}",
         )
-        with _source_may_be_gone(source), translated():
+        with self._call("copy_part"), _source_may_be_gone(source), translated():
             result = self._client.upload_part_copy(
                 request, readwrite_timeout=self._complete_timeout
             )
@@ -185,52 +189,48 @@ class OssBucket:
         request = oss.AbortMultipartUploadRequest(
             bucket=self._bucket, key=key, upload_id=upload_id
         )
-        try:
-            with translated():
-                self._client.abort_multipart_upload(request)
-        except UploadGone:
-            return
+        with self._call("abort"), suppress(UploadGone), translated():
+            self._client.abort_multipart_upload(request)
 
     def head(self, key: str) -> ObjectStat | None:
         """Look at an object."""
         request = oss.HeadObjectRequest(bucket=self._bucket, key=key)
-        try:
-            with translated():
-                result = self._client.head_object(request)
-        except ObjectMissing:
-            return None
-        return ObjectStat(
-            key=key,
-            size=result.content_length or 0,
-            last_modified=_utc(result.last_modified),
-            crc64=_crc64(result.hash_crc64),
-        )
+        with self._call("head"), suppress(ObjectMissing), translated():
+            result = self._client.head_object(request)
+            return ObjectStat(
+                key=key,
+                size=result.content_length or 0,
+                last_modified=_utc(result.last_modified),
+                crc64=_crc64(result.hash_crc64),
+            )
+        return None
 
     def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
         """Return every part that OSS has."""
         request = oss.ListPartsRequest(bucket=self._bucket, key=key, upload_id=upload_id)
         pages = self._client.list_parts_paginator().iter_page(request)
-        return [
-            PartReceipt(
-                part_number=int(part.part_number or 0),
-                etag=part.etag or "",
-                size=int(part.size or 0),
-                crc64=_crc64(part.hash_crc64),
-            )
-            for page in _each(pages)
-            for part in page.parts or []
-        ]
+        with self._call("list_parts"):
+            return [
+                PartReceipt(
+                    part_number=int(part.part_number or 0),
+                    etag=part.etag or "",
+                    size=int(part.size or 0),
+                    crc64=_crc64(part.hash_crc64),
+                )
+                for page in pages
+                for part in page.parts or []
+            ]
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; a single one with the cheaper call."""
-        if len(keys) == 1:
-            with translated():
+        with self._call("delete"):
+            if len(keys) == 1:
                 self._client.delete_object(
                     oss.DeleteObjectRequest(bucket=self._bucket, key=keys[0])
                 )
-            return
-        for first in range(0, len(keys), DELETED_AT_ONCE):
-            self._delete_batch(keys[first : first + DELETED_AT_ONCE])
+                return
+            for first in range(0, len(keys), DELETED_AT_ONCE):
+                self._delete_batch(keys[first : first + DELETED_AT_ONCE])
 
     def _delete_batch(self, keys: Sequence[str]) -> None:
         # Verbose, because a quiet answer is empty: only this one says which keys are gone.
@@ -238,8 +238,7 @@ class OssBucket:
         request = oss.DeleteMultipleObjectsRequest(
             bucket=self._bucket, encoding_type="url", delete=oss.Delete(objects=listed)
         )
-        with translated():
-            result = self._client.delete_multiple_objects(request)
+        result = self._client.delete_multiple_objects(request)
         gone = {deleted.key for deleted in result.deleted_objects or []}
         if left := len(set(keys) - gone):
             raise StoreUnavailable(f"DeleteMultipleObjects: {left} of {len(keys)} are left")
@@ -250,9 +249,12 @@ class OssBucket:
             bucket=self._bucket, prefix=prefix, encoding_type="url", max_keys=1000
         )
         pages = self._client.list_objects_v2_paginator().iter_page(request)
-        for page in _each(pages):
-            for found in page.contents or []:
-                yield ObjectStat(str(found.key), int(found.size or 0), _utc(found.last_modified))
+        with noted("list_objects", self._answered):
+            for page in _each(pages):
+                for found in page.contents or []:
+                    yield ObjectStat(
+                        str(found.key), int(found.size or 0), _utc(found.last_modified)
+                    )
 
     def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
         """Walk pending uploads, a thousand in one request."""
@@ -260,9 +262,17 @@ class OssBucket:
             bucket=self._bucket, prefix=prefix, encoding_type="url", max_uploads=1000
         )
         pages = self._client.list_multipart_uploads_paginator().iter_page(request)
-        for page in _each(pages):
-            for found in page.uploads or []:
-                yield PendingUpload(str(found.key), str(found.upload_id), _utc(found.initiated))
+        with noted("list_uploads", self._answered):
+            for page in _each(pages):
+                for found in page.uploads or []:
+                    yield PendingUpload(
+                        str(found.key), str(found.upload_id), _utc(found.initiated)
+                    )
+
+    @contextmanager
+    def _call(self, operation: str) -> Iterator[None]:
+        with noted(operation, self._answered), translated():
+            yield
 
 
 @contextmanager

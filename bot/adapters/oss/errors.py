@@ -1,6 +1,6 @@
 """What the SDK raises becomes what the program knows, once, here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NoReturn
 from xml.etree.ElementTree import ParseError
@@ -77,6 +77,28 @@ def translated(operation: str = "OSS") -> Iterator[None]:
         yield
     except (sdk.BaseError, *_NETWORK, ParseError) as error:
         _raise(error, operation)
+
+
+Answered = Callable[[str, str], None]
+"""Takes the operation and the error code ("" after a success) of every call, in its thread."""
+
+
+def unnoted(_operation: str, _code: str) -> None:
+    """Ignore the outcome of a call."""
+
+
+@contextmanager
+def noted(operation: str, answered: Answered) -> Iterator[None]:
+    """Report the outcome of the block, which is one call of the `ObjectStore` port.
+
+    A call that was cancelled says nothing about the store and is not reported.
+    """
+    try:
+        yield
+    except StoreError as error:
+        answered(operation, error.code)
+        raise
+    answered(operation, "")
 
 
 def _raise(error: Exception, operation: str) -> NoReturn:

@@ -14,8 +14,8 @@ import stamina
 from telegram import Bot
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
+from bot.adapters.telegram.errors import readable_answers
 from bot.adapters.telegram.request import without_address
-from bot.adapters.telegram.unreadable import readable_answers
 from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceGone, SourceUnavailable
 from bot.core.files import IncomingFile
 from bot.core.progress import Phase, ProgressMeter

@@ -1,4 +1,4 @@
-"""Updates become calls of the use cases: registration, chat updates and button presses. Handlers
+"""Updates become calls of the use cases: messages, chat updates and button presses. Handlers
 translate and leave.
 """
 
@@ -18,9 +18,12 @@ from telegram.ext import (
 )
 
 from bot.adapters.telegram.buttons import ButtonCodec, JobButton, LanguageButton, PageButton
+from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, read_command
+from bot.adapters.telegram.files import find_file
 from bot.adapters.telegram.inspection import is_present
-from bot.adapters.telegram.languages import CHOICES
-from bot.adapters.telegram.message_handlers import MessageHandlers
+from bot.adapters.telegram.languages import CHOICES, ChatLanguages
+from bot.core.files import FileKind
+from bot.core.jobs import Origin
 from bot.inbound.buttons import ButtonPress, JobButtonPress
 from bot.inbound.commands import LanguageCommands
 from bot.inbound.groups import GroupCommands, Membership
@@ -60,6 +63,86 @@ class ProcessedUpdates:
     def take_error(self, update_id: int) -> BaseException | None:
         """Return the last error of an update, and forget it."""
         return self._errors.pop(update_id, None)
+
+
+class MessageHandlers:
+    """Translates messages. `bot_id` and `username` are those of the bot itself."""
+
+    def __init__(self, use_cases: UseCases, *, bot_id: int, username: str) -> None:
+        self._use_cases = use_cases
+        self._bot_id = bot_id
+        self._username = username
+        self._chat_languages = ChatLanguages()
+
+    async def private(self, update: Update) -> None:
+        """In private everything is meant for the bot."""
+        message = _message_of(update)
+        if _is_by_a_bot(message) or await self._obey(message):
+            return
+        origin, file = await self._origin(message), find_file(message)
+        if file is None:
+            is_text = message.text is not None
+            await self._use_cases.user_commands.other(origin, is_text=is_text)
+        else:
+            await self._use_cases.uploads.sent(origin, file)
+
+    async def group(self, update: Update) -> None:
+        """In a group only commands are, and documents where the group wants all of them."""
+        message = _message_of(update)
+        if _is_by_a_bot(message):
+            return
+        # Nobody gives commands in what a linked channel published.
+        if not message.is_automatic_forward and await self._obey(message):
+            return
+        file = find_file(message)
+        if file is not None and file.kind is FileKind.DOCUMENT:
+            await self._use_cases.uploads.seen(await self._origin(message), file)
+
+    async def _obey(self, message: Message) -> bool:
+        """Do what a command says; return whether there was one to be answered."""
+        line = read_command(message, self._username)
+        command = COMMANDS_BY_NAME.get(line.name) if line is not None else None
+        is_caption = message.text is None
+        if line is None or (is_caption and (command is None or not command.in_captions)):
+            # Below a file only one command makes sense; others are what somebody wrote about it.
+            return False
+        if command is not None:
+            origin = await self._origin(message)
+            await command.handle(CommandCall(self._use_cases, origin, message, line))
+        elif line.is_addressed:
+            await self._use_cases.user_commands.other(await self._origin(message), is_text=True)
+        return command is not None or line.is_addressed
+
+    async def _origin(self, message: Message) -> Origin:
+        user, as_chat = message.from_user, message.sender_chat
+        # Who hides behind a chat is that chat: the user that stands there is the same for all of
+        # them (source: Bot API, "Message", `sender_chat`).
+        sender = as_chat or user or message.chat
+        return Origin(
+            bot_id=self._bot_id,
+            chat_id=message.chat.id,
+            message_id=message.message_id,
+            owner_id=sender.id,
+            # Elsewhere the field names a reply chain, which is no place to send to.
+            thread_id=message.message_thread_id if message.is_topic_message else None,
+            language=await self._use_cases.languages.of(
+                sender.id, self._chat_languages.of(message)
+            ),
+            album=message.media_group_id,
+        )
+
+
+def _message_of(update: Update) -> Message:
+    message = update.message
+    if message is None:
+        raise ValueError("the filters let only messages through")
+    return message
+
+
+def _is_by_a_bot(message: Message) -> bool:
+    # The stand-in for who hides behind a chat is a bot by name only.
+    user = message.from_user
+    return message.sender_chat is None and (user is None or user.is_bot)
 
 
 class ChatHandlers:

@@ -14,9 +14,8 @@ import aiohttp
 from telegram import Bot, ChatMember, ChatMemberRestricted
 from telegram.constants import ChatMemberStatus
 
-from bot.adapters.telegram.errors import TokenRefused, chat_errors
+from bot.adapters.telegram.errors import UNREADABLE, TokenRefused, chat_errors
 from bot.adapters.telegram.request import open_session, without_address
-from bot.adapters.telegram.unreadable import UNREADABLE
 from bot.core.errors import ChatGone, ChatUnavailable
 from bot.core.ports.chat import GroupVisibility
 
@@ -124,10 +123,6 @@ class BotInspection:
         told, _ = await self._call("getWebhookInfo")
         with _usable("getWebhookInfo"):
             return str(told.get("url", ""))
-
-    async def remove_webhook(self) -> None:
-        """Remove the webhook, so that updates can be waited for; none is dropped."""
-        await self._call("deleteWebhook", drop_pending_updates=False)
 
     async def wait_for_writers(self, seconds: int) -> list[MessageAuthor]:
         """Wait for private messages, and return who wrote them, each once, the latest first.

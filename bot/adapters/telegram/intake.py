@@ -14,17 +14,17 @@ import structlog
 from telegram import Update, WebhookInfo
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
-from bot.adapters.telegram.errors import TokenRefused
-from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.adapters.telegram.unreadable import (
+from bot.adapters.telegram.errors import (
     UNREADABLE,
+    TokenRefused,
     UnreadableAnswer,
     readable_answers,
 )
+from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.outbox import DeadUpdates
-from bot.monitoring.health import HealthState
+from bot.monitoring import HealthState
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -227,7 +227,7 @@ class WebhookIntake:
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Handle one update as `Intake.take` does."""
-        self._health_state.heard()
+        self._health_state.poll_answered()
         await self._intake.take(raw)
 
     async def run(self) -> None:
@@ -278,14 +278,16 @@ class WebhookIntake:
 
     def _note(self, info: WebhookInfo) -> None:
         """Tell who watches when Telegram has failed to deliver and nothing has come since."""
-        failed_at, heard_at = info.last_error_date, self._health_state.heard_at
-        is_deaf = failed_at is not None and (heard_at is None or heard_at < failed_at)
-        if not is_deaf or not info.pending_update_count:
-            self._health_state.deaf = ""
+        failed_at, last_poll_at = info.last_error_date, self._health_state.last_poll_at
+        is_failing = failed_at is not None and (last_poll_at is None or last_poll_at < failed_at)
+        if not is_failing or not info.pending_update_count:
+            self._health_state.webhook_error = ""
             return
         waiting = info.pending_update_count
-        self._health_state.deaf = f"cannot deliver {waiting} updates: {info.last_error_message}"
-        log.warning("webhook: Telegram cannot deliver", waiting=waiting)
+        self._health_state.webhook_error = (
+            f"cannot deliver {waiting} updates: {info.last_error_message}"
+        )
+        log.warning("Telegram cannot deliver to the webhook", waiting=waiting)
 
 
 def _host(url: str) -> str | None:

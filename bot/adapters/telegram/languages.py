@@ -4,7 +4,6 @@ messages are made of.
 
 import re
 import unicodedata
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape, unescape
@@ -15,6 +14,7 @@ from fluent.runtime import FluentBundle
 from fluent.syntax import FluentParser, ast
 from telegram import Message
 
+from bot.core.bounded import BoundedMap
 from bot.core.errors import MessageRefused
 from bot.core.files import shorten
 
@@ -181,26 +181,20 @@ def _variables(node: object) -> Iterator[str]:
             yield from _variables(child)
 
 
-MOST_CHATS: Final = 10_000
-
-
 class ChatLanguages:
-    """Knows the language of whoever told theirs last in a chat.
+    """The language of the last person in a chat whose client told it.
 
     Who hides behind a chat tells none (source: Bot API, "User": `language_code` is that of the
     stand-in), and is best answered as the others there are. Forgotten with the process.
     """
 
     def __init__(self) -> None:
-        self._last: OrderedDict[int, str] = OrderedDict()
+        self._last: BoundedMap[int, str] = BoundedMap()
 
     def of(self, message: Message) -> str:
         """Return the IETF tag in which to answer a message, "" if nothing tells."""
         user, chat_id = message.from_user, message.chat.id
         if message.sender_chat is not None or user is None or not user.language_code:
-            return self._last.get(chat_id, "")
-        self._last[chat_id] = user.language_code
-        self._last.move_to_end(chat_id)
-        if len(self._last) > MOST_CHATS:
-            self._last.popitem(last=False)
+            return self._last.get(chat_id) or ""
+        self._last.set(chat_id, user.language_code)
         return user.language_code

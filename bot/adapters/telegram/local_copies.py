@@ -72,7 +72,7 @@ class FileRoot:
                 place.unlink(missing_ok=True)
         except OSError as error:
             # The server removes it as well, a day later; that is no reason to fail a job.
-            log.warning("server_copy_left", path=str(place), reason=error.strerror)
+            log.warning("server copy left", path=str(place), why=error.strerror)
 
 
 @dataclass(frozen=True, slots=True)

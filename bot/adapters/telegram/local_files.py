@@ -319,4 +319,4 @@ class LocalFiles:
             await self.sweep(over=over)
         except DiskError as error:
             # Not worth more than the result of the job; the next sweep finds what is left.
-            log.warning("server_copies_left", reason=str(error))
+            log.warning("server copies left", why=str(error))

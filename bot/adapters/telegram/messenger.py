@@ -14,11 +14,11 @@ from bot.adapters.telegram.errors import (
     QUERY_OLD,
     THREAD_GONE,
     UNCHANGED,
+    UnreadableAnswer,
     chat_errors,
     says,
 )
 from bot.adapters.telegram.renderer import Rendered, Renderer
-from bot.adapters.telegram.unreadable import UnreadableAnswer
 from bot.core.errors import MessageGone
 from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.views import Answer, Notice, View

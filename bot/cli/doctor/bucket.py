@@ -3,9 +3,8 @@
 from typing import Any, Final
 
 from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
-from bot.adapters.oss.lifecycle import net_below
-from bot.adapters.oss.policies import parse_policy, users_granted
-from bot.cli.doctor.rows import Row, broken, ok, warning
+from bot.adapters.oss.policies import net_below, parse_policy, users_granted
+from bot.cli.output import Row, broken, ok, warning
 from bot.cli.setup.plan import ACCOUNT_BLOCK
 from bot.core.errors import StoreForbidden
 from bot.core.links import LinkMode, key_prefix

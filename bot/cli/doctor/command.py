@@ -12,10 +12,9 @@ import typer
 
 from bot.cli.common import FAILED, OK, WARNED, SettingsFile, settings_file
 from bot.cli.doctor.machine import examine_machine
-from bot.cli.doctor.rows import Row, Verdict, broken, ok, warning, worst
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
-from bot.cli.output import print_json, print_table
+from bot.cli.output import Row, Verdict, broken, ok, print_json, print_table, warning, worst
 from bot.clock import SystemClock
 from bot.core.ports.clock import Clock
 from bot.logs import configure

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
-from bot.cli.doctor.rows import Row, broken, ok, warning
+from bot.cli.output import Row, broken, ok, warning
 from bot.settings import Settings
 
 MIB: Final = 1 << 20

@@ -7,19 +7,22 @@ from datetime import timedelta
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from bot.adapters.oss.access_checks import (
+    RoundTripCheck,
+    RoundTripResult,
+    anonymous_listing_possible,
+)
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
-from bot.adapters.oss.anonymous_access import anonymous_listing_possible
 from bot.adapters.oss.bucket import OssLinkSigner
-from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
-from bot.cli.common import StoreAccess, open_store_access
 from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
-from bot.cli.doctor.rows import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
 from bot.cli.doctor.telegram import clock_row
+from bot.cli.output import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
+from bot.wiring.resources import StoreAccess, open_store_access
 
 T = TypeVar("T")
 

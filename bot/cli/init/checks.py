@@ -7,10 +7,10 @@ from typing import Final
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
-from bot.cli.common import open_store_access
 from bot.clock import SystemClock
 from bot.core.errors import ChatUnavailable, StoreError, StoreForbidden
 from bot.settings import Settings, SettingsError, load
+from bot.wiring.resources import open_store_access
 
 _UNANSWERED: Final = {
     "RELAY_TELEGRAM__TOKEN": "1:not-answered-yet",

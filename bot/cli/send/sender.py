@@ -9,9 +9,9 @@ from datetime import datetime
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
 from bot.adapters.ledger.process_locks import SendingLock, bot_runs
-from bot.adapters.oss.anonymous_access import BucketExposed, assert_private
+from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.oss.bucket import OssLinkSigner
-from bot.cli.common import CommandFailed, StoreAccess, open_store_access
+from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles
 from bot.clock import SystemClock
 from bot.core.jobs import Job, JobState, StopReason, shell_origin
@@ -21,12 +21,12 @@ from bot.core.progress import ProgressMeter
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
-from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
-from bot.transfer.uploader import Uploader
+from bot.wiring.bot import build_relay
+from bot.wiring.resources import StoreAccess, open_store_access
 
 Wait = Callable[[str, datetime], None]
 """Hears of an error code, and of the moment of the next attempt."""
@@ -122,18 +122,9 @@ class FileSender:
 
     def _attempts(self, given: Input, pool: TransferPool, disk: TransferPool) -> JobRunner:
         settings = self._settings
-        keep_free = settings.spool.keep_free
-        relay = Relay(
-            ShellFiles(given, disk, settings.spool.folder, keep_free=keep_free),
-            Uploader(
-                self._line.store,
-                pool,
-                connections_per_file=settings.transfer.connections_per_file,
-            ),
-            self._ledger.objects,
-            self._clock,
-            lifetime=settings.link.lifetime,
-            public=settings.link.mode is LinkMode.PUBLIC,
+        files = ShellFiles(given, disk, settings.spool.folder, keep_free=settings.spool.keep_free)
+        relay = build_relay(
+            settings, files, self._line.store, pool, self._ledger.objects, self._clock
         )
         return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 

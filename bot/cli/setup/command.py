@@ -18,11 +18,9 @@ from bot.cli.common import (
     OK,
     CommandFailed,
     SettingsFile,
-    StoreAccess,
     fail,
     load_settings,
     log_quietly,
-    open_store_access,
 )
 from bot.cli.output import print_json, print_table
 from bot.cli.setup.plan import (
@@ -42,6 +40,7 @@ from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 from bot.settings.types import is_loopback
+from bot.wiring.resources import StoreAccess, open_store_access
 
 Agree = Callable[[Sequence[Change]], bool]
 """Asks a person about changes that touch more than ours."""

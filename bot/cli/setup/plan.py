@@ -9,13 +9,16 @@ from functools import partial
 from typing import Final
 
 from bot.adapters.oss.administration import PRIVATE, PUBLIC_READ, BucketAdministration, BucketInfo
-from bot.adapters.oss.lifecycle import has_foreign_rules, merge_rule, remove_rule, rule_id
 from bot.adapters.oss.policies import (
     Policy,
     PolicyGrant,
+    has_foreign_rules,
+    merge_rule,
     merge_statements,
     parse_policy,
+    remove_rule,
     remove_statements,
+    rule_id,
     users_granted,
 )
 from bot.cli.common import CommandFailed

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from bot.core.ports.answers import AnswerLedger, StatusMessageLedger
 from bot.core.ports.chats import ChatLedger
-from bot.core.ports.jobs import JobLedger, TotalsLedger
-from bot.core.ports.objects import ObjectLedger
+from bot.core.ports.jobs import JobLedger, ObjectLedger, TotalsLedger
 from bot.core.ports.outbox import DeadUpdates, Outbox
 
 

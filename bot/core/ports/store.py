@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.core.objects import Part
+from bot.core.jobs import Part
 
 
 class PartBody(Protocol):
@@ -136,3 +136,15 @@ class LinkSigner(Protocol):
         In `signed` mode the URL carries its own end, never later than `expires_at`; in `public`
         mode it is plain.
         """
+
+
+class AnonymousAccessCheck(Protocol):
+    """Checks by unsigned requests. Every method blocks, and raises `StoreError` when it cannot be
+    found out.
+    """
+
+    def listing_possible(self) -> bool:
+        """Whether an unsigned request can list the bucket."""
+
+    def reading_possible(self) -> bool:
+        """Whether an unsigned request can read a private object."""

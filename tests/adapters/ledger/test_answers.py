@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job
-from bot.core.objects import StoredObject
+from bot.core.jobs import Job, StoredObject
 from bot.core.ports.answers import AnswerState, StoredAnswer
 from tests.fakes.samples import GROUP, accept, acquire, at, cancel, finish, get, plan
 

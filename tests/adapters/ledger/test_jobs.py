@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, JobState
-from bot.core.objects import Ending, ObjectState
+from bot.core.jobs import Ending, Job, JobState, ObjectState
 from tests.fakes.samples import (
     LIFETIME,
     NOW,

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, JobState
-from bot.core.objects import Ending
+from bot.core.jobs import Ending, Job, JobState
 from tests.fakes.samples import (
     NOW,
     a_result,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import objects
-from bot.core.objects import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, ObjectState, StoredObject
 from tests.fakes.samples import (
     NOW,
     OWNER,

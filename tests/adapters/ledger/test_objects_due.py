@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.objects import Ending, StoredObject
+from bot.core.jobs import Ending, StoredObject
 from tests.fakes.samples import (
     LIFETIME,
     NOW,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.adapters.oss.anonymous_access import (
+from bot.adapters.oss.access_checks import (
     BucketExposed,
     anonymous_listing_possible,
     anonymous_status,

@@ -16,7 +16,7 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.core.errors import StoreUnavailable, TransferCancelled
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault

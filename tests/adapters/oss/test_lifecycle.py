@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.oss.lifecycle import (
+from bot.adapters.oss.policies import (
     RuleCoverage,
     has_foreign_rules,
     merge_rule,

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.adapters.oss.access_checks import RoundTripCheck, RoundTripResult
 from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
 from bot.adapters.oss.client import OssConnection
-from bot.adapters.oss.round_trip import RoundTripCheck, RoundTripResult
 from bot.core.errors import StoreForbidden
 from bot.core.links import LinkMode
 from bot.sandbox.faults import Effect, Fault

@@ -11,16 +11,19 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import Corrupted, StoreError, StoreForbidden
-from bot.core.objects import MIB
+from bot.core.jobs import MIB
 from bot.core.progress import ProgressMeter
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
 from bot.transfer.body import crc64
+from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
-from bot.transfer.uploader import RetryPolicy, Target, Uploaded, Uploader
+from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.uploader import Target, Uploader
 from tests.adapters.oss.links import BUCKET, QUICK, connect
 from tests.fakes.content import FakeContent
+from tests.fakes.undo import undo
 from tests.transfer.uploader_fixture import KEY, META, make_data
 
 IMPATIENT = RetryPolicy(base=0.01, cap=0.05)
@@ -47,6 +50,7 @@ class Relay:
     oss: OssStandIn
     pool: TransferPool
     uploader: Uploader
+    bucket: OssBucket
     journal: Journal = field(default_factory=Journal)
 
     async def upload(self, data: bytes) -> Uploaded:
@@ -67,8 +71,9 @@ class Relay:
 
 def relay_over(connection: OssConnection, oss: OssStandIn, pool: TransferPool) -> Relay:
     """Put an uploader on a connection."""
-    uploader = Uploader(OssBucket(connection), pool, connections_per_file=8, retry=IMPATIENT)
-    return Relay(oss, pool, uploader)
+    bucket = OssBucket(connection)
+    uploader = Uploader(bucket, pool, connections_per_file=8, retry=IMPATIENT)
+    return Relay(oss, pool, uploader, bucket)
 
 
 @pytest.fixture
@@ -168,7 +173,7 @@ async def test_wrong_checksum_of_the_whole(oss: OssStandIn, relay: Relay) -> Non
     oss.faults.add(Fault("CompleteMultipartUpload", Effect.WRONG_CRC))
     with pytest.raises(Corrupted):
         await relay.upload(make_data(LARGE))
-    await relay.uploader.undo(KEY, relay.journal.ids[-1])
+    await undo(relay.bucket, KEY)
 
     assert relay.stored() is None
     assert relay.leftovers() == []
@@ -184,7 +189,7 @@ async def test_oss_down_for_good(oss: OssStandIn, relay: Relay, operation: str, 
     with pytest.raises(StoreError):
         await relay.upload(make_data(size))
     oss.faults.clear()
-    await relay.uploader.undo(KEY, relay.journal.ids[-1] if relay.journal.ids else None)
+    await undo(relay.bucket, KEY)
 
     assert relay.stored() is None
     assert relay.leftovers() == []
@@ -234,7 +239,7 @@ async def test_cancel_cuts_stuck_sockets(
     with pytest.raises(asyncio.CancelledError):
         await task
     took = time.monotonic() - begun
-    await relay.uploader.undo(KEY, relay.journal.ids[-1] if relay.journal.ids else None)
+    await undo(relay.bucket, KEY)
     connection.close()
 
     assert took < 1.0
@@ -260,7 +265,7 @@ async def test_cancel_between_parts_leaves_no_threads(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await relay.uploader.undo(KEY, relay.journal.ids[-1])
+    await undo(relay.bucket, KEY)
 
     assert pool.running == 0
     assert relay.leftovers() == []

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from telegram import Chat, Message, User
 
-from bot.adapters.telegram.languages import MOST_CHATS, ChatLanguages
+from bot.adapters.telegram.languages import ChatLanguages
+from bot.core.bounded import CAPACITY
 
 
 def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message:
@@ -39,7 +40,7 @@ def test_who_hides_hears_the_last_one() -> None:
 def test_memory_is_bounded() -> None:
     """The chat that has been quiet longest is forgotten."""
     languages = ChatLanguages()
-    for chat_id in range(MOST_CHATS + 1):
+    for chat_id in range(CAPACITY + 1):
         languages.of(said(-1 - chat_id, "de"))
 
     assert languages.of(said(-1, None)) == ""

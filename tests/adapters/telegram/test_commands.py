@@ -12,11 +12,11 @@ from telegram import (
     BotCommandScopeChat,
 )
 
-from bot.adapters.telegram.application import (
-    ADMIN_COMMANDS,
-    CHIEF_COMMANDS,
-    COMMANDS,
-    GROUP_COMMANDS,
+from bot.adapters.telegram.commands import (
+    BOT_ADMIN_MENU,
+    GROUP_ADMIN_MENU,
+    GROUP_MENU,
+    PRIVATE_MENU,
     register_commands,
 )
 from bot.adapters.telegram.renderer import Renderer
@@ -54,8 +54,8 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
     english = await bot.get_my_commands(PRIVATE)
     chinese = await bot.get_my_commands(PRIVATE, language_code="zh")
 
-    assert [command.command for command in english] == list(COMMANDS)
-    assert [command.command for command in chinese] == list(COMMANDS)
+    assert [command.command for command in english] == list(PRIVATE_MENU)
+    assert [command.command for command in chinese] == list(PRIVATE_MENU)
     assert english[0].description == "Running transfers and live links"
     assert chinese[0].description == "正在进行的传输和有效链接"
 
@@ -67,8 +67,8 @@ async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
     members = await bot.get_my_commands(BotCommandScopeAllGroupChats(), language_code=code)
     admins = await bot.get_my_commands(BotCommandScopeAllChatAdministrators(), language_code=code)
 
-    assert list(GROUP_COMMANDS) == [command.command for command in members]
-    assert list(ADMIN_COMMANDS) == [command.command for command in admins]
+    assert list(GROUP_MENU) == [command.command for command in members]
+    assert list(GROUP_ADMIN_MENU) == [command.command for command in admins]
 
 
 async def test_those_who_look_after_the_bot_see_more(bot: Bot, telegram: TelegramStandIn) -> None:
@@ -78,8 +78,8 @@ async def test_those_who_look_after_the_bot_see_more(bot: Bot, telegram: Telegra
     await register_commands(bot, TEXTS, [999_999, chief.id])
     shown = await bot.get_my_commands(BotCommandScopeChat(chief.id), language_code="zh")
 
-    assert list(CHIEF_COMMANDS) == [command.command for command in shown]
-    assert len(await bot.get_my_commands(PRIVATE)) == len(COMMANDS)
+    assert list(BOT_ADMIN_MENU) == [command.command for command in shown]
+    assert len(await bot.get_my_commands(PRIVATE)) == len(PRIVATE_MENU)
 
 
 async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:

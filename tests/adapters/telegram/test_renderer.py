@@ -74,9 +74,9 @@ def test_answers_to_presses_are_short(name: str, language: str) -> None:
 
 def test_refused_press_can_be_answered_with_an_error() -> None:
     """The sentence of an error code is a notice like any other."""
-    told = TEXTS.notice(Notice("error-not-allowed"), "en")
+    told = TEXTS.notice(Notice("error-rejected"), "en")
 
-    assert told == "You are not allowed to do this; ask the bot’s admin for access."
+    assert told == "This is not possible here; ask the bot’s admin what is."
 
 
 def test_unknown_notice_is_refused() -> None:

@@ -21,7 +21,7 @@ from bot.adapters.telegram.intake import (
     webhook_secret,
 )
 from bot.adapters.telegram.request import AiohttpRequest
-from bot.monitoring.health import HealthState
+from bot.monitoring import HealthState
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
@@ -131,7 +131,7 @@ async def test_look_and_set_again(telegram: TelegramStandIn) -> None:
 
     assert left_alone == 1
     assert telegram.world.webhook.is_set
-    assert bot.health_state.deaf == ""
+    assert bot.health_state.webhook_error == ""
 
 
 async def test_what_waits_comes_at_once(telegram: TelegramStandIn) -> None:
@@ -155,12 +155,12 @@ async def test_deaf(telegram: TelegramStandIn) -> None:
         await telegram.send_raw_update({"message": {}})
         await telegram.wait_for(lambda: len(telegram.deliveries.log) == 2)
         await bot.look_again(2)
-        deaf = bot.health_state.deaf
-        bot.health_state.heard()
+        error = bot.health_state.webhook_error
+        bot.health_state.poll_answered()
         await bot.look_again(3)
 
-    assert deaf == "cannot deliver 1 updates: Read timeout expired"
-    assert bot.health_state.deaf == ""
+    assert error == "cannot deliver 1 updates: Read timeout expired"
+    assert bot.health_state.webhook_error == ""
 
 
 async def test_out_of_reach(telegram: TelegramStandIn) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from bot.adapters.web.server import MetricsPage, MonitoringPages, open_web
-from bot.adapters.web.webhook import WebhookRoute
-from bot.monitoring.health import ProcessPhase, ReadinessReport
+from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
+from bot.monitoring import ProcessPhase, ReadinessReport
 
 WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.web.server import PortTaken
+from bot.adapters.web import PortTaken
 from tests.adapters.web.client import serving
 
 

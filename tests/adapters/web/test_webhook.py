@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.web.webhook import SECRET_HEADER, WebhookRoute
+from bot.adapters.web import SECRET_HEADER, WebhookRoute
 from tests.adapters.web.client import Answer, Client, serving
 
 PATH = "/telegram"
@@ -137,4 +137,4 @@ async def test_closed() -> None:
 
 def test_secret_does_not_show() -> None:
     """The representation of a route has its path and no secret."""
-    assert repr(WebhookRoute(PATH, SECRET)) == "Hook(path='/telegram')"
+    assert repr(WebhookRoute(PATH, SECRET)) == "WebhookRoute(path='/telegram')"

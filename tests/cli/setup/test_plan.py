@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bot.adapters.oss.lifecycle import RuleCoverage, net_below, rule_id
+from bot.adapters.oss.policies import RuleCoverage, net_below, rule_id
 from bot.cli.common import CommandFailed
 from bot.cli.setup.command import Outcome, run_setup
 from bot.cli.setup.plan import Change, desired_for

@@ -225,7 +225,6 @@ bot-description = Send me a file and I reply with a link that anyone can open, w
 
 error-relay-error = Something went wrong; send the file again, and if it happens again tell the bot’s admin.
 error-rejected = This is not possible here; ask the bot’s admin what is.
-error-not-allowed = You are not allowed to do this; ask the bot’s admin for access.
 error-file-too-large =
     { $where ->
         [cloud] Not accepted: the file is { $size }, the limit is { $limit } (set by Telegram); the bot’s admin can raise it with a local Bot API server.

@@ -189,7 +189,6 @@ bot-description = 发送文件给我，我会回复一个链接，任何人无�
 
 error-relay-error = 出错了，请重新发送文件；如果再次出错，请联系机器人管理员。
 error-rejected = 这里无法这样做，请向机器人管理员了解可用的功能。
-error-not-allowed = 你没有权限这样做，请向机器人管理员申请。
 error-file-too-large =
     { $where ->
         [cloud] 未接收：文件大小为 { $size }，上限为 { $limit }（Telegram 的限制）；机器人管理员可以架设本地 Bot API 服务器来提高上限。

@@ -11,9 +11,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bot.core.ports.clock import Clock
+from bot.core.ports.metrics import Metrics, NoMetrics
 
 ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 """Codes of calls after which OSS is known to be there, and to accept us."""
+
+
+POLL: Final = "getupdates"
+"""The method in lower case, which is how the intake writes it."""
 
 
 class ProcessPhase(StrEnum):
@@ -36,16 +41,20 @@ class DependencyHealth:
 
 
 class HealthState:
-    """Notes from every side, in any thread."""
+    """Phase of the process and outcomes of its calls, which are counted in `metrics` too. Calls
+    may be reported from any thread.
+    """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics | None = None) -> None:
         self._clock = clock
+        self._metrics = metrics or NoMetrics()
         self._lock = threading.Lock()
         self._oss = DependencyHealth()
-        self.life = ProcessPhase.STARTING
+        self.phase = ProcessPhase.STARTING
         self.since = clock.now()
-        self.heard_at: datetime | None = None
-        self.deaf = ""
+        self.last_poll_at: datetime | None = None
+        """When Telegram last answered a poll, or delivered to the webhook."""
+        self.webhook_error = ""
         """Why Telegram cannot reach our webhook; empty where it can, or where we poll."""
 
     @property
@@ -53,16 +62,23 @@ class HealthState:
         """How OSS does."""
         return self._oss
 
-    def begin(self, life: ProcessPhase) -> None:
-        """Note that the process has come so far."""
-        self.life, self.since = life, self._clock.now()
+    def begin(self, phase: ProcessPhase) -> None:
+        """Enter a phase."""
+        self.phase, self.since = phase, self._clock.now()
 
-    def heard(self) -> None:
+    def poll_answered(self) -> None:
         """Note that Telegram has answered a poll, or delivered to the webhook."""
-        self.heard_at = self._clock.now()
+        self.last_poll_at = self._clock.now()
 
-    def oss_answered(self, code: str) -> None:
+    def telegram_answered(self, method: str, status: int) -> None:
+        """Note a call of the Bot API; `status` is 0 where no answer came."""
+        self._metrics.telegram_answered(method, status)
+        if method.lower() == POLL and status == 200:
+            self.poll_answered()
+
+    def oss_answered(self, operation: str, code: str) -> None:
         """Note the outcome of a call of OSS; an empty code is a success."""
+        self._metrics.oss_answered(operation, code)
         now = self._clock.now()
         with self._lock:
             if code in ANSWERS:
@@ -87,9 +103,9 @@ Check = Callable[[], Coroutine[Any, Any, str]]
 class ReadinessReport:
     """`reasons` says why the bot is not ready, one sentence each; without any, it is."""
 
-    life: ProcessPhase
+    phase: ProcessPhase
     reasons: tuple[str, ...]
-    telegram_heard_at: datetime | None
+    last_poll_at: datetime | None
     oss_well_at: datetime | None
 
     @property
@@ -115,26 +131,28 @@ class Readiness:
     async def report(self) -> ReadinessReport:
         """Look at everything."""
         health_state = self._health_state
-        reasons = [self._life(), self._telegram(), self._oss()]
+        reasons = [self._process(), self._telegram(), self._oss()]
         reasons += [await self._look(name, check) for name, check in self._checks.items()]
         return ReadinessReport(
-            life=health_state.life,
+            phase=health_state.phase,
             reasons=tuple(reason for reason in reasons if reason),
-            telegram_heard_at=health_state.heard_at,
+            last_poll_at=health_state.last_poll_at,
             oss_well_at=health_state.oss.well_at,
         )
 
-    def _life(self) -> str:
-        life, since = self._health_state.life, self._health_state.since
-        return "" if life is ProcessPhase.RUNNING else f"bot: {life.value} since {_moment(since)}"
+    def _process(self) -> str:
+        phase, since = self._health_state.phase, self._health_state.since
+        if phase is ProcessPhase.RUNNING:
+            return ""
+        return f"bot: {phase.value} since {_moment(since)}"
 
     def _telegram(self) -> str:
         health_state = self._health_state
-        if health_state.deaf:
-            return f"telegram: {health_state.deaf}"
-        if not self._polls or health_state.life is not ProcessPhase.RUNNING:
+        if health_state.webhook_error:
+            return f"telegram: {health_state.webhook_error}"
+        if not self._polls or health_state.phase is not ProcessPhase.RUNNING:
             return ""
-        last = max(health_state.heard_at or health_state.since, health_state.since)
+        last = max(health_state.last_poll_at or health_state.since, health_state.since)
         if self._clock.now() - last < SILENT_AFTER:
             return ""
         return f"telegram: no poll was answered since {_moment(last)}"

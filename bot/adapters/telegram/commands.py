@@ -1,0 +1,264 @@
+"""Commands: one row each in `COMMANDS`, with its handler and the menus that show it.
+
+To add one: a method of a use case in `bot.inbound`, a row here, `command-<name>` in the locale
+files, and a row in the rights matrix of the tests.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Final
+
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScope,
+    BotCommandScopeAllChatAdministrators,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
+    Message,
+    MessageEntity,
+    MessageOriginChannel,
+    MessageOriginChat,
+    MessageOriginUser,
+)
+from telegram.error import BadRequest
+
+from bot.adapters.telegram.errors import chat_errors
+from bot.adapters.telegram.files import find_meant_file
+from bot.adapters.telegram.languages import CHINESE, ENGLISH
+from bot.adapters.telegram.renderer import Renderer
+from bot.core.jobs import Origin
+from bot.inbound.use_cases import UseCases
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command: `name` in lower case without the slash, and the words behind it in lower case.
+    `is_addressed` says that it names this bot (`/share@relay_bot`).
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    is_addressed: bool = False
+
+    @property
+    def word(self) -> str:
+        """The first word behind the command, or ""."""
+        return self.words[0] if self.words else ""
+
+    @property
+    def rest(self) -> str:
+        """All words behind the command, with a space between them."""
+        return " ".join(self.words)
+
+
+def read_command(message: Message, username: str) -> CommandLine | None:
+    """Return the command with which a text or a caption begins; `None` if there is none, or if it
+    is for a bot that is not called `username`.
+
+    The library's own handler looks at texts only (source: python-telegram-bot
+    `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
+    """
+    text = message.text or message.caption or ""
+    entities = message.entities or message.caption_entities
+    first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
+    if first is None or first.offset != 0:
+        return None
+    # Commands are ASCII, so that UTF-16 units and characters are the same up to their end.
+    name, _, addressee = text[1 : first.length].lower().partition("@")
+    if addressee and addressee != username.lower():
+        return None
+    return CommandLine(name, tuple(text[first.length :].lower().split()), bool(addressee))
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """A command that was given in `message` by `origin`."""
+
+    use_cases: UseCases
+    origin: Origin
+    message: Message
+    line: CommandLine
+
+
+class Menu(Flag):
+    """Menus in which Telegram shows commands."""
+
+    PRIVATE = auto()
+    GROUP = auto()
+    GROUP_ADMIN = auto()
+    """Shown to the admins of a group, who also see `GROUP`."""
+    BOT_ADMIN = auto()
+    """Shown to the admins of the bot in private, who also see `PRIVATE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command without its slash. One with `in_captions` is also obeyed below a file."""
+
+    name: str
+    handle: Callable[[CommandCall], Awaitable[None]]
+    menus: Menu
+    in_captions: bool = False
+
+
+async def _start(call: CommandCall) -> None:
+    # `t.me/<bot>?start=links` puts the word behind `/start`.
+    if call.line.word == "links" and call.origin.is_private:
+        await call.use_cases.user_commands.links(call.origin)
+    else:
+        await call.use_cases.user_commands.welcome(call.origin)
+
+
+async def _ban(call: CommandCall) -> None:
+    purge = "purge" in call.line.words
+    await call.use_cases.admin_commands.ban(call.origin, _target(call), purge=purge)
+
+
+_ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+def _target(call: CommandCall) -> int | None:
+    """Return the id that a command names, or the sender of the message that it replies to, of a
+    forwarded one its first sender. The bot itself is no target.
+    """
+    if _ID.fullmatch(call.line.word):
+        return int(call.line.word) or None
+    reply = call.message.reply_to_message
+    # In a topic whatever is no reply looks like one to the message that opened the topic.
+    if reply is None or reply.forum_topic_created is not None:
+        return None
+    sender = _sender_of(reply)
+    return None if sender == call.origin.bot_id else sender
+
+
+def _sender_of(message: Message) -> int | None:
+    match message.forward_origin:
+        case MessageOriginUser(sender_user=user):
+            return user.id
+        case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
+            return chat.id
+        case None:
+            sender = message.sender_chat or message.from_user
+            return sender.id if sender is not None else None
+        case _:
+            # A person who hides behind their name.
+            return None
+
+
+_EVERYWHERE: Final = Menu.PRIVATE | Menu.GROUP
+
+COMMANDS: Final = (
+    Command(
+        "share",
+        lambda call: call.use_cases.uploads.shared(call.origin, find_meant_file(call.message)),
+        Menu.GROUP,
+        in_captions=True,
+    ),
+    Command("status", lambda call: call.use_cases.user_commands.status(call.origin), _EVERYWHERE),
+    Command("links", lambda call: call.use_cases.user_commands.links(call.origin), _EVERYWHERE),
+    Command("cancel", lambda call: call.use_cases.cancel_command.cancel(call.origin), _EVERYWHERE),
+    Command("language", lambda call: call.use_cases.languages.menu(call.origin), _EVERYWHERE),
+    Command(
+        "zone",
+        lambda call: call.use_cases.zone_command.zone(call.origin, call.line.rest),
+        _EVERYWHERE,
+    ),
+    Command("help", lambda call: call.use_cases.user_commands.welcome(call.origin), _EVERYWHERE),
+    Command("start", _start, Menu.PRIVATE),
+    Command(
+        "auto",
+        lambda call: call.use_cases.groups.auto(call.origin, call.line.word),
+        Menu.GROUP_ADMIN,
+    ),
+    Command(
+        "deliver",
+        lambda call: call.use_cases.groups.deliver(call.origin, call.line.word),
+        Menu.GROUP_ADMIN,
+    ),
+    Command(
+        "stats", lambda call: call.use_cases.admin_commands.stats(call.origin), Menu.BOT_ADMIN
+    ),
+    Command(
+        "allow",
+        lambda call: call.use_cases.admin_commands.allow(call.origin, _target(call)),
+        Menu.BOT_ADMIN,
+    ),
+    Command("ban", _ban, Menu.BOT_ADMIN),
+    Command(
+        "unban",
+        lambda call: call.use_cases.admin_commands.unban(call.origin, _target(call)),
+        Menu.BOT_ADMIN,
+    ),
+)
+"""All commands, in the order of the menus."""
+
+COMMANDS_BY_NAME: Final = {command.name: command for command in COMMANDS}
+
+
+def _names_in(menus: Menu) -> tuple[str, ...]:
+    return tuple(command.name for command in COMMANDS if command.menus & menus)
+
+
+PRIVATE_MENU: Final = _names_in(Menu.PRIVATE)
+GROUP_MENU: Final = _names_in(Menu.GROUP)
+GROUP_ADMIN_MENU: Final = _names_in(Menu.GROUP | Menu.GROUP_ADMIN)
+BOT_ADMIN_MENU: Final = _names_in(Menu.PRIVATE | Menu.BOT_ADMIN)
+
+SCOPES: Final[tuple[tuple[BotCommandScope, tuple[str, ...]], ...]] = (
+    (BotCommandScopeAllPrivateChats(), PRIVATE_MENU),
+    (BotCommandScopeAllGroupChats(), GROUP_MENU),
+    (BotCommandScopeAllChatAdministrators(), GROUP_ADMIN_MENU),
+)
+"""Which commands are shown where; of several that fit, Telegram shows the last here."""
+
+AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
+"""Telegram's language codes (two letters; "" is all others) and what they are shown."""
+
+
+async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] = ()) -> None:
+    """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
+    `admins` look after the bot and see more commands in private.
+
+    Only what differs from what Telegram already has is set, so that a restart writes nothing.
+
+    Raises:
+        ChatError: as the `Messenger` port says; nothing of the bot depends on it, so a caller may
+            log it and go on.
+    """
+    with chat_errors():
+        for code, language in AUDIENCES.items():
+            for scope, names in SCOPES:
+                await _commands(bot, scope, _worded(renderer, language, names), code)
+            await _descriptions(bot, renderer, code, language)
+            for admin in admins:
+                shown = _worded(renderer, language, BOT_ADMIN_MENU)
+                # Whoever has never written to the bot has no chat with it.
+                with suppress(BadRequest):
+                    await _commands(bot, BotCommandScopeChat(admin), shown, code)
+
+
+async def _commands(
+    bot: Bot, scope: BotCommandScope, commands: tuple[BotCommand, ...], code: str
+) -> None:
+    if await bot.get_my_commands(scope, language_code=code) != commands:
+        await bot.set_my_commands(commands, scope, language_code=code)
+
+
+def _worded(renderer: Renderer, language: str, names: tuple[str, ...]) -> tuple[BotCommand, ...]:
+    say = renderer.language(language).say
+    return tuple(BotCommand(name, say(f"command-{name}")) for name in names)
+
+
+async def _descriptions(bot: Bot, renderer: Renderer, code: str, language: str) -> None:
+    say = renderer.language(language).say
+    short = say("bot-short-description")
+    if (await bot.get_my_short_description(language_code=code)).short_description != short:
+        await bot.set_my_short_description(short, language_code=code)
+    full = say("bot-description")
+    if (await bot.get_my_description(language_code=code)).description != full:
+        await bot.set_my_description(full, language_code=code)

@@ -1,1 +1,0 @@
-"""The HTTP side: what watches the bot, and Telegram's webhook, on one port."""
