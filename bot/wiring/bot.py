@@ -27,13 +27,12 @@ from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner, Signals
 from bot.jobs.watched_transfer import WatchedSource, WatchedUploads
-from bot.outbound.answers import AnswerCorrector, AnswerSender
+from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
-from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
-from bot.outbound.outbox import Reactions, ReactionSender
-from bot.outbound.rate_limits import RateLimits
+from bot.outbound.dispatcher import ChatDispatcher, Sender
+from bot.outbound.outbox import OutboxSender, Reactions
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import StatisticsViews, Views
+from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.transfer.uploader import Uploader
 from bot.wiring.monitoring import MonitoredParts
 from bot.wiring.resources import Resources, plain
@@ -59,7 +58,6 @@ class Bot:
     queue: JobQueue
     dispatcher: ChatDispatcher
     status_sender: StatusMessageSender
-    calls: InFlightCalls
     reaper: Reaper
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
@@ -144,49 +142,45 @@ def _build_senders(
     signals: Signals,
     source: CloudFiles | LocalFiles,
 ) -> Bot:
-    settings, clock, ledger, telegram = (
-        resources.settings,
-        resources.clock,
-        resources.ledger,
-        resources.telegram,
-    )
-    views = Views(
-        ledger,
-        queue,
-        OssLinkSigner(resources.oss, settings.link.mode),
-        clock,
-        Welcome(source.limit, settings.link.lifetime),
-        statistician=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
-        limits=services.limits,
-    )
-    rate_limits, calls = RateLimits(services.migrations.current), InFlightCalls(signals.outbox.set)
+    clock, ledger, migrations = resources.clock, resources.ledger, services.migrations
+    views = _views(resources, queue, services, source.limit)
     messenger = MigratingMessenger(
-        telegram.messenger, services.migrations, services.actions.chat_gone
+        resources.telegram.messenger, migrations, services.actions.chat_gone
     )
-    spoken = (ledger, messenger, views, rate_limits, calls, clock)
-    status_sender = StatusMessageSender(*spoken, metrics=resources.monitoring.metrics)
-    deferred = DeferredRequests(
-        ledger, _request_handler(resources, services, messenger), calls, clock
+    status_sender = StatusMessageSender(
+        ledger, messenger, views.jobs, clock, resources.monitoring.metrics
     )
-    answer_sender = AnswerSender(*spoken, reactions=services.reactions)
-    reaction_sender = ReactionSender(ledger.outbox, messenger, rate_limits, calls, clock)
-    speakers: list[Sender] = [
-        deferred,
-        answer_sender,
+    senders: list[Sender] = [
+        DeferredRequests(ledger.outbox, _request_handler(resources, services, messenger), clock),
+        AnswerSender(ledger, messenger, views.answers, migrations, services.reactions, clock),
+        OutboxSender(ledger.outbox, messenger, views),
         status_sender,
-        AnswerCorrector(*spoken),
-        reaction_sender,
     ]
+    dispatcher = ChatDispatcher(
+        senders, ledger.outbox, signals.outbox, clock, current=migrations.current
+    )
     processed_updates = _listen(resources, queue, services, signals, source.limit)
     return Bot(
         queue=queue,
-        dispatcher=ChatDispatcher(speakers, calls, signals.outbox, clock),
+        dispatcher=dispatcher,
         status_sender=status_sender,
-        calls=calls,
         reaper=_reaper(resources, signals),
         intake=_intake(resources, processed_updates, queue),
         source=source,
-        migrations=services.migrations,
+        migrations=migrations,
+    )
+
+
+def _views(resources: Resources, queue: JobQueue, services: Services, limit: int) -> Views:
+    settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+    migrations = services.migrations
+    jobs = JobViews(queue, OssLinkSigner(resources.oss, settings.link.mode), clock)
+    return Views(
+        jobs=jobs,
+        answers=AnswerViews(ledger, jobs, migrations, clock),
+        overviews=OverviewViews(ledger, jobs, migrations, clock, services.limits),
+        statistics=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
+        welcome=Welcome(limit, settings.link.lifetime),
     )
 
 

@@ -74,7 +74,7 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
     assert office.clock.now() + timedelta(seconds=40) == moment
 
 
-@pytest.mark.parametrize("errand", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
+@pytest.mark.parametrize("kind", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
 async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
     """Who waits for an answer is told that there will be none; nobody else is."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100
@@ -92,7 +92,7 @@ async def test_crash_in_between(office: DeferredFixture) -> None:
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     [request] = await office.ledger.outbox.pending(10)
     await office.serve()
-    later = DeferredRequests(office.ledger, office.request_handler, office.calls, office.clock)
+    later = DeferredRequests(office.ledger.outbox, office.request_handler, office.clock)
     await later._serve(request)
 
     assert await office.said() == ["auto-off"]
