@@ -126,7 +126,7 @@ class AnswerViews:
         if job.state is JobState.DONE and stored is not None:
             state = _item_state(stored, now)
             link = self._jobs.link(stored, now) if state is ItemState.LIVE else None
-            return AnswerItem(job.id, name, state, link, job.size, job.sha256)
+            return AnswerItem(job.id, name, state, link=link, size=job.size, sha256=job.sha256)
         if job.state is JobState.CANCELLED:
             return AnswerItem(job.id, name, ItemState.CANCELLED)
         return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
@@ -189,7 +189,12 @@ class OverviewViews:
         return Overview(
             running=tuple(lines[first:end]),
             live=tuple(
-                LiveLink(job.id, job.file.name, job.size or 0, self._jobs.link(stored, now))
+                LiveLink(
+                    job_id=job.id,
+                    name=job.file.name,
+                    size=job.size or 0,
+                    link=self._jobs.link(stored, now),
+                )
                 for job, stored in live[max(0, first - len(lines)) : max(0, end - len(lines))]
             ),
             now=now,
@@ -231,7 +236,9 @@ class OverviewViews:
 
 def _use(allowance: TransferLimits, accepted: Sequence[Accepted]) -> Usage:
     size = sum(one.size for one in accepted)
-    return Usage(len(accepted), size, allowance.files, allowance.bytes)
+    return Usage(
+        files=len(accepted), bytes=size, most_files=allowance.files, most_bytes=allowance.bytes
+    )
 
 
 PERIOD: Final = timedelta(hours=24)

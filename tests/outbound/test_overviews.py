@@ -53,7 +53,7 @@ async def test_status_shows_what_is_under_way_and_alive(stage: OutboundFixture) 
     assert [line.job_id for line in overview.running] == [running.id, waiting.id]
     assert [link.job_id for link in overview.live] == [links[2].id, links[0].id]
     assert (overview.page, overview.pages, overview.subject) == (1, 1, OWNER)
-    assert Usage(5, 5000) == overview.use
+    assert Usage(files=5, bytes=5000) == overview.use
 
 
 async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
@@ -132,9 +132,9 @@ async def test_use_against_limits(stage: OutboundFixture) -> None:
     stage.clock.advance(timedelta(hours=1))
     later = await overviews.compose(STATUS, OWNER, chat_id=OWNER)
 
-    assert Usage(2, 2000, 5, 9000) == mine.use
-    assert Usage(2, 2000, 7, 0) == groups.use
-    assert Usage(0, 0, 5, 9000) == later.use
+    assert Usage(files=2, bytes=2000, most_files=5, most_bytes=9000) == mine.use
+    assert Usage(files=2, bytes=2000, most_files=7, most_bytes=0) == groups.use
+    assert Usage(files=0, bytes=0, most_files=5, most_bytes=9000) == later.use
 
 
 @settings(
