@@ -1,4 +1,4 @@
-"""Which tests run side by side, and which need the machine for themselves."""
+"""Selection of the tests that need all processors for themselves; the others run side by side."""
 
 import gc
 import signal

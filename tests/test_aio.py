@@ -1,4 +1,4 @@
-"""Loops run until somebody says stop, and never much longer."""
+"""Loops run until they are stopped, and never much longer."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ class Deaf:
         self._over = threading.Event()
 
     async def work(self) -> bool:
-        """Wait for a thread, whoever is impatient."""
+        """Wait for a thread, also when cancelled."""
         self.began.set()
         return await to_the_end(asyncio.to_thread(self._over.wait))
 
@@ -36,7 +36,7 @@ async def _fail() -> None:
 
 
 async def test_work_that_is_done() -> None:
-    """The result of the work is returned when nobody said stop."""
+    """The result of the work is returned when there is no stop."""
 
     async def work() -> int:
         return 7
@@ -61,13 +61,13 @@ async def test_work_that_is_given_up() -> None:
 
 
 async def test_work_that_fails() -> None:
-    """What the work raises comes out."""
+    """An error of the work comes out."""
     with pytest.raises(ZeroDivisionError):
         await unless_stopped(asyncio.Event(), _fail())
 
 
 async def test_deaf_work_is_left_behind() -> None:
-    """Work that hears no cancel delays the caller by a moment only."""
+    """Work that ignores its cancel delays the caller for a short time only."""
     stop, deaf = asyncio.Event(), Deaf()
     waiting = asyncio.ensure_future(unless_stopped(stop, deaf.work()))
     await deaf.began.wait()
@@ -82,7 +82,7 @@ async def test_deaf_work_is_left_behind() -> None:
 
 
 async def test_cancel_goes_on_to_the_work() -> None:
-    """Whoever cancels the caller cancels the work too."""
+    """Cancelling the caller cancels the work too."""
     cancelled = asyncio.Event()
     began = asyncio.Event()
 
@@ -116,7 +116,7 @@ async def test_loops_run_until_stop() -> None:
 
 
 async def test_loop_that_fails() -> None:
-    """What a loop raises comes out at once, although nobody said stop."""
+    """An error of a loop comes out at once, without a stop."""
     loops = [asyncio.create_task(_forever()), asyncio.create_task(_fail())]
     with pytest.raises(ZeroDivisionError):
         await until_stopped(asyncio.Event(), loops)

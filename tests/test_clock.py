@@ -1,4 +1,4 @@
-"""The clock of production, and waiting for a moment or for news."""
+"""The clock of production, and waiting for a time or for an event."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ async def _settle() -> None:
 
 
 async def test_news_end_the_wait(clock: SandboxClock) -> None:
-    """Whether there is a moment or not; the news are left for whoever looks."""
+    """An event ends the wait, with a deadline or without; the event stays set."""
     for until in (None, at(60)):
         signals = asyncio.Event()
         waiting = asyncio.create_task(wait_for_event(signals, clock, until))
@@ -35,7 +35,7 @@ async def test_news_end_the_wait(clock: SandboxClock) -> None:
 
 
 async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
-    """Exactly when the clock reaches it."""
+    """The wait ends exactly when the clock reaches the time."""
     waiting = asyncio.create_task(wait_for_event(asyncio.Event(), clock, at(5)))
     await _settle()
     clock.advance(timedelta(seconds=4.999999))
@@ -48,14 +48,14 @@ async def test_moment_ends_the_wait(clock: SandboxClock) -> None:
 
 
 async def test_moment_that_has_passed_ends_the_wait_at_once(clock: SandboxClock) -> None:
-    """Nobody waits for the past."""
+    """A time that has passed ends the wait at once."""
     await wait_for_event(asyncio.Event(), clock, at(-1))
 
     assert clock.now() == NOW
 
 
 async def test_cancelled_wait_leaves_nothing_behind(clock: SandboxClock) -> None:
-    """Neither a sleeper nor somebody who waits for news."""
+    """A cancelled wait leaves neither a sleeper nor a waiter for the event."""
     before = asyncio.all_tasks()
     waiting = asyncio.create_task(wait_for_event(asyncio.Event(), clock, at(5)))
     await _settle()
@@ -67,7 +67,7 @@ async def test_cancelled_wait_leaves_nothing_behind(clock: SandboxClock) -> None
 
 
 async def test_system_clock_tells_utc_and_wakes() -> None:
-    """It is the system's time, aware; a moment that has come is not waited for."""
+    """It is the system's time, aware; a time that has come is not waited for."""
     clock = SystemClock()
     before = datetime.now(UTC)
     now = clock.now()

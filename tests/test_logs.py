@@ -35,7 +35,7 @@ def out() -> io.StringIO:
 
 
 class Terminal(io.StringIO):
-    """A stream that says that somebody looks at it."""
+    """A stream that says that it is a terminal."""
 
     def isatty(self) -> bool:
         """Say that it is a terminal."""
@@ -70,7 +70,7 @@ def test_pretty(stream: io.StringIO) -> None:
 
 
 def test_level(out: io.StringIO) -> None:
-    """Lines below the level are not written, whoever logs them."""
+    """Lines below the level are not written, for every logger."""
     configure("warning", "json", stream=out)
     structlog.get_logger("bot.x").info("quiet")
     logging.getLogger("telegram").info("quiet")
@@ -82,7 +82,7 @@ def test_level(out: io.StringIO) -> None:
 
 @pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "urllib3.connectionpool"])
 def test_talkative_libraries(out: io.StringIO, name: str) -> None:
-    """Libraries that log each request, with its URL, are heard from WARNING on."""
+    """Libraries that log each request, with its URL, are logged from WARNING on."""
     configure("debug", "json", stream=out)
     logging.getLogger(name).info("HTTP Request: POST https://api.telegram.org/bot%s/getMe", TOKEN)
 
@@ -110,7 +110,7 @@ def test_registered_secret(out: io.StringIO, format: str) -> None:
 
 
 async def _aiohttp_error() -> Exception:
-    """Return a real error of aiohttp whose text has the URL."""
+    """Return a real error of aiohttp that has the URL in its text."""
     url = f"http://127.0.0.1:1/bot{TOKEN}/getMe?x-oss-signature=77dbf6a2aa"
     timeout = aiohttp.ClientTimeout(connect=1e-9)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -122,7 +122,7 @@ async def _aiohttp_error() -> Exception:
 
 
 def _requests_error() -> Exception:
-    """Return a real error of requests whose text has the signed URL."""
+    """Return a real error of requests that has the signed URL in its text."""
     url = f"http://127.0.0.1:1/relay/{TOKEN}?Expires=1&Signature=77dbf6a2aa&x-oss-signature=77dbf6"
     try:
         requests.get(url, timeout=1)

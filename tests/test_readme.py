@@ -57,7 +57,7 @@ def test_every_command_is_named(text: str) -> None:
 
 @BOTH
 def test_every_chat_command_is_named(text: str) -> None:
-    """Whatever the menus of Telegram offer is told."""
+    """Every command in the menus of Telegram is explained."""
     names = {*COMMANDS, *ADMIN_COMMANDS, *CHIEF_COMMANDS}
     missing = {name for name in names if not re.search(rf"`/{name}\b", text)}
 
@@ -98,6 +98,6 @@ def test_twins_name_the_same_things() -> None:
 
 
 def test_twins_know_each_other() -> None:
-    """Whoever opens the wrong one finds the other at once."""
+    """Each README links to the one in the other language, before the first section."""
     assert "README.zh-Hans.md" in README.split("\n## ")[0]
     assert "README.md" in CHINESE.split("\n## ")[0]

@@ -82,7 +82,7 @@ def test_lists_from_variables() -> None:
 
 
 def test_empty_variable_is_not_set() -> None:
-    """Compose files hand on empty variables for what nobody has set."""
+    """An empty variable counts as not set: Compose files hand on such ones."""
     assert load(None, MINIMAL | {"RELAY_TELEGRAM__PROXY": ""}).telegram.proxy is None
 
 
@@ -124,7 +124,7 @@ def test_secret_twice(tmp_path: Path) -> None:
 
 
 def test_paths_start_at_file(tmp_path: Path) -> None:
-    """Relative paths start where the file is; absolute ones stay."""
+    """Relative paths start at the folder of the file; absolute ones stay."""
     path = tmp_path / "settings.toml"
     path.write_text('[ledger]\npath = "/var/lib/relay/ledger.sqlite3"\n')
 
@@ -217,7 +217,7 @@ def test_mistake(tmp_path: Path, section: str, line: str, named: str) -> None:
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
-    """Whoever corrects a file learns of everything in one go, contradictions included."""
+    """All mistakes of a file are reported together, contradictions included."""
     toml = """
         [telegram]
         mode = "remote"
@@ -264,7 +264,7 @@ def test_half_a_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["RELAY_OSS__BUKET", "RELAY_BUCKET", "RELAY_OSS__BUCKET_FILE"])
 def test_unknown_variable(tmp_path: Path, name: str) -> None:
-    """A variable that means nothing is named, because it was meant to do something."""
+    """An unknown variable is named, because it was meant to do something."""
     (problem,) = problems_of("", tmp_path, MINIMAL | {name: "x"})
 
     assert name in problem
@@ -272,7 +272,7 @@ def test_unknown_variable(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("content", [b"[telegram\n", b"a = \xff\n", b"token = nothing\n"])
 def test_unreadable_file(tmp_path: Path, content: bytes) -> None:
-    """What is no TOML is one line that names the file."""
+    """A file that is no TOML is one line that names the file."""
     path = tmp_path / "settings.toml"
     path.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -283,7 +283,7 @@ def test_unreadable_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is no reason to start with defaults."""
+    """A missing file is an error, not a start with defaults."""
     with pytest.raises(SettingsError, match="there is no such file"):
         load(tmp_path / "settings.toml", MINIMAL)
 
@@ -386,7 +386,7 @@ def test_path_map_from_variable() -> None:
     ],
 )
 def test_warnings(environ: dict[str, str], named: list[str]) -> None:
-    """What is allowed but perhaps not meant is a warning that names its key."""
+    """A setting that is allowed but perhaps not meant is a warning that names its key."""
     found = warnings(load(None, MINIMAL | environ))
 
     assert named == [line.partition(":")[0] for line in found]

@@ -181,7 +181,7 @@ def sandbox(
 
     Example: relay-bot sandbox --folder /tmp/sandbox
     """
-    from bot.sandbox.running import run_sandbox
+    from bot.sandbox.run import run_sandbox
 
     _until_interrupted(
         run_sandbox(

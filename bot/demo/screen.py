@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from bot.sandbox.telegram import Chat, Event, Happening, Shown, TelegramStandIn
+from bot.sandbox.telegram import Chat, ChatEvent, EventKind, TelegramStandIn, VisibleMessage
 
 
 class Screen:
@@ -64,16 +64,16 @@ class Screen:
             self._show(event)
         self._seen = len(history)
 
-    def _show(self, event: Event) -> None:
+    def _show(self, event: ChatEvent) -> None:
         message = event.message
         if not event.by_bot:
             self._console.print(Padding(_bubble(message, "You", "green"), (0, 0, 0, 12)))
-        elif message.silent and event.what is not Happening.DELETED:
+        elif message.silent and event.what is not EventKind.DELETED:
             self._draw_status(_bubble(message, "File Relay, status message", "yellow"))
-        elif event.what is Happening.DELETED:
+        elif event.what is EventKind.DELETED:
             self._draw_status(Text("  (status message removed)", style="dim"))
         else:
-            edited = " (edited)" if event.what is Happening.EDITED else ""
+            edited = " (edited)" if event.what is EventKind.EDITED else ""
             self._console.print(_bubble(message, f"File Relay{edited}", "blue"))
 
     def _draw_status(self, drawing: Panel | Text) -> None:
@@ -83,7 +83,7 @@ class Screen:
             self._console.print(drawing)
 
 
-def _bubble(message: Shown, who: str, style: str) -> Panel:
+def _bubble(message: VisibleMessage, who: str, style: str) -> Panel:
     text = Text(message.text)
     if message.file is not None:
         text = Text(f"[file] {message.file.name or message.file.kind}, {message.file.size} bytes")

@@ -20,7 +20,7 @@ from rich.table import Table
 from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
 from bot.logs import configure
-from bot.sandbox.telegram import Chat, Message, Shown, User
+from bot.sandbox.telegram import Chat, Message, User, VisibleMessage
 
 
 @dataclass
@@ -147,7 +147,7 @@ async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
     scene.checks.add("the download has the name of the file", name, holds=name == path.name)
 
 
-async def move_to_deadline(scene: Scene, url: str, answer: Shown) -> None:
+async def move_to_deadline(scene: Scene, url: str, answer: VisibleMessage) -> None:
     """Move the clock to the end of a link; check the link, the bucket, and the answer.
 
     Raises:
@@ -222,19 +222,19 @@ def _check_leftovers(scene: Scene) -> None:
     scene.checks.add("no flood limit was hit", f"{hits} times", holds=hits == 0)
 
 
-async def _answer_to(scene: Scene, asked: Message) -> Shown:
+async def _answer_to(scene: Scene, asked: Message) -> VisibleMessage:
     """Wait for the message of the bot that replies to another and is no status message."""
     return await _wait_for(
         scene, lambda message: not message.silent and message.reply_to == asked.id
     )
 
 
-async def _wait_for(scene: Scene, is_wanted: Callable[[Shown], bool]) -> Shown:
+async def _wait_for(scene: Scene, is_wanted: Callable[[VisibleMessage], bool]) -> VisibleMessage:
     """Wait until a message of the bot looks like that, and return it as it was then.
 
     Never wait for a number of messages or edits: others come and go meanwhile.
     """
-    found: list[Shown] = []
+    found: list[VisibleMessage] = []
 
     def look() -> bool:
         found[:] = [m for m in scene.chat.messages if m.from_bot and is_wanted(m)]
@@ -253,7 +253,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _link(answer: Shown) -> str:
+def _link(answer: VisibleMessage) -> str:
     return next(button.url for row in answer.buttons for button in row if button.url is not None)
 
 

@@ -1,4 +1,4 @@
-"""A clock that can be moved: running, or standing still until it is advanced."""
+"""A clock for tests and stand-ins: follows the system clock, or moves only when advanced."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ class SandboxClock:
         return self._base + timedelta(seconds=ran)
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock and wake every sleeper whose moment has come.
+        """Move the clock and wake every sleeper that is due.
 
         Raises:
             ValueError: `by` is negative; a clock of this sandbox never goes back.
@@ -42,7 +42,7 @@ class SandboxClock:
             self._base += by
             sleepers = list(self._sleepers)
         for loop, event in sleepers:
-            # A loop that has ended meanwhile has nobody left to wake.
+            # A loop that has ended meanwhile has no sleepers left.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(event.set)
 

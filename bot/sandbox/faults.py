@@ -1,12 +1,17 @@
-"""Faults on request: a script that the stand-ins consult at every request."""
+"""Faults on request: a script checked at every request, and ways to break a connection."""
 
+import asyncio
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from socket import SO_LINGER, SOL_SOCKET
+
+from aiohttp import web
 
 
 class Effect(StrEnum):
-    """What goes wrong. Which `args` an effect reads is said behind it; seconds and bytes."""
+    """The kinds of faults, each with the `args` it reads, in seconds and bytes."""
 
     ERROR = "error"
     """Refuse with an error of the stand-in's own kind: `status`, `code` or `description`, further
@@ -27,7 +32,7 @@ class Effect(StrEnum):
     TRUNCATE = "truncate"
     """Send only `bytes` of the body that the headers promise, then break the connection."""
     WRONG_CRC = "wrong_crc"
-    """Apply the request, but tell a CRC that is not that of the bytes."""
+    """Apply the request, but answer with a CRC that does not match the bytes."""
     ODD = "odd"
     """Apply the request, then answer 200 with `result` (a text, JSON) instead of its own."""
     TWICE = "twice"
@@ -36,11 +41,11 @@ class Effect(StrEnum):
 
 @dataclass
 class Fault:
-    """One line of the script.
+    """One fault of the script.
 
     `operation` is the name of the call as its documentation spells it (`UploadPart`,
     `sendMessage`, `file`), or `*`. `where` must be a subset of the request's parameters, compared
-    as text. The first `skip` matching requests pass; then `times` of them are hit (0 = for ever).
+    as text. The first `skip` matching requests pass; the next `times` get the fault (0: all).
     """
 
     operation: str
@@ -52,7 +57,7 @@ class Fault:
     hits: int = 0
 
     def matches(self, operation: str, params: Mapping[str, object]) -> bool:
-        """Say whether the request is one that this fault speaks of, whatever its counters are."""
+        """Return whether this fault is meant for the request, without regard to its counters."""
         return self.operation in {operation, "*"} and all(
             str(params.get(name)) == wanted for name, wanted in self.where.items()
         )
@@ -65,16 +70,16 @@ class FaultScript:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Append a line and return it; its `hits` tell later how often it struck."""
+        """Append a fault and return it; its `hits` count how often it was applied."""
         self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Forget everything; the stand-in works again."""
+        """Remove all faults."""
         self._faults.clear()
 
     def take(self, operation: str, params: Mapping[str, object]) -> Fault | None:
-        """Return the fault that strikes this request, if any, and count it."""
+        """Return the fault for this request, if any, and count the hit."""
         for fault in self._faults:
             if not fault.matches(operation, params):
                 continue
@@ -86,3 +91,28 @@ class FaultScript:
             fault.hits += 1
             return fault
         return None
+
+
+def reset_connection(request: web.BaseRequest) -> web.Response:
+    """Send RST, as a crash does. The response returned never reaches the client."""
+    transport = request.transport
+    if transport is not None:
+        socket = transport.get_extra_info("socket")
+        if socket is not None:
+            # Lingering for 0 s makes the kernel send RST instead of FIN.
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+    return web.Response(status=500)
+
+
+def close_connection(request: web.BaseRequest) -> web.Response:
+    """Close after what has been written. The response returned never reaches the client."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response(status=500)
+
+
+def proxy_page(status: int) -> str:
+    """Return the HTML page of a proxy between client and server."""
+    return f"<html><head><title>{status} Bad Gateway</title></head><body>nginx</body></html>"

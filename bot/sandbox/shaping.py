@@ -1,17 +1,17 @@
-"""Latency and bandwidth, in real time: what a network does to a transfer."""
+"""Latency and bandwidth of a stand-in, in real time."""
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Shape:
-    """How slow a stand-in is. Rates are bytes per second; `None` means unlimited. May be changed
-    while it runs.
+    """Latency and bandwidth limits. Rates are bytes per second; `None` means unlimited. Fields may
+    change while the stand-in runs.
 
-    `latency` is added once per request; `per_connection` caps one transfer, `total` all of them
-    together. `up` is what clients send, `down` what they receive.
+    `latency` (seconds) is added once per request; `per_connection` limits one transfer, `total`
+    all of them together. `up` is what clients send, `down` what they receive.
     """
 
     latency: float = 0.0
@@ -21,8 +21,8 @@ class Shape:
     down_total: float | None = None
 
 
-class Gate:
-    """Lets bytes through at a rate, first come, first served; holds 50 ms of credit."""
+class Throttle:
+    """Lets bytes pass at a rate, first come, first served; holds 50 ms of credit."""
 
     CREDIT = 0.05
 
@@ -37,3 +37,12 @@ class Gate:
         self._free_at = max(self._free_at, now - self.CREDIT) + count / rate
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)
+
+
+@dataclass
+class Bandwidth:
+    """The shape of one server, and the throttles that all its transfers share."""
+
+    shape: Shape = field(default_factory=Shape)
+    up: Throttle = field(default_factory=Throttle)
+    down: Throttle = field(default_factory=Throttle)

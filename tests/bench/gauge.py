@@ -1,4 +1,4 @@
-"""How an event loop and its process fare: lag, memory and CPU, window by window."""
+"""Lag, memory and CPU of an event loop and its process, interval by interval."""
 
 import asyncio
 import itertools
@@ -20,12 +20,12 @@ TICKS_PER_LOOK: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened between two moments: seconds, seconds of CPU of the process, the most bytes of
+    """Measurements between two times: seconds, seconds of CPU of the process, the most bytes of
     memory it had, and the lag of its event loop in seconds.
 
     The percentiles of the lag are over time, not over looks: a loop that is held up for 100 ms
-    delays whatever becomes due meanwhile, and not just the one tick that noticed. `own_p99` leaves
-    out what the loop's thread spent waiting for a processor while others had them.
+    delays everything that becomes due meanwhile, and not just the one tick that noticed. `own_p99`
+    leaves out what the loop's thread spent waiting for a processor while others had them.
     """
 
     seconds: float
@@ -38,7 +38,7 @@ class Window:
 
 
 class Gauge:
-    """Watches the running loop from `__aenter__` on, from inside."""
+    """Measures the running loop from `__aenter__` on, from inside."""
 
     def __init__(self) -> None:
         self._lags: list[float] = []
@@ -64,7 +64,7 @@ class Gauge:
                 await self._ticker
 
     def cut(self) -> Window:
-        """End a window and begin the next one."""
+        """End an interval and begin the next one."""
         lags, own = sorted(over_time(self._lags)), sorted(over_time(self._own))
         window = Window(
             seconds=time.perf_counter() - self._begun,

@@ -26,7 +26,9 @@ GIGABIT: Final = 110_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The idle bot, the bot at work, an idle loop beside it, and the SHA-256 of what came."""
+    """The idle bot, the bot at work, an idle loop beside it, and the SHA-256 of the received
+    bytes.
+    """
 
     idle: Window
     busy: Window

@@ -26,8 +26,8 @@ RATE: Final = 10_000_000
 slowed down.
 """
 ROUNDS: Final = 3
-"""How often all files are sent without a cap. One round takes two seconds, which is too short for
-a percentile; and what happens in one of three must count.
+"""The number of rounds, without a cap, in each of which all files are sent. One round takes two
+seconds, which is too short for a percentile; and what happens in one of three must count.
 """
 IDLE: Final = 2.0
 """Seconds that the bot is watched doing nothing."""
@@ -90,7 +90,7 @@ def _lag_rows(outcome: Outcome) -> Iterator[Row]:
 def _lag_limit(outcome: Outcome, worst: float) -> str:
     references = (outcome.idle, *outcome.beside)
     if worst > LAG_LIMIT < max(window.lag_p99 for window in references):
-        # A loop with nothing to do is late as well: nobody can tell whose fault it is.
+        # A loop with nothing to do is late as well: the cause cannot be told.
         return f"≤ {_ms(LAG_LIMIT)}: idle loops miss it too"
     return _limit(LAG_LIMIT, worst, _ms)
 
@@ -152,7 +152,7 @@ class Run:
     path: Path
 
     async def idle(self) -> Windows:
-        """Watch both doing nothing."""
+        """Measure both doing nothing."""
         await self._cut()
         await asyncio.sleep(IDLE)
         return await self._cut()

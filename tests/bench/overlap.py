@@ -1,4 +1,4 @@
-"""How long a link takes, in terms of the two halves of the way."""
+"""The time that a link takes, relative to the two halves of the way."""
 
 import asyncio
 import tempfile
@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bot.sandbox.telegram import Event, Happening
+from bot.sandbox.telegram import ChatEvent, EventKind
 from tests.bench.halves import Halves, measure_halves
 from tests.bench.report import Sheet
 from tests.bench.stage import (
@@ -29,7 +29,7 @@ LIMIT: Final = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something on the way of the file, `at` seconds after the message."""
+    """An event on the way of the file, `at` seconds after the message."""
 
     what: str
     at: float
@@ -88,10 +88,10 @@ async def _moments(sandbox: Sandbox, sent: int) -> list[Moment]:
     return [Moment(what, (at - begun).total_seconds()) for what, at in found.items()]
 
 
-def _is_answer(event: Event, sent: int) -> bool:
+def _is_answer(event: ChatEvent, sent: int) -> bool:
     message = event.message
     return (
-        event.what is Happening.SENT
+        event.what is EventKind.SENT
         and event.by_bot
         and message.id > sent
         and links(message) != []

@@ -1,4 +1,4 @@
-"""What a benchmark hands over, and how it is printed."""
+"""The result of a benchmark, and its printed form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The outcome of one benchmark: a table whose figures are ratios of one run."""
+    """The outcome of one benchmark: a table of ratios within one run."""
 
     title: str
     columns: Sequence[str]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.sandbox.oss.remote import RemoteOss
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from bot.sandbox.telegram.remote import RemoteChat, RemoteTelegram
 from bot.sandbox.telegram.users import User
 from tests.bench.gauge import Window
@@ -33,7 +33,7 @@ _LINK: Final = re.compile(r'href="([^"]+)"')
 
 
 class BenchFailed(Exception):
-    """Something that is measured did not work at all; the text says what."""
+    """A process to be measured did not work at all; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Sandbox:
         """Let downloads have `rate` bytes per second in total, and uploads as much; `None` for as
         fast as it goes.
         """
-        await self.telegram.shape(down_total=rate)
+        await self.telegram.set_shape(down_total=rate)
         await self.oss.set_shape(up_total=rate)
 
 
@@ -66,7 +66,7 @@ class WatchedBot:
         self._process = process
 
     async def window(self) -> Window:
-        """End a window of measuring and return it; the next one begins."""
+        """End an interval of measuring and return it; the next one begins."""
         return Window(**await self._exchange())
 
     async def _exchange(self) -> dict[str, Any]:
@@ -151,13 +151,13 @@ async def _line(process: Process) -> bytes:
     return line
 
 
-async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[Shown]:
+async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[VisibleMessage]:
     """Wait until `count` files have their links in messages behind the one with id `after`.
 
     Raises:
         TimeoutError: they had not in time.
     """
-    found: list[Shown] = []
+    found: list[VisibleMessage] = []
     async with asyncio.timeout(PATIENCE):
         while sum(len(links(answer)) for answer in found) < count:
             found = await chat.wait_for(
@@ -166,7 +166,7 @@ async def answers(chat: RemoteChat, count: int, *, after: int) -> Sequence[Shown
     return found
 
 
-def links(answer: Shown) -> Sequence[str]:
+def links(answer: VisibleMessage) -> Sequence[str]:
     """Return the links of an answer."""
     return _LINK.findall(answer.html)
 

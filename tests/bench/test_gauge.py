@@ -1,4 +1,4 @@
-"""How lag is counted."""
+"""Measuring the lag of an event loop."""
 
 import asyncio
 import time
@@ -21,13 +21,13 @@ def test_percentiles_stay_inside() -> None:
 
 
 async def _turns() -> None:
-    """Let everybody else have a few turns."""
+    """Let all other tasks run a few times."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def test_a_window_sees_a_stall() -> None:
-    """A loop that is held up for 50 ms shows it, in this window and not in the next one."""
+    """A loop that is held up for 50 ms shows it, in this interval and not in the next one."""
     async with Gauge() as gauge:
         await _turns()
         time.sleep(0.05)  # noqa: ASYNC251 -- holding up the loop is what is measured.

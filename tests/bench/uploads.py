@@ -51,7 +51,7 @@ class Outcome:
 
 
 def measure() -> Sheet:
-    """Upload with everybody over every line."""
+    """Compare all uploaders over all lines."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         binary = build_sink(folder)

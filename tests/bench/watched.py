@@ -1,8 +1,8 @@
-"""The bot as production runs it, in a process of its own that is watched from inside.
+"""The bot as production runs it, in a process of its own that is measured from inside.
 
 `python -m tests.bench.watched SETTINGS LOG` says `{"ready": true}` on standard output as soon as
-the bot listens. Every line on standard input ends a window, which is answered with its figures as
-one line of JSON. The end of standard input stops the bot: it cannot outlive whoever started it.
+the bot listens. Every line on standard input ends an interval, which is answered with its figures
+as one line of JSON. The end of standard input stops the bot: it cannot outlive its parent.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.bench.gauge import Gauge
 async def run(settings: Path) -> None:
     """Serve until standard input ends.
 
-    Raises whatever `serve` raises.
+    Raises the errors of `serve`.
     """
     stop = asyncio.Event()
     async with Gauge() as gauge, asyncio.TaskGroup() as both:
@@ -53,7 +53,7 @@ def _say(answer: dict[str, object]) -> None:
 
 def main(settings: str, log: str) -> None:
     """Run the bot for these settings; it logs into the file `log`."""
-    # Ctrl-C goes to every process of a terminal; this one is stopped by whoever started it.
+    # Ctrl-C goes to every process of a terminal; this one is stopped by its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Path(log).open("a", encoding="utf-8") as stream:
         configure("info", "json", stream=stream)

@@ -13,7 +13,7 @@ from bot.logs import RelayHandler
 
 @pytest.fixture(autouse=True)
 def _logs() -> Iterator[None]:
-    """Take back what the commands do to the logs of the process."""
+    """Restore the logging of the process after each test."""
     root = logging.getLogger()
     level = root.level
     yield

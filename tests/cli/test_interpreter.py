@@ -19,7 +19,7 @@ def _as_before() -> Iterator[None]:
 
 
 def test_collections_look_at_new_objects_only() -> None:
-    """What is there at the end of the start is set apart, what comes later is not."""
+    """Objects from the start of the process are set apart, later ones are not."""
     early: list[object] = [[]]
     favour_the_loop()
     late: list[object] = [[]]

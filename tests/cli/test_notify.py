@@ -1,4 +1,4 @@
-"""What systemd is told."""
+"""Notifications to systemd."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def variables(manager: socket.socket, **more: str) -> dict[str, str]:
 
 
 def test_states(manager: socket.socket) -> None:
-    """The manager hears of both ends, with a line for people."""
+    """The manager is told of start and stop, with a line for people."""
     notifier = Notifier(variables(manager))
     notifier.ready("listening as @relay_bot")
     notifier.stopping()

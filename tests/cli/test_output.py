@@ -1,4 +1,4 @@
-"""How commands show their results."""
+"""The output of commands."""
 
 from datetime import timedelta
 

@@ -28,7 +28,7 @@ async def test_beside_a_bot(stage: LocalStack) -> None:
 
 
 async def test_without_a_bot(stage: LocalStack) -> None:
-    """What a stopped bot left is told, and what is overdue."""
+    """Links of a stopped bot are told, and those that are overdue."""
     (stage.folder / "mine.bin").write_bytes(b"y" * 10)
     await type_in(stage, "send", str(stage.folder / "mine.bin"))
     stage.clock.advance(timedelta(hours=25))

@@ -41,7 +41,7 @@ def unreachable(
 
 
 async def test_send(stage: LocalStack, unreachable: str) -> None:
-    """Whether links are private cannot be seen, which one line says; nothing is sent."""
+    """One line says that it cannot be checked whether links are private; nothing is sent."""
     path = stage.folder / "a.txt"
     path.write_bytes(b"aaa")
     done = await type_in(stage, "send", str(path))
@@ -53,7 +53,7 @@ async def test_send(stage: LocalStack, unreachable: str) -> None:
 
 
 async def test_audit(stage: LocalStack, unreachable: str) -> None:
-    """One line says what could not be asked."""
+    """One line says what could not be checked."""
     await stage.start_bot(1)
     await stage.stop_bot()
     done = await type_in(stage, "audit")
@@ -64,7 +64,7 @@ async def test_audit(stage: LocalStack, unreachable: str) -> None:
 
 
 async def test_doctor(stage: LocalStack, unreachable: str) -> None:
-    """It is a row like others, with what to look at."""
+    """The unreachable address is a row like others, with what to check."""
     done = await type_in(stage, "doctor", "--json")
     rows = [json.loads(line) for line in done.out.splitlines()]
     (row,) = [row for row in rows if row["name"] == "OSS"]
@@ -77,7 +77,7 @@ async def test_doctor(stage: LocalStack, unreachable: str) -> None:
 async def test_run(
     stage: LocalStack, unreachable: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The bot starts, and one line says what it could not look at."""
+    """The bot starts, and one line says what it could not check."""
     await stage.start_bot(1)
     await stage.stop_bot()
     logged = capsys.readouterr().out

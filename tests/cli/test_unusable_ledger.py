@@ -12,7 +12,7 @@ from tests.fakes.ledger import put_empty_ledger
 
 COMMANDS = (("run",), ("status",), ("audit",), ("send", "a.txt"))
 READ_ONLY = Path("/proc/sys/kernel/osrelease")
-"""A file that nobody may write, root included."""
+"""A file that no user may write, root included."""
 
 
 def folder(path: Path) -> Path:
@@ -44,7 +44,7 @@ def damaged(path: Path) -> Path:
 
 
 def damaged_tables(path: Path) -> Path:
-    """A ledger whose damage shows only when it is read: its version is intact."""
+    """A ledger with damage that shows only when it is read: its version is intact."""
     return _damage(path, kept=("alembic_version",))
 
 

@@ -11,8 +11,8 @@ from bot.demo.local_stack import LocalStack
 from bot.logs import RelayHandler, configure
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
+from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
-from tests.conversations.traces import second_tries_at_once
 from tests.fakes.ledger import put_empty_ledger
 
 
@@ -41,7 +41,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
 
 @pytest.fixture
 async def alice(stage: LocalStack) -> Person:
-    """A person for whom a bot runs."""
+    """A user for whom a bot runs."""
     person = Person(stage)
     await stage.start_bot(person.id)
     return person
@@ -55,7 +55,7 @@ def anna(stage: LocalStack) -> User:
 
 @pytest.fixture
 def ben(stage: LocalStack) -> User:
-    """A plain member, whose Telegram speaks Chinese."""
+    """A plain member who uses Telegram in Chinese."""
     return stage.telegram.add_user("Ben", language_code="zh-hans")
 
 
@@ -69,6 +69,6 @@ async def room(stage: LocalStack, anna: User, ben: User) -> Room:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Only the clock decides about waits."""
+    """Calls inside an attempt are repeated without waiting."""
     with second_tries_at_once(monkeypatch):
         yield

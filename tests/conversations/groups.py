@@ -7,7 +7,7 @@ from typing import Any
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Group, Message, Query, Shown, User
+from bot.sandbox.telegram import CallbackQuery, Group, Message, User, VisibleMessage
 from bot.sandbox.telegram.chats import MessageLike
 
 PATIENCE = 30.0
@@ -27,13 +27,15 @@ class Room:
         return self.group.id
 
     async def write(self, who: User, text: str, **where: Any) -> Message:
-        """Let somebody write; `/share` and the like get the bot's name, as the menu does it."""
+        """Let a user write; `/share` and the like get the bot's name, as Telegram's
+        menu adds it.
+        """
         return await self.group.send_text(who, self._named(text), **where)
 
     async def send(
         self, who: User, content: bytes = b"x" * 1000, name: str = "a.bin", **more: Any
     ) -> Message:
-        """Let somebody send a file."""
+        """Let a user send a file."""
         if "caption" in more:
             more["caption"] = self._named(more["caption"])
         return await self.group.send_file(who, content=content, name=name, **more)
@@ -45,37 +47,37 @@ class Room:
         return f"{command}@{self.stage.telegram.username}{blank}{rest}"
 
     async def share(self, who: User, file: Message, **where: Any) -> Message:
-        """Let somebody reply to a file with `/share`."""
+        """Let a user reply to a file with `/share`."""
         return await self.write(who, "/share", reply_to=file, **where)
 
-    async def press(self, who: User, message: MessageLike, button: str) -> Query:
+    async def press(self, who: User, message: MessageLike, button: str) -> CallbackQuery:
         """Press a button and wait for the note that the bot shows."""
         query = await self.group.press(who, message, button)
         await self.until(lambda: query.answer is not None)
         return query
 
     @property
-    def said(self) -> list[Shown]:
+    def said(self) -> list[VisibleMessage]:
         """What the bot has said and is still there, oldest first, without status messages."""
         return [m for m in self.group.messages if m.from_bot and not m.silent]
 
     @property
-    def status_messages(self) -> list[Shown]:
+    def status_messages(self) -> list[VisibleMessage]:
         """The status messages that are there."""
         return [m for m in self.group.messages if m.from_bot and m.silent]
 
-    def answer_to(self, message: Message) -> Shown | None:
+    def answer_to(self, message: Message) -> VisibleMessage | None:
         """The answer that replies to a message, if it is there already."""
         return next((m for m in self.said if m.reply_to == message.id), None)
 
-    async def answered(self, message: Message) -> Shown:
+    async def answered(self, message: Message) -> VisibleMessage:
         """Wait for the answer to a message and return it."""
         await self.until(lambda: self.answer_to(message) is not None)
         found = self.answer_to(message)
         assert found is not None
         return found
 
-    def shown(self, message: Shown) -> Shown:
+    def shown(self, message: VisibleMessage) -> VisibleMessage:
         """The same message as it is now."""
         return next(m for m in self.group.messages if m.id == message.id)
 

@@ -91,7 +91,7 @@ async def talk(
             stdin=theirs,
             stderr=asyncio.subprocess.STDOUT,
             env=env,
-            # A session of its own, or its terminal would be the one of whoever runs the tests.
+            # A session of its own, or its terminal would be the one in which the tests run.
             start_new_session=True,
         )
         os.close(theirs)
@@ -125,6 +125,6 @@ async def _read_until(process: asyncio.subprocess.Process, question: str) -> str
 async def _until_hidden(terminal: int) -> None:
     """Wait until what is typed does not show: what was typed before that is thrown away."""
     async with asyncio.timeout(PATIENCE):
-        # Nobody tells the other side of a terminal that its mode has changed.
+        # The other side of a terminal is not notified when its mode has changed.
         while termios.tcgetattr(terminal)[3] & termios.ECHO:  # noqa: ASYNC110 - as said above.
             await asyncio.sleep(0.01)

@@ -7,14 +7,14 @@ from typing import Any
 import aiohttp
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Chat, Message, Query, Shown, User
+from bot.sandbox.telegram import CallbackQuery, Chat, Message, User, VisibleMessage
 
 PATIENCE = 30.0
 """Real seconds until a test says that something did not happen."""
 
 
 class Person:
-    """Sends things and reads what the bot says."""
+    """A user who sends messages and reads those of the bot."""
 
     def __init__(self, stage: LocalStack, name: str = "Alice", *, language: str = "en") -> None:
         self.stage = stage
@@ -34,31 +34,31 @@ class Person:
         """Send a file."""
         return await self.chat.send_file(self.user, content=content, name=name, **more)
 
-    async def press(self, message: Shown, button: str) -> Query:
+    async def press(self, message: VisibleMessage, button: str) -> CallbackQuery:
         """Press a button and wait for the note that the bot shows."""
         query = await self.chat.press(self.user, message, button)
         await self.until(lambda: query.answer is not None)
         return query
 
     @property
-    def said(self) -> list[Shown]:
+    def said(self) -> list[VisibleMessage]:
         """What the bot has said and is still there, oldest first, without status messages."""
         return [m for m in self.chat.messages if m.from_bot and not m.silent]
 
     @property
-    def status_messages(self) -> list[Shown]:
+    def status_messages(self) -> list[VisibleMessage]:
         """The status messages that are there."""
         return [m for m in self.chat.messages if m.from_bot and m.silent]
 
-    def answer_to(self, message: Message) -> Shown | None:
+    def answer_to(self, message: Message) -> VisibleMessage | None:
         """The answer that replies to a message, if it is there already."""
         return next((m for m in self.said if m.reply_to == message.id), None)
 
-    def shown(self, message: Shown) -> Shown:
+    def shown(self, message: VisibleMessage) -> VisibleMessage:
         """The same message as it is now."""
         return next(m for m in self.chat.messages if m.id == message.id)
 
-    async def answered(self, message: Message) -> Shown:
+    async def answered(self, message: Message) -> VisibleMessage:
         """Wait for the answer to a message and return it."""
         await self.until(lambda: self.answer_to(message) is not None)
         found = self.answer_to(message)
@@ -70,12 +70,12 @@ class Person:
         await self.stage.telegram.wait_for(condition, timeout=timeout)
 
 
-def link_of(answer: Shown) -> str:
+def link_of(answer: VisibleMessage) -> str:
     """The link of an answer: what its first button opens."""
     return next(button.url for row in answer.buttons for button in row if button.url)
 
 
-def links_of(answer: Shown) -> list[str]:
+def links_of(answer: VisibleMessage) -> list[str]:
     """All links of an answer, from its text."""
     return [entity["url"] for entity in answer.entities if "url" in entity]
 

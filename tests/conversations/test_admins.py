@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 async def chief(stage: LocalStack) -> Person:
-    """Who looks after a bot that nobody else may use."""
+    """The admin of a bot that has no other users."""
     person = Person(stage, "Chief")
     stage.more["RELAY_ACCESS__ADMINS"] = str(person.id)
     await stage.start_bot()
@@ -27,7 +27,7 @@ async def _says(person: Person, text: str) -> str:
 async def test_person_is_allowed_banned_and_allowed_again(
     stage: LocalStack, chief: Person
 ) -> None:
-    """Each takes effect at once; whoever is banned gets no answer, and their links may stay."""
+    """Each command takes effect at once; a banned user gets no answer, and the links may stay."""
     bob = Person(stage, "Bob")
     stranger = await _says(bob, "hello")
     allowed = await _says(chief, f"/allow {bob.id}")
@@ -42,12 +42,13 @@ async def test_person_is_allowed_banned_and_allowed_again(
     again = await _says(bob, "/help")
 
     assert "private" in stranger
-    assert allowed == f"{bob.id} may use the bot now."
+    assert allowed == f"{bob.id} can now use the bot."
     assert banned == (
-        f"{bob.id} is banned; 1 link lives on until its end, unless you say /ban {bob.id} purge."
+        f"{bob.id} is banned; 1 live link is kept until it expires; "
+        f"/ban {bob.id} purge deletes it now."
     )
     assert alive == 200
-    assert purged == f"{bob.id} is banned; 1 link is ended."
+    assert purged == f"{bob.id} is banned; 1 link is deleted."
     assert (await fetch(link))[0] == 404
     assert unbanned == f"{bob.id} is no longer banned."
     assert again.startswith("Send me a file.")
@@ -55,7 +56,7 @@ async def test_person_is_allowed_banned_and_allowed_again(
 
 
 async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
-    """Nothing of it is left."""
+    """A ban cancels the running jobs of the user; nothing of them is left."""
     bob = Person(stage, "Bob")
     await _says(chief, f"/allow {bob.id}")
     stage.telegram.shape.down_total = 100_000.0
@@ -76,7 +77,7 @@ async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
 
 
 async def test_ban_by_reply_in_a_group(stage: LocalStack, chief: Person) -> None:
-    """Whoever wrote the message is meant; a reply to the bot's own means nobody."""
+    """The author of the message is banned; a reply to the bot's own message names no user."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     await stage.stop_bot()
     room = open_room(stage, anna, ben, chief.user)
@@ -89,15 +90,15 @@ async def test_ban_by_reply_in_a_group(stage: LocalStack, chief: Person) -> None
     await room.write(ben, "/help")
     stats = await room.answered(await room.write(chief.user, "/stats"))
 
-    assert refused.text == "Only those who look after this bot can do that."
-    assert nobody.text.startswith("Name an id")
+    assert refused.text == "Only the bot’s admins can do that."
+    assert nobody.text.startswith("Give an id")
     assert done.text == f"{ben.id} is banned; there are no live links."
-    assert stats.text == "I tell that in private only."
+    assert stats.text == "This command works only in a private chat."
     assert sum("Reply to a file" in m.text for m in room.said) == 1
 
 
 async def test_forwarded_message_names_its_sender(stage: LocalStack, chief: Person) -> None:
-    """In private a message of somebody else can be forwarded, and replied to."""
+    """In private an admin can forward a message of another user, and reply to it."""
     bob = Person(stage, "Bob")
     asked = await bob.write("may I?")
     forwarded = await chief.chat.forward(chief.user, asked)
@@ -105,7 +106,7 @@ async def test_forwarded_message_names_its_sender(stage: LocalStack, chief: Pers
         await chief.chat.send_text(chief.user, "/allow", reply_to=forwarded)
     )
 
-    assert done.text == f"{bob.id} may use the bot now."
+    assert done.text == f"{bob.id} can now use the bot."
 
 
 async def test_group_is_allowed_and_banned(stage: LocalStack, chief: Person) -> None:
@@ -122,7 +123,9 @@ async def test_group_is_allowed_and_banned(stage: LocalStack, chief: Person) -> 
 
 
 async def test_stats(chief: Person) -> None:
-    """Figures of the day and of this moment, errors by code, versions."""
+    """The statistics have the figures of the day and the current ones, errors by
+    code, versions.
+    """
     await chief.answered(await chief.send(os.urandom(2 * MIB), "good.bin"))
     await chief.answered(await chief.send(b"", "empty.bin"))
     told = await _says(chief, "/stats")

@@ -14,8 +14,8 @@ from bot.cli.audit import run_audit
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.jobs.audit import FindingKind
 from bot.sandbox.oss.policy import parse_policy
+from tests.conversations.foreign_objects import initiate, put
 from tests.conversations.people import Person, fetch, link_of, links_of
-from tests.conversations.planted import initiate, put
 
 LIFETIME = timedelta(hours=23, minutes=55)
 MIB = 1 << 20
@@ -35,7 +35,7 @@ async def link(stage: LocalStack, alice: Person) -> str:
 
 
 async def test_overdue_object(stage: LocalStack, link: str) -> None:
-    """An object that nobody deleted is found once it is more than a minute late."""
+    """An object that was not deleted is found once it is more than a minute late."""
     (key,) = stage.bucket.objects
     stage.clock.advance(LIFETIME + timedelta(seconds=30))
     soon = await _audit(stage)
@@ -65,7 +65,7 @@ async def test_unknown_object(stage: LocalStack) -> None:
 
 @pytest.mark.usefixtures("link")
 async def test_orphan_upload(stage: LocalStack) -> None:
-    """A pending upload that no job goes on with is found once it is older than a minute."""
+    """A pending upload without a job that continues it is found once it is older than a minute."""
     initiate(stage, "young", age=timedelta(seconds=30))
     old = initiate(stage, "old", age=timedelta(minutes=2))
     found, fixed, after = await _audit(stage), await _audit(stage, fix=True), await _audit(stage)
@@ -130,7 +130,7 @@ async def test_silent_beside_a_busy_bot(stage: LocalStack) -> None:
     people = [Person(stage, name) for name in ("Alice", "Bob", "Carol")]
     await stage.start_bot(*(person.id for person in people))
     stage.telegram.shape.down_total = 6.0 * MIB
-    # Held by whoever must not be in the middle of a request when the time jumps.
+    # Held by code that must not be in the middle of a request when the time jumps.
     jump = asyncio.Lock()
     busy = asyncio.create_task(_be_busy(stage, people, jump))
     found, audits = [], 0

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from bot.demo.local_stack import BUCKET, LocalStack
+from tests.conversations.foreign_objects import initiate, put
+from tests.conversations.many_links import add_links
 from tests.conversations.people import Person
-from tests.conversations.planted import initiate, put
-from tests.conversations.volume import add_links
 from tests.kill.process import Running, relay_bot
 
 LIFETIME = timedelta(hours=23, minutes=55)
@@ -77,7 +77,7 @@ async def test_findings_as_a_table(stage: LocalStack, alice: Person) -> None:
 async def test_mistakes_of_the_operator(
     stage: LocalStack, break_it: Callable[[LocalStack], None], code: int, said: str
 ) -> None:
-    """What is missing or wrong is said in a line, without a traceback."""
+    """Each mistake of the operator is told in a line, without a traceback."""
     break_it(stage)
     ended, audit = await _command(stage)
 

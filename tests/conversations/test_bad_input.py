@@ -5,21 +5,21 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from tests.conversations.causes import for_ever, hired, says
+from tests.conversations.fault_causes import for_ever, hired, says
+from tests.conversations.leftovers import assert_nothing_left, until_given_up
 from tests.conversations.people import Person
-from tests.conversations.traces import assert_nothing_left, until_given_up
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
 CONTENT = os.urandom(30_000)
 
-EMPTY = "The file is empty, so there is nothing to link to; check it and send it again."
+EMPTY = "Not accepted: the file is empty; check it and send it again."
 UNKNOWN = "Telegram no longer has this file; upload it to the chat again."
 NO_ROOM = (
-    "The file is larger than the disk space this bot may use; send a smaller one or tell the"
-    " person who runs this bot."
+    "Not accepted: the file is larger than the disk space of this bot; send a smaller one or tell"
+    " the bot’s admin."
 )
-FULL = "The bot’s disk is full; send the file again later or tell the person who runs this bot."
+FULL = "The bot’s disk is full; send the file again later or tell the bot’s admin."
 
 
 async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
@@ -36,7 +36,7 @@ async def test_announced_as_empty(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_turns_out_empty(alice: Person) -> None:
-    """A file of which nobody told the size, and of which no byte comes, is refused."""
+    """A file without an announced size that turns out to be empty is refused."""
     answer = await alice.answered(await alice.send(b"", "a.bin"))
 
     assert says(answer, EMPTY)
@@ -50,7 +50,7 @@ async def test_other_size_than_announced(alice: Person, announced: int, told: st
     waits, answer = await until_given_up(alice, message)
 
     assert waits == 2
-    assert says(answer, f"Telegram announced {told} but handed over 29.3 KB; send the file again.")
+    assert says(answer, f"Telegram announced {told} but sent 29.3 KB; send the file again.")
     await assert_nothing_left(alice)
 
 
@@ -67,7 +67,7 @@ async def test_unknown_file(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
-    """A file for which there can never be room is refused before anything is fetched."""
+    """A file that can never fit into the spool is refused before anything is fetched."""
     alice = await hired(stage, RELAY_SPOOL__QUOTA="20000")
     answer = await alice.answered(await alice.send(CONTENT))
 

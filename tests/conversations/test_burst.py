@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import FloodMode, Happening, Shown
+from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
+from tests.conversations.leftovers import let_time_pass
 from tests.conversations.people import Person, fetch, links_of
-from tests.conversations.traces import let_time_pass
 
 MB = 1_000_000
 FILES = 50
@@ -42,19 +42,21 @@ async def test_fifty_files_at_once(stage: LocalStack, alice: Person, mode: Flood
     assert not list((stage.folder / "spool").glob("*"))
 
 
-async def _ask_for_status(alice: Person) -> tuple[Shown, float]:
+async def _ask_for_status(alice: Person) -> tuple[VisibleMessage, float]:
     """Ask while transfers run; return what was said and the real seconds it took."""
     asked = time.monotonic()
     overview = await alice.answered(await alice.write("/status"))
     return overview, time.monotonic() - asked
 
 
-async def _all_answers(alice: Person, overview: Shown, *, hurried: bool) -> list[Shown]:
+async def _all_answers(
+    alice: Person, overview: VisibleMessage, *, hurried: bool
+) -> list[VisibleMessage]:
     """Wait until every file has its link, and return the messages that have them. `hurried` lets
     the clock run ahead, by which both sides measure what a chat can take.
     """
 
-    def answers() -> list[Shown]:
+    def answers() -> list[VisibleMessage]:
         return [said for said in alice.said if said.id != overview.id]
 
     def are_complete() -> bool:
@@ -64,24 +66,24 @@ async def _all_answers(alice: Person, overview: Shown, *, hurried: bool) -> list
     return answers()
 
 
-async def _fetch_all(answers: list[Shown]) -> dict[str | None, bytes]:
+async def _fetch_all(answers: list[VisibleMessage]) -> dict[str | None, bytes]:
     urls = [url for answer in answers for url in links_of(answer)]
     opened = await asyncio.gather(*(fetch(url) for url in urls))
     return {name: body for status, body, name in opened if status == 200}
 
 
-def _mentions(answers: list[Shown], names: dict[str, bytes]) -> Counter[str]:
+def _mentions(answers: list[VisibleMessage], names: dict[str, bytes]) -> Counter[str]:
     return Counter(name for name in names for answer in answers if name in answer.text)
 
 
 def _figures(
-    alice: Person, mode: FloodMode, answers: list[Shown], seconds: float, latency: float
+    alice: Person, mode: FloodMode, answers: list[VisibleMessage], seconds: float, latency: float
 ) -> str:
     happened = Counter(event.what for event in alice.chat.history if event.by_bot)
     longest = max(len(answer.text) for answer in answers)
     return (
         f"{FILES} files of {MB} bytes, flood control {mode.value}: {seconds:.1f} s,"
         f" {len(answers)} answers (longest {longest} characters), /status after {latency:.3f} s,"
-        f" {happened[Happening.SENT]} messages sent, {happened[Happening.EDITED]} edited,"
-        f" {happened[Happening.DELETED]} deleted"
+        f" {happened[EventKind.SENT]} messages sent, {happened[EventKind.EDITED]} edited,"
+        f" {happened[EventKind.DELETED]} deleted"
     )

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import FloodMode, Happening, Shown
+from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
 from tests.conversations.people import Person, fetch, links_of
 
 CHATS = 10
@@ -43,8 +43,8 @@ class Waits:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
 async def test_ten_chats_with_twenty_files_each(stage: LocalStack, mode: FloodMode) -> None:
-    """No flood limit is hit, every file is in exactly one answer, its link is right, and whoever
-    else sends a small file waits for one transfer at most.
+    """No flood limit is hit, every file is in exactly one answer, its link is right, and another
+    user who sends a small file waits for one transfer at most.
     """
     stage.telegram.flood.mode = mode
     stage.telegram.shape.down_per_connection = RATE
@@ -113,7 +113,7 @@ async def _fetch_all(person: Person) -> dict[str | None, bytes]:
 
 
 def _mentions(person: Person, names: dict[str, bytes]) -> Counter[str]:
-    answers: list[Shown] = [said for said in person.said if links_of(said)]
+    answers: list[VisibleMessage] = [said for said in person.said if links_of(said)]
     return Counter(name for name in names for answer in answers if name in answer.text)
 
 
@@ -124,8 +124,8 @@ def _figures(
     meanwhile = ", ".join(f"{wait:.2f}" for wait in waits.meanwhile)
     return (
         f"{CHATS} chats x {FILES} files of about {SIZE} bytes, flood control {mode.value}:"
-        f" {seconds:.1f} s, {happened[Happening.SENT]} messages sent,"
-        f" {happened[Happening.EDITED]} edited, {happened[Happening.DELETED]} deleted,"
+        f" {seconds:.1f} s, {happened[EventKind.SENT]} messages sent,"
+        f" {happened[EventKind.EDITED]} edited, {happened[EventKind.DELETED]} deleted,"
         f" {stage.telegram.flood.hits} over a limit; a small file: {waits.idle:.2f} s idle,"
         f" {meanwhile} s meanwhile, at most {waits.bound:.2f} s allowed"
     )

@@ -1,4 +1,4 @@
-"""The end of links: on time, in volume, and when nobody was there."""
+"""Links end on time: one by one, a thousand at once, and after a time without a running bot."""
 
 import asyncio
 import os
@@ -13,9 +13,9 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import objects
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.memory import Recorded
+from bot.sandbox.request_log import LoggedRequest
+from tests.conversations.many_links import add_links
 from tests.conversations.people import Person, fetch, link_of, links_of
-from tests.conversations.volume import add_links
 
 LIFETIME = timedelta(hours=23, minutes=55)
 PROMISE = timedelta(seconds=60)
@@ -64,7 +64,7 @@ async def test_thousand_links_due_at_once(stage: LocalStack, mode: str) -> None:
 
 
 async def test_down_over_the_deadline(stage: LocalStack, mode: str) -> None:
-    """What came due while nobody ran is deleted before the first update is asked for."""
+    """Objects that came due while no bot ran are deleted before the first update is asked for."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
     links = await _relay(alice, HANDFUL)
@@ -85,7 +85,7 @@ async def test_down_over_the_deadline(stage: LocalStack, mode: str) -> None:
     assert max(deletions) < first_poll
 
 
-def _deletions(requests: Iterable[Recorded]) -> Iterable[datetime]:
+def _deletions(requests: Iterable[LoggedRequest]) -> Iterable[datetime]:
     for request in requests:
         is_probe = "probe-" in str(request.params["key"])
         if request.operation.startswith("Delete") and not is_probe:
@@ -127,8 +127,8 @@ async def test_oss_refuses_for_a_while(stage: LocalStack, alice: Person) -> None
 
 
 async def _let_time_pass(stage: LocalStack, until: asyncio.Task[None]) -> None:
-    """Move the clock on, a second at a time, because nobody tells when the bot falls asleep and
-    could be woken by it.
+    """Move the clock on, a second at a time: no event tells when the bot falls asleep and could be
+    woken by it.
     """
     while not until.done():
         stage.clock.advance(timedelta(seconds=1))
@@ -159,7 +159,7 @@ async def test_album_whose_links_end_one_after_the_other(stage: LocalStack, alic
 
     assert ["other.bin" in shown.text for shown in lists] == [True, True]
     assert ["0.bin" in shown.text for shown in lists] == [False, False]
-    assert alice.shown(album).text.count("The link has ended") == 3
+    assert alice.shown(album).text.count("The link has expired") == 3
     assert (await fetch(link_of(alice.shown(other))))[0] == 200
     await stage.stop_bot()
 

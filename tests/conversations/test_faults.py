@@ -7,12 +7,12 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.causes import NO_UPLOAD, THROTTLED
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.fault_causes import NO_UPLOAD, THROTTLED
+from tests.conversations.leftovers import (
     assert_nothing_left,
     let_time_pass,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -62,7 +62,7 @@ TELEGRAM = [
     Case(Fault("sendMessage", Effect.LOST, where=ANSWER), copies=2),
     Case(Fault("sendMessage", Effect.LOST, 0, where=ANSWER), copies=2),
     Case(Fault("sendMessage", Effect.LATE, where=ANSWER, args={"seconds": 0.5})),
-    # The status message: nobody depends on it.
+    # The status message: nothing depends on it.
     Case(Fault("sendMessage", Effect.ERROR, where=CARD, args={"retry_after": 7}), LARGE, 3e6),
     Case(Fault("sendMessage", Effect.RESET, where=CARD), LARGE, 3e6),
     Case(at("editMessageText", Effect.LATE, seconds=1.0), LARGE, 3e6),
@@ -122,8 +122,8 @@ OSS = [
 
 @pytest.mark.parametrize("case", TELEGRAM, ids=str)
 async def test_faults_of_telegram(stage: LocalStack, alice: Person, case: Case) -> None:
-    """Whatever Telegram does to one request, the right link comes once; twice only where an answer
-    to the answer was lost.
+    """After any single fault of Telegram the right link comes once; twice only where an answer to
+    the answer was lost.
     """
     fault = stage.telegram.faults.add(replace(case.fault))
     stage.telegram.shape.down_total = case.down
@@ -135,7 +135,7 @@ async def test_faults_of_telegram(stage: LocalStack, alice: Person, case: Case) 
 
 @pytest.mark.parametrize("case", OSS, ids=str)
 async def test_faults_of_the_storage(stage: LocalStack, case: Case) -> None:
-    """Whatever OSS does to one request, the right link comes, and the bytes behind it are those
+    """After any single fault of OSS the right link comes, and it serves the bytes
     that were sent.
     """
     # A block of a stalled connection is waited for a quarter of a second.
@@ -144,7 +144,7 @@ async def test_faults_of_the_storage(stage: LocalStack, case: Case) -> None:
     await stage.start_bot(alice.id)
     fault = stage.oss.faults.add(replace(case.fault))
     if case.fault.operation == "HeadObject":
-        # Only after a lost answer does anybody look.
+        # HeadObject is called only after a lost answer.
         stage.oss.faults.add(at("CompleteMultipartUpload", Effect.LOST))
     await _relay(alice, case)
 

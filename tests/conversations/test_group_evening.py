@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown, User
+from bot.sandbox.telegram import User, VisibleMessage
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of, links_of
 from tests.conversations.transcript import Transcript
@@ -21,7 +21,7 @@ WORDS = {"en": ("Delete now", "admin of the group"), "zh-hans": ("立即删除",
 
 @dataclass
 class Evening:
-    """Who is there, and what was said."""
+    """The members of the group, and the messages so far."""
 
     stage: LocalStack
     room: Room
@@ -31,18 +31,18 @@ class Evening:
     delete: str
     """What the button says."""
     refusal: str
-    """What somebody sees who may not press it."""
+    """What a member sees who may not press it."""
     transcript: Transcript = field(default_factory=Transcript)
-    first: Shown | None = None
+    first: VisibleMessage | None = None
 
-    async def press(self, who: User, message: Shown, button: str) -> str:
+    async def press(self, who: User, message: VisibleMessage, button: str) -> str:
         """Press a button; return what the person sees."""
         query = await self.room.press(who, message, button)
         self.transcript.pressed(query, button)
         assert query.answer is not None
         return query.answer.text
 
-    async def ask(self, who: User, text: str, **where: Any) -> Shown:
+    async def ask(self, who: User, text: str, **where: Any) -> VisibleMessage:
         """Write something and wait for the answer."""
         return await self.room.answered(await self.room.write(who, text, **where))
 
@@ -54,8 +54,8 @@ class Evening:
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 async def test_group_evening(stage: LocalStack, language: str) -> None:
-    """Everybody gets what is theirs and nobody what is not; the whole evening can be read with
-    `pytest -s`.
+    """Every member gets the links meant for that member and no others; the whole evening can be
+    read with `pytest -s`.
     """
     evening = _begin(stage, language)
     await stage.start_bot()
@@ -157,7 +157,7 @@ async def _deliver_privately(evening: Evening) -> None:
 
 
 async def _stranger(evening: Evening) -> None:
-    """Somebody whom nobody knows tries in private, and gets one line."""
+    """A stranger tries in private, and gets one line."""
     mallory = evening.stage.telegram.add_user("Mallory", language_code=evening.anna.language_code)
     private = evening.stage.telegram.private_chat(mallory)
     evening.transcript.listen("Mallory in private", private)

@@ -9,7 +9,7 @@ from tests.conversations.people import Person, fetch, link_of
 
 
 async def test_share_by_reply(room: Room, anna: User, ben: User) -> None:
-    """Whoever replies to a file with the command gets its link, as a reply to the command."""
+    """A member who replies to a file with the command gets its link, as a reply to the command."""
     file = await room.send(anna, b"minutes", "minutes.txt")
     asked = await room.share(ben, file)
     answer = await room.answered(asked)
@@ -48,7 +48,7 @@ async def test_share_in_private(stage: LocalStack) -> None:
 
 
 async def test_share_without_a_file(room: Room, anna: User) -> None:
-    """Who shares nothing is told in one line how it is done."""
+    """A command without a file is answered with one line on how to share one."""
     alone = await room.answered(await room.write(anna, "/share"))
     text = await room.write(anna, "just talk")
     of_text = await room.answered(await room.share(anna, text))
@@ -84,7 +84,7 @@ async def test_answer_stays_in_its_topic(stage: LocalStack, anna: User) -> None:
 
 
 async def test_deleted_command_is_answered_all_the_same(room: Room, anna: User) -> None:
-    """Who deletes what they wrote gets the link without a reply."""
+    """The sender of a deleted command gets the link, without a reply."""
     room.stage.telegram.shape.down_total = 400_000.0
     file = await room.send(anna, b"x" * 400_000)
     asked = await room.share(anna, file)
@@ -97,7 +97,7 @@ async def test_deleted_command_is_answered_all_the_same(room: Room, anna: User) 
 
 
 async def test_group_is_left_in_peace(stage: LocalStack, anna: User, ben: User) -> None:
-    """A bot that sees everything still answers only what is meant for it."""
+    """A bot that sees all messages answers only commands and files meant for it."""
     stage.telegram.privacy.reads_all = True
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -115,7 +115,7 @@ async def test_group_is_left_in_peace(stage: LocalStack, anna: User, ben: User) 
 
 
 async def test_hidden_senders_are_their_chats(stage: LocalStack, room: Room, anna: User) -> None:
-    """Anonymous admins and people who write as a channel can share too."""
+    """Anonymous admins and senders as a channel can share too."""
     channel = stage.telegram.add_channel("News", anna, bot="left")
     file = await room.send(anna)
     hidden = await room.answered(await room.share(anna, file, as_chat=room.group))
@@ -128,16 +128,18 @@ async def test_hidden_senders_are_their_chats(stage: LocalStack, room: Room, ann
 async def test_hidden_senders_hear_the_language_of_the_group(
     room: Room, anna: User, ben: User
 ) -> None:
-    """Who hides tells no language, and is answered as whoever told theirs last."""
+    """A hidden sender has no language; the answer uses that of the last sender who had one."""
     asked = await room.share(ben, await room.send(anna))
     await room.answered(asked)
     hidden = await room.answered(await room.write(anna, "/share", as_chat=room.group))
 
-    assert "回复一个文件" in hidden.text
+    assert "回复文件" in hidden.text
 
 
 async def test_status_of_a_group(room: Room, anna: User, ben: User) -> None:
-    """`/status` lists what anybody got here, and its button works for whose it is."""
+    """`/status` lists what all members asked for here; its button works for the owner
+    of the link.
+    """
     empty = await room.answered(await room.write(anna, "/status"))
     file = await room.send(anna, name="plan.pdf")
     answer = await room.answered(await room.share(ben, file))

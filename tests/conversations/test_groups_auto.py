@@ -10,7 +10,7 @@ from tests.conversations.people import Person, fetch, link_of
 
 @pytest.fixture
 async def open_eyed(stage: LocalStack, anna: User, ben: User) -> Room:
-    """A group in which the bot sees everything."""
+    """A group in which the bot sees all messages."""
     stage.telegram.privacy.reads_all = True
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -18,7 +18,7 @@ async def open_eyed(stage: LocalStack, anna: User, ben: User) -> Room:
 
 
 async def test_every_document(open_eyed: Room, anna: User, ben: User) -> None:
-    """Switched on, every document is relayed for who sent it, and nothing else is; until it is
+    """Switched on, every document is relayed for its sender, and nothing else is; until it is
     switched off.
     """
     room = open_eyed
@@ -39,7 +39,7 @@ async def test_every_document(open_eyed: Room, anna: User, ben: User) -> None:
 
 
 async def test_blind_in_privacy_mode(room: Room, anna: User) -> None:
-    """Where the bot cannot see files it says exactly what to change; then it works."""
+    """Where the bot cannot see files it tells exactly what to change; then it works."""
     blind = await room.answered(await room.write(anna, "/auto on"))
     await room.group.promote_bot(anna)
     seeing = await room.answered(await room.write(anna, "/auto on"))
@@ -53,7 +53,7 @@ async def test_blind_in_privacy_mode(room: Room, anna: User) -> None:
 
 
 async def test_linked_channel(stage: LocalStack, open_eyed: Room, anna: User) -> None:
-    """What a linked channel publishes starts nothing, unless every document is wanted."""
+    """Posts of a linked channel start nothing, unless every document is wanted."""
     room = open_eyed
     channel = stage.telegram.add_channel("News", anna, bot="left")
     channel.discussion = room.group
@@ -69,7 +69,7 @@ async def test_linked_channel(stage: LocalStack, open_eyed: Room, anna: User) ->
 
 
 async def test_switches_stay_in_order(room: Room, anna: User) -> None:
-    """Who changes their mind at once gets what they said last."""
+    """Of two switches in a row the last one counts."""
     for to in ("on", "off", "on", "off"):
         asked = await room.write(anna, f"/auto {to}")
     await room.answered(asked)

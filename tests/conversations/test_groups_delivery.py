@@ -1,4 +1,4 @@
-"""Groups whose answers go to each person in private."""
+"""Groups in which links are delivered in private."""
 
 import os
 
@@ -21,8 +21,8 @@ async def discreet(room: Room, anna: User) -> Room:
 
 
 async def test_answer_in_private(stage: LocalStack, discreet: Room, anna: User) -> None:
-    """The link goes to whoever asked, a note without a link to the group; both change when the
-    link is deleted.
+    """The link goes to the member who asked, a note without a link to the group; both change when
+    the link is deleted.
     """
     carol = Person(stage, "Carol")
     await discreet.group.join(carol.user)
@@ -44,7 +44,9 @@ async def test_answer_in_private(stage: LocalStack, discreet: Room, anna: User) 
 
 
 async def test_never_started(stage: LocalStack, discreet: Room, anna: User, ben: User) -> None:
-    """Who never started the bot is told how, and finds the link there, stranger or not."""
+    """A member who never started the bot is told how, and finds the link there,
+    stranger or not.
+    """
     file = await discreet.send(anna, b"plan", "plan.pdf")
     note = await discreet.answered(await discreet.share(ben, file))
     private = stage.telegram.private_chat(ben)
@@ -62,7 +64,7 @@ async def test_never_started(stage: LocalStack, discreet: Room, anna: User, ben:
 
 
 async def test_hidden_people_are_answered_here(discreet: Room, anna: User) -> None:
-    """Who writes as the group has no private chat."""
+    """A sender as the group has no private chat, and is answered in the group."""
     file = await discreet.send(anna, b"plan")
     answer = await discreet.answered(await discreet.share(anna, file, as_chat=discreet.group))
 
@@ -83,7 +85,7 @@ async def test_cancel_stays_here(stage: LocalStack, discreet: Room, anna: User) 
 
 
 async def test_status_shows_no_links(stage: LocalStack, discreet: Room, anna: User) -> None:
-    """What is private is not shown to the group by `/status`."""
+    """`/status` in the group does not show links that were delivered in private."""
     stage.telegram.private_chat(anna)
     await discreet.answered(await discreet.share(anna, await discreet.send(anna, name="a.pdf")))
     status = await discreet.answered(await discreet.write(anna, "/status"))
@@ -93,7 +95,7 @@ async def test_status_shows_no_links(stage: LocalStack, discreet: Room, anna: Us
 
 
 async def test_here_again(discreet: Room, anna: User) -> None:
-    """The choice can be asked for and taken back."""
+    """The setting can be shown, and switched back."""
     asked = await discreet.answered(await discreet.write(anna, "/deliver"))
     chosen = await discreet.answered(await discreet.write(anna, "/deliver here"))
     answer = await discreet.answered(await discreet.share(anna, await discreet.send(anna)))

@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 async def invited(room: Room, by: User) -> str:
-    """Let somebody add the bot, and return the first thing that it says."""
+    """Let a user add the bot, and return the first thing that it says."""
     await room.group.invite_bot(by)
     await room.until(lambda: bool(room.said))
     return room.said[0].text
@@ -49,8 +49,8 @@ async def test_foreign_group_is_left(stage: LocalStack, anna: User, room: Room) 
 
 
 async def test_foreign_group_is_left_at_the_first_command(stage: LocalStack, anna: User) -> None:
-    """A group that the bot is in without being allowed is left when somebody asks for something;
-    a file that goes by is no reason.
+    """A group that the bot is in without being allowed is left at the first command; a file alone
+    is no reason.
     """
     await stage.start_bot()
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna))
@@ -64,7 +64,7 @@ async def test_foreign_group_is_left_at_the_first_command(stage: LocalStack, ann
 
 
 async def test_channel_is_left_without_a_word(stage: LocalStack, anna: User) -> None:
-    """Nothing is published in a channel."""
+    """In a channel nothing is published; the bot leaves it."""
     await stage.start_bot()
     channel = stage.telegram.add_channel("News", anna)
     bot = stage.telegram.world.bot
@@ -77,7 +77,7 @@ async def test_channel_is_left_without_a_word(stage: LocalStack, anna: User) -> 
 
 
 async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
-    """What an admin of the bot says of a group outweighs the settings."""
+    """An admin's permission for a group outweighs the settings."""
     room = open_room(stage, anna)
     foreign = Room(stage, stage.telegram.add_group("Foreign", anna))
     await stage.start_bot()
@@ -92,7 +92,7 @@ async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
 
 
 async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
-    """Whoever throws the bot out ends what it does for the group; nothing is left of it."""
+    """Removing the bot ends its jobs for the group; no object and no upload is left."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
     await room.share(anna, file)
@@ -105,7 +105,7 @@ async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
 
 
 async def test_only_sending_tells(stage: LocalStack, room: Room, anna: User) -> None:
-    """The news may be lost; the refusal of a message tells the same."""
+    """The update about the removal may be lost; the refusal of a message tells the same."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(12 * MIB))
     await room.share(anna, file)
@@ -116,7 +116,7 @@ async def test_only_sending_tells(stage: LocalStack, room: Room, anna: User) -> 
 
 
 async def test_old_news_of_being_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
-    """Who was thrown out and asked in again goes on."""
+    """A bot that was removed and added again goes on serving the group."""
     stage.telegram.shape.down_total = 2.0 * MIB
     file = await room.send(anna, os.urandom(4 * MIB))
     asked = await room.share(anna, file)
@@ -128,7 +128,7 @@ async def test_old_news_of_being_thrown_out(stage: LocalStack, room: Room, anna:
 
 
 async def test_blocked(stage: LocalStack, alice: Person) -> None:
-    """A person who blocks the bot ends what it does for them, and can come back."""
+    """A user who blocks the bot ends the user's jobs, and can come back."""
     stage.telegram.shape.down_total = 2.0 * MIB
     await alice.send(os.urandom(12 * MIB))
     await alice.until(lambda: bool(alice.status_messages))
@@ -144,9 +144,8 @@ async def test_blocked(stage: LocalStack, alice: Person) -> None:
 
 
 async def _ended(stage: LocalStack) -> list[JobState]:
-    """Wait until the bot has tried to say how it ended, stop it, and return how jobs ended.
-
-    It must have tried each thing only once: what cannot be said is not said again and again.
+    """Wait until the bot has tried to send how it ended, stop it, and return how jobs ended. It
+    must have tried each message only once: a message that cannot be sent is not repeated.
     """
     log = stage.telegram.log
 

@@ -3,7 +3,7 @@
 import os
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Happening, User
+from bot.sandbox.telegram import EventKind, User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import fetch, link_of
 
@@ -29,7 +29,7 @@ async def test_move_in_the_middle(stage: LocalStack, anna: User, ben: User) -> N
     assert "plan.pdf" in status.text
     assert answer.reply_to is None
     assert _kept(await fetch(link_of(answer))) == (200, "plan.pdf") or query.answer is not None
-    assert not [event for event in successor.group.history if event.what is Happening.DELETED]
+    assert not [event for event in successor.group.history if event.what is EventKind.DELETED]
 
 
 def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
@@ -37,7 +37,7 @@ def _kept(fetched: tuple[int, bytes, str | None]) -> tuple[int, str | None]:
 
 
 async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
-    """A move that nobody told of is learnt from the refusal, and kept over a restart."""
+    """A migration that was not announced is learnt from the refusal, and kept over a restart."""
     room = open_room(stage, anna, supergroup=False)
     await stage.start_bot()
     stage.telegram.shape.down_total = 1.0 * MIB
@@ -54,7 +54,7 @@ async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
 
 
 async def test_rules_go_along(stage: LocalStack, anna: User) -> None:
-    """What was chosen for the old group holds in the new one, and so does the permission."""
+    """The settings of the old group hold in the new one, and so does the permission."""
     room = open_room(stage, anna, supergroup=False, bot="administrator")
     await stage.start_bot()
     await room.answered(await room.write(anna, "/auto on"))

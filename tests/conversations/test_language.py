@@ -11,7 +11,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Person) -> None:
-    """By a button; it outlives a restart, and Telegram's counts again when it is told so."""
+    """A choice by a button outlives a restart; the user can go back to Telegram's language."""
     menu = await alice.answered(await alice.write("/language"))
     await alice.press(menu, "简体中文")
     await alice.until(lambda: not alice.shown(menu).buttons)
@@ -26,17 +26,17 @@ async def test_language_is_chosen_for_everything(stage: LocalStack, alice: Perso
 
     assert [[button.text for button in row] for row in menu.buttons] == [
         ["English", "简体中文"],
-        ["As Telegram says"],
+        ["Same as Telegram"],
     ]
     assert alice.shown(menu).text == "从现在起我用简体中文和你交流。"
-    assert alice.shown(again).text == "From now on I speak English with you."
+    assert alice.shown(again).text == "From now on I use English with you."
     assert CHINESE.search(answer.text)
     assert CHINESE.search(status.text)
     assert not CHINESE.search(english.text)
 
 
 async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
-    """What one chooses there is spoken with them, and with nobody else."""
+    """A member's choice of language in a group applies to that member only."""
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -55,18 +55,18 @@ async def test_each_member_of_a_group_has_a_language(stage: LocalStack) -> None:
 
 
 async def test_moments_are_told_in_the_zone_of_the_settings(stage: LocalStack) -> None:
-    """With its offset, and beside it the time that is left."""
+    """Times have the offset of the zone, and beside them the time that is left."""
     stage.more["RELAY_TELEGRAM__ZONE"] = "Asia/Shanghai"
     alice = Person(stage)
     await stage.start_bot(alice.id)
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
 
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+8, in 23 h 5\d min\.", answer.text)
 
 
 async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
-    """In private everybody chooses for themselves; a group keeps its own through a restart and a
-    move.
+    """In private each user chooses a zone; a group keeps its own through a restart and a
+    migration.
     """
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben, supergroup=False)
@@ -85,10 +85,10 @@ async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
         await successor.share(anna, await successor.send(anna, name="after.bin"))
     )
 
-    assert hers.text == "From now on I tell times here in Asia/Hong_Kong."
-    assert unknown.text.startswith("I know no time zone “atlantis”. Name a city")
-    assert refused.text == "Only admins of this group can decide that."
-    assert chosen.text == "From now on I tell times here in UTC+5:45."
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
-    assert re.search(r"The link ends [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)
+    assert hers.text == "From now on times here are shown in Asia/Hong_Kong."
+    assert unknown.text.startswith("Unknown time zone “atlantis”. Give a city")
+    assert refused.text == "Only admins of this group can change that."
+    assert chosen.text == "From now on times here are shown in UTC+5:45."
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
+    assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.telegram.buttons import ButtonCodec, PageButton
 from bot.core.ports.views import Listing
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.groups import open_room
 from tests.conversations.people import Person, fetch, link_of
 
@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 async def alice(stage: LocalStack) -> Person:
-    """A person whose files wait, because nothing comes from Telegram."""
+    """A user whose files wait, because nothing comes from Telegram."""
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
     person = Person(stage)
     await stage.start_bot(person.id)
@@ -37,12 +37,12 @@ def _is_in_a_card(alice: Person, number: int) -> bool:
     )
 
 
-def _renderer(message: Shown) -> list[str]:
+def _renderer(message: VisibleMessage) -> list[str]:
     return [button.text for row in message.buttons for button in row]
 
 
 async def test_pages_of_the_status(alice: Person) -> None:
-    """A long list has pages; turning one changes the same message, and so does "Refresh"."""
+    """A long list has pages; turning one edits the same message, and so does "Refresh"."""
     await _wait_in_line(alice, 12)
     status = await alice.answered(await alice.write("/status"))
     assert ("Page 1 of 2" in status.text, "file 07" in status.text) == (True, True)
@@ -55,12 +55,12 @@ async def test_pages_of_the_status(alice: Person) -> None:
 
     assert _renderer(second) == ["Cancel 1", "Cancel 2", "Cancel 3", "Cancel 4", "◀ 1", "Refresh"]
     assert "file 08" in second.text
-    assert "In the last 24 hours: 12 of 1,000 files, 48 MB" in second.text
+    assert "Used in the last 24 hours: 12 of 1,000 files, 48 MB" in second.text
     assert [m.id for m in alice.said if "Page" in m.text] == [status.id]
 
 
 async def test_links_are_listed_and_deleted(alice: Person) -> None:
-    """`/links` has what is alive, the newest first, each with its link and its button."""
+    """`/links` has the live links, the newest first, each with its button."""
     answers = [
         await alice.answered(await alice.send(os.urandom(1000), f"{name}.txt"))
         for name in ("old", "new")
@@ -82,7 +82,7 @@ async def test_links_are_listed_and_deleted(alice: Person) -> None:
 
 
 async def test_cancel_ends_everything_of_the_asker(stage: LocalStack, alice: Person) -> None:
-    """What runs and what waits; nothing of it is left."""
+    """`/cancel` ends running and waiting jobs of the sender; nothing of them is left."""
     await _wait_in_line(alice, 5)
     await stage.telegram.wait_for(lambda: bool(stage.telegram.log.of("file")))
     await alice.until(lambda: all(_is_in_a_card(alice, number) for number in range(5)))
@@ -95,13 +95,15 @@ async def test_cancel_ends_everything_of_the_asker(stage: LocalStack, alice: Per
     nothing = await alice.answered(await alice.write("/cancel"))
 
     assert said.text == "Cancelling 5 transfers."
-    assert nothing.text == "Nothing is running."
+    assert nothing.text == "No transfers are running."
     assert not stage.bucket.objects
     assert not list((stage.folder / "spool").glob("*"))
 
 
 async def test_album_is_cancelled_with_one_button(stage: LocalStack, alice: Person) -> None:
-    """All that are left of it; it is answered once, with what was cancelled."""
+    """The button cancels the unfinished files of the album, which gets one answer with all of
+    them.
+    """
     stage.telegram.shape.down_total = 100_000.0
     for number in range(3):
         await alice.send(os.urandom(4 * MIB), f"photo {number}.bin", media_group_id="9")
@@ -118,7 +120,7 @@ async def test_album_is_cancelled_with_one_button(stage: LocalStack, alice: Pers
 
 
 async def test_signed_page_cannot_change_another_message(stage: LocalStack, alice: Person) -> None:
-    """An app may send any data for any message; an answer never becomes somebody's list."""
+    """An app may send any data for any message; an answer never becomes a list."""
     answer = await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
     data = ButtonCodec(stage.telegram.token.encode()).encode(
         PageButton(Listing.LINKS, alice.id, 1)
@@ -140,7 +142,9 @@ async def test_signed_page_cannot_change_another_message(stage: LocalStack, alic
 
 
 async def test_group_turns_its_own_pages(stage: LocalStack) -> None:
-    """Any member refreshes the status of the group; links belong to whoever asked for them."""
+    """Any member refreshes the status of the group; links belong to the member who
+    asked for them.
+    """
     anna, ben = stage.telegram.add_user("Anna"), stage.telegram.add_user("Ben")
     room = open_room(stage, anna, ben)
     await stage.start_bot()
@@ -155,6 +159,6 @@ async def test_group_turns_its_own_pages(stage: LocalStack) -> None:
 
     assert "first.txt" in status.text
     assert "first.txt" in links.text
-    assert none.text == "None of your links is live here."
+    assert none.text == "You have no live links here."
     assert refused.answer is not None
     assert refused.answer.text.startswith("Only the person who asked")

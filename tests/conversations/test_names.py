@@ -8,9 +8,9 @@ import pytest
 
 from bot.core.files import clean_name
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Message, Shown
+from bot.sandbox.telegram import Message, VisibleMessage
+from tests.conversations.leftovers import assert_nothing_left
 from tests.conversations.people import Person, fetch, links_of
-from tests.conversations.traces import assert_nothing_left
 
 AT_ONCE = 50
 GENERATED = 120
@@ -84,8 +84,8 @@ NAMES = CHOSEN + generated(GENERATED)
 
 @pytest.mark.parametrize("first", range(0, len(NAMES), AT_ONCE))
 async def test_strange_names(stage: LocalStack, first: int) -> None:
-    """Every name gives a link whose download has that name, cleaned; every key is ASCII; and
-    whatever is shown of them is markup that Telegram accepts.
+    """Every name gives a link whose download has that name, cleaned; every key is ASCII; and all
+    messages that show names are markup that Telegram accepts.
     """
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "8", "RELAY_TRANSFER__PER_OWNER": "8"}
     alice = Person(stage)
@@ -118,7 +118,7 @@ async def _downloads(alice: Person, count: int) -> dict[int, str | None]:
 
     while len(urls()) < count:
         seen = set(urls())
-        # The chat takes a message a second, and nobody has to wait for that.
+        # The chat takes a message a second, and the test need not wait for that.
         alice.stage.clock.advance(timedelta(seconds=3))
         await alice.until(lambda seen=seen: bool(set(urls()) - seen))  # type: ignore[misc] # mypy cannot infer a lambda with a default.
     opened = await asyncio.gather(*(fetch(url) for url in urls()))
@@ -136,7 +136,7 @@ async def _turn_all_pages(alice: Person) -> int:
     return count
 
 
-async def _turn(alice: Person, overview: Shown, page: int) -> Shown:
+async def _turn(alice: Person, overview: VisibleMessage, page: int) -> VisibleMessage:
     """Turn to the next page."""
     # A chat takes sixteen edits a minute.
     alice.stage.clock.advance(timedelta(seconds=5))
@@ -145,5 +145,5 @@ async def _turn(alice: Person, overview: Shown, page: int) -> Shown:
     return alice.shown(overview)
 
 
-def _lines(overview: Shown) -> int:
+def _lines(overview: VisibleMessage) -> int:
     return sum(line.endswith(" left") for line in overview.text.splitlines())

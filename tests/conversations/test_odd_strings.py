@@ -4,7 +4,7 @@ import itertools
 
 from bot.core.files import clean_name
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Shown
+from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_names import CHOSEN, generated
 
@@ -12,7 +12,7 @@ ODD = [text for text in CHOSEN + generated(60) if text.strip() and "\0" not in t
 
 
 async def test_odd_captions_and_people(stage: LocalStack) -> None:
-    """Whatever a caption says and whoever sends it: one right link with the right name."""
+    """With any caption and any sender there is one right link with the right name."""
     people = [Person(stage, text) for text in ODD[::4]]
     await stage.start_bot(*(person.id for person in people))
     captions = itertools.cycle(ODD)
@@ -31,13 +31,13 @@ async def test_odd_captions_and_people(stage: LocalStack) -> None:
 
 
 async def test_odd_titles(stage: LocalStack) -> None:
-    """Groups may be called as they like: a file is shared there, and `/status` lists it."""
+    """In groups with any title a file can be shared, and `/status` lists it."""
     anna = stage.telegram.add_user("<b>Anna</b> & \u202eCo")
     groups = [stage.telegram.add_group(text[:128], anna) for text in ODD[::5]]
     stage.more["RELAY_ACCESS__GROUPS"] = ",".join(str(group.id) for group in groups)
     await stage.start_bot(anna.id)
 
-    def answer_to(message_id: int, shown: list[Shown]) -> Shown | None:
+    def answer_to(message_id: int, shown: list[VisibleMessage]) -> VisibleMessage | None:
         return next((m for m in shown if m.from_bot and m.reply_to == message_id), None)
 
     for group in groups:

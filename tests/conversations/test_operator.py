@@ -52,8 +52,8 @@ async def test_from_nothing_to_a_link(stage: LocalStack) -> None:
 
 
 async def test_init_at_a_terminal(stage: LocalStack) -> None:
-    """One question at a time: a wrong answer is asked again, the admin is whoever wrote and was
-    agreed to, the bucket is created on a yes.
+    """One question at a time: a wrong answer is asked again, the admin is the sender whom the
+    operator confirmed, the bucket is created on a yes.
     """
     mallory, alice = Person(stage, "Mallory\x1b[2J"), Person(stage)
     await alice.write("it is me")
@@ -126,7 +126,7 @@ async def test_a_terminated_pipe_leaves_nothing(stage: LocalStack) -> None:
 
 
 async def test_setup_at_a_terminal(stage: LocalStack) -> None:
-    """A person is asked for the RAM user, and before the bucket as a whole is changed."""
+    """The operator is asked for the RAM user, and before the bucket as a whole is changed."""
     path = stage.folder / "settings.toml"
     made = await run(stage, "init", *FILE, "--admin", "7")
     ended = await talk(

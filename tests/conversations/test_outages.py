@@ -1,4 +1,4 @@
-"""What stands in the way for a while, or until the operator acts: said clearly, and got over."""
+"""Faults that last a while, or until the operator acts: the user is told, and the job goes on."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.causes import (
+from tests.conversations.fault_causes import (
     done,
     fill_disk,
     for_ever,
@@ -17,29 +17,30 @@ from tests.conversations.causes import (
     hired,
     says,
 )
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.leftovers import (
     LONGEST_WAIT,
     assert_nothing_left,
     until_given_up,
     until_it_waits,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
 CONTENT = os.urandom(30_000)
 Act = Callable[[LocalStack], object]
 
-NO_KEY = "The storage refused the bot’s key; tell the person who runs this bot."
+NO_KEY = "The storage refused the bot’s key; tell the bot’s admin."
 NO_RIGHT = (
-    "The storage does not let the bot do this; tell the person who runs this bot to check the"
-    " permissions of its key."
+    "The storage denied the bot access; ask the bot’s admin to check the permissions of its key."
 )
-NO_BUCKET = "The bot’s storage bucket does not exist; tell the person who runs this bot."
-ELSEWHERE = "The bot looks for its storage in the wrong region; tell the person who runs this bot."
-OVERDUE = "The bot’s storage account is overdue or frozen; tell the person who runs this bot."
-UNREACHABLE = "The storage could not be reached; send the file again in a few minutes."
-NO_TELEGRAM = "Telegram could not be reached for the file; send it again in a few minutes."
+NO_BUCKET = "The bot’s storage bucket does not exist; tell the bot’s admin."
+ELSEWHERE = "The bot’s storage region is set incorrectly; tell the bot’s admin."
+OVERDUE = "The bot’s storage account is overdue or frozen; tell the bot’s admin."
+UNREACHABLE = "The bot could not reach the storage; send the file again in a few minutes."
+NO_TELEGRAM = (
+    "The bot could not reach Telegram to download the file; send it again in a few minutes."
+)
 
 
 def _key(entry: object) -> str:
@@ -78,9 +79,9 @@ async def test_trouble_that_never_ends(
         (
             lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)),
             lambda s: s.telegram.faults.clear(),
-            "Telegram is out of reach",
+            "Telegram cannot be reached",
         ),
-        (lambda s: s.oss.stop(), lambda s: s.oss.start(), "the storage is out of reach"),
+        (lambda s: s.oss.stop(), lambda s: s.oss.start(), "the storage cannot be reached"),
         (
             lambda s: s.oss.faults.add(
                 Fault(
@@ -93,7 +94,7 @@ async def test_trouble_that_never_ends(
         (
             lambda s: s.oss.faults.add(for_ever("PutObject", Effect.WRONG_CRC)),
             lambda s: s.oss.faults.clear(),
-            "a piece arrived damaged",
+            "a part was damaged during the transfer",
         ),
         (
             fill_disk,
@@ -106,14 +107,14 @@ async def test_trouble_that_never_ends(
 async def test_trouble_that_ends(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, reason: str
 ) -> None:
-    """While it lasts the status message says why the job waits and when it tries again; then the
+    """Meanwhile the status message says why the job waits and when it is tried again; then the
     link comes.
     """
     await done(prepare(stage))
     message = await alice.send(CONTENT)
     await until_it_waits(alice, message)
     stage.clock.advance(timedelta(seconds=2))
-    waits = f"a.bin\nWaiting: {reason}; next try in "
+    waits = f"a.bin\nWaiting: {reason}; next attempt in "
     await alice.until(
         lambda: any(
             status_message.text.startswith(waits) for status_message in alice.status_messages
@@ -159,8 +160,8 @@ async def test_trouble_that_ends(
 async def test_what_only_the_operator_can_cure(
     stage: LocalStack, alice: Person, prepare: Act, cure: Act, sentence: str
 ) -> None:
-    """What no repetition can cure is told at once, and once; nothing has to be tidied up by hand
-    after the cure.
+    """An error that repeating cannot cure is told at once, and once; after the cure nothing has to
+    be tidied up by hand.
     """
     prepare(stage)
     answer = await alice.answered(await alice.send(CONTENT))
@@ -183,8 +184,8 @@ async def test_region_of_the_settings_is_wrong(stage: LocalStack) -> None:
 
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_clock_of_the_storage_differs(stage: LocalStack, alice: Person, hours: int) -> None:
-    """An hour between the clocks is found out and made good; the link works as long as is said,
-    by the clock of the storage, and not a minute longer.
+    """An hour between the clocks is found out and corrected; the link works as long as it says, by
+    the clock of the storage, and not a minute longer.
     """
     stage.oss.clock_skew = timedelta(hours=hours)
     answer = await alice.answered(await alice.send(CONTENT))

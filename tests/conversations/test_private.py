@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Happening
+from bot.sandbox.telegram import EventKind
 from tests.conversations.people import Person, fetch, link_of, sha256
 
 MIB = 1 << 20
@@ -29,7 +29,9 @@ async def test_file_in_link_out(stage: LocalStack, alice: Person) -> None:
 
 
 async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person) -> None:
-    """A slow file shows one status message that moves and goes away after the answer."""
+    """A slow file shows one status message, which follows the progress and goes away after the
+    answer.
+    """
     stage.telegram.shape.down_total = 1.5 * MIB
     content = os.urandom(8 * MIB)
     message = await alice.send(content, "film.mkv")
@@ -37,10 +39,10 @@ async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person
     await alice.until(lambda: not alice.status_messages)
     happened = [e for e in alice.chat.history if e.by_bot and e.message.silent]
 
-    assert happened[0].what is Happening.SENT
-    assert happened[-1].what is Happening.DELETED
+    assert happened[0].what is EventKind.SENT
+    assert happened[-1].what is EventKind.DELETED
     assert len({event.message.id for event in happened}) == 1
-    assert any(event.what is Happening.EDITED and "%" in event.message.text for event in happened)
+    assert any(event.what is EventKind.EDITED and "%" in event.message.text for event in happened)
     assert (await fetch(link_of(answer)))[1] == content
 
 
@@ -117,7 +119,7 @@ async def test_stranger_gets_one_line_an_hour(stage: LocalStack, alice: Person) 
 
 
 async def test_status_lists_live_links(alice: Person) -> None:
-    """`/status` lists what is alive, and its button deletes it."""
+    """`/status` lists the live links, and its button deletes one."""
     answer = await alice.answered(await alice.send(b"y" * 2000, "note.txt"))
     status = await alice.answered(await alice.write("/status"))
     button = status.buttons[0][0].text
@@ -152,7 +154,7 @@ async def test_link_ends_on_time(stage: LocalStack, alice: Person) -> None:
     assert alive == 200
     assert dead in {403, 404}
     assert not stage.bucket.objects
-    assert "ended" in alice.shown(answer).text
+    assert "expired" in alice.shown(answer).text
 
 
 async def test_cancel_halfway(stage: LocalStack, alice: Person) -> None:
@@ -198,7 +200,7 @@ async def test_cancel_while_waiting(stage: LocalStack) -> None:
 
 
 async def test_chinese(stage: LocalStack) -> None:
-    """A sender whose Telegram speaks Chinese is answered in Chinese."""
+    """A sender who uses Telegram in Chinese is answered in Chinese."""
     alice = Person(stage, "美玲", language="zh-hans")
     await stage.start_bot(alice.id)
     answer = await alice.answered(await alice.send(b"x" * 1000, "照片.jpg"))
@@ -207,7 +209,7 @@ async def test_chinese(stage: LocalStack) -> None:
 
 
 async def test_public_links_are_short_and_end(stage: LocalStack) -> None:
-    """In public mode the link is plain and short, works for anybody, and ends at the deadline."""
+    """In public mode the link is plain and short, needs no signature, and ends at the deadline."""
     stage.more["RELAY_LINK__MODE"] = "public"
     alice = Person(stage)
     await stage.start_bot(alice.id)

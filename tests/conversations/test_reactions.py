@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 
 async def test_message_of_a_file_shows_what_becomes_of_it(stage: LocalStack) -> None:
-    """Eyes while it is relayed, a thumb when the link is there."""
+    """Eyes while the file is relayed, a thumb when the link is there."""
     stage.more["RELAY_TELEGRAM__REACTIONS"] = "true"
     alice = Person(stage)
     await stage.start_bot(alice.id)
@@ -27,7 +27,7 @@ async def test_message_of_a_file_shows_what_becomes_of_it(stage: LocalStack) -> 
 
 
 async def test_no_reactions_by_default(stage: LocalStack, alice: Person) -> None:
-    """They cost calls, and words say more."""
+    """Without the setting no reaction is sent."""
     await alice.answered(await alice.send(os.urandom(1000), "a.txt"))
     await alice.answered(await alice.write("/status"))
 

@@ -39,7 +39,7 @@ def _wrong_token(stage: LocalStack) -> None:
 async def test_said_in_a_line(
     stage: LocalStack, spoil: Callable[[LocalStack], None], why: str
 ) -> None:
-    """Whatever is wrong is told with what to do, and the exit code is that of a failure."""
+    """Each mistake is told with what to do, and the exit code is that of a failure."""
     spoil(stage)
     ended = await run(stage, "run")
 
@@ -49,7 +49,7 @@ async def test_said_in_a_line(
 
 
 async def test_second_bot(stage: LocalStack, alice: Person) -> None:
-    """Two bots on one ledger would do everything twice; the first one goes on."""
+    """A second bot on one ledger is refused; the first one goes on."""
     ended = await run(stage, "run")
 
     assert (ended.code, "Traceback" in ended.out + ended.err) == (1, False)

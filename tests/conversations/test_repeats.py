@@ -46,7 +46,9 @@ async def test_each_link_has_its_own_end(stage: LocalStack, alice: Person) -> No
 
 
 async def test_never_across_owners(stage: LocalStack) -> None:
-    """What others have sent is relayed as if nobody had: the speed of an answer tells nothing."""
+    """A file that another owner has sent is relayed in full: the speed of an answer
+    tells nothing.
+    """
     alice, bob = Person(stage), Person(stage, "Bob")
     await stage.start_bot(alice.id, bob.id)
     first = await alice.send(CONTENT, "first.bin")

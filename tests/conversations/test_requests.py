@@ -1,4 +1,4 @@
-"""What the bot asks of Telegram, judged by models that nobody here wrote."""
+"""The bot's requests to Telegram, validated with the models of another library."""
 
 import os
 from typing import TYPE_CHECKING

@@ -10,7 +10,7 @@ from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.telegram import Happening, Message, Shown
+from bot.sandbox.telegram import EventKind, Message, VisibleMessage
 from tests.conversations.people import Person, fetch, link_of, links_of
 
 MIB = 1 << 20
@@ -27,7 +27,7 @@ class Interrupted:
         self.alice = alice
         self.content = os.urandom(SIZE)
 
-    async def begin(self) -> tuple[Message, Shown]:
+    async def begin(self) -> tuple[Message, VisibleMessage]:
         """Send the file; return the message and the status message, when no byte moves any
         more.
         """
@@ -76,13 +76,13 @@ def spooled(stage: LocalStack) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _short_grace(stage: LocalStack) -> None:
-    """What runs is stopped at once."""
+    """Running jobs are stopped at once."""
     stage.more["RELAY_STOP__GRACE"] = "0s"
 
 
 @pytest.fixture
 async def interrupted(stage: LocalStack) -> Interrupted:
-    """A bot for Alice, and what she is about to send."""
+    """A bot for Alice, and the file that she will send."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
     return Interrupted(stage, alice)
@@ -103,7 +103,7 @@ async def test_transfer_goes_on_where_it_stopped(interrupted: Interrupted) -> No
     happened = [event for event in alice.chat.history if event.message.silent]
     later = happened[happened.index(next(e for e in happened if e.message == paused)) + 1 :]
 
-    assert "Paused, continues after the restart" in paused.text
+    assert "Paused; continues after the restart" in paused.text
     assert kept == [ARRIVED]
     assert {status_message.id} == {event.message.id for event in happened}
     assert any("%" in event.message.text for event in later)
@@ -134,7 +134,7 @@ async def test_status_message_deleted_meanwhile(interrupted: Interrupted) -> Non
     interrupted.stage.telegram.shape.down_total = 5.0 * MIB
     await interrupted.restart()
     await interrupted.assert_over(message)
-    placed = [e for e in alice.chat.history if e.by_bot and e.what is Happening.SENT]
+    placed = [e for e in alice.chat.history if e.by_bot and e.what is EventKind.SENT]
 
     assert [event.message.silent for event in placed] == [True, False]
 
@@ -188,7 +188,7 @@ async def test_waiting_jobs_go_on(stage: LocalStack) -> None:
     await alice.until(lambda: len(_links(alice)) == 4 and not alice.status_messages)
     fetched = {name: body for _, body, name in [await fetch(url) for url in _links(alice)]}
 
-    assert all("Paused, continues after the restart" in text for text in paused)
+    assert all("Paused; continues after the restart" in text for text in paused)
     assert {"film.mkv": interrupted.content, **contents} == fetched
     assert len(stage.telegram.log.of("getFile")) == 5
     assert spooled(stage) == []
@@ -199,7 +199,7 @@ def _links(alice: Person) -> list[str]:
 
 
 async def test_what_was_not_said_is_said_later(stage: LocalStack) -> None:
-    """Answers and replies that Telegram did not take are said once after the restart."""
+    """Answers and replies that Telegram did not take are sent once after the restart."""
     alice = Person(stage)
     await stage.start_bot(alice.id)
     flood = Fault("sendMessage", Effect.ERROR, times=0, args={"status": 429, "retry_after": 60})
@@ -232,7 +232,7 @@ async def test_job_that_crashes_again_and_again_is_parked(interrupted: Interrupt
     await alice.until(lambda: not alice.status_messages)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)
 
-    assert "interrupted again and again" in parked.text
+    assert "interrupted several times" in parked.text
     assert (await fetch(link_of(answer)))[1] == b"y" * 1000
     assert status_message.id not in {said.id for said in alice.chat.messages}
     assert [interrupted.parts_sent().total()] == [ARRIVED // MIB]

@@ -16,8 +16,8 @@ from bot.cli.setup.plan import desired_for
 from bot.core.progress import ProgressMeter
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.memory import Recorded
 from bot.sandbox.oss import operations
+from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.people import Person
 
 CONTENT = os.urandom(1 << 20) * 12
@@ -25,7 +25,7 @@ NEEDED_BY_ACL = "oss:PutObjectAcl"
 """Goes with every request that sets an ACL; the stand-in refuses those that lack it."""
 
 
-def needed(entries: Iterable[Recorded]) -> set[str]:
+def needed(entries: Iterable[LoggedRequest]) -> set[str]:
     """The RAM actions behind the signed requests, as the stand-in's own tables have them."""
     tables = (operations._SERVICE, operations._BUCKET, operations._OBJECT, operations._COPIES)
     actions = {row.name: row.action for table in tables for row in table.values()}

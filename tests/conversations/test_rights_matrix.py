@@ -1,5 +1,5 @@
-"""Who may do what: every command and every button, for everybody who can be in a group with the
-bot. One bot serves all cells.
+"""Rights: every command and every button, for each role in a group with the bot. One bot serves
+all cells.
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import Message, Shown, User
+from bot.sandbox.telegram import Message, User, VisibleMessage
 from tests.conversations.groups import Room, ledger_of, open_room
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,19 +38,19 @@ NOTHING = ""
 STRANGER = "This bot is private"
 HELP = "Reply to a file with /share@"
 STATUS = "plan.pdf"
-NO_LINKS = "None of your links is live"
-NOTHING_RUNS = "Nothing is running."
+NO_LINKS = "You have no live links"
+NOTHING_RUNS = "No transfers are running."
 LANGUAGES = "Which language"
-NOT_AS_A_GROUP = "language of people only"
+NOT_AS_A_GROUP = "a language only for people"
 LINK = "Open the link"
 ADMINS_ONLY = "Only admins of this group"
 AUTO_IS = "Auto mode is off"
-AUTO = "I relay only what somebody shares"
-DELIVER_IS = "Answers come here"
-DELIVER = "From now on I answer here"
-ZONE_IS = "Times are told here in UTC"
-ZONE = "From now on I tell times here in UTC"
-CHIEFS = "Only those who look after this bot"
+AUTO = "Auto mode is now off"
+DELIVER_IS = "Answers are sent in this group"
+DELIVER = "From now on I send answers here"
+ZONE_IS = "Times here are shown in UTC"
+ZONE = "From now on times here are shown in UTC"
+CHIEFS = "Only the bot’s admins"
 
 # The columns are those of EVERYBODY.
 COMMANDS: Final = {
@@ -91,8 +91,8 @@ COMMANDS: Final = {
     "/deliver here": (ADMINS_ONLY, ADMINS_ONLY, DELIVER, DELIVER, DELIVER, STRANGER, NOTHING),
     "/zone": (ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, ZONE_IS, STRANGER, NOTHING),
     "/zone +0": (ADMINS_ONLY, ADMINS_ONLY, ZONE, ZONE, ZONE, STRANGER, NOTHING),
-    "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "in private only", STRANGER, NOTHING),
-    "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 may use the bot", STRANGER, NOTHING),
+    "/stats": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "only in a private chat", STRANGER, NOTHING),
+    "/allow 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 can now use the bot", STRANGER, NOTHING),
     "/ban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is banned", STRANGER, NOTHING),
     "/unban 42": (CHIEFS, CHIEFS, CHIEFS, CHIEFS, "42 is no longer", STRANGER, NOTHING),
 }
@@ -114,28 +114,28 @@ BUTTONS: Final = {
 
 @dataclass
 class Town:
-    """The group, and everybody."""
+    """The group, and a user for each role."""
 
     stage: LocalStack
     room: Room
     people: dict[str, User]
-    plan: Shown | None = None
+    plan: VisibleMessage | None = None
     albums: int = 0
 
     async def write(self, who: str, text: str, **where: Any) -> Message:
-        """Let somebody write in the group, some time after everything else."""
-        # So that the budget of the group is never what a cell is about.
+        """Let a user write in the group, some time after everything else."""
+        # So that the rate limit of the group is never what a cell is about.
         self.stage.clock.advance(timedelta(minutes=1))
         as_chat = {"as_chat": self.room.group} if who == "anonymous" else {}
         return await self.room.write(self.people[who], text, **as_chat, **where)
 
-    async def ask(self, who: str, text: str, **where: Any) -> Shown:
+    async def ask(self, who: str, text: str, **where: Any) -> VisibleMessage:
         """Let somebody write in the group, and wait for the answer."""
         return await self.room.answered(await self.write(who, text, **where))
 
-    async def ask_in_private(self, text: str) -> Shown:
+    async def ask_in_private(self, text: str) -> VisibleMessage:
         """Let the stranger write to the bot, and wait for the answer."""
-        # Of whom it has not heard for so long that it says its line again.
+        # The bot has not heard of the stranger for so long that it sends its line again.
         self.stage.clock.advance(timedelta(hours=1))
         stranger = self.people["stranger"]
         chat = self.stage.telegram.private_chat(stranger)
@@ -143,7 +143,7 @@ class Town:
         await self.room.until(lambda: any(m.reply_to == asked.id for m in chat.bot_messages))
         return next(m for m in chat.bot_messages if m.reply_to == asked.id)
 
-    async def ended(self, message: Shown) -> None:
+    async def ended(self, message: VisibleMessage) -> None:
         """Wait until a message has nothing more to press, or is gone: what it shows is over."""
 
         def buttons() -> list[object]:
@@ -155,14 +155,14 @@ class Town:
         """Wait until the bot has served everything that came before."""
         await self.ask("member", "/help")
 
-    async def get_plan(self) -> Shown:
+    async def get_plan(self) -> VisibleMessage:
         """Return a link that the owner has got here."""
         if self.plan is None or not self.room.shown(self.plan).buttons:
             file = await self.room.send(self.people["member"], b"plan", "plan.pdf")
             self.plan = await self.ask("owner", "/share", reply_to=file)
         return self.plan
 
-    async def get_film(self) -> Shown:
+    async def get_film(self) -> VisibleMessage:
         """Return the status message of a transfer of the owner that takes long."""
         if self._card_with("Cancel") is None:
             content = os.urandom(6 * MIB)
@@ -170,7 +170,7 @@ class Town:
             await self.write("owner", "/share", reply_to=file)
         return await self._card("Cancel")
 
-    async def get_album(self) -> Shown:
+    async def get_album(self) -> VisibleMessage:
         """Return the status message of an album of the owner that takes long."""
         if self._card_with("Cancel all") is None:
             self.albums += 1
@@ -186,13 +186,13 @@ class Town:
             )
         return await self._card("Cancel all")
 
-    async def _card(self, button: str) -> Shown:
+    async def _card(self, button: str) -> VisibleMessage:
         await self.room.until(lambda: self._card_with(button) is not None)
         status_message = self._card_with(button)
         assert status_message is not None
         return status_message
 
-    def _card_with(self, button: str) -> Shown | None:
+    def _card_with(self, button: str) -> VisibleMessage | None:
         return next(
             (
                 status_message
@@ -205,11 +205,11 @@ class Town:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    """A group with everybody, and a bot for all tests of this module."""
+    """A group with a user for each role, and a bot for all tests of this module."""
     async with LocalStack(tmp_path_factory.mktemp("town")) as stage:
         people = {who: stage.telegram.add_user(who) for who in EVERYBODY}
         room = open_room(stage, *(people[who] for who in EVERYBODY if who != "stranger"))
-        # The first of a group owns it; here that is just somebody.
+        # The first member of a group owns it; here it is a plain one.
         room.group.roster.put(people["owner"], "member")
         for who in ("group_admin", "anonymous"):
             room.group.roster.put(people[who], "administrator")
@@ -224,7 +224,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
 @pytest.mark.parametrize("who", EVERYBODY)
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_command(town: Town, command: str, who: str) -> None:
-    """What somebody gets to hear who writes this command."""
+    """A user of this role who writes this command gets this answer."""
     expected = COMMANDS[command][EVERYBODY.index(who)]
     await town.get_plan()
     film = await town.get_film() if command == "/cancel" else None
@@ -255,7 +255,7 @@ async def _heard(town: Town, who: str, command: str) -> str:
 @pytest.mark.parametrize("who", EVERYBODY)
 @pytest.mark.parametrize("button", BUTTONS)
 async def test_button(town: Town, button: str, who: str) -> None:
-    """What somebody gets to see who presses this button of the owner's."""
+    """A user of this role who presses this button of the owner's gets this answer."""
     expected = BUTTONS[button][EVERYBODY.index(who)]
     message = await _message_with(town, button)
     query = await town.room.group.press(town.people[who], message, button)
@@ -271,7 +271,7 @@ async def test_button(town: Town, button: str, who: str) -> None:
     assert bool(told) == bool(expected)
 
 
-async def _message_with(town: Town, button: str) -> Shown:
+async def _message_with(town: Town, button: str) -> VisibleMessage:
     match button:
         case "Cancel":
             return await town.get_film()

@@ -6,11 +6,13 @@ from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person, fetch, link_of
 
 MIB = 1 << 20
-WAITS = "Waiting for room on the bot’s disk; it continues by itself"
+WAITS = "Waiting for free disk space; continues automatically"
 
 
 async def test_job_that_waits_for_room_says_so(stage: LocalStack) -> None:
-    """It does not look stuck, can be cancelled, and goes on as soon as there is room."""
+    """A job that waits for space does not look stuck, can be cancelled, and goes on as soon as
+    there is some.
+    """
     stage.more["RELAY_SPOOL__QUOTA"] = "6MiB"
     alice = Person(stage)
     await stage.start_bot(alice.id)

@@ -11,11 +11,11 @@ from bot.adapters.telegram import intake
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.people import Person, fetch, link_of
-from tests.conversations.traces import (
+from tests.conversations.leftovers import (
     assert_nothing_left,
     let_time_pass,
 )
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -27,8 +27,8 @@ ANSWER = {"disable_notification": "False"}
 async def test_answer_whose_fate_is_unknown_is_sent_once_more(
     stage: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that Telegram applies after the bot has stopped waiting is repeated once, and never a
-    third time.
+    """A call that Telegram applies after the bot's time-out is repeated once, and never a third
+    time.
     """
     defaults: dict[str, Any] = TelegramMessenger.__init__.__kwdefaults__ or {}
     monkeypatch.setitem(defaults, "patience", 0.2)
@@ -51,7 +51,7 @@ async def test_answer_whose_fate_is_unknown_is_sent_once_more(
 
 
 async def test_flood_wait_holds_up_one_chat(stage: LocalStack) -> None:
-    """A chat that Telegram wants to be left alone is left alone until then; others go on."""
+    """A chat with a flood wait is left alone until its end; others go on."""
     alice, bob = Person(stage), Person(stage, "Bob")
     await stage.start_bot(alice.id, bob.id)
     where = {"chat_id": str(alice.id)}
@@ -107,8 +107,8 @@ async def test_request_is_deleted_by_its_sender(stage: LocalStack, alice: Person
 async def test_update_that_always_fails(
     stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
-    """One that cannot be handled is put aside after five tries; what comes with it and after it is
-    not held up.
+    """An update that cannot be handled is put aside after five tries; updates with it and after it
+    are not held up.
     """
     monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
     text = alice.chat.new_message(alice.user).json() | {"text": "x"} | change
@@ -119,7 +119,7 @@ async def test_update_that_always_fails(
     await alice.answered(first)
     await alice.answered(second)
     await alice.answered(await alice.write("/help"))
-    # It has been confirmed, so nobody will bring it again.
+    # It has been confirmed, so Telegram will not deliver it again.
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
 
     with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
@@ -130,7 +130,7 @@ async def test_update_that_always_fails(
 
 
 async def test_telegram_is_away_when_the_file_is_done(stage: LocalStack, alice: Person) -> None:
-    """A link that nobody can be told is told when Telegram is back, once."""
+    """A link that cannot be sent is sent once Telegram is back, exactly once."""
     late = {"seconds": 0.5}
     fault = stage.oss.faults.add(Fault("PutObject", Effect.LATE, args=dict(late)))
     message = await alice.send(CONTENT)

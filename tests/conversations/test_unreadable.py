@@ -53,7 +53,7 @@ def dead_updates(stage: LocalStack) -> list[int]:
 async def test_unreadable_update(
     stage: LocalStack, alice: Person, caplog: pytest.LogCaptureFixture, message: Any
 ) -> None:
-    """It is set aside at once, with one line in the log; what came with it is served."""
+    """It is put aside at once, with one line in the log; the updates beside it are served."""
     if isinstance(message, dict):
         message = {**alice.chat.new_message(alice.user).json(), "text": SECRET, **message}
     first = await alice.send(CONTENT)
@@ -72,7 +72,7 @@ async def test_unreadable_update(
 
 
 async def test_update_with_nothing_in_it(stage: LocalStack, alice: Person) -> None:
-    """An update whose message is null is one like any other that is ignored."""
+    """An update whose message is null is ignored like any other unsupported update."""
     await stage.telegram.send_raw_update({"message": None})
     await alice.answered(await alice.write("/help"))
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
@@ -114,7 +114,7 @@ async def test_update_without_an_id(stage: LocalStack) -> None:
 async def test_unreadable_answer_to_a_message(
     stage: LocalStack, alice: Person, result: str
 ) -> None:
-    """What was said may have been placed; the bot goes on."""
+    """The message may have been placed; the bot goes on."""
     fault = odd(stage, "sendMessage", result)
     await alice.answered(await alice.send(CONTENT))
     await alice.answered(await alice.write("/help"))
@@ -124,7 +124,7 @@ async def test_unreadable_answer_to_a_message(
 
 @pytest.mark.parametrize("result", ["null", "{}", "[1]"])
 async def test_unreadable_answer_to_an_edit(stage: LocalStack, alice: Person, result: str) -> None:
-    """A message was changed, and nobody knows; the bot goes on."""
+    """The message was changed but the answer to the edit is unreadable; the bot goes on."""
     answer = await alice.answered(await alice.send(CONTENT))
     fault = odd(stage, "editMessageText", result)
     await alice.press(answer, "Delete now")

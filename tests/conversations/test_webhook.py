@@ -24,13 +24,13 @@ from tests.conversations.test_restart import *  # noqa: F403 -- see above.
 
 CONTENT = os.urandom(30_000)
 
-# Telegram repeats at its own pace what nobody has taken, so here the press may come too late.
+# Telegram repeats an update at its own pace until it is taken: here the press may come too late.
 del test_cancel_while_nobody_ran  # noqa: F821 -- comes with the star.
 
 
 def free_port() -> int:
     """Return a port that is free, from below those that the system hands out itself: Telegram must
-    know the address before the bot has taken it, and nobody may take it meanwhile.
+    know the address before the bot has taken it, and no other process may take it meanwhile.
     """
     while True:
         port = random.randrange(20_000, 30_000)  # noqa: S311 -- no secret.
@@ -62,7 +62,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
 
 @pytest.mark.parametrize("effect", [Effect.TWICE, Effect.LOST])
 async def test_delivered_twice(stage: LocalStack, effect: Effect) -> None:
-    """What Telegram delivers once more, for whatever reason, is relayed once."""
+    """An update that Telegram delivers twice, for any reason, is relayed once."""
     alice = Person(stage)
     stage.telegram.faults.add(Fault("webhook", effect))
     await stage.start_bot(alice.id)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.sandbox.telegram import Chat, Event, Happening, Query, Shown
+from bot.sandbox.telegram import CallbackQuery, Chat, ChatEvent, EventKind, VisibleMessage
 
 MARGIN = " " * 10
 _LONG = re.compile(r"(\S{90})\S+")
@@ -18,9 +18,8 @@ class _Line:
 
 
 class Transcript:
-    """Everything that was said in some chats, by the clock.
-
-    Of a status message only its coming and going is told; what a long link says is cut.
+    """All messages in some chats, by the clock. Of a status message only its coming and going is
+    told; long links are cut.
     """
 
     def __init__(self) -> None:
@@ -28,16 +27,16 @@ class Transcript:
         self._notes: list[_Line] = []
 
     def listen(self, name: str, chat: Chat) -> None:
-        """Tell of this chat, under this name."""
+        """Record this chat, under this name."""
         self._chats[name] = chat
 
-    def pressed(self, query: Query, button: str) -> None:
+    def pressed(self, query: CallbackQuery, button: str) -> None:
         """Tell of a press and of what the person saw."""
         seen = query.answer.text if query.answer else "nothing"
         self.note(query.at, f"{query.sender.name} presses [{button}] and sees: {seen}")
 
     def note(self, at: datetime, text: str) -> None:
-        """Tell of something that is no message."""
+        """Record something that is no message."""
         self._notes.append(_Line(at, text))
 
     def text(self) -> str:
@@ -57,18 +56,18 @@ class Transcript:
         return lines
 
 
-def _tell(event: Event) -> str:
+def _tell(event: ChatEvent) -> str:
     message = event.message
-    if event.by_bot and event.what is Happening.EDITED and message.silent and message.buttons:
+    if event.by_bot and event.what is EventKind.EDITED and message.silent and message.buttons:
         return ""
-    what = {Happening.SENT: "", Happening.EDITED: "(now) ", Happening.DELETED: "(removes) "}
+    what = {EventKind.SENT: "", EventKind.EDITED: "(now) ", EventKind.DELETED: "(removes) "}
     who = message.sender.name if message.sender else "?"
     where = f" in topic {message.thread_id}" if message.thread_id else ""
     reply = f" ↩ {message.reply_to}" if message.reply_to else ""
     return f"{message.id} {who}{where}{reply}: {what[event.what]}{_content(message)}"
 
 
-def _content(message: Shown) -> str:
+def _content(message: VisibleMessage) -> str:
     file = f"<{message.file.name}> " if message.file else ""
     text = _LONG.sub(r"\1…", message.text)
     buttons = "".join(f" [{button.text}]" for row in message.buttons for button in row)

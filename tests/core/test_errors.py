@@ -45,7 +45,7 @@ def test_docstring_draws_the_tree() -> None:
 
 
 def test_errors_keep_their_figures() -> None:
-    """What a sentence needs is an attribute, in bytes and seconds."""
+    """The figures that a sentence needs are attributes, in bytes and seconds."""
     assert (FileTooLarge(5, 4).size, FileTooLarge(5, 4).limit) == (5, 4)
     assert str(FileTooLarge(None, 4)) == "unknown bytes, limit 4"
     assert (SizeMismatch(7, 6).announced, SizeMismatch(7, 6).received) == (7, 6)

@@ -70,7 +70,7 @@ def test_clean_name_table(raw: str | None, expected: str) -> None:
 @example("e\u200b\u0301" * 100)
 @example("." * 300)
 def test_clean_name_keeps_its_promise(raw: str) -> None:
-    """Whatever was sent: one path part, visible, 1 to 200 UTF-8 bytes, no dots at the ends."""
+    """Any input becomes one path part, visible, 1 to 200 UTF-8 bytes, no dots at the ends."""
     name = clean_name(raw, fallback="file")
 
     assert 1 <= len(name.encode()) <= LONGEST_DOWNLOAD_NAME

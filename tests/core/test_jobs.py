@@ -25,7 +25,7 @@ def test_end_states_are_final(state: JobState) -> None:
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
 def test_first_states_are_not_final(state: JobState) -> None:
-    """A job that waits or runs can still end in any way."""
+    """A job that waits or runs can still end in any state."""
     assert not state.is_final
 
 

@@ -133,7 +133,7 @@ def test_disposition_is_parsed_back_to_the_exact_name(name: str) -> None:
     ],
 )
 def test_content_type_table(mime: str | None, expected: str) -> None:
-    """Media stay what they are; whatever a browser could run becomes a stream of bytes."""
+    """Media keep their type; a type that a browser could run becomes a stream of bytes."""
     assert expected == content_type(mime)
 
 

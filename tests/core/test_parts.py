@@ -1,4 +1,4 @@
-"""How files are cut, by properties at every size."""
+"""The division of files into parts, by properties at every size."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_never_more_than_ten_thousand_parts(size: int, *, arrives: bool) -> None
 
 @given(size=sizes, arrives=st.booleans())
 def test_sizes_are_whole_mebibytes(size: int, *, arrives: bool) -> None:
-    """Parts begin at whole mebibytes, whatever the size of the file."""
+    """Parts begin at whole mebibytes for every size of the file."""
     assert choose_part_size(size, arrives_while_uploading=arrives) % MIB == 0
 
 

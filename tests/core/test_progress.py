@@ -13,7 +13,7 @@ START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def at(seconds: float) -> datetime:
-    """Return a moment `seconds` after the start."""
+    """Return a time `seconds` after the start."""
     return START + timedelta(seconds=seconds)
 
 
@@ -80,7 +80,7 @@ def test_meter_may_be_read_while_threads_write() -> None:
 
 
 def test_speed_is_unknown_before_two_samples() -> None:
-    """One look tells no speed, and two at the same moment do not either."""
+    """One sample tells no speed, and two at the same time do not either."""
     speed = Speed()
     assert speed.rate() is None
     speed.add(at(0), moving(0, 0))
@@ -102,7 +102,7 @@ def test_speed_is_unknown_before_two_samples() -> None:
 def test_speed_is_that_of_the_slower_half(
     first: Snapshot, last: Snapshot, expected: float
 ) -> None:
-    """Uploading counts once it moves, downloading before; never below 0."""
+    """Once the upload has begun its speed counts, before that of the download; never below 0."""
     speed = Speed()
     speed.add(at(0), first)
     speed.add(at(2), last)
@@ -127,7 +127,9 @@ def test_speed_forgets_what_is_older_than_its_window() -> None:
 def test_time_left_is_what_is_missing_by_the_rate(
     total: int | None, expected: timedelta | None
 ) -> None:
-    """What has not left yet, divided by the rate; nothing where there is no total."""
+    """The bytes that are not uploaded yet, divided by the rate; nothing where there
+    is no total.
+    """
     speed = Speed()
     speed.add(at(0), moving(0, 0, total))
     now = moving(500, 200, total)
@@ -137,7 +139,7 @@ def test_time_left_is_what_is_missing_by_the_rate(
 
 
 def test_time_left_is_unknown_when_nothing_moves() -> None:
-    """A stalled transfer has no made-up end."""
+    """A stalled transfer has no estimate."""
     speed = Speed()
     speed.add(at(0), moving(500, 200))
     speed.add(at(5), moving(500, 200))

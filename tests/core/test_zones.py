@@ -31,7 +31,7 @@ MOMENT = datetime(2026, 11, 24, 12, tzinfo=UTC)
     ],
 )
 def test_what_people_write(text: str, name: str) -> None:
-    """A name, a city, an offset, in any case; what is found can be used."""
+    """A name, a city, an offset, in any case, is found, and the result can be used."""
     assert name == read_zone(text)
     assert find_zone(name).utcoffset(MOMENT) is not None
 
@@ -49,7 +49,7 @@ def test_what_is_no_zone(text: str) -> None:
     "name", ["Atlantis/Center", "Asia", "../UTC", "/etc/passwd", "", "UTC+15"]
 )
 def test_unknown_name(name: str) -> None:
-    """Also a folder of zones, and whatever leads out of it."""
+    """Unknown names, folders of zones and paths that lead out of the folder are refused."""
     with pytest.raises(ValueError, match="no such time zone"):
         find_zone(name)
 

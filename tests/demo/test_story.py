@@ -11,7 +11,7 @@ from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
 from bot.demo.story import Scene, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.telegram import Happening
+from bot.sandbox.telegram import EventKind
 from tests.conversations.people import Person, link_of
 
 HOUR = 3600
@@ -37,7 +37,7 @@ async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
         scene = Scene(stage, alice.user, alice.chat, _screen(stage, alice))
         await move_to_deadline(scene, link_of(answer), answer)
         await alice.until(lambda: not alice.status_messages)
-        gone = next(event for event in alice.chat.history if event.what is Happening.DELETED)
+        gone = next(event for event in alice.chat.history if event.what is EventKind.DELETED)
 
     assert scene.checks.all_hold
     assert gone.at - asked_at > timedelta(hours=23)

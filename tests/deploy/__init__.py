@@ -1,1 +1,1 @@
-"""What an operator gets to run the bot for good, held against the program."""
+"""The files for running the bot in production, checked against the program."""

@@ -52,7 +52,7 @@ def test_shell_parses(rest: str) -> None:
 
 
 def test_copied_paths_exist() -> None:
-    """What is copied from the repository exists, and is let into the build."""
+    """Every path that is copied from the repository exists, and is let into the build."""
     sources = [
         source
         for rest in of("COPY")
@@ -66,7 +66,9 @@ def test_copied_paths_exist() -> None:
 
 
 def test_stages() -> None:
-    """What is copied from another stage comes from one that exists, of the same Python."""
+    """Every path that is copied from another stage comes from one that exists, of the
+    same Python.
+    """
     stages = [rest.split() for rest in of("FROM")]
     named = {words[2] for words in stages if len(words) == 3}
     copied = {rest.split()[0].removeprefix("--from=") for rest in of("COPY") if "--from" in rest}
@@ -93,7 +95,7 @@ def test_locked() -> None:
 
 
 def test_rootless() -> None:
-    """The last user is a number, so that nobody need look it up, and not root."""
+    """The last user is not root, and a number, so that it need not be looked up."""
     assert of("USER") == ["${UID}:${UID}"]
     assert of("ARG") == ["UID=101"]
 
@@ -115,7 +117,7 @@ def test_variables() -> None:
 
 
 def test_health_check() -> None:
-    """The health check asks the page for that, at the port of the image."""
+    """The health check asks for the liveness page, at the port of the image."""
     (check,) = of("HEALTHCHECK")
 
     assert "http://127.0.0.1:8080/healthz" in check
@@ -123,7 +125,7 @@ def test_health_check() -> None:
 
 
 def test_what_runs() -> None:
-    """What runs is a command of the program, with options that it has."""
+    """The image runs a command of the program, with options that it has."""
     command = re.findall(r'"([^"]+)"', of("ENTRYPOINT")[0] + of("CMD")[0])
 
     assert command[0] == "relay-bot"

@@ -47,7 +47,7 @@ def test_actions_exist(name: str) -> None:
 
 
 def test_nothing_for_everybody() -> None:
-    """No statement of the bucket serves everybody, and none allows everything."""
+    """No statement of the bucket gives public access, and none allows everything."""
     policy = json.loads(read("bucket-policy.json"))
 
     assert not any("*" in statement["Principal"] for statement in policy["Statement"])

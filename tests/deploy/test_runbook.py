@@ -45,7 +45,7 @@ def test_topics() -> None:
 
 
 def test_error_codes() -> None:
-    """Every code is told what to do about, and no other."""
+    """Every error code has its remedy, and there are no other codes."""
     table = RUNBOOK.partition("## Troubleshooting by error code")[2]
     told = re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"(?m)^\| (`.*?) \|", table)))
 

@@ -22,8 +22,8 @@ class WatchedClock(SandboxClock):
         await super().sleep_until(when)
 
     async def until_waits(self, count: int, *, within: timedelta) -> list[datetime]:
-        """Wait until somebody has begun `count` sleeps in all that are not longer than `within`;
-        return their moments.
+        """Wait until `count` sleeps in all have begun that are not longer than `within`; return
+        the times at which they end.
         """
 
         def short() -> list[datetime]:

@@ -12,7 +12,7 @@ from tests.fakes.ledger import empty_ledger
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Print no lines; whoever wants to see them captures them."""
+    """Capture the log, so that a test prints no lines."""
     with capture_logs():
         yield
 

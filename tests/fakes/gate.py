@@ -24,7 +24,7 @@ class Gate:
         self._open.set()
 
     def __call__(self) -> None:
-        """Wait; raises `TransferCancelled` if the flag was heard."""
+        """Wait; raises `TransferCancelled` if the flag was set."""
         self._loop.call_soon_threadsafe(self.reached.set)
         flag = current_flag()
         if not self._hears_flag or flag is None:

@@ -19,7 +19,7 @@ class FakeMembers:
     """Every call and its group, in order."""
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
-        """Return whether a person looks after a group."""
+        """Return whether a user is an admin of a group."""
         self._enter("is_admin", chat_id)
         return (chat_id, user_id) in self.admins
 

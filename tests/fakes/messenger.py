@@ -89,7 +89,7 @@ class FakeMessenger:
         return gate
 
     def hold_no_more(self, chat_id: int) -> None:
-        """Let further calls in a chat pass by those that are held."""
+        """Let further calls in a chat pass those that are held."""
         del self._gates[chat_id]
 
     def shown(self, chat_id: int) -> dict[int, View]:
@@ -101,7 +101,7 @@ class FakeMessenger:
         del self._shown[chat_id][message_id]
 
     def calls(self, call: str, chat_id: int | None = None) -> list[Said]:
-        """Return what was said by one kind of call, in one chat if given."""
+        """Return the calls of one kind, in one chat if given."""
         return [s for s in self.said if s.call == call and chat_id in {None, s.chat_id}]
 
     async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:

@@ -21,7 +21,7 @@ _numbers = count(1)
 
 
 def at(seconds: float) -> datetime:
-    """Return a moment `seconds` after `NOW`."""
+    """Return a time `seconds` after `NOW`."""
     return NOW + timedelta(seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""Counting how often the tasks of a loop go on, so that a test can strike at each such moment."""
+"""Count the steps of the tasks of a loop, so that a test can act at each of them."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -23,7 +23,7 @@ class Steps:
         work: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
         **kwargs: Any,
     ) -> "asyncio.Task[Any]":
-        """Return a task whose steps are counted; the loop's factory."""
+        """Return a task that counts its steps; the loop's factory."""
         return asyncio.Task(self._run(work), loop=loop, **kwargs)
 
     async def _run(self, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any]) -> Any:

@@ -67,7 +67,7 @@ class FakeStore:
         self.in_flight = 0
         self.most_in_flight = 0
         self.wrong_crc_for: set[int] = set()
-        """Part numbers (0 for whole objects) whose next CRC-64 is told wrong."""
+        """Part numbers (0 for whole objects) that get a wrong CRC-64 next."""
         self._uploads: dict[str, _Upload] = {}
         self._troubles: list[Trouble] = []
         self._lock = threading.RLock()

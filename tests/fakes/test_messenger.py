@@ -39,7 +39,7 @@ def chats() -> Chats:
 
 
 async def test_chat_shows_what_was_sent_edited_and_not_deleted(chats: Chats) -> None:
-    """And remembers how it came to that."""
+    """The chat shows its messages, and the fake remembers all calls."""
     first, second = await chats.send(), await chats.send()
     await chats.edit(second)
     await chats.port.delete(OWNER, first)
@@ -50,7 +50,7 @@ async def test_chat_shows_what_was_sent_edited_and_not_deleted(chats: Chats) -> 
 
 
 async def test_message_that_is_gone_cannot_be_edited(chats: Chats) -> None:
-    """Whether it was removed by a user or never existed."""
+    """A message that was removed by a user or never existed cannot be edited."""
     message_id = await chats.send()
     chats.fake.remove(OWNER, message_id)
     for gone in (message_id, 7):
@@ -113,7 +113,7 @@ async def test_trouble_strikes_where_and_when_it_is_told(chats: Chats) -> None:
 
 
 async def test_held_calls_wait_until_they_are_let_go(chats: Chats) -> None:
-    """Others pass."""
+    """Calls in other chats pass."""
     gate = chats.fake.hold(OWNER)
     held = asyncio.create_task(chats.send())
     await chats.fake.holding.wait()

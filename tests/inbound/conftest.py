@@ -1,4 +1,4 @@
-"""A reception with nobody in it, for each test."""
+"""The use cases without users' messages, for each test."""
 
 import pytest
 
@@ -11,5 +11,5 @@ __all__ = ["database", "inbound", "quiet"]
 
 @pytest.fixture
 def inbound(database: Database) -> InboundFixture:
-    """Return an empty lobby."""
+    """Return use cases that have got no message yet."""
     return InboundFixture(database)

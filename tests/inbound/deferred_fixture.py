@@ -1,4 +1,4 @@
-"""A desk with everything around it, on a real ledger, driven step by step."""
+"""Deferred requests with everything around them, on a real ledger, driven step by step."""
 
 from datetime import datetime, timedelta
 from itertools import count
@@ -50,7 +50,7 @@ class DeferredFixture:
         chat_id: int = GROUP,
         **payload: str | int,
     ) -> None:
-        """Put a request into the outbox, as the reception does."""
+        """Put a request into the outbox, as the use cases do."""
         number = next(self._numbers)
         is_press = "query_id" in payload
         message = OutboxMessage(
@@ -66,7 +66,7 @@ class DeferredFixture:
         assert await self.ledger.outbox.post(message, self.clock.now())
 
     async def serve(self, after: float = 0.0) -> datetime | None:
-        """Let the desk serve what it can, `after` seconds; return when there may be more."""
+        """Serve the requests that are due, `after` seconds; return when there may be more."""
         self.clock.advance(timedelta(seconds=after))
         moment = None
         for _ in range(10):

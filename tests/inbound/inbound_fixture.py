@@ -1,4 +1,4 @@
-"""A reception on a real ledger, with people who come to it."""
+"""The use cases on a real ledger, and the users who send messages."""
 
 from datetime import datetime
 
@@ -41,8 +41,8 @@ class QueueOfStops(JobQueue):
 
 
 class InboundFixture:
-    """`OWNER` and `OTHER` are users of the settings, `ADMIN` looks after the bot, nobody knows
-    `STRANGER`.
+    """`OWNER` and `OTHER` are users of the settings, `ADMIN` is an admin, `STRANGER`
+    is unknown.
     """
 
     def __init__(self, database: Database, *, limits: OwnerLimits | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what; closed by default."""
+"""Access rights; closed by default."""
 
 from datetime import timedelta
 
@@ -30,13 +30,13 @@ def access(database: Database) -> Access:
 async def test_rights_go_by_id(
     access: Access, user_id: int, admission: Admission, *, is_admin: bool
 ) -> None:
-    """Admins may use the bot too; whoever is not named may do nothing."""
+    """Admins may use the bot too; a user who is not named may do nothing."""
     assert await access.admit(make_origin(user_id)) is admission
     assert access.is_admin(user_id) is is_admin
 
 
 async def test_nobody_is_let_in_by_default(database: Database) -> None:
-    """A bot without named users serves nobody."""
+    """A bot without named users serves no one."""
     closed = Access(SqlChats(database), users=(), admins=())
 
     assert await closed.admit(make_origin(USER)) is Admission.STRANGER
@@ -44,7 +44,7 @@ async def test_nobody_is_let_in_by_default(database: Database) -> None:
 
 
 def test_stranger_is_told_once_an_hour(access: Access) -> None:
-    """The hour begins when they were told."""
+    """The hour begins when the stranger was told."""
     moments = [NOW, NOW + STRANGER_EVERY - timedelta(microseconds=1), NOW + STRANGER_EVERY]
 
     assert [access.should_tell_stranger(STRANGER, at) for at in moments] == [True, False, True]
@@ -53,7 +53,7 @@ def test_stranger_is_told_once_an_hour(access: Access) -> None:
 def test_crowd_of_strangers_costs_no_memory(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever was told longest ago is forgotten, and told once more."""
+    """The stranger who was told longest ago is forgotten, and told once more."""
     monkeypatch.setattr(module, "MOST_STRANGERS", 3)
     for user_id in (1, 2, 3, 4):
         access.should_tell_stranger(user_id, NOW)

@@ -51,7 +51,7 @@ async def test_nobody_else_may(
 
 
 async def test_stats_are_told_in_private_only(inbound: InboundFixture) -> None:
-    """A group is not told how others use the bot."""
+    """A group is not shown the statistics."""
     await inbound.use_cases.admin_commands.stats(by_admin())
     await inbound.use_cases.admin_commands.stats(by_admin(GROUP))
     private, group = await inbound.said()
@@ -61,7 +61,7 @@ async def test_stats_are_told_in_private_only(inbound: InboundFixture) -> None:
 
 
 async def test_allowed_person_may_use_the_bot(inbound: InboundFixture) -> None:
-    """At once, and whoever was banned is no longer."""
+    """The command takes effect at once, and ends a ban."""
     await inbound.ledger.chats.set_owner(STRANGER, banned=True)
     await inbound.use_cases.admin_commands.allow(by_admin(), STRANGER)
 
@@ -70,7 +70,7 @@ async def test_allowed_person_may_use_the_bot(inbound: InboundFixture) -> None:
 
 
 async def test_allowed_group_is_served(inbound: InboundFixture) -> None:
-    """All its members may use the bot there."""
+    """All members of an allowed group may use the bot there."""
     await inbound.use_cases.admin_commands.allow(by_admin(), GROUP)
 
     assert ChatRules(GROUP, allowed=True) == await inbound.ledger.chats.chat(GROUP)
@@ -78,7 +78,7 @@ async def test_allowed_group_is_served(inbound: InboundFixture) -> None:
 
 
 async def test_banned_person_gets_nothing_any_more(inbound: InboundFixture) -> None:
-    """What is under way is cancelled, wherever it came from; links live on until their end."""
+    """A ban cancels all jobs of the user, also those of groups; links live on until their end."""
     private = await accept(inbound.ledger)
     there = await accept(inbound.ledger, chat_id=GROUP, owner_id=OWNER)
     done, _ = await finish(inbound.ledger, await accept(inbound.ledger))
@@ -98,7 +98,7 @@ async def test_banned_person_gets_nothing_any_more(inbound: InboundFixture) -> N
 
 
 async def test_purge_ends_links_too(inbound: InboundFixture) -> None:
-    """Theirs, and nobody else's."""
+    """A purge ends the links of the banned user only."""
     await finish(inbound.ledger, await accept(inbound.ledger))
     await finish(inbound.ledger, await accept(inbound.ledger, chat_id=OTHER))
     await inbound.use_cases.admin_commands.ban(by_admin(), OWNER, purge=True)
@@ -110,7 +110,7 @@ async def test_purge_ends_links_too(inbound: InboundFixture) -> None:
 
 
 async def test_banned_group_is_left(inbound: InboundFixture) -> None:
-    """What came from it is cancelled, what its members have elsewhere is not."""
+    """Jobs from the group are cancelled, jobs of its members elsewhere are not."""
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     there = await accept(inbound.ledger, chat_id=GROUP, owner_id=OWNER)
     private = await accept(inbound.ledger)
@@ -137,7 +137,7 @@ async def test_unban_gives_back_what_was(inbound: InboundFixture) -> None:
 
 
 async def test_admins_cannot_be_banned(inbound: InboundFixture) -> None:
-    """The settings decide who looks after the bot."""
+    """Only the settings decide who is an admin."""
     await inbound.use_cases.admin_commands.ban(by_admin(), ADMIN)
 
     assert await told(inbound) == {"name": "not-bannable"}
@@ -145,7 +145,7 @@ async def test_admins_cannot_be_banned(inbound: InboundFixture) -> None:
 
 
 async def test_command_that_names_nobody_explains_itself(inbound: InboundFixture) -> None:
-    """Nothing is guessed."""
+    """A command without a name or id is answered with how to use it."""
     admins = inbound.use_cases.admin_commands
     for command in (admins.allow, admins.ban, admins.unban):
         await command(by_admin(), None)
@@ -154,7 +154,7 @@ async def test_command_that_names_nobody_explains_itself(inbound: InboundFixture
 
 
 async def test_redelivered_ban_leaves_once(inbound: InboundFixture) -> None:
-    """And is told once."""
+    """A redelivered ban is told once too."""
     origin = by_admin()
     for _ in range(2):
         await inbound.use_cases.admin_commands.ban(origin, GROUP)

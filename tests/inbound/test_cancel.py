@@ -14,7 +14,9 @@ async def states(inbound: InboundFixture, *job_ids: int) -> list[JobState]:
 
 
 async def test_cancel_in_private_cancels_everything_of_the_asker(inbound: InboundFixture) -> None:
-    """What waits and what runs, here and in groups; nothing of others, nothing that is done."""
+    """Waiting and running jobs of the sender, here and in groups; nothing of others, nothing that
+    is done.
+    """
     waits, runs = await accept(inbound.ledger), await accept(inbound.ledger)
     inbound.queue.runs.add(runs.id)
     there = await accept(inbound.ledger, chat_id=GROUP, owner_id=OWNER)
@@ -34,7 +36,7 @@ async def test_cancel_in_private_cancels_everything_of_the_asker(inbound: Inboun
 
 
 async def test_cancel_in_a_group_cancels_what_came_from_there(inbound: InboundFixture) -> None:
-    """Also from before it became a supergroup; what the asker has elsewhere goes on."""
+    """Jobs from before the migration count too; the sender's jobs elsewhere go on."""
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     await inbound.ledger.chats.migrate(GROUP, MOVED)
     private = await accept(inbound.ledger)
@@ -62,7 +64,7 @@ async def test_cancel_of_nothing_says_so(inbound: InboundFixture) -> None:
 
 
 async def test_strangers_cancel_nothing(inbound: InboundFixture) -> None:
-    """They are told that they are strangers."""
+    """Strangers are told that they are strangers."""
     await inbound.use_cases.cancel_command.cancel(make_origin(STRANGER))
     [said] = await inbound.said()
 
@@ -70,7 +72,7 @@ async def test_strangers_cancel_nothing(inbound: InboundFixture) -> None:
 
 
 async def test_member_of_a_group_may_cancel_in_private(inbound: InboundFixture) -> None:
-    """Whoever has something under way may stop it, even if nothing could be sent in private."""
+    """The owner of a running job may stop it, also without the right to send in private."""
     job = await accept(inbound.ledger, chat_id=GROUP, owner_id=STRANGER)
     await inbound.use_cases.cancel_command.cancel(make_origin(STRANGER))
 

@@ -15,12 +15,12 @@ from tests.inbound.deferred_fixture import CHIEF, MEMBER, DeferredFixture
 
 @pytest.fixture
 def office(database: Database) -> DeferredFixture:
-    """A desk with an empty outbox."""
+    """Deferred requests with an empty outbox."""
     return DeferredFixture(database)
 
 
 async def test_answer_goes_where_the_request_came_from(office: DeferredFixture) -> None:
-    """As a reply, in the language of who asked; the request is done with."""
+    """The answer is a reply, in the language of the sender; the request is done."""
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     await office.serve()
     [message] = await office.ledger.outbox.pending(10)
@@ -40,7 +40,7 @@ async def test_press_is_answered_as_a_press(office: DeferredFixture) -> None:
 
 
 async def test_last_word_counts(office: DeferredFixture) -> None:
-    """Who is served later for want of an answer is not overtaken in the same group."""
+    """Requests of one group keep their order, also when the first must be repeated."""
     office.members.troubles = [ChatUnavailable("out of reach")]
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.request(RequestKind.AUTO, CHIEF, to="off")
@@ -56,7 +56,7 @@ async def test_last_word_counts(office: DeferredFixture) -> None:
 
 
 async def test_other_groups_do_not_wait(office: DeferredFixture) -> None:
-    """A group that Telegram says nothing about delays nobody else."""
+    """A group about which Telegram does not answer delays no other group."""
     office.members.troubles = [ChatUnavailable("out of reach")]
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.request(RequestKind.AUTO, MEMBER, to="on", chat_id=-7)
@@ -66,7 +66,7 @@ async def test_other_groups_do_not_wait(office: DeferredFixture) -> None:
 
 
 async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
-    """Telegram says when to ask again."""
+    """A flood limit delays the next call until its end."""
     office.members.troubles = [ChatFlooded(40)]
     await office.request(RequestKind.DELIVER, CHIEF, to="private")
     moment = await office.serve()

@@ -1,4 +1,4 @@
-"""Who may decide, what is said then, and what becomes of groups."""
+"""Deferred requests: the right to decide, the replies, and leaving groups."""
 
 import pytest
 
@@ -18,7 +18,7 @@ FOREIGN = -600
 
 @pytest.fixture
 def office(database: Database) -> DeferredFixture:
-    """A desk with an empty outbox."""
+    """Deferred requests with an empty outbox."""
     return DeferredFixture(database)
 
 
@@ -27,8 +27,8 @@ def office(database: Database) -> DeferredFixture:
     [(CHIEF, True), (GROUP, True), (BOT_ADMIN, True), (MEMBER, False), (CHANNEL, False)],
 )
 async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) -> None:
-    """Who looks after the group, by name or as the group itself, or after the bot; no member, and
-    nobody who writes as a channel.
+    """Admins of the group, by name or as the group itself, and those of the bot may decide;
+    neither a member nor a sender as a channel.
     """
     await office.request(RequestKind.DELIVER, asker, to="private")
     await office.serve()
@@ -40,7 +40,7 @@ async def test_who_decides(office: DeferredFixture, asker: int, *, may: bool) ->
 
 @pytest.mark.parametrize(("asker", "may"), [(CHIEF, True), (GROUP, True), (MEMBER, False)])
 async def test_who_chooses_the_zone(office: DeferredFixture, asker: int, *, may: bool) -> None:
-    """Those who decide everything else about the group."""
+    """The admins who decide everything else about the group choose its zone too."""
     await office.request(RequestKind.ZONE, asker, to="UTC+8")
     await office.serve()
     rules = await office.ledger.chats.chat(GROUP)
@@ -51,7 +51,7 @@ async def test_who_chooses_the_zone(office: DeferredFixture, asker: int, *, may:
 
 @pytest.mark.parametrize("error", [ChatGone("kicked"), MessageRefused("user not found")])
 async def test_nobody_knows_the_asker(office: DeferredFixture, error: ChatError) -> None:
-    """Who cannot be found in the group has no rights there."""
+    """A user who cannot be found in the group has no rights there."""
     office.members.troubles = [error]
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.serve()
@@ -63,7 +63,7 @@ async def test_nobody_knows_the_asker(office: DeferredFixture, error: ChatError)
 async def test_auto_mode_says_what_is_missing(
     office: DeferredFixture, *, sees_files: bool
 ) -> None:
-    """It is on in either case, and works once the bot is let see."""
+    """Auto mode is on in either case; the reply says what the bot needs to see files."""
     office.members.sights[GROUP] = GroupVisibility(is_here=True, sees_files=sees_files)
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     await office.serve()
@@ -81,7 +81,7 @@ async def test_auto_mode_says_what_is_missing(
     ],
 )
 async def test_greeting(office: DeferredFixture, sight: GroupVisibility, said: list[str]) -> None:
-    """By what the bot sees; where it is no more it says nothing."""
+    """The greeting follows what the bot sees; in a group that it has left it says nothing."""
     office.members.sights[GROUP] = sight
     await office.request(RequestKind.GREET, None)
     await office.serve()
@@ -105,7 +105,7 @@ async def test_leaving(office: DeferredFixture, tell: int) -> None:
     "error", [ChatGone("muted"), ChatUncertain("lost"), MessageRefused("nonsense")]
 )
 async def test_leaving_without_a_word(office: DeferredFixture, error: ChatError) -> None:
-    """What cannot be said keeps the bot from nothing."""
+    """A message that cannot be sent does not keep the bot from leaving."""
     office.messenger.trouble(Trouble("send", error))
     await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
     await office.serve(after=2.0)
@@ -114,7 +114,7 @@ async def test_leaving_without_a_word(office: DeferredFixture, error: ChatError)
 
 
 async def test_leaving_waits_for_the_word(office: DeferredFixture) -> None:
-    """What was certainly not said is said later, and then the bot goes."""
+    """A message that was certainly not sent is sent later, and then the bot leaves."""
     office.messenger.trouble(Trouble("send", ChatFlooded(7)))
     await office.request(RequestKind.LEAVE, chat_id=FOREIGN, tell=1)
     await office.serve(after=2.0)
@@ -128,7 +128,7 @@ async def test_leaving_waits_for_the_word(office: DeferredFixture) -> None:
 
 @pytest.mark.parametrize("is_here", [False, True])
 async def test_gone(office: DeferredFixture, *, is_here: bool) -> None:
-    """What is under way is cancelled, unless the news is old."""
+    """Running jobs of the group are cancelled, unless the update is old."""
     office.members.sights[GROUP] = GroupVisibility(is_here=is_here)
     job = await accept(office.ledger, chat_id=GROUP)
     await office.request(RequestKind.GONE, None)
@@ -140,7 +140,7 @@ async def test_gone(office: DeferredFixture, *, is_here: bool) -> None:
 
 @pytest.mark.parametrize("presser", [CHIEF, MEMBER])
 async def test_press(office: DeferredFixture, presser: int) -> None:
-    """Who looks after the group may cancel what came from it."""
+    """An admin of the group may cancel jobs from it."""
     job = await accept(office.ledger, chat_id=GROUP, owner_id=44)
     await office.request(RequestKind.PRESS, presser, query_id="q", action="cancel", job_id=job.id)
     await office.serve()

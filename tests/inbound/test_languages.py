@@ -15,7 +15,7 @@ def query(user_id: int = OWNER, chat_id: int = OWNER) -> ButtonPress:
 
 
 async def test_without_a_choice_telegram_decides(inbound: InboundFixture) -> None:
-    """Also when the choice was taken back."""
+    """Telegram's language counts, also after a choice was taken back."""
     languages = inbound.use_cases.languages
     before = await languages.of(OWNER, "zh-hans")
     await languages.choose(query(), OWNER, "en", "zh-hans")
@@ -28,7 +28,7 @@ async def test_without_a_choice_telegram_decides(inbound: InboundFixture) -> Non
 
 
 async def test_choice_is_confirmed_in_the_language_itself(inbound: InboundFixture) -> None:
-    """In the message with the buttons, which it replaces."""
+    """The confirmation replaces the message with the buttons."""
     await inbound.use_cases.languages.choose(query(), OWNER, "zh-Hans", "en")
     press, change = await inbound.said()
 
@@ -39,7 +39,9 @@ async def test_choice_is_confirmed_in_the_language_itself(inbound: InboundFixtur
 
 
 async def test_what_is_under_way_is_answered_in_the_new_language(inbound: InboundFixture) -> None:
-    """From now on means from now on; what others wait for stays as it is."""
+    """Unfinished jobs of the user and the message in private change; other jobs and messages in
+    groups stay.
+    """
     mine, other = await accept(inbound.ledger), await accept(inbound.ledger, chat_id=OTHER)
     there = await accept(inbound.ledger, chat_id=GROUP, owner_id=OWNER)
     status_message = await inbound.ledger.status_messages.open([mine], shared=False)
@@ -55,7 +57,7 @@ async def test_what_is_under_way_is_answered_in_the_new_language(inbound: Inboun
 
 
 async def test_nobody_chooses_for_another(inbound: InboundFixture) -> None:
-    """The buttons belong to whoever asked for them."""
+    """Only the user who asked for the buttons may press them."""
     await inbound.use_cases.languages.choose(query(OTHER, GROUP), OWNER, "zh-Hans", "en")
     [press] = await inbound.said()
 
@@ -64,7 +66,7 @@ async def test_nobody_chooses_for_another(inbound: InboundFixture) -> None:
 
 
 async def test_menu_is_for_the_asker(inbound: InboundFixture) -> None:
-    """It knows whose it is."""
+    """The menu names its owner."""
     await inbound.use_cases.languages.menu(make_origin())
     [said] = await inbound.said()
 
@@ -78,7 +80,7 @@ async def test_menu_is_for_the_asker(inbound: InboundFixture) -> None:
 async def test_who_gets_no_menu(
     inbound: InboundFixture, chat_id: int, owner_id: int, name: str
 ) -> None:
-    """Neither strangers nor those who hide behind their group."""
+    """Neither strangers nor senders as their group get a menu."""
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     await inbound.use_cases.languages.menu(make_origin(chat_id, owner_id=owner_id))
     [said] = await inbound.said()
@@ -87,7 +89,7 @@ async def test_who_gets_no_menu(
 
 
 async def test_banned_people_choose_nothing(inbound: InboundFixture) -> None:
-    """They are not even told so."""
+    """Banned users get no answer at all."""
     await inbound.ledger.chats.set_owner(OWNER, banned=True)
     await inbound.use_cases.languages.choose(query(), OWNER, "zh-Hans", "en")
 

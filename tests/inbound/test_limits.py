@@ -1,4 +1,4 @@
-"""Limits at the door: a file over one is not accepted, and its sender is told why."""
+"""Limits on acceptance: a file over one is not accepted, and its sender is told why."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from tests.inbound.inbound_fixture import InboundFixture
 
 @pytest.fixture
 def inbound(database: Database) -> InboundFixture:
-    """A reception that takes three files a day of each person, and five of each group."""
+    """Use cases that take three files a day of each user, and five of each group."""
     limits = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
     return InboundFixture(database, limits=limits)
 
@@ -31,7 +31,9 @@ async def test_file_over_the_limit_is_refused_with_a_reason(inbound: InboundFixt
 
 
 async def test_limit_is_exact_for_files_that_come_side_by_side(inbound: InboundFixture) -> None:
-    """Of many at once exactly as many are accepted as the limit says, and one is told."""
+    """Of many files at once exactly as many are accepted as the limit says, and one sender is
+    told.
+    """
     await asyncio.gather(
         *(inbound.use_cases.uploads.sent(make_origin(), make_file()) for _ in range(20))
     )
@@ -41,7 +43,7 @@ async def test_limit_is_exact_for_files_that_come_side_by_side(inbound: InboundF
 
 
 async def test_redelivered_file_is_not_refused(inbound: InboundFixture) -> None:
-    """What was accepted as the last one is known when it comes again."""
+    """The last accepted file is recognized when it is delivered again."""
     sent = [(make_origin(), make_file()) for _ in range(3)]
     for origin, file in sent * 2:
         await inbound.use_cases.uploads.sent(origin, file)
@@ -51,7 +53,7 @@ async def test_redelivered_file_is_not_refused(inbound: InboundFixture) -> None:
 
 
 async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None:
-    """The outbox knows the message."""
+    """The outbox recognizes the message."""
     for _ in range(3):
         await inbound.use_cases.uploads.sent(make_origin(), make_file())
     late = make_origin()
@@ -62,7 +64,9 @@ async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None
 
 
 async def test_limit_of_a_group(database: Database) -> None:
-    """Its members share it; who is under their own limit is told about the group's."""
+    """The members of a group share its limit; a member below the own limit is told about the
+    group's.
+    """
     limits = OwnerLimits(owner=TransferLimits(files=3), group=TransferLimits(files=5))
     inbound = InboundFixture(database, limits=limits)
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)

@@ -22,7 +22,7 @@ async def said(inbound: InboundFixture, kind: OutboxKind) -> list[OutboxMessage]
 
 
 async def test_own_page_is_turned(inbound: InboundFixture) -> None:
-    """The press is answered without a word, and the message shows the other page."""
+    """The press is answered without text, and the message shows the other page."""
     await inbound.use_cases.pages.turn(query(OWNER, OWNER), Listing.LINKS, OWNER, 3)
     [press] = await said(inbound, OutboxKind.PRESS)
     [change] = await said(inbound, OutboxKind.OVERVIEW)
@@ -33,7 +33,7 @@ async def test_own_page_is_turned(inbound: InboundFixture) -> None:
 
 
 async def test_redelivered_press_turns_once(inbound: InboundFixture) -> None:
-    """The outbox knows the query."""
+    """The outbox recognizes the query."""
     for _ in range(2):
         await inbound.use_cases.pages.turn(query(OWNER, OWNER), Listing.STATUS, OWNER, 2)
 
@@ -42,7 +42,7 @@ async def test_redelivered_press_turns_once(inbound: InboundFixture) -> None:
 
 @pytest.mark.parametrize("user_id", [OTHER, ADMIN])
 async def test_page_of_another_person_is_not_turned(inbound: InboundFixture, user_id: int) -> None:
-    """Not even by who looks after the bot: what people have is theirs."""
+    """Not even an admin of the bot may turn the page of another user."""
     await inbound.use_cases.pages.turn(query(user_id, GROUP), Listing.LINKS, OWNER, 2)
     [press] = await inbound.said()
 
@@ -50,7 +50,7 @@ async def test_page_of_another_person_is_not_turned(inbound: InboundFixture, use
 
 
 async def test_everybody_in_a_group_turns_its_pages(inbound: InboundFixture) -> None:
-    """Also those that were made before it became a supergroup."""
+    """Pages that were made before the migration can be turned too."""
     await inbound.ledger.chats.migrate(GROUP, MOVED)
     await inbound.use_cases.pages.turn(query(OTHER, MOVED), Listing.STATUS, GROUP, 2)
     [change] = await said(inbound, OutboxKind.OVERVIEW)
@@ -60,7 +60,7 @@ async def test_everybody_in_a_group_turns_its_pages(inbound: InboundFixture) -> 
 
 
 async def test_page_of_another_group_is_not_turned(inbound: InboundFixture) -> None:
-    """What one group sees is no other's."""
+    """The list of one group is not shown to another."""
     await inbound.use_cases.pages.turn(query(OWNER, GROUP - 1), Listing.STATUS, GROUP, 2)
     [press] = await inbound.said()
 
@@ -68,7 +68,7 @@ async def test_page_of_another_group_is_not_turned(inbound: InboundFixture) -> N
 
 
 async def test_banned_people_turn_nothing(inbound: InboundFixture) -> None:
-    """They are not even told so."""
+    """Banned users get no answer at all."""
     await inbound.ledger.chats.set_owner(OTHER, banned=True)
     await inbound.use_cases.pages.turn(query(OTHER, OTHER), Listing.STATUS, OTHER, 2)
 

@@ -1,4 +1,4 @@
-"""Who may do what in private: owner, admin, another user, stranger."""
+"""Rights in private: owner, admin, another user, stranger."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -54,7 +54,7 @@ SAID: dict[str, list[tuple[OutboxKind, str | None]]] = {
 @pytest.mark.parametrize("user_id", USERS)
 @pytest.mark.parametrize("deed", DEEDS)
 async def test_users_are_served(inbound: InboundFixture, deed: str, user_id: int) -> None:
-    """Everybody who is named, in the same way; what is said belongs to who asked."""
+    """All named users are served in the same way; each message belongs to the user who asked."""
     await DEEDS[deed](inbound, user_id)
     said = await inbound.said()
 
@@ -68,7 +68,7 @@ async def test_users_are_served(inbound: InboundFixture, deed: str, user_id: int
 
 @pytest.mark.parametrize("deed", DEEDS)
 async def test_stranger_gets_one_polite_line(inbound: InboundFixture, deed: str) -> None:
-    """With their id, so that they can ask to be let in; nothing else happens."""
+    """The line has the stranger's id, so that they can ask for access; nothing else happens."""
     await DEEDS[deed](inbound, STRANGER)
     [said] = await inbound.said()
 
@@ -77,7 +77,9 @@ async def test_stranger_gets_one_polite_line(inbound: InboundFixture, deed: str)
 
 
 async def test_stranger_is_told_once_an_hour(inbound: InboundFixture) -> None:
-    """However often and whatever they send; others are told for themselves."""
+    """A stranger is told once an hour, for all kinds of messages; other strangers are told as
+    well.
+    """
     for deed in DEEDS.values():
         await deed(inbound, STRANGER)
     inbound.clock.advance(timedelta(minutes=59, seconds=59))
@@ -103,7 +105,7 @@ async def test_stranger_is_told_once_an_hour(inbound: InboundFixture) -> None:
 async def test_owner_and_admin_may_cancel(
     inbound: InboundFixture, user_id: int, name: str, state: JobState
 ) -> None:
-    """Nobody else, and whoever may not is told so."""
+    """No other user may, and is told so."""
     job = await accept(inbound.ledger)
 
     assert await inbound.press(user_id, JobAction.CANCEL, job.id) == name
@@ -122,7 +124,7 @@ async def test_owner_and_admin_may_cancel(
 async def test_owner_and_admin_may_delete(
     inbound: InboundFixture, user_id: int, name: str, *, is_live: bool
 ) -> None:
-    """Nobody else."""
+    """No other user may."""
     job, _ = await finish(inbound.ledger, await accept(inbound.ledger))
 
     assert await inbound.press(user_id, JobAction.DELETE, job.id) == name
@@ -130,7 +132,7 @@ async def test_owner_and_admin_may_delete(
 
 
 async def test_running_job_of_another_is_not_stopped(inbound: InboundFixture) -> None:
-    """Its owner's press is what stops it."""
+    """Only a press of its owner stops a running job."""
     job = await acquire(inbound.ledger, await accept(inbound.ledger))
     inbound.queue.runs.add(job.id)
     assert await inbound.press(OTHER, JobAction.CANCEL, job.id) == "press-not-yours"

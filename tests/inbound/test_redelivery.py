@@ -10,7 +10,7 @@ from tests.inbound.inbound_fixture import LIMIT, STRANGER, InboundFixture
 
 
 async def test_redelivered_file_is_relayed_once(inbound: InboundFixture) -> None:
-    """One job, and it waits once."""
+    """A redelivered file makes one job, which waits once."""
     origin, file = make_origin(), make_file()
     for _ in range(3):
         await inbound.use_cases.uploads.sent(origin, file)
@@ -20,7 +20,7 @@ async def test_redelivered_file_is_relayed_once(inbound: InboundFixture) -> None
 
 
 async def test_files_of_an_album_are_jobs_of_their_own(inbound: InboundFixture) -> None:
-    """Each is a message."""
+    """Each file of an album is a message and a job."""
     for _ in range(3):
         await inbound.use_cases.uploads.sent(make_origin(), make_file())
 
@@ -28,7 +28,7 @@ async def test_files_of_an_album_are_jobs_of_their_own(inbound: InboundFixture) 
 
 
 async def test_redelivered_command_is_answered_once(inbound: InboundFixture) -> None:
-    """Whatever it asked for."""
+    """Commands of every kind are answered once."""
     questions = inbound.use_cases.user_commands
     for ask in (questions.welcome, questions.status):
         origin = make_origin()
@@ -55,7 +55,7 @@ async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None
 
 
 async def test_redelivered_press_is_answered_as_the_first_time(inbound: InboundFixture) -> None:
-    """The second time it comes too late, but that is not what happened to the user."""
+    """The second delivery would come too late, but the first answer is given."""
     job = await accept(inbound.ledger)
     names = [
         await inbound.press(OWNER, JobAction.CANCEL, job.id, query_id="same") for _ in range(2)
@@ -66,7 +66,7 @@ async def test_redelivered_press_is_answered_as_the_first_time(inbound: InboundF
 
 
 async def test_second_press_comes_too_late(inbound: InboundFixture) -> None:
-    """Another query is another answer."""
+    """A second press is another query with another answer."""
     job = await accept(inbound.ledger)
     link, _ = await finish(inbound.ledger, await accept(inbound.ledger))
     cancels = [await inbound.press(OWNER, JobAction.CANCEL, job.id) for _ in range(2)]
@@ -85,7 +85,7 @@ async def test_press_for_a_job_that_nobody_knows(
 
 
 async def test_press_of_a_button_that_is_not_ours(inbound: InboundFixture) -> None:
-    """It names a job and does nothing to it."""
+    """It names a job and changes nothing about it."""
     job = await accept(inbound.ledger)
 
     assert await inbound.press(OWNER, None, job.id) == "press-unknown"

@@ -10,7 +10,7 @@ from tests.inbound.inbound_fixture import LIMIT, InboundFixture
 
 @pytest.mark.parametrize("size", [1, LIMIT, None])
 async def test_file_that_fits_is_accepted(inbound: InboundFixture, size: int | None) -> None:
-    """It waits for its turn, and nothing is said: the answer comes when it is done."""
+    """It waits for its turn, and no message is sent: the answer comes when it is done."""
     origin, file = make_origin(), make_file(size=size)
     await inbound.use_cases.uploads.sent(origin, file)
     [job] = await inbound.jobs()

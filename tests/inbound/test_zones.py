@@ -1,4 +1,4 @@
-"""The zone in which a chat is told moments."""
+"""The time zone in which times are shown in a chat."""
 
 from bot.core.ports.outbox import OutboxKind
 from tests.fakes.samples import GROUP, OWNER, make_origin
@@ -10,7 +10,7 @@ async def _told(inbound: InboundFixture) -> dict[str, str | int]:
 
 
 async def test_alone_it_tells_the_present_one(inbound: InboundFixture) -> None:
-    """That of the settings, until one is chosen."""
+    """The zone of the settings, until one is chosen."""
     await inbound.use_cases.zone_command.zone(make_origin(), "")
     before = await _told(inbound)
     await inbound.use_cases.zone_command.zone(make_origin(message_id=2), "hong kong")
@@ -24,7 +24,7 @@ async def test_alone_it_tells_the_present_one(inbound: InboundFixture) -> None:
 
 
 async def test_unknown_zone_changes_nothing(inbound: InboundFixture) -> None:
-    """What was written is told again, but not pages of it."""
+    """The reply repeats the unknown name, cut to 64 characters."""
     await inbound.use_cases.zone_command.zone(make_origin(), "atlantis " * 20)
 
     assert await _told(inbound) == {"name": "zone-unknown", "zone": ("atlantis " * 20)[:64]}
@@ -32,7 +32,7 @@ async def test_unknown_zone_changes_nothing(inbound: InboundFixture) -> None:
 
 
 async def test_in_a_group_it_is_asked_who_may(inbound: InboundFixture) -> None:
-    """The desk knows who looks after it."""
+    """The request is deferred, because Telegram must be asked for the rights."""
     await inbound.ledger.chats.set_chat(GROUP, allowed=True)
     await inbound.use_cases.zone_command.zone(make_origin(GROUP), "+8")
     [request] = await inbound.said()
@@ -43,7 +43,7 @@ async def test_in_a_group_it_is_asked_who_may(inbound: InboundFixture) -> None:
 
 
 async def test_strangers_choose_nothing(inbound: InboundFixture) -> None:
-    """They are told that they are strangers."""
+    """Strangers are told that they are strangers."""
     await inbound.use_cases.zone_command.zone(make_origin(STRANGER), "+8")
 
     assert (await _told(inbound))["name"] == "stranger"

@@ -1,4 +1,4 @@
-"""A queue that runs, its clock, and workers whose jobs end when the test says so."""
+"""A queue that runs, its clock, and workers that end jobs when the test says so."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from tests.fakes.samples import NOW
 
 
 class Workers:
-    """A runner whose jobs end when the test says so; knows what runs and what has run."""
+    """A runner that ends jobs when the test says so; knows what runs and what has run."""
 
     def __init__(self) -> None:
         self.started: list[int] = []

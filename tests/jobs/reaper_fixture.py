@@ -91,7 +91,7 @@ class Graveyard:
         return stored
 
     async def many_live(self, count: int, *, due_at: datetime) -> None:
-        """Let many links end at the same moment."""
+        """Let many links end at the same time."""
         stored = await self.live()
         async with self.database.write() as connection:
             await connection.execute(update(objects).values(due_at=due_at))

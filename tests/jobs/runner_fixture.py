@@ -18,7 +18,7 @@ from tests.fakes.uploads import FakeUploads
 
 
 class GatedJobs(SqlJobs):
-    """Jobs whose writes wait at a gate after they have been committed."""
+    """Jobs that hold each write at a gate after it has been committed."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -50,7 +50,7 @@ class GatedJobs(SqlJobs):
 
 
 class RunnerFixture:
-    """A relay with its surroundings; attempts are started and stopped by the test."""
+    """A relay with fakes around it; the test starts and stops attempts."""
 
     def __init__(self, database: Database, *, uploads: UploadEngine | None = None) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -84,7 +84,7 @@ class RunnerFixture:
         return await self.begin(job).task
 
     async def fail(self, job: Job, error: Exception) -> datetime | None:
-        """Run an attempt whose upload fails."""
+        """Run an attempt with an upload that fails."""
         self.uploads.failures.append(error)
         return await self.attempt(job)
 

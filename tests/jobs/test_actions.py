@@ -1,4 +1,4 @@
-"""Cancelling jobs and deleting links, whatever happens at the same time."""
+"""Cancelling jobs and deleting links, also while they change."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ class RacingJobs(SqlJobs):
 
 
 class Desktop:
-    """Controls with a queue that starts nothing by itself."""
+    """Job actions with a queue that starts nothing by itself."""
 
     def __init__(self, database: Database) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -55,7 +55,7 @@ class Desktop:
 
 @pytest.fixture
 def desk(database: Database) -> Desktop:
-    """Return controls with nothing to control."""
+    """Return job actions without jobs."""
     return Desktop(database)
 
 
@@ -156,7 +156,7 @@ async def test_link_is_deleted_once(desk: Desktop) -> None:
 
 @pytest.mark.parametrize("state", ["waiting", "cancelled"])
 async def test_job_without_a_link_has_nothing_to_delete(desk: Desktop, state: str) -> None:
-    """The button belonged to another moment."""
+    """The press came too late: the job has no link."""
     job = await desk.waiting()
     if state == "cancelled":
         await desk.actions.cancel(job)

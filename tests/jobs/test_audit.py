@@ -1,4 +1,4 @@
-"""What an audit takes for a fault, and what it leaves to a running bot."""
+"""The findings of an audit, and the cases that it leaves to a running bot."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -128,7 +128,7 @@ async def test_overdue_is_removed(desk: Desk) -> None:
 
 
 async def test_gone_in_the_ledger_only(desk: Desk) -> None:
-    """An object that the ledger believes gone is overdue, because nobody will look again."""
+    """An object that the ledger believes gone is overdue, because no sweep will find it."""
     _, stored = await desk.live()
     desk.clock.advance(LIFETIME)
     await desk.ledger.objects.gone([stored.id], desk.clock.now())
@@ -140,7 +140,7 @@ async def test_gone_in_the_ledger_only(desk: Desk) -> None:
 
 async def test_unknown(desk: Desk) -> None:
     """An old object below the prefix that is not in the ledger is found and removed; one outside
-    of it is nobody's business.
+    of it is left alone.
     """
     desk.put(STRANGE)
     desk.put("holiday/photo.jpg")
@@ -160,7 +160,7 @@ async def test_missing(desk: Desk) -> None:
 
 
 async def test_orphan(desk: Desk) -> None:
-    """An old upload whose key nobody knows is found and aborted."""
+    """An old upload with a key that is not in the ledger is found and aborted."""
     desk.store.initiate(STRANGE, META)
 
     assert await desk.audit(fix=True) == [(FindingKind.ORPHAN_UPLOAD, STRANGE)]

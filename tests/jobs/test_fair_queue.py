@@ -1,4 +1,4 @@
-"""Whose turn it is: fair between owners, in order within one."""
+"""The order of jobs: fair between owners, in order within one."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ OWNERS = st.lists(st.integers(1, 5), max_size=60)
 
 
 def anyone(_owner_id: int) -> bool:
-    """Hold nobody back."""
+    """Let every owner pass."""
     return True
 
 
@@ -72,7 +72,7 @@ def test_newcomer_waits_for_one_job_of_a_heavy_owner(heavy: int, taken_before: i
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=60), st.integers(6, 12))
 def test_newcomer_goes_before_all_who_had_a_turn(owners: list[int], newcomer: int) -> None:
-    """However many owners are busy, none of them has a second turn before somebody's first."""
+    """With any number of busy owners, none has a second turn before a new owner's first."""
     turns = fill(owners * 2)
     for _ in set(owners):
         turns.take(anyone)
@@ -82,7 +82,7 @@ def test_newcomer_goes_before_all_who_had_a_turn(owners: list[int], newcomer: in
 
 
 def test_last_turn_is_remembered_without_jobs() -> None:
-    """Whoever sends one file after the other is no newcomer each time."""
+    """An owner who sends one file after the other is no newcomer each time."""
     turns = fill([1, 1, 1, 2])
     assert [turns.take(anyone) for _ in range(2)] == [(1, 0), (2, 3)]
     turns.add(2, 9)
@@ -103,7 +103,7 @@ def test_memory_is_bounded() -> None:
 
 @given(OWNERS, st.data())
 def test_position_is_the_number_of_the_turn(owners: list[int], data: st.DataObject) -> None:
-    """Whatever was taken before, the place in the queue tells when the job will be taken."""
+    """After any number of turns, the place in the queue tells when the job will be taken."""
     turns = fill(owners)
     for _ in range(data.draw(st.integers(0, len(owners)))):
         turns.take(anyone)
@@ -134,7 +134,7 @@ def test_owners_who_may_not_start_are_passed_over(owners: list[int], held: set[i
 
 @given(OWNERS, st.sets(st.integers(0, 59)))
 def test_jobs_that_do_not_fit_are_passed_over(owners: list[int], held: set[int]) -> None:
-    """They wait where they are, and hold up neither their owner's other jobs nor anybody else."""
+    """They wait where they are, and hold up neither their owner's other jobs nor other owners."""
     turns = fill(owners)
     taken = []
     while (turn := turns.take(anyone, lambda job_id: job_id not in held)) is not None:

@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_without_allowances_nothing_is_refused(database: Database) -> None:
-    """The default has no limit, whatever was sent before."""
+    """The default has no limit, for any number of files sent before."""
     ledger = SqlLedger(database)
     check = LimitCheck(ledger.chats, OwnerLimits())
     for _ in range(5):
@@ -75,7 +75,7 @@ async def test_group_counts_all_its_members(database: Database) -> None:
 
 
 async def test_what_failed_does_not_count(database: Database) -> None:
-    """A fault of the storage costs nobody their day; a cancelled file was moved and counts."""
+    """A job that failed does not count; a cancelled file was moved and counts."""
     ledger = SqlLedger(database)
     check = LimitCheck(ledger.chats, OwnerLimits(owner=TransferLimits(files=1)))
     failed = await acquire(ledger, await accept(ledger))

@@ -83,7 +83,7 @@ def test_without_limits_everything_is_accepted(before: list[Accepted], size: int
 
 
 def test_refusal_tells_files() -> None:
-    """Which limit, how much is used, and when the oldest of them leaves the window."""
+    """Which limit, how much is used, and when the oldest of them ceases to count."""
     refusal = TransferLimits(files=3).check(5, spread(3), NOW)
 
     assert LimitRefusal(Limit.FILES, 3, 3, 5, timedelta(hours=21)) == refusal
@@ -97,7 +97,7 @@ def test_refusal_tells_bytes() -> None:
 
 
 def test_refusal_of_a_file_that_never_fits() -> None:
-    """No time helps a file that is larger than the whole allowance."""
+    """A file that is larger than the limit never fits."""
     assert LimitRefusal(Limit.BYTES, 40, 10, 41) == TransferLimits(bytes=40).check(
         41, spread(1), NOW
     )

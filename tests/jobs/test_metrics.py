@@ -1,4 +1,4 @@
-"""What attempts, reaper and narrator tell those who count."""
+"""The counts that runner, reaper and status messages report."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def metrics() -> FakeMetrics:
 
 @pytest.fixture
 def shop(database: Database, metrics: FakeMetrics) -> RunnerFixture:
-    """A relay whose attempts are counted."""
+    """A runner that counts its attempts."""
     shop = RunnerFixture(database)
     shop.attempts = JobRunner(shop.relay, shop.ledger, shop.clock, shop.signals, metrics)
     return shop

@@ -1,4 +1,4 @@
-"""Which job runs when; fair, bounded, stoppable."""
+"""The order in which jobs run; fair, bounded, stoppable."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.jobs.queue_fixture import open_hall, settled
 
 
 async def test_job_runs_at_once() -> None:
-    """A free place and a job: it starts, with the moment and a meter of its own."""
+    """A free place and a job: it starts, with the time and a meter of its own."""
     async with open_hall() as hall:
         hall.add(7, owner=3)
         await hall.workers.until_started(1)
@@ -81,7 +81,7 @@ async def test_group_takes_a_place_that_it_gave_back() -> None:
 
 
 async def test_two_hundred_jobs_of_one_owner_delay_another_by_one() -> None:
-    """Whoever comes late waits for the job that runs and for one more at most."""
+    """A job of another owner waits for the job that runs and for one more at most."""
     async with open_hall(at_once=1, per_owner=1) as hall:
         hall.add(*range(200), owner=1)
         await hall.workers.until_started(1)
@@ -94,7 +94,7 @@ async def test_two_hundred_jobs_of_one_owner_delay_another_by_one() -> None:
 
 
 async def test_freed_place_is_taken_by_the_next() -> None:
-    """Jobs follow each other without anybody asking."""
+    """A job that ends starts the next one."""
     async with open_hall() as hall:
         hall.add(1, 2, 3)
         for count in (1, 2, 3):
@@ -107,7 +107,7 @@ async def test_freed_place_is_taken_by_the_next() -> None:
 
 
 async def test_job_that_is_enqueued_twice_runs_once() -> None:
-    """Neither while it waits, nor while it runs, nor while it waits for its moment."""
+    """Neither while it waits, nor while it runs, nor while it waits for its time."""
     async with open_hall() as hall:
         hall.add(1, 1, 2, 2)
         hall.add(3, wait=5)
@@ -136,7 +136,7 @@ async def test_ended_job_may_be_enqueued_again() -> None:
 
 
 async def test_later_jobs_ripen_by_the_clock() -> None:
-    """Each at its own moment, whatever the order in which they were enqueued."""
+    """Each at its own time, in any order of enqueueing."""
     async with open_hall(at_once=9, per_owner=9) as hall:
         hall.add(30, wait=30)
         hall.add(10, wait=10)
@@ -154,7 +154,7 @@ async def test_later_jobs_ripen_by_the_clock() -> None:
 
 
 async def test_earlier_moment_that_comes_later_is_not_missed() -> None:
-    """While the queue sleeps until one moment, an earlier one is enqueued."""
+    """While the queue sleeps until one time, an earlier one is enqueued."""
     async with open_hall(at_once=9, per_owner=9) as hall:
         hall.add(30, wait=30)
         await settled()
@@ -183,7 +183,7 @@ async def test_job_comes_back_at_the_moment_that_its_runner_returned() -> None:
 
 
 async def test_withdrawn_job_does_not_run() -> None:
-    """Neither one that waits for its turn nor one that waits for its moment."""
+    """Neither one that waits for its turn nor one that waits for its time."""
     async with open_hall() as hall:
         hall.add(1, 2)
         hall.add(3, wait=5)
@@ -210,7 +210,7 @@ async def test_running_job_cannot_be_withdrawn() -> None:
 
 
 async def test_positions_count_from_one_in_the_order_of_turns() -> None:
-    """A job that runs or waits for its moment has none."""
+    """A job that runs or waits for its time has none."""
     async with open_hall() as hall:
         hall.add(1, 2, 3, owner=1)
         hall.add(10, 11, owner=2)
@@ -232,8 +232,8 @@ async def test_positions_count_from_one_in_the_order_of_turns() -> None:
 def test_every_job_runs_once_within_the_caps(
     owners: list[int], at_once: int, per_owner: int, per_group: int, order: Random
 ) -> None:
-    """Whatever ends first: nobody exceeds a cap, no place stays empty, every job runs once."""
-    # Every third job comes from one group, whoever its owner is.
+    """In any order of ends: no owner exceeds a cap, no place stays empty, every job runs once."""
+    # Every third job comes from one group, independent of its owner.
     groups = [-5 if job_id % 3 == 0 else None for job_id in range(len(owners))]
 
     def held(job_id: int, mine: Counter[int], run: list[int]) -> bool:

@@ -1,4 +1,4 @@
-"""Jobs wait a moment for the messages that arrive with them."""
+"""Jobs wait a short time for the messages that arrive with them."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -73,7 +73,7 @@ async def test_job_that_is_shut_down_before_its_first_step_hears_of_it() -> None
 
 
 async def test_error_of_a_runner_surfaces() -> None:
-    """It is a defect or a broken ledger, so whoever runs the queue must hear of it."""
+    """It is a defect or a broken ledger, so it is raised by `run`."""
     clock = SandboxClock(NOW, running=False)
     workers = Workers()
     queue = JobQueue(workers.run, clock, at_once=1, per_owner=1)

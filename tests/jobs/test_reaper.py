@@ -111,7 +111,7 @@ async def test_lost_answer_to_a_deletion_is_harmless(yard: Graveyard) -> None:
 
 
 async def test_leftover_is_removed_with_all_its_uploads(yard: Graveyard) -> None:
-    """The known upload, one whose id got lost, and an object that may have been completed."""
+    """The known upload, one with a lost id, and an object that may have been completed."""
     stored = await yard.left(put=True)
     yard.store.initiate(stored.key, META)
     await yard.reaper.sweep()
@@ -149,7 +149,7 @@ async def test_leftover_without_an_upload_id_is_found_by_its_key(yard: Graveyard
 
 
 async def test_key_that_may_not_list_uploads_removes_what_it_can(yard: Graveyard) -> None:
-    """The known upload and the object go; strays stay until the bucket's lifecycle."""
+    """The known upload and the object go; orphans stay until the bucket's lifecycle."""
     stored = await yard.left(put=True)
     error = StoreForbidden("AccessDenied")
     yard.store.trouble(Trouble("list_uploads", lambda: fail(error), times=0))
@@ -181,7 +181,7 @@ async def test_leftover_that_oss_does_not_let_go_is_tried_again(
 
 
 async def test_leftover_that_fails_holds_up_no_link(yard: Graveyard) -> None:
-    """Links that are due go, whatever happens to the rest."""
+    """Links that are due go, also when a removal before them fails."""
     await yard.left()
     stored = await yard.live(NOW - LIFETIME)
     error = StoreUnavailable("reset")

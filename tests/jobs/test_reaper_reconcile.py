@@ -1,4 +1,4 @@
-"""The bucket is compared with the ledger; what nobody knows goes, what somebody owns stays."""
+"""The bucket is compared with the ledger; unknown objects go, those with an owner stay."""
 
 import asyncio
 from datetime import timedelta

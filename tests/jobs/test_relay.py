@@ -1,4 +1,4 @@
-"""The story of one file, and the order in which it is written down."""
+"""The steps of one file, and the order in which they are recorded."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ def shop(database: Database) -> RunnerFixture:
 
 
 class Stubborn:
-    """An upload whose threads answer a cancel with an error of their own."""
+    """An upload that answers a cancel with an error of its own."""
 
     async def upload(
         self,
@@ -48,7 +48,7 @@ class Stubborn:
 
 
 async def test_relayed_file_has_a_link_until_its_deadline(shop: RunnerFixture) -> None:
-    """Job and object are ready together; nothing of the file is left on this machine."""
+    """Job and object are ready together; no byte of the file is left on the disk."""
     job = await acquire(shop.ledger, await shop.accept())
     await shop.relay.relay(job, ProgressMeter())
     done, stored = await get(shop.ledger, job), await shop.object_of(job)

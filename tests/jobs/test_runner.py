@@ -222,7 +222,7 @@ async def test_unexpected_error_ends_the_job_with_one_traceback(shop: RunnerFixt
 
 
 async def test_transient_error_leaves_no_traceback(shop: RunnerFixture) -> None:
-    """A warning with the reason is enough; nobody has to get up."""
+    """A transient error is logged as a warning with the reason, without a traceback."""
     job = await shop.accept()
     with capture_logs() as lines:
         await shop.fail(job, StoreUnavailable("connection reset"))

@@ -1,4 +1,4 @@
-"""Attempts that are stopped: by their user, by the end of the process, at any moment."""
+"""Attempts that are stopped, by their user or by the end of the process, at any time."""
 
 import asyncio
 from datetime import timedelta
@@ -173,8 +173,8 @@ async def test_user_who_cancels_too_late_gets_the_link(shop: RunnerFixture) -> N
 async def test_cancel_at_any_moment_leaves_nothing_half_done(
     shop: RunnerFixture, reason: StopReason
 ) -> None:
-    """Wherever the cancel strikes, the job is done with a live object, or it is as its stop
-    demands and its object is nobody's or the next attempt's.
+    """For a cancel at each step, the job is done with a live object, or it is as its stop demands
+    and its object has no job or belongs to the next attempt.
     """
     stopped = JobState.CANCELLED if reason is StopReason.USER else JobState.QUEUED
     with counted_steps() as steps:

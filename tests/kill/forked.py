@@ -16,7 +16,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from bot.cli.main import main
-from tests.kill.moments import install
+from tests.kill.kill_points import install
 
 COPIES = multiprocessing.get_context("forkserver")
 COPIES.set_forkserver_preload([__name__])
@@ -68,12 +68,12 @@ async def begin(
     environment: Mapping[str, str],
     folder: Path,
     *,
-    moment: str = "",
+    kill_point: str = "",
     typed: bytes = b"",
 ) -> Forked:
     """Begin the command line in a copy, with exactly this environment.
 
-    `moment` is when it kills itself (`moments.install`), "" for never; `typed` is what comes
+    At `kill_point` (see `kill_points.install`; "" for never) it kills itself. `typed` comes
     through its standard input, as much as fits into a pipe.
     """
     (child_in, given), (out, child_out), (errors, child_errors) = (
@@ -81,7 +81,9 @@ async def begin(
     )
     os.write(given.fileno(), typed)
     streams = (child_in, child_out, child_errors)
-    process = COPIES.Process(target=_be, args=(arguments, environment, folder, moment, streams))
+    process = COPIES.Process(
+        target=_be, args=(arguments, environment, folder, kill_point, streams)
+    )
     with closing(given), closing(child_in), closing(child_out), closing(child_errors):
         # Blocks for as long as the first copy of all needs to import everything.
         await asyncio.to_thread(process.start)
@@ -102,7 +104,7 @@ def _be(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     folder: Path,
-    moment: str,
+    kill_point: str,
     streams: "Iterable[Connection[object, object]]",
 ) -> None:
     for descriptor, pipe in enumerate(streams):
@@ -114,6 +116,6 @@ def _be(
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["relay-bot", *arguments]
-    if moment:
-        install(moment)
+    if kill_point:
+        install(kill_point)
     main()

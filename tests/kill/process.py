@@ -15,7 +15,7 @@ PATIENCE = 30.0
 
 
 class Running:
-    """A process that runs; what it writes is read all the time, so that it never waits for us."""
+    """A process that runs; its output is read all the time, so that it never blocks on writing."""
 
     def __init__(self, process: Forked) -> None:
         self._process = process
@@ -91,16 +91,16 @@ async def relay_bot(
     stage: LocalStack,
     *arguments: str,
     users: tuple[int, ...] = (),
-    moment: str = "",
+    kill_point: str = "",
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Run the command with `arguments` and the settings of `stage`; it ends with the block.
 
-    `moment` is when it kills itself, "" for never; `more` are further variables.
+    At `kill_point` it kills itself, "" for never; `more` are further variables.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     variables = own | stage.variables(*users) | dict(more or {})
-    process = await begin(arguments, variables, stage.folder, moment=moment)
+    process = await begin(arguments, variables, stage.folder, kill_point=kill_point)
     running = Running(process)
     try:
         yield running

@@ -11,8 +11,8 @@ import pytest
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import fetch, link_of
+from tests.kill.kill_scenario import KillScenario
 from tests.kill.process import PATIENCE, Running, relay_bot
-from tests.kill.scene import Scene
 
 MIB = 1 << 20
 GRACE = 1.0
@@ -21,31 +21,31 @@ BEYOND = 5.0
 
 
 @pytest.fixture
-def scene(stage: LocalStack) -> Scene:
-    """A stage whose bot has a grace of one second."""
+def scenario(stage: LocalStack) -> KillScenario:
+    """A stage on which the bot has a grace of one second."""
     stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
-    return Scene(stage)
+    return KillScenario(stage)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_idle(scene: Scene, number: signal.Signals) -> None:
+async def test_idle(scenario: KillScenario, number: signal.Signals) -> None:
     """A bot that does nothing ends within two seconds."""
-    async with scene.bot() as bot:
-        await scene.alice.answered(await scene.alice.write("/start"))
+    async with scenario.bot() as bot:
+        await scenario.alice.answered(await scenario.alice.write("/start"))
         code, seconds = await bot.stop(number)
 
     assert code == 0
     assert seconds < 2.0
-    _assert_clean(scene.stage, bot)
+    _assert_clean(scenario.stage, bot)
 
 
-async def test_what_ends_within_the_grace_is_answered(scene: Scene) -> None:
+async def test_what_ends_within_the_grace_is_answered(scenario: KillScenario) -> None:
     """A transfer that the grace is long enough for ends, and its sender has the answer."""
-    stage, alice = scene.stage, scene.alice
+    stage, alice = scenario.stage, scenario.alice
     stage.more["RELAY_STOP__GRACE"] = "20s"
     stage.telegram.shape.down_total = 3.0 * MIB
     content = os.urandom(6 * MIB)
-    async with scene.bot() as bot:
+    async with scenario.bot() as bot:
         message = await alice.send(content)
         await stage.oss.wait_for(lambda: bool(stage.oss.log.of("UploadPart")))
         code, seconds = await bot.stop()
@@ -59,24 +59,24 @@ async def test_what_ends_within_the_grace_is_answered(scene: Scene) -> None:
     _assert_clean(stage, bot)
 
 
-async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
+async def test_what_does_not_is_left_for_the_next_start(scenario: KillScenario) -> None:
     """A transfer that hangs in its download is paused, and the next start finishes it."""
-    stage, alice = scene.stage, scene.alice
+    stage, alice = scenario.stage, scenario.alice
     fault = Fault("file", Effect.STALL, args={"bytes": 3 * MIB, "seconds": 30})
     stage.telegram.faults.add(fault)
     content = os.urandom(8 * MIB)
-    async with scene.bot() as bot:
+    async with scenario.bot() as bot:
         message = await alice.send(content)
         await alice.until(lambda: bool(alice.status_messages))
         code, seconds = await bot.stop()
     status_message = alice.status_messages[0]
-    async with scene.bot():
+    async with scenario.bot():
         answer = await alice.answered(message)
         await alice.until(lambda: not alice.status_messages)
 
     assert code == 0
     assert GRACE <= seconds < GRACE + BEYOND
-    assert "Paused, continues after the restart" in status_message.text
+    assert "Paused; continues after the restart" in status_message.text
     assert (await fetch(link_of(answer)))[1] == content
     _assert_clean(stage, bot)
 
@@ -87,21 +87,23 @@ async def test_what_does_not_is_left_for_the_next_start(scene: Scene) -> None:
         ("InitiateMultipartUpload", Effect.STALL),
         ("UploadPart", Effect.STALL),
         ("UploadPart", Effect.LATE),
-        # Never cut, because nobody would know whether the object is there.
+        # Never cut, because the bot could not know whether the object is there.
         ("CompleteMultipartUpload", Effect.LATE),
     ],
 )
-async def test_threads_that_hang_in_requests(scene: Scene, operation: str, effect: Effect) -> None:
+async def test_threads_that_hang_in_requests(
+    scenario: KillScenario, operation: str, effect: Effect
+) -> None:
     """Threads whose requests get no answer do not delay the end, and the next start goes on."""
-    stage, alice = scene.stage, scene.alice
+    stage, alice = scenario.stage, scenario.alice
     stage.oss.faults.add(Fault(operation, effect, times=0, args={"seconds": 60}))
     content = os.urandom(6 * MIB)
-    async with scene.bot() as bot:
+    async with scenario.bot() as bot:
         message = await alice.send(content)
         await stage.oss.wait_for(lambda: bool(stage.oss.log.of(operation)))
         code, seconds = await bot.stop()
     stage.oss.faults.clear()
-    async with scene.bot():
+    async with scenario.bot():
         answer = await alice.answered(message)
 
     assert code == 0
@@ -110,12 +112,12 @@ async def test_threads_that_hang_in_requests(scene: Scene, operation: str, effec
     _assert_clean(stage, bot)
 
 
-async def test_second_signal(scene: Scene) -> None:
-    """Whoever sends a second signal does not wait for the grace."""
-    stage, alice = scene.stage, scene.alice
+async def test_second_signal(scenario: KillScenario) -> None:
+    """A second signal ends the process without waiting for the grace."""
+    stage, alice = scenario.stage, scenario.alice
     stage.more["RELAY_STOP__GRACE"] = "10m"
     stage.telegram.faults.add(Fault("file", Effect.STALL, args={"bytes": MIB, "seconds": 60}))
-    async with scene.bot() as bot:
+    async with scenario.bot() as bot:
         await alice.send(os.urandom(4 * MIB))
         await stage.oss.wait_for(lambda: bool(stage.oss.log.of("UploadPart")))
         bot.send(signal.SIGTERM)
@@ -127,7 +129,7 @@ async def test_second_signal(scene: Scene) -> None:
     _assert_clean(stage, bot)
 
 
-async def test_store_that_hangs_at_the_start(scene: Scene) -> None:
+async def test_store_that_hangs_at_the_start(scenario: KillScenario) -> None:
     """A bot that is still looking at its bucket can be stopped."""
     asked = asyncio.Event()
 
@@ -138,32 +140,32 @@ async def test_store_that_hangs_at_the_start(scene: Scene) -> None:
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
         address = "http://{}:{}".format(*server.sockets[0].getsockname())
-        scene.stage.more["RELAY_OSS__ENDPOINT"] = address
-        async with _starting(scene) as bot:
+        scenario.stage.more["RELAY_OSS__ENDPOINT"] = address
+        async with _starting(scenario) as bot:
             await asyncio.wait_for(asked.wait(), PATIENCE)
             code, seconds = await bot.stop()
 
     assert code == 0
     assert seconds < GRACE + BEYOND
-    _assert_clean(scene.stage, bot)
+    _assert_clean(scenario.stage, bot)
 
 
-async def test_telegram_that_hangs_at_the_start(scene: Scene) -> None:
+async def test_telegram_that_hangs_at_the_start(scenario: KillScenario) -> None:
     """A bot that waits for Telegram can be stopped."""
-    scene.stage.telegram.faults.add(Fault("getMe", Effect.STALL, args={"seconds": 60}))
-    async with _starting(scene) as bot:
-        telegram = scene.stage.telegram
+    scenario.stage.telegram.faults.add(Fault("getMe", Effect.STALL, args={"seconds": 60}))
+    async with _starting(scenario) as bot:
+        telegram = scenario.stage.telegram
         await telegram.wait_for(lambda: bool(telegram.log.of("getMe")))
         code, seconds = await bot.stop()
 
     assert code == 0
     assert seconds < GRACE + BEYOND
-    _assert_clean(scene.stage, bot)
+    _assert_clean(scenario.stage, bot)
 
 
 @asynccontextmanager
-async def _starting(scene: Scene) -> AsyncIterator[Running]:
-    async with relay_bot(scene.stage, "run", users=(scene.alice.id,)) as bot:
+async def _starting(scenario: KillScenario) -> AsyncIterator[Running]:
+    async with relay_bot(scenario.stage, "run", users=(scenario.alice.id,)) as bot:
         yield bot
 
 

@@ -35,7 +35,7 @@ TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
     ],
 )
 def test_by_shape(text: str, expected: str) -> None:
-    """What looks like a secret is one, whoever wrote it and however it is encoded."""
+    """Text that looks like a secret is hidden, for every writer and encoding."""
     assert Redactor().redact(text).endswith(expected) or expected in Redactor().redact(text)
 
 
@@ -72,7 +72,7 @@ def test_short_values_are_ignored() -> None:
 
 @given(st.text(min_size=4, max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_registered_values_never_survive(secret: str, before: str, after: str) -> None:
-    """Whatever stands around it, a registered value is not in the line."""
+    """A registered value is not in the line, for all text around it."""
     redacted = Redactor([secret]).redact(before + secret + after)
 
     # The mark itself may happen to contain it.
@@ -128,5 +128,5 @@ def test_filter_redacts_tracebacks() -> None:
 
 
 def test_filter_survives_bad_calls() -> None:
-    """A call whose arguments do not fit its message still gets its line, redacted."""
+    """A call with arguments that do not fit its message still gets its line, redacted."""
     assert filtered("%d items", "hunter2") == f"%d items ('{HIDDEN}',)"

@@ -1,4 +1,4 @@
-"""What the calls tell of the services."""
+"""The state of both services, learned from the results of calls."""
 
 from datetime import timedelta
 
@@ -18,7 +18,9 @@ def clock() -> SandboxClock:
 
 
 def test_first_failure_stays(clock: SandboxClock) -> None:
-    """Since when it fails is the first failure after the last success; the code is the latest."""
+    """The time of the state is the first failure after the last success; the code is
+    the latest.
+    """
     health_state = HealthState(clock)
     health_state.oss_answered("")
     for code in ("store_unavailable", "store_throttled"):
@@ -30,7 +32,7 @@ def test_first_failure_stays(clock: SandboxClock) -> None:
 
 @pytest.mark.parametrize("code", ["", "upload_gone", "object_gone", "corrupted"])
 def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
-    """An answer that is no news for us is a service that works all the same."""
+    """An answer that refuses a call is still a sign that the service works."""
     health_state = HealthState(clock)
     health_state.oss_answered("store_unavailable")
     clock.advance(SECOND)
@@ -40,7 +42,7 @@ def test_answers_are_signs_of_life(clock: SandboxClock, code: str) -> None:
 
 
 def test_life(clock: SandboxClock) -> None:
-    """How far the process is, and since when."""
+    """The phase of the process, and since when."""
     health_state = HealthState(clock)
     first = (health_state.life, health_state.since)
     clock.advance(SECOND)

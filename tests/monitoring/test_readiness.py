@@ -1,4 +1,4 @@
-"""Whether the bot is ready, and what it says if not."""
+"""The readiness of the bot, and the reasons that it gives if it is not ready."""
 
 import asyncio
 from datetime import timedelta
@@ -65,7 +65,7 @@ async def test_no_poll(patient: Patient) -> None:
 
 
 async def test_webhook() -> None:
-    """A webhook to which nothing is delivered is well, unless Telegram says that it cannot."""
+    """A webhook without deliveries is fine, unless Telegram reports an error."""
     patient = Patient(polls=False)
     patient.clock.advance(SILENT_AFTER * 10)
     quiet = await patient.reasons()
@@ -93,7 +93,7 @@ async def test_oss(patient: Patient) -> None:
 
 
 async def test_checks(patient: Patient) -> None:
-    """What is looked at besides is named by its key."""
+    """Each further check is named by its key."""
 
     async def broken() -> str:
         return "cannot be written"
@@ -107,7 +107,7 @@ async def test_checks(patient: Patient) -> None:
 
 
 async def test_look_that_hangs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look that hangs is told and goes on; it is not begun a second time before it ends."""
+    """A check that hangs is told and goes on; it is not begun a second time before it ends."""
     monkeypatch.setattr(module, "LONGEST_CHECK", 0.01)
     written, begun = asyncio.Event(), []
 

@@ -29,7 +29,7 @@ from tests.fakes.messenger import FakeMessenger, Said
 from tests.fakes.samples import LIFETIME, NOW, OWNER
 
 MOST_ROUNDS = 300
-"""Nobody has that much to say at one moment: more rounds are a loop without an end."""
+"""More rounds than any test needs at one time: it is a loop without an end."""
 
 
 class FakeSigner:
@@ -129,7 +129,7 @@ class OutboundFixture:
         self.calls, self.rate_limits = self.dispatcher.calls, self.dispatcher.rate_limits
 
     async def speak(self) -> datetime | None:
-        """Let everybody say what can be said now; return when there may be more."""
+        """Let the senders send all that is due now; return when there may be more."""
         for _ in range(MOST_ROUNDS):
             moment = await self.round()
             await self.until_calls_end()
@@ -143,7 +143,7 @@ class OutboundFixture:
         return await self.dispatcher.round()
 
     async def until_calls_end(self) -> None:
-        """Wait until nothing is under way but what is held."""
+        """Wait until no call is under way except those that are held."""
         # A private seam, because only tests want to know whether nothing is under way.
         while under_way := set(self.calls._tasks.values()) - self.messenger.held:
             self.messenger.holding.clear()
@@ -152,7 +152,7 @@ class OutboundFixture:
             held.cancel()
 
     async def after(self, seconds: float) -> None:
-        """Let time pass, and everybody speak whenever it is possible."""
+        """Let time pass, and the senders send as soon as it is possible."""
         end = self.clock.now() + timedelta(seconds=seconds)
         while True:
             moment = await self.speak()
@@ -205,7 +205,7 @@ class OutboundFixture:
         assert await self.ledger.jobs.cancel(current, self.clock.now())
 
     async def press_cancel(self, running: RunningJob) -> None:
-        """Let a running job hear that its user has pressed the button."""
+        """Let a running job get the cancel of its user."""
         running.stop = StopReason.USER
 
     async def gone(self, *stored: StoredObject) -> None:
@@ -274,5 +274,5 @@ def answered(answers: Sequence[Said]) -> list[int]:
 
 
 def seconds(moments: Sequence[Said]) -> list[float]:
-    """Return when things were said, in seconds since the start."""
+    """Return when calls were made, in seconds since the start."""
     return [(said.at - NOW).total_seconds() for said in moments]

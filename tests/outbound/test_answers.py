@@ -19,12 +19,12 @@ OTHER = 101
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
 async def test_ended_job_is_answered_where_its_file_came_from(stage: OutboundFixture) -> None:
-    """A reply to the message that brought the file, in its topic and language, and audible."""
+    """The answer is a reply to the message of the file, in its topic and language, and audible."""
     [job] = await stage.finish_many(1, GROUP, thread_id=9)
     await stage.speak()
     [said] = stage.answers
@@ -35,7 +35,7 @@ async def test_ended_job_is_answered_where_its_file_came_from(stage: OutboundFix
 
 
 async def test_answer_has_the_link_and_its_end(stage: OutboundFixture) -> None:
-    """Made when it is sent, from what the ledger knows."""
+    """The link is made when the answer is sent, from the data in the ledger."""
     job = await stage.accept(name="报告.pdf")
     stored = await stage.done(job)
     await stage.speak()
@@ -50,7 +50,7 @@ async def test_answer_has_the_link_and_its_end(stage: OutboundFixture) -> None:
 
 
 async def test_failed_and_cancelled_jobs_are_answered_too(stage: OutboundFixture) -> None:
-    """With the code that the sentence needs."""
+    """The answer has the code that its sentence needs."""
     failed, cancelled = await stage.accept(), await stage.accept(OTHER)
     await stage.fail(failed, "disk_full")
     await stage.cancel(cancelled)
@@ -64,7 +64,7 @@ async def test_failed_and_cancelled_jobs_are_answered_too(stage: OutboundFixture
 
 
 async def test_answers_are_single_while_the_budget_lasts(stage: OutboundFixture) -> None:
-    """Two at once are two messages, each a reply to its own file."""
+    """Two answers at once are two messages, each a reply to its own file."""
     jobs = await stage.finish_many(2)
     await stage.speak()
 
@@ -72,7 +72,7 @@ async def test_answers_are_single_while_the_budget_lasts(stage: OutboundFixture)
 
 
 async def test_answers_are_merged_when_the_budget_is_short(stage: OutboundFixture) -> None:
-    """Three at once are one message."""
+    """Three answers at once are one message."""
     jobs = await stage.finish_many(3)
     await stage.speak()
 
@@ -116,7 +116,7 @@ async def test_jobs_of_different_topics_are_not_merged(stage: OutboundFixture) -
 
 
 async def test_replies_overtake_answers(stage: OutboundFixture) -> None:
-    """However many answers wait, a command is replied to within a second."""
+    """A command is replied to within a second, with any number of answers waiting."""
     stage.messenger.fits = 1
     await stage.finish_many(30)
     await stage.after(5)
@@ -130,7 +130,7 @@ async def test_replies_overtake_answers(stage: OutboundFixture) -> None:
 
 
 async def test_reply_is_worded_when_it_is_sent(stage: OutboundFixture) -> None:
-    """An overview shows what is true then."""
+    """An overview shows the state at the time of sending."""
     await stage.post("status", kind=OutboxKind.OVERVIEW)
     job = await stage.accept()
     await stage.post("start", kind=OutboxKind.WELCOME)
@@ -154,7 +154,9 @@ async def test_reply_is_said_once(stage: OutboundFixture) -> None:
 
 
 async def test_press_is_answered_at_once_whatever_the_budget(stage: OutboundFixture) -> None:
-    """The answer to a button is no message; the phone of the user waits for it."""
+    """The answer to a button press is no message and needs no rate; the app of the user waits for
+    it.
+    """
     await stage.finish_many(3)
     await stage.speak()
     stage.rate_limits.of(OWNER).pause(at(600))
@@ -169,7 +171,7 @@ async def test_press_is_answered_at_once_whatever_the_budget(stage: OutboundFixt
 
 
 async def test_chats_are_answered_side_by_side(stage: OutboundFixture) -> None:
-    """Each has a budget of its own; only that of all together lets some wait, a second at most."""
+    """Each chat has its own rate limit; only the common one lets some wait, a second at most."""
     jobs = [(await stage.finish_many(1, OWNER + n))[0] for n in range(20)]
     await stage.after(1)
 

@@ -1,4 +1,4 @@
-"""The files of an album are answered together, whatever ends when."""
+"""The files of an album are answered together, in any order of their ends."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from tests.outbound.outbound_fixture import OutboundFixture
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 

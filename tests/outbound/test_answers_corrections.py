@@ -22,7 +22,7 @@ OTHER = 101
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -42,7 +42,7 @@ def _states(stage: OutboundFixture, chat_id: int = OWNER) -> list[list[ItemState
 
 
 async def test_expired_link_is_told_in_its_answer(stage: OutboundFixture) -> None:
-    """The message stays; the link in it does not."""
+    """The message stays; its link is replaced by a note."""
     [stored] = await _answered(stage)
     [answer] = stage.answers
     stage.clock.advance(stored.due_at - stage.clock.now())
@@ -56,7 +56,7 @@ async def test_expired_link_is_told_in_its_answer(stage: OutboundFixture) -> Non
 
 
 async def test_deleted_link_is_told_in_its_answer(stage: OutboundFixture) -> None:
-    """In other words than an expired one."""
+    """The note differs from that for an expired link."""
     [stored] = await _answered(stage)
     await stage.ledger.objects.revoke(stored.job_id, stage.clock.now())
     await stage.gone(stored)
@@ -66,7 +66,7 @@ async def test_deleted_link_is_told_in_its_answer(stage: OutboundFixture) -> Non
 
 
 async def test_other_links_of_the_answer_stay(stage: OutboundFixture) -> None:
-    """Only what has ended is told to have ended."""
+    """Only the items that have ended are changed."""
     stored = await _answered(stage, 3)
     await stage.gone(stored[1])
     await stage.speak()
@@ -75,7 +75,7 @@ async def test_other_links_of_the_answer_stay(stage: OutboundFixture) -> None:
 
 
 async def test_change_during_the_edit_leads_to_another(stage: OutboundFixture) -> None:
-    """The answer converges to what is true, however the changes fall."""
+    """The answer shows the final state, in any order of changes."""
     stored = await _answered(stage, 3)
     gate = stage.messenger.hold(OWNER)
     await stage.gone(stored[0])
@@ -102,7 +102,7 @@ async def test_nothing_is_edited_twice(stage: OutboundFixture) -> None:
 async def test_answer_that_cannot_be_corrected_is_left(
     stage: OutboundFixture, error: ChatError
 ) -> None:
-    """One try: nothing is left that could tell anything wrong."""
+    """The edit is tried once, and the answer is not stale any more."""
     [stored] = await _answered(stage)
     stage.messenger.trouble(Trouble("edit", error, times=0))
     await stage.gone(stored)
@@ -129,7 +129,7 @@ async def test_answer_that_the_user_removed_is_left(stage: OutboundFixture) -> N
 async def test_edit_that_failed_is_repeated_after_a_wait(
     stage: OutboundFixture, error: ChatError, again_after: int
 ) -> None:
-    """Not at once, and not for ever: it works the next time."""
+    """The edit is not repeated at once, and it works the next time."""
     [stored] = await _answered(stage)
     since = seconds(stage.answers)[0] + 5
     stage.messenger.trouble(Trouble("edit", error))
@@ -156,7 +156,7 @@ async def test_many_links_that_end_at_once_provoke_no_flood(
 
 
 async def test_chat_with_many_corrections_delays_no_other(stage: OutboundFixture) -> None:
-    """Each chat has a budget of its own."""
+    """Each chat has its own rate limit."""
     stage.messenger.fits = 1
     many = await _answered(stage, 22)
     [other] = await _answered(stage, 1, OTHER)

@@ -1,4 +1,4 @@
-"""Where answers go, and what the group is told of those that go elsewhere."""
+"""Delivery of answers in private, and the notes that the group gets about them."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def _notes(stage: OutboundFixture) -> list[str]:
 
 
 async def test_everybody_in_private(stage: OutboundFixture) -> None:
-    """Each asker gets their own, in a message of their own; the group a note to each."""
+    """Each asker gets a message of their own; the group gets a note for each."""
     jobs = [await _done(stage, owner_id) for owner_id in (ASKER, OTHER)]
     await stage.after(10)
 
@@ -61,7 +61,7 @@ async def test_note_is_a_reply_in_its_topic(stage: OutboundFixture) -> None:
 
 
 async def test_channels_are_answered_here(stage: OutboundFixture) -> None:
-    """Who writes as a channel has no private chat."""
+    """A sender as a channel has no private chat."""
     job = await _done(stage, CHANNEL)
     await stage.after(10)
 
@@ -70,7 +70,7 @@ async def test_channels_are_answered_here(stage: OutboundFixture) -> None:
 
 
 async def test_who_cannot_be_reached(stage: OutboundFixture) -> None:
-    """The group hears how to get it; it is not tried again."""
+    """The group is told how to get the answer; it is not tried again."""
     stage.messenger.trouble(Trouble("send", ChatGone("not started"), ASKER, times=0))
     await _done(stage, ASKER)
     await stage.after(60)
@@ -81,7 +81,7 @@ async def test_who_cannot_be_reached(stage: OutboundFixture) -> None:
 
 @pytest.mark.parametrize("lost", [False, True])
 async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
-    """Also when nobody knows whether the answer has arrived."""
+    """The note is sent once, also when it is unknown whether the answer has arrived."""
     error: ChatError = ChatUncertain("lost")
     stage.messenger.trouble(Trouble("send", error, ASKER, lost=lost))
     await _done(stage, ASKER)

@@ -23,7 +23,7 @@ HOUR = 3600
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -56,7 +56,7 @@ async def test_uncertain_answer_is_sent_once_more(stage: OutboundFixture, *, los
 async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(
     stage: OutboundFixture,
 ) -> None:
-    """Whoever got it twice should not get it again and again."""
+    """An answer that may have arrived twice is not sent again."""
     stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), times=0))
     await stage.finish_many(1)
     await stage.after(HOUR)
@@ -76,7 +76,7 @@ async def test_certain_failures_are_repeated_until_it_works(stage: OutboundFixtu
 
 
 async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> None:
-    """As long as Telegram said; nothing is sent there meanwhile."""
+    """Nothing is sent to the chat until the end of the flood limit."""
     stage.messenger.trouble(Trouble("send", ChatFlooded(30), chat_id=OWNER))
     [waiting] = await stage.finish_many(1)
     await stage.speak()
@@ -95,7 +95,7 @@ async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> No
 async def test_answer_that_can_never_be_placed_is_lost(
     stage: OutboundFixture, error: ChatError
 ) -> None:
-    """It is tried once, and nothing loops."""
+    """It is tried once, and not again."""
     stage.messenger.trouble(Trouble("send", error, times=0))
     await stage.finish_many(1)
     await stage.after(HOUR)
@@ -160,7 +160,7 @@ async def test_lost_reply_is_not_said_twice(stage: OutboundFixture, error: ChatE
 
 
 async def test_reply_is_tried_a_few_times(stage: OutboundFixture) -> None:
-    """Nobody waits for it for ever."""
+    """A reply that fails again and again is given up."""
     stage.messenger.trouble(Trouble("send", ChatUnavailable("refused"), times=0))
     await stage.post("help")
     await stage.after(HOUR)

@@ -1,4 +1,4 @@
-"""Cancelled jobs whose status message becomes the answer."""
+"""Cancelled jobs that get their status message as the answer."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered, items_of
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -28,7 +28,7 @@ async def _job_with_a_card(stage: OutboundFixture) -> tuple[Job, int]:
 async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(
     stage: OutboundFixture,
 ) -> None:
-    """Where the user has just pressed the button; nothing is sent, nothing removed."""
+    """The message with the pressed button becomes the answer; nothing is sent, nothing removed."""
     job, message_id = await _job_with_a_card(stage)
     await stage.cancel(job)
     await stage.after(60)
@@ -42,7 +42,7 @@ async def test_own_status_message_of_a_cancelled_job_becomes_the_answer(
 
 
 async def test_status_message_that_is_gone_is_answered_anew(stage: OutboundFixture) -> None:
-    """The user has removed it; the end of the job is told all the same."""
+    """The user has removed the status message; the answer comes as a new message."""
     job, message_id = await _job_with_a_card(stage)
     stage.messenger.remove(OWNER, message_id)
     await stage.cancel(job)
@@ -52,7 +52,7 @@ async def test_status_message_that_is_gone_is_answered_anew(stage: OutboundFixtu
 
 
 async def test_edit_that_is_uncertain_may_be_repeated_at_will(stage: OutboundFixture) -> None:
-    """Two edits of one message look like one."""
+    """Repeating an edit changes nothing, so it is safe."""
     job, message_id = await _job_with_a_card(stage)
     stage.messenger.trouble(Trouble("edit", ChatUncertain("timed out"), times=5))
     await stage.cancel(job)
@@ -86,7 +86,7 @@ async def test_answer_comes_after_the_edit_that_is_under_way(stage: OutboundFixt
 
 
 async def test_answers_by_edit_count_as_edits(stage: OutboundFixture) -> None:
-    """Progress has used up the edits of a minute; the answers do not go over the limit."""
+    """The edits of a minute are used up by progress; the answers do not exceed the limit."""
     jobs = [await stage.accept() for _ in range(3)]
     running = [await stage.run(job) for job in jobs]
     for second in range(0, 62, 2):
@@ -104,7 +104,7 @@ async def test_answers_by_edit_count_as_edits(stage: OutboundFixture) -> None:
 async def test_cancelled_job_on_a_shared_card_gets_a_message_of_its_own(
     stage: OutboundFixture,
 ) -> None:
-    """The shared one goes on with the others."""
+    """The shared message goes on with the other jobs."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.after(2)
     [status_message] = stage.messenger.calls("send")

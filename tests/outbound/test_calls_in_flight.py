@@ -9,7 +9,7 @@ from bot.outbound.dispatcher import InFlightCalls
 
 
 class Track:
-    """Lanes whose news are counted, and calls that end when the test says so."""
+    """Calls in flight that count the wake-ups, and end when the test says so."""
 
     def __init__(self) -> None:
         self.freed = asyncio.Event()
@@ -28,12 +28,12 @@ class Track:
 
 @pytest.fixture
 def track() -> Track:
-    """Return free lanes."""
+    """Return a state without calls in flight."""
     return Track()
 
 
 async def test_lane_is_taken_while_its_call_is_under_way(track: Track) -> None:
-    """Others stay free."""
+    """Calls of other chats can begin."""
     assert track.calls.is_free("a")
     track.start("a")
 
@@ -42,7 +42,7 @@ async def test_lane_is_taken_while_its_call_is_under_way(track: Track) -> None:
 
 
 async def test_calls_on_different_lanes_run_side_by_side(track: Track) -> None:
-    """A slow one holds up nobody."""
+    """A slow call holds up no other chat."""
     other = asyncio.Event()
     track.start("slow")
     track.start("quick", other.wait)
@@ -54,7 +54,7 @@ async def test_calls_on_different_lanes_run_side_by_side(track: Track) -> None:
 
 
 async def test_ended_call_frees_its_lane_in_the_next_round(track: Track) -> None:
-    """Who looked at the ledger before the call ended must not act on what was seen."""
+    """A sender that read the ledger before the call ended must not act on what it read."""
     track.calls.begin_round()
     track.start("a")
     track.gate.set()
@@ -66,7 +66,7 @@ async def test_ended_call_frees_its_lane_in_the_next_round(track: Track) -> None
 
 
 async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
-    """Expected errors are handled in the call, so this is a defect."""
+    """Expected errors are handled in the call, so an error that leaves it is a defect."""
 
     async def fail() -> None:
         raise ZeroDivisionError("a defect")
@@ -80,7 +80,7 @@ async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
 
 
 async def test_drain_waits_for_calls_under_way(track: Track) -> None:
-    """The last words are said, and their lanes are free for more."""
+    """The calls under way end, and their chats are free for more."""
     track.start("a")
     draining = asyncio.create_task(track.calls.drain(timeout=30))
     await asyncio.sleep(0)
@@ -101,7 +101,7 @@ async def test_drain_cancels_what_takes_too_long(track: Track) -> None:
 
 
 async def test_drain_of_free_lanes_returns_at_once(track: Track) -> None:
-    """There is nothing to wait for."""
+    """Without calls `drain` returns at once."""
     await track.calls.drain(timeout=30)
 
     assert track.ended == []

@@ -22,7 +22,7 @@ HERE = Place(GROUP, thread_id=3, reply_to=4)
 
 
 class Post:
-    """Everything between who speaks and the chat service."""
+    """Messenger and members with chat migration in front of fakes."""
 
     def __init__(self, database: Database) -> None:
         self.people = SqlChats(database)
@@ -37,18 +37,18 @@ class Post:
         self.gone.append(chat_id)
 
     async def say(self) -> int:
-        """Say something in the group."""
+        """Send a message to the group."""
         return await self.messenger.send(HERE, HELLO, language="en")
 
 
 @pytest.fixture
 def post(database: Database) -> Post:
-    """Nothing has moved yet."""
+    """A state without migrations."""
     return Post(database)
 
 
 async def test_nothing_has_moved(post: Post) -> None:
-    """Everything goes where it was meant to."""
+    """Without a migration every call goes to its own chat."""
     message_id = await post.say()
     await post.messenger.edit(GROUP, message_id, HELLO, language="en")
     await post.messenger.delete(GROUP, message_id)
@@ -58,8 +58,8 @@ async def test_nothing_has_moved(post: Post) -> None:
 
 
 async def test_refusal_tells_where_to(post: Post) -> None:
-    """What is refused is said in the successor, without topic and reply, which are others there;
-    and so is everything later.
+    """The refused message and all later ones go to the successor, without topic and reply, which
+    are others there.
     """
     post.fake.trouble(Trouble("send", ChatMoved(SUCCESSOR), GROUP))
     await post.say()
@@ -71,7 +71,7 @@ async def test_refusal_tells_where_to(post: Post) -> None:
 
 
 async def test_moves_outlive_a_restart(post: Post, database: Database) -> None:
-    """Also where a group has moved more than once."""
+    """Migrations outlive a restart, also two of one group."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     await post.migrations.learn(SUCCESSOR, NEXT)
     later = Post(database)
@@ -82,7 +82,7 @@ async def test_moves_outlive_a_restart(post: Post, database: Database) -> None:
 
 
 async def test_same_news_twice_changes_nothing(post: Post) -> None:
-    """What was chosen in the successor since then stays."""
+    """Settings that were chosen in the successor since then stay."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     await post.people.set_chat(SUCCESSOR, auto=True)
     await post.migrations.learn(GROUP, SUCCESSOR)
@@ -91,7 +91,7 @@ async def test_same_news_twice_changes_nothing(post: Post) -> None:
 
 
 async def test_circle_ends(post: Post) -> None:
-    """News that make no sense do not hang anybody up."""
+    """Contradicting migrations do not cause an endless loop."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     await post.migrations.learn(SUCCESSOR, GROUP)
 
@@ -101,7 +101,7 @@ async def test_circle_ends(post: Post) -> None:
 
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_old_messages_are_left_alone(post: Post, *, is_known: bool) -> None:
-    """A number of the old group means another message in the new one."""
+    """A message id of the old group means another message in the new one."""
     theirs = await post.fake.send(Place(SUCCESSOR), HELLO, language="en")
     if is_known:
         await post.migrations.learn(GROUP, SUCCESSOR)
@@ -117,7 +117,7 @@ async def test_old_messages_are_left_alone(post: Post, *, is_known: bool) -> Non
 
 @pytest.mark.parametrize("call", ["send", "edit"])
 async def test_gone_is_told(post: Post, call: str) -> None:
-    """Whoever speaks finds out, and somebody else acts on it."""
+    """The caller gets the error, and the callback learns which chat is gone."""
     post.fake.trouble(Trouble(call, ChatGone("kicked"), GROUP))
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "send": post.say,
@@ -130,7 +130,7 @@ async def test_gone_is_told(post: Post, call: str) -> None:
 
 
 async def test_successor_that_is_gone(post: Post) -> None:
-    """It is told by the id that the speaker knows."""
+    """The callback gets the id that the caller used."""
     await post.migrations.learn(GROUP, SUCCESSOR)
     post.fake.trouble(Trouble("send", ChatGone("kicked"), SUCCESSOR))
     with pytest.raises(ChatGone):
@@ -140,7 +140,7 @@ async def test_successor_that_is_gone(post: Post) -> None:
 
 
 async def test_members_of_a_group_that_moved(post: Post) -> None:
-    """They are those of the successor; a refusal tells where it is."""
+    """The members are those of the successor; a refusal tells its id."""
     post.fake_members.sights[SUCCESSOR] = GroupVisibility(is_here=True)
     post.fake_members.admins.add((SUCCESSOR, 5))
     post.fake_members.troubles = [ChatMoved(SUCCESSOR)]
@@ -155,7 +155,7 @@ async def test_members_of_a_group_that_moved(post: Post) -> None:
 
 
 async def test_nothing_reacts_to_what_stayed_behind(post: Post) -> None:
-    """The same id names another message in the successor."""
+    """The same message id names another message in the successor."""
     await post.messenger.react(GROUP, 7, Reaction.DONE)
     await post.migrations.learn(GROUP, SUCCESSOR)
     with pytest.raises(MessageGone):

@@ -35,13 +35,13 @@ class Stutter:
         return Offers(again_at=self.moments.pop(0) if self.moments else None)
 
     async def until_asked(self, times: int) -> None:
-        """Wait until it has been asked so often."""
+        """Wait until it has been ticked so often."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.asked) >= times)
 
 
 class Booth:
-    """A voice with one speaker."""
+    """A dispatcher with one sender."""
 
     def __init__(self) -> None:
         self.clock = SandboxClock(NOW, running=False)
@@ -52,7 +52,7 @@ class Booth:
 
 @pytest.fixture
 async def booth() -> AsyncIterator[Booth]:
-    """Run a voice."""
+    """Run a dispatcher."""
     made = Booth()
     task = asyncio.create_task(made.dispatcher.run())
     yield made
@@ -61,7 +61,7 @@ async def booth() -> AsyncIterator[Booth]:
 
 
 async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
-    """And not without: a voice that has nothing to say costs nothing."""
+    """Without a signal a dispatcher with nothing to send does not tick its senders."""
     await booth.speaker.until_asked(1)
     for _ in range(20):
         await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_speakers_are_asked_again_after_news(booth: Booth) -> None:
 
 
 async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -> None:
-    """Exactly then, by the clock."""
+    """The next tick comes exactly at that time, by the clock."""
     await booth.speaker.until_asked(1)
     booth.speaker.moments = [at(5)]
     booth.signals.set()
@@ -89,7 +89,7 @@ async def test_speakers_are_asked_again_at_the_moment_they_named(booth: Booth) -
 
 
 async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
-    """What happens after a speaker has looked leads to another look."""
+    """An event after a sender's tick leads to another tick."""
     await booth.speaker.until_asked(1)
     booth.signals.set()
     await booth.speaker.until_asked(2)
@@ -101,7 +101,7 @@ async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
 
 @pytest.mark.parametrize("where", ["speaker", "call"])
 async def test_defect_ends_the_voice(where: str) -> None:
-    """Whoever runs it must hear of it, whether a speaker or one of its calls failed."""
+    """A defect of a sender or of one of its calls is raised by `run`."""
     booth = Booth()
 
     async def fail() -> None:
@@ -116,7 +116,7 @@ async def test_defect_ends_the_voice(where: str) -> None:
 
 
 async def test_slow_chat_delays_no_other(database: Database) -> None:
-    """One chat's call hangs; everybody else is answered, and it is one call, however long."""
+    """While a call of one chat hangs, all others are answered, and it stays one call."""
     stage = OutboundFixture(database)
     gate = stage.messenger.hold(SLOW)
     slow = await stage.finish_many(2, SLOW)

@@ -1,4 +1,4 @@
-"""Calls that end while somebody looks at the ledger."""
+"""Calls that end while a sender reads the ledger."""
 
 import asyncio
 from datetime import timedelta

@@ -12,7 +12,7 @@ from tests.outbound.outbound_fixture import NoOutbox
 
 
 class Counter:
-    """A speaker that counts and has nothing to say."""
+    """A sender that counts its ticks and has nothing to send."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -24,7 +24,7 @@ class Counter:
 
 
 async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many news come between two looks, and none of them is lost."""
+    """Many signals between two rounds lead to one round, and none of them is lost."""
     pauses: asyncio.Queue[None] = asyncio.Queue()
 
     async def pause(_: float) -> None:

@@ -1,4 +1,4 @@
-"""What is said at the end, when the loop of the voice has ended."""
+"""Messages that are sent at the end, when the loop of the dispatcher has ended."""
 
 import asyncio
 
@@ -65,7 +65,7 @@ async def test_everything_that_is_due_is_said() -> None:
 
 
 async def test_calls_that_end_within_a_round() -> None:
-    """A call may be over before the round is; what waits for its lane is said all the same."""
+    """A call may be over before the round is; the next one of its chat is sent all the same."""
 
     class Slow(Sentences):
         async def offer(self, state: RoundState) -> Offers:

@@ -1,4 +1,4 @@
-"""Replies to commands and presses, and changes that people ask for."""
+"""Replies to commands and presses, and changes that users ask for."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.outbound.outbound_fixture import OutboundFixture
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -41,7 +41,7 @@ async def place(stage: OutboundFixture) -> int:
 
 
 async def test_overview_is_composed_when_it_is_said(stage: OutboundFixture) -> None:
-    """For whom, which list and which page stand in the saying."""
+    """The message in the outbox tells the owner, the list and the page."""
     await stage.accept()
     await post(stage, 1, OutboxKind.OVERVIEW, listing="links", subject=7, page=3)
     await stage.speak()
@@ -53,7 +53,7 @@ async def test_overview_is_composed_when_it_is_said(stage: OutboundFixture) -> N
 
 
 async def test_overview_of_an_earlier_version_is_that_of_its_owner(stage: OutboundFixture) -> None:
-    """A saying that was stored without these is still said after an update."""
+    """A message that was stored without these is still sent after an update."""
     await post(stage, 1, OutboxKind.OVERVIEW)
     await stage.speak()
     view = stage.messenger.calls("send")[0].view
@@ -63,7 +63,7 @@ async def test_overview_of_an_earlier_version_is_that_of_its_owner(stage: Outbou
 
 
 async def test_change_edits_its_message(stage: OutboundFixture) -> None:
-    """Nothing new is sent, and what is shown is of the moment of the edit."""
+    """Nothing new is sent, and the content is that of the time of the edit."""
     message_id = await place(stage)
     job = await stage.accept()
     await post(
@@ -79,7 +79,7 @@ async def test_change_edits_its_message(stage: OutboundFixture) -> None:
 
 
 async def test_notice_can_be_a_change(stage: OutboundFixture) -> None:
-    """Its words do not include where it goes."""
+    """The parameters of the notice do not include its message id."""
     message_id = await place(stage)
     await post(stage, 1, OutboxKind.NOTICE, edits=message_id, name="help-any-text")
     await stage.speak()
@@ -88,8 +88,8 @@ async def test_notice_can_be_a_change(stage: OutboundFixture) -> None:
 
 
 async def test_only_the_latest_change_of_a_message_is_made(stage: OutboundFixture) -> None:
-    """Whoever presses ten times gets one edit, of what they pressed last; other messages get
-    theirs.
+    """Ten presses on one message make one edit, with the last content; other messages are edited
+    too.
     """
     first, second = await place(stage), 0
     await post(stage, 99, OutboxKind.NOTICE, name="help-any-text")
@@ -108,7 +108,7 @@ async def test_only_the_latest_change_of_a_message_is_made(stage: OutboundFixtur
 
 
 async def test_changes_keep_the_budget_of_edits(stage: OutboundFixture) -> None:
-    """However often somebody presses, the chat is never flooded."""
+    """A press every second does not exceed the rate limit of edits."""
     message_id = await place(stage)
     for number in range(1, 60):
         await post(stage, number, OutboxKind.NOTICE, edits=message_id, name=f"n-{number}")
@@ -120,7 +120,7 @@ async def test_changes_keep_the_budget_of_edits(stage: OutboundFixture) -> None:
 
 
 async def test_change_of_a_message_that_is_gone_is_given_up(stage: OutboundFixture) -> None:
-    """Whoever removed it does not want it anew."""
+    """An edit of a message that was removed sends no new one."""
     message_id = await place(stage)
     stage.messenger.trouble(Trouble("edit", MessageGone("gone")))
     await post(stage, 1, OutboxKind.NOTICE, edits=message_id, name="help-any-text")
@@ -131,7 +131,7 @@ async def test_change_of_a_message_that_is_gone_is_given_up(stage: OutboundFixtu
 
 
 async def test_press_can_be_answered_without_a_word(stage: OutboundFixture) -> None:
-    """So that the app stops waiting, while the message itself says what there is to say."""
+    """The app stops waiting, and the message itself shows the change."""
     await post(stage, 1, OutboxKind.PRESS, query_id="q")
     await stage.speak()
     [said] = stage.messenger.calls("press")

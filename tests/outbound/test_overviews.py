@@ -1,4 +1,4 @@
-"""What `/status` and `/links` list, and on which page."""
+"""The lists of `/status` and `/links`, and their pages."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ STATUS, LINKS = Listing.STATUS, Listing.LINKS
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -31,7 +31,7 @@ def ids_of(overview: Overview) -> list[int]:
 
 
 async def in_group(stage: OutboundFixture, owner: int, *, done: bool) -> Job:
-    """Let somebody share a file in the group."""
+    """Let a member share a file in the group."""
     job = await samples.accept(stage.ledger, chat_id=GROUP, owner_id=owner, now=stage.clock.now())
     if done:
         await stage.done(job)
@@ -39,7 +39,9 @@ async def in_group(stage: OutboundFixture, owner: int, *, done: bool) -> Job:
 
 
 async def test_status_shows_what_is_under_way_and_alive(stage: OutboundFixture) -> None:
-    """The asker's own, running before waiting, the newest links first, none that has ended."""
+    """The sender's own jobs, running before waiting, the newest links first, none
+    that has ended.
+    """
     waiting, running = await stage.accept(), await stage.accept()
     await stage.run(running)
     links = [await stage.accept() for _ in range(3)]
@@ -57,7 +59,7 @@ async def test_status_shows_what_is_under_way_and_alive(stage: OutboundFixture) 
 
 
 async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
-    """What runs is no link yet."""
+    """A running job has no link yet."""
     await stage.accept()
     job = await stage.accept()
     await stage.done(job)
@@ -68,7 +70,7 @@ async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
 
 
 async def test_links_that_are_over_are_left_out(stage: OutboundFixture) -> None:
-    """Even if their objects could not be deleted yet."""
+    """Expired links are left out even if their objects could not be deleted yet."""
     await stage.done(await stage.accept())
     stage.clock.advance(LIFETIME)
 
@@ -79,7 +81,7 @@ async def test_links_that_are_over_are_left_out(stage: OutboundFixture) -> None:
 async def test_links_in_their_last_second_are_left_out(
     stage: OutboundFixture, listing: Listing
 ) -> None:
-    """They cannot be signed any more; the others are listed."""
+    """Links in their last second cannot be signed any more; the others are listed."""
     first, second = await stage.accept(), await stage.accept()
     await stage.done(first)
     stage.clock.advance(timedelta(seconds=5))
@@ -91,8 +93,8 @@ async def test_links_in_their_last_second_are_left_out(
 
 
 async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
-    """Its status has what anybody asked for there, the links of somebody theirs from there; what
-    they have elsewhere stays elsewhere.
+    """The status of a group has the jobs of all members there, a member's links only those from
+    there; what they have elsewhere stays elsewhere.
     """
     private = await stage.accept()
     await stage.done(private)
@@ -110,7 +112,7 @@ async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
 
 
 async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> None:
-    """A list in such a group gives no link away; in private it has them all."""
+    """A list in such a group has no links; in private it has them all."""
     await in_group(stage, OWNER, done=True)
     await stage.ledger.chats.set_chat(GROUP, privately=True)
 
@@ -120,7 +122,7 @@ async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> Non
 
 
 async def test_use_against_limits(stage: OutboundFixture) -> None:
-    """A person sees theirs, a group its own where it has one."""
+    """A user sees the user's own limits, a group those of the group where it has some."""
     limits = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
     overviews = stage.overviews(stage.views.jobs, limits)
     await in_group(stage, OWNER, done=True)
@@ -145,7 +147,7 @@ async def test_use_against_limits(stage: OutboundFixture) -> None:
 )
 @given(running=st.integers(0, 6), live=st.integers(0, 6))
 async def test_pages_show_everything_once(stage: OutboundFixture, running: int, live: int) -> None:
-    """Whatever there is: no gap, no overlap, no page but the last is not full."""
+    """For all numbers of jobs: no gap, no overlap, no page but the last is not full."""
     for _ in range(running):
         await stage.accept()
     for _ in range(live):
@@ -168,7 +170,7 @@ async def test_pages_show_everything_once(stage: OutboundFixture, running: int, 
 async def test_page_that_is_gone_is_the_last(
     stage: OutboundFixture, asked: int, shown: int
 ) -> None:
-    """A list may have become shorter since the button was made."""
+    """A list may have become shorter since the button was made: the last page is shown."""
     for _ in range(PAGE_SIZE + 1):
         await stage.accept()
     overview = await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER, page=asked)

@@ -1,4 +1,4 @@
-"""Days of a busy chat, played at random: whatever happens, everybody gets one answer."""
+"""Days of a busy chat, played at random: every job gets one answer."""
 
 import random
 from collections import Counter
@@ -33,7 +33,7 @@ class Day:
     states: dict[int, ItemState] = field(default_factory=dict)
 
     async def second(self, *, quiet: bool) -> None:
-        """Play a second; in a `quiet` one nothing new comes."""
+        """Play a second; in a `quiet` one no event happens."""
         if not quiet and self.chance.random() < 0.3:
             chat_id = self.chance.choice(CHATS)
             burst = self.chance.choice([1, 1, 1, 2, 7])
@@ -93,7 +93,7 @@ async def _play(stage: OutboundFixture, seed: int, *, troubles: float, restarts:
 
 
 def _assert_told(day: Day) -> None:
-    """Everybody has one answer that tells the truth, and nothing else is left in the chats."""
+    """Every job has one answer that tells the truth, and nothing else is left in the chats."""
     sent = [said for said in day.stage.answers if said.call == "send"]
     first_edits = {said.message_id: said for said in day.stage.answers if said.call == "edit"}
     by_edit = [
@@ -110,7 +110,7 @@ def _assert_told(day: Day) -> None:
 
 @pytest.mark.parametrize("seed", [0])
 async def test_busy_chats_without_trouble(database: Database, seed: int) -> None:
-    """No flood limit is ever hit, whatever comes together."""
+    """No flood limit is ever hit, in any combination of calls."""
     stage = OutboundFixture(database)
     day = await _play(stage, seed, troubles=0, restarts=0)
     _assert_told(day)

@@ -1,4 +1,4 @@
-"""How much may be said in a chat."""
+"""Rate limits of a chat and of all chats together."""
 
 from datetime import datetime, timedelta
 
@@ -21,7 +21,7 @@ CALLS = st.lists(
 def test_budget_never_exceeds_the_limits_of_telegram(
     calls: list[tuple[float, bool, float]], chat_id: int
 ) -> None:
-    """Whatever is asked of it, what it lets through is let through by Telegram."""
+    """For all sequences of calls, a call that the limit admits is admitted by Telegram."""
     budget, limits, now = ChatRateLimit(chat_id), FloodLimits(), NOW
     for pause, is_edit, reserve in calls:
         now += timedelta(seconds=pause)
@@ -33,7 +33,9 @@ def test_budget_never_exceeds_the_limits_of_telegram(
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
 @pytest.mark.parametrize("kinds", [(False,), (True,), (True, False)])
 def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
-    """Whoever takes all that there is, at once and for minutes, is never refused by Telegram."""
+    """A sender that takes all that there is, at once and for minutes, is never refused by
+    Telegram.
+    """
     budget, limits, taken = ChatRateLimit(chat_id), FloodLimits(), 0
     for tenth in range(3000):
         now = at(tenth / 10)
@@ -50,7 +52,7 @@ def test_greed_exceeds_no_limit(chat_id: int, kinds: tuple[bool, ...]) -> None:
 def test_all_chats_together_stay_below_the_overall_limit(
     calls: list[tuple[float, int, bool]],
 ) -> None:
-    """Never more than 28 calls in any second, whatever the chats are."""
+    """Never more than 28 calls in any second, for all sets of chats."""
     rate_limits, taken, now = RateLimits(), list[datetime](), NOW
     for pause, chat_id, is_edit in calls:
         now += timedelta(seconds=pause)
@@ -63,7 +65,7 @@ def test_all_chats_together_stay_below_the_overall_limit(
 
 
 def test_refused_by_the_overall_limit_costs_the_chat_nothing() -> None:
-    """It waits for its turn with a full budget, and hears when that comes."""
+    """The chat keeps its full rate, and learns when the call may be made."""
     rate_limits = RateLimits()
     while (busy := rate_limits.of(len(rate_limits._chats) + 1)).take(busy.messages, NOW):
         pass
@@ -109,7 +111,7 @@ def test_refused_call_costs_nothing() -> None:
 
 
 def test_chats_do_not_share_their_budgets() -> None:
-    """But everybody who speaks in a chat does."""
+    """All senders share the limit of a chat."""
     rate_limits = RateLimits()
 
     assert rate_limits.of(1) is rate_limits.of(1)

@@ -138,7 +138,7 @@ async def test_reactions_leave_room_for_words(stage: OutboundFixture) -> None:
 
 
 async def test_stale_reaction_is_let_go(stage: OutboundFixture) -> None:
-    """After a night without the bot nobody needs to see that a file was seen."""
+    """A reaction that has waited too long is dropped."""
     await accepted(stage)
     stage.clock.advance(STALE_AFTER + timedelta(seconds=1))
     await stage.speak()

@@ -1,4 +1,4 @@
-"""How the bot does."""
+"""The statistics of the bot."""
 
 from datetime import timedelta
 from pathlib import Path

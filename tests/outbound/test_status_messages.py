@@ -18,7 +18,7 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -128,7 +128,9 @@ async def test_few_jobs_have_a_card_each(stage: OutboundFixture) -> None:
 
 
 async def test_many_jobs_share_a_card(stage: OutboundFixture) -> None:
-    """The budget belongs to the chat: one message for all, with a count of what has no line."""
+    """The rate limit belongs to the chat: one message for all, with a count of jobs without a
+    line.
+    """
     jobs = [await stage.accept() for _ in range(MOST_LINES_ON_A_CARD + 4)]
     await stage.after(10)
     [said] = stage.status_messages
@@ -153,7 +155,7 @@ async def test_later_jobs_join_the_shared_card(stage: OutboundFixture) -> None:
 
 
 async def test_running_jobs_stand_first(stage: OutboundFixture) -> None:
-    """What moves is what people look for."""
+    """Users look for the jobs that make progress."""
     jobs = [await stage.accept() for _ in range(5)]
     await stage.run(jobs[3])
     await stage.after(2)
@@ -163,7 +165,7 @@ async def test_running_jobs_stand_first(stage: OutboundFixture) -> None:
 
 
 async def test_topics_and_chats_have_cards_of_their_own(stage: OutboundFixture) -> None:
-    """Nobody sees the jobs of another chat."""
+    """The status message of a chat shows no jobs of another one."""
     places = [(GROUP, 1), (GROUP, 2), (OWNER, None)]
     for chat_id, thread_id in places:
         for _ in range(5):
@@ -218,7 +220,7 @@ async def test_card_waits_for_an_answer_that_must_wait(stage: OutboundFixture) -
 
 
 async def test_restart_goes_on_in_the_same_card(stage: OutboundFixture) -> None:
-    """The user sees one status message, whatever happens to the process."""
+    """The user sees one status message, over a restart of the process."""
     job = await stage.accept()
     running = await stage.run(job)
     await stage.after(2)

@@ -21,7 +21,7 @@ OTHER = 101
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
@@ -34,8 +34,8 @@ async def _move(stage: OutboundFixture, seconds_long: int) -> None:
 
 
 async def test_card_that_the_user_removes_stays_removed(stage: OutboundFixture) -> None:
-    """One edit finds out; then there is neither another try nor a new card, and an answer at the
-    end.
+    """One edit finds out; then there is neither another try nor a new status message, and an
+    answer at the end.
     """
     job = await stage.accept()
     await stage.run(job)
@@ -49,7 +49,7 @@ async def test_card_that_the_user_removes_stays_removed(stage: OutboundFixture) 
 
     assert answered(stage.answers) == [job.id]
     assert len(stage.messenger.shown(OWNER)) == 1
-    # A private seam, because nobody else may look into that memory.
+    # A private attribute, because no public one shows that memory.
     assert stage.status_sender._shown == {}
 
 
@@ -142,7 +142,7 @@ async def test_card_that_can_never_be_removed_is_left(stage: OutboundFixture) ->
 
 
 async def test_job_that_ends_while_its_card_is_placed(stage: OutboundFixture) -> None:
-    """The card is removed as soon as its id is known."""
+    """The status message is removed as soon as its id is known."""
     job = await stage.accept()
     gate = stage.messenger.hold(OWNER)
     await stage.after(2)
@@ -157,7 +157,9 @@ async def test_job_that_ends_while_its_card_is_placed(stage: OutboundFixture) ->
 
 
 async def test_crash_while_a_card_is_placed(stage: OutboundFixture) -> None:
-    """A message may be left behind; the job gets a card that is removed after its answer."""
+    """A message may be left behind; the job gets a status message that is removed after its
+    answer.
+    """
     job = await stage.accept()
     stage.messenger.hold(OWNER)
     await stage.after(2)

@@ -1,4 +1,4 @@
-"""Status messages leave room for what matters, and memory for others."""
+"""Status messages leave calls for the answers, and keep little in memory."""
 
 import pytest
 
@@ -11,13 +11,13 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 
 @pytest.mark.parametrize("chat_id", [OWNER, GROUP])
 async def test_progress_provokes_no_flood(stage: OutboundFixture, chat_id: int) -> None:
-    """Three cards that change all the time, for more than two minutes."""
+    """Three status messages that change all the time, for more than two minutes."""
     jobs = [await stage.accept(chat_id) for _ in range(3)]
     running = [await stage.run(job) for job in jobs]
     for second in range(0, 135, 3):
@@ -38,7 +38,7 @@ async def _busy_group(stage: OutboundFixture) -> None:
 
 
 async def test_progress_leaves_room_for_answers_in_a_group(stage: OutboundFixture) -> None:
-    """A group has one budget for everything; what matters is said at once all the same."""
+    """A group has one rate limit for everything; an answer is sent at once all the same."""
     await _busy_group(stage)
     [job] = await stage.finish_many(1, GROUP)
     await stage.speak()
@@ -66,5 +66,5 @@ async def test_narrator_forgets_cards_that_are_gone(stage: OutboundFixture) -> N
         await end(job)
         await stage.after(10)
 
-    # A private seam, because nobody else may look into that memory.
+    # A private attribute, because no public one shows that memory.
     assert stage.status_sender._shown == {}

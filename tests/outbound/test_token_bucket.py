@@ -12,7 +12,7 @@ GROUP = Rate(count=20, period=timedelta(minutes=1), burst=5)
 
 
 def at(seconds: float) -> datetime:
-    """Return a moment `seconds` after the start."""
+    """Return a time `seconds` after the start."""
     return START + timedelta(seconds=seconds)
 
 
@@ -88,7 +88,7 @@ def test_empty_bucket_tells_when_it_is_ready() -> None:
 def test_take_succeeds_exactly_when_ready_at_says(
     rate: Rate, taken: int, wait: float, share: float
 ) -> None:
-    """`ready_at` is a promise: taking at that moment works, whatever happened before."""
+    """Taking at `ready_at` succeeds, after any number of takes before."""
     bucket = TokenBucket(rate)
     reserve = share * (rate.burst - 1)
     for _ in range(taken):

@@ -1,4 +1,4 @@
-"""What a chat is shown, composed from the ledger and the meters of running jobs."""
+"""Views of a chat, composed from the ledger and the meters of running jobs."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.outbound.outbound_fixture import OutboundFixture
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers with nothing to say."""
+    """Return senders with nothing to send."""
     return OutboundFixture(database)
 
 

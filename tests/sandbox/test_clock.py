@@ -36,7 +36,7 @@ def test_never_back() -> None:
 
 
 async def test_sleepers_wake_in_turn() -> None:
-    """An advance wakes those whose moment has come and nobody else."""
+    """An advance wakes only the sleepers that are due."""
     clock = SandboxClock(START, running=False)
     early = asyncio.create_task(clock.sleep_until(START + HOUR))
     late = asyncio.create_task(clock.sleep_until(START + 2 * HOUR))

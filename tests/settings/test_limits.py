@@ -8,7 +8,7 @@ from tests.test_settings import MINIMAL
 
 
 def test_defaults() -> None:
-    """Only the files of one user are bounded, far above what people send by hand."""
+    """By default only the files of one user are bounded, far above what people send by hand."""
     limits = load(None, MINIMAL).limits
 
     assert TransferLimits(files=1000) == limits.owner
@@ -16,7 +16,7 @@ def test_defaults() -> None:
 
 
 def test_each_limit_goes_where_it_belongs() -> None:
-    """Six settings, two allowances; 0 switches one off."""
+    """Six settings, two kinds of limits; 0 switches one off."""
     names = ("FILES", "BYTES", "LARGEST")
     given = {f"RELAY_LIMITS__OWNER_{name}": str(n) for n, name in enumerate(names)}
     given |= {f"RELAY_LIMITS__GROUP_{name}": str(n) for n, name in enumerate(names, 10)}
@@ -28,6 +28,6 @@ def test_each_limit_goes_where_it_belongs() -> None:
 
 @pytest.mark.parametrize("value", ["-1", "many", "1.5"])
 def test_no_limit_is_negative(value: str) -> None:
-    """What is no number of files is refused by name."""
+    """A value that is no number of files is refused by name."""
     with pytest.raises(SettingsError, match=r"limits\.owner_files: .* is not allowed"):
         load(None, MINIMAL | {"RELAY_LIMITS__OWNER_FILES": value})

@@ -60,6 +60,6 @@ def test_duration(text: object, duration: timedelta) -> None:
 
 @pytest.mark.parametrize("bad", ["", "90", "h", "-5s", "1h x", "9" * 40 + "d", 90, None])
 def test_bad_duration(bad: object) -> None:
-    """A bare number is refused: nobody can tell seconds from hours."""
+    """A bare number is refused: it could be seconds or hours."""
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(bad)

@@ -1,4 +1,4 @@
-"""The port for those who watch, and the webhook that needs it."""
+"""The port for monitoring, and the webhook that needs it."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_plain_webhook_of_a_local_server() -> None:
     assert problems_of(TELEGRAM__WEBHOOK_URL="http://bot:8080/telegram", **local) == []
 
 
-@pytest.mark.parametrize(("host", "count"), [("127.0.0.1", 0), ("::1", 0), ("0.0.0.0", 1)])  # noqa: S104 -- nobody listens.
+@pytest.mark.parametrize(("host", "count"), [("127.0.0.1", 0), ("::1", 0), ("0.0.0.0", 1)])  # noqa: S104 -- never bound.
 def test_open_to_others(host: str, count: int) -> None:
     """An address that others reach is worth a warning."""
     given = NEEDED | {"RELAY_WEB__HOST": host, "RELAY_WEB__PORT": "8080"}

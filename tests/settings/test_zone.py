@@ -1,4 +1,4 @@
-"""The zone in which people are told moments."""
+"""The time zone in which times are shown to users."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,6 @@ def test_zone_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["Asia", "Nowhere/City", "../etc/passwd", "/etc/passwd", "CST8x"])
 def test_unknown_zone_is_refused(name: str) -> None:
-    """Also a folder of zones, and whatever leads out of it."""
+    """Unknown names, folders of zones and paths that lead out of the folder are refused."""
     with pytest.raises(SettingsError, match=r"telegram\.zone: .* is not allowed"):
         load(None, MINIMAL | {"RELAY_TELEGRAM__ZONE": name})

@@ -1,4 +1,4 @@
-"""Which module imports which, and the circles among them (strongly connected components)."""
+"""The imports between modules, and the circles among them (strongly connected components)."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping

@@ -89,7 +89,7 @@ def test_flag_stops_at_the_next_block() -> None:
 
 
 def test_missing_bytes_are_named() -> None:
-    """A file that shrank under us is a size that does not fit, with both numbers."""
+    """A file that has become shorter is a size mismatch, with both numbers."""
     body, _ = make_body(data=b"", part=Part(number=1, offset=0, size=10))
 
     class Shrunk(FakeContent):
@@ -106,7 +106,7 @@ def test_missing_bytes_are_named() -> None:
 
 
 def test_unreadable_disk_is_no_network_error() -> None:
-    """An OSError of the disk gets a name of its own, because HTTP libraries retry OSErrors."""
+    """An OSError of the disk becomes a `DiskError`, because HTTP libraries retry OSErrors."""
 
     class Broken(FakeContent):
         def pread(self, count: int, offset: int) -> bytes:

@@ -54,7 +54,7 @@ async def test_cancel_during_a_request(rig: UploaderFixture, name: str, times: i
 
 @pytest.mark.parametrize("name", ["initiate", "upload_part", "put_object"])
 async def test_deaf_thread_is_waited_for(rig: UploaderFixture, name: str) -> None:
-    """A thread that does not hear the flag holds the cancel up until it has ended."""
+    """A thread that does not check the flag delays the cancel until the thread has ended."""
     gate = Gate()
     rig.store.trouble(Trouble(name, gate))
     task = rig.begin(FakeContent(make_data(MIB if name == "put_object" else 30 * MIB)))
@@ -80,7 +80,9 @@ async def test_cancel_while_nothing_arrives(rig: UploaderFixture) -> None:
 
 
 async def test_cancel_while_parts_wait_for_bytes(rig: UploaderFixture) -> None:
-    """The first part is there, the second has not arrived: nothing runs, and the cancel wins."""
+    """With the first part sent and the second not yet arrived nothing runs, and the
+    cancel wins.
+    """
     gate = Gate()
     rig.store.trouble(Trouble("upload_part", gate))
     task = rig.begin(FakeContent(make_data(3 * MIB), arrived=MIB))
@@ -127,7 +129,9 @@ async def test_late_cancel_loses_against_complete(rig: UploaderFixture) -> None:
 
 
 async def test_cancel_ends_completing_while_it_fails(rig: UploaderFixture) -> None:
-    """When Complete fails and nobody knows more, the cancel wins, and undoing removes both."""
+    """When Complete fails and the outcome is unknown, the cancel wins, and undoing
+    removes both.
+    """
     gate = Gate()
 
     def fail() -> None:
@@ -168,7 +172,7 @@ async def test_late_cancel_loses_against_a_lost_answer(rig: UploaderFixture) -> 
 
 
 async def test_undo_survives_a_second_cancel(rig: UploaderFixture) -> None:
-    """An impatient cancel waits until upload and object are gone, and is not swallowed."""
+    """A second cancel waits until upload and object are gone, and is not swallowed."""
     gate = Gate(hears_flag=True)
     rig.store.initiate(KEY, META)
     rig.store.trouble(Trouble("abort", gate))
@@ -204,7 +208,7 @@ async def test_failing_undo_says_so_after_trying_both(rig: UploaderFixture) -> N
 
 
 async def test_undo_is_tried_again(rig: UploaderFixture) -> None:
-    """Troubles on the way cost attempts only."""
+    """Faults on the way cost attempts only."""
     rig.store.initiate(KEY, META)
     for name in ("abort", "delete"):
         rig.store.trouble(Trouble(name, raising(StoreUnavailable("down")), times=3))

@@ -36,8 +36,8 @@ def test_wait_tells_that_nothing_came() -> None:
 
 
 def test_callback_runs_inside_its_block_only() -> None:
-    """Whoever has left the block is never called: the socket may belong to somebody
-    else by now.
+    """A callback is not called after its block has been left: the socket may be in use by another
+    request by then.
     """
     flag = CancelFlag()
     heard: list[str] = []

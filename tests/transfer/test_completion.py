@@ -1,4 +1,4 @@
-"""The outcome of Complete, whatever happens to its answer."""
+"""The outcome of Complete after each fault of its answer."""
 
 from collections.abc import AsyncIterator
 
@@ -66,7 +66,7 @@ async def test_missing_object_proves_nothing(rig: UploaderFixture) -> None:
 
 
 async def test_repeated_complete_says_that_the_upload_is_gone(rig: UploaderFixture) -> None:
-    """The first one succeeded, but nobody could look; the second finds no upload: it is there."""
+    """The first one succeeded, but its check failed; the second finds no upload: it is there."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("time-out")), lost=True))
     rig.store.trouble(Trouble("head", raising(StoreUnavailable("down"))))
 
@@ -75,7 +75,7 @@ async def test_repeated_complete_says_that_the_upload_is_gone(rig: UploaderFixtu
 
 
 async def test_object_that_appears_late_is_waited_for(rig: UploaderFixture) -> None:
-    """Neither upload nor object can be seen for a moment while OSS puts it together."""
+    """Neither upload nor object can be seen for a short time while OSS puts it together."""
     vanish = Trouble("complete", raising(UploadGone("gone")), times=BOTH_GONE_AFTER - 1)
     rig.store.trouble(vanish)
 
@@ -92,7 +92,7 @@ async def test_both_gone_is_believed_in_the_end(rig: UploaderFixture) -> None:
 
 
 async def test_wrong_object_is_never_ours(rig: UploaderFixture) -> None:
-    """An object of the right size with other bytes, or of another size, is corruption."""
+    """An object of the right size with other bytes, or of another size, is corrupt."""
     for data in (DATA[:-1] + b"?", DATA + b"!"):
         rig.store.objects[KEY] = StoredObject(data, META)
         rig.store.trouble(Trouble("complete", raising(UploadGone("gone"))))
@@ -101,7 +101,7 @@ async def test_wrong_object_is_never_ours(rig: UploaderFixture) -> None:
 
 
 async def test_wrong_checksum_of_the_object(rig: UploaderFixture) -> None:
-    """A checksum in the answer that is not that of the parts is corruption."""
+    """A checksum in the answer that is not that of the parts means a corrupt object."""
     rig.store.wrong_crc_for = {0}
 
     with pytest.raises(Corrupted):
@@ -128,7 +128,7 @@ async def test_throttled_complete_needs_no_look(rig: UploaderFixture) -> None:
 
 
 async def test_look_that_is_refused_is_final(rig: UploaderFixture) -> None:
-    """If looking is forbidden, nobody can tell what became of the object."""
+    """If looking is forbidden, the outcome stays unknown and the error is final."""
     rig.store.trouble(Trouble("complete", raising(StoreUnavailable("reset"))))
     rig.store.trouble(Trouble("head", raising(StoreForbidden("no")), times=0))
 

@@ -17,7 +17,7 @@ async def succeed(window: ConcurrencyWindow, times: int) -> None:
 
 
 async def test_admits_as_many_as_its_size() -> None:
-    """The place after the last is free only when somebody has left."""
+    """A full window admits the next task only when another has left."""
     window = ConcurrencyWindow(2)
     await window.enter()
     await window.enter()
@@ -48,7 +48,7 @@ async def test_trouble_halves_it_once_per_moment() -> None:
 
 
 async def test_never_below_one() -> None:
-    """Whatever happens, one part is sent."""
+    """The window never shrinks below one part."""
     window = ConcurrencyWindow(2)
     for _ in range(5):
         window.shrink(await window.enter())
@@ -59,7 +59,7 @@ async def test_never_below_one() -> None:
 
 
 async def test_grows_by_one_per_full_window() -> None:
-    """Four successes make a window of four five; it never exceeds what it began with."""
+    """Four successes widen a window of four to five; it never exceeds its initial size."""
     window = ConcurrencyWindow(8)
     window.shrink(await window.enter())
     with window.leaving():

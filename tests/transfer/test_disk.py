@@ -20,7 +20,9 @@ from bot.transfer.spool_file import disk_errors
     ],
 )
 def test_translated(number: int, expected: type[DiskError]) -> None:
-    """No space and no quota are a full disk; the rest is the disk's trouble, chained."""
+    """A lack of space or quota is `DiskFull`; other errors of the disk are
+    `DiskError`, chained.
+    """
     cause = OSError(number, os.strerror(number))
     with pytest.raises(DiskError) as caught, disk_errors():
         raise cause
@@ -30,6 +32,6 @@ def test_translated(number: int, expected: type[DiskError]) -> None:
 
 
 def test_others_pass() -> None:
-    """What has nothing to do with the disk is left alone."""
+    """Errors that have nothing to do with the disk are left alone."""
     with pytest.raises(ZeroDivisionError), disk_errors():
         _ = 1 // 0

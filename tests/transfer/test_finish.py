@@ -1,4 +1,4 @@
-"""What must be finished even if somebody is impatient."""
+"""Work that is finished even if its caller is cancelled."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from bot.transfer.pool import finish
 
 
 async def test_result_is_returned() -> None:
-    """Without a cancel nothing is special."""
+    """Without a cancel the result of the work is returned."""
 
     async def work() -> int:
         return 7
@@ -17,7 +17,7 @@ async def test_result_is_returned() -> None:
 
 
 async def test_error_is_raised() -> None:
-    """It is the caller's."""
+    """An error of the work is raised to the caller."""
 
     async def work() -> None:
         raise ZeroDivisionError("a defect")
@@ -27,7 +27,7 @@ async def test_error_is_raised() -> None:
 
 
 async def test_work_ends_however_often_it_is_cancelled() -> None:
-    """The caller goes on with the result as if nothing had happened."""
+    """The caller goes on with the result as if it had not been cancelled."""
     began, may_end = asyncio.Event(), asyncio.Event()
 
     async def work() -> str:

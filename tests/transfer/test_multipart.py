@@ -14,7 +14,7 @@ from tests.transfer.uploader_fixture import make_data, rigged
 
 
 def test_reason_is_told_from_its_consequences() -> None:
-    """Out of a group comes the error that began it, not those of the parts that it stopped."""
+    """Of a group the error that began it is raised, not those of the parts that it stopped."""
     reason = StoreForbidden("no")
     group = BaseExceptionGroup("parts", [TransferCancelled("a"), reason, TransferCancelled("b")])
 
@@ -32,7 +32,7 @@ def test_groups_in_groups() -> None:
 
 
 def test_plain_errors_pass() -> None:
-    """What is no group comes out as it is."""
+    """An error that is no group comes out as it is."""
     with pytest.raises(StoreForbidden), one_error():
         raise StoreForbidden("no")
 

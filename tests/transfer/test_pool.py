@@ -19,7 +19,7 @@ async def pool() -> AsyncIterator[TransferPool]:
 
 
 async def test_returns_and_raises(pool: TransferPool) -> None:
-    """What the call returns or raises comes out unchanged; the thread knows its flag."""
+    """The result or the error of a call comes out unchanged; the thread knows its flag."""
     flag = CancelFlag()
 
     def fail() -> None:
@@ -83,7 +83,7 @@ async def test_waiting_in_line_is_cancelled_at_once(pool: TransferPool) -> None:
 
 
 async def test_bounded(pool: TransferPool) -> None:
-    """Never more threads than promised."""
+    """There are never more threads than the size of the pool."""
     lock, counts, now = threading.Lock(), [], 0
 
     def call() -> None:
@@ -134,7 +134,7 @@ async def test_cancel_wins_over_failure(pool: TransferPool) -> None:
 
 
 async def test_closed_pool_refuses() -> None:
-    """A closed pool says so and takes nothing."""
+    """A closed pool raises an error and takes nothing."""
     pool = TransferPool(1)
     pool.close()
 
@@ -143,7 +143,7 @@ async def test_closed_pool_refuses() -> None:
 
 
 async def test_undoing_survives_impatience() -> None:
-    """Work that must be done is done to its end before the cancel goes on."""
+    """Work in `finish` is done to its end before the cancel goes on."""
     begun, may_end, done = asyncio.Event(), asyncio.Event(), []
 
     async def undo() -> None:

@@ -41,7 +41,7 @@ def failing(*errors: StoreError) -> Callable[[], str]:
 
 
 def policy(waits: Waits, *, attempts: int = 10, jitter: float = 1.0) -> RetryPolicy:
-    """Make a policy whose jitter is fixed."""
+    """Make a policy with fixed jitter."""
     return RetryPolicy(attempts=attempts, draw=lambda: jitter, wait=waits)
 
 
@@ -74,7 +74,7 @@ def test_attempts_run_out() -> None:
 
 @pytest.mark.parametrize("error", [StoreForbidden("no"), UploadGone("gone")])
 def test_hopeless_errors_are_raised_at_once(error: StoreError) -> None:
-    """Neither a refusal nor a missing upload becomes better by asking again."""
+    """Neither a refusal nor a missing upload is repeated."""
     waits = Waits()
 
     with pytest.raises(type(error)):
@@ -84,7 +84,7 @@ def test_hopeless_errors_are_raised_at_once(error: StoreError) -> None:
 
 @pytest.mark.parametrize(("asked", "expected"), [(7.0, 7.0), (0.0, 0.2), (99_999.0, 120.0)])
 def test_asked_delay_is_honoured(asked: float, expected: float) -> None:
-    """OSS gets the pause that it asks for, within reason, and never less than our backoff."""
+    """OSS gets the pause that it asks for, up to a limit, and never less than the backoff."""
     waits = Waits()
     call(failing(StoreThrottled("slow", asked)), policy=policy(waits), flag=CancelFlag())
 
@@ -92,7 +92,7 @@ def test_asked_delay_is_honoured(asked: float, expected: float) -> None:
 
 
 def test_trouble_is_told() -> None:
-    """Every failure is heard of, also the last one."""
+    """Every failure is reported, the last one included."""
     heard: list[StoreError] = []
     errors = [StoreUnavailable("one"), StoreThrottled("two")]
 
@@ -112,7 +112,7 @@ def test_flag_ends_the_wait() -> None:
 
     def attempt() -> None:
         attempts.append(1)
-        flag.set()  # As if somebody cancelled during the wait that follows.
+        flag.set()  # As if the caller was cancelled during the wait that follows.
         raise StoreUnavailable("down")
 
     with pytest.raises(TransferCancelled):

@@ -1,4 +1,4 @@
-"""Room is taken first come, first served, and always given back."""
+"""Space is reserved first come, first served, and always given back."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -31,7 +31,7 @@ class Holder:
             await self._release.wait()
 
     async def release(self) -> None:
-        """Give the room back."""
+        """Give the space back."""
         self._release.set()
         await self.task
         await settle()
@@ -44,7 +44,7 @@ class Holder:
 
 
 async def holders(quota: SpaceReservation, *sizes: int) -> list[Holder]:
-    """Let tasks ask for room in this order."""
+    """Let tasks reserve space in this order."""
     made = []
     for size in sizes:
         made.append(Holder(quota, size))
@@ -53,7 +53,7 @@ async def holders(quota: SpaceReservation, *sizes: int) -> list[Holder]:
 
 
 async def test_at_once() -> None:
-    """What fits is given without waiting, down to the last byte."""
+    """A reservation that fits is given without waiting, down to the last byte."""
     quota = SpaceReservation(10)
     async with quota.reserve(4), quota.reserve(6):
         assert quota.reserved == 10
@@ -61,14 +61,14 @@ async def test_at_once() -> None:
 
 
 async def test_too_large() -> None:
-    """What can never fit is refused at once."""
+    """A reservation that can never fit is refused at once."""
     with pytest.raises(SpoolQuotaTooSmall):
         async with SpaceReservation(10).reserve(11):
             pass
 
 
 async def test_order() -> None:
-    """A small one does not overtake a large one that came first."""
+    """A small reservation does not overtake a large one that came first."""
     quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
     assert (first.got, large.got, small.got) == (True, False, False)
@@ -83,7 +83,7 @@ async def test_order() -> None:
 
 
 async def test_cancel_while_waiting() -> None:
-    """Who leaves the line lets those behind it through."""
+    """A waiter that is cancelled lets those behind it through."""
     quota = SpaceReservation(10)
     first, large, small = await holders(quota, 5, 8, 1)
 
@@ -97,7 +97,7 @@ async def test_cancel_while_waiting() -> None:
 
 
 async def test_cancel_in_the_moment_of_the_grant() -> None:
-    """Room that comes in the same moment as a cancel is not lost."""
+    """Space that is granted in the same moment as a cancel is not lost."""
     quota = SpaceReservation(10)
     first, second = await holders(quota, 10, 10)
 
@@ -110,7 +110,7 @@ async def test_cancel_in_the_moment_of_the_grant() -> None:
 
 
 async def test_error_inside() -> None:
-    """Room is given back when the work inside fails."""
+    """Space is given back when the work inside fails."""
     quota = SpaceReservation(10)
     with pytest.raises(ZeroDivisionError):
         async with quota.reserve(3):

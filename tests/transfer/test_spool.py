@@ -1,4 +1,4 @@
-"""The spool: room before bytes, private files, nothing left behind."""
+"""The spool: space is reserved before bytes come, files are private, nothing is left behind."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ def spool_in(folder: Path, *, quota: int = 100, keep_free: int = 0) -> Spool:
 
 
 def names(spool: Spool) -> list[str]:
-    """Return what lies in the folder."""
+    """Return the names of the files in the folder."""
     return sorted(path.name for path in spool.folder.iterdir())
 
 
@@ -35,7 +35,7 @@ async def test_one_file_per_job(tmp_path: Path) -> None:
 
 
 async def test_folder_keeps_its_mode(tmp_path: Path) -> None:
-    """A folder that exists belongs to somebody who chose its mode."""
+    """The mode of an existing folder is kept: its owner chose it."""
     spool = spool_in(tmp_path)
     spool.folder.mkdir(mode=0o750)
     spool.folder.chmod(0o750)
@@ -65,7 +65,7 @@ async def test_waits_for_room(tmp_path: Path) -> None:
 
 
 async def test_too_large_for_the_quota(tmp_path: Path) -> None:
-    """What can never fit is refused, and leaves no trace."""
+    """A file that can never fit is refused, and leaves no trace."""
     spool = spool_in(tmp_path)
     with pytest.raises(SpoolQuotaTooSmall):
         async with spool.open(7, largest=101):
@@ -86,7 +86,7 @@ async def test_floor(tmp_path: Path) -> None:
 
 
 async def test_floor_counts_what_is_promised(tmp_path: Path) -> None:
-    """Room that another job has reserved and not yet written does not count as free."""
+    """Space that another job has reserved and not yet written does not count as free."""
     disk = os.statvfs(tmp_path)
     free = disk.f_bavail * disk.f_frsize
     # Others use this disk too while the test runs, hence halves and not bytes.
@@ -100,7 +100,7 @@ async def test_floor_counts_what_is_promised(tmp_path: Path) -> None:
 
 
 async def test_failure_inside(tmp_path: Path) -> None:
-    """Whatever ends a job, its file is gone and its room is back."""
+    """After any failure of a job its file is gone and its space is given back."""
     spool = spool_in(tmp_path)
 
     async def job() -> None:
@@ -137,7 +137,7 @@ async def test_cancel_inside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_cancel_while_opening(tmp_path: Path, steps: int) -> None:
-    """At whatever moment of the opening a cancel comes, no file stays."""
+    """A cancel at any step of the opening leaves no file."""
     spool = spool_in(tmp_path)
 
     async def job() -> None:
@@ -180,7 +180,7 @@ async def test_same_job_twice(tmp_path: Path) -> None:
 
 
 async def test_sweep(tmp_path: Path) -> None:
-    """Files that no unfinished job owns go; those of running jobs and of strangers stay."""
+    """Files without an unfinished job go; those of running jobs and of other programs stay."""
     spool = spool_in(tmp_path)
     assert spool.sweep(set()) == 0
     async with spool.open(7, largest=10):
@@ -192,7 +192,7 @@ async def test_sweep(tmp_path: Path) -> None:
 
 
 async def test_folder_cannot_be_made(tmp_path: Path) -> None:
-    """A file where the folder should be is a `DiskError`, and gives the room back."""
+    """A file where the folder should be is a `DiskError`, and gives the space back."""
     (tmp_path / "spool").write_text("in the way")
     spool = spool_in(tmp_path)
     with pytest.raises(DiskError):
@@ -203,7 +203,7 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    """What the disk lacks of the floor can be asked, also before the folder exists."""
+    """The bytes that are missing to the floor can be asked for, also before the folder exists."""
     enough = spool_in(tmp_path / "not" / "there").missing()
     beyond = spool_in(tmp_path, keep_free=1 << 60).missing()
 

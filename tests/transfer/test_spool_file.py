@@ -87,7 +87,7 @@ async def test_taken_over_only_if_it_can_be(tmp_path: Path) -> None:
 
 
 async def test_opening_anew_starts_empty(tmp_path: Path) -> None:
-    """Without being told to, nobody trusts what lies there."""
+    """Without `resume` the content of an existing file is discarded."""
     path = tmp_path / "1.part"
     path.write_bytes(b"remains")
     async with spool_file(path) as file:
@@ -96,7 +96,7 @@ async def test_opening_anew_starts_empty(tmp_path: Path) -> None:
 
 
 async def test_wait_for_growth(tmp_path: Path) -> None:
-    """Whoever waits for an offset wakes when it is reached, and not before."""
+    """A waiter for an offset wakes when it is reached, and not before."""
     async with spool_file(tmp_path / "1.part") as file:
         waiting = asyncio.create_task(file.wait_for(5))
         await file.append(b"abc")
@@ -108,7 +108,7 @@ async def test_wait_for_growth(tmp_path: Path) -> None:
 
 
 async def test_wait_for_end(tmp_path: Path) -> None:
-    """The end wakes everybody, also those who hoped for more."""
+    """The end wakes all waiters, also those for a later offset."""
     async with spool_file(tmp_path / "1.part") as file:
         waiting = [asyncio.create_task(file.wait_for(end)) for end in (1, 50)]
         await asyncio.sleep(0)
@@ -118,7 +118,7 @@ async def test_wait_for_end(tmp_path: Path) -> None:
 
 
 async def test_failure_wakes(tmp_path: Path) -> None:
-    """A failure reaches those who wait and those who come later; the first one counts."""
+    """A failure reaches waiters and later callers; the first one counts."""
     async with spool_file(tmp_path / "1.part") as file:
         waiting = asyncio.create_task(file.wait_for(1))
         await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def test_failure_wakes(tmp_path: Path) -> None:
 
 
 async def test_closing_wakes(tmp_path: Path) -> None:
-    """Nobody waits for a file that is closed."""
+    """Closing the file wakes its waiters with `TransferCancelled`."""
     file = SpoolFile(tmp_path / "1.part", 10)
     await file.open()
     waiting = asyncio.create_task(file.wait_for(1))
@@ -222,7 +222,7 @@ async def test_no_folder(tmp_path: Path) -> None:
 
 
 async def test_gone_already(tmp_path: Path) -> None:
-    """A file that somebody removed by hand is no error at the end."""
+    """A file that was removed by hand is no error at the end."""
     async with spool_file(tmp_path / "1.part") as file:
         file.path.unlink()
 
@@ -248,7 +248,7 @@ async def test_closed(tmp_path: Path) -> None:
 
 
 async def test_cancelled_write_ends_first(tmp_path: Path) -> None:
-    """A cancel in the middle of a write is heard when the block is on disk, not before."""
+    """A cancel in the middle of a write is raised when the block is on disk, not before."""
     async with spool_file(tmp_path / "1.part", largest=32 << 20) as file:
         writing = asyncio.create_task(file.append(bytes(16 << 20)))
         await asyncio.sleep(0)

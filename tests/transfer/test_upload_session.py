@@ -99,7 +99,7 @@ async def test_other_bytes_are_not_kept(rig: UploaderFixture) -> None:
 
 
 async def test_part_without_checksum_is_not_kept() -> None:
-    """What cannot be compared is sent again."""
+    """A part that cannot be compared is sent again."""
 
     class Mute(FakeStore):
         def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
@@ -116,8 +116,8 @@ async def test_part_without_checksum_is_not_kept() -> None:
 
 
 async def test_upload_that_was_completed_is_recognized(rig: UploaderFixture) -> None:
-    """The run before died between Complete and its journal: the object is there, nothing is
-    sent.
+    """The earlier run died between Complete and its journal: the object is there,
+    nothing is sent.
     """
     target = begun(rig.store, 1, 2, 3, 4, 5, 6)
     parts = rig.store.list_parts(KEY, "upload-1")
@@ -138,7 +138,7 @@ async def test_upload_that_is_gone_is_begun_anew(rig: UploaderFixture) -> None:
 
 
 async def test_other_object_is_replaced(rig: UploaderFixture) -> None:
-    """An object of this key with other bytes does not pass for ours."""
+    """An object of this key with other bytes is not taken for ours."""
     target = begun(rig.store, 1)
     rig.store.forget_upload("upload-1")
     rig.store.put_object(KEY, Stretch(DATA[:-1] + b"?"), META)
@@ -162,7 +162,7 @@ async def test_upload_that_vanishes_on_the_way(rig: UploaderFixture) -> None:
 
 
 async def test_lost_answer_to_initiate_leaves_no_stray(rig: UploaderFixture) -> None:
-    """An upload that nobody was told of is found and aborted; ours goes on."""
+    """An upload whose id was lost with the answer is found and aborted; ours goes on."""
     rig.store.trouble(Trouble("initiate", raising(StoreUnavailable("time-out")), lost=True))
     await rig.upload(FakeContent(DATA))
 
@@ -172,7 +172,7 @@ async def test_lost_answer_to_initiate_leaves_no_stray(rig: UploaderFixture) -> 
 
 
 async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: UploaderFixture) -> None:
-    """Looking for strays is a courtesy; the reaper finds what it misses."""
+    """Looking for orphans is best effort; the reaper finds what it misses."""
     rig.store.trouble(Trouble("initiate", raising(StoreUnavailable("time-out"))))
     rig.store.trouble(Trouble("list_uploads", raising(StoreForbidden("no")), times=0))
 
@@ -180,7 +180,9 @@ async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: Uploader
 
 
 async def test_strays_of_a_key_are_aborted_but_the_known_one(rig: UploaderFixture) -> None:
-    """After a crash inside `initiate` the caller clears what nobody remembers."""
+    """After a crash inside `initiate` the caller aborts the uploads whose ids were
+    not recorded.
+    """
     for key in (KEY, KEY, KEY, KEY + "2"):
         rig.store.initiate(key, META)
 

@@ -89,7 +89,7 @@ async def test_parts_leave_while_the_file_arrives(rig: UploaderFixture) -> None:
 
 
 async def test_nothing_is_begun_before_the_first_byte(rig: UploaderFixture) -> None:
-    """While Telegram delivers nothing, OSS hears nothing that would have to be undone."""
+    """While Telegram delivers nothing, nothing is begun at OSS that would have to be undone."""
     content = FakeContent(make_data(2 * MIB), arrived=0)
     task = rig.begin(content)
     await asyncio.sleep(0)
@@ -103,7 +103,7 @@ async def test_nothing_is_begun_before_the_first_byte(rig: UploaderFixture) -> N
 
 @pytest.mark.parametrize("size", [1, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 9])
 async def test_unknown_size_ends_where_the_file_ends(rig: UploaderFixture, size: int) -> None:
-    """Planned for the largest possible file, stopped at the real end."""
+    """An upload is planned for the largest possible file, and stopped at the real end."""
     data = make_data(size)
     content = FakeContent(data, arrived=0, size_known=False, largest=20 * MIB)
     task = rig.begin(content)
@@ -125,7 +125,7 @@ async def test_empty_file_is_refused(rig: UploaderFixture, *, size_known: bool) 
 
 
 async def test_failing_download_stops_the_upload(rig: UploaderFixture) -> None:
-    """What breaks the download comes out as it is, with no thread left and nothing completed."""
+    """An error of the download comes out as it is, with no thread left and nothing completed."""
     content = FakeContent(make_data(4 * MIB), arrived=MIB)
     gate = Gate(hears_flag=True)
     rig.store.trouble(Trouble("upload_part", gate))
@@ -140,7 +140,7 @@ async def test_failing_download_stops_the_upload(rig: UploaderFixture) -> None:
 
 
 async def test_wrong_announcement_is_refused(rig: UploaderFixture) -> None:
-    """A size that does not fit is never completed."""
+    """An upload with a size other than announced is never completed."""
 
     class Misannounced(FakeContent):
         announced = 0
@@ -158,7 +158,7 @@ async def test_wrong_announcement_is_refused(rig: UploaderFixture) -> None:
 
 
 async def test_window_bounds_parts_in_flight() -> None:
-    """One file never has more connections than it may, however many threads there are."""
+    """One file never has more connections than its limit, for any number of threads."""
     async with rigged(threads=16, connections=3) as rig:
         await rig.upload(FakeContent(make_data(60 * MIB)))
 
@@ -252,8 +252,8 @@ async def test_first_failure_stops_the_others_at_once(rig: UploaderFixture) -> N
 
 
 async def test_throttling_narrows_the_window() -> None:
-    """After a throttled part half as many are sent at once: the places of the others stay empty
-    until enough of them have come free.
+    """After a throttled part half as many are sent at once: places that come free stay empty until
+    then.
     """
     async with rigged(threads=16, connections=8) as rig:
         data = make_data(20 * MIB)
@@ -267,7 +267,7 @@ async def test_throttling_narrows_the_window() -> None:
             await gate.reached.wait()
         for left, number in enumerate((1, 2, 3), start=1):
             gates[number].open()
-            while rig.store.in_flight > 8 - left:  # noqa: ASYNC110 - the store tells nobody.
+            while rig.store.in_flight > 8 - left:  # noqa: ASYNC110 - the store has no event for it.
                 await asyncio.sleep(0)
         sent = rig.store.count("upload_part")
         for gate in gates.values():
@@ -304,7 +304,7 @@ class Sieve(FakeStore):
     def upload_part(
         self, key: str, upload_id: str, part_number: int, body: PartBody
     ) -> PartReceipt:
-        """Look at every block and forget it."""
+        """Read every block and forget it."""
         del key, upload_id
         checksum = 0
         for block in body:
@@ -312,7 +312,7 @@ class Sieve(FakeStore):
         return PartReceipt(part_number, '"e"', len(body), checksum)
 
     def complete(self, key: str, upload_id: str, parts: object, meta: ObjectMeta) -> None:
-        """Believe everything."""
+        """Take any parts."""
 
 
 class Endless(FakeContent):
@@ -340,7 +340,9 @@ class Endless(FakeContent):
 
 @pytest.mark.parametrize("size", [256 * MIB, 1024 * MIB])
 async def test_memory_is_bounded_by_parts_in_flight(size: int) -> None:
-    """Memory is at most a mebibyte per part in flight and a constant, whatever the file's size."""
+    """Memory is at most a mebibyte per part in flight and a constant, for every size
+    of the file.
+    """
     connections = 8
     async with TransferPool(connections) as pool:
         store = Sieve()

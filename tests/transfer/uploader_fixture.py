@@ -36,7 +36,7 @@ PATIENT = RetryPolicy(attempts=5, wait=no_wait)
 
 @dataclass
 class Journal:
-    """Remembers what it was told, and how many parts had been sent by then."""
+    """Remembers each upload, and how many parts had been sent by then."""
 
     store: FakeStore
     entries: list[tuple[str, int]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Journal:
 
 @dataclass
 class UploaderFixture:
-    """The parts of a test."""
+    """An uploader, its store and its journal."""
 
     store: FakeStore
     pool: TransferPool
@@ -81,7 +81,7 @@ async def rigged(
     retry: RetryPolicy = PATIENT,
     store: FakeStore | None = None,
 ) -> AsyncIterator[UploaderFixture]:
-    """Set up a rig whose pauses take no time."""
+    """Set up a rig that pauses for no time."""
     store = store or FakeStore()
     async with TransferPool(threads) as pool:
         uploader = Uploader(store, pool, connections_per_file=connections, retry=retry)

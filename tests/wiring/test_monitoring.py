@@ -1,4 +1,4 @@
-"""A whole bot, seen by those who watch it."""
+"""A whole bot, seen by its monitoring."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def ready(port: int) -> tuple[int, list[str]]:
 
 
 async def test_counts_what_it_does(tmp_path: Path, port: int) -> None:
-    """After a file the page has it in numbers, and nothing about whose it was."""
+    """After a file the page has its numbers, and no trace of its owner."""
     async with watched(tmp_path, port) as stage:
         alice = Person(stage)
         await stage.start_bot(alice.id)
@@ -86,7 +86,7 @@ async def test_says_that_it_waits(tmp_path: Path, port: int) -> None:
 
 
 async def test_service_manager(tmp_path: Path) -> None:
-    """The command tells systemd when it listens, that it turns, and that it ends."""
+    """The command tells systemd when it listens, that its loop runs, and that it ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
@@ -121,7 +121,7 @@ def _rest(manager: socket.socket) -> list[str]:
 
 
 async def test_port_is_taken(tmp_path: Path, port: int) -> None:
-    """A port that another has ends the command with one line that names the setting."""
+    """A port that is in use ends the command with one line that names the setting."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()

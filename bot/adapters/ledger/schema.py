@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,6 +65,10 @@ cards = Table(
     Column("album", String(64)),
     Column("message_id", BigInteger),
     Column("open", Boolean, nullable=False),
+    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # The last error; set where the row was set aside.
+    Column("error_code", String(64)),
     Index(None, "open"),
 )
 
@@ -82,6 +86,12 @@ answers = Table(
     # How often an item has changed since the message was placed, and how many of these it shows.
     Column("changes", Integer, nullable=False),
     Column("shown", Integer, nullable=False),
+    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # The last error; set where the row was set aside.
+    Column("error_code", String(64)),
+    # How it is worded: in full, or plain after Telegram refused the full form.
+    Column("form", String(16), nullable=False, server_default="full"),
     Index(None, "state"),
     # Few answers wait for a correction, and they are asked for at every look.
     Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
@@ -112,6 +122,9 @@ jobs = Table(
     Column("cancel_requested", Boolean, nullable=False),
     # How often the process died while the job ran.
     Column("crashes", Integer, nullable=False),
+    # The same while no other job ran, and the bytes that were on disk at the last crash.
+    Column("crashes_alone", Integer, nullable=False, server_default="0"),
+    Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),
     Column("error_args", JSON, nullable=False),
@@ -145,6 +158,16 @@ objects = Table(
     Column("ending", String(16)),
     Column("sweeps", Integer, nullable=False),
     Column("gone_at", Instant),
+    # Where and how it is stored, whatever the settings say later; "" in rows of before.
+    Column("bucket", String(63), nullable=False, server_default=""),
+    Column("region", String(64), nullable=False, server_default=""),
+    Column("mode", String(16), nullable=False, server_default=""),
+    # When OSS completed it, at the earliest: the deadline counts from then.
+    Column("completed_at", Instant),
+    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # The last error; set where the row was set aside.
+    Column("error_code", String(64)),
     Index("ix_objects_due", "state", "due_at"),
     Index(None, "job_id"),
 )
@@ -165,6 +188,8 @@ outbox = Table(
     Column("tries", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("said", Boolean, nullable=False),
+    # The last error; set where the row was set aside.
+    Column("error_code", String(64)),
     Index("ix_outbox_unsaid", "said", "priority", "id"),
 )
 
@@ -195,4 +220,16 @@ dead_updates = Table(
     Column("body", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("buried_at", Instant, nullable=False),
+    Column("chat_id", BigInteger),
+    # "dead", or "failing" while it is still tried again.
+    Column("state", String(16), nullable=False, server_default="dead"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Instant),
+)
+
+state = Table(
+    "state",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
 )

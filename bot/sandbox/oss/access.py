@@ -1,16 +1,17 @@
-"""Who may do what: keys by their RAM actions, everybody by bucket policy and ACL.
+"""Access control: account and bucket status, RAM actions, bucket policy, ACL.
 
 A denying statement of the policy comes first; it binds the account itself only where it has a
-condition. Object ACL beats bucket ACL; `default` means that the bucket's holds. Source: OSS
-documentation, "Authorization and access control", "Object ACL", "Bucket ACL".
+condition. Object ACL beats bucket ACL; `default` means that the bucket's holds. Account status
+refuses only data calls. Sources: OSS documentation, "Authorization and access control", "Object
+ACL", "Bucket ACL", "How to troubleshoot 403" (0003-00000801, 0003-00000806, 0048-00000401).
 """
 
 from fnmatch import fnmatchcase
 
 from bot.sandbox.oss.errors import OssError, access_denied
-from bot.sandbox.oss.model import AccessKey, Auth, Bucket, Caller
+from bot.sandbox.oss.model import AccessKey, AuthMethod, Bucket, Caller
 from bot.sandbox.oss.operations import Operation, Right
-from bot.sandbox.oss.policy import Question, Statement, circumstances, decide
+from bot.sandbox.oss.policy import AccessQuestion, Statement, condition_values, decide
 from bot.sandbox.oss.request import OssRequest
 from bot.sandbox.oss.world import World
 
@@ -64,9 +65,9 @@ def _is_granted(
     is_account = key is not None and not key.user and key.owner == bucket.owner
     where = f"acs:oss:{bucket.region}:{bucket.owner}:{bucket.name}"
     resource = f"{where}/{request.key}" if request.key else where
-    facts = circumstances(request, is_secure=world.is_secure)
+    facts = condition_values(request, is_secure=world.is_secure)
     decisions = [
-        decide(bucket.policy, Question(users, action, resource, facts)) for action in needed
+        decide(bucket.policy, AccessQuestion(users, action, resource, facts)) for action in needed
     ]
     if any(_binds(statement, is_account=is_account) for statement in decisions):
         raise access_denied("Access denied by bucket policy.")
@@ -96,7 +97,7 @@ def _check_actions(key: AccessKey, needed: list[str]) -> None:
 
 
 def _refuse_owner_right(caller: Caller) -> None:
-    if caller.auth is Auth.ANONYMOUS:
+    if caller.auth is AuthMethod.ANONYMOUS:
         message = "Anonymous access is forbidden for this operation."
         raise access_denied(message, "0003-00001201")
     raise access_denied("The bucket you access does not belong to you.")
@@ -122,3 +123,32 @@ def _by_acl(request: OssRequest, bucket: Bucket) -> OssError:
         message = "You have no right to access this object because of bucket acl."
         return access_denied(message, "0003-00000001")
     return access_denied("You have no right to access this object.", "0003-00000005")
+
+
+_ECS = {
+    "UserDisable": "0003-00000801",
+    "InDebt": "0003-00000806",
+    "InDebtOverdue": "0003-00000806",
+    "AbnormalBucketOwnerStatus": "0003-00000806",
+}
+
+
+def check_account_status(
+    world: World, request: OssRequest, operation: Operation, bucket: Bucket | None
+) -> None:
+    """Refuse data calls that the state of account, bucket or domain does not allow.
+
+    Raises:
+        OssError: UserDisable and its kind, BucketDisable, PublicEndpointForbidden.
+    """
+    if bucket is None or not (request.key or operation.right is not Right.OWNER):
+        return
+    details = {"BucketName": bucket.name}
+    if code := world.account_refusal:
+        raise OssError(403, code, code, _ECS.get(code, ""), details)
+    if bucket.is_disabled:
+        message = "The bucket is disabled."
+        raise OssError(403, "BucketDisable", message, details=details)
+    if world.forbids_public_endpoint and request.address.is_default_domain:
+        message = "Access through the public endpoint of OSS is forbidden; use a custom domain."
+        raise OssError(400, "PublicEndpointForbidden", message, "0048-00000401", details)

@@ -1,4 +1,4 @@
-"""Who sent a request: reads the signature, checks time, key and signature, names the caller."""
+"""Authentication: read the signature of a request, check time, key and signature."""
 
 import hmac
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from bot.sandbox.oss import signature_v1 as v1
 from bot.sandbox.oss import signature_v4 as v4
 from bot.sandbox.oss.errors import OssError, access_denied
-from bot.sandbox.oss.model import AccessKey, Auth, Caller
+from bot.sandbox.oss.model import AccessKey, AuthMethod, Caller
 from bot.sandbox.oss.request import OssRequest
 
 
@@ -19,7 +19,7 @@ class Authenticator:
         self._region = region
 
     def authenticate(self, request: OssRequest, now: datetime) -> Caller:
-        """Return who sent the request. `now` is the service's own time at arrival.
+        """Return the caller. `now` is the service's own time at arrival.
 
         Raises:
             OssError: the key, the time or the signature is wrong.
@@ -37,7 +37,7 @@ class Authenticator:
             return self._query_v4(request, now)
         if request.has("OSSAccessKeyId") and request.has("Signature"):
             return self._query_v1(request, now)
-        return Caller(Auth.ANONYMOUS)
+        return Caller(AuthMethod.ANONYMOUS)
 
     def _header_v4(self, request: OssRequest, now: datetime) -> Caller:
         claim = v4.read_header(request)
@@ -45,7 +45,7 @@ class Authenticator:
         check_skew(claim.signed_at, now)
         v4.check_scope(claim, self._region)
         self._compare_v4(request, claim, key)
-        return Caller(Auth.HEADER, key)
+        return Caller(AuthMethod.HEADER, key)
 
     def _query_v4(self, request: OssRequest, now: datetime) -> Caller:
         claim = v4.read_query(request)
@@ -55,9 +55,9 @@ class Authenticator:
             raise access_denied("Request is not valid yet.", "0002-00000235")
         check_expiry(claim.signed_at + timedelta(seconds=claim.expires or 0), now)
         self._compare_v4(request, claim, key)
-        return Caller(Auth.QUERY, key)
+        return Caller(AuthMethod.QUERY, key)
 
-    def _compare_v4(self, request: OssRequest, claim: v4.Claim, key: AccessKey) -> None:
+    def _compare_v4(self, request: OssRequest, claim: v4.SignatureV4, key: AccessKey) -> None:
         canonical = v4.canonical_request(request, claim.additional)
         text = v4.string_to_sign(claim, canonical)
         expected = v4.sign(key.secret, claim.scope, text)
@@ -70,14 +70,14 @@ class Authenticator:
         key = self._key(claim.key_id, token, now)
         check_skew(claim.moment, now)
         _compare_v1(request, claim, key)
-        return Caller(Auth.HEADER, key)
+        return Caller(AuthMethod.HEADER, key)
 
     def _query_v1(self, request: OssRequest, now: datetime) -> Caller:
         claim = v1.read_query(request)
         key = self._key(claim.key_id, request.query("security-token"), now)
         check_expiry(claim.moment, now)
         _compare_v1(request, claim, key)
-        return Caller(Auth.QUERY, key)
+        return Caller(AuthMethod.QUERY, key)
 
     def _key(self, key_id: str, token: str, now: datetime) -> AccessKey:
         """Return an access key that works at this moment."""
@@ -97,7 +97,7 @@ class Authenticator:
         return key
 
 
-def _compare_v1(request: OssRequest, claim: v1.Claim, key: AccessKey) -> None:
+def _compare_v1(request: OssRequest, claim: v1.SignatureV1, key: AccessKey) -> None:
     text = v1.string_to_sign(request, claim.date)
     expected = v1.sign(key.secret, text)
     if not _equals(expected, claim.signature):
@@ -105,7 +105,7 @@ def _compare_v1(request: OssRequest, claim: v1.Claim, key: AccessKey) -> None:
 
 
 def _equals(expected: str, given: str) -> bool:
-    """Compare in constant time; what came from outside may be any text."""
+    """Compare in constant time; input may be any text."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
@@ -114,7 +114,7 @@ def _bad_key(key_id: str, message: str, ec: str) -> OssError:
 
 
 def check_skew(signed_at: datetime, now: datetime) -> None:
-    """Refuse a header signature that is more than 15 minutes away from the service's clock.
+    """Refuse a header signature more than 15 minutes away from the service's clock.
 
     Raises:
         OssError: it is.
@@ -131,10 +131,10 @@ def check_skew(signed_at: datetime, now: datetime) -> None:
 
 
 def check_expiry(expires_at: datetime, now: datetime) -> None:
-    """Refuse a presigned URL whose time is over when the request arrives.
+    """Refuse a presigned URL that has expired when the request arrives.
 
     Raises:
-        OssError: it is over.
+        OssError: it has expired.
     """
     if now < expires_at:
         return
@@ -143,7 +143,7 @@ def check_expiry(expires_at: datetime, now: datetime) -> None:
 
 
 def mismatch(key_id: str, provided: str, text: str, canonical: str = "") -> OssError:
-    """Return the 403 that shows what the service signed itself."""
+    """Return the 403 with the string that the service signed."""
     details = {
         "OSSAccessKeyId": key_id,
         "SignatureProvided": provided,
@@ -165,7 +165,7 @@ def _hex(text: str) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a moment as OSS writes it in documents: UTC, whole seconds, written with
+    """Return a time as OSS writes it in documents: UTC, whole seconds, written with
     milliseconds.
 
     Source: oss2 2.18.4 reads nothing else.

@@ -1,4 +1,4 @@
-"""Buckets themselves: create, delete, ACL, what they say of themselves."""
+"""Bucket operations: create, delete, list, ACL, information."""
 
 from bot.sandbox.oss.authentication import timestamp
 from bot.sandbox.oss.call import Call

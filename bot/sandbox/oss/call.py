@@ -1,4 +1,4 @@
-"""One request on its way through the service, and its body."""
+"""The request that a handler carries out, with its body."""
 
 import base64
 import binascii
@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.errors import OssError, invalid_digest, too_large
-from bot.sandbox.oss.model import Bucket, Caller, Stored
+from bot.sandbox.oss.model import Bucket, Caller, StoredObject
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest
 from bot.sandbox.oss.versions import find_version
@@ -21,8 +21,8 @@ MAX_DOCUMENT = 4 * 1024**2
 """Bytes of an XML body; ten thousand parts need about one million."""
 
 
-class Source(Protocol):
-    """Where the bytes of a body come from, at the pace that the shape allows."""
+class BodySource(Protocol):
+    """The bytes of a request body, at the rate that the shape allows."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, once."""
@@ -30,13 +30,13 @@ class Source(Protocol):
 
 @dataclass
 class Call:
-    """One request that is allowed to be carried out."""
+    """A request that has been authenticated and allowed."""
 
     world: World
     request: OssRequest
     operation: Operation
     caller: Caller
-    source: Source
+    source: BodySource
 
     @property
     def bucket(self) -> Bucket:
@@ -48,7 +48,7 @@ class Call:
         """The key that the request names."""
         return self.request.key
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredObject:
         """Return the object that the request names, in the version that it names.
 
         Raises:
@@ -60,7 +60,7 @@ class Call:
         """Store the body as a file, checked against Content-Length and Content-MD5.
 
         Raises:
-            OssError: missing length, too large, cut short, or another digest.
+            OssError: no length, too large, cut short, or a wrong digest.
         """
         announced = self._announced()
         segment = await self.world.storage.receive(self._limited())
@@ -68,7 +68,7 @@ class Call:
             _check_length(segment, announced)
             self._check_digest(bytes.fromhex(segment.md5))
         except OssError:
-            self.world.storage.discard(Data([segment]))
+            self.world.storage.discard(ObjectData([segment]))
             raise
         return segment
 
@@ -104,7 +104,7 @@ class Call:
         """Read a small body into memory.
 
         Raises:
-            OssError: too large, or not what its Content-MD5 says.
+            OssError: too large, or its Content-MD5 does not match.
         """
         body = bytearray()
         async for chunk in self.source.chunks():

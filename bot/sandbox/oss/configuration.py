@@ -1,12 +1,12 @@
-"""What can be configured on a bucket and on the account: versioning, public access, policy,
+"""Configuration of buckets and of the account: versioning, public access, policy,
 lifecycle.
 """
 
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.errors import OssError, access_denied, malformed_xml
 from bot.sandbox.oss.lifecycle import parse_lifecycle
+from bot.sandbox.oss.listing import flag
 from bot.sandbox.oss.model import Answer, xml_answer
-from bot.sandbox.oss.pages import flag
 from bot.sandbox.oss.policy import parse_policy
 from bot.sandbox.oss.xml import document, parse
 
@@ -91,7 +91,7 @@ async def get_bucket_policy_status(call: Call) -> Answer:
 
 
 async def delete_bucket_policy(call: Call) -> Answer:
-    """DeleteBucketPolicy; none is no error."""
+    """DeleteBucketPolicy; succeeds without a policy too."""
     call.bucket.policy = None
     return Answer(204)
 
@@ -113,6 +113,6 @@ async def get_bucket_lifecycle(call: Call) -> Answer:
 
 
 async def delete_bucket_lifecycle(call: Call) -> Answer:
-    """DeleteBucketLifecycle; none is no error."""
+    """DeleteBucketLifecycle; succeeds without rules too."""
     call.bucket.lifecycle = None
     return Answer(204)

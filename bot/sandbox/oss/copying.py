@@ -11,12 +11,12 @@ from urllib.parse import unquote
 from bot.sandbox.oss.access import check_access
 from bot.sandbox.oss.authentication import timestamp
 from bot.sandbox.oss.call import MAX_BODY, Call
-from bot.sandbox.oss.conditions import precondition_failed, read_date
 from bot.sandbox.oss.errors import access_denied, invalid_argument, too_large
-from bot.sandbox.oss.model import Answer, Stored, xml_answer
+from bot.sandbox.oss.model import Answer, StoredObject, xml_answer
 from bot.sandbox.oss.multipart import find_pending, part_number, store_part
 from bot.sandbox.oss.objects import check_overwrite, forbids_overwrite, kept_headers, object_acl
 from bot.sandbox.oss.operations import Operation, Right
+from bot.sandbox.oss.reading import precondition_failed, read_date
 from bot.sandbox.oss.request import Address, OssRequest
 from bot.sandbox.oss.versions import find_version, store
 from bot.sandbox.oss.xml import document
@@ -68,7 +68,7 @@ async def upload_part_copy(call: Call) -> Answer:
     return _result("CopyPartResult", part.etag, call, source)
 
 
-def _source(call: Call) -> Stored:
+def _source(call: Call) -> StoredObject:
     """Return the object to copy, which the caller must be allowed to read.
 
     Raises:
@@ -94,7 +94,7 @@ def _source(call: Call) -> Stored:
     return source
 
 
-def _check_conditions(headers: Mapping[str, str], source: Stored) -> None:
+def _check_conditions(headers: Mapping[str, str], source: StoredObject) -> None:
     prefix = "x-oss-copy-source-if-"
     match = headers.get(prefix + "match", "").strip('"')
     none_match = headers.get(prefix + "none-match", "").strip('"')
@@ -123,7 +123,7 @@ def _range(request: OssRequest, size: int) -> tuple[int, int]:
     raise invalid_argument("The specified copy range is invalid.", "x-oss-copy-source-range", text)
 
 
-def _result(name: str, etag: str, call: Call, source: Stored) -> Answer:
+def _result(name: str, etag: str, call: Call, source: StoredObject) -> Answer:
     nodes = [("LastModified", timestamp(call.world.now())), ("ETag", f'"{etag}"')]
     answer = xml_answer(document(name, nodes))
     answer.headers["ETag"] = f'"{etag}"'

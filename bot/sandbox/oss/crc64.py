@@ -1,4 +1,4 @@
-"""CRC-64/XZ of objects that are made of parts: combined from the parts, without reading them."""
+"""CRC-64/XZ of multipart objects, combined from the CRCs of the parts."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -24,8 +24,8 @@ def _multiply(left: int, right: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _shift(size: int) -> int:
-    """Return x^(8 * size) modulo the generator; uploads have few different part sizes, so it is
-    remembered.
+    """Return x^(8 * size) modulo the generator; cached, because uploads have few different
+    part sizes.
     """
     result, power, bits = _ONE, _LINEAR, 8 * size
     while bits:

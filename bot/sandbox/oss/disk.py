@@ -1,5 +1,5 @@
-"""Bytes on disk: streamed in and out by a small pool of threads, so that the loop never waits for
-a disk.
+"""Object data on disk, read and written in a small pool of threads so that the event loop never
+blocks.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Segment:
 
 
 @dataclass(eq=False)
-class Data:
+class ObjectData:
     """The bytes of an object: its segments in order.
 
     Discarded data stays readable for downloads that are under way and leaves the disk after the
@@ -46,7 +46,7 @@ class Data:
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Size in bytes."""
         return sum(segment.size for segment in self.segments)
 
     def read_all(self) -> bytes:
@@ -55,7 +55,7 @@ class Data:
 
 
 @dataclass(eq=False)
-class Incoming:
+class SegmentWriter:
     """A file that is being written; hashed on the way. Use it through `Storage.receive`."""
 
     path: Path
@@ -78,8 +78,8 @@ class Incoming:
 
 
 class Storage:
-    """All files of the stand-in, in a new folder below `folder`: what it knows of them ends with
-    it, so files of an earlier run mean nothing to it.
+    """All files of the stand-in, in a new folder below `folder`: the index is in
+    memory, so files of an earlier run are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,12 +100,12 @@ class Storage:
         return self._folder / f"{next(self._numbers):08d}"
 
     async def receive(self, chunks: AsyncIterator[bytes]) -> Segment:
-        """Write everything that `chunks` brings into a new file.
+        """Write all of `chunks` into a new file.
 
-        While one block is written the next is read. Whatever `chunks` raises removes the file and
-        passes on.
+        While one block is written the next is read. Errors of `chunks` propagate after the file is
+        removed.
         """
-        incoming = Incoming(self._new_path())
+        incoming = SegmentWriter(self._new_path())
         try:
             await self._fill(incoming, chunks)
         except BaseException:
@@ -113,7 +113,7 @@ class Storage:
             raise
         return incoming.segment()
 
-    async def _fill(self, incoming: Incoming, chunks: AsyncIterator[bytes]) -> None:
+    async def _fill(self, incoming: SegmentWriter, chunks: AsyncIterator[bytes]) -> None:
         writing = asyncio.ensure_future(self.run(lambda: incoming.absorb([])))
         try:
             blocks: list[bytes] = []
@@ -129,14 +129,14 @@ class Storage:
             await writing
             await self._absorb(incoming, blocks)
         finally:
-            # The pool must be done with the file before anybody removes it.
+            # The pool must be done with the file before it is removed.
             await asyncio.wait({writing})
 
-    async def _absorb(self, incoming: Incoming, blocks: Sequence[bytes]) -> None:
+    async def _absorb(self, incoming: SegmentWriter, blocks: Sequence[bytes]) -> None:
         await self.run(lambda: incoming.absorb(blocks))
 
     async def read(
-        self, data: Data, start: int, count: int, block: int = BLOCK
+        self, data: ObjectData, start: int, count: int, block: int = BLOCK
     ) -> AsyncIterator[bytes]:
         """Yield `count` bytes from offset `start`, in pieces of at most `block`."""
         data.readers += 1
@@ -163,7 +163,7 @@ class Storage:
             size = min(block, end - offset)
             yield await self.run(partial(_read, path, offset, size))
 
-    async def link(self, data: Data) -> Data:
+    async def link(self, data: ObjectData) -> ObjectData:
         """Return the same bytes under further names, so that either may be discarded."""
         data.readers += 1
         try:
@@ -171,19 +171,19 @@ class Storage:
         finally:
             data.readers -= 1
             self._remove_unread(data)
-        return Data(segments)
+        return ObjectData(segments)
 
     def _link(self, segment: Segment) -> Segment:
         path = self._new_path()
         path.hardlink_to(segment.path)
         return replace(segment, path=path)
 
-    def discard(self, data: Data) -> None:
-        """Remove the files once nobody reads them any more."""
+    def discard(self, data: ObjectData) -> None:
+        """Remove the files when the last reader has finished."""
         data.is_discarded = True
         self._remove_unread(data)
 
-    def _remove_unread(self, data: Data) -> None:
+    def _remove_unread(self, data: ObjectData) -> None:
         if data.is_discarded and not data.readers:
             self._pool.submit(_remove, [segment.path for segment in data.segments])
 

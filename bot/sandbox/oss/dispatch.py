@@ -1,4 +1,4 @@
-"""From a decoded request to an answer: authenticate, find the bucket, check, carry out."""
+"""Dispatch a decoded request: authenticate, find the bucket, check access, call the handler."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,22 +6,18 @@ from bot.sandbox.oss import (
     buckets,
     configuration,
     copying,
-    deletion,
     listing,
     multipart,
     objects,
     reading,
-    upload_listing,
-    version_listing,
 )
-from bot.sandbox.oss.access import check_access
+from bot.sandbox.oss.access import check_access, check_account_status
 from bot.sandbox.oss.authentication import Authenticator
-from bot.sandbox.oss.call import Call, Source
+from bot.sandbox.oss.call import BodySource, Call
 from bot.sandbox.oss.errors import not_implemented, wrong_endpoint
 from bot.sandbox.oss.model import Answer, Bucket, Caller
 from bot.sandbox.oss.operations import Operation
 from bot.sandbox.oss.request import OssRequest, check_bucket_name, check_key
-from bot.sandbox.oss.standing import check_standing
 from bot.sandbox.oss.world import World
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -50,14 +46,14 @@ HANDLERS: dict[str, Handler] = {
     "PutBucketLifecycle": configuration.put_bucket_lifecycle,
     "GetBucketLifecycle": configuration.get_bucket_lifecycle,
     "DeleteBucketLifecycle": configuration.delete_bucket_lifecycle,
-    "ListObjectVersions": version_listing.list_object_versions,
+    "ListObjectVersions": listing.list_object_versions,
     "ListObjects": listing.list_objects,
     "ListObjectsV2": listing.list_objects_v2,
-    "ListMultipartUploads": upload_listing.list_multipart_uploads,
-    "ListParts": upload_listing.list_parts,
+    "ListMultipartUploads": listing.list_multipart_uploads,
+    "ListParts": listing.list_parts,
     "PutObject": objects.put_object,
-    "DeleteObject": deletion.delete_object,
-    "DeleteMultipleObjects": deletion.delete_multiple_objects,
+    "DeleteObject": objects.delete_object,
+    "DeleteMultipleObjects": objects.delete_multiple_objects,
     "PutObjectACL": objects.put_object_acl,
     "GetObjectACL": objects.get_object_acl,
     "GetObject": reading.get_object,
@@ -73,7 +69,7 @@ HANDLERS: dict[str, Handler] = {
 
 
 def authenticate(world: World, request: OssRequest) -> Caller:
-    """Return who sent the request, judged by the service's own clock at this moment.
+    """Return the caller, by the service's own clock now.
 
     Raises:
         OssError: the signature, the key or the time is wrong.
@@ -82,8 +78,8 @@ def authenticate(world: World, request: OssRequest) -> Caller:
     return Authenticator(world.keys, region).authenticate(request, world.now())
 
 
-async def carry_out(
-    world: World, request: OssRequest, operation: Operation, caller: Caller, source: Source
+async def execute(
+    world: World, request: OssRequest, operation: Operation, caller: Caller, source: BodySource
 ) -> Answer:
     """Check and carry out one request of a known caller.
 
@@ -95,7 +91,7 @@ async def carry_out(
     bucket = _find_bucket(world, request, operation)
     if request.key:
         check_key(request.key)
-    check_standing(world, request, operation, bucket)
+    check_account_status(world, request, operation, bucket)
     check_access(world, caller, operation, request, bucket)
     handler = HANDLERS.get(operation.name)
     if handler is None:

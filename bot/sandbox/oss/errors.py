@@ -1,4 +1,4 @@
-"""The refusals of OSS: status, code, message, EC and further children of the error document.
+"""Error answers of OSS: status, code, message, EC and further children of the error document.
 
 Sources: the error pages of the OSS documentation named by their EC (0002-00000902 and so on), and
 documents of the live service as quoted in public reports. An EC that no source gives is left out.
@@ -12,7 +12,7 @@ from bot.sandbox.oss.xml import Node, document
 
 @dataclass
 class OssError(Exception):
-    """A refusal on its way to the client; `details` become children of the error document."""
+    """An error answer; `details` become children of the error document."""
 
     status: int
     code: str
@@ -20,6 +20,9 @@ class OssError(Exception):
     ec: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
     def body(self, request_id: str, host: str) -> bytes:
         """Return the error document."""
@@ -37,7 +40,7 @@ class OssError(Exception):
 
 
 def access_denied(message: str, ec: str = "", **details: str) -> OssError:
-    """Return the 403 for everything that is forbidden rather than wrongly signed."""
+    """Return the 403 for a request that is signed correctly but not allowed."""
     return OssError(403, "AccessDenied", message, ec, details)
 
 
@@ -57,14 +60,14 @@ def malformed_xml(ec: str = "") -> OssError:
 
 
 def no_such_bucket(name: str) -> OssError:
-    """Return the 404 for a bucket that nobody owns."""
+    """Return the 404 for a bucket that does not exist."""
     details = {"BucketName": name}
     message = "The specified bucket does not exist."
     return OssError(404, "NoSuchBucket", message, "0015-00000101", details)
 
 
 def no_such_key(key: str) -> OssError:
-    """Return the 404 for an object that is not there."""
+    """Return the 404 for an object that does not exist."""
     message = "The specified key does not exist."
     return OssError(404, "NoSuchKey", message, "0026-00000001", {"Key": key})
 
@@ -121,6 +124,6 @@ def method_not_allowed(method: str, resource: str) -> OssError:
 
 
 def not_implemented(what: str) -> OssError:
-    """Return the 501 for what this stand-in does not know; the message says so."""
+    """Return the 501 for a feature that this stand-in lacks; the message says so."""
     message = f"This stand-in does not implement {what}."
     return OssError(501, "NotImplemented", message)

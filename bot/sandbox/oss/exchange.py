@@ -1,4 +1,4 @@
-"""One HTTP exchange: decode, remember, let the script strike, carry out, answer."""
+"""One HTTP exchange: decode, log, apply faults, execute, answer."""
 
 import asyncio
 import base64
@@ -7,16 +7,24 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault, FaultScript
-from bot.sandbox.memory import Recorded, RequestLog
-from bot.sandbox.oss.dispatch import authenticate, carry_out
+from bot.sandbox.faults import (
+    Effect,
+    Fault,
+    FaultScript,
+    close_connection,
+    proxy_page,
+    reset_connection,
+)
+from bot.sandbox.oss.bodies import ConnectionBroken, RequestBody, ResponseBody
+from bot.sandbox.oss.dispatch import authenticate, execute
 from bot.sandbox.oss.errors import OssError, invalid_argument
-from bot.sandbox.oss.model import Answer, Auth
+from bot.sandbox.oss.model import Answer, AuthMethod
 from bot.sandbox.oss.operations import Operation, find_operation
 from bot.sandbox.oss.reading import http_date
 from bot.sandbox.oss.request import OssRequest, decode
-from bot.sandbox.oss.transmission import Broken, Download, Pace, Upload, hang_up
 from bot.sandbox.oss.world import World, new_request_id
+from bot.sandbox.request_log import LoggedRequest, RequestLog
+from bot.sandbox.shaping import Bandwidth
 
 _UNLOGGED = {
     "x-oss-signature",
@@ -34,33 +42,32 @@ _TRAFFIC_LIMITS = range(819_200, 838_860_800 + 1)
 
 
 @dataclass
-class Front:
-    """Answers requests; one for each server. `closing` ends every wait that a fault asked for."""
+class RequestHandler:
+    """Answers requests; one for each server. `closing` ends the waits of faults."""
 
     world: World
     log: RequestLog
     faults: FaultScript
-    pace: Pace
+    bandwidth: Bandwidth
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, or break its connection."""
         try:
             return await self._exchange(http)
-        except Broken as broken:
-            hang_up(http, after_flush=broken.after_flush)
-            return web.Response(status=500)
+        except ConnectionBroken as broken:
+            return close_connection(http) if broken.after_flush else reset_connection(http)
 
     async def _exchange(self, http: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(self.pace.shape.latency)
+        await asyncio.sleep(self.bandwidth.shape.latency)
         request_id = new_request_id()
-        entry = Recorded(self.world.now(), "Unknown")
+        entry = LoggedRequest(self.world.now(), "Unknown")
         fault: Fault | None = None
-        upload = Upload(http, self.pace)
+        upload = RequestBody(http, self.bandwidth)
         try:
             request = self._decode(http)
             operation = find_operation(request)
-            fault = await self._remember(entry, operation, request)
+            fault = await self._record(entry, operation, request)
             answer = await self._answer(request, operation, fault, upload, entry)
         except OssError as error:
             answer = _refusal(error, request_id, http)
@@ -71,8 +78,8 @@ class Front:
         headers = {name.lower(): value for name, value in http.headers.items()}
         return decode(http.method, http.raw_path, headers, self.world.domains)
 
-    async def _remember(
-        self, entry: Recorded, operation: Operation, request: OssRequest
+    async def _record(
+        self, entry: LoggedRequest, operation: Operation, request: OssRequest
     ) -> Fault | None:
         entry.operation = operation.name
         entry.params = {name: value for name, value in request.pairs if name not in _UNLOGGED}
@@ -90,51 +97,51 @@ class Front:
         request: OssRequest,
         operation: Operation,
         fault: Fault | None,
-        upload: Upload,
-        entry: Recorded,
+        upload: RequestBody,
+        entry: LoggedRequest,
     ) -> Answer:
         if fault is not None and fault.effect in _BEFORE:
-            return await self._strike(fault, upload)
+            return await self._apply_fault(fault, upload)
         upload.limit = _traffic_limit(request)
         caller = authenticate(self.world, request)
         try:
-            answer = await carry_out(self.world, request, operation, caller, upload)
+            answer = await execute(self.world, request, operation, caller, upload)
         finally:
             entry.params["size"] = upload.received or entry.params["size"]
             await self.log.touch()
         answer.limit = upload.limit
         return answer
 
-    async def _strike(self, fault: Fault, upload: Upload) -> Answer:
-        """Do what goes wrong before anything is applied."""
+    async def _apply_fault(self, fault: Fault, upload: RequestBody) -> Answer:
+        """Apply a fault that happens before the request is executed."""
         args = fault.args
         if fault.effect is Effect.HTML:
             return _html(int(args.get("status", 502)))
         if fault.effect is Effect.ERROR:
-            raise _scripted(fault)
+            raise _requested_error(fault)
         if "bytes" in args and int(args["bytes"]) > 0:
             await upload.drain(int(args["bytes"]))
         if fault.effect is Effect.STALL:
             await self._pause(float(args.get("seconds", 60)))
-        raise Broken
+        raise ConnectionBroken
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), seconds)
 
     async def _send(
-        self, http: web.BaseRequest, answer: Answer, fault: Fault | None, entry: Recorded
+        self, http: web.BaseRequest, answer: Answer, fault: Fault | None, entry: LoggedRequest
     ) -> web.StreamResponse:
         effect = fault.effect if fault is not None else None
         args = fault.args if fault is not None else {}
         if effect is Effect.LOST:
-            raise Broken
+            raise ConnectionBroken
         if effect is Effect.LATE:
             await self._pause(float(args.get("seconds", 60)))
         if effect is Effect.WRONG_CRC and "x-oss-hash-crc64ecma" in answer.headers:
             wrong = int(answer.headers["x-oss-hash-crc64ecma"]) ^ 1
             answer.headers["x-oss-hash-crc64ecma"] = str(wrong)
-        download = Download(http, self.pace, self.world.storage, answer.limit)
+        download = ResponseBody(http, self.bandwidth, self.world.storage, answer.limit)
         if effect is Effect.TRUNCATE:
             download.cut = int(args.get("bytes", 0))
         entry.status = answer.status
@@ -155,14 +162,14 @@ class Front:
 
 def _claimed_auth(request: OssRequest) -> str:
     if request.header("authorization"):
-        return Auth.HEADER.value
+        return AuthMethod.HEADER.value
     if request.has("x-oss-signature") or request.has("Signature"):
-        return Auth.QUERY.value
-    return Auth.ANONYMOUS.value
+        return AuthMethod.QUERY.value
+    return AuthMethod.ANONYMOUS.value
 
 
 def _traffic_limit(request: OssRequest) -> float | None:
-    """Return the bytes per second that the client itself asked for."""
+    """Return the bytes per second that the client asked for."""
     text = request.header("x-oss-traffic-limit") or request.query("x-oss-traffic-limit")
     if not text:
         return None
@@ -184,12 +191,11 @@ def _refusal(error: OssError, request_id: str, http: web.BaseRequest) -> Answer:
 
 
 def _html(status: int) -> Answer:
-    page = f"<html><head><title>{status}</title></head><body>Bad gateway</body></html>"
-    return Answer(status, {"Content-Type": "text/html"}, page.encode())
+    return Answer(status, {"Content-Type": "text/html"}, proxy_page(status).encode())
 
 
-def _scripted(fault: Fault) -> OssError:
-    """Return the refusal that the script asks for; unknown arguments become headers."""
+def _requested_error(fault: Fault) -> OssError:
+    """Return the error that a fault asks for; unknown arguments become headers."""
     args = fault.args
     status = int(args.get("status", 500))
     code = str(args.get("code") or _CODES.get(status, "InternalError"))

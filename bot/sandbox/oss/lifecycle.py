@@ -1,4 +1,4 @@
-"""Lifecycle rules: read, and when they delete what.
+"""Lifecycle rules: parse a configuration, compute when an object or upload is due.
 
 A rule is loaded within 24 hours after it was put. It runs daily from 08:00 UTC+8 for what is old
 enough at that moment, and may need until the next morning. So an object with a rule of one day
@@ -22,33 +22,33 @@ RUN_AT = timedelta(0)
 
 
 @dataclass(frozen=True)
-class Limit:
-    """When something is due: so many days after its time, or once a date has come."""
+class AgeOrDate:
+    """When something is due: a number of days after its creation, or on a date."""
 
     days: int | None = None
     date: datetime | None = None
     created_before: datetime | None = None
 
-    def is_old_at(self, born: datetime) -> datetime | None:
-        """Return the moment from which something born then counts as old, `None` for never."""
+    def is_old_at(self, created_at: datetime) -> datetime | None:
+        """Return the moment from which something created then counts as old, `None` for never."""
         if self.days is not None:
-            return born + timedelta(days=self.days)
+            return created_at + timedelta(days=self.days)
         if self.created_before is not None:
-            return self.created_before if born < self.created_before else None
+            return self.created_before if created_at < self.created_before else None
         return self.date
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One enabled rule; `expiration` is for objects, `abortion` for multipart uploads."""
+class LifecycleRule:
+    """One enabled rule; `expiration` is for objects, `abort` for multipart uploads."""
 
     prefix: str
-    expiration: Limit | None
-    abortion: Limit | None
+    expiration: AgeOrDate | None
+    abort: AgeOrDate | None
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def covers(self, key: str, tagging: str = "") -> bool:
-        """Say whether the rule speaks of a key with these tags (as in the header)."""
+        """Return whether the rule applies to a key with these tags (as in the header)."""
         tags = dict(parse_qsl(tagging, keep_blank_values=True))
         return key.startswith(self.prefix) and all(
             tags.get(name) == value for name, value in self.tags.items()
@@ -57,15 +57,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """A configuration as it is given back, its enabled rules, and when it was put."""
+    """A configuration as the client put it, its enabled rules, and when it was put."""
 
     document: bytes
-    rules: tuple[Rule, ...]
+    rules: tuple[LifecycleRule, ...]
     put_at: datetime
 
-    def run_at(self, limit: Limit, born: datetime) -> datetime | None:
-        """Return the start of the daily run that takes something born then."""
-        old_at = limit.is_old_at(born)
+    def run_at(self, limit: AgeOrDate, created_at: datetime) -> datetime | None:
+        """Return the start of the daily run that deletes something created then."""
+        old_at = limit.is_old_at(created_at)
         if old_at is None:
             return None
         return _next_run(max(old_at, self.put_at + LOADED_WITHIN))
@@ -102,29 +102,29 @@ def _status(element: Element) -> bool:
     return status == "Enabled"
 
 
-def _rule(element: Element) -> Rule:
-    expiration, abortion = element.find("Expiration"), element.find("AbortMultipartUpload")
+def _rule(element: Element) -> LifecycleRule:
+    expiration, abort = element.find("Expiration"), element.find("AbortMultipartUpload")
     tags = {
         tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in element.findall("Tag")
     }
-    return Rule(
+    return LifecycleRule(
         element.findtext("Prefix") or "",
         None if expiration is None else _limit(expiration),
-        None if abortion is None else _limit(abortion),
+        None if abort is None else _limit(abort),
         tags,
     )
 
 
-def _limit(element: Element) -> Limit:
+def _limit(element: Element) -> AgeOrDate:
     days = element.findtext("Days")
     if days is not None and not (days.isascii() and days.isdigit() and int(days) >= 1):
         raise invalid_argument("Days must be a positive integer.", "Days", days)
-    limit = Limit(
+    limit = AgeOrDate(
         None if days is None else int(days),
         _date(element.findtext("Date")),
         _date(element.findtext("CreatedBeforeDate")),
     )
-    if limit == Limit():
+    if limit == AgeOrDate():
         raise ValueError("Days or a date is needed")
     return limit
 

@@ -1,11 +1,11 @@
-"""What the stand-in keeps: buckets with their objects and pending uploads, keys, callers."""
+"""Plain data: buckets with objects and multipart uploads, access keys, callers, answers."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.lifecycle import Lifecycle
 from bot.sandbox.oss.policy import Policy
 
@@ -14,11 +14,11 @@ OBJECT_ACLS = ("default", *BUCKET_ACLS)
 
 
 @dataclass(eq=False)
-class Stored:
+class StoredObject:
     """An object. `etag` is without quotes; `headers` are those that a download returns."""
 
     key: str
-    data: Data
+    data: ObjectData
     size: int
     crc64: int
     etag: str
@@ -30,7 +30,7 @@ class Stored:
 
     @property
     def is_marker(self) -> bool:
-        """Whether this is no object but the mark that one was deleted."""
+        """Whether this is a delete marker."""
         return self.kind == "DeleteMarker"
 
     @property
@@ -68,7 +68,7 @@ class Part:
 
 
 @dataclass(eq=False)
-class Pending:
+class MultipartUpload:
     """A multipart upload that was initiated and neither completed nor aborted."""
 
     key: str
@@ -93,10 +93,10 @@ class Bucket:
     owner: str
     region: str
     created_at: datetime
-    objects: dict[str, Stored] = field(default_factory=dict)
-    uploads: dict[str, Pending] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    uploads: dict[str, MultipartUpload] = field(default_factory=dict)
     versioning: str = ""
-    older: dict[str, list[Stored]] = field(default_factory=dict)
+    older: dict[str, list[StoredObject]] = field(default_factory=dict)
     blocks_public_access: bool = False
     policy: Policy | None = None
     lifecycle: Lifecycle | None = None
@@ -123,8 +123,8 @@ class AccessKey:
     expires_at: datetime | None = None
 
 
-class Auth(StrEnum):
-    """How a request says who sent it."""
+class AuthMethod(StrEnum):
+    """Where a request carries its signature."""
 
     HEADER = "header"
     QUERY = "query"
@@ -133,9 +133,9 @@ class Auth(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request; `key` is `None` for anonymous ones."""
+    """The sender of a request; `key` is `None` for anonymous ones."""
 
-    auth: Auth
+    auth: AuthMethod
     key: AccessKey | None = None
 
 
@@ -143,13 +143,13 @@ class Caller:
 class Answer:
     """What a handler answers: a body of bytes, or `count` bytes of `data` from `start`.
 
-    `limit` is the pace that the client asked for, bytes per second.
+    `limit` is the rate that the client asked for, bytes per second.
     """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    data: Data | None = None
+    data: ObjectData | None = None
     start: int = 0
     count: int = 0
     limit: float | None = None

@@ -1,4 +1,4 @@
-"""The multipart family: initiate, upload part, complete, abort.
+"""Multipart uploads: initiate, upload part, complete, abort.
 
 Parts become segments of the object, so that completing moves no bytes.
 """
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from bot.sandbox.oss.call import Call
 from bot.sandbox.oss.crc64 import combine
-from bot.sandbox.oss.disk import Data, Segment
+from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.errors import (
     OssError,
     file_exists,
@@ -17,7 +17,7 @@ from bot.sandbox.oss.errors import (
     malformed_xml,
     no_such_upload,
 )
-from bot.sandbox.oss.model import Answer, Part, Pending, Stored, xml_answer
+from bot.sandbox.oss.model import Answer, MultipartUpload, Part, StoredObject, xml_answer
 from bot.sandbox.oss.objects import forbids_overwrite, kept_headers, object_acl, written_headers
 from bot.sandbox.oss.versions import store
 from bot.sandbox.oss.world import new_id
@@ -31,7 +31,7 @@ MIN_PART = 100 * 1024
 async def initiate(call: Call) -> Answer:
     """InitiateMultipartUpload."""
     request = call.request
-    pending = Pending(
+    pending = MultipartUpload(
         call.key,
         new_id(),
         call.world.now(),
@@ -51,7 +51,7 @@ async def initiate(call: Call) -> Answer:
     return xml_answer(document("InitiateMultipartUploadResult", nodes))
 
 
-def find_pending(call: Call) -> Pending:
+def find_pending(call: Call) -> MultipartUpload:
     """Return the upload that a request names.
 
     Raises:
@@ -68,7 +68,7 @@ def part_number(text: str) -> int:
     """Return a part number from 1 to 10,000.
 
     Raises:
-        OssError: it is none.
+        OssError: it is not such a number.
     """
     if text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PARTS:
         return int(text)
@@ -85,7 +85,7 @@ async def upload_part(call: Call) -> Answer:
 
 
 def store_part(call: Call, number: int, segment: Segment) -> Part:
-    """Add a part that has arrived; an older one with its number goes.
+    """Add a part that has arrived; it replaces an older one with its number.
 
     Raises:
         OssError: NoSuchUpload, because the upload has ended while the bytes arrived.
@@ -93,29 +93,29 @@ def store_part(call: Call, number: int, segment: Segment) -> Part:
     try:
         pending = find_pending(call)
     except OssError:
-        call.world.storage.discard(Data([segment]))
+        call.world.storage.discard(ObjectData([segment]))
         raise
     old = pending.parts.get(number)
     part = Part(number, segment, call.world.now())
     pending.parts[number] = part
     if old is not None:
-        call.world.storage.discard(Data([old.segment]))
+        call.world.storage.discard(ObjectData([old.segment]))
     return part
 
 
 async def abort(call: Call) -> Answer:
-    """AbortMultipartUpload. A part that is still under way is refused when it has arrived."""
+    """AbortMultipartUpload. A part still being received is refused at its end."""
     pending = find_pending(call)
     call.world.drop_upload(call.bucket, pending.upload_id, kept=frozenset())
     return Answer(204)
 
 
 async def complete(call: Call) -> Answer:
-    """CompleteMultipartUpload. Once the body is here it is carried out, whoever waits for it."""
+    """CompleteMultipartUpload. Once the body has arrived, a disconnect does not stop it."""
     find_pending(call)
     body = await call.read_document()
     pending = find_pending(call)
-    parts = _chosen(call, pending, body)
+    parts = _selected_parts(call, pending, body)
     if (forbids_overwrite(call.request) or pending.forbids_overwrite) and (
         call.key in call.bucket.objects
     ):
@@ -127,7 +127,7 @@ async def complete(call: Call) -> Answer:
     return _completed(call, stored)
 
 
-def _chosen(call: Call, pending: Pending, body: bytes) -> list[Part]:
+def _selected_parts(call: Call, pending: MultipartUpload, body: bytes) -> list[Part]:
     """Return the parts of the object, checked.
 
     Raises:
@@ -165,7 +165,7 @@ def _listed(body: bytes) -> list[tuple[int, str]]:
     return listed
 
 
-def _match(pending: Pending, number: int, etag: str) -> Part:
+def _match(pending: MultipartUpload, number: int, etag: str) -> Part:
     part = pending.parts.get(number)
     if part is not None and part.etag == etag.strip().strip('"').upper():
         return part
@@ -190,14 +190,14 @@ def _check_sizes(parts: Sequence[Part]) -> None:
             raise OssError(400, "EntityTooSmall", message, "0042-00000213", details)
 
 
-def _assemble(call: Call, pending: Pending, parts: Sequence[Part]) -> Stored:
+def _assemble(call: Call, pending: MultipartUpload, parts: Sequence[Part]) -> StoredObject:
     acl = object_acl(call)
     digest = hashlib.md5(
         b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False
     )
-    return Stored(
+    return StoredObject(
         pending.key,
-        Data([part.segment for part in parts]),
+        ObjectData([part.segment for part in parts]),
         sum(part.size for part in parts),
         combine((part.crc64, part.size) for part in parts),
         f"{digest.hexdigest().upper()}-{len(parts)}",
@@ -208,7 +208,7 @@ def _assemble(call: Call, pending: Pending, parts: Sequence[Part]) -> Stored:
     )
 
 
-def _completed(call: Call, stored: Stored) -> Answer:
+def _completed(call: Call, stored: StoredObject) -> Answer:
     encoding = call.request.query("encoding-type")
     nodes: list[Node] = [("EncodingType", encoding)] if encoding else []
     nodes += [

@@ -1,17 +1,18 @@
-"""Objects as they are written: put, ACL."""
+"""Write and delete objects, and their ACL."""
 
 from bot.sandbox.oss.call import Call
-from bot.sandbox.oss.disk import Data
+from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.errors import (
     access_denied,
     file_exists,
     invalid_argument,
+    malformed_xml,
     missing_argument,
 )
-from bot.sandbox.oss.model import OBJECT_ACLS, Answer, Bucket, Stored, xml_answer
-from bot.sandbox.oss.request import OssRequest
-from bot.sandbox.oss.versions import store
-from bot.sandbox.oss.xml import document
+from bot.sandbox.oss.model import OBJECT_ACLS, Answer, Bucket, StoredObject, xml_answer
+from bot.sandbox.oss.request import OssRequest, check_key
+from bot.sandbox.oss.versions import remove, remove_version, store
+from bot.sandbox.oss.xml import Node, document, encoded, parse
 
 _KEPT_HEADERS = {
     "cache-control": "Cache-Control",
@@ -26,7 +27,7 @@ _KEPT_HEADERS = {
 
 
 def kept_headers(request: OssRequest) -> dict[str, str]:
-    """Return the headers of a request that are stored with the object, well spelled."""
+    """Return the headers of a request that are stored with the object, in canonical spelling."""
     kept = {
         _KEPT_HEADERS.get(name, name): value
         for name, value in request.headers.items()
@@ -62,7 +63,7 @@ def check_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
 
 
 def forbids_overwrite(request: OssRequest) -> bool:
-    """Say whether the request carries `x-oss-forbid-overwrite: true`."""
+    """Return whether the request carries `x-oss-forbid-overwrite: true`."""
     return request.header("x-oss-forbid-overwrite").lower() == "true"
 
 
@@ -72,12 +73,12 @@ async def put_object(call: Call) -> Answer:
     acl, forbidden = object_acl(call), forbids_overwrite(request)
     check_overwrite(bucket, call.key, forbidden=forbidden)
     segment = await call.receive()
-    data = Data([segment])
+    data = ObjectData([segment])
     if forbidden and call.key in bucket.objects:
-        # Somebody else was faster while this body arrived.
+        # Another request created the object while this body arrived.
         call.world.storage.discard(data)
         raise file_exists(call.key)
-    stored = Stored(
+    stored = StoredObject(
         call.key,
         data,
         segment.size,
@@ -91,8 +92,8 @@ async def put_object(call: Call) -> Answer:
     return Answer(200, written_headers(stored))
 
 
-def written_headers(stored: Stored) -> dict[str, str]:
-    """Return what an answer tells of an object that was just written."""
+def written_headers(stored: StoredObject) -> dict[str, str]:
+    """Return the headers that describe an object just written."""
     headers = {"ETag": f'"{stored.etag}"', "x-oss-hash-crc64ecma": str(stored.crc64)}
     if stored.version_id:
         headers["x-oss-version-id"] = stored.version_id
@@ -122,3 +123,59 @@ def acl_document(owner: str, acl: str) -> bytes:
             ("AccessControlList", [("Grant", acl)]),
         ],
     )
+
+
+_MAX_DELETES = 1000
+
+
+async def delete_object(call: Call) -> Answer:
+    """DeleteObject; succeeds for a missing key or version too."""
+    version_id = call.request.query("versionId")
+    marker = _delete(call, call.key, version_id)
+    headers = {"x-oss-version-id": version_id} if version_id else {}
+    if marker is not None:
+        headers = {"x-oss-delete-marker": "true", "x-oss-version-id": marker.version_id}
+    return Answer(204, headers)
+
+
+def _delete(call: Call, key: str, version_id: str) -> StoredObject | None:
+    """Delete and return the delete marker that was made or removed, if any."""
+    if not version_id:
+        return remove(call.world, call.bucket, key)
+    removed = remove_version(call.world, call.bucket, key, version_id)
+    return removed if removed is not None and removed.is_marker else None
+
+
+async def delete_multiple_objects(call: Call) -> Answer:
+    """DeleteMultipleObjects, up to 1,000 keys."""
+    if not call.request.header("content-md5"):
+        raise missing_argument()
+    body = await call.read_document()
+    try:
+        tree = parse(body, "Delete")
+    except ValueError as error:
+        raise malformed_xml() from error
+    asked = [
+        (element.findtext("Key") or "", element.findtext("VersionId") or "")
+        for element in tree.findall("Object")
+    ]
+    if not 1 <= len(asked) <= _MAX_DELETES or not all(key for key, _ in asked):
+        raise malformed_xml()
+    for key, _ in asked:
+        check_key(key)
+    deleted = [(key, version, _delete(call, key, version)) for key, version in asked]
+    if (tree.findtext("Quiet") or "").strip().lower() == "true":
+        return Answer()
+    encoding = call.request.query("encoding-type")
+    nodes: list[Node] = [("EncodingType", encoding)] if encoding else []
+    nodes += [("Deleted", _deleted(*entry, encoding)) for entry in deleted]
+    return xml_answer(document("DeleteResult", nodes))
+
+
+def _deleted(key: str, version_id: str, marker: StoredObject | None, encoding: str) -> list[Node]:
+    nodes = encoded([("Key", key)], encoding)
+    if version_id:
+        nodes.append(("VersionId", version_id))
+    if marker is not None:
+        nodes += [("DeleteMarker", "true"), ("DeleteMarkerVersionId", marker.version_id)]
+    return nodes

@@ -1,4 +1,4 @@
-"""Which operation a request is, and what one needs to be allowed to do it."""
+"""Operations of OSS: find the one that a request names, and the right it needs."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from bot.sandbox.oss.request import OssRequest
 
 
 class Right(StrEnum):
-    """What an ACL can grant to anybody; `OWNER` is never granted by one."""
+    """A right that an ACL can grant to everyone; `OWNER` is never granted by an ACL."""
 
     READ = "read"
     WRITE = "write"
@@ -18,7 +18,7 @@ class Right(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation under the name that its documentation gives it; `action` is the RAM action."""
+    """An operation, named as in the documentation; `action` is the RAM action."""
 
     name: str
     right: Right

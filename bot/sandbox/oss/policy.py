@@ -1,7 +1,7 @@
-"""Bucket policies: read, stored whole, and effective.
+"""Bucket policies: parse and evaluate.
 
-Statements that use something this module does not know are refused when the policy is put, so that
-a policy that is there is one that holds. Source: OSS documentation, "Bucket policy".
+Statements that use something this module does not know are refused when the policy is put, so a
+stored policy is always evaluated in full. Source: OSS documentation, "Bucket policy".
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ _KEYS = {"acs:SecureTransport", "acs:SourceIp", "oss:Prefix", "oss:Delimiter"}
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement. `principals` are account or user ids, `*` is everybody."""
+    """One statement. `principals` are account or user ids, `*` is everyone."""
 
     is_deny: bool
     principals: tuple[str, ...]
@@ -30,7 +30,7 @@ class Statement:
 
     @property
     def is_public(self) -> bool:
-        """Whether this grants something to everybody without a condition."""
+        """Whether this grants something to everyone without a condition."""
         return not self.is_deny and "*" in self.principals and not self.conditions
 
 
@@ -48,18 +48,18 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is to be decided: may this caller do this, in these circumstances?"""
+class AccessQuestion:
+    """The input of a decision: caller, action, resource and condition keys."""
 
     users: frozenset[str]
     """The ids of the caller; empty for an anonymous one."""
     action: str
     resource: str
-    circumstances: Mapping[str, str]
+    condition_values: Mapping[str, str]
 
 
-def circumstances(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
-    """Return the condition keys of a request. Everybody here is on loopback."""
+def condition_values(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
+    """Return the condition keys of a request. The source address is always loopback."""
     return {
         "acs:SecureTransport": "true" if is_secure else "false",
         "acs:SourceIp": "127.0.0.1",
@@ -121,22 +121,22 @@ def _condition(
     return operator, key, values
 
 
-def decide(policy: Policy, question: Question) -> Statement | None:
-    """Return the statement that decides, a denying one before any other; `None` if none speaks of
+def decide(policy: Policy, question: AccessQuestion) -> Statement | None:
+    """Return the statement that decides, a denying one before any other; `None` if none applies to
     it.
     """
-    speaking = [statement for statement in policy.statements if _applies(statement, question)]
-    speaking.sort(key=lambda statement: not statement.is_deny)
-    return speaking[0] if speaking else None
+    applicable = [statement for statement in policy.statements if _applies(statement, question)]
+    applicable.sort(key=lambda statement: not statement.is_deny)
+    return applicable[0] if applicable else None
 
 
-def _applies(statement: Statement, question: Question) -> bool:
+def _applies(statement: Statement, question: AccessQuestion) -> bool:
     return (
         any(name == "*" or name in question.users for name in statement.principals)
         and any(_like(pattern.lower(), question.action.lower()) for pattern in statement.actions)
         and any(_like(pattern, question.resource) for pattern in statement.resources)
         and all(
-            _OPERATORS[operator](question.circumstances[key], values)
+            _OPERATORS[operator](question.condition_values[key], values)
             for operator, key, values in statement.conditions
         )
     )

@@ -1,13 +1,12 @@
-"""Objects as they are read: GetObject with ranges, conditions and overrides; HeadObject."""
+"""Read objects: content, ranges, headers, conditions."""
 
 import re
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from bot.sandbox.oss.call import Call
-from bot.sandbox.oss.conditions import is_modified
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Answer, Auth, Stored
+from bot.sandbox.oss.model import Answer, AuthMethod, StoredObject
 from bot.sandbox.oss.request import OssRequest
 
 _OVERRIDES = {
@@ -56,11 +55,11 @@ async def get_object_meta(call: Call) -> Answer:
 
 
 def http_date(moment: datetime) -> str:
-    """Return a moment as headers write it."""
+    """Return a time as headers write it."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def _headers(stored: Stored) -> dict[str, str]:
+def _headers(stored: StoredObject) -> dict[str, str]:
     headers = {name: value for name, value in stored.headers.items() if name != "x-oss-tagging"}
     if tags := stored.headers.get("x-oss-tagging"):
         headers["x-oss-tagging-count"] = str(tags.count("=") or 1)
@@ -83,15 +82,15 @@ def _overrides(call: Call) -> dict[str, str]:
         for name, header in _OVERRIDES.items()
         if call.request.query(name)
     }
-    if asked and call.caller.auth is Auth.ANONYMOUS:
+    if asked and call.caller.auth is AuthMethod.ANONYMOUS:
         message = "response-* parameters are only allowed in signed requests."
         raise OssError(400, "InvalidRequest", message)
     return asked
 
 
-def _check_package(call: Call, stored: Stored, headers: dict[str, str]) -> None:
+def _check_package(call: Call, stored: StoredObject, headers: dict[str, str]) -> None:
     """Refuse phone packages on the default domain (OSS documentation, 0048-00000203)."""
-    if call.caller.auth is Auth.HEADER or not call.request.address.is_default_domain:
+    if call.caller.auth is AuthMethod.HEADER or not call.request.address.is_default_domain:
         return
     types = {headers["Content-Type"].partition(";")[0].strip().lower()}
     if types & _BLOCKED_TYPES or stored.key.lower().endswith(_BLOCKED_SUFFIXES):
@@ -101,7 +100,7 @@ def _check_package(call: Call, stored: Stored, headers: dict[str, str]) -> None:
 
 def _force_download(call: Call, headers: dict[str, str]) -> None:
     """Make browsers save the file, as the default domain does (0048-00000101, 0048-00000114)."""
-    if call.caller.auth is Auth.HEADER or not call.request.address.is_default_domain:
+    if call.caller.auth is AuthMethod.HEADER or not call.request.address.is_default_domain:
         return
     if call.world.forces_download:
         headers["x-oss-force-download"] = "true"
@@ -144,3 +143,35 @@ def _edges(first: str, last: str, size: int) -> tuple[int, int]:
     if not first:
         return size - int(last), size
     return int(first), int(last) + 1 if last else max(size, int(first))
+
+
+def read_date(text: str) -> datetime | None:
+    """Return the time in a header; one that cannot be parsed counts as absent."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def precondition_failed() -> OssError:
+    """Return the 412 for a condition that does not hold."""
+    message = "At least one of the pre-conditions you specified did not hold."
+    return OssError(412, "PreconditionFailed", message)
+
+
+def is_modified(request: OssRequest, stored: StoredObject) -> bool:
+    """Check the conditions of a read; `False` means that the client's copy is still good.
+
+    Raises:
+        OssError: PreconditionFailed.
+    """
+    etag = request.header("if-match").strip('"')
+    until = read_date(request.header("if-unmodified-since"))
+    modified = stored.last_modified.replace(microsecond=0)
+    if (etag and etag != stored.etag) or (until and modified > until):
+        raise precondition_failed()
+    if request.header("if-none-match").strip('"') == stored.etag:
+        return False
+    since = read_date(request.header("if-modified-since"))
+    return not (since and modified <= since)

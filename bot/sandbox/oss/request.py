@@ -1,4 +1,4 @@
-"""A request, decoded once: which bucket and key it speaks of, its query and headers.
+"""Decode a request: bucket and key, query and headers.
 
 The key is the decoded one: clients quote differently (`/` may arrive as `%2F`, other characters
 re-quoted), so that everything below, the signatures above all, starts from the decoded text.
@@ -20,9 +20,9 @@ _MAX_KEY_BYTES = 1023
 
 @dataclass(frozen=True)
 class Address:
-    """Where a request points: `bucket` and `key` are empty where it names none.
+    """The target of a request: `bucket` and `key` are empty where it has none.
 
-    `region` is that of the endpoint in the Host header, `None` for an address or an own domain.
+    `region` is that of the endpoint in the Host header, `None` for an address or a custom domain.
     """
 
     bucket: str
@@ -56,7 +56,7 @@ class OssRequest:
         return next((value for key, value in reversed(self.pairs) if key == name), default)
 
     def has(self, name: str) -> bool:
-        """Say whether the query has a parameter, even an empty one."""
+        """Return whether the query has a parameter, even an empty one."""
         return any(key == name for key, _ in self.pairs)
 
     def header(self, name: str, default: str = "") -> str:
@@ -73,7 +73,7 @@ class OssRequest:
 def decode(
     method: str, target: str, headers: Mapping[str, str], domains: Mapping[str, str]
 ) -> OssRequest:
-    """Decode a request line and its headers. `domains` maps own domains to their buckets.
+    """Decode a request line and its headers. `domains` maps custom domains to their buckets.
 
     Raises:
         OssError: the path is not UTF-8, or a default endpoint is addressed in path style.
@@ -163,7 +163,7 @@ def check_bucket_name(name: str) -> None:
     """Refuse names that no bucket can have (3 to 63 lower-case letters, digits and hyphens).
 
     Raises:
-        OssError: the name is no bucket name.
+        OssError: the name is not allowed.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name):
         message = "The specified bucket is not valid."

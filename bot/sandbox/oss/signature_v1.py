@@ -1,4 +1,4 @@
-"""Signature version 1, as older clients still send it: HMAC-SHA1, no region, no scope.
+"""Signature version 1, as older clients send it: HMAC-SHA1 without region or scope.
 
 Source: OSS documentation, "Include a V1 signature in the Authorization header" and "Add signatures
 to URLs".
@@ -36,8 +36,8 @@ _SIGNED_PARAMETERS = {
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a request claims; `date` is the text that is signed in the place of the date."""
+class SignatureV1:
+    """The signature of a request; `date` is the text signed in the place of the date."""
 
     key_id: str
     signature: str
@@ -46,8 +46,8 @@ class Claim:
     """Of signing for a header, of expiry for a link."""
 
 
-def read_header(request: OssRequest) -> Claim:
-    """Read the claim of an Authorization header.
+def read_header(request: OssRequest) -> SignatureV1:
+    """Parse an Authorization header.
 
     Raises:
         OssError: the header or the date cannot be read.
@@ -57,7 +57,7 @@ def read_header(request: OssRequest) -> Claim:
     if not colon:
         raise invalid_argument("Invalid Authorization header.", "Authorization", "")
     date = request.header("x-oss-date") or request.header("date")
-    return Claim(key_id, signature, date, _moment(date))
+    return SignatureV1(key_id, signature, date, _moment(date))
 
 
 def _moment(text: str) -> datetime:
@@ -69,18 +69,20 @@ def _moment(text: str) -> datetime:
         raise access_denied("OSS authentication requires a valid Date.") from error
 
 
-def read_query(request: OssRequest) -> Claim:
-    """Read the claim of a presigned URL.
+def read_query(request: OssRequest) -> SignatureV1:
+    """Parse the query of a presigned URL.
 
     Raises:
-        OssError: `Expires` is no number of seconds since 1970.
+        OssError: `Expires` is not a number of seconds since 1970.
     """
     expires = request.query("Expires")
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 11):
         message = "Invalid date (should be seconds since epoch): " + expires
         raise access_denied(message, "0002-00000070")
     moment = datetime.fromtimestamp(int(expires), UTC)
-    return Claim(request.query("OSSAccessKeyId"), request.query("Signature"), expires, moment)
+    return SignatureV1(
+        request.query("OSSAccessKeyId"), request.query("Signature"), expires, moment
+    )
 
 
 def string_to_sign(request: OssRequest, date: str) -> str:

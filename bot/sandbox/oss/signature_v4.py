@@ -1,4 +1,4 @@
-"""Signature version 4, computed anew from the decoded request and compared.
+"""Signature version 4, computed from the decoded request and compared.
 
 Source: OSS documentation, "Include a V4 signature in the header" and "Include a V4 signature in a
 URL"; the exact bytes are those of the official SDKs.
@@ -40,8 +40,8 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a request claims: who signed, when, which further headers, and the signature (hex)."""
+class SignatureV4:
+    """The signature of a request: signer, time, additional headers, signature (hex)."""
 
     scope: Scope
     moment: str
@@ -52,12 +52,12 @@ class Claim:
 
     @property
     def is_link(self) -> bool:
-        """Whether the claim stands in a URL instead of a header."""
+        """Whether the signature is in a URL instead of a header."""
         return self.expires is not None
 
 
-def read_header(request: OssRequest) -> Claim:
-    """Read the claim of an Authorization header.
+def read_header(request: OssRequest) -> SignatureV4:
+    """Parse an Authorization header.
 
     Raises:
         OssError: the header is incomplete.
@@ -72,7 +72,7 @@ def read_header(request: OssRequest) -> Claim:
         )
     names = fields.get("AdditionalHeaders", "").lower()
     additional = tuple(sorted(name for name in names.split(";") if name))
-    return Claim(scope, moment, additional, fields.get("Signature", ""), signed_at)
+    return SignatureV4(scope, moment, additional, fields.get("Signature", ""), signed_at)
 
 
 def _fields(header: str) -> dict[str, str]:
@@ -81,7 +81,7 @@ def _fields(header: str) -> dict[str, str]:
 
 
 def _moment(request: OssRequest) -> tuple[str, datetime]:
-    """Return the time of signing as it is signed, and as a moment."""
+    """Return the time of signing as signed text and as a datetime."""
     text = request.header("x-oss-date") or request.header("date")
     try:
         if re.fullmatch(r"\d{8}T\d{6}Z", text):
@@ -103,8 +103,8 @@ def _scope(credential: str, *, is_link: bool) -> Scope:
     return Scope(*pieces)
 
 
-def read_query(request: OssRequest) -> Claim:
-    """Read the claim of a presigned URL.
+def read_query(request: OssRequest) -> SignatureV4:
+    """Parse the query of a presigned URL.
 
     Raises:
         OssError: a parameter is missing or out of range (validity: 1 to 604,800 seconds).
@@ -116,7 +116,7 @@ def read_query(request: OssRequest) -> Claim:
         message = "x-oss-expires must be between 1 and 604800."
         raise invalid_argument(message, "x-oss-expires", expires, "0002-00000232")
     names = request.query("x-oss-additional-headers").lower()
-    return Claim(
+    return SignatureV4(
         _scope(request.query("x-oss-credential"), is_link=True),
         date,
         tuple(sorted(name for name in names.split(";") if name)),
@@ -126,8 +126,8 @@ def read_query(request: OssRequest) -> Claim:
     )
 
 
-def check_scope(claim: Claim, region: str) -> None:
-    """Refuse a credential that was made for something else.
+def check_scope(claim: SignatureV4, region: str) -> None:
+    """Refuse a credential for another date, region or product.
 
     Raises:
         OssError: date, region, product or terminator differ from the request's.
@@ -197,7 +197,7 @@ def _signed_headers(
     )
 
 
-def string_to_sign(claim: Claim, canonical: str) -> str:
+def string_to_sign(claim: SignatureV4, canonical: str) -> str:
     """Return the four lines that are signed."""
     digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     return "\n".join([ALGORITHM, claim.moment, claim.scope.text, digest])

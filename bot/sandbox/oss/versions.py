@@ -1,36 +1,36 @@
-"""What becomes of an object when it is replaced or deleted, with and without versioning.
+"""Replace and delete objects, with and without versioning.
 
 Source: OSS documentation, "Overview of versioning".
 """
 
 import secrets
 
-from bot.sandbox.oss.disk import Data
+from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.errors import OssError, no_such_key
-from bot.sandbox.oss.model import Bucket, Stored
+from bot.sandbox.oss.model import Bucket, StoredObject
 from bot.sandbox.oss.world import World
 
 NULL = "null"
 """The id of objects that were written while versioning was off or suspended."""
 
 
-def store(world: World, bucket: Bucket, stored: Stored) -> None:
+def store(world: World, bucket: Bucket, stored: StoredObject) -> None:
     """Make `stored` the current version of its key; the old one is kept or removed."""
-    _set_aside(world, bucket, stored.key)
+    _retire_current(world, bucket, stored.key)
     if bucket.versioning:
         stored.version_id = _new_id(bucket)
     bucket.objects[stored.key] = stored
 
 
-def remove(world: World, bucket: Bucket, key: str) -> Stored | None:
+def remove(world: World, bucket: Bucket, key: str) -> StoredObject | None:
     """Delete the current version; with versioning a delete marker takes its place.
 
-    Returns the marker, or `None` without versioning. A key that is not there is no error.
+    Returns the marker, or `None` without versioning. A missing key is not an error.
     """
-    _set_aside(world, bucket, key)
+    _retire_current(world, bucket, key)
     if not bucket.versioning:
         return None
-    marker = Stored(key, Data([]), 0, 0, "", world.now(), kind="DeleteMarker")
+    marker = StoredObject(key, ObjectData([]), 0, 0, "", world.now(), kind="DeleteMarker")
     marker.version_id = _new_id(bucket)
     bucket.older.setdefault(key, []).append(marker)
     return marker
@@ -40,8 +40,8 @@ def _new_id(bucket: Bucket) -> str:
     return f"CAEQ{secrets.token_hex(14)}" if bucket.versioning == "Enabled" else NULL
 
 
-def _set_aside(world: World, bucket: Bucket, key: str) -> None:
-    """Take the current version away: into the history, or off the disk."""
+def _retire_current(world: World, bucket: Bucket, key: str) -> None:
+    """Move the current version to the history, or delete it without versioning."""
     old = bucket.objects.pop(key, None)
     if bucket.versioning and old is not None:
         old.version_id = old.version_id or NULL
@@ -53,8 +53,8 @@ def _set_aside(world: World, bucket: Bucket, key: str) -> None:
         _take(world, bucket, key, NULL)
 
 
-def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | None:
-    """Delete one version for good and return it; one that is not there is no error.
+def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
+    """Delete one version for good and return it; a missing one is not an error.
 
     The newest remaining version becomes the current one, unless it is a delete marker.
     """
@@ -67,8 +67,8 @@ def remove_version(world: World, bucket: Bucket, key: str, version_id: str) -> S
     return taken
 
 
-def _take(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | None:
-    """Take one version out, from the history or from its place as the object."""
+def _take(world: World, bucket: Bucket, key: str, version_id: str) -> StoredObject | None:
+    """Remove one version from the history or from the current objects."""
     current = bucket.objects.get(key)
     history = bucket.older.get(key, [])
     found = next((old for old in history if old.version_id == version_id), None)
@@ -84,8 +84,8 @@ def _take(world: World, bucket: Bucket, key: str, version_id: str) -> Stored | N
     return found
 
 
-def find_version(bucket: Bucket, key: str, version_id: str = "") -> Stored:
-    """Return the current version, or the one that is asked for.
+def find_version(bucket: Bucket, key: str, version_id: str = "") -> StoredObject:
+    """Return the current version, or the requested one.
 
     Raises:
         OssError: NoSuchKey, NoSuchVersion, or MethodNotAllowed for a delete marker.
@@ -115,7 +115,7 @@ def _missing(bucket: Bucket, key: str) -> OssError:
     return error
 
 
-def _unless_marker(old: Stored) -> Stored:
+def _unless_marker(old: StoredObject) -> StoredObject:
     if not old.is_marker:
         return old
     message = "The specified method is not allowed against this resource."

@@ -1,4 +1,4 @@
-"""Everything that one stand-in knows: buckets, keys, the time; it lives in one event loop."""
+"""The state of one OSS stand-in: buckets, access keys, custom domains, clock, account status."""
 
 import secrets
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.oss.disk import Data, Storage
+from bot.sandbox.oss.disk import ObjectData, Storage
 from bot.sandbox.oss.errors import no_such_bucket
 from bot.sandbox.oss.model import BUCKET_ACLS, AccessKey, Bucket
 from bot.sandbox.oss.request import check_bucket_name
@@ -14,13 +14,13 @@ from bot.sandbox.oss.request import check_bucket_name
 
 @dataclass
 class World:
-    """The state of the service; lives in one event loop.
+    """The state of the service; use it from one event loop.
 
-    `blocks_public_access` is the account's own switch, over those of its buckets. `is_secure` lets
-    policies believe that requests come by https. `account_refusal` is the code with which every
-    data call is refused (`UserDisable`, `InDebt`, …), `forbids_public_endpoint` the rule for
-    mainland buckets. `lifecycle_takes` is how long the daily run of
-    the lifecycle needs; the default is the longest that the documentation allows.
+    `blocks_public_access` is the switch of the account, above those of its buckets. `is_secure`
+    makes policies see requests as HTTPS. `account_refusal` is the code with which every data call
+    is refused (`UserDisable`, `InDebt`, …), `forbids_public_endpoint` the rule for mainland
+    buckets. `lifecycle_takes` is how long the daily run of the lifecycle takes; the default is the
+    longest that the documentation allows.
     """
 
     region: str
@@ -53,7 +53,7 @@ class World:
         return self.buckets[name]
 
     def blocks_public(self, bucket: Bucket) -> bool:
-        """Say whether public access to a bucket is blocked, by itself or by the account."""
+        """Return whether public access to a bucket is blocked, by itself or by the account."""
         return self.blocks_public_access or bucket.blocks_public_access
 
     def add_bucket(
@@ -65,7 +65,7 @@ class World:
         region: str | None = None,
         blocks_public_access: bool = False,
     ) -> Bucket:
-        """Create a bucket past the protocol.
+        """Create a bucket without the protocol.
 
         Raises:
             ValueError: no such ACL.
@@ -107,10 +107,10 @@ class World:
         return key
 
     def drop_upload(self, bucket: Bucket, upload_id: str, *, kept: frozenset[int]) -> None:
-        """Forget an upload and remove its parts, but those whose numbers are `kept`."""
+        """Remove an upload and its parts, except the part numbers in `kept`."""
         pending = bucket.uploads.pop(upload_id)
         gone = [part.segment for part in pending.parts.values() if part.number not in kept]
-        self.storage.discard(Data(gone))
+        self.storage.discard(ObjectData(gone))
 
 
 def new_id() -> str:

@@ -26,7 +26,7 @@ def parse(body: bytes, root: str) -> ET.Element:
     """Parse a body whose root element must be `root`.
 
     Raises:
-        ValueError: it is no such document, or it declares a document type (entity bombs).
+        ValueError: it is not such a document, or it declares a document type (entity bombs).
     """
     if b"<!" in body:
         raise ValueError("document types are not accepted")

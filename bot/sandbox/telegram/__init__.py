@@ -1,40 +1,43 @@
-"""The Bot API stand-in: a strict server on loopback, and people who use the bot."""
+"""The Telegram stand-in: a Bot API server on loopback, and chats to use the bot as people do."""
 
-from bot.sandbox.telegram.channels import Channel
-from bot.sandbox.telegram.chats import REAL_SIZE, ButtonNotFound, Chat, MessageNotFound
+from bot.sandbox.telegram.chats import (
+    REAL_SIZE,
+    ButtonNotFound,
+    Chat,
+    MessageNotFound,
+    PrivateChat,
+)
 from bot.sandbox.telegram.flood import Flood, FloodMode
-from bot.sandbox.telegram.groups import Group
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.groups import Channel, Group
+from bot.sandbox.telegram.model import CallbackAnswer, CallbackQuery, Message
 from bot.sandbox.telegram.privacy import Privacy
-from bot.sandbox.telegram.private_chats import PrivateChat
-from bot.sandbox.telegram.queries import Query, QueryAnswer
 from bot.sandbox.telegram.remote import ControlRefused, RemoteChat, RemoteTelegram
-from bot.sandbox.telegram.shown import Button, Event, Happening, Shown, ShownFile
 from bot.sandbox.telegram.stand_in import TelegramStandIn
 from bot.sandbox.telegram.users import User
+from bot.sandbox.telegram.views import Button, ChatEvent, EventKind, VisibleFile, VisibleMessage
 
 __all__ = [
     "REAL_SIZE",
     "Button",
     "ButtonNotFound",
+    "CallbackAnswer",
+    "CallbackQuery",
     "Channel",
     "Chat",
+    "ChatEvent",
     "ControlRefused",
-    "Event",
+    "EventKind",
     "Flood",
     "FloodMode",
     "Group",
-    "Happening",
     "Message",
     "MessageNotFound",
     "Privacy",
     "PrivateChat",
-    "Query",
-    "QueryAnswer",
     "RemoteChat",
     "RemoteTelegram",
-    "Shown",
-    "ShownFile",
     "TelegramStandIn",
     "User",
+    "VisibleFile",
+    "VisibleMessage",
 ]

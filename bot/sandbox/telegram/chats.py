@@ -1,26 +1,37 @@
-"""Chats as people use them: they write, send files, edit, delete and press buttons."""
+"""Chats as people use them: write, send files, edit, delete, press buttons, block the bot."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
-from bot.sandbox.telegram.attachments import DEFAULT_MIME, KINDS, NAMELESS, attach
-from bot.sandbox.telegram.chat_state import ChatState
-from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.files import StoredFile
-from bot.sandbox.telegram.messages import Message
-from bot.sandbox.telegram.origins import external_reply, origin_of
-from bot.sandbox.telegram.queries import Query
-from bot.sandbox.telegram.shown import Shown
-from bot.sandbox.telegram.text import Entity, Formatted, order
+from bot.sandbox.telegram.errors import forbidden
+from bot.sandbox.telegram.files import (
+    DEFAULT_MIME,
+    KINDS,
+    NAMELESS,
+    StoredFile,
+    attach,
+    new_media_group_id,
+)
+from bot.sandbox.telegram.membership import tell_membership
+from bot.sandbox.telegram.messages import (
+    delete_message,
+    mark_edited,
+    place_message,
+    redraw,
+    take_message_id,
+)
+from bot.sandbox.telegram.model import CallbackQuery, ChatState, Message, external_reply, origin_of
+from bot.sandbox.telegram.text import Entity, Formatted, detect, order
 from bot.sandbox.telegram.users import ANONYMOUS_ADMIN, CHANNEL_BOT, User
+from bot.sandbox.telegram.views import ChatEvent, VisibleMessage
+from bot.sandbox.telegram.world import World
 
 REAL_SIZE: Final = -1
-"""The size that a message tells is the real one."""
+"""Announce the real size."""
 
-MessageLike = Message | Shown | int
+MessageLike = Message | VisibleMessage | int
 
 
 class Where(TypedDict, total=False):
@@ -43,8 +54,54 @@ class MessageNotFound(LookupError):
     """The message is not there (any more)."""
 
 
-class Chat(ChatState):
-    """What people can do in a chat. Every call is told to the bot before it returns."""
+class Chat:
+    """A chat as people use it. The update for a call is in the queue before the call returns.
+
+    All data are in `state`; two objects for the same chat show the same.
+    """
+
+    def __init__(self, world: World, state: ChatState) -> None:
+        self.world = world
+        self.state = state
+
+    @property
+    def id(self) -> int:
+        """Return the chat id."""
+        return self.state.info.id
+
+    @property
+    def type(self) -> str:
+        """Return `private`, `group`, `supergroup` or `channel`."""
+        return self.state.info.type
+
+    @property
+    def username(self) -> str | None:
+        """Return the public name."""
+        return self.state.info.username
+
+    @username.setter
+    def username(self, username: str | None) -> None:
+        self.state.info.username = username
+
+    @property
+    def messages(self) -> list[VisibleMessage]:
+        """Return what a person sees now, oldest first."""
+        return list(self.state.shown.values())
+
+    @property
+    def bot_messages(self) -> list[VisibleMessage]:
+        """Return what a person sees of the bot now, oldest first."""
+        return [message for message in self.messages if message.from_bot]
+
+    @property
+    def history(self) -> list[ChatEvent]:
+        """Return everything that happened here, by the bot and by people, oldest first."""
+        return list(self.state.events)
+
+    @property
+    def actions(self) -> list[str]:
+        """Return every `sendChatAction`, oldest first."""
+        return self.state.actions
 
     async def send_text(
         self,
@@ -74,7 +131,7 @@ class Chat(ChatState):
     ) -> Message:
         """Send a file. A path is served in place; a stored file is sent once more (same ids).
 
-        `announced_size` is what the message tells (bytes); `None` lets it tell nothing.
+        `announced_size` is the size in the message (bytes); `None` leaves it out.
         """
         message = self.new_message(sender, **where)
         stored = self._stored(content, kind, name, mime, announced_size)
@@ -126,34 +183,34 @@ class Chat(ChatState):
         return await self.deliver(message)
 
     async def edit_text(self, message: MessageLike, text: str) -> Message:
-        """Change the text of a person's message."""
+        """Edit the text of a person's message."""
         found = self.require(message)
         found.body = detect(Formatted(text))
-        self.edited(found, by_bot=False)
+        mark_edited(self.world, self.state, found, by_bot=False)
         await self.world.touch()
         return found
 
     async def edit_caption(self, message: MessageLike, caption: str) -> Message:
-        """Change the caption of a person's file."""
+        """Edit the caption of a person's file."""
         return await self.edit_text(message, caption)
 
     async def delete(self, message: MessageLike) -> None:
-        """Delete a message as a person; the bot hears nothing of it."""
-        self.remove(self.require(message), by_bot=False)
+        """Delete a message as a person; there is no update for it."""
+        delete_message(self.world, self.state, self.require(message), by_bot=False)
         await self.world.touch()
 
-    async def press(self, sender: User, message: MessageLike, button: str) -> Query:
+    async def press(self, sender: User, message: MessageLike, button: str) -> CallbackQuery:
         """Press the button with this text or these callback data.
 
         Raises:
             MessageNotFound: the message is not there (any more).
-            ButtonNotFound: it shows no such button, or the button asks the bot nothing.
+            ButtonNotFound: it shows no such button, or the button sends no callback query.
         """
         found = self.require(message)
-        pressed = self.redraw(found).button(button)
+        pressed = redraw(self.world, self.state, found).button(button)
         if pressed is None or pressed.data is None:
             raise ButtonNotFound(f"no button {button!r} that asks the bot, message {found.id}")
-        query = Query(self, found, sender, pressed.data, self.world.clock.now())
+        query = CallbackQuery(found, sender, pressed.data, self.world.clock.now())
         self.world.queries[query.id] = query
         self.world.emit("callback_query", query.json(), chat_id=self.id, date=query.at)
         await self.world.touch()
@@ -166,34 +223,42 @@ class Chat(ChatState):
             MessageNotFound: it is not there (any more).
         """
         message_id = message if isinstance(message, int) else message.id
-        found = self.find(message_id)
+        found = self.state.find(message_id)
         if found is None:
             raise MessageNotFound(f"no message {message_id} in chat {self.id}")
         return found
 
     def new_message(self, sender: User | None, **where: Unpack[Where]) -> Message:
-        """Return a message that has a number and is not in the chat yet."""
+        """Return a new message with an id, not yet in the chat."""
         date = where.get("date") or self.world.clock.now()
-        message = Message(self, self.take_message_id(), date, sender)
+        message = Message(self.state.info, take_message_id(self.world, self.state), date, sender)
         message.thread_id = where.get("thread_id")
         self._reply(message, where.get("reply_to"))
         mask = where.get("as_chat")
         if mask is not None:
-            message.sender_chat = mask
-            message.sender = ANONYMOUS_ADMIN if mask is self else CHANNEL_BOT
+            message.sender_chat = mask.state.info
+            message.sender = ANONYMOUS_ADMIN if mask.id == self.id else CHANNEL_BOT
         return message
 
     def _reply(self, message: Message, target: MessageLike | None) -> None:
-        if isinstance(target, Message) and target.chat is not self:
+        if isinstance(target, Message) and target.chat.id != self.id:
             message.external_reply = external_reply(target)
         elif target is not None:
             message.reply_to = self.require(target)
 
+    def place(self, message: Message, *, by_bot: bool) -> None:
+        """Put a message into the chat; the bot gets an update unless it wrote the message."""
+        place_message(self.world, self.state, message, by_bot=by_bot)
+
     async def deliver(self, message: Message) -> Message:
-        """Put a person's message into the chat and tell the bot."""
+        """Put a person's message into the chat and make the update for it."""
         self.place(message, by_bot=False)
         await self.world.touch()
         return message
+
+    def tell_membership(self, by: User, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Make the update for a change of what the bot is here, without the change."""
+        tell_membership(self.world, self.state, by, old, new)
 
     def _stored(
         self,
@@ -208,13 +273,39 @@ class Chat(ChatState):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         stored = self.world.files.add(kind, content)
-        # The server knows no name of a photo, a voice or a sticker, whatever the sender's was.
+        # The server drops the names of photos, voices and stickers.
         stored.name = None if kind in NAMELESS else name
         stored.mime = mime or DEFAULT_MIME.get(kind)
         stored.announced = stored.size if announced == REAL_SIZE else announced
         return stored
 
 
-def new_media_group_id() -> str:
-    """Return an id for an album, as large as the real ones."""
-    return str(secrets.randbelow(9 * 10**16) + 10**16)
+class PrivateChat(Chat):
+    """The chat of one person with the bot; its id is the person's."""
+
+    @property
+    def user(self) -> User:
+        """Return the person."""
+        return self.world.users[self.id]
+
+    async def block(self) -> None:
+        """Block the bot."""
+        self.state.refusal = forbidden("bot was blocked by the user")
+        await self._changed("member", "kicked")
+
+    async def unblock(self) -> None:
+        """Start the bot again."""
+        self.state.refusal = None
+        await self._changed("kicked", "member")
+
+    def deactivate(self) -> None:
+        """Delete the person's account."""
+        self.state.refusal = forbidden("user is deactivated")
+
+    async def _changed(self, old: str, new: str) -> None:
+        self.tell_membership(self.user, self._bot_as(old), self._bot_as(new))
+        await self.world.touch()
+
+    def _bot_as(self, status: str) -> dict[str, Any]:
+        until = {"until_date": 0} if status == "kicked" else {}
+        return {"user": self.world.bot.json(), "status": status, **until}

@@ -1,4 +1,4 @@
-"""The front end's `/file` path: bytes with Range, shaped and breakable."""
+"""Downloads at `/file`: ranges, bandwidth, faults."""
 
 import asyncio
 import re
@@ -7,20 +7,19 @@ from typing import Final
 
 from aiohttp import web
 
-from bot.sandbox.faults import Effect, Fault
-from bot.sandbox.shaping import Gate, Shape
-from bot.sandbox.telegram.breakage import break_connection
+from bot.sandbox.faults import Effect, Fault, close_connection, reset_connection
+from bot.sandbox.shaping import Bandwidth, Throttle
 from bot.sandbox.telegram.files import StoredFile
 
 BLOCK: Final = 1 << 18
 SHAPED_BLOCK: Final = 1 << 14
-"""Bytes at once when bandwidth is limited, so that it flows instead of jumping."""
+"""Bytes at once when bandwidth is limited, so that progress is even."""
 
 _RANGE: Final = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ByteRange:
     """The bytes from `start` to before `stop`; `partial` when a range was asked for."""
 
     start: int
@@ -28,36 +27,35 @@ class Span:
     partial: bool
 
 
-def span_of(header: str | None, size: int) -> Span | None:
-    """Return what a Range header asks for, `None` when nothing of it is there.
+def parse_range(header: str | None, size: int) -> ByteRange | None:
+    """Parse a Range header; return `None` when the range is outside the file.
 
-    Anything but one range of bytes is ignored, as RFC 9110 wants it.
+    Other than one range of bytes is ignored, as RFC 9110 requires.
     """
     match = _RANGE.match(header or "")
     if match is None or match.group() == "bytes=-":
-        return Span(0, size, partial=False)
+        return ByteRange(0, size, partial=False)
     first, last = match.groups()
     if not first:
         start, stop = max(size - int(last), 0), size
     else:
         start, stop = int(first), min(int(last) + 1, size) if last else size
-    return Span(start, stop, partial=True) if start < stop else None
+    return ByteRange(start, stop, partial=True) if start < stop else None
 
 
 class Downloads:
     """Streams files; never holds more than one block per connection."""
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-        self._total = Gate()
+    def __init__(self, bandwidth: Bandwidth) -> None:
+        self._bandwidth = bandwidth
         self.ranges = True
 
     async def send(
-        self, request: web.Request, stored: StoredFile, fault: Fault | None
+        self, request: web.BaseRequest, stored: StoredFile, fault: Fault | None
     ) -> web.StreamResponse:
-        """Answer a request for a file that is there."""
+        """Answer a request for an existing file."""
         size = stored.size
-        span = span_of(request.headers.get("Range") if self.ranges else None, size)
+        span = parse_range(request.headers.get("Range") if self.ranges else None, size)
         if span is None:
             headers = {"Content-Range": f"bytes */{size}"}
             return web.Response(status=416, headers=headers)
@@ -75,10 +73,10 @@ class Downloads:
 
     async def _body(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         answer: web.StreamResponse,
         stored: StoredFile,
-        span: Span,
+        span: ByteRange,
         fault: Fault | None,
     ) -> web.StreamResponse:
         stop = span.stop
@@ -88,41 +86,37 @@ class Downloads:
         try:
             await self._copy(answer, stored, span.start, stop)
         except ConnectionResetError:
-            # The client has hung up, as it does when a transfer is cancelled: nobody's fault.
-            return break_connection(request)
+            # The client closed the connection, as it does when a transfer is cancelled.
+            return reset_connection(request)
         if fault is None or not breaks:
             await answer.write_eof()
             return answer
         if fault.effect is Effect.STALL:
             await asyncio.sleep(float(fault.args.get("seconds", 60)))
         if fault.effect is Effect.TRUNCATE:
-            return _hang_up(request)
-        return break_connection(request)
+            return close_connection(request)
+        return reset_connection(request)
 
     async def _copy(
         self, answer: web.StreamResponse, stored: StoredFile, start: int, stop: int
     ) -> None:
-        gate = Gate()
+        gate = Throttle()
         with stored.source.open("rb") as file:
             file.seek(start)
             while start < stop:
                 block = await asyncio.to_thread(file.read, min(self._block(), stop - start))
                 if not block:
                     return
-                await gate.pass_through(len(block), self._shape.down_per_connection)
-                await self._total.pass_through(len(block), self._shape.down_total)
+                await gate.pass_through(len(block), self._bandwidth.shape.down_per_connection)
+                await self._bandwidth.down.pass_through(
+                    len(block), self._bandwidth.shape.down_total
+                )
                 await answer.write(block)
                 start += len(block)
 
     def _block(self) -> int:
-        limited = self._shape.down_per_connection or self._shape.down_total
+        limited = self._bandwidth.shape.down_per_connection or self._bandwidth.shape.down_total
         return SHAPED_BLOCK if limited else BLOCK
 
 
 BREAKING: Final = frozenset({Effect.TRUNCATE, Effect.RESET, Effect.STALL})
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()

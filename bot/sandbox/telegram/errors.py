@@ -1,4 +1,4 @@
-"""How the Bot API server refuses: one exception, built from the texts of the real server.
+"""Error answers of the Bot API server: one exception with the texts of the real server.
 
 Texts are those of github tdlib/telegram-bot-api (`Client.cpp`, `Query.cpp`) and of tdlib/td.
 """
@@ -63,7 +63,7 @@ def too_many_requests(seconds: int) -> ApiError:
 
 
 def unauthorized() -> ApiError:
-    """Return the 401 for a token of nobody."""
+    """Return the 401 for an unknown token."""
     return ApiError(401, "Unauthorized")
 
 
@@ -78,10 +78,10 @@ def restarting() -> ApiError:
 
 
 def not_found() -> ApiError:
-    """Return the 404 for a path that is none of the server's."""
+    """Return the 404 for an unknown path."""
     return ApiError(404, "Not Found")
 
 
 def missing(what: str) -> ApiError:
-    """Return the 501 for something that the real server has and this stand-in has not."""
+    """Return the 501 for a feature that this stand-in lacks."""
     return ApiError(501, f"Not Implemented: the stand-in has no {what}")

@@ -1,4 +1,8 @@
-"""Files on the server: their ids, their bytes on disk, and the paths that downloads use."""
+"""Files on the server: ids, bytes on disk, download paths, and the fields of messages.
+
+Field order and the legacy `thumb` beside `thumbnail`: `Client.cpp`, `JsonDocument` and its
+siblings.
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -26,11 +30,39 @@ EXTENSIONS: Final = {
     "animation": ".mp4", "sticker": ".webp", "thumbnail": ".jpg",
 }  # fmt: skip
 
+KINDS: Final = (
+    "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
+)  # fmt: skip
+NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker"})
+"""Kinds whose messages have no file name, even when the sender gave one."""
+DEFAULT_MIME: Final = {
+    "video": "video/mp4", "audio": "audio/mpeg", "voice": "audio/ogg", "animation": "video/mp4",
+}  # fmt: skip
+PREVIEW: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
+"""A minimal JPEG header: the bytes of previews and thumbnails."""
+_BEFORE: Final[dict[str, dict[str, Any]]] = {
+    "video": {"duration": 12, "width": 1280, "height": 720},
+    "audio": {"duration": 180},
+    "voice": {"duration": 5},
+    "video_note": {"duration": 7, "length": 384},
+    "sticker": {
+        "width": 512,
+        "height": 512,
+        "emoji": "👍",
+        "is_animated": False,
+        "is_video": False,
+        "type": "regular",
+    },
+}
+_AFTER: Final[dict[str, dict[str, Any]]] = {
+    "animation": {"duration": 3, "width": 320, "height": 180}
+}
+
 
 @dataclass
 class StoredFile:
-    """A file of the server. `announced` is the size that messages tell (`None`: they tell none);
-    `size` is how many bytes there are.
+    """A file of the server. `announced` is the size in messages (`None`: left out);
+    `size` the real one.
     """
 
     kind: str
@@ -45,7 +77,7 @@ class StoredFile:
 
     @property
     def size(self) -> int:
-        """Return the bytes that are really there."""
+        """Return the size of the content (bytes)."""
         return self.source.stat().st_size
 
     @property
@@ -65,7 +97,7 @@ class StoredFile:
         return fields
 
     def file_json(self, path: str) -> dict[str, Any]:
-        """Return a `File`, which tells the real size."""
+        """Return a `File`, with the real size."""
         fields: dict[str, Any] = {"file_id": self.file_id, "file_unique_id": self.unique_id}
         if self.size:
             fields["file_size"] = self.size
@@ -111,7 +143,7 @@ class FileStore:
         return self._by_id.get(file_id)
 
     def open_path(self, stored: StoredFile) -> str:
-        """Return the path of a file and let it be valid for another lifetime."""
+        """Return the path of a file and make it valid for another lifetime."""
         stored.expires_at = self._clock.now() + self.lifetime
         self._by_path[stored.remote_path] = stored
         return stored.remote_path
@@ -122,3 +154,56 @@ class FileStore:
         if stored is None or stored.expires_at is None:
             return None
         return stored if self._clock.now() < stored.expires_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file in a message: its kind, the file itself, and its small pictures."""
+
+    kind: str
+    file: StoredFile
+    previews: tuple[StoredFile, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields of the message; an animation fills `document` too."""
+        if self.kind == "photo":
+            sizes = [(90, 67), (320, 240)]
+            photo = [_size(*pair) for pair in zip(self.previews, sizes, strict=True)]
+            return {"photo": [*photo, _size(self.file, (1280, 960))]}
+        fields = {**self.head, **self._thumbnail(), **self.file.json()}
+        if self.kind == "animation":
+            names = ("file_name", "mime_type", "thumbnail", "thumb")
+            document = {name: fields[name] for name in names if name in fields}
+            return {"animation": fields, "document": {**document, **self.file.json()}}
+        return {self.kind: fields}
+
+    def _thumbnail(self) -> dict[str, Any]:
+        if not self.previews:
+            return {}
+        size = _size(self.previews[0], (320, 180))
+        return {"thumbnail": size, "thumb": size}
+
+    def _named(self) -> dict[str, Any]:
+        fields = {"file_name": self.file.name, "mime_type": self.file.mime}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """Return the fields that stand before those of the file."""
+        return {**_BEFORE.get(self.kind, {}), **self._named(), **_AFTER.get(self.kind, {})}
+
+
+def _size(file: StoredFile, pixels: tuple[int, int]) -> dict[str, Any]:
+    return {**file.json(), "width": pixels[0], "height": pixels[1]}
+
+
+def attach(files: FileStore, stored: StoredFile) -> Attachment:
+    """Make the attachment of a stored file, with the small pictures that its kind has."""
+    count = {"photo": 2, "video": 1, "video_note": 1, "animation": 1, "sticker": 1}
+    previews = [files.add("thumbnail", PREVIEW) for _ in range(count.get(stored.kind, 0))]
+    return Attachment(stored.kind, stored, tuple(previews))
+
+
+def new_media_group_id() -> str:
+    """Return an id for an album, as large as the real ones."""
+    return str(secrets.randbelow(9 * 10**16) + 10**16)

@@ -1,4 +1,4 @@
-"""Flood control: how much a bot may say, and what happens when it says more.
+"""Flood control: how much a bot may send, and what happens beyond that.
 
 Sources: core.telegram.org/bots/faq ("My bot is hitting limits"); tdlib/td issues 2592 and 3034
 (edits share the budget); td `NetQueryDelayer.cpp` (waits up to 60 s are silent delays).
@@ -70,9 +70,9 @@ class _Bucket:
 class Flood:
     """The settings, and the budgets of all chats. `hits` counts calls over a limit.
 
-    Time is the clock's. A private chat takes `private_rate` messages per second with a burst of
-    `private_burst`; a group takes `group_per_minute` messages and edits together; every chat
-    takes `edits_per_minute` edits; all together take `overall_per_second` calls.
+    Time is that of the clock. A private chat takes `private_rate` messages per second with a
+    burst of `private_burst`; a group takes `group_per_minute` messages and edits together; every
+    chat takes `edits_per_minute` edits; all together take `overall_per_second` calls.
     """
 
     clock: SandboxClock
@@ -86,7 +86,7 @@ class Flood:
     _budgets: dict[tuple[str, int], _Window | _Bucket] = field(default_factory=dict)
 
     async def admit(self, chat_id: int, *, edit: bool) -> None:
-        """Let a message (or an edit) into a chat, or hold it back.
+        """Admit a message or an edit to a chat, or delay or refuse it.
 
         Raises:
             ApiError: 429, see `FloodMode`. A refused call uses up no budget.
@@ -98,12 +98,12 @@ class Flood:
         if self.mode == FloodMode.REFUSE and wait > 0:
             raise too_many_requests(math.ceil(wait))
         if self.mode == FloodMode.DELAY:
-            await self._sit_out(budgets)
+            await self._delay(budgets)
         if self._wait(budgets) <= 0:
             for budget in budgets:
                 budget.take(self.clock.now())
 
-    async def _sit_out(self, budgets: list[_Window | _Bucket]) -> None:
+    async def _delay(self, budgets: list[_Window | _Bucket]) -> None:
         started = self.clock.now()
         while (wait := self._wait(budgets)) > 0:
             now = self.clock.now()
@@ -140,6 +140,6 @@ class Flood:
         return _Window(count, 60.0)
 
     def reset(self) -> None:
-        """Forget what was said and counted; settings that were changed hold from now on."""
+        """Reset all counts; changed settings apply from now on."""
         self.hits = 0
         self._budgets.clear()

@@ -1,13 +1,12 @@
-"""From the parameters of a request to a text with entities, with every refusal on the way."""
+"""Parse the text or caption of a request into text with entities, refusing as the server does."""
 
 from typing import Any, Final
 
-from bot.sandbox.telegram.detect import detect
 from bot.sandbox.telegram.errors import bad_request, missing
-from bot.sandbox.telegram.html import parse_html
-from bot.sandbox.telegram.links import WrongLink, check_link
+from bot.sandbox.telegram.html_parser import parse_html
+from bot.sandbox.telegram.links import InvalidLink, check_link
 from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.text import Entity, Formatted, order, trimmed, utf16_length
+from bot.sandbox.telegram.text import Entity, Formatted, detect, order, trimmed, utf16_length
 
 TEXT_LIMIT: Final = 4096
 """UTF-16 code units of a text after entities (source: Bot API, "sendMessage")."""
@@ -120,5 +119,5 @@ def _entity(item: Any) -> Entity:
 def _link(url: str) -> str:
     try:
         return check_link(url)
-    except WrongLink as error:
+    except InvalidLink as error:
         raise bad_request(f"entity URL '{url}' is invalid: {error}") from None

@@ -1,9 +1,9 @@
-"""What hangs below a message: inline keyboards, checked as the server checks them."""
+"""Inline keyboards, validated as the server does."""
 
 from typing import Any, Final
 
 from bot.sandbox.telegram.errors import ApiError, bad_request
-from bot.sandbox.telegram.links import WrongLink, check_link
+from bot.sandbox.telegram.links import InvalidLink, check_link
 from bot.sandbox.telegram.params import Params
 
 MOST_BUTTONS: Final = 100
@@ -20,7 +20,7 @@ OTHER_ACTIONS: Final = (
 def parse_markup(params: Params) -> dict[str, Any] | None:
     """Return the inline keyboard of a request as messages show it, `None` without one.
 
-    Reply keyboards, their removal and `force_reply` are taken and not shown: they belong to the
+    Reply keyboards, their removal and `force_reply` are accepted and not shown: they belong to the
     input field of a person's app, not to the message.
 
     Raises:
@@ -87,7 +87,7 @@ def _action(raw: dict[str, Any]) -> dict[str, Any]:
 def _url(url: str) -> str:
     try:
         return check_link(url)
-    except WrongLink as error:
+    except InvalidLink as error:
         raise bad_request(f"inline keyboard button URL '{url}' is invalid: {error}") from None
 
 

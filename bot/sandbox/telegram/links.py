@@ -1,4 +1,4 @@
-"""Which addresses the server takes in links and buttons."""
+"""Validate addresses in links and buttons, as the server does."""
 
 import ipaddress
 import re
@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 _HOST = re.compile(r"^[^\s/?#@:]+\.[^\s/?#@:.0-9][^\s/?#@:.]*\.?$")
 
 
-class WrongLink(ValueError):
-    """An address that cannot be linked; its text is the second half of the server's sentence."""
+class InvalidLink(ValueError):
+    """The server does not accept this address; the text ends the server's error text."""
 
 
 def check_link(url: str) -> str:
     """Return the address as the server stores it: with scheme, a bare host with `/` behind it.
 
-    The real server refuses hosts without a dot (`localhost`) and takes IP addresses; so loopback
+    The real server refuses hosts without a dot (`localhost`) and accepts IP addresses; so loopback
     addresses pass here by its own rules, and links of the storage stand-in can be buttons.
 
     Raises:
@@ -25,23 +25,23 @@ def check_link(url: str) -> str:
     if scheme.lower() in {"tg", "ton", "tonsite"} and separator:
         return url
     if separator and scheme.lower() not in {"http", "https"}:
-        raise WrongLink("Unsupported URL protocol")
+        raise InvalidLink("Unsupported URL protocol")
     full = url if separator else f"http://{url}"
     try:
         parts = urlsplit(full)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise WrongLink("Wrong HTTP URL") from None
+        raise InvalidLink("Wrong HTTP URL") from None
     if not _is_host(host) or re.search(r"\s", full):
-        raise WrongLink("Wrong HTTP URL")
+        raise InvalidLink("Wrong HTTP URL")
     return full if parts.path or parts.query or parts.fragment else f"{full}/"
 
 
 def checked_link(url: str) -> str | None:
-    """Return the address as the server stores it, or `None` for one that it does not take."""
+    """Return the address as the server stores it, or `None` for one that it refuses."""
     try:
         return check_link(url)
-    except WrongLink:
+    except InvalidLink:
         return None
 
 

@@ -1,12 +1,20 @@
-"""The parameters of one request, decoded and lenient exactly where the real server is."""
+"""Decode the parameters of a request: query string, form, multipart, JSON.
+
+Decoding is lenient exactly where the real server is.
+"""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from aiohttp import BodyPartReader, web
+
 from bot.sandbox.telegram.errors import bad_request
+
+BLOCK: Final = 1 << 18
 
 PLAIN: Final = frozenset(
     {
@@ -16,11 +24,11 @@ PLAIN: Final = frozenset(
         "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
     }
 )  # fmt: skip
-"""Parameters that are text whatever they look like: "12" typed by a person is no number."""
+"""Parameters that are always text, even "12"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """A file that came as part of a multipart request and lies at `path` now."""
 
     path: Path
@@ -33,16 +41,14 @@ class Params:
     """Decoded parameters (`values`) and uploaded files by the name of their part."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    uploads: dict[str, Upload] = field(default_factory=dict)
+    uploads: dict[str, UploadedFile] = field(default_factory=dict)
 
     def add(self, name: str, raw: str) -> None:
-        """Take a value of a form or query string; JSON is decoded where the parameter
-        is no text.
-        """
-        self.values[name] = raw if name in PLAIN else _decode(raw)
+        """Add a value of a form or query string; JSON is decoded unless the parameter is text."""
+        self.values[name] = raw if name in PLAIN else _decode_value(raw)
 
     def add_json(self, values: Mapping[str, Any]) -> None:
-        """Take the object of a JSON body."""
+        """Add the values of a JSON body."""
         for name, value in values.items():
             if isinstance(value, str):
                 self.add(name, value)
@@ -55,7 +61,7 @@ class Params:
         return "" if value is None else str(value)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """Return a whole number; what is none counts as `default`, as the real server has it."""
+        """Return a whole number; other values count as `default`, as on the real server."""
         value = self.values.get(name, default)
         try:
             return int(value)
@@ -66,7 +72,7 @@ class Params:
         """Return an array of numbers.
 
         Raises:
-            ApiError: it is none, or holds something else.
+            ApiError: it is not an array of numbers.
         """
         found = self.items(name, "message identifiers")
         if not all(isinstance(item, int) for item in found):
@@ -104,7 +110,7 @@ class Params:
         return value
 
 
-def _decode(raw: str) -> Any:
+def _decode_value(raw: str) -> Any:
     # Only what JSON clients would have sent as another type than text; the rest stays as it came.
     if raw[:1] in {"{", "[", "-"} or raw[:1].isdigit() or raw in {"true", "false", "null"}:
         try:
@@ -112,3 +118,57 @@ def _decode(raw: str) -> Any:
         except ValueError:
             return raw
     return raw
+
+
+async def decode(request: web.BaseRequest, folder: Path) -> Params:
+    """Return what a request carries, in any of the encodings that the real server takes.
+
+    Uploaded files are streamed to `folder`.
+
+    Raises:
+        ApiError: the body is not JSON although its type says so.
+    """
+    params = Params()
+    for name, value in request.query.items():
+        params.add(name, value)
+    if request.content_type == "application/json":
+        await _json(request, params)
+    elif request.content_type == "multipart/form-data":
+        await _multipart(request, params, folder)
+    elif request.content_type == "application/x-www-form-urlencoded":
+        for name, field in (await request.post()).items():
+            if isinstance(field, str):
+                params.add(name, field)
+    return params
+
+
+async def _json(request: web.BaseRequest, params: Params) -> None:
+    body = await request.read()
+    if not body.strip():
+        return
+    try:
+        values = json.loads(body)
+    except ValueError:
+        raise bad_request("can't parse JSON object") from None
+    if not isinstance(values, dict):
+        raise bad_request("object expected")
+    params.add_json(values)
+
+
+async def _multipart(request: web.BaseRequest, params: Params, folder: Path) -> None:
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            continue
+        if part.filename is None:
+            params.add(part.name, await part.text())
+        else:
+            params.uploads[part.name] = await _upload(part, folder)
+
+
+async def _upload(part: BodyPartReader, folder: Path) -> UploadedFile:
+    path = folder / f"upload-{secrets.token_hex(8)}"
+    with path.open("wb") as file:
+        while block := await part.read_chunk(BLOCK):
+            file.write(block)
+    mime = part.headers.get("Content-Type", "").partition(";")[0]
+    return UploadedFile(path, part.filename or "", mime)

@@ -1,12 +1,12 @@
-"""Privacy mode: which messages of a group a bot gets to see.
+"""Privacy mode: which messages of a group the bot gets.
 
 Source: core.telegram.org/bots/features, "Privacy mode", and bots/faq, "What messages will my bot
-get?". The server's source has no trace of it, so the doubtful cases are switches.
+get?". The server's source does not contain it, so doubtful cases are settings.
 """
 
 from dataclasses import dataclass
 
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.model import Message
 from bot.sandbox.telegram.text import Entity, Formatted, utf16_slice
 from bot.sandbox.telegram.users import User
 

@@ -1,40 +1,29 @@
-"""The control side of a stand-in in another process, with the verbs of `TelegramStandIn`."""
+"""Client of the control verbs of a Telegram stand-in in another process."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.control_client import ControlClient
-from bot.sandbox.faults import Fault
+from bot.sandbox.remote import ControlRefused, RemoteStandIn
 from bot.sandbox.telegram.chats import REAL_SIZE
 from bot.sandbox.telegram.flood import FloodMode
-from bot.sandbox.telegram.queries import QueryAnswer
-from bot.sandbox.telegram.shown import Event, Shown
+from bot.sandbox.telegram.model import CallbackAnswer
 from bot.sandbox.telegram.users import User
-from bot.sandbox.telegram.wire import event_from_json, shown_from_json
+from bot.sandbox.telegram.views import (
+    ChatEvent,
+    VisibleMessage,
+    event_from_json,
+    visible_from_json,
+)
+
+__all__ = ["ControlRefused", "RemoteChat", "RemoteTelegram"]
 
 
-class ControlRefused(ValueError):
-    """The stand-in could not do what was asked; the text says why."""
+class RemoteTelegram(RemoteStandIn):
+    """The verbs of `TelegramStandIn`, called over HTTP at its `control_url`."""
 
-
-class RemoteTelegram(ControlClient):
-    """A stand-in at `url` (`http://127.0.0.1:PORT`). Use it as an asynchronous context manager."""
-
-    async def ask(self, verb: str, **arguments: Any) -> Any:
-        """Call a verb and return its result.
-
-        Raises:
-            ControlRefused: the arguments were wrong.
-            TimeoutError: what was waited for did not happen in time.
-            aiohttp.ClientError: there is no stand-in.
-        """
-        status, body = await self._post(f"/control/{verb}", arguments)
-        if status == 408:
-            raise TimeoutError(body["error"])
-        if status != 200:
-            raise ControlRefused(body["error"])
+    def result(self, body: Any) -> Any:
+        """Return the result in the JSON of an answer."""
         return body["result"]
 
     async def info(self) -> dict[str, Any]:
@@ -43,7 +32,7 @@ class RemoteTelegram(ControlClient):
         return info
 
     async def add_user(self, first_name: str, **details: Any) -> User:
-        """Let a person exist."""
+        """Add a person."""
         return User(**await self.ask("add_user", first_name=first_name, **details))
 
     def private_chat(self, user: User) -> "RemoteChat":
@@ -57,38 +46,12 @@ class RemoteTelegram(ControlClient):
             self, await self.ask("add_group", title=title, member_ids=ids, **options)
         )
 
-    async def log(self, *, operation: str | None = None, since: int = 0) -> list[dict[str, Any]]:
-        """Return the requests so far, from number `since` on."""
-        entries: list[dict[str, Any]] = await self.ask("log", operation=operation, since=since)
-        return entries
-
-    async def add_fault(self, fault: Fault) -> None:
-        """Append a line to the script of faults."""
-        await self.ask(
-            "faults",
-            operation=fault.operation,
-            effect=fault.effect.value,
-            times=fault.times,
-            skip=fault.skip,
-            where=fault.where,
-            args=fault.args,
-        )
-
-    async def clear_faults(self) -> None:
-        """Forget all faults."""
-        await self.ask("faults", clear=True)
-
-    async def shape(self, **settings: float | None) -> Mapping[str, float | None]:
-        """Change latency (seconds) and bandwidth (bytes per second); returns all settings."""
-        shape: dict[str, float | None] = await self.ask("shape", **settings)
-        return shape
-
     async def flood_hits(self) -> int:
         """Return how many calls were over a limit."""
         return int((await self.ask("flood"))["hits"])
 
     async def set_flood(self, mode: FloodMode) -> None:
-        """Choose what happens beyond the limits, and start to count anew."""
+        """Choose what happens beyond the limits, and reset the count."""
         await self.ask("flood", mode=mode.value)
 
     async def now(self) -> datetime:
@@ -99,13 +62,13 @@ class RemoteTelegram(ControlClient):
         """Move the clock and return its time."""
         return datetime.fromisoformat(await self.ask("clock", advance=by.total_seconds()))
 
-    async def answer_to(self, query_id: str, *, timeout: float = 20.0) -> QueryAnswer:
+    async def answer_to(self, query_id: str, *, timeout: float = 20.0) -> CallbackAnswer:
         """Wait for the bot's answer to a press.
 
         Raises:
             TimeoutError: there was none in time (real seconds).
         """
-        return QueryAnswer(**await self.ask("query", query_id=query_id, timeout=timeout))
+        return CallbackAnswer(**await self.ask("query", query_id=query_id, timeout=timeout))
 
 
 class RemoteChat:
@@ -145,17 +108,17 @@ class RemoteChat:
         arguments = {"user_id": sender.id, "message_id": message_id, "button": button}
         return str(await self._ask("press", **arguments))
 
-    async def messages(self) -> list[Shown]:
+    async def messages(self) -> list[VisibleMessage]:
         """Return what a person sees now, oldest first."""
-        return [shown_from_json(fields) for fields in await self._ask("messages")]
+        return [visible_from_json(fields) for fields in await self._ask("messages")]
 
-    async def history(self) -> list[Event]:
+    async def history(self) -> list[ChatEvent]:
         """Return everything that happened here, in order."""
         return [event_from_json(fields) for fields in await self._ask("history")]
 
     async def wait_for(
         self, pattern: str, *, count: int = 1, after: int = 0, timeout: float = 20.0
-    ) -> list[Shown]:
+    ) -> list[VisibleMessage]:
         """Wait until so many messages of the bot match a pattern (in their HTML); return them.
 
         Only messages with an id above `after` count.
@@ -165,7 +128,7 @@ class RemoteChat:
         """
         limits = {"count": count, "after": after, "timeout": timeout}
         found = await self._ask("wait", pattern=pattern, **limits)
-        return [shown_from_json(fields) for fields in found]
+        return [visible_from_json(fields) for fields in found]
 
     async def _ask(self, verb: str, **arguments: Any) -> Any:
         return await self._remote.ask(verb, chat_id=self.id, **arguments)

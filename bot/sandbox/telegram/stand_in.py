@@ -1,31 +1,32 @@
-"""The stand-in as tests and the demo hold it: start, stop, and act as people."""
+"""The Telegram stand-in: a Bot API server on loopback with one bot, people and chats."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final
 
 from aiohttp import web
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultScript
-from bot.sandbox.memory import RequestLog
+from bot.sandbox.server import LOOPBACK, SHUTDOWN_TIMEOUT, LoopbackServer
 from bot.sandbox.shaping import Shape
-from bot.sandbox.telegram.cast import Cast
-from bot.sandbox.telegram.control import Control
-from bot.sandbox.telegram.deliveries import Deliveries
+from bot.sandbox.telegram.control import TelegramControl
+from bot.sandbox.telegram.exchange import RequestHandler
+from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import Flood
-from bot.sandbox.telegram.local import LocalServer
+from bot.sandbox.telegram.local_mode import LocalFileServer
 from bot.sandbox.telegram.privacy import Privacy
-from bot.sandbox.telegram.server import BotServer
 from bot.sandbox.telegram.users import User
+from bot.sandbox.telegram.webhook_delivery import WebhookSender
 from bot.sandbox.telegram.world import World
 
 TOKEN = "123456:TEST-stand-in-token-of-the-sandbox"  # noqa: S105 (opens nothing but this stand-in.)
 
+LARGEST_BODY: Final = 64 << 20
+"""Bytes of a request without multipart files."""
 
-class TelegramStandIn(Cast):
+
+class TelegramStandIn(LoopbackServer, Fixtures):
     """A Bot API server on loopback, with one bot and any number of people.
 
     Use it as an asynchronous context manager; everything else may be called between start and
@@ -46,84 +47,56 @@ class TelegramStandIn(Cast):
         port: int = 0,
         local_root: Path | None = None,
     ) -> None:
+        LoopbackServer.__init__(self, clock=clock, shape=shape, faults=faults, port=port)
         self.token = token
         self.bot_id = int(token.partition(":")[0])
         self.username = username
-        self.clock = clock or SandboxClock()
-        self.shape = shape or Shape()
-        self.faults = faults or FaultScript()
-        self.log = RequestLog()
-        self._port = port
         folder = data_dir / "telegram"
         folder.mkdir(parents=True, exist_ok=True)
         bot = User(self.bot_id, "File Relay", username=username, is_bot=True)
-        super().__init__(World(bot, self.clock, self.log, folder))
-        self._server = BotServer(self.world, token, self.faults, self.shape, folder)
-        self._deliveries = Deliveries(self.world, self.faults, self._server.run)
+        Fixtures.__init__(self, World(bot, self.clock, self.log, folder))
+        self._requests = RequestHandler(self.world, token, self.faults, self.bandwidth, folder)
+        self._verbs = TelegramControl(self, self.faults, self.bandwidth, self._info)
+        self._deliveries = WebhookSender(self.world, self.faults, self._requests.run)
         if local_root is not None:
-            self.world.local = LocalServer(local_root, token, self.clock, self.shape)
+            self.world.local = LocalFileServer(local_root, token, self.clock, self.bandwidth)
             self.world.local.on_change = self.log.touch
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
+    def _make_runner(self) -> web.BaseRunner:
+        app = web.Application(client_max_size=LARGEST_BODY)
+        app.router.add_route("*", "/{path:.*}", self.handle)
+        return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
+    def _control(self) -> TelegramControl:
+        return self._verbs
 
-    async def start(self) -> None:
-        """Bind to 127.0.0.1 and answer from now on.
+    async def _exchange(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._requests.handle(request)
 
-        Raises:
-            OSError: the port is taken.
-        """
-        app = web.Application(client_max_size=64 << 20)
-        app.router.add_post("/control/{verb}", Control(self).handle)
-        app.router.add_route("*", "/{path:.*}", self._server.handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+    async def _start_tasks(self) -> None:
         await self._deliveries.start()
         if self.world.local is not None:
             self.world.local.start()
 
-    async def stop(self) -> None:
-        """Let waiting polls end, break what still runs, and free the port."""
+    async def _stop_tasks(self) -> None:
         self.world.updates.close()
         await self._deliveries.stop()
         if self.world.local is not None:
             await self.world.local.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+
+    def _info(self) -> dict[str, object]:
+        names = ("token", "bot_id", "username", "base_url", "file_url")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def base_url(self) -> str:
-        """Return what clients put before the token."""
-        return f"http://127.0.0.1:{self._port}/bot"
-
-    @property
-    def control_url(self) -> str:
-        """Return where `RemoteTelegram` finds this stand-in."""
-        return f"http://127.0.0.1:{self._port}"
+        """Return the base URL of methods, without the token."""
+        return f"http://{LOOPBACK}:{self._port}/bot"
 
     @property
     def file_url(self) -> str:
-        """Return what clients put before the token to download."""
-        return f"http://127.0.0.1:{self._port}/file/bot"
-
-    @property
-    def port(self) -> int:
-        """Return the port that is bound, or the wanted one before the start."""
-        return self._port
+        """Return the base URL of downloads, without the token."""
+        return f"http://{LOOPBACK}:{self._port}/file/bot"
 
     @property
     def flood(self) -> Flood:
@@ -131,7 +104,7 @@ class TelegramStandIn(Cast):
         return self.world.flood
 
     @property
-    def local(self) -> LocalServer:
+    def local(self) -> LocalFileServer:
         """Return the files of a server in local mode.
 
         Raises:
@@ -142,18 +115,18 @@ class TelegramStandIn(Cast):
         return self.world.local
 
     @property
-    def deliveries(self) -> Deliveries:
-        """Return what went to the webhook."""
+    def deliveries(self) -> WebhookSender:
+        """Return the deliveries to the webhook."""
         return self._deliveries
 
     @property
     def ranges(self) -> bool:
         """Return whether downloads honour Range."""
-        return self._server.downloads.ranges
+        return self._requests.downloads.ranges
 
     @ranges.setter
     def ranges(self, wanted: bool) -> None:
-        self._server.downloads.ranges = wanted
+        self._requests.downloads.ranges = wanted
 
     @property
     def file_path_lifetime(self) -> timedelta:
@@ -166,16 +139,8 @@ class TelegramStandIn(Cast):
 
     @property
     def privacy(self) -> Privacy:
-        """Return what groups show to the bot."""
+        """Return the settings of privacy mode."""
         return self.world.privacy
-
-    async def wait_for(self, condition: Callable[[], bool], *, timeout: float = 20.0) -> None:
-        """Wait until `condition` holds; it is looked at after every request and change.
-
-        Raises:
-            TimeoutError: it did not hold in time (real seconds).
-        """
-        await self.log.wait_for(condition, timeout=timeout)
 
     async def send_raw_update(self, update: dict[str, Any]) -> int:
         """Put an update into the queue as it is and return its id."""

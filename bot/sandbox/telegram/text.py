@@ -1,6 +1,11 @@
-"""Text with entities; offsets and lengths count UTF-16 code units, as everywhere in Telegram."""
+"""Text with entities: UTF-16 offsets, entities found by the server, and HTML.
 
+Offsets and lengths count UTF-16 code units, as everywhere in Telegram.
+"""
+
+import re
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Final
 
 Entity = dict[str, Any]
@@ -24,6 +29,28 @@ PRIORITY: Final = {
 """
 
 SPACE: Final = " \t\n\r\v\f\0"
+
+_PATTERNS: Final = (
+    ("url", re.compile(r"(?:https?://|(?<![\w@./])www\.)[^\s<>\"]+[^\s<>\".,;:!?)\]']")),
+    ("email", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
+    (
+        "bot_command",
+        re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])"),
+    ),
+    ("mention", re.compile(r"(?<![\w@/])@[A-Za-z][A-Za-z0-9_]{3,31}(?!\w)")),
+    ("hashtag", re.compile(r"(?<![\w#&/])#(?=\w*[^\W\d])\w{1,256}(?!\w)")),
+)
+"""In order of precedence; the rules of td's `find_entities` without rare ones."""
+
+TAGS: Final = {
+    "bold": "b",
+    "italic": "i",
+    "underline": "u",
+    "strikethrough": "s",
+    "spoiler": "tg-spoiler",
+    "code": "code",
+    "blockquote": "blockquote",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +82,7 @@ def _rank(entity: Entity) -> tuple[int, int, int]:
 
 
 def trimmed(formatted: Formatted) -> Formatted:
-    """Remove white space at both ends, and cut or drop the entities that reached into it."""
+    """Remove white space at both ends, and cut or drop entities there."""
     text = formatted.text.rstrip(SPACE)
     lead = len(text) - len(text.lstrip(SPACE))
     shift, end = utf16_length(text[:lead]), utf16_length(text)
@@ -66,3 +93,59 @@ def trimmed(formatted: Formatted) -> Formatted:
         if stop > start:
             kept.append({**entity, "offset": start - shift, "length": stop - start})
     return Formatted(text[lead:], order(kept))
+
+
+def detect(formatted: Formatted) -> Formatted:
+    """Add the entities that are found in the text, except inside code and links and in
+    each other.
+    """
+    taken = [
+        (entity["offset"], entity["offset"] + entity["length"])
+        for entity in formatted.entities
+        if entity["type"] in {"code", "pre", "text_link", "text_mention"}
+    ]
+    found: list[Entity] = []
+    for kind, pattern in _PATTERNS:
+        for match in pattern.finditer(formatted.text):
+            start = utf16_length(formatted.text[: match.start()])
+            end = start + utf16_length(match.group())
+            if all(end <= other[0] or start >= other[1] for other in taken):
+                taken.append((start, end))
+                found.append({"offset": start, "length": end - start, "type": kind})
+    return Formatted(formatted.text, order([*formatted.entities, *found]))
+
+
+def render_html(formatted: Formatted) -> str:
+    """Return escaped HTML in which every entity that changes the look is a tag.
+
+    Links found by the server itself (`url`, `mention`, `bot_command` …) stay plain text.
+    """
+    opening: dict[int, str] = {}
+    closing: dict[int, str] = {}
+    for entity in order(list(formatted.entities)):
+        tags = _tags(entity)
+        if tags is None:
+            continue
+        start, end = entity["offset"], entity["offset"] + entity["length"]
+        opening[start] = opening.get(start, "") + tags[0]
+        # Later entities lie inside earlier ones, so they close first.
+        closing[end] = tags[1] + closing.get(end, "")
+    out, at = [], 0
+    for char in formatted.text:
+        out.append(closing.get(at, "") + opening.get(at, "") + escape(char, quote=False))
+        at += utf16_length(char)
+    return "".join(out) + closing.get(at, "")
+
+
+def _tags(entity: Entity) -> tuple[str, str] | None:
+    kind = entity["type"]
+    if kind == "text_link":
+        return f'<a href="{escape(entity["url"])}">', "</a>"
+    if kind == "pre" and entity.get("language"):
+        return f'<pre><code class="language-{escape(entity["language"])}">', "</code></pre>"
+    if kind == "pre":
+        return "<pre>", "</pre>"
+    if kind == "expandable_blockquote":
+        return "<blockquote expandable>", "</blockquote>"
+    tag = TAGS.get(kind)
+    return (f"<{tag}>", f"</{tag}>") if tag else None

@@ -1,4 +1,4 @@
-"""Updates on their way to the bot: ids, retention, offsets and the one long poll at a time.
+"""The queue of updates: ids, retention, offsets, and one long poll at a time.
 
 Source of every number: github tdlib/telegram-bot-api `Client.cpp` (`process_get_updates_query`,
 `do_get_updates`, `fail_query_conflict`) and `Client.h`.
@@ -34,9 +34,9 @@ NOT_BY_DEFAULT: Final = frozenset({"chat_member", "message_reaction", "message_r
 
 
 @dataclass
-class Pending:
-    """An update that waits: `payload` is the whole `Update`. `repeats` says how often it will be
-    delivered once more after it was confirmed; `again` that this is such a time.
+class PendingUpdate:
+    """An update not yet confirmed: `payload` is the whole `Update`. `repeats` counts deliveries to
+    come after it was confirmed; `again` marks such a delivery.
     """
 
     id: int
@@ -49,14 +49,14 @@ class Pending:
 
 
 class UpdateQueue:
-    """The updates of one bot. Lives in the event loop of its server.
+    """The updates of one bot; use it from the event loop of its server.
 
     `on_add` is called for every new update; webhooks listen there.
     """
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
-        self._pending: list[Pending] = []
+        self._pending: list[PendingUpdate] = []
         self._next_id = _random_id()
         self._last_at: datetime | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -64,10 +64,10 @@ class UpdateQueue:
         self._previous: tuple[int, float] = (-1, 0.0)
         self._repeats = 0
         self.allowed: list[str] | None = None
-        self.on_add: list[Callable[[Pending], None]] = []
+        self.on_add: list[Callable[[PendingUpdate], None]] = []
 
     @property
-    def waiting(self) -> list[Pending]:
+    def waiting(self) -> list[PendingUpdate]:
         """Return the updates that are neither confirmed nor too old, oldest first."""
         now = self._clock.now()
         self._pending = [update for update in self._pending if update.expires_at > now]
@@ -79,8 +79,8 @@ class UpdateQueue:
         return self._waiter is not None
 
     def allow(self, kinds: list[Any]) -> None:
-        """Set which kinds are made from now on; an empty list means the default ones. Names that
-        are none are ignored, as by the real server; earlier updates stay.
+        """Set which kinds are made from now on; an empty list means the default ones. Unknown
+        names are ignored, as by the real server; earlier updates stay.
         """
         self.allowed = [kind for kind in kinds if kind in KINDS] or None
 
@@ -94,7 +94,7 @@ class UpdateQueue:
             return None
         update_id = self._take_id()
         payload = {"update_id": update_id, kind: body}
-        self._append(Pending(update_id, kind, payload, chat_id, date + RETENTION))
+        self._append(PendingUpdate(update_id, kind, payload, chat_id, date + RETENTION))
         return update_id
 
     def add_raw(self, update: dict[str, Any]) -> int:
@@ -103,27 +103,27 @@ class UpdateQueue:
         self._next_id = max(self._next_id, update_id + 1)
         kind = next((name for name in update if name != "update_id"), "")
         payload = {"update_id": update_id, **update}
-        self._append(Pending(update_id, kind, payload, 0, self._clock.now() + RETENTION))
+        self._append(PendingUpdate(update_id, kind, payload, 0, self._clock.now() + RETENTION))
         return update_id
 
     def repeat_next(self) -> None:
-        """Let the next delivery that holds updates happen once more after it is confirmed."""
+        """Deliver the next batch of updates once more after it is confirmed."""
         self._repeats += 1
 
     def drop(self, update_id: int) -> None:
-        """Forget one update."""
+        """Remove one update."""
         self._pending = [update for update in self._pending if update.id != update_id]
 
     def clear(self) -> None:
-        """Forget all updates."""
+        """Remove all updates."""
         self._pending.clear()
 
     def close(self) -> None:
-        """Let a waiting poll end with the error of a server that stops."""
+        """End a waiting poll with the error of a server that stops."""
         self.abort(restarting())
 
     def abort(self, error: ApiError) -> None:
-        """Let a waiting poll end with this error."""
+        """End a waiting poll with this error."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self._waiter = None
@@ -134,8 +134,8 @@ class UpdateQueue:
         Raises:
             ApiError: another poll, a webhook or the end of the server came in between.
         """
-        limit, timeout = self._hurried(offset, limit, timeout)
-        found = self._look(offset, limit)
+        limit, timeout = self._throttled(offset, limit, timeout)
+        found = self._collect(offset, limit)
         if found or timeout == 0:
             return found
         self.abort(conflict(OTHER_POLL))
@@ -151,9 +151,9 @@ class UpdateQueue:
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-        return self._look(offset, limit)
+        return self._collect(offset, limit)
 
-    def _hurried(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
+    def _throttled(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
         """Slow down a bot that asks for the same again and again."""
         limit, timeout = min(max(limit, 1), 100), min(max(timeout, 0), 50)
         now, (before, at) = time.monotonic(), self._previous
@@ -173,7 +173,7 @@ class UpdateQueue:
         else:
             self._next_conflict = now + 3.0
 
-    def _look(self, offset: int, limit: int) -> list[dict[str, Any]]:
+    def _collect(self, offset: int, limit: int) -> list[dict[str, Any]]:
         if offset < 0:
             self._pending = self.waiting[offset:]
         # An offset from the future is one of another bot or an old life: the head is used.
@@ -207,7 +207,7 @@ class UpdateQueue:
         self._next_id += 1
         return self._next_id - 1
 
-    def _append(self, update: Pending) -> None:
+    def _append(self, update: PendingUpdate) -> None:
         self._pending.append(update)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -1,7 +1,18 @@
-"""People and bots, as the server describes them."""
+"""People and bots, and the roster of a group or channel."""
 
 from dataclasses import dataclass
 from typing import Any, Final
+
+RIGHTS: Final = (
+    "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members",
+    "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
+    "can_edit_stories", "can_delete_stories", "can_send_welcome_messages",
+)  # fmt: skip
+GROUP_RIGHTS: Final = ("can_pin_messages", "can_manage_topics")
+CHANNEL_RIGHTS: Final = ("can_post_messages", "can_edit_messages", "can_manage_direct_messages")
+
+PRESENT: Final = frozenset({"creator", "administrator", "member", "restricted"})
+"""Statuses of members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,59 @@ ANONYMOUS_ADMIN: Final = User(1087968824, "Group", username="GroupAnonymousBot",
 """Stands in `from` for an administrator who hides (source: `Client.cpp`)."""
 
 CHANNEL_BOT: Final = User(136817688, "Channel", username="Channel_Bot", is_bot=True)
-"""Stands in `from` for somebody who writes as a channel (source: `Client.cpp`)."""
+"""Stands in `from` for a person who writes as a channel (source: `Client.cpp`)."""
 
 TELEGRAM: Final = User(777000, "Telegram")
 """Stands in `from` of posts forwarded from a linked channel (source: `Client.cpp`)."""
+
+
+class Roster:
+    """The members of a chat with their statuses and rights, the bot included."""
+
+    def __init__(self, *, is_channel: bool) -> None:
+        self._people: dict[int, User] = {}
+        self._statuses: dict[int, str] = {}
+        self._names = (*RIGHTS, *(CHANNEL_RIGHTS if is_channel else GROUP_RIGHTS))
+        self._rights: dict[int, frozenset[str]] = {}
+
+    def put(self, user: User, status: str, rights: frozenset[str] | None = None) -> None:
+        """Set a status; without `rights` an administrator has all of them."""
+        self._people[user.id] = user
+        self._statuses[user.id] = status
+        self._rights[user.id] = frozenset(self._names) if rights is None else rights
+
+    def status(self, user: User) -> str:
+        """Return the status; `left` for a person who was never here."""
+        return self._statuses.get(user.id, "left")
+
+    def is_present(self, user: User) -> bool:
+        """Return whether a person is in the chat."""
+        return self.status(user) in PRESENT
+
+    def may(self, user: User, right: str) -> bool:
+        """Return whether a person is an administrator with this right."""
+        status = self.status(user)
+        return status == "creator" or (
+            status == "administrator" and right in self._rights[user.id]
+        )
+
+    def __len__(self) -> int:
+        return sum(self.is_present(user) for user in self._people.values())
+
+    def administrators(self) -> list[dict[str, Any]]:
+        """Return the `ChatMember` of every administrator."""
+        chiefs = {"creator", "administrator"}
+        return [self.json(u) for u in self._people.values() if self.status(u) in chiefs]
+
+    def json(self, user: User) -> dict[str, Any]:
+        """Return a `ChatMember`."""
+        status = self.status(user)
+        fields: dict[str, Any] = {"user": user.json(), "status": status}
+        if status == "creator":
+            fields["is_anonymous"] = False
+        elif status == "administrator":
+            granted = {name: name in self._rights[user.id] for name in self._names}
+            fields |= {"can_be_edited": False, **granted, "is_anonymous": False}
+        elif status == "kicked":
+            fields["until_date"] = 0
+        return fields

@@ -1,4 +1,4 @@
-"""The webhook of the bot: where updates go instead of waiting for a poll.
+"""The webhook of the bot, to which updates are sent instead of polled.
 
 Texts and limits: github tdlib/telegram-bot-api `Client.cpp` (`process_set_webhook_query` and
 around).
@@ -20,8 +20,8 @@ SECRET: Final = re.compile(r"^[A-Za-z0-9_-]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where to deliver, and how."""
+class WebhookTarget:
+    """The settings of a webhook."""
 
     url: str
     secret: str
@@ -36,7 +36,7 @@ class Webhook:
         self._updates = updates
         self._clock = clock
         self._next_set_at = 0.0
-        self.target: Target | None = None
+        self.target: WebhookTarget | None = None
         self.last_error: tuple[int, str] | None = None
         self.on_change: Callable[[], None] | None = None
         """Called when it was set, changed or removed."""
@@ -47,7 +47,7 @@ class Webhook:
         return self.target is not None
 
     def set(self, params: Params) -> bool:
-        """Set it; returns false when it was exactly so already.
+        """Set it; return false when nothing changes.
 
         Raises:
             ApiError: the address or the secret is not allowed, or it was set within the last
@@ -66,7 +66,7 @@ class Webhook:
         return True
 
     def remove(self) -> bool:
-        """Remove it; returns whether there was one."""
+        """Remove it; return whether there was one."""
         existed, self.target = self.is_set, None
         if existed:
             self._tell()
@@ -94,11 +94,11 @@ class Webhook:
         return info
 
     def failed(self, text: str) -> None:
-        """Note why a delivery failed."""
+        """Record why a delivery failed."""
         self.last_error = (int(self._clock.now().timestamp()), text)
 
 
-def _target(params: Params) -> Target:
+def _target(params: Params) -> WebhookTarget:
     url, secret = params.text("url"), params.text("secret_token")
     if len(secret) > 256:
         raise bad_request("secret token is too long")
@@ -114,4 +114,4 @@ def _target(params: Params) -> Target:
     if parts.scheme not in {"http", "https"} or not host:
         raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
     connections = min(max(params.integer("max_connections", 40), 1), 100)
-    return Target(url, secret, connections, params.text("ip_address"))
+    return WebhookTarget(url, secret, connections, params.text("ip_address"))

@@ -1,4 +1,4 @@
-"""Which message concludes which jobs, in SQL."""
+"""The messages that conclude jobs, in SQL."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ async def test_job_belongs_to_one_answer_only(ledger: SqlLedger) -> None:
 
 
 async def test_unsent_answers_are_resumable_oldest_first(ledger: SqlLedger) -> None:
-    """Pending ones, and those whose call was under way; sent and lost ones are not."""
+    """Pending ones, and those with a call under way; sent and lost ones are not."""
     begun = [await ledger.answers.begin([(await _done(ledger))[0]], None) for _ in range(4)]
     await ledger.answers.unsent(begun[1].id, uncertain=False)
     await ledger.answers.sent(begun[2].id, 5)

@@ -21,7 +21,7 @@ MOVED = GROUP - 1000
 
 
 async def test_nothing_is_known_at_first(ledger: SqlLedger) -> None:
-    """Whoever was never spoken of has the defaults."""
+    """Unknown chats and owners have the defaults."""
     assert ChatRules(GROUP) == await ledger.chats.chat(GROUP)
     assert OwnerRules(OWNER) == await ledger.chats.owner(OWNER)
     assert await ledger.chats.migrations() == {}
@@ -64,7 +64,7 @@ async def test_circle_of_moves_ends(ledger: SqlLedger) -> None:
 
 
 async def test_accepted_files_with_their_sizes(ledger: SqlLedger) -> None:
-    """As announced until the real size is known; the oldest first, after the given moment."""
+    """As announced until the real size is known; the oldest first, after the given time."""
     unknown = await ledger.jobs.accept(make_origin(), make_file(size=None), at(3))
     assert unknown is not None
     await accept(ledger, now=at(2))

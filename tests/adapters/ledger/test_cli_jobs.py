@@ -59,7 +59,7 @@ async def test_left_alone_while_its_command_runs(
 
 
 async def test_ended_once_its_command_is_gone(ledger: SqlLedger, shell: SqlCliJobs) -> None:
-    """Nobody goes on with it, so it ends, and what it has begun to upload is due at once."""
+    """A job without its command cannot go on: it ends, and its upload is due at once."""
     job = await acquire(ledger, await from_shell(shell))
     stored = await plan(ledger, job)
     recovered = await ledger.jobs.recover(at(9))
@@ -80,7 +80,7 @@ async def test_ended_by_the_next_command(ledger: SqlLedger, shell: SqlCliJobs) -
 
 
 async def test_overview(ledger: SqlLedger, shell: SqlCliJobs) -> None:
-    """Everything that runs, waits, lives or must still be said, whoever asked for it."""
+    """Everything that runs, waits, lives or must still be sent, for all owners."""
     running = await acquire(ledger, await accept(ledger))
     mine = await from_shell(shell)
     late, late_object = await finish(ledger, await accept(ledger), at(50))

@@ -62,7 +62,7 @@ async def test_event_loop_never_touches_the_file() -> None:
 
 
 async def test_transactions_wait_for_each_other(thread: ConnectionThread) -> None:
-    """Nobody sees a transaction half done, and one that is cancelled is taken back first."""
+    """No transaction sees another one half done; one that is cancelled is rolled back first."""
     async with thread.transaction() as transaction:
         await transaction.execute(text("create table t (a)"))
     entered = asyncio.Event()

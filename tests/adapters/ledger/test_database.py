@@ -1,4 +1,4 @@
-"""How the file is opened, locked, read and written."""
+"""Opening, locking, reading and writing the file."""
 
 import asyncio
 import sqlite3
@@ -26,7 +26,7 @@ from bot.core.errors import LedgerLocked, LedgerTooNew
 from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
 
 MOMENTS = range(0, 600, 17)
-"""Turns of the event loop; a transaction takes a few hundred of them."""
+"""Iterations of the event loop; a transaction takes a few hundred of them."""
 
 HOLD_THE_LOCK = """
 import sys
@@ -39,7 +39,7 @@ with process_lock(Path(sys.argv[1])):
 
 
 def test_fresh_ledger_is_readable_by_its_owner_only(path: Path) -> None:
-    """The file names users and files, so nobody else on the machine may read it."""
+    """The file names users and files, so other users of the system may not read it."""
     migrate(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -133,7 +133,7 @@ async def test_failed_transaction_leaves_nothing(database: Database) -> None:
 
 
 async def test_reader_is_not_held_up_by_a_writer(database: Database) -> None:
-    """While a write is under way, a read sees the moment before it."""
+    """While a write is under way, a read sees the state before it."""
     async with database.write() as writer:
         await writer.execute(insert(chats).values(chat_id=1))
         async with database.read() as reader:

@@ -49,7 +49,7 @@ async def test_torn(tmp_path: Path) -> None:
 
 
 def test_newer(tmp_path: Path) -> None:
-    """A schema that nobody here knows is told apart from an older one."""
+    """An unknown schema is told apart from an older one."""
     path = tmp_path / "relay.sqlite3"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")

@@ -38,7 +38,7 @@ async def test_accepted_job_is_what_was_sent(ledger: SqlLedger) -> None:
 
 
 async def test_known_files(ledger: SqlLedger) -> None:
-    """This file of this message, whatever its `file_id`; no other file, no other message."""
+    """This file of this message, with any `file_id`; no other file, no other message."""
     origin, file = make_origin(), make_file(unique_id="same")
     await ledger.jobs.accept(origin, file, NOW)
 
@@ -126,7 +126,7 @@ async def test_ended_or_unknown_job_is_not_acquired(ledger: SqlLedger) -> None:
 
 
 async def test_given_back_job_is_as_before(ledger: SqlLedger) -> None:
-    """A stop counts no failure and moves nothing but the fence."""
+    """A stop counts no failure and changes nothing but the fence."""
     job = await accept(ledger)
     await ledger.jobs.give_back(await acquire(ledger, job))
 
@@ -134,7 +134,7 @@ async def test_given_back_job_is_as_before(ledger: SqlLedger) -> None:
 
 
 async def test_retry_counts_the_failure_and_tells_why(ledger: SqlLedger) -> None:
-    """The wait for the next attempt has a moment and a reason."""
+    """The wait for the next attempt has a time and a reason."""
     job = await accept(ledger)
     await ledger.jobs.retry_later(await acquire(ledger, job), at(5), "disk_full")
 
@@ -144,7 +144,7 @@ async def test_retry_counts_the_failure_and_tells_why(ledger: SqlLedger) -> None
 
 
 async def test_failed_job_keeps_the_variables_of_its_sentence(ledger: SqlLedger) -> None:
-    """Code, variables and moment are there for the answer."""
+    """Code, variables and time are there for the answer."""
     job = await accept(ledger)
     args = {"size": 30 << 30, "limit": 20 << 20}
     await ledger.jobs.fail(await acquire(ledger, job), "file_too_large", args, at(3))
@@ -159,8 +159,8 @@ async def test_failed_job_keeps_the_variables_of_its_sentence(ledger: SqlLedger)
 
 
 async def test_finish_makes_job_and_object_ready_together(ledger: SqlLedger) -> None:
-    """Size, digest, moment and the end of the link are known at once; earlier errors are
-    forgotten.
+    """Size, digest, time and the end of the link are known at once; earlier errors
+    are forgotten.
     """
     job = await accept(ledger)
     await ledger.jobs.retry_later(await acquire(ledger, job), NOW, "disk_full")
@@ -221,7 +221,7 @@ async def test_request_to_cancel_does_not_change_an_ended_job(ledger: SqlLedger)
 
 
 async def test_unfinished_jobs_are_the_owners_own_oldest_first(ledger: SqlLedger) -> None:
-    """Nobody sees the jobs of others, and ended ones are not listed."""
+    """An owner's list has no jobs of others and no ended ones."""
     mine = [await accept(ledger, now=at(n)) for n in range(3)]
     other = await accept(ledger, chat_id=101)
     mine[1] = await acquire(ledger, mine[1], at(5))

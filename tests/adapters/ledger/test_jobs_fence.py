@@ -1,4 +1,4 @@
-"""One runner owns a job; what anybody else writes changes nothing."""
+"""One runner owns a job; writes of others change nothing."""
 
 from collections.abc import Awaitable, Callable
 
@@ -36,7 +36,7 @@ WRITES: dict[str, Write] = {
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_write_of_an_older_attempt_changes_nothing(ledger: SqlLedger, name: str) -> None:
-    """Whoever lost the job to a later attempt hears so, and the job is untouched."""
+    """A writer that lost the job to a later attempt is told so, and the job is untouched."""
     job = await accept(ledger)
     old = await acquire(ledger, job)
     await ledger.jobs.give_back(old)

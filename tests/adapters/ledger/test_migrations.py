@@ -39,7 +39,7 @@ def test_newest_version(path: Path) -> None:
 
 
 def test_ledger_of_an_earlier_version(path: Path) -> None:
-    """What it holds is there afterwards."""
+    """The data of an earlier version is there afterwards."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         upgrade(connection, path, to="0001")

@@ -101,7 +101,7 @@ async def test_newest_object_of_a_job_is_found(ledger: SqlLedger) -> None:
 
 
 async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> None:
-    """Why it went is kept."""
+    """The reason of its end is kept."""
     job, stored = await finish(ledger, await accept(ledger))
     await ledger.objects.revoke(job.id, at(5))
     await ledger.objects.gone([stored.id], at(6))
@@ -112,7 +112,7 @@ async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> 
 
 
 async def test_revoking_overrides_a_postponement(ledger: SqlLedger) -> None:
-    """What the owner wants gone is tried at once."""
+    """An object that its owner revokes is due at once."""
     job, stored = await finish(ledger, await accept(ledger))
     await ledger.objects.postpone([stored.id], NOW + DAY)
     await ledger.objects.revoke(job.id, at(5))
@@ -130,7 +130,7 @@ async def test_nothing_but_a_live_link_can_be_revoked(ledger: SqlLedger) -> None
 
 
 async def test_live_links_of_an_owner_newest_first(ledger: SqlLedger) -> None:
-    """Only what still works: not the planned, the revoked, the gone, and nobody else's."""
+    """Only what still works: not the planned, the revoked, the gone, and those of other owners."""
     kept = [await finish(ledger, await accept(ledger), at(n)) for n in range(2)]
     revoked, _ = await finish(ledger, await accept(ledger))
     await ledger.objects.revoke(revoked.id, NOW)
@@ -143,7 +143,7 @@ async def test_live_links_of_an_owner_newest_first(ledger: SqlLedger) -> None:
 
 
 async def test_owners_of_keys_are_those_that_are_not_gone(ledger: SqlLedger) -> None:
-    """A key of a gone object is nobody's any more."""
+    """A key of a gone object has no owner any more."""
     planned = await plan(ledger, await accept(ledger))
     _, live = await finish(ledger, await accept(ledger))
     _, gone = await finish(ledger, await accept(ledger))

@@ -1,4 +1,4 @@
-"""What must go, and when."""
+"""Objects that must be deleted, and when."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +55,7 @@ async def test_abandoned_object_of_an_unfinished_job_is_due_at_once(ledger: SqlL
 
 
 async def test_leftover_of_an_ended_job_is_due_at_its_date(ledger: SqlLedger) -> None:
-    """What nobody abandoned goes when its own date comes."""
+    """An object that was not abandoned is due at its own date."""
     job = await acquire(ledger, await accept(ledger))
     stored = await plan(ledger, job)
     await cancel(ledger, job)
@@ -72,7 +72,7 @@ async def test_longest_overdue_comes_first_and_no_more_than_asked(ledger: SqlLed
 
 
 async def test_links_come_before_leftovers(ledger: SqlLedger) -> None:
-    """However many uploads were left behind long ago, a link that ends is in the next batch."""
+    """A link that ends is in the next batch, with any number of older uploads left behind."""
     for _ in range(3):
         await ledger.objects.abandon((await plan(ledger, await accept(ledger))).id, NOW)
     _, live = await finish(ledger, await accept(ledger))
@@ -81,7 +81,7 @@ async def test_links_come_before_leftovers(ledger: SqlLedger) -> None:
 
 
 async def test_postponed_object_waits(ledger: SqlLedger) -> None:
-    """It is due again at the moment given, and so says the next due date."""
+    """It is due again at the time given, and so says the next due date."""
     _, stored = await finish(ledger, await accept(ledger))
     now = NOW + LIFETIME
     later = now + timedelta(seconds=10)

@@ -1,4 +1,4 @@
-"""Who works on a ledger."""
+"""Locks of the processes that work on a ledger."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from tests.fakes.samples import GROUP, accept, cancel, finish, get
 
 
 async def test_open_card_is_found_with_its_jobs(ledger: SqlLedger) -> None:
-    """It stands where its first job came from and has no message yet."""
+    """It has the place of its first job and no message yet."""
     jobs = [await accept(ledger, chat_id=GROUP, owner_id=3, thread_id=9) for _ in range(2)]
     status_message = await ledger.status_messages.open(jobs, shared=True)
 
@@ -30,7 +30,7 @@ async def test_open_card_is_found_with_its_jobs(ledger: SqlLedger) -> None:
 
 
 async def test_card_can_be_joined_and_placed(ledger: SqlLedger) -> None:
-    """A restart finds the message and everything that it shows."""
+    """A restart finds the message and all jobs that it shows."""
     first, second = await accept(ledger), await accept(ledger)
     status_message = await ledger.status_messages.open([first], shared=True)
     await ledger.status_messages.join(status_message.id, [second.id])
@@ -75,7 +75,9 @@ async def test_answered_jobs_leave_their_card(ledger: SqlLedger) -> None:
 
 
 async def test_card_that_becomes_the_answer_is_closed_with_it(ledger: SqlLedger) -> None:
-    """One transaction: a crash in between would leave the message to be removed as a card."""
+    """One transaction: a crash in between would leave the message to be removed as a status
+    message.
+    """
     job = await accept(ledger)
     status_message = await ledger.status_messages.open([job], shared=False)
     other = await ledger.status_messages.open([await accept(ledger)], shared=False)

@@ -1,4 +1,4 @@
-"""What has become of jobs, summed up."""
+"""The outcomes of jobs, summed up."""
 
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.jobs import Failures, Totals
@@ -6,13 +6,13 @@ from tests.fakes.samples import NOW, accept, acquire, at, cancel, finish
 
 
 async def fail(ledger: SqlLedger, code: str, seconds: float) -> None:
-    """Let a job fail at a moment."""
+    """Let a job fail at a given time."""
     job = await acquire(ledger, await accept(ledger))
     assert await ledger.jobs.fail(job, code, {}, at(seconds))
 
 
 async def test_nothing_has_become_of_no_jobs(ledger: SqlLedger) -> None:
-    """Everything is zero, and what is under way has not ended."""
+    """Everything is zero, and jobs under way do not count."""
     await accept(ledger)
     await acquire(ledger, await accept(ledger))
 
@@ -37,7 +37,7 @@ async def test_totals_by_outcome_and_code(ledger: SqlLedger) -> None:
 
 
 async def test_only_what_ended_later_counts(ledger: SqlLedger) -> None:
-    """A job that ended at the very moment is out."""
+    """A job that ended at that very time is out."""
     await finish(ledger, await accept(ledger), NOW)
     await finish(ledger, await accept(ledger), at(1))
 

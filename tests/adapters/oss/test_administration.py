@@ -23,7 +23,7 @@ def administration(connection: OssConnection) -> BucketAdministration:
 
 
 async def test_info(oss: OssStandIn, administration: BucketAdministration) -> None:
-    """A bucket tells where it is, whose, and how open."""
+    """A bucket tells its region, its owner and its access rights."""
     oss.buckets[BUCKET].versioning = "Enabled"
     info = await asyncio.to_thread(administration.info)
 
@@ -92,7 +92,7 @@ async def test_refused(oss: OssStandIn, administration: BucketAdministration) ->
 
 
 async def test_less_rights(oss: OssStandIn) -> None:
-    """A key without the right is told so."""
+    """A key without the right gets a `StoreForbidden`."""
     oss.world.keys[oss.access_key_id].allow = frozenset({"oss:GetObject"})
     connection = connect(oss)
     with pytest.raises(StoreForbidden):

@@ -1,4 +1,4 @@
-"""What a stranger can read."""
+"""Objects that can be read without a signature."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,7 +43,7 @@ async def test_status(
     public: bool | None,  # noqa: FBT001 - see above.
     expected: int,
 ) -> None:
-    """Bucket ACL and object ACL (or no object) decide; nothing is written by looking."""
+    """Bucket ACL and object ACL (or no object) decide; checking writes nothing."""
     oss.buckets[BUCKET].acl = acl
     if public is not None:
         meta = ObjectMeta("application/octet-stream", "attachment", public=public)
@@ -58,7 +58,9 @@ async def test_status(
 async def test_private_objects_are_private(
     oss: OssStandIn, connection: OssConnection, bucket: OssBucket, acl: str
 ) -> None:
-    """The trial object is refused to a stranger in both kinds of bucket, and is gone after."""
+    """The trial object is refused without a signature in both kinds of bucket, and is removed
+    after.
+    """
     oss.buckets[BUCKET].acl = acl
     await asyncio.to_thread(assert_private, connection, bucket, "relay/1/")
 
@@ -67,11 +69,11 @@ async def test_private_objects_are_private(
 
 
 async def test_bucket_that_a_policy_opens(oss: OssStandIn, connection: OssConnection) -> None:
-    """Where a stranger gets a private object all the same, that is said; nothing is left."""
+    """An object that can be read without a signature is reported; nothing is left."""
 
     class Opened(OssBucket):
         def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
-            # What a bucket policy does: the ACL says private, and everybody can read.
+            # What a bucket policy does: the ACL says private, and every request can read.
             return super().put_object(key, body, replace(meta, public=True))
 
     with pytest.raises(BucketExposed, match=BUCKET):
@@ -80,7 +82,7 @@ async def test_bucket_that_a_policy_opens(oss: OssStandIn, connection: OssConnec
 
 
 async def test_no_answer(oss: OssStandIn, connection: OssConnection) -> None:
-    """Without an answer nothing can be said."""
+    """Without an answer the result is unknown."""
     oss.faults.add(Fault("GetObject", Effect.RESET))
 
     with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""How the connection is built."""
+"""Construction of the connection."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What every object store does: the fake in memory, and the real client against the stand-in."""
+"""The contract of an object store: the fake in memory, and the real client on the stand-in."""
 
 import asyncio
 from collections.abc import Callable
@@ -160,7 +160,7 @@ async def test_list_uploads(store: ObjectStore) -> None:
 
 
 async def test_cancelled_body_comes_out_unchanged(store: ObjectStore) -> None:
-    """What a body raises leaves the store as it is, after one attempt, and nothing is stored."""
+    """An error of a body is raised as it is, after one attempt, and nothing is stored."""
     upload_id = await do(lambda: store.initiate(KEY, META))
     data, error = bytes(300 << 10), TransferCancelled("stop")
 

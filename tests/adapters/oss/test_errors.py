@@ -218,7 +218,7 @@ async def test_nobody_listens(oss: OssStandIn) -> None:
 
 
 async def test_page_of_a_proxy_for_head_is_no_object(oss: OssStandIn, bucket: OssBucket) -> None:
-    """A 404 without any explanation still means that nothing is there."""
+    """A 404 without any explanation still means that the object is missing."""
     oss.faults.add(Fault("HeadObject", Effect.HTML, args={"status": 404}))
 
     assert await asyncio.to_thread(bucket.head, KEY) is None
@@ -245,13 +245,13 @@ async def test_keys_and_uploads_stay_out_of_error_texts(
 
 
 def test_defects_keep_their_traceback() -> None:
-    """An exception that nobody knows is ours to repair; it comes out as it was."""
+    """An unknown exception is a defect; it comes out as it was."""
     with pytest.raises(ZeroDivisionError), translated():
         raise sdk.OperationError(name="PutObject", error=ZeroDivisionError("a defect"))
 
 
 def test_errors_of_the_program_pass() -> None:
-    """What a body raised is not disguised by what the SDK wraps around it."""
+    """An error of the body comes out as it is, without the SDK's wrapper."""
     error = TransferCancelled("stop")
     with pytest.raises(TransferCancelled) as caught, translated():
         raise sdk.OperationError(name="PutObject", error=error)
@@ -275,14 +275,14 @@ def test_errors_of_the_program_pass() -> None:
     ],
 )
 def test_errors_of_the_client(error: Exception, expected: type[RelayError]) -> None:
-    """What never reached OSS, or came back odd, is named too, wrapped or not."""
+    """An error before the request or in its answer is classified too, wrapped or not."""
     for raised in (error, sdk.OperationError(name="PutObject", error=error)):
         with pytest.raises(expected), translated():
             raise raised
 
 
 def test_failure_under_a_raised_flag_is_a_cancel() -> None:
-    """A socket that the flag has cut fails somehow; how does not matter."""
+    """A failure of a socket that the flag has cut is a cancel, in any form."""
     flag = CancelFlag()
     flag.set()
     with pytest.raises(TransferCancelled), working_for(flag), translated():

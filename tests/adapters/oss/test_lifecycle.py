@@ -21,7 +21,7 @@ FOREIGN = (
 
 
 def rule(*, prefix: str = PREFIX, status: str = "Enabled", more: str = "", days: int = 1) -> bytes:
-    """Write a document with one rule of somebody."""
+    """Write a document with one rule that is not ours."""
     return (
         f"<LifecycleConfiguration><Rule><ID>x</ID><Prefix>{prefix}</Prefix>{more}"
         f"<Status>{status}</Status><Expiration><Days>{days}</Days></Expiration>"
@@ -38,7 +38,7 @@ def test_into_nothing() -> None:
 
 
 def test_foreign_rules_stay_word_for_word() -> None:
-    """What others have stays as it is, also what this program knows nothing of."""
+    """Rules of others stay as they are, those unknown to this program included."""
     merged = merge_rule(FOREIGN, PREFIX, versioned=False)
     assert merged is not None
     theirs = FOREIGN[FOREIGN.index(b"<Rule>") : FOREIGN.index(b"</LifecycleConfiguration>")]
@@ -55,7 +55,7 @@ def test_twice_is_once() -> None:
 
 
 def test_a_changed_rule_of_ours_is_put_right() -> None:
-    """Somebody has switched our rule off: it is replaced, not doubled."""
+    """A rule of ours that was switched off is replaced, not doubled."""
     merged = merge_rule(None, PREFIX, versioned=False)
     assert merged is not None
     again = merge_rule(merged.replace(b"Enabled", b"Disabled"), PREFIX, versioned=False)
@@ -73,7 +73,7 @@ def test_old_versions_go_too() -> None:
 
 
 def test_two_bots_in_one_bucket() -> None:
-    """The rule of another bot is one of others."""
+    """The rule of another bot is left alone like all others."""
     both = merge_rule(merge_rule(None, "relay/8/", versioned=False), PREFIX, versioned=False)
 
     assert remove_rule(both, PREFIX) == merge_rule(None, "relay/8/", versioned=False)
@@ -104,11 +104,11 @@ def test_taken_back() -> None:
     ],
 )
 def test_net(document: bytes | None, *, expires: bool) -> None:
-    """Whosever rule covers our whole prefix within a day counts."""
+    """A rule of any owner that covers our whole prefix within a day counts."""
     assert net_below(document, PREFIX) == RuleCoverage(expires=expires, aborts=False)
 
 
 def test_unreadable() -> None:
-    """What cannot be read cannot be merged: nothing is lost by guessing."""
+    """A document that cannot be read is not merged: nothing is lost by guessing."""
     with pytest.raises(StoreRefused, match="cannot be read"):
         merge_rule(b"<Lifecycle", PREFIX, versioned=False)

@@ -70,7 +70,7 @@ def test_taken_back() -> None:
     ],
 )
 def test_a_changed_statement_is_not_ours(change: dict[str, Any]) -> None:
-    """Whoever changed a statement of ours has made it theirs."""
+    """A statement of ours that was changed by hand does not count as ours."""
     assert not is_ours(bucket_statements(GRANT)[0] | change, "my-bucket")
 
 
@@ -83,13 +83,13 @@ def test_a_single_statement() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null"])
 def test_unreadable(text: str) -> None:
-    """What cannot be read cannot be merged."""
+    """A document that cannot be read is not merged."""
     with pytest.raises(StoreRefused, match="cannot be read"):
         parse_policy(text)
 
 
 def test_the_service_takes_ours() -> None:
-    """Our statements are a valid policy and open nothing to everybody."""
+    """Our statements are a valid policy and give no public access."""
     judged = check(json.dumps(policy(*bucket_statements(GRANT)) | {"Comment": ""}))
 
     assert (len(judged.statements), judged.is_public) == (2, False)

@@ -19,14 +19,14 @@ def header(at: datetime) -> str:
 
 
 def make() -> tuple[OssTime, SandboxClock]:
-    """Make a time whose clock stands still."""
+    """Make a service time on a clock that stands."""
     clock = SandboxClock(START, running=False)
     return OssTime(clock), clock
 
 
 @given(st.integers(-3600, 3600), st.floats(0, 5), st.floats(0, 5))
 def test_never_ahead_of_oss(skew: int, before: float, after: float) -> None:
-    """Whatever the delays, the learned time is not later than the true one, or needs no change."""
+    """For all delays the learned time is not later than the true one, or needs no change."""
     time, clock = make()
     asked_at = time.local()
     clock.advance(timedelta(seconds=before))

@@ -54,7 +54,7 @@ async def test_signed_link_opens_and_ends(
 async def test_public_link_is_plain(
     connection: OssConnection, bucket: OssBucket, clock: SandboxClock
 ) -> None:
-    """A public object in a private bucket is open to everybody, for as long as it exists."""
+    """A public object in a private bucket is readable without a signature as long as it exists."""
     await stored(bucket, public=True)
     url = OssLinkSigner(connection, LinkMode.PUBLIC).link(
         KEY, expires_at=clock.now(), now=clock.now()
@@ -82,7 +82,7 @@ async def test_signed_object_is_closed_in_a_public_bucket(
 async def test_tampering_closes_a_link(
     connection: OssConnection, bucket: OssBucket, clock: SandboxClock
 ) -> None:
-    """Neither a longer life nor another object can be had by changing the URL."""
+    """Changing the URL gives neither a longer life nor another object."""
     await stored(bucket)
     url = OssLinkSigner(connection, LinkMode.SIGNED).link(
         KEY, expires_at=clock.now() + timedelta(seconds=100.5), now=clock.now()
@@ -176,7 +176,7 @@ def test_never_outlives_its_deadline(seconds: float) -> None:
 
 @pytest.mark.parametrize("left", [timedelta(0), timedelta(seconds=0.9), timedelta(seconds=-5)])
 def test_no_link_without_life(left: timedelta) -> None:
-    """A link that would be dead on arrival is a defect of the caller."""
+    """A link that would have expired at once is a defect of the caller."""
     clock = SandboxClock(running=False)
 
     with pytest.raises(ValueError, match="at least a second"):

@@ -125,7 +125,7 @@ QOS: Args = {
 async def test_upload_survives(
     oss: OssStandIn, pool: TransferPool, size: int, fault: Fault
 ) -> None:
-    """Whatever happens on the way, the object is there, whole, once, with nothing beside it."""
+    """After each fault on the way, the object is there, whole, once, with nothing beside it."""
     connection = connect(oss, limits=replace(QUICK, complete_timeout=1.0))
     relay = relay_over(connection, oss, pool)
     struck = oss.faults.add(replace(fault, args=dict(fault.args)))
@@ -164,7 +164,7 @@ async def test_early_refusal_is_seen_while_sending(oss: OssStandIn, relay: Relay
 
 
 async def test_wrong_checksum_of_the_whole(oss: OssStandIn, relay: Relay) -> None:
-    """An object whose checksum is not that of its parts is corrupt; undoing removes it."""
+    """An object with a checksum other than that of its parts is corrupt; undoing removes it."""
     oss.faults.add(Fault("CompleteMultipartUpload", Effect.WRONG_CRC))
     with pytest.raises(Corrupted):
         await relay.upload(make_data(LARGE))

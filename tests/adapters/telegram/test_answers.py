@@ -29,7 +29,7 @@ def test_single_answer_has_everything() -> None:
         f"<code>{escaped}</code>\n"
         "\n"
         f"SHA-256 <code>{SHA256}</code>\n"
-        "The link ends 2026-11-25 14:20 UTC, in 23 h 55 min." == EN.text([live()], NOW)
+        "The link expires at 2026-11-25 14:20 UTC, in 23 h 55 min." == EN.text([live()], NOW)
     )
 
 
@@ -62,22 +62,21 @@ def test_copy_button_only_for_what_it_can_hold(length: int, expected: int) -> No
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        (ended(ItemState.EXPIRED), "The link has ended and the file is deleted."),
-        (ended(ItemState.DELETED), "Deleted: link and file are gone."),
+        (ended(ItemState.EXPIRED), "The link has expired and the file is deleted."),
+        (ended(ItemState.DELETED), "Deleted: the link and the file no longer exist."),
         (ended(ItemState.CANCELLED), "Cancelled: nothing was kept."),
         (
             ended(ItemState.FAILED, code="disk_full"),
-            "The bot’s disk is full; send the file again later or tell the person who runs this "
-            "bot.",
+            "The bot’s disk is full; send the file again later or tell the bot’s admin.",
         ),
         (
             ended(ItemState.FAILED, code="size_mismatch", announced=10, received=9),
-            "Telegram announced 10 B but handed over 9 B; send the file again.",
+            "Telegram announced 10 B but sent 9 B; send the file again.",
         ),
     ],
 )
 def test_answers_without_a_link_have_no_buttons(item: AnswerItem, expected: str) -> None:
-    """What has ended, or never came to be, is told in one sentence without buttons."""
+    """A job that has ended or failed is told in one sentence without buttons."""
     assert f"<b>other.zip</b>\n{expected}" == EN.text([item], NOW)
     assert EN.buttons([item]) == ()
 
@@ -99,7 +98,7 @@ def test_several_items_are_numbered_and_share_their_end() -> None:
         "<code>https://x.example/b</code>\n"
         f"SHA-256 <code>{SHA256}</code>\n"
         "\n"
-        "All links end 2026-11-25 14:20 UTC, in 23 h 55 min." == told
+        "All links expire at 2026-11-25 14:20 UTC, in 23 h 55 min." == told
     )
 
 
@@ -108,16 +107,16 @@ def test_several_ends_are_told_one_by_one() -> None:
     later = live(9, link=make_link(left=timedelta(minutes=5)))
     told = EN.text([live(), later], NOW)
 
-    assert "ends 2026-11-25 14:20 UTC, in 23 h 55 min." in told
-    assert "ends 2026-11-24 14:30 UTC, in 5 min." in told
+    assert "expires at 2026-11-25 14:20 UTC, in 23 h 55 min." in told
+    assert "expires at 2026-11-24 14:30 UTC, in 5 min." in told
     assert "All links" not in told
 
 
 def test_one_live_link_among_others_says_its_end() -> None:
-    """ "All links" is never said of a single one."""
+    """A single live link among others says its own end; "all links" is not used."""
     told = EN.text([ended(ItemState.DELETED), live()], NOW)
 
-    assert "The link ends 2026-11-25 14:20 UTC" in told
+    assert "The link expires at 2026-11-25 14:20 UTC" in told
 
 
 def test_delete_buttons_are_numbered_in_rows_of_four() -> None:
@@ -131,7 +130,7 @@ def test_delete_buttons_are_numbered_in_rows_of_four() -> None:
 
 
 def test_text_of_an_attacker_stays_text() -> None:
-    """Markup in a name or an address is shown, not obeyed."""
+    """Markup in a name or an address is shown as text."""
     item = live(name='<b>"x"</b>', link=make_link('https://x.example/"><b>'))
     for told in (EN.text([item], NOW), EN.text([item, item], NOW)):
         assert "&lt;b&gt;&quot;x&quot;&lt;/b&gt;" in told
@@ -139,7 +138,7 @@ def test_text_of_an_attacker_stays_text() -> None:
 
 
 def test_url_beyond_reason_can_still_be_opened() -> None:
-    """A URL that is too long to be shown costs the copy, never the answer."""
+    """A URL that is too long to be shown costs its copy button, never the answer."""
     item = live(link=make_link("https://x.example/".ljust(4000, "&")))
     told = EN.text([item], NOW)
 
@@ -167,7 +166,9 @@ ITEMS = st.builds(
 @settings(max_examples=200)
 @given(st.lists(ITEMS, min_size=1, max_size=30), st.sampled_from([EN, ZH]))
 def test_what_fits_is_never_refused(items: list[AnswerItem], words: AnswerRenderer) -> None:
-    """As many items as `fit` says make one message, and `fit` is not shy."""
+    """As many items as `fit` returns make one message, and it returns nearly as many
+    as possible.
+    """
     count = words.fit(items, NOW)
 
     assert 1 <= count <= len(items)

@@ -13,13 +13,13 @@ def test_rows_are_filled_in_order() -> None:
 
 
 def test_actions_never_change_their_names() -> None:
-    """The values are in buttons that are out there."""
+    """The values are in buttons that have been sent already."""
     assert [action.value for action in Action] == ["cancel", "delete", "cancelall"]
     assert [listing.value for listing in Listing] == ["status", "links"]
 
 
 def test_only_presses_leaves_out_what_opens_and_copies() -> None:
-    """What asks the bot stays in its row; rows that would be empty go."""
+    """Buttons that press stay in their rows; rows that would be empty go."""
     delete = Button("Delete", press=JobButton(Action.DELETE, 7))
     buttons = ((Button("Open", url="https://x.example"),), (Button("Copy", copies="x"), delete))
 

@@ -8,7 +8,7 @@ from bot.adapters.telegram.languages import MOST_CHATS, ChatLanguages
 
 
 def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message:
-    """Return a message of somebody whose Telegram speaks a language."""
+    """Return a message of a user with this language."""
     return Message(
         1,
         datetime.now(UTC),
@@ -19,7 +19,7 @@ def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message
 
 
 def test_everybody_is_spoken_to_in_their_own() -> None:
-    """What others speak matters only to who tells nothing."""
+    """The sender's own language counts; a sender without one gets the last one of the chat."""
     languages = ChatLanguages()
 
     assert languages.of(said(-1, "zh-hans")) == "zh-hans"
@@ -28,7 +28,7 @@ def test_everybody_is_spoken_to_in_their_own() -> None:
 
 
 def test_who_hides_hears_the_last_one() -> None:
-    """Of that chat; where nobody has spoken there is none."""
+    """A hidden sender gets the last language of that chat, none if there is none."""
     languages = ChatLanguages()
     languages.of(said(-1, "zh-hans"))
 

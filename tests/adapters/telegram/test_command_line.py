@@ -6,8 +6,7 @@ import pytest
 from telegram import Chat, Message, MessageEntity
 
 from bot.adapters.telegram.message_handlers import CommandLine, read_command
-from bot.sandbox.telegram.detect import detect
-from bot.sandbox.telegram.text import Formatted
+from bot.sandbox.telegram.text import Formatted, detect
 
 BOT = "Relay_Bot"
 
@@ -39,10 +38,10 @@ def message(text: str, *, is_caption: bool = False) -> Message:
     ],
 )
 def test_table(text: str, expected: CommandLine | None, *, is_caption: bool) -> None:
-    """A command begins the message, and is for this bot or for nobody in particular."""
+    """A command begins the message, and names this bot or none."""
     assert expected == read_command(message(text, is_caption=is_caption), BOT)
 
 
 def test_first_word() -> None:
-    """A command alone has an empty one."""
+    """A command alone has an empty first word."""
     assert [CommandLine("auto").word, CommandLine("auto", ("on", "off")).word] == ["", "on"]

@@ -1,4 +1,4 @@
-"""What Telegram shows of the bot."""
+"""The commands and texts that Telegram shows of the bot."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -62,7 +62,7 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
 
 @pytest.mark.parametrize("code", ["", "zh"])
 async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
-    """Members see how to share a file, those who look after a group its settings too."""
+    """Members see how to share a file, admins of a group its settings too."""
     await register_commands(bot, TEXTS)
     members = await bot.get_my_commands(BotCommandScopeAllGroupChats(), language_code=code)
     admins = await bot.get_my_commands(BotCommandScopeAllChatAdministrators(), language_code=code)
@@ -72,7 +72,7 @@ async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
 
 
 async def test_those_who_look_after_the_bot_see_more(bot: Bot, telegram: TelegramStandIn) -> None:
-    """In their own chat; one who has never written to the bot has none, and keeps nobody out."""
+    """Admins see more commands in their own chat; an admin without a chat holds up no other."""
     chief = telegram.add_user("Chief")
     telegram.private_chat(chief)
     await register_commands(bot, TEXTS, [999_999, chief.id])
@@ -95,7 +95,7 @@ async def test_descriptions_are_set_in_both_languages(bot: Bot) -> None:
 
 
 async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> None:
-    """What Telegram has already is not set again."""
+    """Values that Telegram has already are not set again."""
     await register_commands(bot, TEXTS)
     first = written(telegram)
     await register_commands(bot, TEXTS)
@@ -105,7 +105,7 @@ async def test_restart_writes_nothing(bot: Bot, telegram: TelegramStandIn) -> No
 
 
 async def test_only_what_differs_is_written(bot: Bot, telegram: TelegramStandIn) -> None:
-    """Somebody changed one text by hand: that one comes back, the others stay."""
+    """A text that was changed by hand is restored, the others are not written."""
     await register_commands(bot, TEXTS)
     before = len(written(telegram))
     await bot.set_my_description("something else", language_code="zh")

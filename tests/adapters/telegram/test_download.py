@@ -74,7 +74,7 @@ def chunked(*blocks: bytes) -> Answer:
 
 
 async def test_size_from_the_server(tmp_path: Path) -> None:
-    """Where nobody announced a size, that of the answer counts."""
+    """Without an announced size, that of the answer counts."""
     async with line(tmp_path, http(200, DATA)) as it:
         await it.receive()
 
@@ -90,7 +90,7 @@ async def test_no_size_at_all(tmp_path: Path) -> None:
 
 
 async def test_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a slow line brings within a moment is written at once; the first bytes do not wait."""
+    """Bytes from a slow line are written at once within the pause; the first ones do not wait."""
     monkeypatch.setattr(module, "PAUSE", 0.5)
     seen: list[int] = []
 
@@ -110,7 +110,7 @@ async def test_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def _turns() -> None:
-    """Let everybody else have a few turns."""
+    """Let all other tasks run a few times."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -150,7 +150,7 @@ async def test_longer_than_allowed(tmp_path: Path) -> None:
 
 
 async def test_goes_on(tmp_path: Path) -> None:
-    """What is there is not asked for again."""
+    """Bytes that are there are not asked for again."""
     rest = http(206, DATA[4:], Content_Range="bytes 4-9/10")
     async with line(tmp_path, rest, there=DATA[:4]) as it:
         await it.receive()
@@ -173,7 +173,7 @@ async def test_another_range(tmp_path: Path, told: str) -> None:
 
 
 async def test_range_of_another_file(tmp_path: Path) -> None:
-    """A range whose total is not the announced size belongs to something else."""
+    """A range with a total other than the announced size belongs to something else."""
     wrong = http(206, DATA[4:], Content_Range="bytes 4-9/11")
     async with line(tmp_path, wrong, there=DATA[:4]) as it:
         it.download.announce(10)
@@ -213,7 +213,7 @@ async def test_all_there_already(tmp_path: Path) -> None:
     ],
 )
 async def test_no_file(tmp_path: Path, answer: Answer, error: type[RelayError]) -> None:
-    """Whatever is not the file is not written, and no redirect is followed."""
+    """An answer that is not the file is not written, and no redirect is followed."""
     async with line(tmp_path, answer) as it:
         with pytest.raises(error):
             await it.receive()

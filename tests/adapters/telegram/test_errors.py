@@ -71,7 +71,7 @@ def caused(error: TelegramError, cause: BaseException) -> TelegramError:
     ids=str,
 )
 def test_translation_table(error: TelegramError, expected: type[ChatError]) -> None:
-    """Each refusal has one name, whatever the library has done to its case."""
+    """Each refusal has one class, with the library's changes of letter case or without."""
     assert expected is type(translate(error))
 
 
@@ -100,7 +100,7 @@ def test_only_what_never_left_is_certainly_not_placed(
 
 
 def test_details_are_kept() -> None:
-    """How long to wait, and where the group went."""
+    """The seconds of a flood limit, and the id of the supergroup, are attributes."""
     flooded = translate(RetryAfter(7))
     moved = translate(ChatMigrated(-100500))
 
@@ -119,7 +119,7 @@ def test_lost_calls_do_not_tell_the_address() -> None:
 
 
 def test_translation_is_chained_once() -> None:
-    """The library's error is the cause; what is not the library's passes untouched."""
+    """The library's error is the cause; an error that is not the library's passes untouched."""
     original = Forbidden("Forbidden: bot was blocked by the user")
     with pytest.raises(ChatGone) as caught, chat_errors():
         raise original

@@ -43,7 +43,7 @@ DIGEST = Digest(len(DATA), hashlib.sha256(DATA).hexdigest())
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """Attempts follow each other at once."""
+    """Attempts follow each other without a pause."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
@@ -66,7 +66,7 @@ class Scene:
     async def incoming(
         self, content: bytes | Path = DATA, *, announced_size: int | None = REAL_SIZE
     ) -> IncomingFile:
-        """Let somebody send a file, and return what the bot sees of it."""
+        """Let a user send a file, and return what the bot sees of it."""
         chat = self.tg.private_chat(self.tg.add_user("Alice"))
         await chat.send_file(
             self.tg.add_user("Bob"), content=content, name="a.bin", announced_size=announced_size
@@ -124,7 +124,7 @@ async def fetch(
 
 
 async def failure(source: FileSource, file: IncomingFile) -> RelayError:
-    """Fetch a file in vain and return the error; whoever waits for bytes gets the same."""
+    """Fetch a file in vain and return the error; a waiter for bytes gets the same."""
     async with source.open(7, file, ProgressMeter()) as content:
         waiting = asyncio.create_task(content.wait_for(1 << 40))
         with pytest.raises(RelayError) as caught:
@@ -164,7 +164,9 @@ async def test_grows_while_it_arrives(scene: Scene) -> None:
 
 
 async def test_size_unknown(scene: Scene) -> None:
-    """Without an announcement room for the largest file is taken, until somebody knows better."""
+    """Without an announced size, space for the largest file is reserved until the
+    size is known.
+    """
     file = await scene.incoming(announced_size=None)
     assert file.announced_size is None
     async with scene.files.open(7, file, ProgressMeter()) as content:
@@ -176,7 +178,7 @@ async def test_size_unknown(scene: Scene) -> None:
 
 
 async def test_too_large_as_announced(scene: Scene) -> None:
-    """What is announced as too large is refused before anybody is asked."""
+    """A file that is announced as too large is refused before the server is asked."""
     file = IncomingFile("x", "x", FileKind.DOCUMENT, "a", None, CLOUD_DOWNLOAD_LIMIT + 1)
     with pytest.raises(FileTooLarge) as caught:
         async with scene.files.open(7, file, ProgressMeter()):
@@ -199,7 +201,7 @@ async def test_exactly_the_limit(scene: Scene, tmp_path: Path) -> None:
 
 
 async def test_too_large_in_secret(scene: Scene, tmp_path: Path) -> None:
-    """Where nobody announced it, the server's refusal or the size it tells ends it."""
+    """Without an announced size, the server's refusal or the size that it tells ends the fetch."""
     path = tmp_path / "large"
     with path.open("wb") as sparse:
         sparse.truncate(CLOUD_DOWNLOAD_LIMIT + 1)
@@ -251,7 +253,9 @@ async def test_goes_on_where_it_broke(scene: Scene, effect: Effect) -> None:
 
 
 async def test_starts_over_where_it_must(scene: Scene) -> None:
-    """A server without Range sends everything again, and what is on disk is compared with it."""
+    """A server without Range sends everything again, and the bytes on disk are
+    compared with it.
+    """
     scene.tg.ranges = False
     scene.fault("file", Effect.TRUNCATE, bytes=MIB)
     scene.fault("file", Effect.TRUNCATE, bytes=MIB // 2)
@@ -285,7 +289,7 @@ async def test_path_expired(scene: Scene) -> None:
 
 
 async def test_path_expires_for_ever(scene: Scene) -> None:
-    """A server that never keeps its word is given up after some attempts."""
+    """A file with paths that always expire at once is given up after some attempts."""
     scene.tg.file_path_lifetime = timedelta(0)
 
     error = await failure(scene.files, await scene.incoming())
@@ -298,7 +302,7 @@ async def test_path_expires_for_ever(scene: Scene) -> None:
 @pytest.mark.parametrize("effect", [Effect.RESET, Effect.HTML])
 @pytest.mark.parametrize("operation", ["getFile", "file"])
 async def test_broken_for_ever(scene: Scene, operation: str, effect: Effect) -> None:
-    """Troubles that never end are `SourceUnavailable`, whichever call has them."""
+    """An error that never ends becomes `SourceUnavailable`, in any call."""
     fault = scene.fault(operation, effect, times=0)
 
     error = await failure(scene.files, await scene.incoming())
@@ -351,7 +355,7 @@ async def test_trickle(scene: Scene) -> None:
 
 
 async def test_cancelled(scene: Scene) -> None:
-    """A cancel ends the connection, wakes whoever waits, and leaves nothing."""
+    """A cancel ends the connection, wakes the waiters, and leaves nothing."""
     scene.fault("file", Effect.STALL, bytes=MIB, seconds=30)
     file = await scene.incoming()
     async with scene.files.open(7, file, ProgressMeter()) as content:
@@ -378,7 +382,7 @@ async def test_disk_full(scene: Scene) -> None:
 
 
 async def test_quota_too_small(scene: Scene) -> None:
-    """A file that the spool can never hold is refused before anybody is asked."""
+    """A file that the spool can never hold is refused before the server is asked."""
     base_url = scene.tg.base_url.removesuffix("/bot")
     spool = Spool(scene.spool.folder, quota=MIB, keep_free=0)
     source = CloudFiles(scene.bot, spool, base_url=base_url)

@@ -1,4 +1,4 @@
-"""Sizes, durations, moments and bars."""
+"""Sizes, durations, times and bars."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo

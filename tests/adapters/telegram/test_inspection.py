@@ -37,8 +37,8 @@ async def test_profile(telegram: TelegramStandIn, bot: BotInspection) -> None:
 
 
 async def test_writers(telegram: TelegramStandIn, bot: BotInspection) -> None:
-    """Who wrote privately is told, the latest first; nothing is confirmed by asking (a server
-    that is asked again at once tells only the oldest).
+    """The writers of private messages are told, the latest first; asking confirms nothing (a
+    server that is asked again at once tells only the oldest).
     """
     for name in ("Alice", "Bob", "Alice"):
         user = telegram.add_user(name, id=1 if name == "Alice" else 2)

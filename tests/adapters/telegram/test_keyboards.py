@@ -32,7 +32,7 @@ WISHES = st.one_of(
 
 @given(WISHES)
 def test_press_is_read_back(desired: ButtonData) -> None:
-    """What a button asks for is what a press says, in at most 64 bytes."""
+    """A press reads back the data of its button, of at most 64 bytes."""
     data = KEYBOARDS.encode(desired)
 
     assert desired == KEYBOARDS.parse(data)
@@ -67,7 +67,7 @@ def test_page_of_another_is_refused(data: str) -> None:
     "what", [("cancel", "7.1"), ("status", "7"), ("newer", "7"), ("newer", "7.1")]
 )
 def test_signed_data_of_another_version_is_nobody_s_press(what: tuple[str, str]) -> None:
-    """What is signed with our key and means nothing here is refused, not an error."""
+    """Data signed with our key but without a meaning here is refused, not an error."""
     tag = KEYBOARDS._tag(*what)
 
     assert KEYBOARDS.parse(f"{what[0]}:{what[1]}:{tag}") is None
@@ -75,7 +75,7 @@ def test_signed_data_of_another_version_is_nobody_s_press(what: tuple[str, str])
 
 @given(st.text(max_size=80))
 def test_made_up_data_is_nobody_s_press(data: str) -> None:
-    """Anything that we did not sign is not ours, and never an error."""
+    """Data that we did not sign is refused, and never an error."""
     assert KEYBOARDS.parse(data) is None
 
 
@@ -115,7 +115,7 @@ def test_secret_does_not_show() -> None:
 
 
 def test_empty_secret_is_refused() -> None:
-    """Buttons that anybody could sign are a mistake of the caller."""
+    """An empty secret, with which any app could sign buttons, is a mistake of the caller."""
     with pytest.raises(ValueError, match="empty secret"):
         ButtonCodec(b"")
 

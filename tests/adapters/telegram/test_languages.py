@@ -37,12 +37,12 @@ ENGLISH = LANGUAGES["en"]
     ],
 )
 def test_pick_language_table(tag: str, expected: str) -> None:
-    """Any Chinese gets the Chinese that there is, everybody else English."""
+    """Every variant of Chinese gets the one that there is, every other language English."""
     assert expected == pick_language(tag)
 
 
 def test_every_tag_that_can_be_picked_has_a_file() -> None:
-    """Both languages are there, and no others that nobody could get."""
+    """Both languages are there, and no other, because it could never be picked."""
     assert {"en", "zh-Hans"} == set(LANGUAGES)
 
 
@@ -105,7 +105,7 @@ def test_plurals_are_right() -> None:
 
 
 def test_html_escapes_arguments_but_not_html() -> None:
-    """What people write is escaped; what is markup already is left alone."""
+    """Text that users write is escaped; markup is left alone."""
     escaped = ENGLISH.html("speed", size="<b>")
     kept = ENGLISH.html("speed", size=bold("<"))
 

@@ -1,4 +1,4 @@
-"""Files of a local server: never outside its folder, and gone when nobody needs them."""
+"""Files of a local server: never outside its folder, and removed once they are not needed."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def copies_in(tmp_path: Path) -> ServerCopies:
-    """Make the copies of a server whose folder is `tmp_path/server`."""
+    """Make the copies of a server with the folder `tmp_path/server`."""
     return ServerCopies(FileRoot(tmp_path / "server", {}), CopyRecords(tmp_path / "notes"))
 
 
@@ -60,7 +60,7 @@ def test_outside(root: Path, path: str) -> None:
 
 
 def test_link_inside(root: Path, tmp_path: Path) -> None:
-    """Links within the folder are the server's own affair, and so is one to the folder."""
+    """Links within the folder are allowed, and so is one to the folder."""
     (tmp_path / "alias").symlink_to(root)
     (root / "link").symlink_to(root / "123:token" / "documents" / "file_0.pdf")
     files = FileRoot(tmp_path / "alias", {})
@@ -84,7 +84,7 @@ def test_relative(root: Path) -> None:
 
 
 def test_remove_only_inside(root: Path, tmp_path: Path) -> None:
-    """What is outside of the folder is not removed, whatever a note says; what is gone is gone."""
+    """A file outside of the folder is not removed; removing a missing file is no error."""
     secret = tmp_path / "secret"
     secret.write_text("x")
     files = FileRoot(root, {})
@@ -157,7 +157,7 @@ def test_sweep_of_a_torn_note(root: Path, tmp_path: Path) -> None:
 
 
 def test_noted_before_it_is_opened(root: Path, tmp_path: Path) -> None:
-    """A crash between note and opening leaves a note, never a copy that nobody knows."""
+    """A crash between note and opening leaves a note, never a copy without one."""
     copies = copies_in(tmp_path)
     file = root / "a"
     file.symlink_to(root / "123:token" / "documents" / "file_0.pdf")

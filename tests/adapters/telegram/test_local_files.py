@@ -41,7 +41,7 @@ LIMIT = 6_000_000
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """Attempts follow each other at once."""
+    """Attempts follow each other without a pause."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
@@ -92,7 +92,7 @@ async def local(
 
 
 async def failure(source: FileSource, file: IncomingFile = FILE) -> RelayError:
-    """Ask for a file in vain and return the error; whoever waits for bytes gets the same."""
+    """Ask for a file in vain and return the error; a waiter for bytes gets the same."""
     async with source.open(7, file, ProgressMeter()) as content:
         waiting = asyncio.create_task(content.wait_for(1))
         with pytest.raises(RelayError) as caught:
@@ -180,7 +180,9 @@ async def test_server_down(tmp_path: Path, answer: Answer) -> None:
 
 
 async def test_too_large(tmp_path: Path, place: Path) -> None:
-    """The limit of one's own holds before anybody is asked, and for what nobody announced."""
+    """The bot's own limit holds before the server is asked, and for files without
+    announced size.
+    """
     announced = IncomingFile("id", "unique", FileKind.DOCUMENT, "a", None, LIMIT + 1)
     async with local(tmp_path, found(place)) as scene:
         with pytest.raises(FileTooLarge):
@@ -223,7 +225,7 @@ async def test_other_size(
 
 @pytest.mark.parametrize("by", [-1, 1])
 async def test_size_changes_while_it_is_read(tmp_path: Path, place: Path, by: int) -> None:
-    """A file that somebody changes under our hands is not what was announced."""
+    """A file that changes while it is read is not the one announced."""
     async with (
         local(tmp_path, found(place)) as scene,
         scene.files.open(7, FILE, ProgressMeter()) as content,
@@ -246,7 +248,7 @@ async def test_gone_before_it_was_opened(tmp_path: Path, place: Path) -> None:
 
 
 async def test_vanishes_while_it_is_read(tmp_path: Path, place: Path) -> None:
-    """A file that is open does not mind losing its name."""
+    """A file that is open can be read after it was removed."""
     async with (
         local(tmp_path, found(place)) as scene,
         scene.files.open(7, FILE, ProgressMeter()) as content,
@@ -295,7 +297,7 @@ async def test_kept_for_the_next_attempt(tmp_path: Path, place: Path) -> None:
 
 
 async def test_given_up_after_a_transient_failure(tmp_path: Path, place: Path) -> None:
-    """What an attempt left that is never repeated is found by the next sweep."""
+    """A copy left by an attempt that is never repeated is found by the next sweep."""
     async with local(tmp_path, found(place)) as scene:
         with pytest.raises(StoreUnavailable):
             await attempt(scene, StoreUnavailable("down"))

@@ -27,7 +27,7 @@ DIGEST = Digest(SIZE, hashlib.sha256(bytes(SIZE)).hexdigest())
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """Attempts follow each other at once."""
+    """Attempts follow each other without a pause."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
@@ -89,7 +89,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_waits_and_tidies_up(scene: Scene) -> None:
-    """Nothing is known until the server has it all; then everything, and then nothing is left."""
+    """No byte counts until the server has the whole file; then all do, and then
+    nothing is left.
+    """
     scene.tg.local.hold()
     meter = ProgressMeter()
     relaying = asyncio.create_task(scene.relay(meter=meter))

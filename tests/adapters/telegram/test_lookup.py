@@ -1,4 +1,4 @@
-"""What the refusals of `getFile` mean."""
+"""The meaning of the refusals of `getFile`."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ FILE = IncomingFile("id", "unique", FileKind.DOCUMENT, "a.pdf", None, 100)
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """Attempts follow each other at once."""
+    """Attempts follow each other without a pause."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 

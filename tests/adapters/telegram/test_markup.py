@@ -57,7 +57,7 @@ def test_nothing_that_people_write_is_markup(name: str, url: str) -> None:
 
 
 def test_pieces_are_marked_as_html() -> None:
-    """What is HTML already is known as such, so it is not escaped twice."""
+    """Text that is HTML already is marked as such, so it is not escaped twice."""
     pieces = [plain("<"), bold("<"), code("<"), link("<", "<")]
 
     assert all(isinstance(piece, Html) for piece in pieces)

@@ -1,4 +1,4 @@
-"""Who is what in a group, asked from the stand-in."""
+"""Roles in a group, asked from the stand-in."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ async def club(tmp_path: Path) -> AsyncIterator[Club]:
 
 
 async def test_admins(club: Club) -> None:
-    """Owner and administrators look after a group, members and strangers do not."""
+    """Owner and administrators are admins of a group, members and strangers are not."""
     carol, dora = club.telegram.add_user("Carol"), club.telegram.add_user("Dora")
     club.group.roster.put(carol, "administrator")
     found = {
@@ -48,7 +48,7 @@ async def test_admins(club: Club) -> None:
 
 
 async def test_nobody(club: Club) -> None:
-    """Who does not exist is refused by name."""
+    """An unknown user is refused by name."""
     with pytest.raises(MessageRefused):
         await club.members.is_admin(club.group.id, 5)
 
@@ -72,12 +72,12 @@ async def test_sight(club: Club, status: str, sight: GroupVisibility, *, reads_a
 
 
 async def test_sight_of_a_group_that_is_not_there(club: Club) -> None:
-    """It is one that the bot is not in."""
+    """The bot is not in an unknown group."""
     assert GroupVisibility(is_here=False) == await club.members.sight(-12345)
 
 
 async def test_leave_twice(club: Club) -> None:
-    """Who has left already has nothing to do."""
+    """Leaving a group twice is no error."""
     await club.members.leave(club.group.id)
     await club.members.leave(club.group.id)
 
@@ -99,7 +99,7 @@ async def test_troubles_have_names(club: Club) -> None:
 
 
 async def test_group_that_moved(club: Club) -> None:
-    """The refusal to leave it tells where it is."""
+    """The refusal to leave it tells the id of the supergroup."""
     successor = await club.group.migrate(club.anna)
     with pytest.raises(ChatMoved) as caught:
         await club.members.leave(club.group.id)

@@ -48,7 +48,7 @@ STEP = StatusMessage((StatusLine(7, "report.pdf", JobState.QUEUED, position=2),)
 
 @pytest.fixture
 async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
-    """A stand-in whose clock stands at the moment of the views."""
+    """A stand-in with a clock that stands at the time of the views."""
     async with TelegramStandIn(tmp_path, clock=SandboxClock(NOW, running=False)) as stand_in:
         yield stand_in
 
@@ -112,7 +112,7 @@ async def test_answer_arrives_as_it_was_worded(
     assert not shown.silent
     assert shown.text == (
         f"report.pdf · 12.4 MB\nOpen the link\n{URL}\n\nSHA-256 {SHA256}\n"
-        "The link ends 2026-11-25 14:20 UTC, in 23 h 55 min."
+        "The link expires at 2026-11-25 14:20 UTC, in 23 h 55 min."
     )
     marked = {(entity["type"], entity.get("url")) for entity in shown.entities}
     assert marked == {("bold", None), ("text_link", URL), ("code", None)}
@@ -178,24 +178,24 @@ async def test_topic_that_is_gone(
 async def test_edit_changes_text_and_buttons(
     messenger: TelegramMessenger, chat: PrivateChat
 ) -> None:
-    """The same message tells the news; buttons that the view has not are gone."""
+    """The edit replaces text and buttons; without buttons in the view they go."""
     message_id = await messenger.send(at(chat), CARD, language="en")
     await messenger.edit(chat.id, message_id, STEP, language="en")
     (shown,) = chat.messages
-    assert shown.text == "report.pdf\nWaiting, place 2 in the queue"
+    assert shown.text == "report.pdf\nWaiting, position 2 in the queue"
     assert len(shown.buttons) == 1
     await messenger.edit(chat.id, message_id, HELP, language="zh")
     (shown,) = chat.messages
 
     assert shown.buttons == ()
     assert shown.preview_off
-    assert shown.text.startswith("发一个文件")
+    assert shown.text.startswith("发送文件")
 
 
 async def test_unchanged_edit_is_no_error(
     messenger: TelegramMessenger, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
-    """Telegram refuses it, and nobody minds."""
+    """Telegram refuses it, and the messenger ignores the refusal."""
     message_id = await messenger.send(at(chat), CARD, language="en")
     await messenger.edit(chat.id, message_id, CARD, language="en")
 
@@ -205,7 +205,7 @@ async def test_unchanged_edit_is_no_error(
 async def test_edit_of_a_message_that_is_gone(
     messenger: TelegramMessenger, chat: PrivateChat
 ) -> None:
-    """The caller learns that this message cannot carry news any more."""
+    """The caller learns that this message cannot be edited any more."""
     message_id = await messenger.send(at(chat), CARD, language="en")
     await chat.delete(message_id)
 
@@ -278,7 +278,7 @@ async def test_press_is_answered_without_a_word(
 async def test_reactions_take_each_other_s_place(
     messenger: TelegramMessenger, chat: PrivateChat, alice: User
 ) -> None:
-    """Eyes, then a thumb, or nothing."""
+    """Each reaction replaces the one before it."""
     message = await chat.send_file(alice, content=b"x", name="a.txt")
     seen = []
     for reaction in Reaction:
@@ -291,7 +291,7 @@ async def test_reactions_take_each_other_s_place(
 async def test_reaction_to_a_message_that_is_gone_has_a_name(
     messenger: TelegramMessenger, chat: PrivateChat
 ) -> None:
-    """A permanent one: nothing can be shown there."""
+    """The error is a permanent one: no reaction can be shown there."""
     with pytest.raises(ChatError) as caught:
         await messenger.react(chat.id, 999, Reaction.DONE)
 
@@ -301,7 +301,7 @@ async def test_reaction_to_a_message_that_is_gone_has_a_name(
 async def test_press_that_is_too_old_is_no_error(
     messenger: TelegramMessenger, telegram: TelegramStandIn
 ) -> None:
-    """Nobody waits for that answer any more."""
+    """Telegram refuses the late answer, and the messenger ignores the refusal."""
     await messenger.answer_press("123", Notice("press-too-late"), language="en")
 
     assert [entry.status for entry in telegram.log.of("answerCallbackQuery")] == [400]
@@ -328,7 +328,7 @@ async def test_refusals_have_names(
     args: dict[str, str | int | float],
     expected: type[ChatError],
 ) -> None:
-    """What the server answers is one of the port's errors, and the call was made once."""
+    """Each refusal of the server is one of the port's errors, after one call."""
     fault = telegram.faults.add(Fault("sendMessage", Effect.ERROR, times=0, args=args))
     with pytest.raises(ChatError) as caught:
         await messenger.send(at(chat), HELP, language="en")
@@ -367,7 +367,7 @@ async def test_late_answer_is_uncertain(
 async def test_server_out_of_reach_is_certain(
     messenger: TelegramMessenger, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
-    """Nobody listens: certainly nothing was placed, and the token is not in the error."""
+    """A refused connection certainly placed nothing, and the token is not in the error."""
     await telegram.stop()
     with pytest.raises(ChatUnavailable) as caught:
         await messenger.send(at(chat), HELP, language="en")
@@ -400,7 +400,7 @@ async def test_refused_buttons_cost_only_the_buttons(
 async def test_refused_press_buttons_are_a_defect(
     messenger: TelegramMessenger, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
-    """Where there is nothing to leave out, the refusal is told."""
+    """Without buttons to leave out, the refusal is raised."""
     fault = telegram.faults.add(
         Fault(
             "sendMessage",
@@ -416,7 +416,7 @@ async def test_refused_press_buttons_are_a_defect(
 
 
 async def test_blocked_bot_learns_it(messenger: TelegramMessenger, chat: PrivateChat) -> None:
-    """Nothing can be said to a person who has blocked the bot."""
+    """The error says that the user has blocked the bot."""
     await chat.block()
 
     with pytest.raises(ChatGone):

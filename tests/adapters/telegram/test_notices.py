@@ -15,9 +15,8 @@ def test_file_too_large_tells_size_limit_and_remedy() -> None:
     told = formats.error(EN, "file_too_large", {"size": 31_457_280, "limit": 20_971_520})
 
     assert (
-        told
-        == "The file has 30 MB, but 20 MB is the most that Telegram hands to this bot; the person "
-        "who runs it can lift that with a local Bot API server."
+        told == "Not accepted: the file is 30 MB, the limit is 20 MB (set by Telegram); the bot’s "
+        "admin can raise it with a local Bot API server."
     )
 
 
@@ -25,7 +24,7 @@ def test_file_too_large_of_an_own_limit_has_another_remedy() -> None:
     """Where the limit is the operator's own, a local server would not help."""
     told = formats.error(EN, "file_too_large", {"size": 5 << 30, "limit": 4_000_000_000})
 
-    assert "The file has 5 GB, but 3.7 GB is the most that this bot takes" in told
+    assert "Not accepted: the file is 5 GB, the limit is 3.7 GB;" in told
     assert "local Bot API server" not in told
 
 
@@ -33,36 +32,38 @@ def test_one_byte_too_much_is_told_in_full() -> None:
     """Figures that would look alike are written to the byte."""
     told = formats.error(ZH, "file_too_large", {"size": 20_971_521, "limit": 20_971_520})
 
-    assert told.startswith(
-        "文件有 20,971,521 字节，而 Telegram 最多只向此机器人提供 20,971,520 字节"
-    )
+    assert told.startswith("未接收：文件大小为 20,971,521 字节，上限为 20,971,520 字节")
 
 
 @pytest.mark.parametrize(
     ("code", "args", "expected"),
     [
-        ("file_too_large", {"limit": 20_971_520}, "The file is larger than 20 MB,"),
-        ("file_too_large", {}, "The file is too large for this bot;"),
-        ("size_mismatch", {}, "Telegram handed over more or less than it announced;"),
+        (
+            "file_too_large",
+            {"limit": 20_971_520},
+            "Not accepted: the file is larger than the limit of 20 MB",
+        ),
+        ("file_too_large", {}, "Not accepted: the file is too large for this bot;"),
+        ("size_mismatch", {}, "Telegram sent more or fewer bytes than it announced;"),
         (
             "size_mismatch",
             {"announced": 2048, "received": 1024},
-            "Telegram announced 2 KB but handed over 1 KB;",
+            "Telegram announced 2 KB but sent 1 KB;",
         ),
-        ("code_of_a_newer_version", {}, "The bot made a mistake;"),
-        (None, {}, "The bot made a mistake;"),
+        ("code_of_a_newer_version", {}, "The bot had an internal error;"),
+        (None, {}, "The bot had an internal error;"),
         ("store_key_refused", {"size": 5}, "The storage refused the bot’s key;"),
     ],
 )
 def test_error_says_what_is_known(code: str | None, args: dict[str, int], expected: str) -> None:
-    """A missing figure, or a code that nobody knows here, never costs the user the sentence."""
+    """With a missing figure or an unknown code there is still a sentence."""
     assert formats.error(EN, code, args).startswith(expected)
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
 @pytest.mark.parametrize("tag", sorted(LANGUAGES))
 def test_every_code_is_one_sentence(tag: str, code: str) -> None:
-    """One sentence, short enough for the answer to a press, whatever is known of the figures."""
+    """One sentence, short enough for the answer to a press, also without any figures."""
     told = formats.error(LANGUAGES[tag], code, {})
 
     assert 5 < len(told) <= 200
@@ -72,7 +73,7 @@ def test_every_code_is_one_sentence(tag: str, code: str) -> None:
 
 def test_reason_is_a_part_of_a_sentence() -> None:
     """A wait has a reason in words, known or not."""
-    assert formats.reason(EN, "store_unavailable") == "the storage is out of reach"
+    assert formats.reason(EN, "store_unavailable") == "the storage cannot be reached"
 
     assert formats.reason(ZH, None) == "上次尝试失败"
 
@@ -94,7 +95,7 @@ def test_notice_escapes_what_people_wrote() -> None:
 
 
 def test_count_decides_the_plural() -> None:
-    """The one variable that stays a number does its work."""
+    """The one variable that stays a number selects the plural."""
     one = formats.notice(EN, "cancelling-count", {"count": 1})
     many = formats.notice(EN, "cancelling-count", {"count": 20})
 

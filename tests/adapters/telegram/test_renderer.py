@@ -58,7 +58,7 @@ PRESSES = [
 @pytest.mark.parametrize("language", ["", "en", "zh-hans", "zh-TW", "de"])
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: type(view).__name__)
 def test_every_view_is_worded_in_every_language(view: View, language: str) -> None:
-    """Whatever the user's language, there are words; Chinese users get Chinese ones."""
+    """Every view has words in every language; Chinese users get Chinese ones."""
     rendered = TEXTS.render(view, language)
 
     assert isinstance(rendered, Rendered)
@@ -76,7 +76,7 @@ def test_refused_press_can_be_answered_with_an_error() -> None:
     """The sentence of an error code is a notice like any other."""
     told = TEXTS.notice(Notice("error-not-allowed"), "en")
 
-    assert told == "You have no right to do this; ask the person who runs this bot for access."
+    assert told == "You are not allowed to do this; ask the bot’s admin for access."
 
 
 def test_unknown_notice_is_refused() -> None:
@@ -86,7 +86,7 @@ def test_unknown_notice_is_refused() -> None:
 
 
 def test_buttons_come_with_their_view() -> None:
-    """Answers, cards and overviews have buttons; the others have none."""
+    """Answers, status messages and overviews have buttons; the others have none."""
     counts = [sum(map(len, TEXTS.render(view, "en").buttons)) for view in VIEWS]
 
     assert counts == [0, 3, 1, 1, 3, 0, 3]

@@ -48,7 +48,7 @@ async def outcome(request: BaseRequest, url: str) -> tuple[type[object], str]:
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the server does, both clients end with the same result or error."""
+    """For every behaviour of the server both clients end with the same result or error."""
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     async with Wire(answer) as server:
         url = f"{server.url}/bot{TOKEN}/getMe"
@@ -59,7 +59,7 @@ async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_nobody_listens() -> None:
-    """A refused connection is a `NetworkError` whose cause says that nothing was sent."""
+    """A refused connection is a `NetworkError` with a cause that says that nothing was sent."""
     async with AiohttpRequest() as request:
         with pytest.raises(NetworkError) as caught:
             await request.post(f"http://127.0.0.1:1/bot{TOKEN}/getMe")
@@ -68,7 +68,7 @@ async def test_nobody_listens() -> None:
 
 
 async def test_no_free_connection() -> None:
-    """A call that gets no connection in time is a `TimedOut` whose cause says so."""
+    """A call that gets no connection in time is a `TimedOut` with a cause that says so."""
     async with Wire(silence) as server, AiohttpRequest(connections=1) as request:
         first = asyncio.create_task(request.post(f"{server.url}/bot{TOKEN}/getUpdates"))
         await server.was_asked.wait()

@@ -1,4 +1,4 @@
-"""Sessions: whose proxy counts, and what an error may say."""
+"""Sessions: which proxy they use, and what an error may say."""
 
 import aiohttp
 import pytest
@@ -43,7 +43,7 @@ def test_addresses_go(error: Exception) -> None:
 
 
 def test_harmless_errors_stay() -> None:
-    """What names no more than host and port is chained as it is."""
+    """An error that names no more than host and port is chained as it is."""
     error = aiohttp.ServerDisconnectedError()
 
     assert error is without_address(error)

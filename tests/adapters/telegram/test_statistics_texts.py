@@ -30,9 +30,9 @@ BUSY = Statistics(
 
 
 def test_everything_is_told() -> None:
-    """What was, what is, the errors by code, and what runs here."""
+    """Totals, current figures, errors by code, and versions are told."""
     assert EN.text(BUSY) == (
-        "<b>The last 24 hours</b>\n"
+        "<b>Last 24 hours</b>\n"
         "1,234 files relayed, 3 GB\n"
         "Failed: 4, cancelled: 2\n"
         "\n"
@@ -40,7 +40,7 @@ def test_everything_is_told() -> None:
         "Running: 4, waiting: 17\n"
         "1 live link\n"
         "Spool: 12 MB of 10 GB reserved, 50 GB free on the disk\n"
-        "Up for 30 h 5 min\n"
+        "Uptime: 30 h 5 min\n"
         "\n"
         "<b>Last errors</b>\n"
         "<code>disk_full</code>: 3 times, the last 5 min ago\n"
@@ -55,7 +55,7 @@ def test_chinese() -> None:
     """The same in Chinese."""
     told = ZH.text(BUSY)
 
-    assert "已中转 1,234 个文件，3 GB" in told
+    assert "已转存 1,234 个文件，3 GB" in told
     assert "<code>disk_full</code>：3 次，最近一次在 5 分钟前" in told
     assert fits(told)
 
@@ -78,4 +78,4 @@ def test_without_errors_there_is_no_section() -> None:
     )
 
     assert "errors" not in EN.text(idle)
-    assert EN.text(idle).endswith("Up for 0 s")
+    assert EN.text(idle).endswith("Uptime: 0 s")

@@ -29,7 +29,7 @@ MOVING = replace(
 
 
 def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
-    """Return how a card with one job tells how far it is: the line below the name."""
+    """Return the progress of a status message with one job: the line below the name."""
     name, progress = status_messages.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
     return progress
@@ -38,34 +38,34 @@ def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
 @pytest.mark.parametrize(
     ("line", "english", "chinese"),
     [
-        (QUEUED, "Waiting for its turn", "等待中"),
-        (replace(QUEUED, position=3), "Waiting, place 3 in the queue", "排队中，第 3 位"),
+        (QUEUED, "Waiting in the queue", "等待中"),
+        (replace(QUEUED, position=3), "Waiting, position 3 in the queue", "排队中，第 3 位"),
         (
             replace(QUEUED, retry_in=timedelta(seconds=18), code="store_unavailable"),
-            "Waiting: the storage is out of reach; next try in 20 s",
+            "Waiting: the storage cannot be reached; next attempt in 20 s",
             "等待重试：无法连接存储，20 秒后再试",
         ),
         (
             replace(QUEUED, retry_in=timedelta(0), code=None, position=2),
-            "Waiting: the last try failed; next try now",
+            "Waiting: the last attempt failed; next attempt now",
             "等待重试：上次尝试失败，马上再试",
         ),
         (
             replace(RUNNING, phase=Phase.ROOM, total=5, fraction=0.0),
-            "Waiting for room on the bot’s disk; it continues by itself",
-            "等待机器人的磁盘空间，稍后自动继续",
+            "Waiting for free disk space; continues automatically",
+            "等待磁盘空间，之后自动继续",
         ),
         (
             replace(RUNNING, phase=Phase.FETCHING),
-            "Telegram is handing over the file",
-            "正在从 Telegram 取文件",
+            "Waiting for Telegram to provide the file",
+            "正在等待 Telegram 提供文件",
         ),
         (
             replace(RUNNING, phase=Phase.FETCHING, elapsed=timedelta(seconds=75), fraction=0.0),
-            "Telegram is handing over the file, 1 min so far",
-            "正在从 Telegram 取文件，已用 1 分钟",
+            "Waiting for Telegram to provide the file, 1 min so far",
+            "正在等待 Telegram 提供文件，已用 1 分钟",
         ),
-        (RUNNING, "Telegram is handing over the file", "正在从 Telegram 取文件"),
+        (RUNNING, "Waiting for Telegram to provide the file", "正在等待 Telegram 提供文件"),
         (
             MOVING,
             "████░░░░░░ 47% · 5.9 MB of 12.4 MB · 4.1 MB/s · 3 min left",
@@ -85,15 +85,15 @@ def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
         (replace(MOVING, cancelling=True), "Cancelling…", "正在取消…"),
         (
             replace(MOVING, paused=True),
-            "Paused, continues after the restart",
+            "Paused; continues after the restart",
             "已暂停，重启后继续",
         ),
         (replace(MOVING, state=JobState.DONE), "Done", "已完成"),
         (replace(MOVING, state=JobState.CANCELLED), "Cancelled", "已取消"),
         (
             replace(MOVING, state=JobState.FAILED, code="file_empty"),
-            "The file is empty, so there is nothing to link to; check it and send it again.",
-            "文件是空的，没有内容可以分享，请检查后重新发送。",
+            "Not accepted: the file is empty; check it and send it again.",
+            "未接收：文件是空的，请检查后重新发送。",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_single_job_has_one_button() -> None:
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
 def test_ended_job_cannot_be_cancelled(state: JobState) -> None:
-    """There is no button for what is over."""
+    """A job that has ended has no button."""
     assert EN.buttons(StatusMessage((replace(MOVING, state=state),))) == ()
 
 
@@ -143,7 +143,7 @@ def test_several_jobs_are_numbered() -> None:
     status_message = StatusMessage(lines)
     first, rest = EN.buttons(status_message)
 
-    assert EN.text(status_message).startswith("1. <b>report.pdf</b>\nWaiting for its turn\n2. <b>")
+    assert EN.text(status_message).startswith("1. <b>report.pdf</b>\nWaiting in the queue\n2. <b>")
     assert [f"Cancel {n}" for n in (1, 3, 4, 5)] == [button.text for button in first]
     assert [Button("Cancel 6", press=JobButton(Action.CANCEL, 6))] == list(rest)
 
@@ -153,7 +153,7 @@ def test_several_jobs_are_numbered() -> None:
     [(8, 0, None), (8, 1, "and 1 more"), (11, 0, "and 3 more"), (11, 20, "and 23 more")],
 )
 def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
-    """What is not shown is counted, whether the view or this message left it out."""
+    """Jobs that are not shown are counted, left out by the view or by this message."""
     status_message = StatusMessage((QUEUED,) * lines, more=more)
     told = EN.text(status_message).split("\n")
 
@@ -177,6 +177,6 @@ def test_names_are_escaped() -> None:
 
 
 def test_card_without_jobs_is_not_empty() -> None:
-    """Telegram refuses empty text; a card whose last job has ended says so."""
+    """Telegram refuses empty text; a status message without jobs says that they are done."""
     assert EN.text(StatusMessage(())) == "Done"
     assert EN.buttons(StatusMessage(())) == ()

@@ -31,16 +31,17 @@ def overview(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({}, "Nothing is running and no link is live. Send me a file to get one."),
+        ({}, "No transfers are running and you have no live links. Send me a file to get one."),
         (
             {"in_group": True},
-            "Nothing is running here and no link is live. Reply to a file with /share to get one.",
+            "No transfers are running and there are no live links here. "
+            "Reply to a file with /share to get one.",
         ),
-        ({"listing": Listing.LINKS}, "None of your links is live here."),
+        ({"listing": Listing.LINKS}, "You have no live links here."),
     ],
 )
 def test_empty_overview_is_friendly(more: dict[str, Any], expected: str) -> None:
-    """Where there is nothing, one line says what to do; it can be asked again."""
+    """An empty overview says in one line what to do; it can be refreshed."""
     html, buttons = EN.render(overview(**more))
 
     assert expected == html
@@ -48,14 +49,14 @@ def test_empty_overview_is_friendly(more: dict[str, Any], expected: str) -> None
 
 
 def test_overview_lists_both_with_buttons() -> None:
-    """What runs, what is alive, numbered through, each with its button."""
+    """Running jobs and live links, numbered through, each with its button."""
     html, buttons = EN.render(overview((QUEUED,), (live_link(7), live_link(9, "b.txt"))))
     escaped = URL.replace("&", "&amp;")
 
     assert (
         "<b>Running</b>\n"
         "1. <b>next.zip</b>\n"
-        "Waiting, place 2 in the queue\n"
+        "Waiting, position 2 in the queue\n"
         "\n"
         "<b>Live links</b>\n"
         f'2. <a href="{escaped}">report.pdf</a> · 12.4 MB · 23 h 55 min left\n'
@@ -107,11 +108,11 @@ def test_discreet_overview_has_no_link() -> None:
     ],
 )
 def test_use_against_limits(use: Usage, english: str, chinese: str) -> None:
-    """What was used, and of how much where there is a limit."""
+    """The use of each limit is shown, and the limit where there is one."""
     view = overview((QUEUED,), use=use)
 
-    assert EN.render(view)[0].split("\n")[-1] == f"In the last 24 hours: {english}"
-    assert ZH.render(view)[0].split("\n")[-1] == f"最近 24 小时：{chinese}"
+    assert EN.render(view)[0].split("\n")[-1] == f"Used in the last 24 hours: {english}"
+    assert ZH.render(view)[0].split("\n")[-1] == f"最近 24 小时已用：{chinese}"
 
 
 def test_nothing_used_is_not_told() -> None:
@@ -122,20 +123,20 @@ def test_nothing_used_is_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "texts", "targets"),
+    ("page", "labels", "targets"),
     [
         (1, ["Refresh", "2 ▶"], [1, 2]),
         (2, ["◀ 1", "Refresh", "3 ▶"], [1, 2, 3]),
         (3, ["◀ 2", "Refresh"], [2, 3]),
     ],
 )
-def test_pages_lead_to_each_other(page: int, renderer: list[str], targets: list[int]) -> None:
-    """A button says where it leads, and belongs to the list of its subject."""
+def test_pages_lead_to_each_other(page: int, labels: list[str], targets: list[int]) -> None:
+    """A button names its page, and belongs to the list of its subject."""
     html, buttons = EN.render(overview((QUEUED,), page=page, pages=3))
     row = buttons[-1]
 
     assert html.endswith(f"\n\nPage {page} of 3")
-    assert renderer == [button.text for button in row]
+    assert labels == [button.text for button in row]
     assert [PageButton(Listing.STATUS, 5, to) for to in targets] == [
         button.press for button in row
     ]
@@ -166,12 +167,14 @@ def test_page_always_fits(language: StatusViewRenderer, name: str, running: int)
 
 
 def test_welcome_tells_the_terms() -> None:
-    """What it does, what it keeps and how long, and the limit that holds here."""
+    """The welcome says what the bot does, what it keeps and how long, and the limit that holds
+    here.
+    """
     told = EN.welcome(Welcome(20_971_520, LIFETIME))
 
     assert told.startswith("Send me a file.")
     assert "23 h 55 min after the upload" in told
-    assert "A file may have up to 20 MB." in told
+    assert "The maximum file size is 20 MB." in told
     assert "/status" in told
 
 
@@ -179,5 +182,5 @@ def test_welcome_in_chinese() -> None:
     """The same terms in Chinese."""
     told = ZH.welcome(Welcome(4 << 30, timedelta(hours=24)))
 
-    assert "上传完成 24 小时后，链接和文件自动消失" in told
+    assert "上传完成 24 小时后，链接和文件自动删除" in told
     assert "文件最大 4 GB。" in told

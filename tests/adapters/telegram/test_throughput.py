@@ -1,4 +1,4 @@
-"""When a connection counts as broken although it lives."""
+"""The throughput below which a live connection counts as broken."""
 
 from datetime import timedelta
 

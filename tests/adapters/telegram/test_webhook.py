@@ -29,10 +29,10 @@ from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import NOW
 
 URL = "http://127.0.0.1:9/telegram"
-"""Nobody listens there."""
+"""No server listens there."""
 
 
-class Graveyard:
+class NoDeadUpdates:
     """Keeps nothing."""
 
     async def add(self, update_id: int, body: str, error: str, now: Any) -> None:
@@ -40,14 +40,14 @@ class Graveyard:
 
 
 class Bot:
-    """An application on the stand-in, its webhook and its vitals."""
+    """An application on the stand-in, its webhook and its health state."""
 
     def __init__(self, telegram: TelegramStandIn, application: App, url: str) -> None:
         self.telegram = telegram
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
         self.health_state = HealthState(self.clock)
-        intake = Intake(application, ProcessedUpdates(), Graveyard(), self.clock)
+        intake = Intake(application, ProcessedUpdates(), NoDeadUpdates(), self.clock)
         self.webhook = WebhookIntake(application, intake, self.health_state, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 
@@ -70,7 +70,7 @@ class Bot:
 
 @pytest.fixture
 async def telegram(tmp_path: Path) -> AsyncIterator[TelegramStandIn]:
-    """A Telegram whose clock stands."""
+    """A Telegram with a clock that stands."""
     async with TelegramStandIn(tmp_path, clock=SandboxClock(NOW, running=False)) as telegram:
         yield telegram
 
@@ -97,7 +97,9 @@ async def bot_on(
 
 
 async def test_set(telegram: TelegramStandIn) -> None:
-    """Telegram is told the address, the secret, and what is wanted; nothing that waits is lost."""
+    """Telegram gets the address, the secret, and the kinds of updates; no waiting
+    update is lost.
+    """
     async with bot_on(telegram) as bot:
         await bot.run()
     (request,) = telegram.log.of("setWebhook")
@@ -119,7 +121,7 @@ def test_secret() -> None:
 
 
 async def test_look_and_set_again(telegram: TelegramStandIn) -> None:
-    """A webhook that somebody has changed or removed is set again, one that stands is left."""
+    """A webhook that was changed or removed is set again; one that stands is left alone."""
     async with bot_on(telegram) as bot:
         await bot.run()
         await bot.look_again(2)
@@ -147,7 +149,7 @@ async def test_what_waits_comes_at_once(telegram: TelegramStandIn) -> None:
 
 
 async def test_deaf(telegram: TelegramStandIn) -> None:
-    """That Telegram cannot deliver is noted with its reason, until something has come."""
+    """A delivery error of Telegram is noted with its reason, until an update has come."""
     async with bot_on(telegram) as bot:
         await bot.run()
         await telegram.send_raw_update({"message": {}})

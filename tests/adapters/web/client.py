@@ -1,4 +1,4 @@
-"""The server of the program on a free port, and somebody who asks it."""
+"""The server of the program on a free port, and a client of it."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An HTTP response."""
 
     status: int
     body: bytes

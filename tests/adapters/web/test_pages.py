@@ -1,4 +1,4 @@
-"""What those see who watch."""
+"""The pages for monitoring."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)
 
 
 async def test_alive() -> None:
-    """The first page says no more than that the loop turns."""
+    """The liveness page says only that the event loop runs."""
     async with serving(
         report=ReadinessReport(ProcessPhase.STOPPING, ("x",), None, None)
     ) as client:
@@ -20,7 +20,7 @@ async def test_alive() -> None:
 
 
 async def test_ready() -> None:
-    """A bot against which nothing speaks is ready."""
+    """A bot without a reason against it is ready."""
     async with serving(report=ReadinessReport(ProcessPhase.RUNNING, (), NOON, NOON)) as client:
         answer = await client.get("/readyz")
 
@@ -35,7 +35,7 @@ async def test_ready() -> None:
 
 
 async def test_not_ready() -> None:
-    """What speaks against it is told, with a status that monitors understand."""
+    """The reasons are told, with a status that monitors understand."""
     report = ReadinessReport(ProcessPhase.STARTING, ("bot: starting", "oss: down"), None, None)
     async with serving(report=report) as client:
         answer = await client.get("/readyz")

@@ -19,7 +19,7 @@ async def diagnose(stage: LocalStack, world: World | None = None) -> list[Row]:
 
 
 async def test_healthy(stage: LocalStack) -> None:
-    """Where all is as it must be, every row says so, and nothing is left behind."""
+    """In a healthy setup every row says so, and nothing is left behind."""
     await make_healthy(stage)
     rows = await diagnose(stage)
 
@@ -29,7 +29,7 @@ async def test_healthy(stage: LocalStack) -> None:
 
 
 async def test_healthy_beside_a_bot(stage: LocalStack) -> None:
-    """A running bot does not mind, and its ledger is looked at without a lock."""
+    """The examination does not disturb a running bot, and reads its ledger without a lock."""
     await make_healthy(stage)
     await stage.start_bot(1)
     rows = await diagnose(stage)

@@ -1,4 +1,4 @@
-"""What an examination says."""
+"""The verdict of an examination."""
 
 from bot.cli.doctor.rows import Row, Verdict, broken, ok, warning, worst
 
@@ -6,13 +6,13 @@ FINE, ODD, BAD = ok("a", "fine"), warning("b", "odd", "look"), broken("c", "bad"
 
 
 def test_the_worst_counts() -> None:
-    """One broken row is broken, whatever the others say; nothing found is fine."""
+    """One broken row makes the whole broken; no row at all is fine."""
     seen = [worst(rows) for rows in ([], [FINE], [ODD, FINE], [FINE, BAD, ODD])]
 
     assert seen == [Verdict.OK, Verdict.OK, Verdict.WARNING, Verdict.BROKEN]
 
 
 def test_rows() -> None:
-    """What is in order needs no remedy; everything else has one."""
+    """A row that is in order needs no remedy; every other row has one."""
     assert Row("a", Verdict.OK, "fine", "") == FINE
     assert [ODD.remedy, BAD.remedy] == ["look", "mend"]

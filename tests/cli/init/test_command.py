@@ -1,4 +1,4 @@
-"""Making a settings file without anybody to ask."""
+"""Making a settings file without an operator to ask."""
 
 import pytest
 

@@ -23,7 +23,7 @@ DRAFT = Draft(
 
 
 def test_the_manual_with_answers(tmp_path: Path) -> None:
-    """The file says what was answered, and still explains everything else."""
+    """The file has the answers, and still explains everything else."""
     path = tmp_path / "settings.toml"
     text = render(DRAFT.values())
     write_settings(path, text, force=False)
@@ -41,7 +41,7 @@ def test_the_manual_with_answers(tmp_path: Path) -> None:
 
 
 def test_defaults_stay_comments() -> None:
-    """What was not answered stays as the example has it."""
+    """Settings that were not answered stay as in the example."""
     answered = tomllib.loads(render(Draft(token="t").values()))
 
     assert "base_url" not in answered["telegram"]
@@ -49,7 +49,7 @@ def test_defaults_stay_comments() -> None:
 
 
 def test_what_the_example_does_not_show() -> None:
-    """A setting without a line in the example cannot get lost in silence."""
+    """A setting without a line in the example is an error."""
     with pytest.raises(LookupError, match=r"oss\.flavour"):
         render({"oss.flavour": "sweet"})
 
@@ -69,13 +69,13 @@ def test_private_and_never_overwritten_unasked(tmp_path: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    """What cannot be written is said with its reason."""
+    """A file that cannot be written is an error with its reason."""
     with pytest.raises(CommandFailed, match="No such file"):
         write_settings(tmp_path / "none" / "settings.toml", "x", force=False)
 
 
 def test_secrets_do_not_show() -> None:
-    """A draft may be printed by accident."""
+    """The representation of a draft has no secret: it may be printed by accident."""
     shown = repr(DRAFT)
 
     assert ["abcdefghij" in shown, "two" in shown] == [False, False]

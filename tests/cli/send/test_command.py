@@ -39,7 +39,9 @@ async def test_for_people(stage: LocalStack) -> None:
 
 
 async def test_one_of_two_fails(stage: LocalStack) -> None:
-    """What fails is named in one line with its code, the others are sent, the exit code is 1."""
+    """A file that fails is named in one line with its code, the others are sent, the exit code is
+    1.
+    """
     names = [str(make(stage, "empty.txt", b"")), str(make(stage, "b.txt", b"bbbb")), "/nowhere"]
     done = await type_in(stage, "send", "--json", *names)
     sent = [json.loads(line) for line in done.out.splitlines()]

@@ -48,7 +48,7 @@ def file(stage: LocalStack) -> Path:
 
 
 async def in_ledger(stage: LocalStack, look: Callable[[SqlLedger], Awaitable[object]]) -> object:
-    """Look into the ledger beside whatever runs."""
+    """Look into the ledger beside the processes that run."""
     async with open_database(stage.folder / "relay.sqlite3") as database:
         return await look(SqlLedger(database))
 
@@ -67,7 +67,7 @@ async def test_a_file(stage: LocalStack, file: Path) -> None:
 
 
 async def test_the_link_dies_like_any_other(stage: LocalStack, file: Path) -> None:
-    """A bot that starts afterwards ends the link in time, and says nothing to anybody."""
+    """A bot that starts afterwards ends the link in time, and sends no message."""
     sent = await send(stage, file)
     await stage.start_bot(1)
     stage.clock.advance(timedelta(hours=24))
@@ -78,7 +78,7 @@ async def test_the_link_dies_like_any_other(stage: LocalStack, file: Path) -> No
 
 
 async def test_beside_a_bot(stage: LocalStack, file: Path) -> None:
-    """A running bot takes no notice of the job: no card, no answer, no attempt of its own."""
+    """A running bot leaves the job alone: no status message, no answer, no attempt of its own."""
     await stage.start_bot(1)
     stage.oss.faults.add(Fault("CompleteMultipartUpload", Effect.LATE, args={"seconds": 1.5}))
     sent = await send(stage, file)
@@ -89,7 +89,7 @@ async def test_beside_a_bot(stage: LocalStack, file: Path) -> None:
 
 
 async def test_through_a_pipe(stage: LocalStack) -> None:
-    """What comes out of a pipe is sent while it comes; nothing of it is left in the spool."""
+    """The bytes of a pipe are sent while they come; nothing of them is left in the spool."""
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -169,7 +169,7 @@ async def test_stopped(stage: LocalStack, file: Path) -> None:
 
 @pytest.mark.parametrize("by_bot", [True, False], ids=["bot", "send"])
 async def test_killed(stage: LocalStack, file: Path, *, by_bot: bool) -> None:
-    """What a killed command has left is ended by whoever comes next, its upload aborted."""
+    """A job of a killed command is ended by the next process, its upload aborted."""
     settings = stage.settings(1)
     async with open_database(settings.ledger.path) as database:
         ledger, shell = SqlLedger(database), SqlCliJobs(database)
@@ -218,7 +218,7 @@ async def _send(sender: FileSender, given: object) -> Sent:
 
 
 async def test_tries_again(stage: LocalStack, file: Path) -> None:
-    """A failure that time may cure is tried again, and said."""
+    """A transient failure is repeated, and reported."""
     heard: list[str] = []
     stage.oss.faults.add(
         Fault("UploadPart", Effect.ERROR, args={"status": 404, "code": "NoSuchUpload"})
@@ -237,7 +237,7 @@ async def test_tries_again(stage: LocalStack, file: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "device"])
 def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
-    """What cannot be sent is named before anything begins."""
+    """A path that cannot be sent is named before anything begins."""
     path = {"missing": tmp_path / "none", "folder": tmp_path, "device": Path("/dev/null")}[kind]
     with (
         pytest.raises(CommandFailed, match=str(path)),

@@ -19,7 +19,9 @@ async def test_dry_run_then_setup(stage: LocalStack) -> None:
 
 
 async def test_not_agreed(stage: LocalStack) -> None:
-    """Without a terminal nobody can agree; the rest is done, and the exit code says so."""
+    """Without a terminal no change can be agreed to; the rest is done, and the exit
+    code says so.
+    """
     done = await type_in(stage, "setup", "--json")
 
     assert (done.code, stage.bucket.blocks_public_access) == (1, False)

@@ -38,7 +38,7 @@ async def set_up(
     remove: bool = False,
     dry_run: bool = False,
 ) -> Outcome:
-    """Run a setup as somebody who agrees to everything, or to nothing."""
+    """Run a setup as an operator who agrees to everything, or to nothing."""
 
     def agree(changes: Sequence[Change]) -> bool:
         if asked is not None:
@@ -89,7 +89,7 @@ async def test_makes_the_bucket(stage: LocalStack) -> None:
 
 
 async def test_a_second_time_changes_nothing(stage: LocalStack) -> None:
-    """What is as it shall be is left alone: not one request that writes."""
+    """A setup that is in order already is left alone: no request writes."""
     await set_up(stage)
     before = len(stage.oss.log)
     outcome = await set_up(stage)
@@ -100,7 +100,7 @@ async def test_a_second_time_changes_nothing(stage: LocalStack) -> None:
 
 
 async def test_dry_run(stage: LocalStack) -> None:
-    """A dry run says what would change, asks nobody and changes nothing."""
+    """A dry run says what would change, asks no questions and changes nothing."""
     before, asked = state_of(stage.bucket), list[str]()
     outcome = await set_up(stage, dry_run=True, asked=asked)
 
@@ -200,7 +200,7 @@ async def test_the_account_forbids_it(stage: LocalStack) -> None:
 
 
 async def test_without_a_user_the_policy_is_left_alone(stage: LocalStack) -> None:
-    """Nobody named a RAM user, so there is nobody to let in."""
+    """Without a RAM user there is no one to give access to: the policy stays unset."""
     outcome = await set_up(stage, user=None)
 
     assert (names(outcome.made), stage.bucket.policy) == (

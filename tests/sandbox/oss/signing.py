@@ -1,4 +1,4 @@
-"""Requests that the SDK signs, and how the stand-in judges them."""
+"""Requests that the SDK signs, and their authentication by the stand-in."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode, urlsplit
@@ -9,7 +9,7 @@ from alibabacloud_oss_v2.signer.v4 import SignerV4
 from hypothesis import strategies as st
 
 from bot.sandbox.oss.authentication import Authenticator
-from bot.sandbox.oss.model import AccessKey, Auth
+from bot.sandbox.oss.model import AccessKey, AuthMethod
 from bot.sandbox.oss.request import OssRequest, decode
 from tests.sandbox.oss.sdk import BUCKET
 
@@ -64,6 +64,6 @@ def arrive(method: str, target: str, headers: dict[str, str]) -> OssRequest:
     return decode(method, target, {"host": "127.0.0.1:80", **received}, {})
 
 
-def judge(request: OssRequest, now: datetime = NOW) -> Auth:
+def authenticate(request: OssRequest, now: datetime = NOW) -> AuthMethod:
     """Authenticate and return how the caller was recognized."""
     return Authenticator(KEYS, "cn-hongkong").authenticate(request, now).auth

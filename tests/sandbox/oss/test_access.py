@@ -45,8 +45,8 @@ async def test_matrix(
 async def test_anonymous_bucket(
     oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession, bucket_acl: str
 ) -> None:
-    """A public bucket can be listed by anybody and says 404 for missing keys; a private one does
-    neither.
+    """A public bucket can be listed without a signature and says 404 for missing keys; a private
+    one does neither.
     """
     bucket.acl = bucket_acl
     statuses = []
@@ -59,7 +59,7 @@ async def test_anonymous_bucket(
 
 
 async def test_anonymous_service(oss: OssStandIn, http: aiohttp.ClientSession) -> None:
-    """Nobody lists the buckets of an account without a signature."""
+    """The buckets of an account are not listed without a signature."""
     async with http.get(f"{oss.endpoint}/") as answer:
         text = await answer.text()
 
@@ -84,7 +84,7 @@ async def test_blocked_public_access(
 
 
 async def test_other_account(oss: OssStandIn, bucket: Bucket) -> None:
-    """A key of another account reads what everybody may read, and owns nothing here."""
+    """A key of another account reads what is public, and owns nothing here."""
     oss.add_key("LTAI-b", "s", owner="9")
     bucket.acl = "public-read"
     with sdk_client(oss, key_id="LTAI-b", secret="s") as client:

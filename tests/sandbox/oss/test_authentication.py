@@ -22,7 +22,7 @@ async def refused(oss: OssStandIn, **changes: Any) -> Any:
 
 
 async def test_unknown_key(oss: OssStandIn, bucket: Bucket) -> None:
-    """An access key that nobody has."""
+    """An unknown access key."""
     error = await refused(oss, key_id="LTAI-other")
 
     assert (

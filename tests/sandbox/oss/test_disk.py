@@ -1,4 +1,4 @@
-"""Files: received in blocks, read in ranges, removed when nobody needs them."""
+"""Files: received in blocks, read in ranges, removed after the last reader."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastcrc import crc64
 
-from bot.sandbox.oss.disk import BLOCK, Data, Storage
+from bot.sandbox.oss.disk import BLOCK, ObjectData, Storage
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def broken() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 5])
 async def test_receive(storage: Storage, size: int) -> None:
-    """Every byte is written and hashed, whatever the pieces are."""
+    """Every byte is written and hashed, for any size of pieces."""
     content = hashlib.shake_128(b"seed").digest(size)
     segment = await storage.receive(pieces(content, 100_003))
 
@@ -64,7 +64,7 @@ async def test_receive_fails(storage: Storage, tmp_path: Path) -> None:
 async def test_read(storage: Storage, start: int, count: int) -> None:
     """A range may span any number of segments."""
     contents = [b"0123456789", b"", b"abcdefghij", b"ABCDEFGHIJ"]
-    data = Data([await storage.receive(pieces(content, 4)) for content in contents])
+    data = ObjectData([await storage.receive(pieces(content, 4)) for content in contents])
     got = [piece async for piece in storage.read(data, start, count, block=4)]
 
     assert b"".join(contents)[start : start + count] == b"".join(got)
@@ -74,7 +74,7 @@ async def test_read(storage: Storage, start: int, count: int) -> None:
 async def test_discard_while_read(storage: Storage) -> None:
     """Files leave the disk after the last reader."""
     segment = await storage.receive(pieces(b"0123456789", 4))
-    data = Data([segment])
+    data = ObjectData([segment])
     reading = storage.read(data, 0, 10, block=5)
     first = await anext(reading)
     storage.discard(data)

@@ -1,4 +1,4 @@
-"""Faults on request, the memory of requests, and what every answer carries."""
+"""Faults on request, the log of requests, and the headers of every answer."""
 
 import asyncio
 import io
@@ -153,7 +153,7 @@ async def test_fault_selects(client: Any, oss: OssStandIn, bucket: Bucket) -> No
 
 
 async def test_log(client: Any, oss: OssStandIn, bucket: Bucket) -> None:
-    """The memory tells operation, parameters and status, and no signature."""
+    """The log holds operation, parameters and status, and no signature."""
     await run(client.put_object, PUT)
     await refusal(client.get_object, sdk.GetObjectRequest(BUCKET, "missing"))
     [put, get] = oss.log

@@ -10,7 +10,7 @@ import pytest
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.lifecycle import Limit, parse_lifecycle
+from bot.sandbox.oss.lifecycle import AgeOrDate, parse_lifecycle
 from bot.sandbox.oss.model import Bucket
 from tests.sandbox.oss.sdk import BUCKET, refusal, run, sdk_client
 
@@ -42,7 +42,7 @@ def test_run_at(born: str, run_at: str) -> None:
     lifecycle = parse_lifecycle(ONE_DAY, LONG_AGO)
     moment = datetime.fromisoformat(born).replace(tzinfo=UTC)
 
-    assert lifecycle.run_at(Limit(days=1), moment) == datetime.fromisoformat(run_at).replace(
+    assert lifecycle.run_at(AgeOrDate(days=1), moment) == datetime.fromisoformat(run_at).replace(
         tzinfo=UTC
     )
 
@@ -52,7 +52,7 @@ def test_new_rule_is_loaded_later() -> None:
     put_at = datetime(2026, 7, 20, 12, tzinfo=UTC)
     lifecycle = parse_lifecycle(ONE_DAY, put_at)
 
-    assert lifecycle.run_at(Limit(days=1), LONG_AGO) == datetime(2026, 7, 22, tzinfo=UTC)
+    assert lifecycle.run_at(AgeOrDate(days=1), LONG_AGO) == datetime(2026, 7, 22, tzinfo=UTC)
 
 
 def test_dates() -> None:
@@ -60,9 +60,9 @@ def test_dates() -> None:
     lifecycle = parse_lifecycle(ONE_DAY, LONG_AGO)
     date = datetime(2026, 5, 5, tzinfo=UTC)
 
-    assert lifecycle.run_at(Limit(created_before=date), LONG_AGO) == date
-    assert lifecycle.run_at(Limit(created_before=date), date) is None
-    assert lifecycle.run_at(Limit(date=date), LONG_AGO) == date
+    assert lifecycle.run_at(AgeOrDate(created_before=date), LONG_AGO) == date
+    assert lifecycle.run_at(AgeOrDate(created_before=date), date) is None
+    assert lifecycle.run_at(AgeOrDate(date=date), LONG_AGO) == date
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def prefixes(found: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
 async def test_pages(client: Any, filled: Bucket, limit: int) -> None:
-    """Every key comes once, in the order of bytes, whatever the size of a page."""
+    """Every key comes once, in the order of bytes, for any size of a page."""
     found = await pages(client, limit)
 
     assert keys(found) == KEYS

@@ -10,7 +10,7 @@ import pytest
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.errors import OssError
 from bot.sandbox.oss.model import Bucket
-from bot.sandbox.oss.policy import Question, decide, parse_policy
+from bot.sandbox.oss.policy import AccessQuestion, decide, parse_policy
 from tests.sandbox.oss.sdk import BUCKET, refusal, run, sdk_client
 
 ALLOW = {
@@ -32,10 +32,12 @@ def policy(*statements: dict[str, Any], version: str = "1") -> str:
     return json.dumps({"Version": version, "Statement": statements})
 
 
-def ask(action: str = "oss:GetObject", key: str = "pub/k", user: str | None = "7") -> Question:
+def ask(
+    action: str = "oss:GetObject", key: str = "pub/k", user: str | None = "7"
+) -> AccessQuestion:
     """Ask whether a user may do something with a key."""
     users = frozenset({user} if user else ())
-    return Question(users, action, f"acs:oss:cn-hongkong:1:b/{key}", FACTS)
+    return AccessQuestion(users, action, f"acs:oss:cn-hongkong:1:b/{key}", FACTS)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def ask(action: str = "oss:GetObject", key: str = "pub/k", user: str | None = "7
         (ask(user=None), False),
     ],
 )
-def test_applies(question: Question, *, speaks: bool) -> None:
+def test_applies(question: AccessQuestion, *, speaks: bool) -> None:
     """A statement speaks of its principals, actions and resources only."""
     assert (decide(parse_policy(policy(ALLOW)), question) is not None) is speaks
 

@@ -46,7 +46,7 @@ async def test_state(client: Any, remote: RemoteOss, bucket: Bucket) -> None:
 
 
 async def test_log(client: Any, remote: RemoteOss, bucket: Bucket) -> None:
-    """The memory can be read, filtered and waited for."""
+    """The log can be read, filtered and waited for."""
     await run(client.put_object, sdk.PutObjectRequest(BUCKET, "k", body=b"x"))
     await run(client.delete_object, sdk.DeleteObjectRequest(BUCKET, "k"))
     everything = await remote.log()

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Auth, Bucket
+from bot.sandbox.oss.model import AuthMethod, Bucket
 from bot.sandbox.oss.signature_v1 import read_query
 from tests.sandbox.oss.sdk import BUCKET, fetch, refusal, run, sdk_client
-from tests.sandbox.oss.signing import NOW, TEXT, arrive, judge
+from tests.sandbox.oss.signing import NOW, TEXT, arrive, authenticate
 
 PARAMETERS = st.dictionaries(
     st.sampled_from(["acl", "uploadId", "partNumber", "response-content-type", "prefix", "x"]),
@@ -60,10 +60,10 @@ def sign(
 
 @given(key=TEXT, query=PARAMETERS)
 def test_header_any_key(key: str, query: dict[str, str]) -> None:
-    """Whatever is in key and query, a header signature of the SDK is accepted."""
+    """A header signature of the SDK is accepted for any key and query."""
     target, headers = sign("PUT", key, query, {"Content-Type": "a/b", "x-oss-meta-a": "1"})
 
-    assert judge(arrive("PUT", target, headers)) is Auth.HEADER
+    assert authenticate(arrive("PUT", target, headers)) is AuthMethod.HEADER
 
 
 @given(key=TEXT, query=PARAMETERS)
@@ -71,7 +71,7 @@ def test_query_any_key(key: str, query: dict[str, str]) -> None:
     """The same for presigned links."""
     target, _ = sign("GET", key, query, {}, expires=timedelta(hours=1))
 
-    assert judge(arrive("GET", target, {})) is Auth.QUERY
+    assert authenticate(arrive("GET", target, {})) is AuthMethod.QUERY
 
 
 @pytest.mark.parametrize(
@@ -90,28 +90,28 @@ def test_tampered_link(old: str, new: str, expected: str) -> None:
     assert old in target
 
     with pytest.raises(OssError, match=expected):
-        judge(arrive("GET", target.replace(old, new), {}))
+        authenticate(arrive("GET", target.replace(old, new), {}))
 
 
 def test_link_expires() -> None:
     """A link ends at the second that it names."""
     target, _ = sign("GET", "k", {}, {}, expires=timedelta(hours=1))
     request = arrive("GET", target, {})
-    assert judge(request, NOW + timedelta(seconds=3599)) is Auth.QUERY
+    assert authenticate(request, NOW + timedelta(seconds=3599)) is AuthMethod.QUERY
     assert read_query(request).moment == NOW + timedelta(hours=1)
 
     with pytest.raises(OssError, match=r"Request has expired\."):
-        judge(request, NOW + timedelta(hours=1))
+        authenticate(request, NOW + timedelta(hours=1))
 
 
 def test_header_skew() -> None:
     """The date of a header may be 15 minutes off."""
     target, headers = sign("GET", "k", {}, {})
     request = arrive("GET", target, headers)
-    assert judge(request, NOW + timedelta(minutes=15)) is Auth.HEADER
+    assert authenticate(request, NOW + timedelta(minutes=15)) is AuthMethod.HEADER
 
     with pytest.raises(OssError, match="RequestTimeTooSkewed"):
-        judge(request, NOW - timedelta(minutes=15, seconds=1))
+        authenticate(request, NOW - timedelta(minutes=15, seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_incomplete_header(changed: dict[str, str]) -> None:
     target, headers = sign("GET", "k", {}, {})
 
     with pytest.raises(OssError):
-        judge(arrive("GET", target, {**headers, **changed}))
+        authenticate(arrive("GET", target, {**headers, **changed}))
 
 
 async def test_sdk_with_v1(oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession) -> None:

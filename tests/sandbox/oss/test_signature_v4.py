@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss import signature_v4 as v4
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Auth, Bucket
+from bot.sandbox.oss.model import AuthMethod, Bucket
 from tests.sandbox.oss.sdk import BUCKET
-from tests.sandbox.oss.signing import NOW, TEXT, arrive, judge, sign
+from tests.sandbox.oss.signing import NOW, TEXT, arrive, authenticate, sign
 
 
 @given(key=TEXT, query=st.dictionaries(TEXT, st.one_of(TEXT, st.just("")), max_size=4))
 def test_header_any_key(key: str, query: dict[str, str]) -> None:
-    """Whatever is in key and query, a header signature of the SDK is accepted."""
+    """A header signature of the SDK is accepted for any key and query."""
     query.pop("x-oss-signature", None)
     target, headers = sign("PUT", key, query, {"Content-Type": "a/b", "x-oss-meta-a": "1"})
     request = arrive("PUT", target, headers)
 
-    assert (Auth.HEADER, key) == (judge(request), request.key)
+    assert (AuthMethod.HEADER, key) == (authenticate(request), request.key)
 
 
 @given(key=TEXT, query=st.dictionaries(TEXT, st.one_of(TEXT, st.just("")), max_size=4))
@@ -31,17 +31,17 @@ def test_query_any_key(key: str, query: dict[str, str]) -> None:
     target, _ = sign("GET", key, query, {}, expires=timedelta(hours=1))
     request = arrive("GET", target, {})
 
-    assert (Auth.QUERY, key) == (judge(request), request.key)
+    assert (AuthMethod.QUERY, key) == (authenticate(request), request.key)
 
 
 def test_additional_headers() -> None:
     """Further headers can be signed and are then protected."""
     target, headers = sign("GET", "k", {}, {"Host": "127.0.0.1:80"}, additional={"host"})
     request = arrive("GET", target, headers)
-    assert judge(request) is Auth.HEADER
+    assert authenticate(request) is AuthMethod.HEADER
 
     with pytest.raises(OssError, match="SignatureDoesNotMatch"):
-        judge(arrive("GET", target, {**headers, "Host": "127.0.0.2:80"}))
+        authenticate(arrive("GET", target, {**headers, "Host": "127.0.0.2:80"}))
 
 
 def test_requoted_path() -> None:
@@ -51,7 +51,7 @@ def test_requoted_path() -> None:
     odd = path.replace("a/b%20c", "%61%2Fb%20c").replace("%28", "(")
     request = arrive("GET", f"{odd}?{query}", headers)
 
-    assert (judge(request), request.key) == (Auth.HEADER, "a/b c(1)")
+    assert (authenticate(request), request.key) == (AuthMethod.HEADER, "a/b c(1)")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_tampered_header(method: str, path: str, changed: dict[str, str]) -> Non
     request = arrive(method, target.removesuffix("?") + path, {**headers, **changed})
 
     with pytest.raises(OssError, match="SignatureDoesNotMatch") as caught:
-        judge(request)
+        authenticate(request)
 
     assert {"StringToSign", "StringToSignBytes", "CanonicalRequest"} < set(caught.value.details)
 
@@ -101,11 +101,11 @@ def test_tampered_link(old: str, new: str, code: str) -> None:
     """Nothing in a presigned link can be changed."""
     query = {"response-content-type": "a"}
     target, _ = sign("GET", "k", query, {}, expires=timedelta(hours=1))
-    assert judge(arrive("GET", target, {})) is Auth.QUERY
+    assert authenticate(arrive("GET", target, {})) is AuthMethod.QUERY
     assert old in target
 
     with pytest.raises(OssError, match=code):
-        judge(arrive("GET", target.replace(old, new), {}))
+        authenticate(arrive("GET", target.replace(old, new), {}))
 
 
 def test_link_is_for_one_method() -> None:
@@ -113,7 +113,7 @@ def test_link_is_for_one_method() -> None:
     target, _ = sign("GET", "k", {}, {}, expires=timedelta(hours=1))
     for method in ("PUT", "HEAD", "DELETE"):
         with pytest.raises(OssError, match="SignatureDoesNotMatch"):
-            judge(arrive(method, target, {}))
+            authenticate(arrive(method, target, {}))
 
 
 def test_extra_header_with_link() -> None:
@@ -121,7 +121,7 @@ def test_extra_header_with_link() -> None:
     target, _ = sign("PUT", "k", {}, {}, expires=timedelta(hours=1))
 
     with pytest.raises(OssError, match="SignatureDoesNotMatch"):
-        judge(arrive("PUT", target, {"Content-Type": "text/plain"}))
+        authenticate(arrive("PUT", target, {"Content-Type": "text/plain"}))
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_incomplete_header(changed: dict[str, str]) -> None:
     lower = {name.lower(): value for name, value in headers.items()}
 
     with pytest.raises(OssError):
-        judge(arrive("GET", target, {**lower, **changed}))
+        authenticate(arrive("GET", target, {**lower, **changed}))
 
 
 def test_date_header_alone() -> None:
     """Where `x-oss-date` is missing, `Date` is the time of signing."""
     request = arrive("GET", f"/{BUCKET}/k", {"x-oss-content-sha256": "UNSIGNED-PAYLOAD"})
     scope = v4.Scope("AK", "20260506", "cn-hongkong", "oss", "aliyun_v4_request")
-    claim = v4.Claim(scope, "20260506T070809Z", (), "", NOW)
+    claim = v4.SignatureV4(scope, "20260506T070809Z", (), "", NOW)
     text = v4.string_to_sign(claim, v4.canonical_request(request, ()))
     header = f"OSS4-HMAC-SHA256 Credential=AK/{scope.text},Signature="
     headers = {
@@ -156,7 +156,7 @@ def test_date_header_alone() -> None:
         "Authorization": header + v4.sign("secret", scope, text),
     }
 
-    assert judge(arrive("GET", f"/{BUCKET}/k", headers)) is Auth.HEADER
+    assert authenticate(arrive("GET", f"/{BUCKET}/k", headers)) is AuthMethod.HEADER
 
 
 async def test_error_document(

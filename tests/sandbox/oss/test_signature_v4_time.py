@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bot.sandbox.oss.errors import OssError
-from bot.sandbox.oss.model import Auth
-from tests.sandbox.oss.signing import NOW, arrive, judge, sign
+from bot.sandbox.oss.model import AuthMethod
+from tests.sandbox.oss.signing import NOW, arrive, authenticate, sign
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def test_link_lifetime(after: timedelta, code: str | None) -> None:
     target, _ = sign("GET", "k", {}, {}, expires=timedelta(hours=1))
     request = arrive("GET", target, {})
     if code is None:
-        assert judge(request, NOW + after) is Auth.QUERY
+        assert authenticate(request, NOW + after) is AuthMethod.QUERY
         return
 
     with pytest.raises(OssError) as caught:
-        judge(request, NOW + after)
+        authenticate(request, NOW + after)
 
     assert ("AccessDenied", code) == (caught.value.code, caught.value.message)
 
@@ -41,10 +41,10 @@ def test_header_skew(minutes: int) -> None:
     request = arrive("GET", target, headers)
     now = NOW + timedelta(minutes=minutes)
     if abs(minutes) <= 15:
-        assert judge(request, now) is Auth.HEADER
+        assert authenticate(request, now) is AuthMethod.HEADER
         return
 
     with pytest.raises(OssError, match="RequestTimeTooSkewed") as caught:
-        judge(request, now)
+        authenticate(request, now)
 
     assert caught.value.details["MaxAllowedSkewMilliseconds"] == "900000"

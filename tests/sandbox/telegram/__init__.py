@@ -1,1 +1,1 @@
-"""Tests of the Bot API stand-in; its judges are python-telegram-bot and aiogram."""
+"""Tests of the Bot API stand-in; its oracles are python-telegram-bot and aiogram."""

@@ -1,4 +1,4 @@
-"""Judges that were not written here: what is sent must leave nothing over in either library.
+"""Independent oracles: python-telegram-bot and aiogram must know every field that is sent.
 
 aiogram is only imported by the tests that need it, here and elsewhere: its models take seconds.
 """
@@ -64,7 +64,7 @@ def left_over_in_aiogram(obj: object, path: str = "") -> Iterator[str]:
             yield from left_over_in_aiogram(item, f"{path}[{index}]")
 
 
-def judge_update(raw: dict[str, Any], bot: telegram.Bot) -> telegram.Update:
+def check_update(raw: dict[str, Any], bot: telegram.Bot) -> telegram.Update:
     """Read an update with both libraries and return PTB's view; nothing may be left over."""
     from aiogram.types import Update as AiogramUpdate
 
@@ -77,7 +77,7 @@ def judge_update(raw: dict[str, Any], bot: telegram.Bot) -> telegram.Update:
     return update
 
 
-def judge_result(raw: dict[str, Any], model: type[Model], bot: "Aiogram") -> Model:
+def check_result(raw: dict[str, Any], model: type[Model], bot: "Aiogram") -> Model:
     """Read a result with aiogram; nothing may be left over."""
     seen = model.model_validate(raw, context={"bot": bot})
 

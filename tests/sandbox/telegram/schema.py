@@ -1,4 +1,4 @@
-"""A judge from Telegram's own documentation: the Bot API as a JSON schema.
+"""An oracle from Telegram's own documentation: the Bot API as a JSON schema.
 
 The file is no part of this project; it is generated from the public documentation by
 PaulSonOfLars/telegram-bot-api-spec (`api.json`). `BOT_API_SCHEMA` names it.

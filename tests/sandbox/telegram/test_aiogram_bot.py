@@ -4,7 +4,7 @@ import asyncio
 import io
 from typing import TYPE_CHECKING
 
-from bot.sandbox.telegram import PrivateChat, QueryAnswer, TelegramStandIn, User
+from bot.sandbox.telegram import CallbackAnswer, PrivateChat, TelegramStandIn, User
 
 if TYPE_CHECKING:
     from aiogram import Bot as Aiogram
@@ -60,4 +60,4 @@ async def test_conversation(
     await polling
 
     assert ("12345 bytes", file.id) == (answer.text, answer.reply_to)
-    assert QueryAnswer("Gone") == query.answer
+    assert CallbackAnswer("Gone") == query.answer

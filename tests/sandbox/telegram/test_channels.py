@@ -6,7 +6,7 @@ from telegram.ext import ExtBot
 
 from bot.sandbox.telegram import TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
-from tests.sandbox.telegram.oracles import judge_update
+from tests.sandbox.telegram.oracles import check_update
 
 
 async def test_posts(call: Call, bot: ExtBot[None], tg: TelegramStandIn, alice: User) -> None:
@@ -17,7 +17,7 @@ async def test_posts(call: Call, bot: ExtBot[None], tg: TelegramStandIn, alice: 
     await channel.edit_text(post, "changed")
     updates = (await call("getUpdates"))["result"]
     for update in updates:
-        judge_update(update, bot)
+        check_update(update, bot)
 
     assert [list(update)[1] for update in updates] == [
         "channel_post",
@@ -34,7 +34,7 @@ async def test_discussion(call: Call, bot: ExtBot[None], tg: TelegramStandIn, al
     channel.discussion = tg.add_group("Talk", alice, bot="administrator")
     await channel.post("text")
     update = (await call("getUpdates"))["result"][1]
-    judge_update(update, bot)
+    check_update(update, bot)
     message = update["message"]
 
     assert (777000, channel.id, True) == (

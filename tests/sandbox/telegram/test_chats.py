@@ -7,10 +7,10 @@ import pytest
 
 from bot.sandbox.telegram import (
     ButtonNotFound,
-    Happening,
+    CallbackAnswer,
+    EventKind,
     MessageNotFound,
     PrivateChat,
-    QueryAnswer,
     TelegramStandIn,
     User,
 )
@@ -35,9 +35,9 @@ async def test_history(tg: TelegramStandIn, call: Call, chat: PrivateChat, alice
 
     assert [message.text for message in chat.messages] == ["file"]
     assert [
-        (Happening.SENT, "10 %", timedelta()),
-        (Happening.EDITED, "50 %", timedelta(seconds=2)),
-        (Happening.DELETED, "50 %", timedelta(seconds=2)),
+        (EventKind.SENT, "10 %", timedelta()),
+        (EventKind.EDITED, "50 %", timedelta(seconds=2)),
+        (EventKind.DELETED, "50 %", timedelta(seconds=2)),
     ] == story
     assert [event.by_bot for event in chat.history] == [False, True, True, True]
     assert edited["result"]["edit_date"] == edited["result"]["date"] + 2
@@ -59,7 +59,7 @@ async def test_press_and_answer(call: Call, chat: PrivateChat, alice: User) -> N
     assert {"stop:1"} == {update["callback_query"]["data"] for update in updates}
     assert unanswered is None
     assert again["ok"]
-    assert QueryAnswer("Stopping", show_alert=True) == by_text.answer
+    assert CallbackAnswer("Stopping", show_alert=True) == by_text.answer
 
 
 async def test_late_answer(

@@ -11,7 +11,7 @@ from telegram.request import HTTPXRequest
 
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
-from tests.sandbox.telegram.oracles import judge_update, left_over_in_aiogram, left_over_in_ptb
+from tests.sandbox.telegram.oracles import check_update, left_over_in_aiogram, left_over_in_ptb
 
 if TYPE_CHECKING:
     from aiogram import Bot as Aiogram
@@ -27,7 +27,7 @@ async def test_files_of_every_kind(
     sent = await chat.send_file(alice, content=b"x" * 99, kind=kind, name="a.bin", caption="Hi")
     raw = (await call("getUpdates"))["result"][0]
 
-    message = judge_update(raw, bot).message
+    message = check_update(raw, bot).message
     assert message is not None
     attachment = message.effective_attachment
     item = attachment[-1] if isinstance(attachment, tuple) else attachment
@@ -55,7 +55,7 @@ async def test_updates_of_a_private_chat(
     await chat.press(alice, answer["result"]["message_id"], "Stop")
     await chat.block()
     await chat.unblock()
-    updates = [judge_update(raw, bot) for raw in (await call("getUpdates"))["result"]]
+    updates = [check_update(raw, bot) for raw in (await call("getUpdates"))["result"]]
     kinds = ["message", "edited_message", "callback_query", "my_chat_member", "my_chat_member"]
 
     assert kinds == [next(key for key in u.to_dict() if key != "update_id") for u in updates]

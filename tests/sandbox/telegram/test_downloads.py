@@ -8,8 +8,8 @@ import pytest
 
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
-from bot.sandbox.telegram.downloads import Span, span_of
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.downloads import ByteRange, parse_range
+from bot.sandbox.telegram.model import Message
 from tests.sandbox.telegram.conftest import Call
 
 BODY = bytes(range(256)) * 1000
@@ -32,21 +32,21 @@ async def url(tg: TelegramStandIn, call: Call, chat: PrivateChat, alice: User) -
 @pytest.mark.parametrize(
     ("header", "span"),
     [
-        (None, Span(0, 100, partial=False)),
-        ("bytes=0-", Span(0, 100, partial=True)),
-        ("bytes=10-19", Span(10, 20, partial=True)),
-        ("bytes=90-500", Span(90, 100, partial=True)),
-        ("bytes=-5", Span(95, 100, partial=True)),
+        (None, ByteRange(0, 100, partial=False)),
+        ("bytes=0-", ByteRange(0, 100, partial=True)),
+        ("bytes=10-19", ByteRange(10, 20, partial=True)),
+        ("bytes=90-500", ByteRange(90, 100, partial=True)),
+        ("bytes=-5", ByteRange(95, 100, partial=True)),
         ("bytes=100-", None),
         ("bytes=9-5", None),
-        ("bytes=0-1,5-6", Span(0, 100, partial=False)),
-        ("lines=1-2", Span(0, 100, partial=False)),
-        ("bytes=-", Span(0, 100, partial=False)),
+        ("bytes=0-1,5-6", ByteRange(0, 100, partial=False)),
+        ("lines=1-2", ByteRange(0, 100, partial=False)),
+        ("bytes=-", ByteRange(0, 100, partial=False)),
     ],
 )
-def test_span(header: str | None, span: Span | None) -> None:
+def test_span(header: str | None, span: ByteRange | None) -> None:
     """One range of bytes is honoured, nonsense is ignored, nothing to give is no span."""
-    assert span == span_of(header, 100)
+    assert span == parse_range(header, 100)
 
 
 async def test_whole_file(url: str, http: aiohttp.ClientSession, tg: TelegramStandIn) -> None:

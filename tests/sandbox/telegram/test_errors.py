@@ -115,13 +115,13 @@ async def test_refusals(
     call: Call, chat: PrivateChat, alice: User, method: str, params: dict[str, Any], text: str
 ) -> None:
     """A 400 with the exact description; nothing is sent, changed or deleted."""
-    theirs = await chat.send_text(alice, "theirs")
+    other = await chat.send_text(alice, "other")
     own = (await call("sendMessage", chat_id=chat.id, text="own"))["result"]["message_id"]
     theirs_file = await chat.send_file(alice, content=b"1")
     assert theirs_file.attachment is not None
     file_id = theirs_file.attachment.file.file_id
     file = (await call("sendDocument", chat_id=chat.id, document=file_id))["result"]["message_id"]
-    named = {OWN: own, OTHERS: theirs.id, FILE: file}
+    named = {OWN: own, OTHERS: other.id, FILE: file}
     before = list(chat.history)
     values = {"chat_id": chat.id, **params}
     if values.get("message_id") in named:

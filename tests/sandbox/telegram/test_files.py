@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox.telegram import REAL_SIZE, PrivateChat, TelegramStandIn, User
 from bot.sandbox.telegram.files import CLOUD_LIMIT
-from bot.sandbox.telegram.messages import Message
+from bot.sandbox.telegram.model import Message
 from tests.sandbox.telegram.conftest import Call
 
 

@@ -9,7 +9,7 @@ from tests.sandbox.telegram.conftest import Call
 
 
 async def test_longest_text_counts_after_entities(call: Call, chat: PrivateChat) -> None:
-    """4,096 UTF-16 units are allowed, whatever the HTML around them weighs."""
+    """4,096 UTF-16 units are allowed, without counting the HTML around them."""
     text = "<b>" + "&lt;" * 4096 + "</b>"
     answer = await call("sendMessage", chat_id=chat.id, text=text, parse_mode="HTML")
 

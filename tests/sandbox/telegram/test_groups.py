@@ -8,7 +8,7 @@ from telegram.ext import ExtBot
 
 from bot.sandbox.telegram import Group, TelegramStandIn, User
 from tests.sandbox.telegram.conftest import Call
-from tests.sandbox.telegram.oracles import judge_update, left_over_in_ptb
+from tests.sandbox.telegram.oracles import check_update, left_over_in_ptb
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def updates(call: Call, bot: ExtBot[None]) -> list[dict[str, Any]]:
     """Return all updates; both libraries must read each with nothing left over."""
     found: list[dict[str, Any]] = (await call("getUpdates"))["result"]
     for update in found:
-        judge_update(update, bot)
+        check_update(update, bot)
     return found
 
 

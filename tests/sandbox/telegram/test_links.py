@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.sandbox.telegram.links import WrongLink, check_link
+from bot.sandbox.telegram.links import InvalidLink, check_link
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,5 @@ def test_good_links(url: str, stored: str) -> None:
 )
 def test_bad_links(url: str) -> None:
     """What cannot be an address of the web is refused."""
-    with pytest.raises(WrongLink):
+    with pytest.raises(InvalidLink):
         check_link(url)

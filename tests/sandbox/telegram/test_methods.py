@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from bot.sandbox.telegram import Group, TelegramStandIn, User
-from bot.sandbox.telegram.known import KNOWN
 from bot.sandbox.telegram.methods import METHODS
+from bot.sandbox.telegram.methods.known import KNOWN
 from tests.sandbox.telegram.conftest import Call
 from tests.sandbox.telegram.oracles import left_over_in_aiogram
 from tests.sandbox.telegram.schema import is_there, load

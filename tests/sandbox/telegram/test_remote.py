@@ -9,9 +9,9 @@ import pytest
 
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import (
+    CallbackAnswer,
     ControlRefused,
     FloodMode,
-    QueryAnswer,
     RemoteTelegram,
     TelegramStandIn,
 )
@@ -43,7 +43,7 @@ async def test_a_conversation(
     await call("answerCallbackQuery", callback_query_id=query_id, text="ok")
     said = await remote.answer_to(query_id)
 
-    assert QueryAnswer("ok") == said
+    assert CallbackAnswer("ok") == said
     assert tg.chat(bob.id).messages == await chat.messages()
     assert tg.chat(bob.id).history == await chat.history()
     assert (sent, 7) == (tg.chat(bob.id).messages[0].id, _size(tg, bob.id))
@@ -82,7 +82,7 @@ async def test_settings(tg: TelegramStandIn, remote: RemoteTelegram, call: Call)
     await call("getMe")
     await remote.add_fault(Fault("*", Effect.ERROR))
     await remote.clear_faults()
-    shape = await remote.shape(latency=0.001, down_total=5_000)
+    shape = await remote.set_shape(latency=0.001, down_total=5_000)
     await remote.set_flood(FloodMode.REFUSE)
     log = await remote.log(operation="getMe", since=1)
 
@@ -103,7 +103,7 @@ async def test_refusals(remote: RemoteTelegram, tmp_path: Path) -> None:
     with pytest.raises(ControlRefused, match="verbs are info"):
         await remote.ask("dance")
     with pytest.raises(ControlRefused, match="no setting 'width'"):
-        await remote.shape(width=5)
+        await remote.set_shape(width=5)
     with pytest.raises(ControlRefused, match="missing or unknown"):
         await remote.ask("send_text", chat_id=bob.id, text="x")
     with pytest.raises(ControlRefused, match="No such file"):

@@ -1,10 +1,19 @@
-"""Places in a text, counted as Telegram counts them."""
+"""Text with entities: UTF-16 offsets, entities that the server finds, HTML."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.telegram.text import Formatted, order, trimmed, utf16_length, utf16_slice
+from bot.sandbox.telegram.html_parser import parse_html
+from bot.sandbox.telegram.text import (
+    Formatted,
+    detect,
+    order,
+    render_html,
+    trimmed,
+    utf16_length,
+    utf16_slice,
+)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
@@ -42,3 +51,56 @@ def test_the_outer_one_first() -> None:
     found = [item["type"] for item in order([*same, longer])]
 
     assert found == ["italic", "blockquote", "code", "bold", "italic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/start", [("bot_command", "/start")]),
+        ("/save@some_bot now", [("bot_command", "/save@some_bot")]),
+        ("a/b and x/start", []),
+        ("😀 /help", [("bot_command", "/help")]),
+        ("see https://a.example/x?y=1.", [("url", "https://a.example/x?y=1")]),
+        ("mail me@a.example", [("email", "me@a.example")]),
+        ("hi @alice_example!", [("mention", "@alice_example")]),
+        ("#tag #1", [("hashtag", "#tag")]),
+    ],
+)
+def test_detect(text: str, found: list[tuple[str, str]]) -> None:
+    """Commands, mentions, hashtags and addresses are found where apps find them."""
+    formatted = detect(Formatted(text))
+    parts = [
+        (item["type"], utf16_slice(text, item["offset"], item["length"]))
+        for item in formatted.entities
+    ]
+
+    assert found == parts
+
+
+def test_nothing_is_detected_in_code() -> None:
+    """Code and links keep their text as it is."""
+    code = {"type": "code", "offset": 0, "length": 6}
+
+    assert (code,) == detect(Formatted("/start", (code,))).entities
+
+
+PIECES = st.recursive(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6).map(
+        lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    ),
+    lambda inner: st.lists(inner, max_size=3).flatmap(
+        lambda parts: st.sampled_from(["b", "i", "u", "s", "tg-spoiler"]).map(
+            lambda tag: f"<{tag}>{''.join(parts)}</{tag}>"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(PIECES)
+def test_drawn_again(source: str) -> None:
+    """What is drawn from text and entities parses to the same text and entities."""
+    once = parse_html(source)
+    again = parse_html(render_html(once))
+
+    assert (once.text, list(once.entities)) == (again.text, list(again.entities))

@@ -1,5 +1,5 @@
-# Every sentence that a user can see, in English. Plain text: markup is added by the code.
-# Figures arrive formatted ($size, $at), except those that decide a plural ($count).
+# All messages to users, in English. Plain text: the code adds the markup.
+# Variables are formatted already ($size, $at), except those that select a plural ($count).
 
 ## Sizes and times
 
@@ -34,21 +34,21 @@ button-next = { $page } ▶
 
 answer-link = Open the link
 answer-sha256 = SHA-256
-answer-expiry = The link ends { $at }, in { $left }.
-answer-expiry-all = All links end { $at }, in { $left }.
-answer-expired = The link has ended and the file is deleted.
-answer-deleted = Deleted: link and file are gone.
+answer-expiry = The link expires at { $at }, in { $left }.
+answer-expiry-all = All links expire at { $at }, in { $left }.
+answer-expired = The link has expired and the file is deleted.
+answer-deleted = Deleted: the link and the file no longer exist.
 answer-cancelled = Cancelled: nothing was kept.
 
 ## The status message
 
-card-waiting = Waiting for its turn
-card-position = Waiting, place { $position } in the queue
-card-retry = Waiting: { $reason }; next try in { $time }
-card-retry-now = Waiting: { $reason }; next try now
-card-room = Waiting for room on the bot’s disk; it continues by itself
-card-fetching = Telegram is handing over the file
-card-fetching-since = Telegram is handing over the file, { $time } so far
+card-waiting = Waiting in the queue
+card-position = Waiting, position { $position } in the queue
+card-retry = Waiting: { $reason }; next attempt in { $time }
+card-retry-now = Waiting: { $reason }; next attempt now
+card-room = Waiting for free disk space; continues automatically
+card-fetching = Waiting for Telegram to provide the file
+card-fetching-since = Waiting for Telegram to provide the file, { $time } so far
 card-so-far = { $moved } so far
 card-finishing = Finishing
 card-cancelling = Cancelling…
@@ -57,7 +57,7 @@ cancelling-count =
         [one] Cancelling { $count } transfer.
        *[other] Cancelling { $count } transfers.
     }
-card-paused = Paused, continues after the restart
+card-paused = Paused; continues after the restart
 card-done = Done
 card-cancelled = Cancelled
 card-more =
@@ -70,11 +70,11 @@ card-more =
 
 overview-running = Running
 overview-live = Live links
-overview-nothing = Nothing is running and no link is live. Send me a file to get one.
-overview-nothing-here = Nothing is running here and no link is live. Reply to a file with /share to get one.
-overview-no-links = None of your links is live here.
+overview-nothing = No transfers are running and you have no live links. Send me a file to get one.
+overview-nothing-here = No transfers are running and there are no live links here. Reply to a file with /share to get one.
+overview-no-links = You have no live links here.
 overview-page = Page { $page } of { $pages }
-overview-use = In the last 24 hours: { $files }, { $size }
+overview-use = Used in the last 24 hours: { $files }, { $size }
 use-files =
     { $count ->
         [one] { $count } file
@@ -88,42 +88,42 @@ use-files-of =
 
 ## The answer to /start and /help
 
-welcome-what = Send me a file. I answer with a link that anyone can open, without an account.
-welcome-keeps = Link and file are gone { $lifetime } after the upload, on their own; “Delete now” ends them at once. The bot’s records keep who sent what and when, never the file.
-welcome-limit = A file may have up to { $limit }.
-welcome-status = While I work you see how far it is and can cancel. /status shows what is running and which links are live.
+welcome-what = Send me a file. I reply with a link that anyone can open, without an account.
+welcome-keeps = The link and the file are deleted automatically { $lifetime } after the upload; “Delete now” deletes them at once. The bot records who sent which file and when, but does not keep the file.
+welcome-limit = The maximum file size is { $limit }.
+welcome-status = During a transfer you see its progress and can cancel it. /status shows running transfers and live links.
 
 ## In groups
 
-share-how = Reply to a file with /share@{ $bot }, or write it below a file as you send it, and I answer with a link.
-group-sees-files = Reply to a file with /share and I answer with a link that anyone can open; within 24 hours link and file are gone. I see all files here, so admins can also have every document relayed: /auto on.
-group-sees-commands = Reply to a file with /share@{ $bot } and I answer with a link that anyone can open; within 24 hours link and file are gone. I see only what is addressed to me here, and that is enough.
-group-not-allowed = This bot is private. To use it in this group, send the group’s id { $id } to the person who runs it, and add it again. I am leaving now.
-only-in-groups = This is a command for groups.
-only-group-admins = Only admins of this group can decide that.
-auto-on = From now on I relay every document that is sent here. /auto off ends that.
-auto-on-blind = Auto mode is on, but I cannot see the files here, because privacy mode is on. Make me an admin of this group; or switch privacy mode off at @BotFather (/setprivacy, Disable), then remove me from the group and add me again.
-auto-off = From now on I relay only what somebody shares with /share.
-auto-is-on = Auto mode is on: I relay every document that I see here. /auto off ends that.
-auto-is-off = Auto mode is off: I relay only what somebody shares with /share. Admins can change that: /auto on.
-deliver-here = From now on I answer here.
-deliver-private = From now on I answer each person in private, with a short note here.
-deliver-is-here = Answers come here. Admins can change that: /deliver private.
-deliver-is-private = Answers go to each person in private. Admins can change that: /deliver here.
-zone-is = Times are told here in { $zone }. To change that: /zone Hong Kong, or /zone +8.
-zone-chosen = From now on I tell times here in { $zone }.
-zone-unknown = I know no time zone “{ $zone }”. Name a city, such as /zone Hong Kong, or an offset from UTC, such as /zone +8.
-delivered-privately = The answer is in your private chat with me.
-deliver-start-first = I cannot write to you in private yet. Open https://t.me/{ $bot }?start=links and press Start: it shows your links.
-request-failed = Telegram cannot be asked just now whether you may do that. Try again in a minute.
+share-how = Reply to a file with /share@{ $bot }, or use it as the caption when you send a file, and I reply with a link.
+group-sees-files = Reply to a file with /share and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see all files here, so an admin can also have every document relayed: /auto on.
+group-sees-commands = Reply to a file with /share@{ $bot } and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see only commands and replies to me here; /share needs no more.
+group-not-allowed = This bot is private. To use it in this group, send the group’s id { $id } to the bot’s admin, then add the bot again. I am leaving now.
+only-in-groups = This command works only in groups.
+only-group-admins = Only admins of this group can change that.
+auto-on = Auto mode is now on: I relay every document that is sent here. /auto off turns it off.
+auto-on-blind = Auto mode is on, but I cannot see the files here because privacy mode is on. Make me an admin of this group; or turn privacy mode off at @BotFather (/setprivacy, Disable), then remove me from the group and add me again.
+auto-off = Auto mode is now off: I relay only files that are shared with /share.
+auto-is-on = Auto mode is on: I relay every document that I can see here. /auto off turns it off.
+auto-is-off = Auto mode is off: I relay only files that are shared with /share. An admin can turn it on: /auto on.
+deliver-here = From now on I send answers here, in this group.
+deliver-private = From now on I send answers to each person in private, with a short note here.
+deliver-is-here = Answers are sent in this group. An admin can change that: /deliver private.
+deliver-is-private = Answers are sent to each person in private. An admin can change that: /deliver here.
+zone-is = Times here are shown in { $zone }. To change that: /zone Hong Kong, or /zone +8.
+zone-chosen = From now on times here are shown in { $zone }.
+zone-unknown = Unknown time zone “{ $zone }”. Give a city, for example /zone Hong Kong, or an offset from UTC, for example /zone +8.
+delivered-privately = I sent the answer to your private chat with me.
+deliver-start-first = I cannot message you in private yet. Open https://t.me/{ $bot }?start=links and press Start to see your links.
+request-failed = I cannot check your permissions with Telegram at the moment. Try again in a minute.
 
-## For those who look after the bot
+## For admins of the bot
 
-only-admins = Only those who look after this bot can do that.
-only-in-private = I tell that in private only.
-admin-how = Name an id, such as /ban 123456789, or reply to a message of whom you mean. /ban 123456789 purge ends their links too.
-not-bannable = This is somebody who looks after the bot; access.admins in the settings decides that.
-allowed = { $id } may use the bot now.
+only-admins = Only the bot’s admins can do that.
+only-in-private = This command works only in a private chat.
+admin-how = Give an id, for example /ban 123456789, or reply to a message of that person. /ban 123456789 purge also deletes their links.
+not-bannable = This is an admin of the bot, set by access.admins in the settings. Admins cannot be banned.
+allowed = { $id } can now use the bot.
 unbanned = { $id } is no longer banned.
 banned =
     { $count ->
@@ -132,8 +132,8 @@ banned =
        *[other] { $id } is banned, { $count } transfers are cancelled;
     } { $links ->
         [0] there are no live links.
-        [one] { $links } link lives on until its end, unless you say /ban { $id } purge.
-       *[other] { $links } links live on until their end, unless you say /ban { $id } purge.
+        [one] { $links } live link is kept until it expires; /ban { $id } purge deletes it now.
+       *[other] { $links } live links are kept until they expire; /ban { $id } purge deletes them now.
     }
 banned-purged =
     { $count ->
@@ -142,10 +142,10 @@ banned-purged =
        *[other] { $id } is banned, { $count } transfers are cancelled;
     } { $links ->
         [0] there were no live links.
-        [one] { $links } link is ended.
-       *[other] { $links } links are ended.
+        [one] { $links } link is deleted.
+       *[other] { $links } links are deleted.
     }
-stats-period = The last 24 hours
+stats-period = Last 24 hours
 stats-done =
     { $count ->
         [one] { $count } file relayed, { $size }
@@ -160,7 +160,7 @@ stats-links =
        *[other] { $count } live links
     }
 stats-spool = Spool: { $used } of { $quota } reserved, { $free } free on the disk
-stats-uptime = Up for { $time }
+stats-uptime = Uptime: { $time }
 stats-errors = Last errors
 stats-error =
     { $count ->
@@ -171,120 +171,120 @@ stats-error =
 ## Languages
 
 language-name = English
-language-auto = As Telegram says
-language-which = Which language shall I speak with you?
-language-chosen = From now on I speak English with you.
-language-of-people = I can remember the language of people only; here I speak as Telegram says.
+language-auto = Same as Telegram
+language-which = Which language should I use with you?
+language-chosen = From now on I use English with you.
+language-of-people = I can store a language only for people; here I use the language that Telegram reports.
 
 ## Single sentences
 
-help-any-text = Send me a file and I answer with a link. /help tells more.
-stranger = This bot is private. To get access, send your id { $id } to the person who runs it.
+help-any-text = Send me a file and I reply with a link. /help explains more.
+stranger = This bot is private. To get access, send your id { $id } to the bot’s admin.
 unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
-press-too-late = Too late: this has already ended.
+press-too-late = Too late: this has already finished.
 press-unknown = This button no longer works. /status shows the current ones.
 cancelling = Cancelling…
 deleting = Deleting…
-deleted = Deleted: link and file are gone.
-nothing-to-cancel = Nothing is running.
-paused = Paused, continues after the restart.
+deleted = Deleted: the link and the file no longer exist.
+nothing-to-cancel = No transfers are running.
+paused = Paused; continues after the restart.
 
-## Limits: which one, how much is used, when it frees
+## Limits: which one, how much is used, when the next file is accepted
 
-limit-files = Not taken: the limit of files in 24 hours is reached ({ $done } of { $count }); I take the next one in { $wait }, and none before that.
-limit-bytes = Not taken: { $used } of { $limit } in 24 hours are used, and a file of { $size } fits in { $wait }; smaller ones may fit earlier.
-limit-bytes-never = Not taken: the file has { $size }, but { $limit } is the most that you may send in 24 hours.
-limit-largest = Not taken: the file has { $size }, but { $limit } is the most that one of your files may have.
-limit-group-files = Not taken: the limit of files of this group in 24 hours is reached ({ $done } of { $count }); I take the next one in { $wait }, and none before that.
-limit-group-bytes = Not taken: { $used } of { $limit } of this group in 24 hours are used, and a file of { $size } fits in { $wait }; smaller ones may fit earlier.
-limit-group-bytes-never = Not taken: the file has { $size }, but { $limit } is the most that may be sent here in 24 hours.
-limit-group-largest = Not taken: the file has { $size }, but { $limit } is the most that a file may have here.
+limit-files = Not accepted: you have used { $done } of { $count } files in 24 hours. You can send the next file in { $wait }, not earlier.
+limit-bytes = Not accepted: you have used { $used } of { $limit } in 24 hours. You can send a file of { $size } in { $wait }; a smaller one may fit earlier.
+limit-bytes-never = Not accepted: the file is { $size }, your limit in 24 hours is { $limit }.
+limit-largest = Not accepted: the file is { $size }, your limit for one file is { $limit }.
+limit-group-files = Not accepted: this group has used { $done } of { $count } files in 24 hours. You can send the next file here in { $wait }, not earlier.
+limit-group-bytes = Not accepted: this group has used { $used } of { $limit } in 24 hours. You can send a file of { $size } here in { $wait }; a smaller one may fit earlier.
+limit-group-bytes-never = Not accepted: the file is { $size }, the limit of this group in 24 hours is { $limit }.
+limit-group-largest = Not accepted: the file is { $size }, the limit of this group for one file is { $limit }.
 
-## What the bot says about itself
+## Commands and descriptions in the Telegram profile of the bot
 
 command-start = What this bot does
-command-help = How it works and what it keeps
+command-help = How it works and what it stores
 command-status = Running transfers and live links
 command-links = Your live links
 command-cancel = Cancel your running transfers
-command-language = The language in which I speak with you
-command-stats = How the bot does
-command-allow = Let a person or group use the bot
-command-ban = Shut a person or group out
+command-language = The language I use with you
+command-stats = Bot statistics
+command-allow = Allow a person or a group to use the bot
+command-ban = Ban a person or a group
 command-unban = Lift a ban
 command-share = Get a link for the file you reply to
 command-auto = Relay every document here: on or off
-command-deliver = Where answers go: here or private
-command-zone = The time zone in which I tell when links end
-bot-short-description = Send a file, get a link that anyone can open. Within 24 hours link and file are gone.
-bot-description = Send me a file and I answer with a link that anyone can open, without an account. Within 24 hours link and file are gone. While I work you see how far it is, and can cancel.
+command-deliver = Where answers are sent: here or private
+command-zone = The time zone of expiry times
+bot-short-description = Send a file, get a link that anyone can open. The link and the file are deleted within 24 hours.
+bot-description = Send me a file and I reply with a link that anyone can open, without an account. The link and the file are deleted within 24 hours. During a transfer you see its progress and can cancel it.
 
 ## Errors: what happened, and what to do. One message per code.
-## A message with figures has a twin "-bare" for when they are not known.
+## A message with figures has a variant "-bare" without them, for when they are unknown.
 
-error-relay-error = Something went wrong; send the file again, and if it happens again tell the person who runs this bot.
-error-rejected = This cannot be done here; ask the person who runs this bot what is possible.
-error-not-allowed = You have no right to do this; ask the person who runs this bot for access.
+error-relay-error = Something went wrong; send the file again, and if it happens again tell the bot’s admin.
+error-rejected = This is not possible here; ask the bot’s admin what is.
+error-not-allowed = You are not allowed to do this; ask the bot’s admin for access.
 error-file-too-large =
     { $where ->
-        [cloud] The file has { $size }, but { $limit } is the most that Telegram hands to this bot; the person who runs it can lift that with a local Bot API server.
-       *[local] The file has { $size }, but { $limit } is the most that this bot takes; the person who runs it can raise that limit.
+        [cloud] Not accepted: the file is { $size }, the limit is { $limit } (set by Telegram); the bot’s admin can raise it with a local Bot API server.
+       *[local] Not accepted: the file is { $size }, the limit is { $limit }; the bot’s admin can raise it.
     }
 error-file-too-large-partly =
     { $where ->
-        [cloud] The file is larger than { $limit }, the most that Telegram hands to this bot; the person who runs it can lift that with a local Bot API server.
-       *[local] The file is larger than { $limit }, the most that this bot takes; the person who runs it can raise that limit.
+        [cloud] Not accepted: the file is larger than the limit of { $limit } (set by Telegram); the bot’s admin can raise it with a local Bot API server.
+       *[local] Not accepted: the file is larger than the limit of { $limit }; the bot’s admin can raise it.
     }
-error-file-too-large-bare = The file is too large for this bot; send a smaller one, or ask the person who runs it to set up a local Bot API server.
-error-file-empty = The file is empty, so there is nothing to link to; check it and send it again.
-error-spool-quota-too-small = The file is larger than the disk space this bot may use; send a smaller one or tell the person who runs this bot.
-error-source-error = Telegram did not hand over the file; send it again.
-error-source-unavailable = Telegram could not be reached for the file; send it again in a few minutes.
+error-file-too-large-bare = Not accepted: the file is too large for this bot; send a smaller one, or ask the bot’s admin to set up a local Bot API server.
+error-file-empty = Not accepted: the file is empty; check it and send it again.
+error-spool-quota-too-small = Not accepted: the file is larger than the disk space of this bot; send a smaller one or tell the bot’s admin.
+error-source-error = Telegram did not send the file to the bot; send it again.
+error-source-unavailable = The bot could not reach Telegram to download the file; send it again in a few minutes.
 error-source-gone = Telegram no longer has this file; upload it to the chat again.
-error-size-mismatch = Telegram announced { $announced } but handed over { $received }; send the file again.
-error-size-mismatch-bare = Telegram handed over more or less than it announced; send the file again.
-error-disk-error = The bot’s disk did not take the file; send it again later or tell the person who runs this bot.
-error-disk-full = The bot’s disk is full; send the file again later or tell the person who runs this bot.
-error-store-error = The storage did not take the file; send it again in a few minutes.
-error-store-unavailable = The storage could not be reached; send the file again in a few minutes.
-error-store-throttled = The storage is too busy; send the file again in a few minutes.
-error-clock-skewed = The storage rejected the bot’s clock; tell the person who runs this bot to set it right.
-error-corrupted = The file was damaged on its way and not kept; send it again.
+error-size-mismatch = Telegram announced { $announced } but sent { $received }; send the file again.
+error-size-mismatch-bare = Telegram sent more or fewer bytes than it announced; send the file again.
+error-disk-error = The bot could not write the file to its disk; send it again later or tell the bot’s admin.
+error-disk-full = The bot’s disk is full; send the file again later or tell the bot’s admin.
+error-store-error = The storage did not accept the file; send it again in a few minutes.
+error-store-unavailable = The bot could not reach the storage; send the file again in a few minutes.
+error-store-throttled = The storage is busy; send the file again in a few minutes.
+error-clock-skewed = The storage rejected a request because the bot’s clock is wrong; ask the bot’s admin to set it.
+error-corrupted = The file was damaged during the transfer and was not kept; send it again.
 error-upload-gone = The storage lost the unfinished upload; send the file again.
-error-object-gone = The file to copy is gone; send it again.
-error-store-forbidden = The storage does not let the bot do this; tell the person who runs this bot to check the permissions of its key.
-error-store-key-refused = The storage refused the bot’s key; tell the person who runs this bot.
-error-bucket-missing = The bot’s storage bucket does not exist; tell the person who runs this bot.
-error-wrong-region = The bot looks for its storage in the wrong region; tell the person who runs this bot.
-error-account-overdue = The bot’s storage account is overdue or frozen; tell the person who runs this bot.
-error-store-refused = The storage refused the file; tell the person who runs this bot.
-error-ledger-error = The bot cannot work with its records just now; tell the person who runs it.
-error-ledger-unusable = The bot cannot read or write its records; tell the person who runs it.
-error-ledger-locked = Another process holds the records of this bot; tell the person who runs it.
-error-ledger-too-new = The records of this bot are those of a newer version; tell the person who runs it.
-error-chat-error = The answer could not be shown here; /status lists your links.
-error-chat-unavailable = Telegram could not be reached for the answer; /status lists your links.
-error-chat-flooded = There are too many messages in this chat just now; /status lists your links in a minute.
-error-chat-uncertain = It is not certain that the answer arrived; /status lists your links.
-error-chat-moved = This group has become a supergroup; look for the answer there.
-error-chat-gone = The bot cannot write to that chat any more; send the file from a chat where it can.
-error-message-gone = The message to change is gone; /status shows what is running and live.
-error-message-refused = Telegram refused the bot’s answer; tell the person who runs this bot.
+error-object-gone = The stored file to copy no longer exists; send the file again.
+error-store-forbidden = The storage denied the bot access; ask the bot’s admin to check the permissions of its key.
+error-store-key-refused = The storage refused the bot’s key; tell the bot’s admin.
+error-bucket-missing = The bot’s storage bucket does not exist; tell the bot’s admin.
+error-wrong-region = The bot’s storage region is set incorrectly; tell the bot’s admin.
+error-account-overdue = The bot’s storage account is overdue or frozen; tell the bot’s admin.
+error-store-refused = The storage refused the file; tell the bot’s admin.
+error-ledger-error = The bot cannot use its database at the moment; tell the bot’s admin.
+error-ledger-unusable = The bot cannot read or write its database; tell the bot’s admin.
+error-ledger-locked = Another process has locked the bot’s database; tell the bot’s admin.
+error-ledger-too-new = The bot’s database was written by a newer version; tell the bot’s admin.
+error-chat-error = The bot could not send the answer here; /status lists your links.
+error-chat-unavailable = The bot could not reach Telegram to send the answer; /status lists your links.
+error-chat-flooded = There are too many messages in this chat at the moment; /status lists your links in a minute.
+error-chat-uncertain = The answer may not have arrived; /status lists your links.
+error-chat-moved = This group has become a supergroup; the answer is there.
+error-chat-gone = The bot can no longer write to that chat; send the file in a chat where it can.
+error-message-gone = The message to edit no longer exists; /status shows running transfers and live links.
+error-message-refused = Telegram refused the bot’s answer; tell the bot’s admin.
 error-transfer-cancelled = The transfer was cancelled; send the file again if you still need a link.
-error-unexpected = The bot made a mistake; send the file again, and if it happens again tell the person who runs this bot.
-error-crashed = The bot was interrupted again and again while it worked on this file; tell the person who runs it.
+error-unexpected = The bot had an internal error; send the file again, and if it happens again tell the bot’s admin.
+error-crashed = The bot was interrupted several times while it processed this file; tell the bot’s admin.
 
-## Why a job waits for its next try: the middle of "Waiting: …; next try in 20 s".
+## Why a job waits for its next attempt: the middle of "Waiting: …; next attempt in 20 s".
 
-reason-source-unavailable = Telegram is out of reach
+reason-source-unavailable = Telegram cannot be reached
 reason-size-mismatch = the file arrived incomplete
-reason-disk-error = the disk did not take the file
+reason-disk-error = the file could not be written to disk
 reason-disk-full = the disk is full
-reason-store-unavailable = the storage is out of reach
+reason-store-unavailable = the storage cannot be reached
 reason-store-throttled = the storage is busy
 reason-clock-skewed = the storage rejected the clock
-reason-corrupted = a piece arrived damaged
+reason-corrupted = a part was damaged during the transfer
 reason-upload-gone = the storage lost the upload
-reason-object-gone = the stored file is gone
-reason-other = the last try failed
+reason-object-gone = the stored file no longer exists
+reason-other = the last attempt failed

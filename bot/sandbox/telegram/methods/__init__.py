@@ -1,29 +1,15 @@
-"""The methods of the Bot API, by family. Each takes the world and the request's parameters."""
+"""Methods of the Bot API: functions of the world and the parameters of a request."""
 
 from typing import Final
 
-from bot.sandbox.telegram.methods import (
-    callbacks,
-    chats,
-    deletes,
-    edits,
-    files,
-    forwards,
-    profile,
-    sends,
-    server,
-)
+from bot.sandbox.telegram.methods import chats, editing, profile, receiving, sending
 from bot.sandbox.telegram.methods.method import Described, Method
 
 _FAMILIES: Final = (
-    server.METHODS,
+    receiving.METHODS,
     profile.METHODS,
-    sends.METHODS,
-    forwards.METHODS,
-    edits.METHODS,
-    deletes.METHODS,
-    files.METHODS,
-    callbacks.METHODS,
+    sending.METHODS,
+    editing.METHODS,
     chats.METHODS,
 )
 

@@ -1,11 +1,19 @@
-"""Methods about a chat and who is in it, and reactions to messages."""
+"""Methods about a chat and its members, reactions and pins."""
 
 from typing import Any, Final
 
 from bot.sandbox.telegram.errors import bad_request
-from bot.sandbox.telegram.methods.method import Method
+from bot.sandbox.telegram.membership import (
+    administrators,
+    chat_details,
+    check_writable,
+    member_count,
+    member_json,
+    remove_bot,
+)
+from bot.sandbox.telegram.messages import redraw
+from bot.sandbox.telegram.methods.method import Method, find_chat, find_message, writable_chat
 from bot.sandbox.telegram.params import Params
-from bot.sandbox.telegram.targets import find_chat, find_message, writable_chat
 from bot.sandbox.telegram.world import World
 
 _EMOJI: Final = """
@@ -22,7 +30,7 @@ REACTIONS: Final = frozenset(_EMOJI.split())
 async def get_chat(world: World, params: Params) -> Any:
     """`getChat`."""
     chat = find_chat(world, params)
-    return {**chat.header(), **chat.details()}
+    return {**chat.info.json(), **chat_details(chat)}
 
 
 async def get_chat_member(world: World, params: Params) -> Any:
@@ -31,27 +39,27 @@ async def get_chat_member(world: World, params: Params) -> Any:
     user = world.users.get(params.integer("user_id"))
     if user is None:
         raise bad_request("invalid user_id specified")
-    return chat.member_json(user)
+    return member_json(world, chat, user)
 
 
 async def get_chat_member_count(world: World, params: Params) -> Any:
     """`getChatMemberCount`."""
-    return find_chat(world, params).member_count()
+    return member_count(find_chat(world, params))
 
 
 async def get_chat_administrators(world: World, params: Params) -> Any:
     """`getChatAdministrators`: without other bots."""
     chat = find_chat(world, params)
-    if chat.is_private:
+    if chat.info.is_private:
         raise bad_request("there are no administrators in the private chat")
-    return chat.administrators()
+    return administrators(world, chat)
 
 
 async def leave_chat(world: World, params: Params) -> Any:
     """`leaveChat`."""
     chat = find_chat(world, params)
-    chat.require_writable()
-    chat.bot_leaves()
+    check_writable(world, chat)
+    remove_bot(world, chat)
     return True
 
 
@@ -63,7 +71,7 @@ async def set_message_reaction(world: World, params: Params) -> Any:
     if len(reactions) > 1 or any(not _is_reaction(item) for item in reactions):
         raise bad_request("REACTION_INVALID")
     message.reactions = reactions
-    chat.redraw(message)
+    redraw(world, chat, message)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, against the stand-in: what they put, get, list and sign."""
+"""Independent clients against the stand-in: put, get, list and sign."""
 
 import asyncio
 import hashlib
