@@ -29,7 +29,7 @@ class RequestKind(StrEnum):
     """What a request is about. The values are stored in the ledger: never rename."""
 
     PRESS = "press"
-    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
+    """The press of a button of another person's job; `job_id`, `action`, `query_id`."""
     AUTO = "auto"
     """Switch auto mode; `to` is "on" or "off"."""
     DELIVER = "deliver"
@@ -143,12 +143,12 @@ class RequestHandler:
         log.info("left a group that is not allowed", chat=chat_id)
 
     async def _gone(self, request: OutboxMessage) -> None:
-        # The news may be old: whoever was thrown out may have been asked in again.
+        # The news may be old: the bot may have been added again.
         if not (await self._members.sight(request.chat_id)).is_here:
             await self._actions.chat_gone(request.chat_id)
 
     async def _may_decide(self, request: OutboxMessage) -> bool:
-        """Whether somebody may decide how the bot behaves in the group they write in."""
+        """Return whether the requester may decide how the bot behaves in this group."""
         asker = request.owner_id or 0
         # An admin who hides writes as the group itself.
         if asker == request.chat_id or self._access.is_admin(asker):
@@ -228,7 +228,7 @@ def _not_before(request: OutboxMessage) -> datetime | None:
 
 
 def _is_waiting(request: OutboxMessage) -> bool:
-    """Return whether somebody waits for an answer to this request."""
+    """Return whether a person waits for an answer to this request."""
     return request.reply_to is not None or "query_id" in request.payload
 
 

@@ -26,9 +26,9 @@ QUICK = timedelta(seconds=1)
 """A job that is done by then never shows a status message: file in, link out."""
 LOOK_EVERY = timedelta(seconds=1)
 EDIT_EVERY = timedelta(seconds=2)
-MOST_SINGLE_CARDS = 3
-"""With more unfinished jobs than this in a chat, further ones share a card: the budget belongs to
-the chat.
+MOST_SINGLE_MESSAGES = 3
+"""With more unfinished jobs than this in a chat, further ones share a message: the rate limit is
+that of the chat.
 """
 SHOWN_AGAIN_AFTER = timedelta(seconds=5)
 
@@ -107,7 +107,7 @@ class StatusMessageSender:
         for place in {_place_of(job) for job in slow}:
             here = [job for job in slow if _place_of(job) == place]
             crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
-            if crowd <= MOST_SINGLE_CARDS:
+            if crowd <= MOST_SINGLE_MESSAGES:
                 opened += [
                     await self._ledger.status_messages.open([job], shared=False) for job in here
                 ]
@@ -120,7 +120,7 @@ class StatusMessageSender:
     async def _open_albums(
         self, slow: Sequence[Job], status_messages: Sequence[StoredStatusMessage]
     ) -> list[StoredStatusMessage]:
-        """The files of an album share a card from the first on."""
+        """Open one shared status message for the files of each album."""
         opened = []
         albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
         for place, album in albums:

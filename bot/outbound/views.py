@@ -34,7 +34,7 @@ from bot.jobs.queue import JobQueue, RunningJob
 from bot.outbound.chat_migration import ChatMigrations
 from bot.transfer.spool import Spool
 
-MOST_LINES_ON_A_CARD: Final = 8
+MOST_STATUS_LINES: Final = 8
 
 
 class JobViews:
@@ -59,8 +59,8 @@ class JobViews:
         shown = list(jobs)
         if not together:
             shown.sort(key=lambda job: self._queue.running(job.id) is None)
-        lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
-        most = max(0, len(shown) - MOST_LINES_ON_A_CARD)
+        lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_STATUS_LINES])
+        most = max(0, len(shown) - MOST_STATUS_LINES)
         return StatusMessage(lines, more=most, together=together)
 
     def line(self, job: Job, *, paused: bool = False) -> StatusLine:
@@ -96,7 +96,7 @@ class JobViews:
             total=snapshot.total,
             rate=running.speed.rate(),
             time_left=running.speed.time_left(snapshot),
-            # Shown while nothing else moves; otherwise it would make every card a new one.
+            # Shown while nothing else moves, or it would change each view every second.
             elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
             cancelling=running.stop is StopReason.USER,
             paused=paused,
@@ -175,7 +175,7 @@ class OverviewViews:
         """Compose one page; beyond the last one it is the last one.
 
         `subject` is whose it is. What is read in a group lists only what came from there: the
-        status what anybody asked for, the links those of the subject.
+        status all unfinished jobs, the links those of the subject.
         """
         found = await self._find(listing, subject, chat_id)
         lines = [self._jobs.line(job) for job in found.running]

@@ -17,6 +17,7 @@ from tests.outbound.outbound_fixture import OutboundFixture
 
 OTHER = 101
 STATUS, LINKS = Listing.STATUS, Listing.LINKS
+SUCCESSOR = -1_000_000_000_500
 
 
 @pytest.fixture
@@ -119,6 +120,18 @@ async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> Non
     assert (await stage.views.overviews.compose(STATUS, GROUP, chat_id=GROUP)).discreet
     assert (await stage.views.overviews.compose(LINKS, OWNER, chat_id=GROUP)).discreet
     assert not (await stage.views.overviews.compose(LINKS, OWNER, chat_id=OWNER)).discreet
+
+
+async def test_group_that_has_moved_since_it_asked(stage: OutboundFixture) -> None:
+    """An overview requested under the old id lists and hides what the successor would."""
+    await in_group(stage, OWNER, done=True)
+    await stage.migrations.learn(GROUP, SUCCESSOR)
+    later = await stage.accept(SUCCESSOR)
+    await stage.ledger.chats.set_chat(SUCCESSOR, privately=True)
+    status = await stage.views.overviews.compose(STATUS, GROUP, chat_id=GROUP)
+
+    assert later.id in ids_of(status)
+    assert status.discreet
 
 
 async def test_use_against_limits(stage: OutboundFixture) -> None:
