@@ -4,18 +4,19 @@ served.
 
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
-from bot.core.errors import ChatError, ChatFlooded, ChatGone, ChatUncertain, MessageRefused
+from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused
 from bot.core.ports.chat import Members, Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage
 from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
 from bot.jobs.actions import JobAction, JobActions
-from bot.outbound.dispatcher import InFlightCalls
+from bot.outbound.dispatcher import Call, CallKind, Lane, Offers, RoundState, press_lane
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -122,12 +123,12 @@ class RequestHandler:
         log.info("left a group that is not allowed", chat=chat_id)
 
     async def _gone(self, request: OutboxMessage) -> None:
-        # The news may be old: whoever was thrown out may have been asked in again.
+        # The news may be old: the bot may have been added again.
         if not (await self._members.sight(request.chat_id)).is_here:
             await self._actions.chat_gone(request.chat_id)
 
     async def _may_decide(self, request: OutboxMessage) -> bool:
-        """Whether somebody may decide how the bot behaves in the group they write in."""
+        """Return whether the requester may decide how the bot behaves in this group."""
         asker = request.owner_id or 0
         # An admin who hides writes as the group itself.
         if asker == request.chat_id or self._access.is_admin(asker):
@@ -144,8 +145,6 @@ class RequestHandler:
             return False
 
 
-RETRY_AFTER = timedelta(seconds=3)
-MOST_READ = 200
 MOST_TRIES = 5
 STAYS_FOR = timedelta(seconds=2)
 """How long the bot stays in a group that is not allowed: the news that a group has moved may come
@@ -154,36 +153,33 @@ after the news that the bot is in its successor.
 
 
 class DeferredRequests:
-    """Takes requests out of the outbox and puts what is to be said to them in. Driven by
-    `ChatDispatcher`.
+    """Offers the requests of the outbox, and posts the replies to them there.
 
     The requests of a chat are served one after the other, presses of buttons side by side.
     """
 
-    def __init__(
-        self, ledger: Ledger, request_handler: RequestHandler, calls: InFlightCalls, clock: Clock
-    ) -> None:
-        self._outbox = ledger.outbox
+    def __init__(self, outbox: Outbox, request_handler: RequestHandler, clock: Clock) -> None:
+        self._outbox = outbox
         self._request_handler = request_handler
-        self._calls = calls
         self._clock = clock
-        self._later: dict[int, datetime] = {}
 
-    async def tick(self) -> datetime | None:
-        """Begin with every request that can be served now; return when the next may be."""
-        moments: dict[tuple[str, int], datetime] = {}
-        now = self._clock.now()
-        for message in await self._outbox.pending(MOST_READ):
-            call_key = _call_key(message)
-            # Nobody overtakes one who waits: "off" after "on" must end in "off".
-            if message.kind is not OutboxKind.REQUEST or call_key in moments:
-                continue
-            moment = self._later.get(message.id, _not_before(message) or now)
-            if moment > now:
-                moments[call_key] = moment
-            elif self._calls.is_free(call_key):
-                self._calls.start(call_key, self._serve(message))
-        return min(moments.values(), default=None)
+    async def offer(self, state: RoundState) -> Offers:
+        """Offer the first request of every lane: "off" after "on" must end in "off"."""
+        first: dict[Lane, OutboxMessage] = {}
+        for message in state.outbox:
+            if message.kind is OutboxKind.REQUEST:
+                first.setdefault(_lane(message), message)
+        return Offers([self._call(lane, request) for lane, request in first.items()])
+
+    def _call(self, lane: Lane, request: OutboxMessage) -> Call:
+        return Call(
+            kind=CallKind.QUERY,
+            chat_id=request.chat_id,
+            lane=lane,
+            priority=request.priority,
+            not_before=_not_before(request),
+            run=partial(self._serve, request),
+        )
 
     async def _serve(self, request: OutboxMessage) -> None:
         tries = await self._outbox.begin_attempt(request.id)
@@ -191,20 +187,18 @@ class DeferredRequests:
             notice = await self._request_handler.serve(request)
         except ChatError as error:
             if not error.permanent and tries < MOST_TRIES:
-                self._later[request.id] = self._clock.now() + _wait(error)
-                return
+                raise
             log.warning("request given up", do=request.payload["do"], code=error.code)
             notice = Notice("request-failed") if _is_waiting(request) else None
         if notice is not None:
             await self._outbox.post(_reply(request, notice), self._clock.now())
         await self._outbox.delivered(request.id)
-        self._later.pop(request.id, None)
 
 
-def _call_key(request: OutboxMessage) -> tuple[str, int]:
+def _lane(request: OutboxMessage) -> Lane:
     if "query_id" in request.payload:
-        return "press", request.id
-    return "desk", request.chat_id
+        return press_lane(request.id)
+    return "request", request.chat_id
 
 
 def _not_before(request: OutboxMessage) -> datetime | None:
@@ -213,12 +207,8 @@ def _not_before(request: OutboxMessage) -> datetime | None:
     return request.created_at + STAYS_FOR
 
 
-def _wait(error: ChatError) -> timedelta:
-    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else RETRY_AFTER
-
-
 def _is_waiting(request: OutboxMessage) -> bool:
-    """Return whether somebody waits for an answer to this request."""
+    """Return whether a person waits for an answer to this request."""
     return request.reply_to is not None or "query_id" in request.payload
 
 

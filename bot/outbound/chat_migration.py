@@ -1,4 +1,4 @@
-"""Groups move: what is to be said in one that became a supergroup is said in its successor."""
+"""Chat migration: a group that became a supergroup is followed to its successor, here only."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,7 +8,7 @@ import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import GroupVisibility, Members, Messenger, Place, Reaction
-from bot.core.ports.chats import ChatLedger
+from bot.core.ports.chats import ChatLedger, ChatRules
 from bot.core.ports.views import Answer, Notice, View
 
 log = structlog.stdlib.get_logger(__name__)
@@ -17,7 +17,11 @@ T = TypeVar("T")
 
 
 class ChatMigrations:
-    """Where groups have gone. `follow` must have been called once before anybody asks."""
+    """The groups that became supergroups. Call `follow` once before the other methods.
+
+    Everything that acts on a stored chat id resolves it here: calls (`MigratingMessenger`,
+    `MigratingMembers`), rate limits (`current`) and the rules of the chat (`rules`).
+    """
 
     def __init__(self, chats: ChatLedger) -> None:
         self._chats = chats
@@ -41,6 +45,10 @@ class ChatMigrations:
             seen.add(chat_id)
             chat_id = self._migrations[chat_id]
         return chat_id
+
+    async def rules(self, chat_id: int) -> ChatRules:
+        """Return the rules that hold for a chat now: after a move those of its successor."""
+        return await self._chats.chat(self.current(chat_id))
 
 
 class MigratingMessenger:

@@ -1,26 +1,29 @@
-"""The dispatcher: asks the senders in order of priority what can be sent now and owns the calls in
-flight.
+"""The dispatcher: decides which of the calls that senders offer are made now, by the calls in
+flight, the rate limits and the pauses of each chat.
 """
 
 import asyncio
 import time
 from asyncio import sleep as pause
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from enum import Enum, auto
+from typing import Any, Final, Protocol
 
 from bot.clock import wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.clock import Clock
-from bot.outbound.rate_limits import RESERVED_FOR_REPLIES, RateLimits
+from bot.core.ports.outbox import Outbox, OutboxMessage, Priority
+from bot.outbound.rate_limits import ChatRateLimit, RateLimits, TokenBucket
 
 
 class InFlightCalls:
-    """Owns the tasks of calls to the chat service, so that a slow chat delays nobody else.
+    """Owns the tasks of calls to the chat service, so that a slow chat delays no other.
 
-    A lane that is taken stays taken until its call has returned, which Telegram may delay by a
-    minute (silent flood waits), and then until the next round: whoever looked at the ledger in
-    this one may still see it as it was before the call ended, and would say the same thing again.
+    A lane stays taken until its call has returned, which Telegram may delay by a minute (silent
+    flood waits), and then until the next round: a sender that read the ledger in this round may
+    have read it as it was before the call ended, and would offer the same call again.
     `freed` is called when there is reason for another round.
     """
 
@@ -31,28 +34,28 @@ class InFlightCalls:
         self._defect: BaseException | None = None
 
     def begin_round(self) -> None:
-        """Free the lanes whose calls have returned; to be called before anybody looks at
-        the ledger.
+        """Free the lanes whose calls have returned. Call it before the ledger is read.
 
-        Raises what a call let out: expected errors are handled there, so this is a defect or a
-        broken ledger.
+        Raises:
+            Exception: what a call raised. Expected errors are handled in the call, so it is a
+                defect or a broken ledger.
         """
         self._ended.clear()
         if self._defect is not None:
             raise self._defect
 
     def is_free(self, key: Hashable) -> bool:
-        """Whether nothing is, or was in this round, under way on this lane."""
+        """Return whether no call is, or was in this round, in flight on this lane."""
         return key not in self._tasks and key not in self._ended
 
     def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
-        """Begin a call on a free lane."""
+        """Start a call on a free lane."""
         self._tasks[key] = asyncio.create_task(self._run(key, call))
 
     async def _run(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
         try:
             await call
-        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens.
+        except Exception as error:  # noqa: BLE001 -- `begin_round` raises it again.
             self._defect = error
         finally:
             del self._tasks[key]
@@ -61,18 +64,18 @@ class InFlightCalls:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call is, or was in this round, under way."""
+        """Return whether no call is, or was in this round, in flight."""
         return not (self._tasks or self._ended)
 
     async def wait_for_one(self, timeout: float) -> None:
-        """Wait until one of the calls under way has returned, at most `timeout` seconds."""
+        """Wait until one of the calls in flight has returned, at most `timeout` seconds."""
         if self._tasks:
             await asyncio.wait(
                 self._tasks.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
 
     async def drain(self, timeout: float) -> None:
-        """Wait until the calls under way have returned, at most `timeout` seconds; cancel the
+        """Wait until the calls in flight have returned, at most `timeout` seconds; cancel the
         rest. Begins a round.
         """
         if tasks := list(self._tasks.values()):
@@ -83,107 +86,229 @@ class InFlightCalls:
         self._ended.clear()
 
 
-RETRY_AFTER = timedelta(seconds=3)
+Lane = tuple[str, int]
+"""At most one call of a lane is in flight."""
 
 
-class ChatGate:
-    """Lanes and budgets together, as replies and answers use them."""
-
-    def __init__(self, rate_limits: RateLimits, calls: InFlightCalls, clock: Clock) -> None:
-        self._rate_limits = rate_limits
-        self._calls = calls
-        self._clock = clock
-
-    def ready(
-        self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False
-    ) -> datetime | None:
-        """Return when a call may be made, or `None` while one is under way.
-
-        An edit waits for the one that is under way too: a late one would bring a status message
-        back that has become an answer.
-        """
-        if not self._calls.is_free(("send", chat_id)):
-            return None
-        if is_edit and not self._calls.is_free(("edit", chat_id)):
-            return None
-        budget = self._rate_limits.of(chat_id)
-        bucket = budget.edits if is_edit else budget.messages
-        return budget.ready_at(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
-
-    def take(self, chat_id: int, *, is_reply: bool = False, is_edit: bool = False) -> None:
-        """Take what the call costs out of the budget."""
-        budget = self._rate_limits.of(chat_id)
-        bucket = budget.edits if is_edit else budget.messages
-        budget.take(bucket, self._clock.now(), reserve=_reserve(is_reply=is_reply))
-
-    def pause(self, chat_id: int, error: ChatError) -> None:
-        """Say nothing in the chat for as long as this error asks for."""
-        self._rate_limits.of(chat_id).pause(self._clock.now() + wait_after(error))
+def send_lane(chat_id: int) -> Lane:
+    """Return the lane of new messages and of answers in a chat."""
+    return "send", chat_id
 
 
-def wait_after(error: ChatError, *, otherwise: timedelta = RETRY_AFTER) -> timedelta:
-    """Return how long an error asks to say nothing, or `otherwise` where it does not say."""
-    return timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else otherwise
+def edit_lane(chat_id: int) -> Lane:
+    """Return the lane of edits and deletions in a chat."""
+    return "edit", chat_id
 
 
-def _reserve(*, is_reply: bool) -> float:
-    return 0.0 if is_reply else RESERVED_FOR_REPLIES
+def press_lane(row_id: int) -> Lane:
+    """Return the lane of one press of a button, by its row in the outbox."""
+    return "press", row_id
 
 
-GATHER = 0.05
-"""Seconds between two looks; each reads a good part of the ledger, for which those wait who write
-down what people send.
-"""
+class CallKind(Enum):
+    """What a call does, which decides what it takes out of the rate limits."""
+
+    SEND = auto()
+    EDIT = auto()
+    REACT = auto()
+    """Counted as an edit: it is not documented whether reactions count."""
+    DELETE = auto()
+    """Takes nothing, but waits while the chat is paused."""
+    QUERY = auto()
+    """Shows nothing in the chat (the answer to a press, a question about members): it takes
+    nothing, and pauses of the chat do not hold for it. After a failure only its lane waits.
+    """
+
+
+RETRY_AFTER: Final = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that a sender offers. `run` makes it; what must be stored about its outcome is stored
+    there.
+
+    If `run` raises a `ChatError`, the chat is paused for as long as Telegram asked, or for
+    `retry_after`, and the sender may offer the call again. Other errors end the dispatcher.
+    `reserve` is the number of tokens that must be left for more important calls; `waits_for` are
+    further lanes that must be free. When the call is not possible now, `on_skip` is called with
+    the reason ("busy", "budget"), and a round begins when it is, unless `wakes` is false.
+    """
+
+    kind: CallKind
+    chat_id: int
+    lane: Lane
+    priority: Priority
+    run: Callable[[], Coroutine[Any, Any, None]]
+    reserve: float = 0.0
+    waits_for: tuple[Lane, ...] = ()
+    not_before: datetime | None = None
+    retry_after: timedelta = RETRY_AFTER
+    on_skip: Callable[[str], None] | None = None
+    wakes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The calls that a sender could make now, in its order. At `again_at` it wants to be asked
+    again in any case.
+    """
+
+    calls: Sequence[Call] = ()
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundState:
+    """The state at the beginning of a round: the moment, the `outbox` as it was read once for all
+    senders, the calls in flight and the rate limits.
+    """
+
+    now: datetime
+    outbox: Sequence[OutboxMessage]
+    calls: InFlightCalls
+    rate_limits: RateLimits
+
+    def is_free(self, lane: Lane) -> bool:
+        """Return whether no call is in flight on a lane."""
+        return self.calls.is_free(lane)
+
+    def messages_left(self, chat_id: int) -> float:
+        """Return how many messages the rate limit of a chat allows now."""
+        return self.rate_limits.of(chat_id).messages.available(self.now)
 
 
 class Sender(Protocol):
-    """Courier, narrator and reviser."""
+    """Knows what could be sent; sends nothing itself."""
 
-    async def tick(self) -> datetime | None:
-        """Start what is possible now; return when to be asked again, `None` for: after the next
-        news.
-        """
+    async def offer(self, state: RoundState) -> Offers:
+        """Return the calls that could be made now, whether the limits allow them or not."""
+
+
+GATHER = 0.05
+"""Seconds between two rounds. Each reads a good part of the ledger, which delays intake."""
+MOST_READ: Final = 200
+"""Rows of the outbox that are read of each chat in a round."""
 
 
 class ChatDispatcher:
-    """The loop behind everything that is said."""
+    """The loop behind everything that is sent. Calls are made by priority, those of equal priority
+    in the order of `senders`.
+
+    `current` tells under which id a chat is reached now, so that one that moved has one limit.
+    """
 
     def __init__(
         self,
-        speakers: Sequence[Sender],
-        calls: InFlightCalls,
+        senders: Sequence[Sender],
+        outbox: Outbox,
         changed: asyncio.Event,
         clock: Clock,
+        *,
+        current: Callable[[int], int] = lambda chat_id: chat_id,
     ) -> None:
-        self._speakers = speakers
-        self._calls = calls
+        self._senders = senders
+        self._outbox = outbox
         self._changed = changed
         self._clock = clock
+        self.calls = InFlightCalls(changed.set)
+        self.rate_limits = RateLimits(current)
+        self._paused_lanes: dict[Lane, datetime] = {}
 
     async def run(self) -> None:
-        """Ask every speaker, then wait for news or for the next moment; until cancelled."""
+        """Begin a round after every change and at the next moment; until cancelled."""
         while True:
-            # Cleared before they look, or what happens in between would be lost.
+            # Cleared before the senders look, or what happens in between would be lost.
             self._changed.clear()
-            until = await self._round()
-            # Real time, because it is for the machine: news of a burst are looked at together.
+            until = await self.round()
+            # Real time, because it is for the machine: the changes of a burst share a round.
             await pause(GATHER)
             await wait_for_event(self._changed, self._clock, until)
 
-    async def _round(self) -> datetime | None:
-        self._calls.begin_round()
-        moments = [await speaker.tick() for speaker in self._speakers]
+    async def round(self) -> datetime | None:
+        """Ask every sender and start the calls that are possible now; return when the next may be.
+
+        `None` stands for: not before the next change.
+        """
+        self.calls.begin_round()
+        outbox = await self._outbox.pending(MOST_READ)
+        state = RoundState(self._clock.now(), outbox, self.calls, self.rate_limits)
+        offers = [await sender.offer(state) for sender in self._senders]
+        calls = [call for offer in offers for call in offer.calls]
+        calls.sort(key=lambda call: call.priority)
+        moments = [offer.again_at for offer in offers]
+        moments += [self._start_or_skip(call) for call in calls]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    async def last_words(self, timeout: float) -> None:
-        """Say what can be said now, for `timeout` seconds at most, and cut off what takes longer.
+    def _start_or_skip(self, call: Call) -> datetime | None:
+        """Start a call if it is possible now, or return when it may be."""
+        if not all(self.calls.is_free(lane) for lane in (call.lane, *call.waits_for)):
+            _skip(call, "busy")
+            # The end of the call in flight begins a round.
+            return None
+        now = self._clock.now()
+        ready_at = self._ready_at(call, now)
+        if ready_at > now:
+            _skip(call, "budget")
+            return ready_at if call.wakes else None
+        if (limit := self._limit(call)) and (bucket := _bucket(call, limit)):
+            limit.take(bucket, now, reserve=call.reserve)
+        self.calls.start(call.lane, self._make(call))
+        return None
 
-        For the end, when `run` has ended: whose file is done should not wait for the next start.
+    def _ready_at(self, call: Call, now: datetime) -> datetime:
+        not_before = max(call.not_before or now, self._paused_lanes.get(call.lane, now))
+        if (limit := self._limit(call)) is None:
+            return not_before
+        return max(not_before, limit.ready_at(_bucket(call, limit), now, reserve=call.reserve))
+
+    def _limit(self, call: Call) -> ChatRateLimit | None:
+        return None if call.kind is CallKind.QUERY else self.rate_limits.of(call.chat_id)
+
+    async def _make(self, call: Call) -> None:
+        try:
+            await call.run()
+        except ChatError as error:
+            self._pause(call, error)
+
+    def _pause(self, call: Call, error: ChatError) -> None:
+        now = self._clock.now()
+        wait = (
+            timedelta(seconds=error.delay) if isinstance(error, ChatFlooded) else call.retry_after
+        )
+        until = now + wait
+        if (limit := self._limit(call)) is not None:
+            limit.pause(until)
+            return
+        self._paused_lanes = {lane: end for lane, end in self._paused_lanes.items() if end > now}
+        self._paused_lanes[call.lane] = until
+
+    async def last_words(self, timeout: float) -> None:
+        """Make the calls that are possible now, for `timeout` seconds at most, and cut off what
+        takes longer.
+
+        For the end, when `run` has ended: an answer that is due should not wait for the next
+        start.
         """
         ends_at = time.monotonic() + timeout
-        await self._round()
-        # Until a round had nothing to say: what it says frees the lane for something else.
-        while not self._calls.is_idle and (left := ends_at - time.monotonic()) > 0:
-            await self._calls.wait_for_one(left)
-            await self._round()
-        await self._calls.drain(0)
+        await self.round()
+        # Until a round started nothing: a call that ends frees its lane for the next one.
+        while not self.calls.is_idle and (left := ends_at - time.monotonic()) > 0:
+            await self.calls.wait_for_one(left)
+            await self.round()
+        await self.calls.drain(0)
+
+
+def _bucket(call: Call, limit: ChatRateLimit) -> TokenBucket | None:
+    match call.kind:
+        case CallKind.SEND:
+            return limit.messages
+        case CallKind.EDIT | CallKind.REACT:
+            return limit.edits
+        case _:
+            return None
+
+
+def _skip(call: Call, reason: str) -> None:
+    if call.on_skip is not None:
+        call.on_skip(reason)

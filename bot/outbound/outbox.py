@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -10,77 +11,84 @@ from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageGone, Mes
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import EDITS, Outbox, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import LanguageMenu, Listing, Notice, View
-from bot.outbound.dispatcher import ChatGate, InFlightCalls, wait_after
-from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS, RateLimits
+from bot.outbound.dispatcher import (
+    Call,
+    CallKind,
+    Offers,
+    RoundState,
+    edit_lane,
+    press_lane,
+    send_lane,
+)
+from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import Views
 
 log = structlog.stdlib.get_logger(__name__)
 
-MOST_READ = 200
-MOST_TRIES = 5
-_NOT_SAID_HERE = frozenset({OutboxKind.REQUEST, OutboxKind.REACTION})
-"""The desk's, who has nothing to say yet, and the reactor's."""
-_NOT_WORDS = frozenset({"name", "query_id", EDITS})
+MOST_TRIES: Final = 5
+STALE_AFTER: Final = timedelta(minutes=2)
+"""By then the answer has told more than a reaction could."""
+_NOT_ARGUMENTS: Final = frozenset({"name", "query_id", EDITS})
 
 
 class OutboxSender:
-    """Speaks first of all: somebody waits for it. Driven by `AnswerSender`."""
+    """Offers what the outbox holds: replies to commands and presses before everything else,
+    reactions behind it. Requests are offered by `DeferredRequests`.
+    """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        messenger: Messenger,
-        views: Views,
-        road: ChatGate,
-        calls: InFlightCalls,
-        clock: Clock,
-    ) -> None:
-        self._outbox = ledger.outbox
+    def __init__(self, outbox: Outbox, messenger: Messenger, views: Views) -> None:
+        self._outbox = outbox
         self._messenger = messenger
         self._views = views
-        self._road = road
-        self._calls = calls
-        self._clock = clock
 
-    async def tick(self) -> datetime | None:
-        """Start every call that is possible now; return when the next may be."""
-        moments = []
-        pending = await self._outbox.pending(MOST_READ)
-        for message in await self._without_superseded(pending):
-            if message.kind is OutboxKind.PRESS:
-                call_key = ("press", message.id)
-                if self._calls.is_free(call_key):
-                    self._calls.start(call_key, self._answer_press(message))
-            elif message.kind not in _NOT_SAID_HERE:
-                moments.append(self._begin(message))
-        return min((moment for moment in moments if moment is not None), default=None)
-
-    def _begin(self, message: OutboxMessage) -> datetime | None:
-        """Say it now, or return when it may be said."""
-        is_edit = EDITS in message.payload
-        moment = self._road.ready(message.chat_id, is_reply=True, is_edit=is_edit)
-        if moment is None or moment > self._clock.now():
-            return moment
-        self._road.take(message.chat_id, is_reply=True, is_edit=is_edit)
-        call_key = ("edit" if is_edit else "send", message.chat_id)
-        self._calls.start(call_key, self._say(message))
-        return None
-
-    async def _without_superseded(self, pending: Sequence[OutboxMessage]) -> list[OutboxMessage]:
-        """Leave out changes of a message that a later one would change again: whoever presses
-        "Refresh" ten times needs one.
-        """
-        latest = {_changed(message): message.id for message in pending if EDITS in message.payload}
-        kept = []
+    async def offer(self, state: RoundState) -> Offers:
+        """Offer every message of the outbox but those that have become needless."""
+        pending = [message for message in state.outbox if message.kind is not OutboxKind.REQUEST]
+        latest = {_target(message): message.id for message in pending}
+        calls = []
         for message in pending:
-            if latest.get(_changed(message), message.id) == message.id:
-                kept.append(message)
-            else:
+            # A message that is refreshed ten times needs the last refresh only.
+            if latest[_target(message)] != message.id or _is_stale(message, state.now):
                 await self._outbox.delivered(message.id)
-        return kept
+            else:
+                calls.append(self._call(message))
+        return Offers(calls)
+
+    def _call(self, message: OutboxMessage) -> Call:
+        match message.kind:
+            case OutboxKind.PRESS:
+                return Call(
+                    kind=CallKind.QUERY,
+                    chat_id=message.chat_id,
+                    lane=press_lane(message.id),
+                    priority=Priority.PRESS,
+                    run=partial(self._answer_press, message),
+                )
+            case OutboxKind.REACTION:
+                return Call(
+                    kind=CallKind.REACT,
+                    chat_id=message.chat_id,
+                    lane=("react", message.chat_id),
+                    priority=Priority.REFRESH,
+                    reserve=RESERVED_FOR_ANSWERS,
+                    run=partial(self._react, message),
+                )
+            case _:
+                return self._reply(message)
+
+    def _reply(self, message: OutboxMessage) -> Call:
+        send, edit = send_lane(message.chat_id), edit_lane(message.chat_id)
+        is_edit = EDITS in message.payload
+        return Call(
+            kind=CallKind.EDIT if is_edit else CallKind.SEND,
+            chat_id=message.chat_id,
+            lane=edit if is_edit else send,
+            waits_for=(send,) if is_edit else (),
+            priority=Priority.REPLY,
+            run=partial(self._say, message),
+        )
 
     async def _say(self, message: OutboxMessage) -> None:
         tries = await self._outbox.begin_attempt(message.id)
@@ -90,10 +98,10 @@ class OutboxSender:
             # A reply to a command is not worth saying twice; the user can ask again.
             log.warning("reply lost", message=message.id, code=error.code)
         except ChatError as error:
-            self._road.pause(message.chat_id, error)
-            if tries < MOST_TRIES:
-                return
-            log.warning("reply given up", message=message.id, code=error.code)
+            if tries >= MOST_TRIES:
+                log.warning("reply given up", message=message.id, code=error.code)
+                await self._outbox.delivered(message.id)
+            raise
         await self._outbox.delivered(message.id)
 
     async def _place(self, message: OutboxMessage, view: View) -> None:
@@ -113,13 +121,13 @@ class OutboxSender:
                 subject = int(told.get("subject", message.owner_id or message.chat_id))
                 listing = Listing(str(told.get("listing", Listing.STATUS.value)))
                 page = int(told.get("page", 1))
-                return await self._views.overview(
+                return await self._views.overviews.compose(
                     listing, subject, chat_id=message.chat_id, page=page
                 )
             case OutboxKind.WELCOME:
                 return self._views.welcome
             case OutboxKind.STATISTICS:
-                return await self._views.statistics()
+                return await self._views.statistics.compose()
             case OutboxKind.LANGUAGES:
                 return LanguageMenu(message.owner_id or message.chat_id)
             case _:
@@ -136,19 +144,37 @@ class OutboxSender:
             log.info("press not answered", message=message.id, code=error.code)
         await self._outbox.delivered(message.id)
 
+    async def _react(self, message: OutboxMessage) -> None:
+        """React once: chats may forbid reactions, and the answer comes anyway."""
+        reaction = Reaction(str(message.payload["reaction"]))
+        try:
+            await self._messenger.react(message.chat_id, int(message.payload["to"]), reaction)
+        except ChatError as error:
+            log.debug("no reaction", message=message.id, code=error.code)
+            await self._outbox.delivered(message.id)
+            if not error.permanent:
+                raise
+        else:
+            await self._outbox.delivered(message.id)
 
-def _changed(message: OutboxMessage) -> tuple[int, str | int | None]:
-    return message.chat_id, message.payload.get(EDITS)
+
+def _target(message: OutboxMessage) -> tuple[OutboxKind | str, int, str | int]:
+    """Return what a message changes; of several with one target only the last is needed."""
+    if EDITS in message.payload:
+        return EDITS, message.chat_id, message.payload[EDITS]
+    if message.kind is OutboxKind.REACTION:
+        return message.kind, message.chat_id, message.payload["to"]
+    return message.kind, message.chat_id, f"row {message.id}"
+
+
+def _is_stale(message: OutboxMessage, now: datetime) -> bool:
+    asked_at = message.created_at or now
+    return message.kind is OutboxKind.REACTION and now - asked_at > STALE_AFTER
 
 
 def _notice(message: OutboxMessage) -> Notice:
-    args = {key: value for key, value in message.payload.items() if key not in _NOT_WORDS}
+    args = {key: value for key, value in message.payload.items() if key not in _NOT_ARGUMENTS}
     return Notice(str(message.payload["name"]), args)
-
-
-MOST_REACTIONS: Final = 200
-STALE_AFTER: Final = timedelta(minutes=2)
-"""By then the answer has told more than a reaction could."""
 
 
 class Reactions:
@@ -187,71 +213,3 @@ class Reactions:
             ),
             self._clock.now(),
         )
-
-
-class ReactionSender:
-    """Reacts behind everything that is said, with what the budget of edits leaves. Driven by
-    `ChatDispatcher`.
-
-    A reaction is never worth a second try: chats may forbid them, and the answer comes anyway.
-    """
-
-    def __init__(
-        self,
-        outbox: Outbox,
-        messenger: Messenger,
-        rate_limits: RateLimits,
-        calls: InFlightCalls,
-        clock: Clock,
-    ) -> None:
-        self._outbox = outbox
-        self._messenger = messenger
-        self._rate_limits = rate_limits
-        self._calls = calls
-        self._clock = clock
-
-    async def tick(self) -> datetime | None:
-        """Start the calls that are possible now; return when the next may be."""
-        pending = [
-            message
-            for message in await self._outbox.pending(MOST_REACTIONS)
-            if message.kind is OutboxKind.REACTION
-        ]
-        latest = {(message.chat_id, message.payload["to"]): message.id for message in pending}
-        moments = []
-        for message in pending:
-            is_latest = latest[message.chat_id, message.payload["to"]] == message.id
-            if not is_latest or self._is_stale(message):
-                await self._outbox.delivered(message.id)
-            else:
-                moments.append(self._begin(message))
-        return min((moment for moment in moments if moment is not None), default=None)
-
-    def _is_stale(self, message: OutboxMessage) -> bool:
-        asked_at = message.created_at or self._clock.now()
-        return self._clock.now() - asked_at > STALE_AFTER
-
-    def _begin(self, message: OutboxMessage) -> datetime | None:
-        """React now, or return when that may be possible."""
-        call_key = ("react", message.chat_id)
-        if not self._calls.is_free(call_key):
-            return None
-        # Whether reactions count is not documented; they are counted as edits, behind all others.
-        budget, now = self._rate_limits.of(message.chat_id), self._clock.now()
-        moment = budget.ready_at(budget.edits, now, reserve=RESERVED_FOR_ANSWERS)
-        if moment > now:
-            return moment
-        budget.take(budget.edits, now, reserve=RESERVED_FOR_ANSWERS)
-        self._calls.start(call_key, self._react(message))
-        return None
-
-    async def _react(self, message: OutboxMessage) -> None:
-        reaction = Reaction(str(message.payload["reaction"]))
-        try:
-            await self._messenger.react(message.chat_id, int(message.payload["to"]), reaction)
-        except ChatError as error:
-            log.debug("no reaction", message=message.id, code=error.code)
-            if not error.permanent:
-                wait = wait_after(error)
-                self._rate_limits.of(message.chat_id).pause(self._clock.now() + wait)
-        await self._outbox.delivered(message.id)

@@ -64,10 +64,6 @@ class TokenBucket:
             now if missing <= 0 else now + missing * self.rate.interval + timedelta(microseconds=1)
         )
 
-    def drain(self) -> None:
-        """Empty the bucket: Telegram said that the budget is gone."""
-        self._tokens = 0.0
-
 
 MINUTE: Final = timedelta(minutes=1)
 PRIVATE_MESSAGES: Final = Rate(count=60, period=MINUTE, burst=3)
@@ -95,16 +91,19 @@ class ChatRateLimit:
         """Say nothing before `until`: Telegram asked for it, or cannot be reached."""
         self._paused_until = max(until, self._paused_until or until)
 
-    def is_paused(self, now: datetime) -> bool:
-        """Whether nothing may be called in the chat, not even what costs no budget."""
-        return self._paused_until is not None and now < self._paused_until
-
-    def ready_at(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> datetime:
-        """Return when one action of this bucket is possible and leaves `reserve`."""
+    def ready_at(
+        self, bucket: TokenBucket | None, now: datetime, *, reserve: float = 0.0
+    ) -> datetime:
+        """Return when one action of this bucket is possible and leaves `reserve`. Without a bucket
+        only pauses count.
+        """
+        paused_until = max(now, self._paused_until or now)
+        if bucket is None:
+            return paused_until
         return max(
             bucket.ready_at(now, reserve=reserve),
             self._overall.ready_at(now, reserve=reserve),
-            self._paused_until or now,
+            paused_until,
         )
 
     def take(self, bucket: TokenBucket, now: datetime, *, reserve: float = 0.0) -> bool:

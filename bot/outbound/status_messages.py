@@ -1,9 +1,9 @@
-"""Tells how far things are: one status message for a slow job, one shared one where a chat has
-many.
-"""
+"""Status messages: one for each slow job, a shared one where a chat has many jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -14,10 +14,11 @@ from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics
+from bot.core.ports.outbox import Priority
 from bot.core.ports.views import StatusMessage
-from bot.outbound.dispatcher import InFlightCalls, wait_after
-from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS, RateLimits
-from bot.outbound.views import Views
+from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
+from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
+from bot.outbound.views import JobViews
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,58 +26,68 @@ QUICK = timedelta(seconds=1)
 """A job that is done by then never shows a status message: file in, link out."""
 LOOK_EVERY = timedelta(seconds=1)
 EDIT_EVERY = timedelta(seconds=2)
-MOST_SINGLE_CARDS = 3
-"""With more unfinished jobs than this in a chat, further ones share a card: the budget belongs to
-the chat.
+MOST_SINGLE_MESSAGES = 3
+"""With more unfinished jobs than this in a chat, further ones share a message: the rate limit is
+that of the chat.
 """
-AFTER_TROUBLE = timedelta(seconds=5)
+SHOWN_AGAIN_AFTER = timedelta(seconds=5)
 
 
 class StatusMessageSender:
-    """Looks at the state of jobs and edits; nobody tells it anything. Driven by
-    `ChatDispatcher`.
+    """Compares the state of jobs with what their status messages show, once a second, and offers
+    the differences. While `paused`, no new ones are opened and all tell that the bot has paused.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- ports, each of its own.
+    def __init__(
         self,
         ledger: Ledger,
         messenger: Messenger,
-        views: Views,
-        rate_limits: RateLimits,
-        calls: InFlightCalls,
+        views: JobViews,
         clock: Clock,
         metrics: Metrics | None = None,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
         self._views = views
-        self._rate_limits = rate_limits
-        self._calls = calls
         self._clock = clock
         self._metrics = metrics or NoMetrics()
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
         self.paused = False
 
-    async def tick(self) -> datetime | None:
-        """Open, edit and close cards; return when to look again."""
+    async def offer(self, state: RoundState) -> Offers:
+        """Offer to place, edit and remove status messages."""
         unfinished = await self._ledger.jobs.unfinished()
         status_messages = await self._ledger.status_messages.open_status_messages()
         if not self.paused:
             status_messages += await self._open_status_messages(unfinished, status_messages)
         self._forget_all_but({status_message.id for status_message in status_messages})
         by_id = {job.id: job for job in unfinished}
-        for status_message in status_messages:
-            shown = [by_id[job_id] for job_id in status_message.job_ids if job_id in by_id]
-            if shown and status_message.album is not None:
+        calls = [
+            call
+            for status_message in status_messages
+            if (call := await self._difference(status_message, by_id, state)) is not None
+        ]
+        looks_again = bool(unfinished or status_messages)
+        return Offers(calls, self._clock.now() + LOOK_EVERY if looks_again else None)
+
+    async def _difference(
+        self,
+        status_message: StoredStatusMessage,
+        unfinished: Mapping[int, Job],
+        state: RoundState,
+    ) -> Call | None:
+        """Return the call that brings a status message up to date."""
+        shown = [unfinished[job_id] for job_id in status_message.job_ids if job_id in unfinished]
+        if shown:
+            together = status_message.album is not None
+            if together:
                 # One line per file, the finished ones included.
                 shown = await self._ledger.jobs.get_many(status_message.job_ids)
-            if shown:
-                together = status_message.album is not None
-                view = self._views.status_message(shown, paused=self.paused, together=together)
-                self._show(status_message, view)
-            elif not status_message.job_ids:
-                await self._finish(status_message)
-        return self._clock.now() + LOOK_EVERY if unfinished or status_messages else None
+            view = self._views.status_message(shown, paused=self.paused, together=together)
+            return self._show(status_message, view)
+        if not status_message.job_ids:
+            return await self._finish(status_message, state)
+        return None
 
     def _forget_all_but(self, open_ids: set[int]) -> None:
         for status_message_id in self._shown.keys() - open_ids:
@@ -96,7 +107,7 @@ class StatusMessageSender:
         for place in {_place_of(job) for job in slow}:
             here = [job for job in slow if _place_of(job) == place]
             crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
-            if crowd <= MOST_SINGLE_CARDS:
+            if crowd <= MOST_SINGLE_MESSAGES:
                 opened += [
                     await self._ledger.status_messages.open([job], shared=False) for job in here
                 ]
@@ -109,7 +120,7 @@ class StatusMessageSender:
     async def _open_albums(
         self, slow: Sequence[Job], status_messages: Sequence[StoredStatusMessage]
     ) -> list[StoredStatusMessage]:
-        """The files of an album share a card from the first on."""
+        """Open one shared status message for the files of each album."""
         opened = []
         albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
         for place, album in albums:
@@ -141,49 +152,35 @@ class StatusMessageSender:
                 return []
         return [await self._ledger.status_messages.open(jobs, shared=True)]
 
-    def _show(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
+    def _show(self, status_message: StoredStatusMessage, view: StatusMessage) -> Call | None:
         if status_message.message_id is None:
-            self._start_placing(status_message, view)
-            return
+            run = partial(self._place, status_message, view)
+            return _call(status_message, CallKind.SEND, run, reserve=RESERVED_FOR_ANSWERS)
         before, at = self._shown.get(status_message.id, (None, None))
         is_urgent = _is_urgent(view) and not (before and _is_urgent(before))
         if view == before:
-            return
+            return None
         if at and not is_urgent and self._clock.now() - at < EDIT_EVERY:
             self._metrics.edit_skipped("interval")
-            return
-        call_key = ("edit", status_message.chat_id)
-        budget = self._rate_limits.of(status_message.chat_id)
-        reserve = RESERVED_FOR_ANSWERS if status_message.chat_id < 0 else 0.0
-        now = self._clock.now()
-        if not self._calls.is_free(call_key):
-            self._metrics.edit_skipped("busy")
-        elif not budget.take(budget.edits, now, reserve=reserve):
-            self._metrics.edit_skipped("budget")
-        else:
-            self._shown[status_message.id] = (view, now)
-            self._calls.start(
-                call_key, self._edit(status_message, status_message.message_id, view)
-            )
-
-    def _start_placing(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
-        call_key = ("send", status_message.chat_id)
-        budget = self._rate_limits.of(status_message.chat_id)
-        now = self._clock.now()
-        if self._calls.is_free(call_key) and budget.take(
-            budget.messages, now, reserve=RESERVED_FOR_ANSWERS
-        ):
-            self._shown[status_message.id] = (view, now)
-            self._calls.start(call_key, self._place(status_message, view))
+            return None
+        return _call(
+            status_message,
+            CallKind.EDIT,
+            partial(self._edit, status_message, status_message.message_id, view),
+            reserve=RESERVED_FOR_ANSWERS if status_message.chat_id < 0 else 0.0,
+            on_skip=self._metrics.edit_skipped,
+        )
 
     async def _place(self, status_message: StoredStatusMessage, view: StatusMessage) -> None:
         place = Place(status_message.chat_id, status_message.thread_id, status_message.reply_to)
+        self._shown[status_message.id] = (view, self._clock.now())
         try:
             message_id = await self._messenger.send(
                 place, view, language=status_message.language, silent=True
             )
-        except (ChatFlooded, ChatUnavailable) as error:
-            self._pause(status_message, error)
+        except (ChatFlooded, ChatUnavailable):
+            self._shown.pop(status_message.id, None)
+            raise
         except ChatError as error:
             # It may be there without our knowing its id, or never can be: this job goes on
             # without.
@@ -195,50 +192,63 @@ class StatusMessageSender:
     async def _edit(
         self, status_message: StoredStatusMessage, message_id: int, view: StatusMessage
     ) -> None:
+        self._shown[status_message.id] = (view, self._clock.now())
         try:
             await self._messenger.edit(
                 status_message.chat_id, message_id, view, language=status_message.language
             )
         except ChatError as error:
-            if error.permanent:
-                await self._ledger.status_messages.close(status_message.id)
-            else:
-                self._pause(status_message, error)
-
-    def _pause(self, status_message: StoredStatusMessage, error: ChatError) -> None:
-        wait = wait_after(error, otherwise=AFTER_TROUBLE)
-        self._shown.pop(status_message.id, None)
-        self._rate_limits.of(status_message.chat_id).pause(self._clock.now() + wait)
-
-    async def _finish(self, status_message: StoredStatusMessage) -> None:
-        """Remove a card whose jobs have all been answered, after the edit that may be
-        under way.
-        """
-        if status_message.message_id is None:
-            # One that is being placed right now is finished when its id is known.
-            if self._calls.is_free(("send", status_message.chat_id)):
-                await self._ledger.status_messages.close(status_message.id)
+            if not error.permanent:
                 self._shown.pop(status_message.id, None)
-        elif self._calls.is_free(("edit", status_message.chat_id)) and not self._is_paused(
-            status_message
-        ):
-            self._calls.start(
-                ("edit", status_message.chat_id),
-                self._remove(status_message, status_message.message_id),
-            )
+                raise
+            await self._ledger.status_messages.close(status_message.id)
 
-    def _is_paused(self, status_message: StoredStatusMessage) -> bool:
-        return self._rate_limits.of(status_message.chat_id).is_paused(self._clock.now())
+    async def _finish(self, status_message: StoredStatusMessage, state: RoundState) -> Call | None:
+        """Remove a status message whose jobs have all been answered, after the edit that may be
+        in flight.
+        """
+        if status_message.message_id is not None:
+            run = partial(self._remove, status_message, status_message.message_id)
+            return _call(status_message, CallKind.DELETE, run)
+        # One that is being placed right now is removed when its id is known.
+        if state.is_free(send_lane(status_message.chat_id)):
+            await self._close(status_message)
+        return None
 
     async def _remove(self, status_message: StoredStatusMessage, message_id: int) -> None:
         try:
             await self._messenger.delete(status_message.chat_id, message_id)
         except ChatError as error:
             if not error.permanent:
-                self._pause(status_message, error)
-                return
+                raise
+        await self._close(status_message)
+
+    async def _close(self, status_message: StoredStatusMessage) -> None:
         await self._ledger.status_messages.close(status_message.id)
         self._shown.pop(status_message.id, None)
+
+
+def _call(
+    status_message: StoredStatusMessage,
+    kind: CallKind,
+    run: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    reserve: float = 0.0,
+    on_skip: Callable[[str], None] | None = None,
+) -> Call:
+    chat_id = status_message.chat_id
+    return Call(
+        kind=kind,
+        chat_id=chat_id,
+        lane=send_lane(chat_id) if kind is CallKind.SEND else edit_lane(chat_id),
+        priority=Priority.STATUS,
+        run=run,
+        reserve=reserve,
+        retry_after=SHOWN_AGAIN_AFTER,
+        on_skip=on_skip,
+        # The sender looks again in a second, with newer figures.
+        wakes=False,
+    )
 
 
 def _place_of(job: Job) -> tuple[int, int | None]:

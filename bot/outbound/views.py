@@ -5,7 +5,7 @@ progress of running jobs.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from bot.core.jobs import Ending, Job, JobState, StopReason, StoredObject
 from bot.core.links import Link
@@ -30,14 +30,222 @@ from bot.core.ports.views import (
 from bot.core.progress import Phase
 from bot.jobs.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.jobs.queue import JobQueue, RunningJob
+from bot.outbound.chat_migration import ChatMigrations
 from bot.transfer.spool import Spool
+
+MOST_STATUS_LINES: Final = 8
+
+
+class JobViews:
+    """Composes what is shown of single jobs: links and status lines. Links are made here, late,
+    and stored nowhere.
+    """
+
+    def __init__(self, queue: JobQueue, signer: LinkSigner, clock: Clock) -> None:
+        self._queue = queue
+        self._signer = signer
+        self._clock = clock
+
+    def link(self, stored: StoredObject, now: datetime) -> Link:
+        """Make the link of an object that has an open one at `now`; it ends with the object."""
+        url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
+        return Link(url, stored.due_at)
+
+    def status_message(
+        self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False
+    ) -> StatusMessage:
+        """Compose the status message of jobs; those of an album keep their order."""
+        shown = list(jobs)
+        if not together:
+            shown.sort(key=lambda job: self._queue.running(job.id) is None)
+        lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_STATUS_LINES])
+        most = max(0, len(shown) - MOST_STATUS_LINES)
+        return StatusMessage(lines, more=most, together=together)
+
+    def line(self, job: Job, *, paused: bool = False) -> StatusLine:
+        """Tell how far a job is."""
+        if job.state.is_final:
+            return StatusLine(job.id, job.file.name, job.state, code=job.error_code)
+        running = self._queue.running(job.id)
+        if running is not None:
+            return self._running_line(job, running, paused=paused)
+        wait = job.run_at - self._clock.now()
+        return StatusLine(
+            job.id,
+            job.file.name,
+            JobState.QUEUED,
+            position=self._queue.position(job.id),
+            retry_in=wait if job.failures and wait > timedelta(0) else None,
+            code=job.error_code if job.failures else None,
+            total=job.file.announced_size,
+            paused=paused,
+        )
+
+    def _running_line(self, job: Job, running: RunningJob, *, paused: bool) -> StatusLine:
+        now = self._clock.now()
+        snapshot = running.meter.snapshot()
+        running.speed.add(now, snapshot)
+        return StatusLine(
+            job.id,
+            job.file.name,
+            JobState.RUNNING,
+            phase=snapshot.phase,
+            fraction=snapshot.fraction,
+            moved=(snapshot.downloaded + snapshot.uploaded) // 2,
+            total=snapshot.total,
+            rate=running.speed.rate(),
+            time_left=running.speed.time_left(snapshot),
+            # Shown while nothing else moves, or it would change each view every second.
+            elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
+            cancelling=running.stop is StopReason.USER,
+            paused=paused,
+        )
+
+
+class AnswerViews:
+    """Composes answers."""
+
+    def __init__(
+        self, ledger: Ledger, jobs: JobViews, migrations: ChatMigrations, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._jobs = jobs
+        self._migrations = migrations
+        self._clock = clock
+
+    async def compose(self, jobs: Sequence[Job], chat_id: int) -> Answer:
+        """Compose the answer to ended jobs for a chat, as things stand now."""
+        stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
+        now = self._clock.now()
+        items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
+        return Answer(items, now, zone=(await self._migrations.rules(chat_id)).zone)
+
+    def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
+        name = job.file.name
+        if job.state is JobState.DONE and stored is not None:
+            state = _item_state(stored, now)
+            link = self._jobs.link(stored, now) if state is ItemState.LIVE else None
+            return AnswerItem(job.id, name, state, link=link, size=job.size, sha256=job.sha256)
+        if job.state is JobState.CANCELLED:
+            return AnswerItem(job.id, name, ItemState.CANCELLED)
+        return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
+
+
+def _item_state(stored: StoredObject, now: datetime) -> ItemState:
+    if stored.ending is Ending.DELETED:
+        return ItemState.DELETED
+    return ItemState.LIVE if stored.has_open_link(now) else ItemState.EXPIRED
+
+
+PAGE_SIZE = 8
+"""Entries of one page: with its buttons about a screen of a phone, and always one message."""
+
+Live = tuple[Job, StoredObject]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    running: Sequence[Job]
+    live: Sequence[Live]
+    discreet: bool = False
+    use: Usage | None = None
+
+
+class OverviewViews:
+    """Composes the answers to `/status` and `/links`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        jobs: JobViews,
+        migrations: ChatMigrations,
+        clock: Clock,
+        limits: OwnerLimits,
+    ) -> None:
+        self._ledger = ledger
+        self._jobs = jobs
+        self._migrations = migrations
+        self._clock = clock
+        self._limits = limits
+
+    async def compose(
+        self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
+    ) -> Overview:
+        """Compose one page; beyond the last one it is the last one.
+
+        `subject` is whose it is. What is read in a group lists only what came from there: the
+        status all unfinished jobs, the links those of the subject.
+        """
+        found = await self._find(listing, subject, chat_id)
+        lines = [self._jobs.line(job) for job in found.running]
+        # What runs first, then what waits in its order.
+        lines.sort(key=lambda line: line.state is not JobState.RUNNING)
+        now = self._clock.now()
+        live = [(job, stored) for job, stored in found.live if stored.has_open_link(now)]
+        pages = max(1, -(-(len(lines) + len(live)) // PAGE_SIZE))
+        page = min(max(page, 1), pages)
+        first, end = (page - 1) * PAGE_SIZE, page * PAGE_SIZE
+        return Overview(
+            running=tuple(lines[first:end]),
+            live=tuple(
+                LiveLink(
+                    job_id=job.id,
+                    name=job.file.name,
+                    size=job.size or 0,
+                    link=self._jobs.link(stored, now),
+                )
+                for job, stored in live[max(0, first - len(lines)) : max(0, end - len(lines))]
+            ),
+            now=now,
+            subject=subject,
+            listing=listing,
+            page=page,
+            pages=pages,
+            use=found.use,
+            in_group=chat_id < 0,
+            discreet=found.discreet,
+        )
+
+    async def _find(self, listing: Listing, subject: int, chat_id: int) -> _Found:
+        if chat_id < 0:
+            return await self._find_in_group(listing, subject, chat_id)
+        live = await self._ledger.objects.live_of(subject)
+        if listing is Listing.LINKS:
+            return _Found([], live)
+        running = await self._ledger.jobs.unfinished_of(subject)
+        accepted = await self._ledger.chats.accepted_by(subject, self._clock.now() - WINDOW)
+        return _Found(running, live, use=_use(self._limits.owner, accepted))
+
+    async def _find_in_group(self, listing: Listing, subject: int, chat_id: int) -> _Found:
+        chats = self._ledger.chats
+        previous_ids = await chats.previous_ids(self._migrations.current(chat_id))
+        live = await self._ledger.objects.live_in(previous_ids)
+        # Where answers are private, links are too.
+        discreet = (await self._migrations.rules(chat_id)).privately
+        if listing is Listing.LINKS:
+            own = [(job, stored) for job, stored in live if job.origin.owner_id == subject]
+            return _Found([], own, discreet)
+        running = await self._ledger.jobs.unfinished_in(previous_ids)
+        use = None
+        if self._limits.group.is_rolling:
+            accepted = await chats.accepted_in(previous_ids, self._clock.now() - WINDOW)
+            use = _use(self._limits.group, accepted)
+        return _Found(running, live, discreet, use)
+
+
+def _use(allowance: TransferLimits, accepted: Sequence[Accepted]) -> Usage:
+    size = sum(one.size for one in accepted)
+    return Usage(
+        files=len(accepted), bytes=size, most_files=allowance.files, most_bytes=allowance.bytes
+    )
+
 
 PERIOD: Final = timedelta(hours=24)
 MOST_CODES: Final = 5
 
 
 class StatisticsViews:
-    """Composes statistics. `versions` are names and versions of the programs."""
+    """Composes the answer to `/stats`. `versions` are names and versions of the programs."""
 
     def __init__(
         self,
@@ -80,220 +288,12 @@ class StatisticsViews:
         )
 
 
-PAGE_SIZE = 8
-"""Entries of one page: with its buttons about a screen of a phone, and always one message."""
-
-Live = tuple[Job, StoredObject]
-
-
-class Lines(Protocol):
-    """What words one entry."""
-
-    def line(self, job: Job) -> StatusLine:
-        """Tell how far a job is."""
-
-    def link(self, stored: StoredObject, now: datetime) -> Link:
-        """Make the link of an object that has an open one at `now`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    running: Sequence[Job]
-    live: Sequence[Live]
-    discreet: bool = False
-    use: Usage | None = None
-
-
-class OverviewViews:
-    """Composes overviews as things stand now."""
-
-    def __init__(self, ledger: Ledger, lines: Lines, clock: Clock, limits: OwnerLimits) -> None:
-        self._ledger = ledger
-        self._lines = lines
-        self._clock = clock
-        self._limits = limits
-
-    async def compose(
-        self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
-    ) -> Overview:
-        """Compose one page; beyond the last one it is the last one.
-
-        `subject` is whose it is. What is read in a group lists only what came from there: the
-        status what anybody asked for, the links those of the subject.
-        """
-        found = await self._find(listing, subject, chat_id)
-        lines = [self._lines.line(job) for job in found.running]
-        # What runs first, then what waits in its order.
-        lines.sort(key=lambda line: line.state is not JobState.RUNNING)
-        now = self._clock.now()
-        live = [(job, stored) for job, stored in found.live if stored.has_open_link(now)]
-        pages = max(1, -(-(len(lines) + len(live)) // PAGE_SIZE))
-        page = min(max(page, 1), pages)
-        first, end = (page - 1) * PAGE_SIZE, page * PAGE_SIZE
-        return Overview(
-            running=tuple(lines[first:end]),
-            live=tuple(
-                LiveLink(job.id, job.file.name, job.size or 0, self._lines.link(stored, now))
-                for job, stored in live[max(0, first - len(lines)) : max(0, end - len(lines))]
-            ),
-            now=now,
-            subject=subject,
-            listing=listing,
-            page=page,
-            pages=pages,
-            use=found.use,
-            in_group=chat_id < 0,
-            discreet=found.discreet,
-        )
-
-    async def _find(self, listing: Listing, subject: int, chat_id: int) -> _Found:
-        if chat_id < 0:
-            return await self._find_in_group(listing, subject, chat_id)
-        live = await self._ledger.objects.live_of(subject)
-        if listing is Listing.LINKS:
-            return _Found([], live)
-        running = await self._ledger.jobs.unfinished_of(subject)
-        accepted = await self._ledger.chats.accepted_by(subject, self._clock.now() - WINDOW)
-        return _Found(running, live, use=_use(self._limits.owner, accepted))
-
-    async def _find_in_group(self, listing: Listing, subject: int, chat_id: int) -> _Found:
-        chats = self._ledger.chats
-        previous_ids = await chats.previous_ids(chat_id)
-        live = await self._ledger.objects.live_in(previous_ids)
-        # Where answers are private, links are too.
-        discreet = (await chats.chat(chat_id)).privately
-        if listing is Listing.LINKS:
-            own = [(job, stored) for job, stored in live if job.origin.owner_id == subject]
-            return _Found([], own, discreet)
-        running = await self._ledger.jobs.unfinished_in(previous_ids)
-        use = None
-        if self._limits.group.is_rolling:
-            accepted = await chats.accepted_in(previous_ids, self._clock.now() - WINDOW)
-            use = _use(self._limits.group, accepted)
-        return _Found(running, live, discreet, use)
-
-
-def _use(allowance: TransferLimits, accepted: Sequence[Accepted]) -> Usage:
-    size = sum(one.size for one in accepted)
-    return Usage(len(accepted), size, allowance.files, allowance.bytes)
-
-
-MOST_LINES_ON_A_CARD = 8
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Composes views. Links are made here, late, and nowhere stored. `welcome` never changes."""
+    """Everything that composes views. `welcome` never changes."""
 
-    def __init__(  # noqa: PLR0913 -- everything that can be seen comes from somewhere.
-        self,
-        ledger: Ledger,
-        queue: JobQueue,
-        signer: LinkSigner,
-        clock: Clock,
-        welcome: Welcome,
-        *,
-        statistician: StatisticsViews,
-        limits: OwnerLimits | None = None,
-    ) -> None:
-        self._ledger = ledger
-        self._queue = queue
-        self._signer = signer
-        self._clock = clock
-        self.welcome = welcome
-        self._statistician = statistician
-        self._overviews = OverviewViews(ledger, self, clock, limits or OwnerLimits())
-
-    async def answer(self, jobs: Sequence[Job], chat_id: int) -> Answer:
-        """Compose the answer to ended jobs for a chat, as things stand now."""
-        stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
-        now = self._clock.now()
-        items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
-        return Answer(items, now, await self._zone_of(chat_id))
-
-    async def _zone_of(self, chat_id: int) -> str:
-        rules = await self._ledger.chats.chat(chat_id)
-        # A group that moved is known to old jobs by its old id, and its admins choose in the new.
-        if rules.moved_to is not None:
-            rules = await self._ledger.chats.chat(rules.moved_to)
-        return rules.zone
-
-    def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
-        name = job.file.name
-        if job.state is JobState.DONE and stored is not None:
-            state = _item_state(stored, now)
-            link = self.link(stored, now) if state is ItemState.LIVE else None
-            return AnswerItem(job.id, name, state, link, job.size, job.sha256)
-        if job.state is JobState.CANCELLED:
-            return AnswerItem(job.id, name, ItemState.CANCELLED)
-        return AnswerItem(job.id, name, ItemState.FAILED, code=job.error_code, args=job.error_args)
-
-    def link(self, stored: StoredObject, now: datetime) -> Link:
-        """Make the link of an object that has an open one at `now`; it ends with the object."""
-        url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
-        return Link(url, stored.due_at)
-
-    def status_message(
-        self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False
-    ) -> StatusMessage:
-        """Compose the status message of jobs; those of an album keep their order."""
-        shown = list(jobs)
-        if not together:
-            shown.sort(key=lambda job: self._queue.running(job.id) is None)
-        lines = tuple(self.line(job, paused=paused) for job in shown[:MOST_LINES_ON_A_CARD])
-        most = max(0, len(shown) - MOST_LINES_ON_A_CARD)
-        return StatusMessage(lines, more=most, together=together)
-
-    def line(self, job: Job, *, paused: bool = False) -> StatusLine:
-        """Tell how far a job is."""
-        if job.state.is_final:
-            return StatusLine(job.id, job.file.name, job.state, code=job.error_code)
-        running = self._queue.running(job.id)
-        if running is not None:
-            return self._running_line(job, running, paused=paused)
-        wait = job.run_at - self._clock.now()
-        return StatusLine(
-            job.id,
-            job.file.name,
-            JobState.QUEUED,
-            position=self._queue.position(job.id),
-            retry_in=wait if job.failures and wait > timedelta(0) else None,
-            code=job.error_code if job.failures else None,
-            total=job.file.announced_size,
-            paused=paused,
-        )
-
-    def _running_line(self, job: Job, running: RunningJob, *, paused: bool) -> StatusLine:
-        now = self._clock.now()
-        snapshot = running.meter.snapshot()
-        running.speed.add(now, snapshot)
-        return StatusLine(
-            job.id,
-            job.file.name,
-            JobState.RUNNING,
-            phase=snapshot.phase,
-            fraction=snapshot.fraction,
-            moved=(snapshot.downloaded + snapshot.uploaded) // 2,
-            total=snapshot.total,
-            rate=running.speed.rate(),
-            time_left=running.speed.time_left(snapshot),
-            # Shown while nothing else moves; otherwise it would make every card a new one.
-            elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
-            cancelling=running.stop is StopReason.USER,
-            paused=paused,
-        )
-
-    async def statistics(self) -> Statistics:
-        """Compose the answer to `/stats`."""
-        return await self._statistician.compose()
-
-    async def overview(
-        self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
-    ) -> Overview:
-        """Compose the answer to `/status` or `/links`; see `OverviewViews.compose`."""
-        return await self._overviews.compose(listing, subject, chat_id=chat_id, page=page)
-
-
-def _item_state(stored: StoredObject, now: datetime) -> ItemState:
-    if stored.ending is Ending.DELETED:
-        return ItemState.DELETED
-    return ItemState.LIVE if stored.has_open_link(now) else ItemState.EXPIRED
+    jobs: JobViews
+    answers: AnswerViews
+    overviews: OverviewViews
+    statistics: StatisticsViews
+    welcome: Welcome

@@ -32,13 +32,12 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
-from bot.outbound.answers import AnswerCorrector, AnswerSender
+from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
-from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
-from bot.outbound.outbox import Reactions, ReactionSender
-from bot.outbound.rate_limits import RateLimits
+from bot.outbound.dispatcher import ChatDispatcher, Sender
+from bot.outbound.outbox import OutboxSender, Reactions
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import StatisticsViews, Views
+from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
@@ -85,7 +84,7 @@ def build_bot(resources: Resources) -> Bot:
         reactions=reactions,
         zone=settings.telegram.zone,
     )
-    views = _views(resources, queue, limits, source.limit)
+    views = _views(resources, queue, migrations, limits, source.limit)
     dispatcher, status_sender = _senders(
         resources, views, access, actions, reactions, migrations, signals
     )
@@ -181,20 +180,25 @@ def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str
     return ask
 
 
-def _views(resources: Resources, queue: JobQueue, limits: OwnerLimits, limit: int) -> Views:
+def _views(
+    resources: Resources,
+    queue: JobQueue,
+    migrations: ChatMigrations,
+    limits: OwnerLimits,
+    limit: int,
+) -> Views:
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+    jobs = JobViews(queue, OssLinkSigner(resources.oss, settings.link.mode), clock)
     return Views(
-        ledger,
-        queue,
-        OssLinkSigner(resources.oss, settings.link.mode),
-        clock,
-        Welcome(limit, settings.link.lifetime),
-        statistician=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
-        limits=limits,
+        jobs=jobs,
+        answers=AnswerViews(ledger, jobs, migrations, clock),
+        overviews=OverviewViews(ledger, jobs, migrations, clock, limits),
+        statistics=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
+        welcome=Welcome(limit, settings.link.lifetime),
     )
 
 
-def _senders(  # noqa: PLR0913, PLR0917 -- what is said to people draws on all of it.
+def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all of it.
     resources: Resources,
     views: Views,
     access: Access,
@@ -204,20 +208,22 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is said to people draws on all o
     signals: Signals,
 ) -> tuple[ChatDispatcher, StatusMessageSender]:
     clock, ledger, telegram = resources.clock, resources.ledger, resources.telegram
-    rate_limits, calls = RateLimits(migrations.current), InFlightCalls(signals.outbox.set)
     messenger = MigratingMessenger(telegram.messenger, migrations, actions.chat_gone)
     members = MigratingMembers(TelegramMembers(telegram.application.bot), migrations)
     requests = RequestHandler(ledger, access, actions, members, messenger)
-    common = (ledger, messenger, views, rate_limits, calls, clock)
-    status_sender = StatusMessageSender(*common, metrics=resources.monitoring.metrics)
+    status_sender = StatusMessageSender(
+        ledger, messenger, views.jobs, clock, resources.monitoring.metrics
+    )
     senders: list[Sender] = [
-        DeferredRequests(ledger, requests, calls, clock),
-        AnswerSender(*common, reactions=reactions),
+        DeferredRequests(ledger.outbox, requests, clock),
+        AnswerSender(ledger, messenger, views.answers, migrations, reactions, clock),
+        OutboxSender(ledger.outbox, messenger, views),
         status_sender,
-        AnswerCorrector(*common),
-        ReactionSender(ledger.outbox, messenger, rate_limits, calls, clock),
     ]
-    return ChatDispatcher(senders, calls, signals.outbox, clock), status_sender
+    dispatcher = ChatDispatcher(
+        senders, ledger.outbox, signals.outbox, clock, current=migrations.current
+    )
+    return dispatcher, status_sender
 
 
 def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:

@@ -11,7 +11,7 @@ from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.jobs.actions import JobActions
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import JobQueue
-from bot.outbound.dispatcher import InFlightCalls
+from bot.outbound.dispatcher import ChatDispatcher
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger
@@ -34,11 +34,13 @@ class DeferredFixture:
         self.messenger = FakeMessenger(self.clock)
         self.access = Access(self.ledger.chats, users=(), admins={BOT_ADMIN}, groups={GROUP})
         self.actions = JobActions(self.ledger, self.queue, self.clock, self.lifecycle)
-        self.calls = InFlightCalls(self.signals.outbox.set)
         self.request_handler = RequestHandler(
             self.ledger, self.access, self.actions, self.members, self.messenger
         )
-        self.deferred = DeferredRequests(self.ledger, self.request_handler, self.calls, self.clock)
+        deferred = DeferredRequests(self.ledger.outbox, self.request_handler, self.clock)
+        self.dispatcher = ChatDispatcher(
+            [deferred], self.ledger.outbox, self.signals.outbox, self.clock
+        )
         self._numbers = count(1)
 
     async def request(
@@ -69,11 +71,10 @@ class DeferredFixture:
         self.clock.advance(timedelta(seconds=after))
         moment = None
         for _ in range(10):
-            self.calls.begin_round()
-            moment = await self.deferred.tick()
-            if self.calls.is_idle:
+            moment = await self.dispatcher.round()
+            if self.dispatcher.calls.is_idle:
                 break
-            await self.calls.drain(5)
+            await self.dispatcher.calls.drain(5)
         return moment
 
     async def said(self) -> list[str]:

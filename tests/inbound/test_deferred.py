@@ -93,7 +93,7 @@ async def test_crash_in_between(office: DeferredFixture) -> None:
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     [request] = await office.ledger.outbox.pending(10)
     await office.serve()
-    later = DeferredRequests(office.ledger, office.request_handler, office.calls, office.clock)
+    later = DeferredRequests(office.ledger.outbox, office.request_handler, office.clock)
     await later._serve(request)
 
     assert await office.said() == ["auto-off"]

@@ -7,7 +7,6 @@ from bot.core.errors import StoreForbidden, StoreUnavailable
 from bot.core.jobs import StopReason
 from bot.core.ports.metrics import Span
 from bot.jobs.reaper import Reaper
-from bot.outbound.status_messages import StatusMessageSender
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import LIFETIME, at
 from tests.jobs.reaper_fixture import Graveyard
@@ -83,16 +82,7 @@ async def test_late(database: Database, metrics: FakeMetrics) -> None:
 async def test_skipped(database: Database, metrics: FakeMetrics) -> None:
     """News that come too soon after the last are counted; what has not changed is no news."""
     stage = OutboundFixture(database)
-    status_sender = StatusMessageSender(
-        stage.ledger,
-        stage.messenger,
-        stage.views,
-        stage.rate_limits,
-        stage.calls,
-        stage.clock,
-        metrics,
-    )
-    stage.speakers = [status_sender]
+    stage.restart(metrics)
     running = await stage.run(await stage.accept(), total=1000)
     await stage.after(1)
     quiet = list(metrics.skipped)

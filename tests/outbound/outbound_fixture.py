@@ -9,15 +9,18 @@ from pathlib import Path
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason, StoredObject
+from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.jobs.lifecycle import Signals
+from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
-from bot.outbound.answers import AnswerCorrector, AnswerSender
-from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls, Sender
-from bot.outbound.rate_limits import RateLimits
+from bot.outbound.answers import AnswerSender
+from bot.outbound.chat_migration import ChatMigrations
+from bot.outbound.dispatcher import ChatDispatcher, Sender
+from bot.outbound.outbox import OutboxSender, Reactions
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import StatisticsViews, Views
+from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.spool import Spool
 from tests.fakes import samples
@@ -53,52 +56,76 @@ class StillQueue(JobQueue):
         return self.runs.get(job_id)
 
 
-class OutboundFixture:
-    """Courier, narrator and reviser with a chat service that minds flood limits."""
+class NoOutbox:
+    """Fulfils the `Outbox` port: always empty."""
 
-    def __init__(self, database: Database) -> None:
+    async def post(self, message: OutboxMessage, now: datetime) -> bool:  # noqa: ARG002 -- the port has it.
+        """Refuse to store."""
+        raise AssertionError(f"{message} must not be posted")
+
+    async def pending(self, limit: int) -> list[OutboxMessage]:  # noqa: ARG002 -- the port has it.
+        """Return nothing."""
+        return []
+
+    async def delivered(self, row_id: int) -> None:
+        """Refuse: there are no rows."""
+        raise AssertionError(f"there is no row {row_id}")
+
+    async def begin_attempt(self, row_id: int) -> int:
+        """Refuse: there are no rows."""
+        raise AssertionError(f"there is no row {row_id}")
+
+
+class OutboundFixture:
+    """The senders of answers, replies, reactions and status messages, with a chat service that
+    minds flood limits.
+    """
+
+    def __init__(self, database: Database, *, reactions: bool = False) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.ledger = SqlLedger(database)
         self.messenger = FakeMessenger(self.clock)
         self.signals = Signals()
         self.queue = StillQueue(self.clock)
-        spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
-        self.views = Views(
-            self.ledger,
-            self.queue,
-            FakeSigner(),
-            self.clock,
-            Welcome(20 << 20, LIFETIME),
-            statistician=StatisticsViews(
-                self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
-            ),
-        )
+        self.migrations = ChatMigrations(self.ledger.chats)
+        self.views = self._views()
+        self.reactions = Reactions(self.ledger.outbox, self.clock, enabled=reactions)
         self.restart()
 
-    def restart(self) -> None:
-        """Forget everything but the ledger, as a new process has."""
-        self.rate_limits = RateLimits()
-        self.calls = InFlightCalls(self.signals.outbox.set)
-        spoken = (
-            self.ledger,
-            self.messenger,
-            self.views,
-            self.rate_limits,
-            self.calls,
-            self.clock,
+    def _views(self) -> Views:
+        spool = Spool(Path(tempfile.gettempdir()), quota=10 << 20, keep_free=0)
+        jobs = JobViews(self.queue, FakeSigner(), self.clock)
+        return Views(
+            jobs=jobs,
+            answers=AnswerViews(self.ledger, jobs, self.migrations, self.clock),
+            overviews=self.overviews(jobs),
+            statistics=StatisticsViews(
+                self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
+            ),
+            welcome=Welcome(20 << 20, LIFETIME),
         )
-        self.answer_sender = AnswerSender(*spoken)
-        self.status_sender = StatusMessageSender(*spoken)
-        self.answer_corrector = AnswerCorrector(*spoken)
-        self.speakers: list[Sender] = [
-            self.answer_sender,
-            self.status_sender,
-            self.answer_corrector,
-        ]
 
-    def dispatcher(self) -> ChatDispatcher:
-        """Return the loop that drives everybody in production."""
-        return ChatDispatcher(self.speakers, self.calls, self.signals.outbox, self.clock)
+    def overviews(self, jobs: JobViews, limits: OwnerLimits | None = None) -> OverviewViews:
+        """Return overviews with limits of owners, without any by default."""
+        return OverviewViews(
+            self.ledger, jobs, self.migrations, self.clock, limits or OwnerLimits()
+        )
+
+    def restart(self, metrics: Metrics | None = None) -> None:
+        """Forget everything but the ledger, as a new process has."""
+        ledger, messenger, clock = self.ledger, self.messenger, self.clock
+        self.status_sender = StatusMessageSender(
+            ledger, messenger, self.views.jobs, clock, metrics
+        )
+        senders: list[Sender] = [
+            AnswerSender(
+                ledger, messenger, self.views.answers, self.migrations, self.reactions, clock
+            ),
+            OutboxSender(ledger.outbox, messenger, self.views),
+            self.status_sender,
+        ]
+        self.dispatcher = ChatDispatcher(senders, ledger.outbox, self.signals.outbox, clock)
+        self.calls, self.rate_limits = self.dispatcher.calls, self.dispatcher.rate_limits
 
     async def speak(self) -> datetime | None:
         """Let the senders send all that is due now; return when there may be more."""
@@ -110,13 +137,9 @@ class OutboundFixture:
         raise AssertionError("they never stop talking")
 
     async def round(self) -> datetime | None:
-        """Ask everybody once, as `ChatDispatcher` does, and do not wait for the calls that they
-        begin.
-        """
+        """Begin a round, and do not wait for the calls that it starts."""
         self.signals.outbox.clear()
-        self.calls.begin_round()
-        moments = [await speaker.tick() for speaker in self.speakers]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return await self.dispatcher.round()
 
     async def until_calls_end(self) -> None:
         """Wait until no call is under way except those that are held."""

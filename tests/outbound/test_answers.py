@@ -186,7 +186,7 @@ async def test_chat_that_cannot_be_answered_hides_no_other(
     """More jobs than are looked at in one round wait in a flooded chat; the next chat is
     answered all the same, and so are its commands.
     """
-    monkeypatch.setattr(answers, "MOST_READ", 5)
+    monkeypatch.setattr(answers, "MOST_UNANSWERED", 5)
     stage.messenger.trouble(Trouble("send", ChatFlooded(3600), chat_id=OWNER, times=0))
     await stage.finish_many(12)
     for n in range(12):

@@ -92,7 +92,7 @@ async def test_note_comes_once(stage: OutboundFixture, *, lost: bool) -> None:
 
 async def test_choice_of_the_successor_counts(stage: OutboundFixture) -> None:
     """What was asked for in the old group is answered as the new one wants it."""
-    await stage.ledger.chats.migrate(GROUP, SUCCESSOR)
+    await stage.migrations.learn(GROUP, SUCCESSOR)
     await stage.ledger.chats.set_chat(SUCCESSOR, privately=False)
     await _done(stage, ASKER)
     await stage.after(10)

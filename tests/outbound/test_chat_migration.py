@@ -90,6 +90,17 @@ async def test_same_news_twice_changes_nothing(post: Post) -> None:
     assert (await post.people.chat(SUCCESSOR)).auto
 
 
+async def test_rules_are_those_of_the_last_successor(post: Post) -> None:
+    """The rules of a group that has moved twice, asked for by any of its ids."""
+    await post.people.set_chat(GROUP, zone="UTC+1")
+    await post.migrations.learn(GROUP, SUCCESSOR)
+    await post.migrations.learn(SUCCESSOR, NEXT)
+    await post.people.set_chat(NEXT, zone="UTC+2")
+
+    ids = (GROUP, SUCCESSOR, NEXT)
+    assert [(await post.migrations.rules(chat_id)).zone for chat_id in ids] == ["UTC+2"] * 3
+
+
 async def test_circle_ends(post: Post) -> None:
     """Contradicting migrations do not cause an endless loop."""
     await post.migrations.learn(GROUP, SUCCESSOR)

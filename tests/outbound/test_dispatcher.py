@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.outbound.dispatcher import ChatDispatcher, InFlightCalls
+from bot.outbound.dispatcher import ChatDispatcher, Offers, RoundState
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, at
-from tests.outbound.outbound_fixture import OutboundFixture, answered
+from tests.outbound.outbound_fixture import NoOutbox, OutboundFixture, answered
 
 SLOW, QUICK = 201, 202
 
 
 class Stutter:
-    """A speaker that remembers when it was asked and answers by a script."""
+    """A sender that remembers when it was asked and answers by a script."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.asked: list[datetime] = []
@@ -25,14 +25,14 @@ class Stutter:
         self._clock = clock
         self._changed = asyncio.Condition()
 
-    async def tick(self) -> datetime | None:
+    async def offer(self, state: RoundState) -> Offers:  # noqa: ARG002 -- the port has it.
         """Remember."""
         self.asked.append(self._clock.now())
         async with self._changed:
             self._changed.notify_all()
         if self.error is not None:
             raise self.error
-        return self.moments.pop(0) if self.moments else None
+        return Offers(again_at=self.moments.pop(0) if self.moments else None)
 
     async def until_asked(self, times: int) -> None:
         """Wait until it has been ticked so often."""
@@ -46,9 +46,8 @@ class Booth:
     def __init__(self) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.signals = asyncio.Event()
-        self.calls = InFlightCalls(self.signals.set)
         self.speaker = Stutter(self.clock)
-        self.dispatcher = ChatDispatcher([self.speaker], self.calls, self.signals, self.clock)
+        self.dispatcher = ChatDispatcher([self.speaker], NoOutbox(), self.signals, self.clock)
 
 
 @pytest.fixture
@@ -111,7 +110,7 @@ async def test_defect_ends_the_voice(where: str) -> None:
     if where == "speaker":
         booth.speaker.error = ZeroDivisionError("a defect")
     else:
-        booth.calls.start("a", fail())
+        booth.dispatcher.calls.start("a", fail())
     with pytest.raises(ZeroDivisionError, match="a defect"):
         await booth.dispatcher.run()
 

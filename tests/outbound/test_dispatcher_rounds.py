@@ -1,14 +1,14 @@
 """News of a burst are looked at together."""
 
 import asyncio
-from datetime import datetime
 
 import pytest
 
 from bot.outbound import dispatcher
-from bot.outbound.dispatcher import InFlightCalls
+from bot.outbound.dispatcher import Offers, RoundState
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW
+from tests.outbound.outbound_fixture import NoOutbox
 
 
 class Counter:
@@ -17,10 +17,10 @@ class Counter:
     def __init__(self) -> None:
         self.looks = 0
 
-    async def tick(self) -> datetime | None:
+    async def offer(self, state: RoundState) -> Offers:  # noqa: ARG002 -- the port has it.
         """Count."""
         self.looks += 1
-        return None
+        return Offers()
 
 
 async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "pause", pause)
     signals, speaker = asyncio.Event(), Counter()
     speaking = dispatcher.ChatDispatcher(
-        [speaker], InFlightCalls(signals.set), signals, SandboxClock(NOW, running=False)
+        [speaker], NoOutbox(), signals, SandboxClock(NOW, running=False)
     )
     task = asyncio.create_task(speaking.run())
     for _ in range(50):

@@ -10,13 +10,14 @@ from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
 from bot.core.ports.views import Listing, Overview, Usage
 from bot.jobs.limits import OwnerLimits, TransferLimits
-from bot.outbound.views import PAGE_SIZE, OverviewViews
+from bot.outbound.views import PAGE_SIZE
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture
 
 OTHER = 101
 STATUS, LINKS = Listing.STATUS, Listing.LINKS
+SUCCESSOR = -1_000_000_000_500
 
 
 @pytest.fixture
@@ -50,12 +51,12 @@ async def test_status_shows_what_is_under_way_and_alive(stage: OutboundFixture) 
         stage.clock.advance(timedelta(seconds=1))
     await stage.ledger.objects.revoke(links[1].id, NOW)
     await stage.done(await stage.accept(OTHER))
-    overview = await stage.views.overview(STATUS, OWNER, chat_id=OWNER)
+    overview = await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER)
 
     assert [line.job_id for line in overview.running] == [running.id, waiting.id]
     assert [link.job_id for link in overview.live] == [links[2].id, links[0].id]
     assert (overview.page, overview.pages, overview.subject) == (1, 1, OWNER)
-    assert Usage(5, 5000) == overview.use
+    assert Usage(files=5, bytes=5000) == overview.use
 
 
 async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
@@ -63,7 +64,7 @@ async def test_links_show_nothing_but_links(stage: OutboundFixture) -> None:
     await stage.accept()
     job = await stage.accept()
     await stage.done(job)
-    overview = await stage.views.overview(LINKS, OWNER, chat_id=OWNER)
+    overview = await stage.views.overviews.compose(LINKS, OWNER, chat_id=OWNER)
 
     assert [job.id] == ids_of(overview)
     assert (overview.listing, overview.use) == (LINKS, None)
@@ -74,7 +75,7 @@ async def test_links_that_are_over_are_left_out(stage: OutboundFixture) -> None:
     await stage.done(await stage.accept())
     stage.clock.advance(LIFETIME)
 
-    assert (await stage.views.overview(LINKS, OWNER, chat_id=OWNER)).live == ()
+    assert (await stage.views.overviews.compose(LINKS, OWNER, chat_id=OWNER)).live == ()
 
 
 @pytest.mark.parametrize("listing", [STATUS, LINKS])
@@ -87,7 +88,7 @@ async def test_links_in_their_last_second_are_left_out(
     stage.clock.advance(timedelta(seconds=5))
     await stage.done(second)
     stage.clock.advance(LIFETIME - timedelta(seconds=5.5))
-    overview = await stage.views.overview(listing, OWNER, chat_id=OWNER)
+    overview = await stage.views.overviews.compose(listing, OWNER, chat_id=OWNER)
 
     assert [link.job_id for link in overview.live] == [second.id]
 
@@ -100,9 +101,9 @@ async def test_group_sees_what_came_from_it(stage: OutboundFixture) -> None:
     await stage.done(private)
     mine, other = await in_group(stage, OWNER, done=True), await in_group(stage, OTHER, done=True)
     waits = await in_group(stage, OTHER, done=False)
-    status = await stage.views.overview(STATUS, GROUP, chat_id=GROUP)
-    links = await stage.views.overview(LINKS, OWNER, chat_id=GROUP)
-    alone = await stage.views.overview(STATUS, OWNER, chat_id=OWNER)
+    status = await stage.views.overviews.compose(STATUS, GROUP, chat_id=GROUP)
+    links = await stage.views.overviews.compose(LINKS, OWNER, chat_id=GROUP)
+    alone = await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER)
 
     assert [waits.id, other.id, mine.id] == ids_of(status)
     assert (status.in_group, status.discreet, status.use) == (True, False, None)
@@ -116,15 +117,27 @@ async def test_discreet_where_answers_are_private(stage: OutboundFixture) -> Non
     await in_group(stage, OWNER, done=True)
     await stage.ledger.chats.set_chat(GROUP, privately=True)
 
-    assert (await stage.views.overview(STATUS, GROUP, chat_id=GROUP)).discreet
-    assert (await stage.views.overview(LINKS, OWNER, chat_id=GROUP)).discreet
-    assert not (await stage.views.overview(LINKS, OWNER, chat_id=OWNER)).discreet
+    assert (await stage.views.overviews.compose(STATUS, GROUP, chat_id=GROUP)).discreet
+    assert (await stage.views.overviews.compose(LINKS, OWNER, chat_id=GROUP)).discreet
+    assert not (await stage.views.overviews.compose(LINKS, OWNER, chat_id=OWNER)).discreet
+
+
+async def test_group_that_has_moved_since_it_asked(stage: OutboundFixture) -> None:
+    """An overview requested under the old id lists and hides what the successor would."""
+    await in_group(stage, OWNER, done=True)
+    await stage.migrations.learn(GROUP, SUCCESSOR)
+    later = await stage.accept(SUCCESSOR)
+    await stage.ledger.chats.set_chat(SUCCESSOR, privately=True)
+    status = await stage.views.overviews.compose(STATUS, GROUP, chat_id=GROUP)
+
+    assert later.id in ids_of(status)
+    assert status.discreet
 
 
 async def test_use_against_limits(stage: OutboundFixture) -> None:
     """A user sees the user's own limits, a group those of the group where it has some."""
     limits = OwnerLimits(TransferLimits(files=5, bytes=9000), TransferLimits(files=7))
-    overviews = OverviewViews(stage.ledger, stage.views, stage.clock, limits)
+    overviews = stage.overviews(stage.views.jobs, limits)
     await in_group(stage, OWNER, done=True)
     await in_group(stage, OTHER, done=True)
     await stage.accept()
@@ -134,9 +147,9 @@ async def test_use_against_limits(stage: OutboundFixture) -> None:
     stage.clock.advance(timedelta(hours=1))
     later = await overviews.compose(STATUS, OWNER, chat_id=OWNER)
 
-    assert Usage(2, 2000, 5, 9000) == mine.use
-    assert Usage(2, 2000, 7, 0) == groups.use
-    assert Usage(0, 0, 5, 9000) == later.use
+    assert Usage(files=2, bytes=2000, most_files=5, most_bytes=9000) == mine.use
+    assert Usage(files=2, bytes=2000, most_files=7, most_bytes=0) == groups.use
+    assert Usage(files=0, bytes=0, most_files=5, most_bytes=9000) == later.use
 
 
 @settings(
@@ -152,9 +165,9 @@ async def test_pages_show_everything_once(stage: OutboundFixture, running: int, 
         await stage.accept()
     for _ in range(live):
         await stage.done(await stage.accept())
-    first = await stage.views.overview(STATUS, OWNER, chat_id=OWNER)
+    first = await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER)
     pages = [
-        await stage.views.overview(STATUS, OWNER, chat_id=OWNER, page=page)
+        await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER, page=page)
         for page in range(1, first.pages + 1)
     ]
     listed = [job_id for page in pages for job_id in ids_of(page)]
@@ -173,6 +186,6 @@ async def test_page_that_is_gone_is_the_last(
     """A list may have become shorter since the button was made: the last page is shown."""
     for _ in range(PAGE_SIZE + 1):
         await stage.accept()
-    overview = await stage.views.overview(STATUS, OWNER, chat_id=OWNER, page=asked)
+    overview = await stage.views.overviews.compose(STATUS, OWNER, chat_id=OWNER, page=asked)
 
     assert (shown, 2) == (overview.page, overview.pages)

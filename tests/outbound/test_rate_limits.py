@@ -91,14 +91,14 @@ def test_group_has_one_budget_for_messages_and_edits() -> None:
 def test_pause_holds_everything_back() -> None:
     """Until its end, and a shorter one does not end it."""
     budget = ChatRateLimit(OWNER)
-    assert not budget.is_paused(NOW)
+    assert budget.ready_at(None, NOW) == NOW
     budget.pause(at(30))
     budget.pause(at(10))
     assert not budget.take(budget.messages, at(29.9))
-    assert budget.is_paused(at(29.9))
+    assert budget.ready_at(None, at(29.9)) == at(30)
     assert budget.ready_at(budget.edits, at(1)) == at(30)
 
-    assert not budget.is_paused(at(30))
+    assert budget.ready_at(None, at(30)) == at(30)
     assert budget.take(budget.messages, at(30))
 
 

@@ -10,8 +10,7 @@ from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
 from bot.core.jobs import Job
 from bot.core.ports.chat import Reaction
 from bot.core.ports.outbox import OutboxKind
-from bot.outbound.answers import AnswerSender
-from bot.outbound.outbox import STALE_AFTER, Reactions, ReactionSender
+from bot.outbound.outbox import STALE_AFTER, Reactions
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
 from tests.outbound.outbound_fixture import OutboundFixture
@@ -21,29 +20,8 @@ ACCEPTED, DONE, NONE = Reaction.ACCEPTED, Reaction.DONE, Reaction.NONE
 
 @pytest.fixture
 def stage(database: Database) -> OutboundFixture:
-    """Return speakers of whom one reacts."""
-    stage = OutboundFixture(database)
-    outbox, clock = stage.ledger.outbox, stage.clock
-    stage.reactions = Reactions(outbox, clock, enabled=True)  # type: ignore[attr-defined]  # this test's own.
-    spoken = (stage.ledger, stage.messenger, stage.views, stage.rate_limits, stage.calls, clock)
-    stage.answer_sender = AnswerSender(*spoken, reactions=reactions(stage))
-    reaction_sender = ReactionSender(
-        outbox, stage.messenger, stage.rate_limits, stage.calls, clock
-    )
-    stage.speakers = [
-        stage.answer_sender,
-        stage.status_sender,
-        stage.answer_corrector,
-        reaction_sender,
-    ]
-    return stage
-
-
-def reactions(stage: OutboundFixture) -> Reactions:
-    """Return who asks for reactions."""
-    found = stage.reactions  # type: ignore[attr-defined]  # set above.
-    assert isinstance(found, Reactions)
-    return found
+    """Return senders, with reactions switched on."""
+    return OutboundFixture(database, reactions=True)
 
 
 def shown(stage: OutboundFixture) -> list[tuple[int, Reaction]]:
@@ -58,7 +36,7 @@ async def accepted(
     origin = replace(make_origin(chat_id), album=album)
     job = await stage.ledger.jobs.accept(origin, make_file(), stage.clock.now())
     assert job is not None
-    await reactions(stage).accepted(job)
+    await stage.reactions.accepted(job)
     return job
 
 
@@ -90,7 +68,7 @@ async def test_quick_file_is_only_shown_as_done(stage: OutboundFixture) -> None:
     """What is superseded before it could be shown costs no call."""
     job = await accepted(stage)
     await stage.done(job)
-    await reactions(stage).ended([await get_done(stage, job)])
+    await stage.reactions.ended([await get_done(stage, job)])
     await stage.speak()
 
     assert [(job.origin.message_id, DONE)] == shown(stage)
@@ -136,7 +114,7 @@ async def test_trouble_pauses_the_chat(
     await accepted(stage)
     await stage.speak()
 
-    assert stage.rate_limits.of(OWNER).is_paused(stage.clock.now())
+    assert stage.rate_limits.of(OWNER).ready_at(None, stage.clock.now()) > stage.clock.now()
     assert await stage.ledger.outbox.pending(9) == []
 
 

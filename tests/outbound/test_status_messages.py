@@ -9,8 +9,8 @@ from bot.adapters.ledger.database import Database
 from bot.core.jobs import JobState
 from bot.core.ports.chat import Place
 from bot.core.ports.views import Answer, StatusMessage
-from bot.outbound.status_messages import EDIT_EVERY, MOST_SINGLE_CARDS
-from bot.outbound.views import MOST_LINES_ON_A_CARD
+from bot.outbound.status_messages import EDIT_EVERY, MOST_SINGLE_MESSAGES
+from bot.outbound.views import MOST_STATUS_LINES
 from tests.fakes.messenger import Said
 from tests.fakes.samples import GROUP, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds
@@ -120,7 +120,7 @@ async def test_paused_is_shown_at_once_and_opens_nothing(stage: OutboundFixture)
 
 async def test_few_jobs_have_a_card_each(stage: OutboundFixture) -> None:
     """A reply to each of their files."""
-    jobs = [await stage.accept() for _ in range(MOST_SINGLE_CARDS)]
+    jobs = [await stage.accept() for _ in range(MOST_SINGLE_MESSAGES)]
     await stage.after(10)
     shown = [[line.job_id for line in card_of(said).lines] for said in stage.status_messages]
 
@@ -131,12 +131,12 @@ async def test_many_jobs_share_a_card(stage: OutboundFixture) -> None:
     """The rate limit belongs to the chat: one message for all, with a count of jobs without a
     line.
     """
-    jobs = [await stage.accept() for _ in range(MOST_LINES_ON_A_CARD + 4)]
+    jobs = [await stage.accept() for _ in range(MOST_STATUS_LINES + 4)]
     await stage.after(10)
     [said] = stage.status_messages
 
     assert [line.job_id for line in card_of(said).lines] == [
-        job.id for job in jobs[:MOST_LINES_ON_A_CARD]
+        job.id for job in jobs[:MOST_STATUS_LINES]
     ]
     assert card_of(said).more == 4
 

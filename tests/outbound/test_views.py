@@ -26,9 +26,9 @@ async def test_answer_tells_the_truth_of_its_moment(stage: OutboundFixture) -> N
     await stage.ledger.objects.revoke(jobs[1].id, NOW)
     await stage.gone(stored[2])
     read = await stage.ledger.jobs.get_many([job.id for job in jobs])
-    early = await stage.views.answer(read, OWNER)
+    early = await stage.views.answers.compose(read, OWNER)
     stage.clock.advance(LIFETIME)
-    late = await stage.views.answer(read, OWNER)
+    late = await stage.views.answers.compose(read, OWNER)
     live, deleted, expired = ItemState.LIVE, ItemState.DELETED, ItemState.EXPIRED
 
     assert [item.state for item in early.items] == [live, deleted, expired, live]
@@ -46,7 +46,7 @@ async def test_answer_in_the_last_second_of_a_link(stage: OutboundFixture, left:
     await stage.done(second)
     stage.clock.advance(LIFETIME - timedelta(seconds=5 + left))
     read = await stage.ledger.jobs.get_many([first.id, second.id])
-    items = (await stage.views.answer(read, OWNER)).items
+    items = (await stage.views.answers.compose(read, OWNER)).items
 
     assert [item.state for item in items] == [ItemState.EXPIRED, ItemState.LIVE]
     assert [item.link is not None for item in items] == [False, True]
@@ -56,7 +56,9 @@ async def test_answer_to_a_done_job_has_size_and_digest(stage: OutboundFixture) 
     """So that the receiver can check what arrived."""
     job = await stage.accept()
     await stage.done(job)
-    [item] = (await stage.views.answer([await samples.get(stage.ledger, job)], OWNER)).items
+    [item] = (
+        await stage.views.answers.compose([await samples.get(stage.ledger, job)], OWNER)
+    ).items
 
     assert (item.size, item.sha256) == (1000, SHA256)
 
@@ -65,12 +67,12 @@ async def test_line_of_a_running_job_follows_its_meter(stage: OutboundFixture) -
     """Phase, both halves, speed and the time that is left."""
     job = await stage.accept()
     running = await stage.run(job, total=1000)
-    stage.views.status_message([job])
+    stage.views.jobs.status_message([job])
     stage.clock.advance(timedelta(seconds=2))
     running.meter.phase = Phase.MOVING
     running.meter.downloaded = 600
     running.meter.set_part(1, 200)
-    [line] = stage.views.status_message([job]).lines
+    [line] = stage.views.jobs.status_message([job]).lines
 
     assert (line.state, line.phase, line.moved, line.total) == (
         JobState.RUNNING,
@@ -87,7 +89,7 @@ async def test_line_of_a_job_that_fetches_tells_how_long(stage: OutboundFixture)
     job = await stage.accept()
     await stage.run(job)
     stage.clock.advance(timedelta(seconds=90))
-    [line] = stage.views.status_message([job]).lines
+    [line] = stage.views.jobs.status_message([job]).lines
 
     assert (line.phase, line.elapsed) == (Phase.FETCHING, timedelta(seconds=90))
 
@@ -98,7 +100,7 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: OutboundF
     running = await samples.acquire(stage.ledger, job)
     await stage.ledger.jobs.retry_later(running, at(30), "store_unavailable")
     stage.clock.advance(timedelta(seconds=10))
-    [line] = stage.views.status_message([await samples.get(stage.ledger, job)]).lines
+    [line] = stage.views.jobs.status_message([await samples.get(stage.ledger, job)]).lines
 
     assert (line.state, line.retry_in, line.code) == (
         JobState.QUEUED,
@@ -114,11 +116,13 @@ async def test_answer_is_told_in_the_zone_of_its_chat(stage: OutboundFixture) ->
     people = stage.ledger.chats
     await people.set_chat(OWNER, zone="Asia/Hong_Kong")
     await people.set_chat(GROUP, zone="UTC+1")
-    await people.migrate(GROUP, -501)
-    moved = await stage.views.answer([], GROUP)
+    await stage.migrations.learn(GROUP, -501)
+    moved = await stage.views.answers.compose([], GROUP)
     await people.set_chat(-501, zone="UTC+2")
 
-    assert [(await stage.views.answer([], chat)).zone for chat in (OWNER, OWNER + 1, GROUP)] == [
+    assert [
+        (await stage.views.answers.compose([], chat)).zone for chat in (OWNER, OWNER + 1, GROUP)
+    ] == [
         "Asia/Hong_Kong",
         "",
         "UTC+2",

@@ -174,7 +174,7 @@ class StatusViewRenderer:
 
     def _foot(self, view: Overview) -> list[Html]:
         foot = []
-        if view.use is not None and view.use != Usage(0, 0):
+        if view.use is not None and view.use != Usage(files=0, bytes=0):
             foot.append(self._use(view.use))
         if view.pages > 1:
             page, pages = str(view.page), str(view.pages)

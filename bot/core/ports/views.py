@@ -1,6 +1,6 @@
 """What is said in a chat, as data; an adapter words it. No sentence for users lives here."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -38,6 +38,7 @@ class AnswerItem:
     job_id: int
     name: str
     state: ItemState
+    _: KW_ONLY
     link: Link | None = None
     size: int | None = None
     sha256: str | None = None
@@ -65,6 +66,7 @@ class StatusLine:
     job_id: int
     name: str
     state: JobState
+    _: KW_ONLY
     phase: Phase | None = None
     position: int | None = None
     fraction: float | None = None
@@ -86,11 +88,12 @@ class StatusMessage:
     """
 
     lines: tuple[StatusLine, ...]
+    _: KW_ONLY
     more: int = 0
     together: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLink:
     """A link that still works, as `/status` lists it."""
 
@@ -109,7 +112,7 @@ class Listing(StrEnum):
     """What is alive."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What was accepted in the last 24 hours, and how much of it is allowed (0: no limit)."""
 
@@ -130,6 +133,7 @@ class Overview:
     running: tuple[StatusLine, ...]
     live: tuple[LiveLink, ...]
     now: datetime
+    _: KW_ONLY
     subject: int = 0
     listing: Listing = Listing.STATUS
     page: int = 1
@@ -156,7 +160,7 @@ class FailureCount:
     ago: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
     """The answer to `/stats`: jobs that ended in the last 24 hours, what there is now, sizes in
     bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the

@@ -62,7 +62,20 @@ def test_chinese() -> None:
 
 def test_without_errors_there_is_no_section() -> None:
     """An idle bot says little."""
-    idle = Statistics(0, 0, 0, 0, (), 0, 0, 0, 0, 1, 1, timedelta(0))
+    idle = Statistics(
+        done=0,
+        bytes=0,
+        failed=0,
+        cancelled=0,
+        failures=(),
+        running=0,
+        waiting=0,
+        links=0,
+        spool_used=0,
+        spool_quota=1,
+        disk_free=1,
+        uptime=timedelta(0),
+    )
 
     assert "errors" not in EN.text(idle)
     assert EN.text(idle).endswith("Uptime: 0 s")

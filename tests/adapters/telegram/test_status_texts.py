@@ -154,7 +154,7 @@ def test_several_jobs_are_numbered() -> None:
 )
 def test_no_more_than_eight_jobs_are_shown(lines: int, more: int, expected: str | None) -> None:
     """Jobs that are not shown are counted, left out by the view or by this message."""
-    status_message = StatusMessage((QUEUED,) * lines, more)
+    status_message = StatusMessage((QUEUED,) * lines, more=more)
     told = EN.text(status_message).split("\n")
 
     assert 8 * 2 + (expected is not None) == len(told)
@@ -166,7 +166,7 @@ def test_longest_card_fits() -> None:
     """Eight jobs with the longest names and sentences are one message."""
     worst = replace(MOVING, name="👍" * 200, state=JobState.FAILED, code="store_forbidden")
 
-    assert fits(EN.text(StatusMessage((worst,) * 8, 10**6)))
+    assert fits(EN.text(StatusMessage((worst,) * 8, more=10**6)))
 
 
 def test_names_are_escaped() -> None:

@@ -94,10 +94,14 @@ def test_discreet_overview_has_no_link() -> None:
 @pytest.mark.parametrize(
     ("use", "english", "chinese"),
     [
-        (Usage(1, 1 << 20), "1 file, 1 MB", "1 个文件，1 MB"),
-        (Usage(0, 0, 1, 0), "0 of 1 file, 0 B", "0 / 1 个文件，0 B"),
+        (Usage(files=1, bytes=1 << 20), "1 file, 1 MB", "1 个文件，1 MB"),
         (
-            Usage(12, 3 << 30, 1000, 10 << 30),
+            Usage(files=0, bytes=0, most_files=1, most_bytes=0),
+            "0 of 1 file, 0 B",
+            "0 / 1 个文件，0 B",
+        ),
+        (
+            Usage(files=12, bytes=3 << 30, most_files=1000, most_bytes=10 << 30),
             "12 of 1,000 files, 3 GB of 10 GB",
             "12 / 1,000 个文件，3 GB / 10 GB",
         ),
@@ -113,7 +117,7 @@ def test_use_against_limits(use: Usage, english: str, chinese: str) -> None:
 
 def test_nothing_used_is_not_told() -> None:
     """Where there is neither a limit nor a use there is nothing to say."""
-    html, _ = EN.render(overview(use=Usage(0, 0)))
+    html, _ = EN.render(overview(use=Usage(files=0, bytes=0)))
 
     assert "24 hours" not in html
 
@@ -150,7 +154,11 @@ def test_page_always_fits(language: StatusViewRenderer, name: str, running: int)
         live_link(7, name), link=make_link("https://x.example/" + "&" * 300 + "x" * 1700)
     )
     view = overview(
-        (line,) * running, (live,) * (8 - running), pages=99, page=50, use=Usage(9, 9, 9, 9)
+        (line,) * running,
+        (live,) * (8 - running),
+        pages=99,
+        page=50,
+        use=Usage(files=9, bytes=9, most_files=9, most_bytes=9),
     )
     html, buttons = language.render(view)
 

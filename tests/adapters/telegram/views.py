@@ -40,4 +40,4 @@ def answer(*items: AnswerItem) -> Answer:
 
 def live_link(job_id: int, name: str = "report.pdf") -> LiveLink:
     """Return a link as an overview lists it."""
-    return LiveLink(job_id, name, 13_002_342, make_link())
+    return LiveLink(job_id=job_id, name=name, size=13_002_342, link=make_link())
