@@ -114,7 +114,7 @@ class StatusMessageRenderer:
         if line.phase in {None, Phase.FETCHING}:
             return self._fetching(line)
         if line.phase is Phase.FINISHING:
-            return plain(f"{formats.bar(1.0)} {self._language.say('status_message-finishing')}")
+            return plain(f"{formats.bar(1.0)} {self._language.say('card-finishing')}")
         return plain(" · ".join(self._moving(line)))
 
     def _fetching(self, line: StatusLine) -> Html:

@@ -125,13 +125,13 @@ def test_nothing_used_is_not_told() -> None:
         (3, ["◀ 2", "Refresh"], [2, 3]),
     ],
 )
-def test_pages_lead_to_each_other(page: int, renderer: list[str], targets: list[int]) -> None:
+def test_pages_lead_to_each_other(page: int, texts: list[str], targets: list[int]) -> None:
     """A button says where it leads, and belongs to the list of its subject."""
     html, buttons = EN.render(overview((QUEUED,), page=page, pages=3))
     row = buttons[-1]
 
     assert html.endswith(f"\n\nPage {page} of 3")
-    assert renderer == [button.text for button in row]
+    assert texts == [button.text for button in row]
     assert [PageButton(Listing.STATUS, 5, to) for to in targets] == [
         button.press for button in row
     ]
