@@ -17,6 +17,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from bot.core.jobs import MIB
 from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
 from bot.logs import configure
@@ -49,7 +50,6 @@ class Checks:
         console.print(table)
 
 
-MIB: Final = 1 << 20
 DEMO_SIZE: Final = 12_000_000
 SPEED: Final = 3 * MIB
 """Bytes per second of each half, slow enough to see the status message move."""

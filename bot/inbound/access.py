@@ -104,7 +104,7 @@ class RequestKind(StrEnum):
     DELIVER = "deliver"
     """Choose where answers go; `to` is "here" or "private"."""
     ZONE = "zone"
-    """Choose the zone in which moments are told; `to` is its name (`core.zones`)."""
+    """Choose the zone in which moments are told; `to` is its name (`core.links.read_zone`)."""
     GREET = "greet"
     """Say how the bot is used in this group and what it sees."""
     LEAVE = "leave"
@@ -118,6 +118,7 @@ class Replies:
 
     def __init__(self, ledger: Ledger, access: Access, clock: Clock, signals: Signals) -> None:
         self._outbox = ledger.outbox
+        self._chats = ledger.chats
         self._access = access
         self._clock = clock
         self._signals = signals
@@ -137,6 +138,10 @@ class Replies:
                     origin, RequestKind.LEAVE, {"tell": self.should_tell(origin.chat_id)}
                 )
         return False
+
+    async def language_of(self, owner_id: int, told: str) -> str:
+        """Return the language in which an owner is answered; `told` is that of their client."""
+        return (await self._chats.owner(owner_id)).language or told
 
     def should_tell(self, id_: int) -> bool:
         """Say whether a stranger or a foreign group is told now that it is one."""

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.core.jobs import Origin
+from bot.core.links import read_zone
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import JobLedger
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind
 from bot.core.ports.views import Listing
-from bot.core.zones import read_zone
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.inbound.buttons import ButtonPress, ButtonReplies
 from bot.jobs.actions import JobActions
@@ -132,10 +132,6 @@ class LanguageCommands:
         self._user_commands = user_commands
         self._replies = replies
         self._button_replies = button_replies
-
-    async def of(self, owner_id: int, told: str) -> str:
-        """Return the language in which somebody is spoken to; `told` is that of their Telegram."""
-        return (await self._chats.owner(owner_id)).language or told
 
     async def menu(self, origin: Origin) -> None:
         """Answer `/language`."""

@@ -16,8 +16,7 @@ from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
 from bot.transfer.multipart import Completion, OpenUpload, Uploaded
-from bot.transfer.pool import TransferPool
-from bot.transfer.store_caller import RetryPolicy, StoreCaller, check_crc64
+from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, check_crc64
 from bot.transfer.uploader import Target, UploadJournal
 
 log = structlog.stdlib.get_logger(__name__)

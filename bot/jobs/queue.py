@@ -14,15 +14,13 @@ from typing import Final
 
 import structlog
 
+from bot.aio import STUCK_AFTER
 from bot.clock import wait_for_event
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter, Speed
 
 log = structlog.stdlib.get_logger(__name__)
-
-STUCK_AFTER = timedelta(seconds=1.5)
-"""How long a stopped job may take to hear of it."""
 
 
 LONGEST_HOLD = 1.0

@@ -17,7 +17,7 @@ from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
 from bot.jobs.lifecycle import Signals
-from bot.transfer.store_caller import pending_of
+from bot.transfer.pool import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")

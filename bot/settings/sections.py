@@ -20,8 +20,7 @@ from pydantic import (
 )
 
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
-from bot.core.links import LinkMode
-from bot.core.zones import find_zone
+from bot.core.links import LinkMode, find_zone
 from bot.jobs.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction

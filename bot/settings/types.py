@@ -11,8 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME
-from bot.core.zones import find_zone
+from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME, find_zone
 
 _SIZE_UNITS: Final = {
     "": 1,

@@ -23,8 +23,7 @@ from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.core.progress import ProgressMeter
 from bot.transfer.body import ContentBody, CrcCombiner
-from bot.transfer.pool import in_own_task, working_for
-from bot.transfer.store_caller import StoreCaller, check_crc64
+from bot.transfer.pool import StoreCaller, check_crc64, in_own_task, working_for
 
 
 class ConcurrencyWindow:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import aiofiles
 import aiofiles.os
@@ -16,6 +16,7 @@ from aiofiles.threadpool.binary import AsyncFileIO
 
 from bot.core.errors import DiskError, DiskFull, SourceUnavailable, TransferCancelled
 from bot.core.ports.source import Digest
+from bot.transfer.body import BLOCK
 from bot.transfer.pool import to_the_end
 
 log = structlog.get_logger(__name__)
@@ -30,10 +31,6 @@ def disk_errors() -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFull("no space left in the spool") from error
         raise DiskError(f"the spool: {error.strerror or type(error).__name__}") from error
-
-
-BLOCK: Final = 256 << 10
-"""Bytes that are read at once when a file of an earlier run is taken over."""
 
 
 class SpoolFile:

@@ -27,8 +27,7 @@ from bot.transfer.multipart import (
     Uploaded,
     expect,
 )
-from bot.transfer.pool import TransferPool
-from bot.transfer.store_caller import RetryPolicy, StoreCaller, abort_orphans, check_crc64
+from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, abort_orphans, check_crc64
 
 
 @dataclass(frozen=True, slots=True)

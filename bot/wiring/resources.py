@@ -27,9 +27,8 @@ from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
 from bot.monitoring import Check, HealthState, Readiness
 from bot.settings import Settings, TelegramMode
-from bot.transfer.pool import TransferPool
+from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
-from bot.transfer.store_caller import RetryPolicy, StoreCaller
 
 ADMINISTRATIVE_THREADS = 2
 """Deletions never wait behind uploads."""

@@ -11,7 +11,7 @@ import stamina
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import Message, VisibleMessage
-from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.pool import RetryPolicy
 from tests.conversations.people import PATIENCE, Person
 
 A_MOMENT = timedelta(seconds=2)

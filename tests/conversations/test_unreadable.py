@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.adapters.telegram import application, intake
+from bot.adapters.telegram import errors
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person
@@ -20,8 +20,7 @@ SECRET = "a text that no log may have"
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask Telegram again at once; these waits are real seconds."""
-    monkeypatch.setattr(application, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(intake, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(errors, "LONGEST_WAIT", 0.01)
 
 
 def odd(stage: LocalStack, method: str, result: str) -> Fault:

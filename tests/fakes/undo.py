@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.core.ports.store import ObjectStore
-from bot.transfer.store_caller import pending_of
+from bot.transfer.pool import pending_of
 
 
 async def undo(store: ObjectStore, key: str) -> None:

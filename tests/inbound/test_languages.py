@@ -16,15 +16,15 @@ def query(user_id: int = OWNER, chat_id: int = OWNER) -> ButtonPress:
 
 async def test_without_a_choice_telegram_decides(inbound: InboundFixture) -> None:
     """Telegram's language counts, also after a choice was taken back."""
-    languages = inbound.use_cases.languages
-    before = await languages.of(OWNER, "zh-hans")
+    languages, replies = inbound.use_cases.languages, inbound.use_cases.replies
+    before = await replies.language_of(OWNER, "zh-hans")
     await languages.choose(query(), OWNER, "en", "zh-hans")
-    chosen = await languages.of(OWNER, "zh-hans")
+    chosen = await replies.language_of(OWNER, "zh-hans")
     await languages.choose(query(), OWNER, "", "zh-hans")
 
     assert (before, chosen) == ("zh-hans", "en")
-    assert await languages.of(OWNER, "zh-hans") == "zh-hans"
-    assert await languages.of(OTHER, "") == ""
+    assert await replies.language_of(OWNER, "zh-hans") == "zh-hans"
+    assert await replies.language_of(OTHER, "") == ""
 
 
 async def test_choice_is_confirmed_in_the_language_itself(inbound: InboundFixture) -> None:

@@ -7,8 +7,7 @@ import pytest
 
 from bot.core.errors import StoreUnavailable
 from bot.core.jobs import MIB
-from bot.transfer.pool import CancelFlag
-from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.pool import CancelFlag, RetryPolicy
 from tests.fakes.content import FakeContent
 from tests.fakes.gate import Gate
 from tests.fakes.store import Trouble

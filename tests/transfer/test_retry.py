@@ -12,8 +12,7 @@ from bot.core.errors import (
     TransferCancelled,
     UploadGone,
 )
-from bot.transfer.pool import CancelFlag
-from bot.transfer.store_caller import RetryPolicy, call
+from bot.transfer.pool import CancelFlag, RetryPolicy, call
 
 
 class Waits:

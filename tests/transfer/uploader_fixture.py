@@ -11,8 +11,7 @@ from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta
 from bot.core.progress import ProgressMeter
 from bot.transfer.multipart import Uploaded
-from bot.transfer.pool import CancelFlag, TransferPool
-from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.pool import CancelFlag, RetryPolicy, TransferPool
 from bot.transfer.uploader import Target, Uploader
 from tests.fakes.store import FakeStore
 

@@ -207,7 +207,7 @@ class OssConnection:
             credentials_provider=self._provider,
             http_client=http_client,
             use_path_style=self.address.path_style,
-            retry_max_attempts=1,  # One call is one attempt; bot.transfer.retry owns the others.
+            retry_max_attempts=1,  # One call is one attempt; bot.transfer.pool owns the others.
             disable_upload_crc64_check=True,  # 498 MB/s, GIL held; bodies use fastcrc.
         )
 

@@ -11,15 +11,13 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application
 
 from bot.adapters.telegram.buttons import ButtonCodec
-from bot.adapters.telegram.errors import TokenRefused, readable_answers
+from bot.adapters.telegram.errors import TokenRefused, readable_answers, wait_after
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.renderer import Renderer
 from bot.adapters.telegram.request import AiohttpRequest, Answered
 
 log = structlog.stdlib.get_logger(__name__)
-
-LONGEST_WAIT = 30.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,6 @@ async def _greet(application: App) -> None:
         except TelegramError as error:
             troubles += 1
             log.warning("Telegram is out of reach", why=str(error), troubles=troubles)
-            await asyncio.sleep(min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6)))
+            await asyncio.sleep(wait_after(error, troubles))
         else:
             return

@@ -19,6 +19,7 @@ from bot.adapters.telegram.request import without_address
 from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceGone, SourceUnavailable
 from bot.core.files import IncomingFile
 from bot.core.progress import Phase, ProgressMeter
+from bot.transfer.body import BLOCK
 from bot.transfer.spool_file import SpoolFile
 
 
@@ -125,9 +126,6 @@ def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
         # No more than its kind: a message may have been made from an answer of anybody.
         raise SourceUnavailable(f"getFile: {type(error).__name__}") from error
 
-
-BLOCK: Final = 256 << 10
-"""Bytes that are written at once at most; a fast line fills them, a slow one brings less."""
 
 SMALL_BLOCK: Final = 64 << 10
 PAUSE: Final = 0.05

@@ -187,3 +187,16 @@ def _came_from_library(error: BaseException) -> bool:
         frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
     )
     return any(module.partition(".")[0] == "telegram" for module in modules)
+
+
+LONGEST_WAIT: Final = 30.0
+
+
+def wait_after(error: TelegramError, troubles: int) -> float:
+    """Return the seconds to wait after the failure number `troubles` (from 1) in a row: as long as
+    Telegram asks, or twice as long each time.
+    """
+    if isinstance(error, RetryAfter):
+        wait = error.retry_after
+        return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+    return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))

@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.adapters.telegram.languages import Html, Language, code
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
-from bot.core.zones import name_of_offset
+from bot.core.links import name_of_offset
 
 UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 

@@ -24,8 +24,8 @@ from bot.adapters.telegram.inspection import is_present
 from bot.adapters.telegram.languages import CHOICES, ChatLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
+from bot.inbound.access import Replies
 from bot.inbound.buttons import ButtonPress, JobButtonPress
-from bot.inbound.commands import LanguageCommands
 from bot.inbound.groups import GroupCommands, Membership
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobAction
@@ -125,7 +125,7 @@ class MessageHandlers:
             owner_id=sender.id,
             # Elsewhere the field names a reply chain, which is no place to send to.
             thread_id=message.message_thread_id if message.is_topic_message else None,
-            language=await self._use_cases.languages.of(
+            language=await self._use_cases.replies.language_of(
                 sender.id, self._chat_languages.of(message)
             ),
             album=message.media_group_id,
@@ -148,9 +148,9 @@ def _is_by_a_bot(message: Message) -> bool:
 class ChatHandlers:
     """Translates memberships and migrations."""
 
-    def __init__(self, chats: GroupCommands, languages: LanguageCommands) -> None:
+    def __init__(self, chats: GroupCommands, replies: Replies) -> None:
         self._chats = chats
-        self._languages = languages
+        self._replies = replies
 
     async def membership(self, update: Update) -> None:
         """The bot came in or out; a change of its rights is neither."""
@@ -167,7 +167,7 @@ class ChatHandlers:
                 update=update.update_id,
                 chat_id=change.chat.id,
                 is_in=is_in,
-                language=await self._languages.of(user.id, user.language_code or ""),
+                language=await self._replies.language_of(user.id, user.language_code or ""),
                 can_tell=change.chat.type != Chat.CHANNEL,
             )
         )
@@ -227,7 +227,7 @@ class PressHandlers:
             user_id=query.from_user.id,
             chat_id=message.chat.id if message else 0,
             message_id=message.message_id if message else 0,
-            language=await self._use_cases.languages.of(query.from_user.id, told),
+            language=await self._use_cases.replies.language_of(query.from_user.id, told),
         )
 
 
@@ -266,7 +266,7 @@ class Handlers:
     ) -> None:
         self._processed_updates = processed_updates
         self._messages = MessageHandlers(use_cases, bot_id=bot_id, username=username)
-        self._chats = ChatHandlers(use_cases.groups, use_cases.languages)
+        self._chats = ChatHandlers(use_cases.groups, use_cases.replies)
         self._presses = PressHandlers(use_cases, keyboards)
 
     def register(self, application: App) -> None:

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 import structlog
 from telegram import Update, WebhookInfo
-from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.adapters.telegram.errors import (
     UNREADABLE,
     TokenRefused,
     UnreadableAnswer,
     readable_answers,
+    wait_after,
 )
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.core.errors import leaf
@@ -33,7 +34,6 @@ POLL_SECONDS: Final = 30
 """How long Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
-LONGEST_WAIT: Final = 30.0
 
 
 class Intake:
@@ -76,7 +76,8 @@ class Intake:
                 raise TokenRefused from error
             except TelegramError as error:
                 troubles += 1
-                await asyncio.sleep(self._wait(error, troubles))
+                log.warning("cannot poll", why=str(error), troubles=troubles)
+                await asyncio.sleep(wait_after(error, troubles))
                 continue
             troubles = 0
             with self._hold():
@@ -97,13 +98,6 @@ class Intake:
             read_timeout=POLL_SECONDS + 10,
         )
         return _identified(answer)
-
-    def _wait(self, error: TelegramError, troubles: int) -> float:
-        log.warning("cannot poll", why=str(error), troubles=troubles)
-        if isinstance(error, RetryAfter):
-            wait = error.retry_after
-            return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
-        return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))
 
     async def _take_all(self, updates: list[dict[str, Any]]) -> None:
         """Handle a batch side by side, begun in its order.
@@ -190,7 +184,6 @@ def _is_id(value: object) -> bool:
 CONNECTIONS: Final = 40
 """Deliveries at the same time, each of another chat (source: Bot API, "setWebhook", 1 to 100)."""
 LOOK_EVERY: Final = timedelta(minutes=1)
-LONGEST_WEBHOOK_WAIT: Final = 30.0
 
 
 class WebhookRefused(Exception):
@@ -249,7 +242,7 @@ class WebhookIntake:
             except TelegramError as error:
                 troubles += 1
                 log.warning("cannot see to the webhook", why=error.message, troubles=troubles)
-                await asyncio.sleep(_wait(error, troubles))
+                await asyncio.sleep(wait_after(error, troubles))
                 continue
             troubles = 0
             await self._clock.sleep_until(self._clock.now() + LOOK_EVERY)
@@ -292,10 +285,3 @@ class WebhookIntake:
 
 def _host(url: str) -> str | None:
     return urlsplit(url).hostname
-
-
-def _wait(error: TelegramError, troubles: int) -> float:
-    if isinstance(error, RetryAfter):
-        wait = error.retry_after
-        return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
-    return min(LONGEST_WEBHOOK_WAIT, 2.0 ** min(troubles - 1, 6))

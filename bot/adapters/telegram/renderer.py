@@ -39,7 +39,7 @@ from bot.adapters.telegram.status_texts import (
     StatusMessageRenderer,
     StatusViewRenderer,
 )
-from bot.core.links import Link
+from bot.core.links import Link, find_zone
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
@@ -52,7 +52,6 @@ from bot.core.ports.views import (
     View,
     Welcome,
 )
-from bot.core.zones import find_zone
 
 LONGEST_SHOWN_URL: Final = 2048
 """Characters of a URL that is shown for copying; a longer one can only be opened, or a single

@@ -11,9 +11,9 @@ from typing import Final
 
 from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
 from bot.cli.output import Row, broken, ok, warning
+from bot.core.jobs import MIB
 from bot.settings import Settings
 
-MIB: Final = 1 << 20
 SAMPLE: Final = 32 * MIB
 """Bytes that are written to learn how fast the disk is."""
 SLOW: Final = 20 * MIB

@@ -10,13 +10,13 @@ from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
 from bot.cli.output import Row, broken, ok, warning
 from bot.core.errors import ChatUnavailable
+from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode
 from bot.wiring.resources import plain
 
 MOST_SKEW: Final = timedelta(minutes=1)
 """Telegram itself does not mind; the promised end of a link does."""
-MIB: Final = 1 << 20
 
 
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:

@@ -18,8 +18,7 @@ from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
 from bot.transfer.body import crc64
 from bot.transfer.multipart import Uploaded
-from bot.transfer.pool import TransferPool
-from bot.transfer.store_caller import RetryPolicy
+from bot.transfer.pool import RetryPolicy, TransferPool
 from bot.transfer.uploader import Target, Uploader
 from tests.adapters.oss.links import BUCKET, QUICK, connect
 from tests.fakes.content import FakeContent

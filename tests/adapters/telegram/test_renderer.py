@@ -17,6 +17,7 @@ from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState
+from bot.core.links import find_zone
 from bot.core.ports.views import (
     ItemState,
     LanguageMenu,
@@ -27,7 +28,6 @@ from bot.core.ports.views import (
     View,
     Welcome,
 )
-from bot.core.zones import find_zone
 from tests.adapters.telegram.views import LIFETIME, NOW, answer, ended, live, live_link
 
 TEXTS = Renderer()
