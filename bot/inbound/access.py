@@ -104,7 +104,7 @@ class RequestKind(StrEnum):
     DELIVER = "deliver"
     """Choose where answers go; `to` is "here" or "private"."""
     ZONE = "zone"
-    """Choose the zone in which moments are told; `to` is its name (`core.links.read_zone`)."""
+    """Choose the zone in which moments are told; `to` is its name (`clock.read_zone`)."""
     GREET = "greet"
     """Say how the bot is used in this group and what it sees."""
     LEAVE = "leave"

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.clock import read_zone
 from bot.core.jobs import Origin
-from bot.core.links import read_zone
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import JobLedger

@@ -19,8 +19,9 @@ from pydantic import (
     field_validator,
 )
 
+from bot.clock import find_zone
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
-from bot.core.links import LinkMode, find_zone
+from bot.core.links import LinkMode
 from bot.jobs.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction

@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME, find_zone
+from bot.clock import find_zone
+from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME
 
 _SIZE_UNITS: Final = {
     "": 1,

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from bot.adapters.telegram.languages import Html, Language, code
+from bot.clock import name_of_offset
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT
-from bot.core.links import name_of_offset
 
 UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 

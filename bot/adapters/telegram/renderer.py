@@ -39,7 +39,8 @@ from bot.adapters.telegram.status_texts import (
     StatusMessageRenderer,
     StatusViewRenderer,
 )
-from bot.core.links import Link, find_zone
+from bot.clock import find_zone
+from bot.core.links import Link
 from bot.core.ports.views import (
     Answer,
     AnswerItem,

@@ -21,7 +21,7 @@ class ChatRules:
     """How the bot behaves in a chat. `auto` relays every document it sees; `privately` delivers
     answers to the person who asked; `moved_to` is the supergroup that this group has become;
     `allowed` is what a bot admin said, `None` where none did; `zone` names the zone in
-    which moments are told (`core.links.read_zone`), "" for that of the settings.
+    which moments are told (`clock.read_zone`), "" for that of the settings.
     """
 
     chat_id: int

@@ -14,10 +14,10 @@ import bot.adapters.telegram as package
 from bot import inbound, jobs, outbound
 from bot.adapters.telegram.languages import load_languages
 from bot.adapters.telegram.renderer import Rendered, Renderer
+from bot.clock import find_zone
 from bot.core import errors
 from bot.core.errors import MessageRefused
 from bot.core.jobs import JobState
-from bot.core.links import find_zone
 from bot.core.ports.views import (
     ItemState,
     LanguageMenu,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.links import find_zone, read_zone
+from bot.clock import find_zone, read_zone
 
 MOMENT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
