@@ -1,4 +1,4 @@
-"""What a link is made of: the key, the names stored with it, and the moment at which it
+"""What a link is made of: the key, the names stored with it, and the moment it expires."""
 expires.
 """
 
