@@ -1,6 +1,4 @@
 """What a link is made of: the key, the names stored with it, and the moment it expires."""
-expires.
-"""
 
 import re
 import secrets
