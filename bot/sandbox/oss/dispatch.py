@@ -68,12 +68,21 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def authenticate(world: World, request: OssRequest) -> Caller:
+_KEY_FIRST = {"PutBucket", "PutBucketACL"}
+
+
+def authenticate(world: World, request: OssRequest, operation: Operation) -> Caller:
     """Return the caller, by the service's own clock now.
 
+    A bucket is looked for before the key, except by PutBucketACL, as the tests of the vendor's
+    SDKs expect it.
+
     Raises:
-        OssError: the signature, the key or the time is wrong.
+        OssError: the signature, the key or the time is wrong, or there is no such bucket.
     """
+    if request.bucket and operation.name not in _KEY_FIRST:
+        check_bucket_name(request.bucket)
+        world.bucket(request.bucket)
     region = request.address.region or world.region
     return Authenticator(world.keys, region).authenticate(request, world.now())
 

@@ -106,7 +106,7 @@ class RequestHandler:
         if fault is not None and fault.effect is Effect.HTML and not fault.args.get("applied"):
             return Answer()
         upload.limit = _traffic_limit(request)
-        caller = authenticate(self.world, request)
+        caller = authenticate(self.world, request, operation)
         check_undeleted(fault, operation, request)
         kept = kept_keys(fault)
         try:
