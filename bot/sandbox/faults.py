@@ -5,7 +5,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http import HTTPStatus
+from http.client import responses
 from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
@@ -127,5 +127,5 @@ def close_connection(request: web.BaseRequest) -> web.Response:
 
 def proxy_page(status: int) -> str:
     """Return the HTML page of a proxy between client and server."""
-    title = f"{status} {HTTPStatus(status).phrase}"
+    title = f"{status} {responses.get(status, 'Error')}"
     return f"<html><head><title>{title}</title></head><body>nginx</body></html>"

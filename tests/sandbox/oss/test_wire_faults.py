@@ -56,7 +56,7 @@ async def raw_answer(oss: OssStandIn, method: str, url: str) -> tuple[list[bytes
     return pieces, b"".join(pieces)
 
 
-@pytest.mark.parametrize("status", [200, 401, 403, 404, 407, 413, 502])
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 407, 413, 502, 520])
 async def test_page(client: Any, oss: OssStandIn, bucket: Bucket, status: int) -> None:
     """Something in between answers with a page and none of OSS's headers; nothing is applied."""
     oss.faults.add(Fault("PutObject", Effect.HTML, args={"status": status, "X-Cache": "MISS"}))
