@@ -65,7 +65,8 @@ def _is_granted(
     is_account = key is not None and not key.user and key.owner == bucket.owner
     where = f"acs:oss:{bucket.region}:{bucket.owner}:{bucket.name}"
     resource = f"{where}/{request.key}" if request.key else where
-    facts = condition_values(request, is_secure=world.is_secure)
+    key_id = key.key_id if key is not None else ""
+    facts = condition_values(request, is_secure=world.is_secure, key_id=key_id)
     decisions = [
         decide(bucket.policy, AccessQuestion(users, action, resource, facts)) for action in needed
     ]

@@ -10,6 +10,8 @@ from bot.sandbox.oss.errors import OssError, access_denied
 from bot.sandbox.oss.model import AccessKey, AuthMethod, Caller
 from bot.sandbox.oss.request import OssRequest
 
+_LINK_PARAMETERS = ("x-oss-signature", "Signature", "OSSAccessKeyId", "Expires")
+
 
 class Authenticator:
     """Checks signatures against the keys it knows, for one region."""
@@ -25,6 +27,9 @@ class Authenticator:
             OssError: the key, the time or the signature is wrong.
         """
         authorization = request.header("authorization")
+        if authorization and any(request.has(name) for name in _LINK_PARAMETERS):
+            message = "A signature is in the header or in the URL, never in both."
+            raise OssError(400, "InvalidArgument", message, "0002-00000039")
         if authorization.startswith(v4.ALGORITHM):
             return self._header_v4(request, now)
         if authorization.startswith(v1.SCHEME):
@@ -53,7 +58,8 @@ class Authenticator:
         v4.check_scope(claim, self._region)
         if now < claim.signed_at - v4.MAX_SKEW:
             raise access_denied("Request is not valid yet.", "0002-00000235")
-        check_expiry(claim.signed_at + timedelta(seconds=claim.expires or 0), now)
+        ends = claim.signed_at + timedelta(seconds=claim.expires or 0)
+        check_expiry(ends, now, "0002-00000236")
         self._compare_v4(request, claim, key)
         return Caller(AuthMethod.QUERY, key)
 
@@ -75,7 +81,7 @@ class Authenticator:
     def _query_v1(self, request: OssRequest, now: datetime) -> Caller:
         claim = v1.read_query(request)
         key = self._key(claim.key_id, request.query("security-token"), now)
-        check_expiry(claim.moment, now)
+        check_expiry(claim.moment, now, "0002-00000069")
         _compare_v1(request, claim, key)
         return Caller(AuthMethod.QUERY, key)
 
@@ -88,12 +94,20 @@ class Authenticator:
         if not key.enabled:
             message = "The OSS Access Key Id you provided is disabled."
             raise _bad_key(key_id, message, "0002-00000903")
+        if key.token is not None and not token:
+            message = (
+                "The OSS Access Key Id you provided does not exist in our records. "
+                "The Security Token may be lost to specify that it is a STS Access Id."
+            )
+            raise _bad_key(key_id, message, "0002-00000003")
         if key.token is not None and not _equals(key.token, token):
             message = "The security token you provided is invalid."
             raise OssError(403, "InvalidSecurityToken", message)
         if key.expires_at is not None and now >= key.expires_at:
             message = "The security token you provided has expired."
-            raise OssError(403, "SecurityTokenExpired", message, "0002-00000007")
+            # The live service repeats the token (source: github jxxghp/MoviePilot issue 6295).
+            details = {"SecurityToken": token}
+            raise OssError(403, "SecurityTokenExpired", message, "0002-00000007", details)
         return key
 
 
@@ -130,7 +144,7 @@ def check_skew(signed_at: datetime, now: datetime) -> None:
     raise OssError(403, "RequestTimeTooSkewed", message, "0002-00000504", details)
 
 
-def check_expiry(expires_at: datetime, now: datetime) -> None:
+def check_expiry(expires_at: datetime, now: datetime, ec: str) -> None:
     """Refuse a presigned URL that has expired when the request arrives.
 
     Raises:
@@ -139,7 +153,7 @@ def check_expiry(expires_at: datetime, now: datetime) -> None:
     if now < expires_at:
         return
     details = {"Expires": timestamp(expires_at), "ServerTime": timestamp(now)}
-    raise access_denied("Request has expired.", "0002-00000069", **details)
+    raise access_denied("Request has expired.", ec, **details)
 
 
 def mismatch(key_id: str, provided: str, text: str, canonical: str = "") -> OssError:

@@ -28,15 +28,25 @@ class BodySource(Protocol):
         """Yield the body, once."""
 
 
+def content_md5(segment: Segment) -> dict[str, str]:
+    """Return the header with which PutObject and UploadPart repeat the digest of the body.
+
+    Source: OSS documentation, the sample answers of "PutObject" and "UploadPart".
+    """
+    digest = base64.b64encode(bytes.fromhex(segment.md5)).decode()
+    return {"Content-MD5": digest}
+
+
 @dataclass
 class Call:
-    """A request that has been authenticated and allowed."""
+    """A request that has been authenticated and allowed; the keys in `kept` cannot be deleted."""
 
     world: World
     request: OssRequest
     operation: Operation
     caller: Caller
     source: BodySource
+    kept: frozenset[str] = frozenset()
 
     @property
     def bucket(self) -> Bucket:

@@ -7,7 +7,7 @@ from bot.sandbox.oss.errors import OssError, access_denied, malformed_xml
 from bot.sandbox.oss.lifecycle import parse_lifecycle
 from bot.sandbox.oss.listing import flag
 from bot.sandbox.oss.model import Answer, xml_answer
-from bot.sandbox.oss.policy import parse_policy
+from bot.sandbox.oss.policy import check_source_address, parse_policy
 from bot.sandbox.oss.xml import document, parse
 
 
@@ -68,6 +68,7 @@ async def put_bucket_policy(call: Call) -> Answer:
     """PutBucketPolicy; a public one is refused while public access is blocked."""
     text = (await call.read_document()).decode("utf-8", "replace")
     policy = parse_policy(text)
+    check_source_address(policy)
     if policy.is_public and call.world.blocks_public(call.bucket):
         raise access_denied("Put public bucket policy is not allowed")
     call.bucket.policy = policy
@@ -99,7 +100,8 @@ async def delete_bucket_policy(call: Call) -> Answer:
 async def put_bucket_lifecycle(call: Call) -> Answer:
     """PutBucketLifecycle: replaces every rule."""
     body = await call.read_document()
-    call.bucket.lifecycle = parse_lifecycle(body, call.world.now())
+    allowed = call.request.header("x-oss-allow-same-action-overlap").lower() == "true"
+    call.bucket.lifecycle = parse_lifecycle(body, call.world.now(), allows_same_action=allowed)
     return Answer()
 
 

@@ -14,7 +14,13 @@ from bot.sandbox.oss.call import MAX_BODY, Call
 from bot.sandbox.oss.errors import access_denied, invalid_argument, too_large
 from bot.sandbox.oss.model import Answer, StoredObject, xml_answer
 from bot.sandbox.oss.multipart import find_pending, part_number, store_part
-from bot.sandbox.oss.objects import check_overwrite, forbids_overwrite, kept_headers, object_acl
+from bot.sandbox.oss.objects import (
+    DEFAULT_TYPE,
+    check_overwrite,
+    forbids_overwrite,
+    kept_headers,
+    object_acl,
+)
 from bot.sandbox.oss.operations import Operation, Right
 from bot.sandbox.oss.reading import precondition_failed, read_date
 from bot.sandbox.oss.request import Address, OssRequest
@@ -36,7 +42,9 @@ async def copy_object(call: Call) -> Answer:
     directive = (request.header("x-oss-metadata-directive") or "COPY").upper()
     if directive not in {"COPY", "REPLACE"}:
         raise invalid_argument("Unknown directive.", "x-oss-metadata-directive", directive)
-    headers = kept_headers(request) if directive == "REPLACE" else dict(source.headers)
+    # Without a type, REPLACE takes the default, neither that of the source nor of the suffix.
+    replaced = kept_headers(request, DEFAULT_TYPE)
+    headers = replaced if directive == "REPLACE" else dict(source.headers)
     copied = replace(
         source,
         key=call.key,

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element, tostring
 
 from bot.sandbox.oss.errors import OssError, invalid_argument, malformed_xml
+from bot.sandbox.oss.lifecycle_conflicts import check_conflicts
 from bot.sandbox.oss.xml import parse
 
 MAX_RULES = 1000
@@ -76,8 +77,9 @@ def _next_run(moment: datetime) -> datetime:
     return day if day >= moment else day + timedelta(days=1)
 
 
-def parse_lifecycle(body: bytes, now: datetime) -> Lifecycle:
-    """Read a configuration; rules without an id get one.
+def parse_lifecycle(body: bytes, now: datetime, *, allows_same_action: bool = False) -> Lifecycle:
+    """Read a configuration; rules without an id get one. Rules with overlapping prefixes may have
+    the same action only with `allows_same_action`.
 
     Raises:
         OssError: MalformedXML, InvalidArgument.
@@ -91,6 +93,7 @@ def parse_lifecycle(body: bytes, now: datetime) -> Lifecycle:
     if not 1 <= len(elements) <= MAX_RULES:
         raise malformed_xml()
     _name_rules(elements)
+    check_conflicts(elements, allows_same_action=allows_same_action)
     document = b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(tree)
     return Lifecycle(document, tuple(rule for rule, enabled in rules if enabled), now)
 

@@ -6,8 +6,9 @@ Parts become segments of the object, so that completing moves no bytes.
 import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
+from urllib.parse import quote
 
-from bot.sandbox.oss.call import Call
+from bot.sandbox.oss.call import Call, content_md5
 from bot.sandbox.oss.crc64 import combine
 from bot.sandbox.oss.disk import ObjectData, Segment
 from bot.sandbox.oss.errors import (
@@ -81,7 +82,8 @@ async def upload_part(call: Call) -> Answer:
     number = part_number(call.request.query("partNumber"))
     find_pending(call)
     part = store_part(call, number, await call.receive())
-    return Answer(200, {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)})
+    headers = {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64)}
+    return Answer(200, headers | content_md5(part.segment))
 
 
 def store_part(call: Call, number: int, segment: Segment) -> Part:
@@ -212,7 +214,7 @@ def _completed(call: Call, stored: StoredObject) -> Answer:
     encoding = call.request.query("encoding-type")
     nodes: list[Node] = [("EncodingType", encoding)] if encoding else []
     nodes += [
-        ("Location", f"http://{call.request.host}/{stored.key}"),
+        ("Location", f"http://{call.request.host}/{quote(stored.key)}"),
         ("Bucket", call.bucket.name),
         *encoded([("Key", stored.key)], encoding),
         ("ETag", f'"{stored.etag}"'),

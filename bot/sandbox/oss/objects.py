@@ -1,6 +1,8 @@
 """Write and delete objects, and their ACL."""
 
-from bot.sandbox.oss.call import Call
+from mimetypes import MimeTypes
+
+from bot.sandbox.oss.call import Call, content_md5
 from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.errors import (
     access_denied,
@@ -25,15 +27,24 @@ _KEPT_HEADERS = {
     "x-oss-tagging": "x-oss-tagging",
 }
 
+DEFAULT_TYPE = "application/octet-stream"
+_TYPES = MimeTypes()
+"""The table of Python alone, not that of the machine."""
 
-def kept_headers(request: OssRequest) -> dict[str, str]:
-    """Return the headers of a request that are stored with the object, in canonical spelling."""
+
+def kept_headers(request: OssRequest, default_type: str = "") -> dict[str, str]:
+    """Return the headers of a request that are stored with the object, in canonical spelling.
+
+    Without a type it is `default_type`, or the suffix of the key decides (OSS documentation,
+    "Manage object metadata").
+    """
     kept = {
         _KEPT_HEADERS.get(name, name): value
         for name, value in request.headers.items()
         if name in _KEPT_HEADERS or name.startswith("x-oss-meta-")
     }
-    kept.setdefault("Content-Type", "application/octet-stream")
+    guessed = _TYPES.guess_type(request.key)[0] or DEFAULT_TYPE
+    kept.setdefault("Content-Type", default_type or guessed)
     kept.setdefault("x-oss-storage-class", "Standard")
     return kept
 
@@ -89,7 +100,7 @@ async def put_object(call: Call) -> Answer:
         kept_headers(request),
     )
     store(call.world, bucket, stored)
-    return Answer(200, written_headers(stored))
+    return Answer(200, written_headers(stored) | content_md5(segment))
 
 
 def written_headers(stored: StoredObject) -> dict[str, str]:
@@ -163,7 +174,11 @@ async def delete_multiple_objects(call: Call) -> Answer:
         raise malformed_xml()
     for key, _ in asked:
         check_key(key)
-    deleted = [(key, version, _delete(call, key, version)) for key, version in asked]
+    deleted = [
+        (key, version, _delete(call, key, version))
+        for key, version in asked
+        if key not in call.kept
+    ]
     if (tree.findtext("Quiet") or "").strip().lower() == "true":
         return Answer()
     encoding = call.request.query("encoding-type")

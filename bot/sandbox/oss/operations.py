@@ -87,16 +87,33 @@ _COPIES = {
 """The same requests as PutObject and UploadPart, with a source in a header; by `uploadId`."""
 
 _KNOWN = {
-    "acl", "append", "asyncFetch", "bucketInfo", "callback", "cors", "delete", "encryption",
-    "inventory", "lifecycle", "live", "location", "logging", "metaQuery", "objectMeta", "policy",
-    "policyStatus", "publicAccessBlock", "qos", "referer", "regions", "replication",
-    "requestPayment", "resourceGroup", "restore", "stat", "style", "symlink", "tagging",
-    "transferAcceleration", "uploadId", "uploads", "versioning", "versions", "website", "worm",
-    "x-oss-process",
+    "accessPoint", "accessPointPolicy", "accessmonitor", "acl", "append", "asyncFetch",
+    "bucketArchiveDirectRead", "bucketInfo", "callback", "cleanRestoredObject", "cloudboxes",
+    "cname", "cors", "dataPipeline", "delete", "encryption", "httpsConfig", "inventory",
+    "legalHold", "lifecycle", "live", "location", "logging", "metaQuery",
+    "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable", "objectMeta",
+    "objectWorm", "overwriteConfig", "policy", "policyStatus", "publicAccessBlock", "qos",
+    "quota", "redundancyTransition", "referer", "regions", "replication", "replicationLocation",
+    "replicationProgress", "requestPayment", "resourceGroup", "restore", "retention", "rtc",
+    "seal", "stat", "style", "symlink", "tagging", "transferAcceleration", "uploadId", "uploads",
+    "userDefinedLogFieldsConfig", "versioning", "versions", "website", "worm", "wormExtend",
+    "wormId", "x-oss-async-process", "x-oss-process",
 }  # fmt: skip
-"""Sub-resources of OSS: one that is not in a table above is refused, never mistaken
-for another.
+"""Sub-resources of OSS: one that is not in a table above is refused, never mistaken for another.
+
+Sources: the API reference; the sub-resources that the vendor's SDK sends.
 """
+_PLAIN = {
+    "callback-var", "comp", "continuation-token", "delimiter", "encoding-type", "fetch-owner",
+    "group", "key-marker", "list-type", "marker", "max-keys", "max-parts", "max-uploads",
+    "part-number-marker", "partNumber", "position", "prefix", "start-after", "upload-id-marker",
+    "version-id-marker", "versionId",
+}  # fmt: skip
+"""Parameters that choose no operation. An unknown one without a value is taken for a sub-resource
+that came after this list; one with a value, for something that is not meant for OSS.
+"""
+
+_PLAIN_STARTS = ("x-oss-", "response-", "OSSAccessKeyId", "Expires", "Signature", "security-token")
 
 
 def find_operation(request: OssRequest) -> Operation:
@@ -128,4 +145,8 @@ def _level(request: OssRequest) -> tuple[str, dict[tuple[str, str], Operation]]:
 def _sub_resource(request: OssRequest) -> str:
     if request.query("list-type") == "2" and not request.key:
         return "list-type"
-    return next((name for name, _ in request.pairs if name in _KNOWN), "")
+    return next((name for name, value in request.pairs if _is_sub_resource(name, value)), "")
+
+
+def _is_sub_resource(name: str, value: str) -> bool:
+    return name in _KNOWN or not (value or name in _PLAIN or name.startswith(_PLAIN_STARTS))

@@ -15,12 +15,19 @@ from bot.sandbox.oss.errors import OssError
 from bot.sandbox.oss.request import OssRequest
 
 _VERSION = "1"
-_KEYS = {"acs:SecureTransport", "acs:SourceIp", "oss:Prefix", "oss:Delimiter"}
+_ADDRESSES = ("acs:SourceIp", "acs:SourceVpcIp")
+_IDENTITIES = ("acs:SourceVpc", "acs:SourceVpcId", "acs:AccessId")
+_KEYS = {*_ADDRESSES, *_IDENTITIES, "acs:SecureTransport", "oss:Prefix", "oss:Delimiter"}
+_CONFINING_OPERATORS = {"StringEquals", "StringLike", "IpAddress"}
+_LEAST_MASKS = {4: 8, 6: 32}
+"""Bits; a wider network does not confine."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement. `principals` are account or user ids, `*` is everyone."""
+    """One statement. `principals` are account or user ids; `*` is everyone, and so is an absent or
+    empty Principal.
+    """
 
     is_deny: bool
     principals: tuple[str, ...]
@@ -30,8 +37,11 @@ class Statement:
 
     @property
     def is_public(self) -> bool:
-        """Whether this grants something to everyone without a condition."""
-        return not self.is_deny and "*" in self.principals and not self.conditions
+        """Whether this grants something to everyone: no principal is named in full, and no
+        condition confines it. Source: OSS documentation, "Block public access".
+        """
+        is_anybody = any("*" in name for name in self.principals)
+        return not self.is_deny and is_anybody and not any(map(_confines, self.conditions))
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,35 @@ class AccessQuestion:
     condition_values: Mapping[str, str]
 
 
-def condition_values(request: OssRequest, *, is_secure: bool) -> dict[str, str]:
-    """Return the condition keys of a request. The source address is always loopback."""
+def _confines(condition: tuple[str, str, tuple[str, ...]]) -> bool:
+    """Return whether a condition makes its statement non-public.
+
+    The page names keys and values only. An operator that excludes some senders is not taken for
+    one that names them.
+    """
+    operator, key, values = condition
+    if operator not in _CONFINING_OPERATORS:
+        return False
+    if key in _IDENTITIES:
+        return not any("*" in value for value in values)
+    return key in _ADDRESSES and all(map(_is_narrow, values))
+
+
+def _is_narrow(network: str) -> bool:
+    try:
+        parsed = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    return parsed.prefixlen >= _LEAST_MASKS[parsed.version]
+
+
+def condition_values(request: OssRequest, *, is_secure: bool, key_id: str = "") -> dict[str, str]:
+    """Return the condition keys of a request: from loopback, so outside of any VPC."""
     return {
+        "acs:SourceVpc": "",
+        "acs:SourceVpcId": "",
+        "acs:SourceVpcIp": "",
+        "acs:AccessId": key_id,
         "acs:SecureTransport": "true" if is_secure else "false",
         "acs:SourceIp": "127.0.0.1",
         "oss:Prefix": request.query("prefix"),
@@ -95,7 +131,7 @@ def _statement(entry: Mapping[str, Any]) -> Statement:
         raise ValueError(f"unknown element {', '.join(sorted(unknown))}")
     return Statement(
         entry["Effect"] == "Deny",
-        _texts(entry["Principal"]),
+        _texts(entry.get("Principal") or "*"),
         _texts(entry["Action"]),
         _texts(entry["Resource"]),
         tuple(
@@ -119,6 +155,19 @@ def _condition(
     if operator not in _OPERATORS or key not in _KEYS:
         raise ValueError(f"unknown condition {operator} {key}")
     return operator, key, values
+
+
+def check_source_address(policy: Policy) -> None:
+    """Refuse a new statement that names source addresses and no VPC.
+
+    Raises:
+        OssError: InvalidPolicyDocument. Source: OSS documentation, 0030-00000008.
+    """
+    for statement in policy.statements:
+        keys = {key for _, key, _ in statement.conditions}
+        if "acs:SourceIp" in keys and "acs:SourceVpc" not in keys:
+            message = "A condition with acs:SourceIp needs one with acs:SourceVpc."
+            raise OssError(400, "InvalidPolicyDocument", message, "0030-00000008")
 
 
 def decide(policy: Policy, question: AccessQuestion) -> Statement | None:
@@ -149,7 +198,7 @@ def _like(pattern: str, text: str) -> bool:
 
 
 def _is_in(address: str, networks: tuple[str, ...]) -> bool:
-    return any(
+    return bool(address) and any(
         ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False)
         for network in networks
     )

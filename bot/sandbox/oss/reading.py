@@ -76,7 +76,11 @@ def _headers(stored: StoredObject) -> dict[str, str]:
 
 
 def _overrides(call: Call) -> dict[str, str]:
-    """Return the headers that the query replaces; only signed requests may."""
+    """Return the headers that the query replaces; only signed requests may, and never the type.
+
+    Raises:
+        OssError: InvalidRequest. Source: OSS documentation, 0017-00000902.
+    """
     asked = {
         header: call.request.query(name)
         for name, header in _OVERRIDES.items()
@@ -85,6 +89,9 @@ def _overrides(call: Call) -> dict[str, str]:
     if asked and call.caller.auth is AuthMethod.ANONYMOUS:
         message = "response-* parameters are only allowed in signed requests."
         raise OssError(400, "InvalidRequest", message)
+    if "Content-Type" in asked:
+        message = "Can not override response header on content-type"
+        raise OssError(400, "InvalidRequest", message, "0017-00000902")
     return asked
 
 

@@ -160,3 +160,91 @@ async def test_carried_out(tmp_path: Path) -> None:
 
     assert [*bucket.objects] == ["q/k"]
     assert [pending.key for pending in bucket.uploads.values()] == ["q/k"]
+
+
+def rule(prefix: str, *actions: str) -> str:
+    """Write a rule."""
+    return f"<Rule><Prefix>{prefix}</Prefix><Status>Enabled</Status>{''.join(actions)}</Rule>"
+
+
+def after(action: str, days: int, storage_class: str = "") -> str:
+    """Write an action that is due after some days."""
+    more = f"<StorageClass>{storage_class}</StorageClass>" if storage_class else ""
+    return f"<{action}><Days>{days}</Days>{more}</{action}>"
+
+
+DELETE, ABORT = "Expiration", "AbortMultipartUpload"
+
+
+@pytest.mark.parametrize(
+    ("rules", "ec", "lifted"),
+    [
+        ([rule("a", after(DELETE, 9)), rule("a", after(ABORT, 9))], "0014-00000085", False),
+        ([rule("", after(DELETE, 9)), rule("", after(ABORT, 9))], "0014-00000085", False),
+        ([rule("a", after(DELETE, 9)), rule("a/b", after(DELETE, 9))], "0014-00000084", True),
+        ([rule("a/b", after(ABORT, 9)), rule("", after(ABORT, 1))], "0014-00000084", True),
+        (
+            [
+                rule("a", after("Transition", 30, "IA")),
+                rule("a/b", after("Transition", 60, "IA")),
+            ],
+            "0014-00000079",
+            True,
+        ),
+        (
+            [rule("a", after("Transition", 30, "IA")), rule("a/b", after(DELETE, 1))],
+            "0014-00000082",
+            False,
+        ),
+    ],
+)
+async def test_conflicts(
+    oss: OssStandIn, bucket: Bucket, rules: list[str], ec: str, *, lifted: bool
+) -> None:
+    """Rules that conflict are refused; one header allows the same action."""
+    body = f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>".encode()
+    errors = [await put_raw(oss, body, overlap) for overlap in ("", "false", "true")]
+
+    assert errors == [ec, ec, "" if lifted else ec]
+    assert (bucket.lifecycle is None) is not lifted
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule("a", after(DELETE, 9)), rule("b", after(DELETE, 9))],
+        [rule("a", after(DELETE, 9)), rule("a/b", after(ABORT, 9))],
+        [rule("a", after("Transition", 30, "IA")), rule("a/b", after(DELETE, 31))],
+        [
+            rule("a", after("Transition", 30, "IA")),
+            rule("a/b", after("Transition", 60, "Archive")),
+        ],
+        [rule("a", after(DELETE, 9), after(ABORT, 9))],
+    ],
+)
+async def test_rules_beside_each_other(oss: OssStandIn, bucket: Bucket, rules: list[str]) -> None:
+    """Rules that do not conflict are accepted."""
+    body = f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>".encode()
+
+    assert await put_raw(oss, body) == ""
+    assert bucket.lifecycle is not None
+
+
+async def put_raw(oss: OssStandIn, body: bytes, overlap: str = "") -> str:
+    """Put a configuration as it is and return the EC of its refusal, empty without one."""
+    headers = {"x-oss-allow-same-action-overlap": overlap} if overlap else {}
+    operation = sdk.OperationInput(
+        op_name="PutBucketLifecycle",
+        method="PUT",
+        bucket=BUCKET,
+        parameters={"lifecycle": ""},
+        headers=headers,
+        body=body,
+    )
+    with sdk_client(oss) as client:
+        try:
+            await run(client.invoke_operation, operation)
+        except sdk.exceptions.OperationError as error:
+            refused: Any = error.unwrap()
+            return str(refused.ec)
+    return ""

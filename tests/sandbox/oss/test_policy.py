@@ -20,6 +20,10 @@ ALLOW = {
     "Resource": ["acs:oss:*:1:b/pub/*"],
 }
 FACTS = {
+    "acs:SourceVpc": "",
+    "acs:SourceVpcId": "",
+    "acs:SourceVpcIp": "",
+    "acs:AccessId": "LTAI-u",
     "acs:SecureTransport": "false",
     "acs:SourceIp": "127.0.0.1",
     "oss:Prefix": "a/",
@@ -68,6 +72,10 @@ def test_applies(question: AccessQuestion, *, speaks: bool) -> None:
         ({"StringNotLike": {"oss:Prefix": "?/"}}, False),
         ({"IpAddress": {"acs:SourceIp": ["10.0.0.0/8", "127.0.0.0/8"]}}, True),
         ({"NotIpAddress": {"acs:SourceIp": "127.0.0.1"}}, False),
+        ({"StringEquals": {"acs:AccessId": "LTAI-u"}}, True),
+        ({"StringLike": {"acs:SourceVpc": "vpc-*"}}, False),
+        ({"StringNotLike": {"acs:SourceVpc": "vpc-*"}}, True),
+        ({"IpAddress": {"acs:SourceVpcIp": "127.0.0.0/8"}}, False),
         ({"Bool": {"acs:SecureTransport": "false"}, "StringLike": {"oss:Prefix": "b*"}}, False),
     ],
 )
@@ -190,3 +198,101 @@ async def test_https_only(client: Any, oss: OssStandIn, bucket: Bucket) -> None:
 
     assert (error.status_code, error.code) == (403, "AccessDenied")
     assert [*bucket.objects] == ["k"]
+
+
+HTTPS = {"Bool": {"acs:SecureTransport": "true"}}
+NO_VPC = {"StringNotLike": {"acs:SourceVpc": ["vpc-*"]}}
+
+
+def source(*networks: str) -> dict[str, Any]:
+    """Write a condition for source addresses outside of any VPC, as 0030-00000008 shows it."""
+    return {"IpAddress": {"acs:SourceIp": [*networks]}, **NO_VPC}
+
+
+@pytest.mark.parametrize(
+    ("principal", "condition", "is_public"),
+    [
+        ("*", {}, True),
+        (["7", "*"], {}, True),
+        (["27*"], {}, True),
+        ([], {}, True),
+        (None, {}, True),
+        (["7"], {}, False),
+        ("*", HTTPS, True),
+        ([], HTTPS, True),
+        ("*", {"StringLike": {"oss:Prefix": "a/*"}}, True),
+        ("*", {"StringEquals": {"acs:SourceVpc": "vpc-1"}}, False),
+        ("*", {"StringEquals": {"acs:SourceVpcId": ["vpc-1", "vpc-2"]}}, False),
+        ("*", {"StringEquals": {"acs:AccessId": "LTAI-7"}, **HTTPS}, False),
+        ("*", {"StringLike": {"acs:SourceVpc": ["vpc-*"]}}, True),
+        ("*", {"StringLike": {"acs:AccessId": ["LTAI-7", "STS.*"]}}, True),
+        ("*", {"StringNotEquals": {"acs:AccessId": "LTAI-7"}}, True),
+        ("*", NO_VPC, True),
+        ("*", source("140.1.0.0/16"), False),
+        ("*", source("10.0.0.0/8", "2001::/32"), False),
+        ("*", source("0.0.0.0/0"), True),
+        ("*", source("140.1.0.0/16", "128.0.0.0/7"), True),
+        ("*", source("2000::/31"), True),
+        ("*", {"IpAddress": {"acs:SourceVpcIp": "10.0.0.0/8"}}, False),
+    ],
+)
+async def test_what_is_public(
+    client: Any,
+    bucket: Bucket,
+    principal: Any,
+    condition: dict[str, Any],
+    *,
+    is_public: bool,
+) -> None:
+    """A public policy is called so, and is refused while public access is blocked."""
+    entry = statement("Allow", "7", "oss:GetObject", Condition=condition)
+    del entry["Principal"]
+    if principal is not None:
+        entry["Principal"] = principal
+    await put_policy(client, entry)
+    asked = await run(client.get_bucket_policy_status, sdk.GetBucketPolicyStatusRequest(BUCKET))
+    bucket.blocks_public_access, bucket.policy = True, None
+    request = sdk.PutBucketPolicyRequest(BUCKET, body=policy(entry))
+    if is_public:
+        assert (await refusal(client.put_bucket_policy, request)).code == "AccessDenied"
+    else:
+        await run(client.put_bucket_policy, request)
+
+    assert asked.policy_status.is_public is is_public
+
+
+@pytest.mark.parametrize("principal", ["*", [], None])
+async def test_stranger_writes(
+    client: Any, oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession, principal: Any
+) -> None:
+    """Without a principal everybody is meant, a condition that holds for all or not."""
+    insecure = {"Bool": {"acs:SecureTransport": "false"}}
+    entry = statement("Allow", "*", "oss:PutObject", Condition=insecure)
+    del entry["Principal"]
+    if principal is not None:
+        entry["Principal"] = principal
+    await put_policy(client, entry)
+    statuses = []
+    for blocked in (False, True):
+        bucket.blocks_public_access = blocked
+        async with http.put(f"{oss.endpoint}/{BUCKET}/k", data=b"x") as answer:
+            statuses.append(answer.status)
+
+    assert statuses == [200, 403]
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize("operator", ["IpAddress", "NotIpAddress"])
+async def test_source_address_needs_vpc(
+    client: Any, bucket: Bucket, effect: str, operator: str
+) -> None:
+    """A source address without a VPC is refused, even where the policy was there before."""
+    bare = {operator: {"acs:SourceIp": ["10.10.10.10"]}}
+    text = policy(statement(effect, "7", "oss:GetObject", Condition=bare))
+    bucket.policy = old = parse_policy(text)
+    request = sdk.PutBucketPolicyRequest(BUCKET, body=text)
+    error = await refusal(client.put_bucket_policy, request)
+    assert (error.status_code, error.ec, bucket.policy) == (400, "0030-00000008", old)
+
+    await put_policy(client, statement(effect, "7", "oss:GetObject", Condition={**bare, **NO_VPC}))
+    assert bucket.policy is not old

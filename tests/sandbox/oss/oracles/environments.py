@@ -24,7 +24,7 @@ class Unavailable(Exception):
 
 
 def python() -> Path:
-    """Return the interpreter that has oss2 and opendal. Blocks, long the first time.
+    """Return the interpreter that has oss2, opendal and aliyun-oss-x. Blocks, long the first time.
 
     Raises:
         Unavailable: it could not be made.
@@ -34,7 +34,8 @@ def python() -> Path:
 
 
 def node_modules() -> Path:
-    """Return the folder whose `node_modules` has ali-oss. Blocks, long the first time.
+    """Return the folder whose `node_modules` has ali-oss and oss-client. Blocks, long the first
+    time.
 
     Raises:
         Unavailable: Node or its package manager is missing, or the installation failed.

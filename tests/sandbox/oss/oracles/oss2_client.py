@@ -157,7 +157,9 @@ def copies() -> dict[str, object]:
 
 def links() -> dict[str, object]:
     """Presigned URLs, before and after their end."""
-    url = BUCKET.sign_url("GET", ODD, 60, params={"response-content-type": "c/d"}, slash_safe=True)
+    url = BUCKET.sign_url(
+        "GET", ODD, 60, params={"response-content-language": "zh"}, slash_safe=True
+    )
     quoted = BUCKET.sign_url("GET", ODD, 60)
     before = [status_of(url), status_of(quoted)]
     advance(61)

@@ -1,6 +1,7 @@
 """Independent clients against the stand-in: put, get, list and sign."""
 
 import asyncio
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -32,11 +33,11 @@ def python() -> Path:
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    """Make the environment of the Node client, or skip."""
+    """Make the environment of the Node clients, or skip."""
     try:
         return environments.node_modules()
     except environments.Unavailable as error:
-        pytest.skip(f"the Node client cannot be installed: {error}")
+        pytest.skip(f"the Node clients cannot be installed: {error}")
 
 
 async def drive(oss: OssStandIn, tmp_path: Path, *command: str, **job: str) -> dict[str, Any]:
@@ -170,4 +171,69 @@ async def test_ali_oss(
         },
     )
     assert sorted(bucket.objects) == ["big/ü.bin", "copy", "odd/a b+ü(1)~'.txt"]
+    assert bucket.objects["big/ü.bin"].read_bytes() == CONTENT
+
+
+async def test_oss_client(oss: OssStandIn, bucket: Bucket, tmp_path: Path, modules: Path) -> None:
+    """Another Node client, which signs with V1 and writes the bucket into the host."""
+    script = str(HERE / "oss_client.cjs")
+    report = await drive(oss, tmp_path, "node", script, modules=str(modules))
+
+    check(
+        report,
+        {
+            "put_md5": base64.b64encode(
+                hashlib.md5(CONTENT, usedforsecurity=False).digest()
+            ).decode(),
+            "get": DIGEST,
+            "range": RANGE,
+            "head": [str(len(CONTENT)), "a/b", "1"],
+            "list": [["l/1", "l/2"], True],
+            "grouped": [["l/1", "l/2"], ["l/x/"]],
+            "deleted": ["l/1", "l/2", "l/x/3"],
+            "after_delete": [],
+            "acl": "public-read",
+            "copy": DIGEST,
+            "wrong_secret": [403, "SignatureDoesNotMatch"],
+            "unknown_key": [403, "InvalidAccessKeyId"],
+            "missing": [404, "NoSuchKey"],
+            "link": [200, DIGEST],
+            "expired_link": [403, "expired"],
+        },
+    )
+    assert sorted(bucket.objects) == ["copy", "odd/a b+ü(1)~'.txt"]
+
+
+@pytest.mark.parametrize("signature", ["v1", "v4"])
+async def test_oss_x(
+    oss: OssStandIn, bucket: Bucket, tmp_path: Path, python: Path, signature: str
+) -> None:
+    """An asynchronous Python client on httpx, with both signatures."""
+    script = str(HERE / "oss_x_client.py")
+    report = await drive(oss, tmp_path, str(python), script, signature=signature)
+    names = ["l/1", "l/2", "l/x/3", "l/ü 4"]
+
+    check(
+        report,
+        {
+            "put_etag": hashlib.md5(CONTENT, usedforsecurity=False).hexdigest().upper(),
+            "get": DIGEST,
+            "range": RANGE,
+            "head": [len(CONTENT), "a/b", "1"],
+            "multipart": DIGEST,
+            "parts": [1, 2, 3, 4, 5, 6],
+            "aborted": [404, "NoSuchUpload"],
+            "list": names,
+            "deleted": names,
+            "after_delete": [],
+            "acl": "public-read",
+            "copy": DIGEST,
+            "wrong_secret": [403, "SignatureDoesNotMatch"],
+            "unknown_key": [403, "InvalidAccessKeyId"],
+            "missing": [404, "NoSuchKey"],
+            "link": [200, DIGEST],
+            "expired_link": [403, "expired"],
+        },
+    )
+    assert sorted(bucket.objects) == ["big/ü.bin", "copy", "odd/a b+ü%2F(1)~'.txt"]
     assert bucket.objects["big/ü.bin"].read_bytes() == CONTENT
