@@ -5,6 +5,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from socket import SO_LINGER, SOL_SOCKET
 
 from aiohttp import web
@@ -18,7 +19,10 @@ class Effect(StrEnum):
     fields.
     """
     HTML = "html"
-    """Answer `status` (default 502) with a page of HTML, as a proxy in between does."""
+    """Answer as a proxy in between does, with `status` (default 502) and `body` (default: HTML).
+
+    Of OSS: further fields are headers, and with `applied` the request is carried out first.
+    """
     RESET = "reset"
     """Break the connection before anything is applied, after `bytes` of the body if given."""
     LOST = "lost"
@@ -31,6 +35,14 @@ class Effect(StrEnum):
     """Stop reading the body after `bytes`, do nothing for `seconds`, then break the connection."""
     TRUNCATE = "truncate"
     """Send only `bytes` of the body that the headers promise, then break the connection."""
+    DRIP = "drip"
+    """Apply the request, then answer with `bytes` (default 1) every `seconds` (default 1): the
+    body, or the head of an answer without one. Of OSS only.
+    """
+    WITHOUT = "without"
+    """Apply the request, but leave `name`, a header or XML elements, out of the answer of OSS."""
+    UNDELETED = "undeleted"
+    """Do not delete `key`: DeleteMultipleObjects does not name it, DeleteObject refuses."""
     WRONG_CRC = "wrong_crc"
     """Apply the request, but answer with a CRC that does not match the bytes."""
     ODD = "odd"
@@ -115,4 +127,5 @@ def close_connection(request: web.BaseRequest) -> web.Response:
 
 def proxy_page(status: int) -> str:
     """Return the HTML page of a proxy between client and server."""
-    return f"<html><head><title>{status} Bad Gateway</title></head><body>nginx</body></html>"
+    title = f"{status} {HTTPStatus(status).phrase}"
+    return f"<html><head><title>{title}</title></head><body>nginx</body></html>"

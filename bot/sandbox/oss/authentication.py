@@ -93,7 +93,9 @@ class Authenticator:
             raise OssError(403, "InvalidSecurityToken", message)
         if key.expires_at is not None and now >= key.expires_at:
             message = "The security token you provided has expired."
-            raise OssError(403, "SecurityTokenExpired", message, "0002-00000007")
+            # The live service repeats the token (source: github jxxghp/MoviePilot issue 6295).
+            details = {"SecurityToken": token}
+            raise OssError(403, "SecurityTokenExpired", message, "0002-00000007", details)
         return key
 
 

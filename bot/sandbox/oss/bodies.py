@@ -1,7 +1,10 @@
 """Request and response bodies, limited by the shape, cut by faults."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -90,15 +93,41 @@ class RequestBody:
             self.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+@dataclass(frozen=True)
+class Drip:
+    """A rate of `count` bytes every `seconds`, until `closing`."""
+
+    count: int
+    seconds: float
+    closing: asyncio.Event
+
+    async def drops(self, data: bytes) -> AsyncIterator[bytes]:
+        """Yield `data` drop by drop, each after its wait.
+
+        Raises:
+            ConnectionBroken: the server is closing.
+        """
+        for start in range(0, len(data), self.count):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.seconds):
+                    await self.closing.wait()
+            if self.closing.is_set():
+                raise ConnectionBroken
+            yield data[start : start + self.count]
+
+
 @dataclass
 class ResponseBody:
-    """An answer on its way to the client; `cut` ends it after so many bytes of the body."""
+    """An answer on its way to the client; `cut` ends it after so many bytes of the body, `drip`
+    sends it slowly.
+    """
 
     http: web.BaseRequest
     bandwidth: Bandwidth
     storage: Storage
     limit: float | None = None
     cut: int | None = None
+    drip: Drip | None = None
     _own: Throttle = field(default_factory=Throttle)
 
     async def send(self, answer: Answer) -> web.StreamResponse:
@@ -109,28 +138,48 @@ class ResponseBody:
         """
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
         size = answer.count if answer.data else len(answer.body)
+        has_body = self.http.method != "HEAD" and answer.status not in {204, 304}
         if answer.status not in {204, 304}:
             response.content_length = size
         try:
+            if self.drip is not None and not (has_body and size):
+                await self._drip_head(response, self.drip)
             await response.prepare(self.http)
-            if self.http.method != "HEAD" and response.status not in {204, 304}:
+            if has_body:
                 await self._send_body(response, answer)
             await response.write_eof()
         except OSError as error:
             raise ConnectionBroken from error
         return response
 
+    async def _drip_head(self, response: web.StreamResponse, drip: Drip) -> NoReturn:
+        """Send the head alone, past the framework, which writes it at once."""
+        lines = [f"HTTP/1.1 {response.status} {response.reason}", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        async for drop in drip.drops("\r\n".join([*lines, "", ""]).encode()):
+            transport = self.http.transport
+            if transport is None or transport.is_closing():
+                break
+            transport.write(drop)
+        raise ConnectionBroken(after_flush=True)
+
     async def _send_body(self, response: web.StreamResponse, answer: Answer) -> None:
         left = self.cut
         async for piece in self._pieces(answer):
             part = piece if left is None else piece[:left]
             await self._pass(len(part))
-            if part:
-                await response.write(part)
+            await self._write(response, part)
             if left is not None:
                 left -= len(part)
                 if left <= 0:
                     raise ConnectionBroken(after_flush=True)
+
+    async def _write(self, response: web.StreamResponse, part: bytes) -> None:
+        if self.drip is not None:
+            async for drop in self.drip.drops(part):
+                await response.write(drop)
+        elif part:
+            await response.write(part)
 
     async def _pieces(self, answer: Answer) -> AsyncIterator[bytes]:
         if answer.data is None:

@@ -30,13 +30,14 @@ class BodySource(Protocol):
 
 @dataclass
 class Call:
-    """A request that has been authenticated and allowed."""
+    """A request that has been authenticated and allowed; the keys in `kept` cannot be deleted."""
 
     world: World
     request: OssRequest
     operation: Operation
     caller: Caller
     source: BodySource
+    kept: frozenset[str] = frozenset()
 
     @property
     def bucket(self) -> Bucket:

@@ -79,9 +79,15 @@ def authenticate(world: World, request: OssRequest) -> Caller:
 
 
 async def execute(
-    world: World, request: OssRequest, operation: Operation, caller: Caller, source: BodySource
+    world: World,
+    request: OssRequest,
+    operation: Operation,
+    caller: Caller,
+    source: BodySource,
+    kept: frozenset[str] = frozenset(),
 ) -> Answer:
-    """Check and carry out one request of a known caller.
+    """Check and carry out one request of a known caller. DeleteMultipleObjects leaves the keys in
+    `kept` alone.
 
     Raises:
         OssError: refused.
@@ -96,7 +102,7 @@ async def execute(
     handler = HANDLERS.get(operation.name)
     if handler is None:
         raise not_implemented(operation.name)
-    return await handler(Call(world, request, operation, caller, source))
+    return await handler(Call(world, request, operation, caller, source, kept))
 
 
 def _find_bucket(world: World, request: OssRequest, operation: Operation) -> Bucket | None:

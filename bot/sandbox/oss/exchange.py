@@ -4,24 +4,25 @@ import asyncio
 import base64
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from aiohttp import web
 
-from bot.sandbox.faults import (
-    Effect,
-    Fault,
-    FaultScript,
-    close_connection,
-    proxy_page,
-    reset_connection,
-)
-from bot.sandbox.oss.bodies import ConnectionBroken, RequestBody, ResponseBody
+from bot.sandbox.faults import Effect, Fault, FaultScript, close_connection, reset_connection
+from bot.sandbox.oss.bodies import ConnectionBroken, Drip, RequestBody, ResponseBody
 from bot.sandbox.oss.dispatch import authenticate, execute
 from bot.sandbox.oss.errors import OssError, invalid_argument
 from bot.sandbox.oss.model import Answer, AuthMethod
 from bot.sandbox.oss.operations import Operation, find_operation
 from bot.sandbox.oss.reading import http_date
 from bot.sandbox.oss.request import OssRequest, decode
+from bot.sandbox.oss.wire_faults import (
+    change_answer,
+    check_undeleted,
+    kept_keys,
+    page_of,
+    requested_error,
+)
 from bot.sandbox.oss.world import World, new_request_id
 from bot.sandbox.request_log import LoggedRequest, RequestLog
 from bot.sandbox.shaping import Bandwidth
@@ -34,9 +35,7 @@ _UNLOGGED = {
     "Signature",
     "OSSAccessKeyId",
 }
-_BEFORE = {Effect.ERROR, Effect.HTML, Effect.RESET, Effect.STALL}
-_ERROR_FIELDS = {"status", "code", "description", "message", "ec", "close"}
-_CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "ServiceUnavailable"}
+_BEFORE = {Effect.ERROR, Effect.RESET, Effect.STALL}
 _TRAFFIC_LIMITS = range(819_200, 838_860_800 + 1)
 """Bits per second that a client may ask for (OSS documentation, "single-connection bandwidth")."""
 
@@ -72,6 +71,8 @@ class RequestHandler:
         except OssError as error:
             answer = _refusal(error, request_id, http)
         answer.headers |= self._common_headers(request_id)
+        if fault is not None and fault.effect is Effect.HTML:
+            answer = page_of(fault)
         return await self._send(http, answer, fault, entry)
 
     def _decode(self, http: web.BaseRequest) -> OssRequest:
@@ -101,24 +102,26 @@ class RequestHandler:
         entry: LoggedRequest,
     ) -> Answer:
         if fault is not None and fault.effect in _BEFORE:
-            return await self._apply_fault(fault, upload)
+            await self._apply_fault(fault, upload)
+        if fault is not None and fault.effect is Effect.HTML and not fault.args.get("applied"):
+            return Answer()
         upload.limit = _traffic_limit(request)
         caller = authenticate(self.world, request)
+        check_undeleted(fault, operation, request)
+        kept = kept_keys(fault)
         try:
-            answer = await execute(self.world, request, operation, caller, upload)
+            answer = await execute(self.world, request, operation, caller, upload, kept)
         finally:
             entry.params["size"] = upload.received or entry.params["size"]
             await self.log.touch()
         answer.limit = upload.limit
         return answer
 
-    async def _apply_fault(self, fault: Fault, upload: RequestBody) -> Answer:
+    async def _apply_fault(self, fault: Fault, upload: RequestBody) -> NoReturn:
         """Apply a fault that happens before the request is executed."""
         args = fault.args
-        if fault.effect is Effect.HTML:
-            return _html(int(args.get("status", 502)))
         if fault.effect is Effect.ERROR:
-            raise _requested_error(fault)
+            raise requested_error(fault)
         if "bytes" in args and int(args["bytes"]) > 0:
             await upload.drain(int(args["bytes"]))
         if fault.effect is Effect.STALL:
@@ -138,12 +141,14 @@ class RequestHandler:
             raise ConnectionBroken
         if effect is Effect.LATE:
             await self._pause(float(args.get("seconds", 60)))
-        if effect is Effect.WRONG_CRC and "x-oss-hash-crc64ecma" in answer.headers:
-            wrong = int(answer.headers["x-oss-hash-crc64ecma"]) ^ 1
-            answer.headers["x-oss-hash-crc64ecma"] = str(wrong)
+        change_answer(fault, answer)
         download = ResponseBody(http, self.bandwidth, self.world.storage, answer.limit)
         if effect is Effect.TRUNCATE:
             download.cut = int(args.get("bytes", 0))
+        if effect is Effect.DRIP:
+            download.drip = Drip(
+                int(args.get("bytes", 1)), float(args.get("seconds", 1)), self.closing
+            )
         entry.status = answer.status
         await self.log.touch()
         response = await download.send(answer)
@@ -188,17 +193,3 @@ def _refusal(error: OssError, request_id: str, http: web.BaseRequest) -> Answer:
     if http.method == "HEAD":
         headers["x-oss-err"] = base64.b64encode(body).decode()
     return Answer(error.status, headers, body)
-
-
-def _html(status: int) -> Answer:
-    return Answer(status, {"Content-Type": "text/html"}, proxy_page(status).encode())
-
-
-def _requested_error(fault: Fault) -> OssError:
-    """Return the error that a fault asks for; unknown arguments become headers."""
-    args = fault.args
-    status = int(args.get("status", 500))
-    code = str(args.get("code") or _CODES.get(status, "InternalError"))
-    message = str(args.get("message") or args.get("description") or "As the script says.")
-    headers = {name: str(value) for name, value in args.items() if name not in _ERROR_FIELDS}
-    return OssError(status, code, message, str(args.get("ec", "")), headers=headers)

@@ -163,7 +163,11 @@ async def delete_multiple_objects(call: Call) -> Answer:
         raise malformed_xml()
     for key, _ in asked:
         check_key(key)
-    deleted = [(key, version, _delete(call, key, version)) for key, version in asked]
+    deleted = [
+        (key, version, _delete(call, key, version))
+        for key, version in asked
+        if key not in call.kept
+    ]
     if (tree.findtext("Quiet") or "").strip().lower() == "true":
         return Answer()
     encoding = call.request.query("encoding-type")

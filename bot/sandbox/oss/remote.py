@@ -51,10 +51,21 @@ class RemoteOss(RemoteStandIn):
         *,
         enabled: bool = True,
         allow: Iterable[str] | None = None,
+        token: str | None = None,
+        expires_at: datetime | None = None,
     ) -> None:
-        """Add or replace an access key."""
-        allowed = None if allow is None else sorted(allow)
-        await self.ask("add_key", key_id=key_id, secret=secret, enabled=enabled, allow=allowed)
+        """Add or replace an access key; a temporary one has a `token` and ends at `expires_at`, by
+        the service's own clock.
+        """
+        await self.ask(
+            "add_key",
+            key_id=key_id,
+            secret=secret,
+            enabled=enabled,
+            allow=None if allow is None else sorted(allow),
+            token=token,
+            expires_at=expires_at.isoformat() if expires_at else None,
+        )
 
     async def add_bucket(
         self,

@@ -46,7 +46,8 @@ def _text(status: int, parameters: dict[str, Any]) -> str:
 def page_of(fault: Fault) -> web.Response:
     """Return the answer of a proxy."""
     status = int(fault.args.get("status", 502))
-    return web.Response(status=status, text=proxy_page(status), content_type="text/html")
+    text = str(fault.args.get("body", proxy_page(status)))
+    return web.Response(status=status, text=text, content_type="text/html")
 
 
 async def before(fault: Fault, request: web.BaseRequest) -> web.Response | None:

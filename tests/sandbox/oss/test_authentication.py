@@ -3,16 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import alibabacloud_oss_v2 as sdk
 import pytest
 
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.authentication import timestamp
 from bot.sandbox.oss.model import Bucket
+from bot.sandbox.oss.remote import RemoteOss
 from tests.sandbox.oss.sdk import BUCKET, refusal, run, sdk_client
 
 HEAD = sdk.HeadObjectRequest(BUCKET, "k")
 PUT = sdk.PutObjectRequest(BUCKET, "k", body=b"x")
+EXPIRED = (403, "SecurityTokenExpired")
 
 
 async def refused(oss: OssStandIn, **changes: Any) -> Any:
@@ -69,19 +72,29 @@ async def test_skewed_clock(oss: OssStandIn, bucket: Bucket) -> None:
     assert bucket.objects == {}
 
 
-async def test_security_token(oss: OssStandIn, bucket: Bucket) -> None:
-    """A temporary key needs its token and ends with it."""
-    oss.add_key("STS.a", "s", token="tok", expires_at=oss.clock.now() + timedelta(minutes=5))
-    with sdk_client(oss, key_id="STS.a", secret="s", token="tok") as client:
-        await run(client.put_object, PUT)
-        link = client.presign(sdk.GetObjectRequest(BUCKET, "k"))
-        oss.clock.advance(timedelta(minutes=5))
-        error = await refusal(client.put_object, PUT)
-    other = await refused(oss, key_id="STS.a", secret="s", token="other")
+async def test_security_token(
+    oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession
+) -> None:
+    """A temporary key needs its token and ends with it, and so does every link made with it."""
+    async with RemoteOss(oss.endpoint) as remote:
+        ends = oss.clock.now() + timedelta(minutes=5)
+        await remote.add_key("STS.a", "s", token="tok", expires_at=ends)
+        with sdk_client(oss, key_id="STS.a", secret="s", token="tok") as client:
+            await run(client.put_object, PUT)
+            other = await refused(oss, key_id="STS.a", secret="s", token="other")
+            link = client.presign(sdk.GetObjectRequest(BUCKET, "k"), expires=timedelta(hours=1))
+            async with http.get(link.url) as before:
+                pass
+            # The service's own clock decides.
+            await remote.set_clock_skew(timedelta(minutes=5))
+            error = await refusal(client.put_object, PUT)
+    async with http.get(link.url) as after:
+        document = await after.text()
 
-    assert (error.code, other.code) == ("SecurityTokenExpired", "InvalidSecurityToken")
-    assert "x-oss-security-token=tok" in link.url
-    assert [*bucket.objects] == ["k"]
+    assert (error.status_code, error.code, error.ec) == (*EXPIRED, "0002-00000007")
+    assert (before.status, after.status) == (200, 403)
+    assert "<Code>SecurityTokenExpired</Code>" in document
+    assert (other.code, [*bucket.objects]) == ("InvalidSecurityToken", ["k"])
 
 
 @pytest.mark.parametrize(
