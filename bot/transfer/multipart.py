@@ -302,8 +302,10 @@ class Completion:
             crc64 = self._line.store.complete(
                 self._upload.key, self._upload.upload_id, self._parts, self._meta
             )
-        if crc64 is not None:  # Every part was compared already; this is the second lock.
-            check_crc64(crc64, self._expected.crc64, "the object")
+        if crc64 is None:
+            raise StoreUnavailable("Complete: the answer proves nothing")
+        # Every part was compared already; this is the second lock.
+        check_crc64(crc64, self._expected.crc64, "the object")
         return self._expected
 
     def _look(self, error: StoreError) -> bool | None:

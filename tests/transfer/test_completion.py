@@ -8,6 +8,7 @@ from bot.core.errors import (
     Corrupted,
     StoreError,
     StoreForbidden,
+    StoreIntercepted,
     StoreThrottled,
     StoreUnavailable,
     UploadGone,
@@ -55,6 +56,23 @@ async def test_lost_answer_is_found_by_looking(rig: UploaderFixture) -> None:
 
     assert await rig.upload(FakeContent(DATA)) == WHOLE
     assert names(rig) == ["complete", "head"]
+
+
+async def test_answer_without_a_checksum_is_looked_behind(rig: UploaderFixture) -> None:
+    """A 200 that does not prove anything is believed only after the object has been seen."""
+    rig.store.proves_nothing = True
+
+    assert await rig.upload(FakeContent(DATA)) == WHOLE
+    assert names(rig) == ["complete", "head"]
+
+
+async def test_page_in_place_of_the_answer_announces_nothing(rig: UploaderFixture) -> None:
+    """Something in between answered every Complete, and nothing was put together."""
+    rig.store.trouble(Trouble("complete", raising(StoreIntercepted("HTTP 200")), times=0))
+
+    with pytest.raises(StoreIntercepted):
+        await rig.upload(FakeContent(DATA))
+    assert names(rig) == ["complete", "head"] * 5
 
 
 async def test_missing_object_proves_nothing(rig: UploaderFixture) -> None:
