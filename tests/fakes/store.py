@@ -70,6 +70,9 @@ class FakeStore:
         """Part numbers (0 for whole objects) that get a wrong CRC-64 next."""
         self.stuck: dict[str, StoreError] = {}
         """Keys that cannot be deleted, and why."""
+        self.refuses_whole = False
+        """Whether one of these makes the whole request fail, and how often that happened."""
+        self.refusals = 0
         self.proves_nothing = False
         """Whether an answer to `complete` has no CRC-64."""
         self._uploads: dict[str, _Upload] = {}
@@ -196,11 +199,12 @@ class FakeStore:
 
     def delete(self, keys: Sequence[str]) -> dict[str, StoreError]:
         """Delete objects, but those that are `stuck`; a single one of them raises."""
+        left = {key: self.stuck[key] for key in keys if key in self.stuck}
+        if left and (len(keys) == 1 or self.refuses_whole):
+            self.refusals += 1
+            raise next(iter(left.values()))
         for key in keys:
             self._do(Call("delete", key), partial(self._delete, key))
-        left = {key: self.stuck[key] for key in keys if key in self.stuck}
-        if left and len(keys) == 1:
-            raise left[keys[0]]
         return left
 
     def _delete(self, key: str) -> None:

@@ -30,6 +30,8 @@ class FakeThreads:
 
     def __init__(self, clock: WatchedClock) -> None:
         self.calls = 0
+        self.reached = asyncio.Event()
+        """Set when a call waits at its gate."""
         self.each_takes = timedelta(0)
         self.gates: dict[int, asyncio.Event] = {}
         """What a call waits for, by its number from 1."""
@@ -39,6 +41,7 @@ class FakeThreads:
         """Run a call; time passes as it is told."""
         self.calls += 1
         if gate := self.gates.get(self.calls):
+            self.reached.set()
             await gate.wait()
         self._clock.advance(self.each_takes)
         return work()
