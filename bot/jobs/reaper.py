@@ -134,7 +134,9 @@ class Reaper:
         keys, store = [stored.key for stored in live], self._store_of(placement)
         await self._objects.removing([stored.id for stored in live])
         try:
-            left = await self._threads.call(lambda: delete_each(store, keys))
+            left = dict[str, RelayError](
+                await self._threads.call(lambda: delete_each(store, keys))
+            )
         except Exception as error:  # noqa: BLE001 -- the edge of a deletion: it is tried again.
             left = dict.fromkeys(keys, _named(error))
         gone = [stored for stored in live if stored.key not in left]

@@ -57,10 +57,17 @@ class Graveyard:
         self.database = database
         self.ledger = SqlLedger(database)
         self.store = FakeStore()
+        self.others: dict[str, FakeStore] = {}
+        """Earlier buckets by name."""
         self.threads = FakeThreads(self.clock)
         self.signals = Signals()
         self.reaper = Reaper(
-            self.ledger.objects, self.store, self.threads, self.clock, self.signals
+            self.ledger.objects,
+            self.store,
+            self.threads,
+            self.clock,
+            self.signals,
+            store_of=lambda placement: self.others.get(placement.bucket, self.store),
         )
 
     @asynccontextmanager

@@ -7,12 +7,14 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
-from bot.core.jobs import Ending, ObjectState
+from bot.core.jobs import Ending, ObjectState, Placement
+from bot.core.links import LinkMode
 from bot.jobs import reaper
 from bot.jobs.deletion import FIRST_WAIT, LONGEST_WAIT_AFTER_REFUSAL
 from bot.jobs.reaper import BATCH, SWEEP_AGAIN_AFTER
-from tests.fakes.samples import LIFETIME, NOW, accept, acquire, plan
-from tests.fakes.store import Trouble
+from tests.fakes.body import BytesBody
+from tests.fakes.samples import LIFETIME, NOW, a_result, accept, acquire, plan
+from tests.fakes.store import FakeStore, Trouble
 from tests.jobs.reaper_fixture import META, Graveyard
 
 SECOND = timedelta(seconds=1)
@@ -174,7 +176,11 @@ async def test_waits_grow_for_each_key(yard: Graveyard) -> None:
 async def test_unexpected_error_costs_one_deletion(yard: Graveyard) -> None:
     """A defect below the port is logged and counted; leftovers and other links go on."""
     stored, left = await yard.live(), await yard.left()
-    yard.store.trouble(Trouble("delete", lambda: 1 / 0))
+
+    def fall() -> None:
+        raise ZeroDivisionError
+
+    yard.store.trouble(Trouble("delete", fall))
     yard.clock.advance(LIFETIME)
     await yard.reaper.sweep()
     kept = await yard.read(stored)
@@ -197,6 +203,29 @@ async def test_leftover_that_hangs_holds_up_no_link(yard: Graveyard) -> None:
         yard.threads.gates[1].set()
 
     assert state is ObjectState.GONE
+
+
+async def test_object_is_deleted_where_it_is(yard: Graveyard) -> None:
+    """`oss.bucket` has changed since; the link is not said to be gone before it is."""
+    earlier = Placement("earlier", "cn-hongkong", LinkMode.PUBLIC)
+    job = await acquire(yard.ledger, await accept(yard.ledger))
+    planned = await yard.ledger.objects.plan(job, f"{yard.prefix}t/a", NOW, earlier)
+    assert await yard.ledger.jobs.finish(job, planned, a_result(NOW), NOW)
+    there = yard.others[earlier.bucket] = FakeStore()
+    there.put_object(planned.key, BytesBody(b"x"), META)
+    there.stuck[planned.key] = StoreForbidden("AccessDenied")
+    here = await yard.live()
+    yard.clock.advance(LIFETIME)
+    await yard.reaper.sweep()
+    refused = await yard.read(planned)
+    del there.stuck[planned.key]
+    yard.clock.advance(FIRST_WAIT)
+    await yard.reaper.sweep()
+
+    assert (await yard.read(here)).state is ObjectState.GONE
+    assert (refused.state, refused.error_code) == (ObjectState.LIVE, "store_forbidden")
+    assert (await yard.read(planned)).state is ObjectState.GONE
+    assert there.objects == {}
 
 
 async def test_lost_answer_to_a_deletion_is_harmless(yard: Graveyard) -> None:

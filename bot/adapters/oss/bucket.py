@@ -1,5 +1,6 @@
 """One bucket as the rest of the program uses it, and the links to its objects."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,10 @@ from typing import Final, TypeVar
 import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
-from bot.adapters.oss.client import PRODUCT, OssConnection
+from bot.adapters.oss.client import PRODUCT, BucketAddress, OssConnection
 from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
 from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
-from bot.core.jobs import Part
+from bot.core.jobs import Part, Placement
 from bot.core.links import LinkMode, is_open
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
@@ -32,7 +33,14 @@ class OssLinkSigner:
         """Whether signed links may end before `expires_at`, because an STS token signs them."""
         return self._connection.credentials_are_temporary
 
-    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
+    def link(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        placement: Placement = Placement(),  # noqa: B008 -- frozen.
+    ) -> str:
         """Return the URL of `key`, as of `now` on our clock.
 
         Signed: the link ends at OSS's clock after the time that is left between `now` and
@@ -42,14 +50,15 @@ class OssLinkSigner:
         Raises:
             ValueError: the link is not open at `now`, see `core.links.is_open` (signed mode).
         """
-        url = self._connection.address.object_url(key)
-        return url if self._mode is LinkMode.PUBLIC else self._sign(url, key, expires_at, now)
+        address = self._connection.address.of(placement.bucket, placement.region)
+        if (placement.mode or self._mode) is LinkMode.PUBLIC:
+            return address.object_url(key)
+        return self._sign(address, key, expires_at, now)
 
-    def _sign(self, url: str, key: str, expires_at: datetime, now: datetime) -> str:
+    def _sign(self, address: BucketAddress, key: str, expires_at: datetime, now: datetime) -> str:
         if not is_open(expires_at, now):
             raise ValueError("a link must have at least a second to live")
-        address = self._connection.address
-        request = HttpRequest("GET", url)
+        request = HttpRequest("GET", address.object_url(key))
         # The same moment at OSS: counted from any later one, the link would outlive its end.
         signed_at = now + self._connection.time.offset
         context = SigningContext(
@@ -284,6 +293,38 @@ class OssBucket:
     def _call(self, operation: str) -> Iterator[None]:
         with noted(operation, self._answered), translated():
             yield
+
+
+class OssStores:
+    """The store of each bucket that objects are in: that of the settings, and earlier ones, which
+    the same key opens as far as it may. Thread-safe.
+    """
+
+    def __init__(
+        self, connection: OssConnection, store: OssBucket, answered: Answered = unnoted
+    ) -> None:
+        self._connection = connection
+        self._store = store
+        self._answered = answered
+        self._others: dict[tuple[str, str], OssConnection] = {}
+        self._lock = threading.Lock()
+
+    def of(self, placement: Placement) -> OssBucket:
+        """Return the store in which an object of this placement is."""
+        bucket, region = placement.bucket, placement.region
+        with self._lock:
+            connection = self._others.get((bucket, region))
+            if connection is None:
+                connection = self._connection.of(bucket, region)
+                if connection is self._connection:
+                    return self._store
+                self._others[bucket, region] = connection
+        return OssBucket(connection, self._answered)
+
+    def close(self) -> None:
+        """Close the connections to earlier buckets."""
+        for connection in self._others.values():
+            connection.close()
 
 
 @contextmanager

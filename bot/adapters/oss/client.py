@@ -4,7 +4,7 @@ and the clock of OSS.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -65,6 +65,15 @@ class BucketAddress:
     def object_url(self, key: str) -> str:
         """Return the plain URL of an object for the public."""
         return f"{self._bucket_base}/{quote(key)}"
+
+    def of(self, bucket: str, region: str) -> "BucketAddress":
+        """Return the address of an earlier bucket, whose region may be another; "" is that of
+        here. A domain is bound to one bucket, and endpoints to one region.
+        """
+        bucket, region = bucket or self.bucket, region or self.region
+        if region != self.region:
+            return BucketAddress(bucket=bucket, region=region, path_style=self.path_style)
+        return self if bucket == self.bucket else replace(self, bucket=bucket, link_domain=None)
 
     @property
     def public_host(self) -> str:
@@ -211,6 +220,8 @@ class OssConnection:
         self.time = OssTime(clock)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
+        self._key = key
+        self._clock = clock
         self._provider = _provider(key)
         self.client = Client(self._config(), signer=self.signer)
 
@@ -263,6 +274,13 @@ class OssConnection:
             ) as answer,
         ):
             yield answer
+
+    def of(self, bucket: str, region: str) -> "OssConnection":
+        """Return a connection with the same key to another bucket, or this one."""
+        address = self.address.of(bucket, region)
+        if address == self.address:
+            return self
+        return OssConnection(address, self._clock, key=self._key, limits=self.limits)
 
     def close(self) -> None:
         """Close idle connections; those in use end with their requests."""

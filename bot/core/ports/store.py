@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.core.errors import StoreError
-from bot.core.jobs import Part
+from bot.core.jobs import Part, Placement
 
 
 class PartBody(Protocol):
@@ -135,8 +135,11 @@ class ObjectStore(Protocol):
 class LinkSigner(Protocol):
     """Makes links; pure computation, callable from the event loop."""
 
-    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
-        """Return the URL under which anyone can read `key` until `expires_at` (aware).
+    def link(
+        self, key: str, *, expires_at: datetime, now: datetime, placement: Placement = ...
+    ) -> str:
+        """Return the URL under which anyone can read `key` until `expires_at` (aware). `placement`
+        says in which bucket it is, and how it is public.
 
         `now` is the moment for which the caller found the link open (`core.links.is_open`), so
         that the time that passes until the call cannot change the decision.
