@@ -14,7 +14,6 @@ from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
-from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
@@ -41,7 +40,7 @@ from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsV
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.resources import MonitoredParts, Resources, plain
+from bot.wiring.resources import MonitoredParts, Resources, placement, plain
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
         objects,
         clock,
         lifetime=settings.link.lifetime,
-        public=settings.link.mode is LinkMode.PUBLIC,
+        placement=placement(settings),
         deduplicator=deduplicator,
         metrics=metrics,
     )
@@ -247,6 +246,7 @@ def _reaper(resources: Resources, signals: Signals) -> Reaper:
         resources.clock,
         signals,
         resources.monitoring.metrics,
+        store_of=resources.stores.of,
     )
 
 

@@ -3,7 +3,7 @@ from the settings and has to be closed again. The commands of the CLI open the s
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -15,12 +15,13 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
-from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
+from bot.core.jobs import Placement
 from bot.core.links import key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
@@ -119,6 +120,7 @@ class StoreAccess:
 
     oss: OssConnection
     store: OssBucket
+    stores: OssStores
     threads: StoreCaller
 
 
@@ -136,7 +138,9 @@ async def open_store_access(
     try:
         async with TransferPool(ADMINISTRATIVE_THREADS) as pool:
             store = OssBucket(oss, answered)
-            yield StoreAccess(oss, store, StoreCaller(store, pool, ADMINISTRATIVE_RETRIES))
+            threads = StoreCaller(store, pool, ADMINISTRATIVE_RETRIES)
+            with closing(OssStores(oss, store, answered)) as stores:
+                yield StoreAccess(oss, store, stores, threads)
     finally:
         oss.close()
 
@@ -166,6 +170,12 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
     return OssConnection(address, clock, key=key, limits=limits)
 
 
+def placement(settings: Settings) -> Placement:
+    """Return where new objects go."""
+    oss = settings.oss
+    return Placement(oss.bucket, oss.region, settings.link.mode)
+
+
 def plain(value: SecretStr | None) -> str | None:
     """Return what a secret setting hides, if it is set."""
     return value.get_secret_value() if value is not None else None
@@ -184,6 +194,7 @@ class Resources:
     disk: TransferPool
     """For files that are read where they are."""
     threads: StoreCaller
+    stores: OssStores
     spool: Spool
     telegram: TelegramResources
     monitoring: Monitoring
@@ -237,6 +248,7 @@ async def open_resources(
         pool=pool,
         disk=disk,
         threads=store.threads,
+        stores=store.stores,
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,

@@ -52,6 +52,7 @@ class SqlObjects(SqlPart):
 
     plan = writes(objects.plan)
     initiated = writes(objects.initiated)
+    completing = writes(objects.completing)
     planned_for = reads(objects.planned_for)
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)
@@ -68,6 +69,7 @@ class SqlObjects(SqlPart):
     of_unfinished_jobs = reads(objects.of_unfinished_jobs)
     gone = writes(objects.gone)
     swept = writes(objects.swept)
+    removing = writes(objects.removing)
     postpone = writes(objects.postpone)
 
 

@@ -2,7 +2,9 @@
 and the clock of OSS.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -10,7 +12,8 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
-from alibabacloud_oss_v2 import credentials, exceptions
+from alibabacloud_oss_v2 import credentials
+from alibabacloud_oss_v2 import exceptions as sdk
 from alibabacloud_oss_v2.client import Client
 from alibabacloud_oss_v2.config import Config
 from alibabacloud_oss_v2.signer.v4 import SignerV4
@@ -22,9 +25,11 @@ from alibabacloud_oss_v2.types import (
     HttpResponse,
     SigningContext,
 )
+from urllib3.exceptions import HTTPError
 
 from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
-from bot.core.errors import StoreKeyRefused
+from bot.adapters.oss.errors import translated
+from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import current_flag
@@ -60,6 +65,15 @@ class BucketAddress:
     def object_url(self, key: str) -> str:
         """Return the plain URL of an object for the public."""
         return f"{self._bucket_base}/{quote(key)}"
+
+    def of(self, bucket: str, region: str) -> "BucketAddress":
+        """Return the address of an earlier bucket, whose region may be another; "" is that of
+        here. A domain is bound to one bucket, and endpoints to one region.
+        """
+        bucket, region = bucket or self.bucket, region or self.region
+        if region != self.region:
+            return BucketAddress(bucket=bucket, region=region, path_style=self.path_style)
+        return self if bucket == self.bucket else replace(self, bucket=bucket, link_domain=None)
 
     @property
     def public_host(self) -> str:
@@ -142,6 +156,7 @@ def _parse(date: str | None) -> datetime | None:
 
 
 PRODUCT: Final = "oss"
+REQUEST_ID: Final = "x-oss-request-id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +180,23 @@ class ConnectionLimits:
     minimum_rate: float = 16 << 10
     connect_timeout: float = 10.0
     answer_timeout: float = 30.0
+    """For the next bytes of an answer; to what carries bytes of files, for all of it."""
+    call_deadline: float = 15.0
+    """For a whole call that carries no bytes of files."""
     complete_timeout: float = 300.0
-    """Putting together thousands of parts may take minutes."""
+    """The same for calls in which OSS moves bytes: putting together thousands of parts may take
+    minutes.
+    """
     proxy: str | None = field(default=None, repr=False)
 
     @property
     def send_deadline(self) -> float:
         """Seconds in which one block must get through."""
         return BLOCK / self.minimum_rate
+
+    def deadline_for(self, size: int) -> float:
+        """Return the seconds that a call may take whose answer has `size` bytes."""
+        return self.call_deadline + size / self.minimum_rate
 
 
 class OssConnection:
@@ -196,6 +220,8 @@ class OssConnection:
         self.time = OssTime(clock)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
+        self._key = key
+        self._clock = clock
         self._provider = _provider(key)
         self.client = Client(self._config(), signer=self.signer)
 
@@ -220,6 +246,42 @@ class OssConnection:
         """Return what signs at this moment."""
         return self._provider.get_credentials()
 
+    @contextmanager
+    def open_as_stranger(
+        self, url: str, *, params: Mapping[str, str] | None = None, size: int = 0
+    ) -> Iterator[requests.Response]:
+        """Ask for `url` without a signature; its content is read inside the block, and is expected
+        to have `size` bytes.
+
+        Raises:
+            StoreUnavailable: no answer came, or not in time.
+        """
+        limits = self.limits
+        wire = CancellableConnection(
+            limits.send_deadline,
+            answer_deadline=limits.answer_timeout,
+            deadline=limits.deadline_for(size),
+        )
+        with (
+            translated(self.address.public_host),
+            as_one_call(wire),
+            self.session.get(
+                url,
+                params=params,
+                timeout=(limits.connect_timeout, limits.answer_timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
+            yield answer
+
+    def of(self, bucket: str, region: str) -> "OssConnection":
+        """Return a connection with the same key to another bucket, or this one."""
+        address = self.address.of(bucket, region)
+        if address == self.address:
+            return self
+        return OssConnection(address, self._clock, key=self._key, limits=self.limits)
+
     def close(self) -> None:
         """Close idle connections; those in use end with their requests."""
         self.session.close()
@@ -232,7 +294,7 @@ def _provider(key: AccessKey | None) -> CredentialsProvider:
         )
     try:
         return credentials.EnvironmentVariableCredentialsProvider()
-    except exceptions.CredentialsEmptyError:
+    except sdk.CredentialsEmptyError:
         raise StoreKeyRefused(
             "no access key: OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET are not set"
         ) from None
@@ -250,6 +312,19 @@ def _open_session(limits: ConnectionLimits) -> requests.Session:
     if limits.proxy is not None:
         session.proxies = {"http": limits.proxy, "https": limits.proxy}
     return session
+
+
+def assert_from_oss(url: str, status: int, headers: Mapping[str, str]) -> None:
+    """Only what OSS itself says counts: proxies, portals and firewalls answer in its name, with
+    any status, and their clock is not that of OSS.
+
+    Raises:
+        StoreIntercepted: the answer has no request id (source: OSS API reference, "Common
+            response headers").
+    """
+    if not headers.get(REQUEST_ID):
+        host = urlsplit(url).netloc
+        raise StoreIntercepted(f"HTTP {status} for {host} is not from OSS: no {REQUEST_ID}")
 
 
 class ClockedSigner(SignerV4):
@@ -280,16 +355,45 @@ class CancellableHttpClient(RequestsHttpClient):
         self._limits = limits
 
     def send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """Send one request, in one attempt."""
+        """Send one request, in one attempt. `readwrite_timeout` is the deadline of the whole call,
+        unless it carries bytes of a file.
+
+        Raises:
+            StoreIntercepted: something in between answered.
+            StoreUnavailable: the call took too long.
+        """
         asked_at = self._time.local()
-        wire, flag = CancellableConnection(self._limits.send_deadline), current_flag()
-        with wire.in_this_thread():
-            if flag is None:
-                response = super().send(request, **kwargs)
-            else:
-                with flag.calling(wire.cut):
-                    response = super().send(request, **kwargs)
-        # A proxy's own answer has no request id, and its clock is nobody's business.
-        if "x-oss-request-id" in response.headers:
-            self._time.learn(response.headers.get("Date"), asked_at)
+        wire = self._wire(request, kwargs.get("readwrite_timeout"))
+        with as_one_call(wire):
+            response = super().send(request, **kwargs)
+        assert_from_oss(request.url, response.status_code, response.headers)
+        self._time.learn(response.headers.get("Date"), asked_at)
         return response
+
+    def _wire(self, request: HttpRequest, asked: float | None) -> CancellableConnection:
+        is_transfer = not isinstance(request.body, bytes | str | None)
+        deadline = None if is_transfer else asked or self._limits.call_deadline
+        return CancellableConnection(
+            self._limits.send_deadline,
+            answer_deadline=self._limits.answer_timeout,
+            deadline=deadline,
+        )
+
+
+@contextmanager
+def as_one_call(wire: CancellableConnection) -> Iterator[None]:
+    """Let the flag of the thread, and the deadlines of `wire`, cut the request of the block.
+
+    Raises:
+        StoreUnavailable: it took too long, or was cut, which `translated` tells apart.
+    """
+    flag = current_flag()
+    try:
+        with wire.in_this_thread(), flag.calling(wire.cut) if flag else nullcontext():
+            yield
+    except (sdk.BaseError, HTTPError, OSError):
+        # Where nothing was cut the error says more; where it was, what it says is about our cut.
+        if not wire.is_cut:
+            raise
+    if wire.is_cut:  # An answer that was cut inside its headers looks like a whole one.
+        raise StoreUnavailable("no whole answer came in time")

@@ -152,7 +152,14 @@ class FileSender:
     async def _sweep(self) -> None:
         """Remove what is due, above all what a failure of this file has left in OSS."""
         line = self._line
-        reaper = Reaper(self._ledger.objects, line.store, line.threads, self._clock, self._signals)
+        reaper = Reaper(
+            self._ledger.objects,
+            line.store,
+            line.threads,
+            self._clock,
+            self._signals,
+            store_of=line.stores.of,
+        )
         await reaper.sweep()
 
     async def _outcome(self, job: Job) -> Sent:
@@ -168,7 +175,9 @@ class FileSender:
                 f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
                 f" {self._settings.link.lifetime.total_seconds():g} s"
             )
-        link = signer.link(stored.key, expires_at=stored.due_at, now=now)
+        link = signer.link(
+            stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
+        )
         return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
 
 
