@@ -187,6 +187,8 @@ class Resources:
 
     settings: Settings
     clock: Clock
+    link_clock: Clock
+    """OSS's time: deadlines, signatures, views of links and deletions use no other."""
     ledger: SqlLedger
     oss: OssConnection
     pool: TransferPool
@@ -240,10 +242,13 @@ async def open_resources(
             answered=monitoring.health_state.telegram_answered,
         )
     )
+    ledger = SqlLedger(database, boot_id=boot_id())
+    store.oss.time.start_with(await ledger.offset.oss_offset())
     return Resources(
         settings=settings,
         clock=clock,
-        ledger=SqlLedger(database, boot_id=boot_id()),
+        link_clock=store.oss.link_clock,
+        ledger=ledger,
         oss=store.oss,
         pool=pool,
         disk=disk,
