@@ -162,10 +162,13 @@ class _Examination:
 
     def _key(self, info: BucketInfo) -> Row:
         if self._line.oss.credentials_are_temporary:
+            if self._settings.link.mode is LinkMode.PUBLIC:
+                meaning = "it is temporary: when its token expires, no public link can be ended"
+                return broken("OSS key", meaning, "use the key of a RAM user")
             return warning(
                 "OSS key",
                 "it is temporary: a signed link ends with it, if that is before its deadline",
-                'use the key of a RAM user, or link.mode = "public"',
+                "use the key of a RAM user",
             )
         return ok("OSS key", f"known, bucket {self._settings.oss.bucket} in {info.region}")
 

@@ -27,7 +27,7 @@ from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_relay
-from bot.wiring.resources import StoreAccess, open_store_access
+from bot.wiring.resources import StoreAccess, open_store_access, refuse_unrenewable_key
 
 Wait = Callable[[str, datetime], None]
 """Hears of an error code, and of the moment of the next attempt."""
@@ -214,6 +214,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
+        refuse_unrenewable_key(settings, line.oss)
         line.oss.time.start_with(await ledger.offset.oss_offset())
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
         await sender.check()
