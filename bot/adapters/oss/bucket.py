@@ -304,24 +304,23 @@ class OssStores:
         self._connection = connection
         self._store = store
         self._answered = answered
-        self._others: dict[tuple[str, str], OssConnection] = {}
+        self._others: dict[tuple[str, str], tuple[OssConnection, OssBucket]] = {}
         self._lock = threading.Lock()
 
     def of(self, placement: Placement) -> OssBucket:
-        """Return the store in which an object of this placement is."""
-        bucket, region = placement.bucket, placement.region
+        """Return the store in which an object of this placement is: the same for each bucket."""
+        place = placement.bucket, placement.region
         with self._lock:
-            connection = self._others.get((bucket, region))
-            if connection is None:
-                connection = self._connection.of(bucket, region)
+            if place not in self._others:
+                connection = self._connection.of(*place)
                 if connection is self._connection:
                     return self._store
-                self._others[bucket, region] = connection
-        return OssBucket(connection, self._answered)
+                self._others[place] = connection, OssBucket(connection, self._answered)
+            return self._others[place][1]
 
     def close(self) -> None:
         """Close the connections to earlier buckets."""
-        for connection in self._others.values():
+        for connection, _ in self._others.values():
             connection.close()
 
 
