@@ -61,7 +61,11 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
         line = await stack.enter_async_context(open_store_access(settings, clock))
         prefix = key_prefix(settings.telegram.bot_id)
         auditor = Auditor(
-            ledger.objects, line.store, line.threads, clock, bucket=settings.oss.bucket
+            ledger.objects,
+            line.store,
+            line.threads,
+            line.oss.link_clock,
+            bucket=settings.oss.bucket,
         )
         return await auditor.audit(prefix, fix=fix) + await audit_exposure(
             AnonymousAccess(line.oss, line.store, prefix),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -19,6 +18,7 @@ from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
 from bot.jobs.deletion import delete_each, wait_after
 from bot.jobs.lifecycle import Signals
+from bot.jobs.store_time import StoreClockKeeper
 from bot.transfer.pool import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -60,7 +60,9 @@ class Reaper:
         metrics: Metrics | None = None,
         *,
         store_of: Callable[[Placement], ObjectStore] | None = None,
+        time: StoreClockKeeper | None = None,
     ) -> None:
+        self._time = time
         self._objects = objects
         self._store = store
         self._store_of = store_of or (lambda _: store)
@@ -82,6 +84,8 @@ class Reaper:
         removal: asyncio.Task[None] | None = None
         while True:
             self._signals.deletions.clear()
+            if self._time is not None:
+                await self._time.correct()
             await self.end_links()
             # Beside the links: a leftover whose requests hang delays no deadline.
             if removal is None or removal.done():
@@ -110,10 +114,18 @@ class Reaper:
 
     async def end_links(self) -> None:
         """Delete the objects of all links that are due now."""
-        while live := await self._due(ObjectState.LIVE):
-            for placement, some in _by_placement(live).items():
-                await self._delete(placement, some)
+        # What a clock that is ahead takes for due is looked at again by that of the store.
+        while await self._due(ObjectState.LIVE) and await self._knows_time():
+            live = await self._due(ObjectState.LIVE)
+            by_store: dict[ObjectStore, list[StoredObject]] = {}
+            for stored in live:
+                by_store.setdefault(self._store_of(stored.placement), []).append(stored)
+            for store, some in by_store.items():
+                await self._delete(store, some)
             self._signals.outbox.set()
+
+    async def _knows_time(self) -> bool:
+        return self._time is None or await self._time.is_known()
 
     async def remove_leftovers(self) -> None:
         """Remove all unfinished uploads that are due now."""
@@ -130,8 +142,8 @@ class Reaper:
         due = await self._objects.due(self._clock.now(), BATCH)
         return [stored for stored in due if stored.state is state]
 
-    async def _delete(self, placement: Placement, live: Sequence[StoredObject]) -> None:
-        keys, store = [stored.key for stored in live], self._store_of(placement)
+    async def _delete(self, store: ObjectStore, live: Sequence[StoredObject]) -> None:
+        keys = [stored.key for stored in live]
         await self._objects.removing([stored.id for stored in live])
         try:
             left = dict[str, RelayError](
@@ -210,15 +222,6 @@ class Reaper:
             if upload.key not in owned:
                 log.warning("aborting an upload without a job", key=upload.key)
                 await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))
-
-
-def _by_placement(live: Sequence[StoredObject]) -> dict[Placement, list[StoredObject]]:
-    # One request goes to one bucket; how a link was made does not matter to its end.
-    found: dict[Placement, list[StoredObject]] = {}
-    for stored in live:
-        placement = replace(stored.placement, mode=None)
-        found.setdefault(placement, []).append(stored)
-    return found
 
 
 def _named(error: Exception) -> RelayError:

@@ -31,6 +31,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
+from bot.jobs.store_time import StoreClockKeeper
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, Sender
@@ -111,8 +112,8 @@ def _queue(
         store,
         resources.pool,
         ledger.objects,
-        clock,
-        deduplicator=Deduplicator(ledger.objects, copier, clock),
+        resources.link_clock,
+        deduplicator=Deduplicator(ledger.objects, copier, resources.link_clock),
         metrics=metrics,
     )
     return JobQueue(
@@ -190,8 +191,8 @@ def _views(
     jobs = JobViews(queue, OssLinkSigner(resources.oss, settings.link.mode), clock)
     return Views(
         jobs=jobs,
-        answers=AnswerViews(ledger, jobs, migrations, clock),
-        overviews=OverviewViews(ledger, jobs, migrations, clock, limits),
+        answers=AnswerViews(ledger, jobs, migrations, resources.link_clock),
+        overviews=OverviewViews(ledger, jobs, migrations, resources.link_clock, limits),
         statistics=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
         welcome=Welcome(limit, settings.link.lifetime),
     )
@@ -243,10 +244,17 @@ def _reaper(resources: Resources, signals: Signals) -> Reaper:
         resources.ledger.objects,
         threads.store,
         threads,
-        resources.clock,
+        resources.link_clock,
         signals,
         resources.monitoring.metrics,
         store_of=resources.stores.of,
+        time=StoreClockKeeper(
+            resources.oss.time,
+            resources.ledger.offset,
+            threads.store,
+            threads,
+            prefix=resources.prefix,
+        ),
     )
 
 

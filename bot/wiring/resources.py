@@ -21,8 +21,9 @@ from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
+from bot.core.errors import StoreKeyRefused
 from bot.core.jobs import Placement
-from bot.core.links import key_prefix
+from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
@@ -170,6 +171,20 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
     return OssConnection(address, clock, key=key, limits=limits)
 
 
+def refuse_unrenewable_key(settings: Settings, oss: OssConnection) -> None:
+    """Refuse what cannot keep its promise: public links end by deletion only, and a key with a
+    token that nobody renews deletes nothing once the token has expired.
+
+    Raises:
+        StoreKeyRefused: the key is temporary, and links are public.
+    """
+    if settings.link.mode is LinkMode.PUBLIC and oss.credentials_are_temporary:
+        raise StoreKeyRefused(
+            'link.mode = "public" needs a key without a token: when the token expires, the bot'
+            " cannot end links any more"
+        )
+
+
 def placement(settings: Settings) -> Placement:
     """Return where new objects go."""
     oss = settings.oss
@@ -187,6 +202,8 @@ class Resources:
 
     settings: Settings
     clock: Clock
+    link_clock: Clock
+    """OSS's time: deadlines, signatures, views of links and deletions use no other."""
     ledger: SqlLedger
     oss: OssConnection
     pool: TransferPool
@@ -221,13 +238,14 @@ async def open_resources(
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token.
-        StoreKeyRefused: there is no access key at all.
+        StoreKeyRefused: there is no access key at all, or one that cannot end public links.
     """
     stack.enter_context(process_lock(settings.ledger.path))
     database = await stack.enter_async_context(open_database(settings.ledger.path))
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
+    refuse_unrenewable_key(settings, store.oss)
     pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
     # Two for each file: one opens or hashes it, one waits for the server.
     disk = await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once))
@@ -240,10 +258,13 @@ async def open_resources(
             answered=monitoring.health_state.telegram_answered,
         )
     )
+    ledger = SqlLedger(database, boot_id=boot_id())
+    store.oss.time.start_with(await ledger.offset.oss_offset())
     return Resources(
         settings=settings,
         clock=clock,
-        ledger=SqlLedger(database, boot_id=boot_id()),
+        link_clock=store.oss.link_clock,
+        ledger=ledger,
         oss=store.oss,
         pool=pool,
         disk=disk,

@@ -85,6 +85,10 @@ class FakeStore:
         self._troubles.append(trouble)
         return trouble
 
+    def trouble_first(self, trouble: Trouble) -> None:
+        """Add a trouble before those that are there."""
+        self._troubles.insert(0, trouble)
+
     def count(self, name: str) -> int:
         """Return how many calls of this name there were."""
         return sum(call.name == name for call in self.calls)

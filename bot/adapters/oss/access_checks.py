@@ -68,7 +68,7 @@ class RoundTripCheck:
         content = secrets.token_bytes(2 * HALF)
         try:
             self._upload(key, content)
-            url = self._signer.link(key, expires_at=link_ends(), now=self._connection.time.local())
+            url = self._signer.link(key, expires_at=link_ends(), now=self._connection.time.now())
             link = self._open(url, content)
             plain = self._open(self._connection.address.object_url(key), content)
         finally:

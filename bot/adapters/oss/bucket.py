@@ -41,11 +41,10 @@ class OssLinkSigner:
         now: datetime,
         placement: Placement = Placement(),  # noqa: B008 -- frozen.
     ) -> str:
-        """Return the URL of `key`, as of `now` on our clock.
+        """Return the URL of `key`; both moments are by OSS's clock.
 
-        Signed: the link ends at OSS's clock after the time that is left between `now` and
-        `expires_at`, in whole seconds, rounded down. Public: the plain URL, which only
-        deleting the object ends.
+        Signed: the link ends at `expires_at`, in whole seconds, rounded down. Public: the plain
+        URL, which only deleting the object ends.
 
         Raises:
             ValueError: the link is not open at `now`, see `core.links.is_open` (signed mode).
@@ -59,8 +58,6 @@ class OssLinkSigner:
         if not is_open(expires_at, now):
             raise ValueError("a link must have at least a second to live")
         request = HttpRequest("GET", address.object_url(key))
-        # The same moment at OSS: counted from any later one, the link would outlive its end.
-        signed_at = now + self._connection.time.offset
         context = SigningContext(
             product=PRODUCT,
             region=address.region,
@@ -68,11 +65,12 @@ class OssLinkSigner:
             key=key,
             request=request,
             credentials=self._connection.credentials(),
-            signing_time=signed_at,
+            signing_time=now,
         )
         # Signed by hand and not with Client.presign, which reads the system's clock.
         context.auth_method_query = True
-        context.expiration_time = signed_at + timedelta(
+        # Counted from the moment of signing, or the link would outlive its end.
+        context.expiration_time = now + timedelta(
             seconds=(expires_at - now) // timedelta(seconds=1)
         )
         self._connection.signer.sign(context)
@@ -306,24 +304,23 @@ class OssStores:
         self._connection = connection
         self._store = store
         self._answered = answered
-        self._others: dict[tuple[str, str], OssConnection] = {}
+        self._others: dict[tuple[str, str], tuple[OssConnection, OssBucket]] = {}
         self._lock = threading.Lock()
 
     def of(self, placement: Placement) -> OssBucket:
-        """Return the store in which an object of this placement is."""
-        bucket, region = placement.bucket, placement.region
+        """Return the store in which an object of this placement is: the same for each bucket."""
+        place = placement.bucket, placement.region
         with self._lock:
-            connection = self._others.get((bucket, region))
-            if connection is None:
-                connection = self._connection.of(bucket, region)
+            if place not in self._others:
+                connection = self._connection.of(*place)
                 if connection is self._connection:
                     return self._store
-                self._others[bucket, region] = connection
-        return OssBucket(connection, self._answered)
+                self._others[place] = connection, OssBucket(connection, self._answered)
+            return self._others[place][1]
 
     def close(self) -> None:
         """Close the connections to earlier buckets."""
-        for connection in self._others.values():
+        for connection, _ in self._others.values():
             connection.close()
 
 

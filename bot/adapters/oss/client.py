@@ -2,7 +2,8 @@
 and the clock of OSS.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from urllib3.exceptions import HTTPError
 
 from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
 from bot.adapters.oss.errors import translated
+from bot.clock import CorrectedClock
 from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
@@ -103,6 +105,10 @@ def _is_ip(host: str | None) -> bool:
     return True
 
 
+_SET: Final = timedelta(seconds=2)
+"""Between the system's clock and the monotonic one; more means that the former was set."""
+_CURRENT: Final = timedelta(minutes=1)
+
 _RESOLUTION: Final = timedelta(seconds=1)
 """A Date header has whole seconds, rounded down."""
 
@@ -114,14 +120,40 @@ class OssTime:
     link would live longer by as much as our clock is fast; the SDK corrects neither.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._offset = timedelta(0)
+        self._told: tuple[datetime, float] | None = None
+        """When the last answer came, by both clocks of this machine."""
 
     @property
     def offset(self) -> timedelta:
         """How much OSS's clock is ahead of ours, as far as answers have told."""
         return self._offset
+
+    def start_with(self, offset: timedelta) -> None:
+        """Take over what an earlier process has learned, until an answer tells."""
+        if self._told is None:
+            self._offset = offset
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an answer has told the time within the last minute."""
+        if self._told is None or self.clock_was_set:
+            return False
+        return timedelta(seconds=self._monotonic() - self._told[1]) < _CURRENT
+
+    @property
+    def clock_was_set(self) -> bool:
+        """Whether the system's clock was set, or stood still, since the last answer: then the
+        offset is not what it was.
+        """
+        if self._told is None:
+            return False
+        at, monotonic = self._told
+        passed = timedelta(seconds=self._monotonic() - monotonic)
+        return abs(self._clock.now() - at - passed) > _SET
 
     def local(self) -> datetime:
         """Return the time of our clock."""
@@ -141,6 +173,7 @@ class OssTime:
         written_at = _parse(date)
         if written_at is None:
             return
+        self._told = (self._clock.now(), self._monotonic())
         least = written_at - self._clock.now()
         most = written_at + _RESOLUTION - asked_at
         if not least <= self._offset <= most:
@@ -218,6 +251,7 @@ class OssConnection:
         self.address = address
         self.limits = limits or ConnectionLimits()
         self.time = OssTime(clock)
+        self.link_clock = CorrectedClock(clock, lambda: self.time.offset)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
         self._key = key

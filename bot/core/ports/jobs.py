@@ -8,7 +8,7 @@ as expected, and does not change the job where it was not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.files import IncomingFile
@@ -149,6 +149,16 @@ class TotalsLedger(Protocol):
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
+
+
+class OffsetLedger(Protocol):
+    """What is known of the store's clock, for the next process."""
+
+    async def oss_offset(self) -> timedelta:
+        """Return how much the store's clock was ahead; zero if that was never stored."""
+
+    async def set_oss_offset(self, offset: timedelta) -> None:
+        """Store how much the store's clock is ahead."""
 
 
 class ObjectLedger(Protocol):

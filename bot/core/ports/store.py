@@ -4,7 +4,7 @@ from a pool thread.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.errors import StoreError
@@ -132,14 +132,32 @@ class ObjectStore(Protocol):
         """Walk all pending multipart uploads below `prefix`."""
 
 
+class StoreTime(Protocol):
+    """The store's clock, which alone decides about links: how far it is ahead of the system's, as
+    the store's answers tell.
+    """
+
+    @property
+    def offset(self) -> timedelta:
+        """How much the store's clock is ahead."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an answer has told the time within the last minute."""
+
+    @property
+    def clock_was_set(self) -> bool:
+        """Whether the system's clock was set since the last answer; the offset is wrong then."""
+
+
 class LinkSigner(Protocol):
     """Makes links; pure computation, callable from the event loop."""
 
     def link(
         self, key: str, *, expires_at: datetime, now: datetime, placement: Placement = ...
     ) -> str:
-        """Return the URL under which anyone can read `key` until `expires_at` (aware). `placement`
-        says in which bucket it is, and how it is public.
+        """Return the URL under which anyone can read `key` until `expires_at` (aware, by the
+        clock of the store). `placement` says in which bucket it is, and how it is public.
 
         `now` is the moment for which the caller found the link open (`core.links.is_open`), so
         that the time that passes until the call cannot change the decision.

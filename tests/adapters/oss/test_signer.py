@@ -107,7 +107,9 @@ async def test_clock_that_is_wrong_makes_no_link_longer(
     oss.clock_skew = skew
     await stored(bucket)
     url = OssLinkSigner(connection, LinkMode.SIGNED).link(
-        KEY, expires_at=clock.now() + timedelta(hours=1), now=clock.now()
+        KEY,
+        expires_at=connection.link_clock.now() + timedelta(hours=1),
+        now=connection.link_clock.now(),
     )
     clock.advance(timedelta(minutes=59, seconds=55))
     before, _, _ = await open_link(url)
