@@ -1,5 +1,4 @@
 """The system clock, waiting for a moment or an event, and time zones by the names people use.
-them.
 
 The zones are those of the machine or of the package `tzdata` (Python's `zoneinfo`).
 """
