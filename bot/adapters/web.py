@@ -77,12 +77,17 @@ Take = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WebhookRoute:
-    """The handler at `path`. While nobody takes updates, Telegram is asked to come again."""
+    """The handler at `path`. While nobody takes updates, or `may_take` says no, Telegram is asked
+    to come again.
+    """
 
-    def __init__(self, path: str, secret: str) -> None:
+    def __init__(
+        self, path: str, secret: str, *, may_take: Callable[[], bool] = lambda: True
+    ) -> None:
         self.path = path
         self._secret = secret.encode()
         self._take: Take | None = None
+        self._may_take = may_take
         self._body_timeout = WebLimits().body
 
     def __repr__(self) -> str:
@@ -117,7 +122,7 @@ class WebhookRoute:
         if update is None:
             log.warning("webhook update refused, unreadable")
             return web.Response(status=400)
-        if self._take is None:
+        if self._take is None or not self._may_take():
             return _later()
         try:
             await self._take(update)

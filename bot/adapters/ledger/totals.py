@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.adapters.ledger.database import SqlPart, write_page
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import answers, jobs, objects, outbox
+from bot.adapters.ledger.schema import answers, jobs, metadata, objects, outbox
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
@@ -108,8 +108,19 @@ def count_links(connection: Connection, now: datetime) -> LinkCounts:
     return LinkCounts(*connection.execute(counts).one())
 
 
+def touch_tables(connection: Connection) -> None:
+    """Read from every table. A file may be damaged where its version does not show it."""
+    for table in metadata.tables.values():
+        connection.execute(select(table).limit(1)).all()
+
+
 class LedgerHealth(SqlPart):
     """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
+
+    @property
+    def known_trouble(self) -> str:
+        """What was wrong with the file at its latest use; empty if nothing."""
+        return self._database.file.trouble
 
     async def trouble(self) -> str:
         """Write a page of the ledger down to the disk; return what is wrong, or nothing.
