@@ -4,31 +4,46 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 
-from bot.adapters.oss.access_checks import assert_private
+from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.telegram.commands import register_commands
+from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.aio import end, raise_defect, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.monitoring import ProcessPhase
+from bot.monitoring import TOKEN, ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot
-from bot.wiring.resources import Monitoring, Resources, open_monitoring, open_resources
+from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
+from bot.wiring.resources import (
+    LinkResources,
+    Monitoring,
+    Resources,
+    open_bot_telegram,
+    open_link_resources,
+    open_monitoring,
+    open_resources,
+)
 
 log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 
 LAST_WORDS = timedelta(seconds=3)
 """How long the end may take to say "paused", and to answer what is done, beyond the grace."""
 OVERDUE_EVERY = timedelta(seconds=10)
+LOOK_AT_OVERDUE = timedelta(seconds=0.2)
+LOOK_AGAIN_AFTER = timedelta(seconds=30)
+"""Between two tries with a token that was refused, or a bucket that was exposed."""
 
 
 async def serve(
@@ -40,39 +55,116 @@ async def serve(
 ) -> None:
     """Run the bot until `stop` is set; `ready` is called with the bot's username once it listens.
 
+    Links are ended from the moment at which ledger and OSS are open, with or without Telegram.
+
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
-        TokenRefused: Telegram does not know the token.
-        BucketExposed: strangers can read what should be private.
+        TokenRefused: Telegram does not know the token, and no link is live.
+        BucketExposed: strangers can read what should be private, and no link is live.
         StoreKeyRefused: there is no access key at all.
         PortTaken: `web.port` is not to be had.
         WebhookRefused: Telegram does not deliver to `telegram.webhook_url`.
     """
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        opened = await unless_stopped(stop, _open(settings, clock or SystemClock(), stack))
-        if opened is not None:
-            try:
-                await _run(*opened, stop, ready)
-            except ExceptionGroup as group:
-                raise leaf(group) from group
+        try:
+            links = await unless_stopped(stop, _open_links(settings, clock, stack))
+            if links is None:
+                return
+            endings = _begin_endings(links)
+            stack.push_async_callback(end, endings)
+            opened = await unless_stopped(stop, _open_bot(links, stack))
+            if opened is not None:
+                await _run(*opened, endings, stop, ready)
+        except ExceptionGroup as group:
+            raise leaf(group) from group
 
 
-async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Resources, Bot]:
-    # First, so that a bot that waits for Telegram can say so.
+async def _open_links(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LinkResources:
+    # First, so that a bot that waits for something can say so.
     monitoring = await open_monitoring(settings, clock, stack)
-    resources = await open_resources(settings, clock, stack, monitoring)
+    return await open_link_resources(settings, clock, stack, monitoring)
+
+
+def _begin_endings(links: LinkResources) -> list[asyncio.Task[None]]:
+    return [
+        asyncio.create_task(build_reaper(links).run(links.prefix), name="reaper"),
+        asyncio.create_task(build_link_guard(links).run(), name="link guard"),
+        asyncio.create_task(links.database.watch(), name="ledger watch"),
+    ]
+
+
+async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resources, Bot]:
+    await _until_nothing_is_overdue(links)
+    await _hold(links, "oss.bucket", BucketExposed, lambda: _refuse_exposed_bucket(links))
+    telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
+    resources = await open_resources(links, telegram, stack)
     parts = build_bot(resources)
     await _prepare(resources, parts)
     return resources, parts
 
 
+async def _hold(
+    links: LinkResources,
+    name: str,
+    refusal: type[Exception],
+    work: Callable[[], Coroutine[Any, Any, T]],
+) -> T:
+    """Return what `work` returns. While it is refused and links are live, say why nothing is taken
+    in, and try again now and then: links are ended meanwhile.
+
+    Raises what `work` raises when no link is live (any more).
+    """
+    obstacles = links.monitoring.health_state.obstacles
+    while True:
+        try:
+            result = await work()
+        except refusal as error:
+            if not await links.any_live():
+                raise
+            obstacles[name] = str(error)
+            log.error("nothing is taken in, links are ended", cause=name, why=str(error))  # noqa: TRY400 -- named.
+            await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
+        else:
+            obstacles.pop(name, None)
+            return result
+
+
+async def _until_nothing_is_overdue(links: LinkResources) -> None:
+    """Wait until the reaper has ended what came due while no bot ran. Signed links are refused by
+    OSS already: their bytes are given a moment, and go as soon as OSS can be reached.
+    """
+    clock, is_public = links.clock, links.settings.link.mode is LinkMode.PUBLIC
+    began = warned_at = clock.now()
+    while overdue := await links.ledger.objects.overdue(links.link_clock.now()):
+        if not is_public and clock.now() - began >= OVERDUE_EVERY:
+            return
+        if is_public and clock.now() - warned_at >= OVERDUE_EVERY:
+            warned_at = clock.now()
+            log.error("links are open past their end; nothing is taken in", count=len(overdue))
+        await clock.sleep_until(clock.now() + LOOK_AT_OVERDUE)
+
+
+async def _refuse_exposed_bucket(links: LinkResources) -> None:
+    if links.settings.link.mode is not LinkMode.SIGNED:
+        return
+    store = links.store
+    try:
+        await store.threads.call(lambda: assert_private(store.oss, store.store, links.prefix))
+    except StoreError as error:
+        # The bot starts all the same: OSS may come back, and until then every sender is told.
+        log.warning("cannot look at the bucket", code=error.code, why=str(error))
+
+
 async def _prepare(resources: Resources, parts: Bot) -> None:
     """Recover what the previous process left behind before accepting updates."""
-    await _end_what_is_overdue(resources, parts)
-    await _refuse_exposed_bucket(resources)
     await parts.migrations.follow()
     unfinished = await parts.lifecycle.recover()
-    resources.spool.sweep({job.id for job in unfinished})
+    try:
+        resources.spool.sweep({job.id for job in unfinished})
+    except DiskError as error:
+        # It is not ready meanwhile, and each job says so.
+        log.warning("cannot sweep the spool", code=error.code, why=str(error))
     if isinstance(parts.source, LocalFiles):
         await _sweep_copies(parts.source)
     this_boot = boot_id()
@@ -97,28 +189,20 @@ async def _sweep_copies(source: LocalFiles) -> None:
         log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
 
 
-async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
-    await parts.reaper.sweep()
-    if resources.settings.link.mode is not LinkMode.PUBLIC:
-        # OSS itself refuses these links already; the bytes go as soon as it can be reached.
-        return
-    while overdue := await resources.ledger.objects.overdue(resources.link_clock.now()):
-        log.error("links are open past their end; nothing is taken in", count=len(overdue))
-        await resources.clock.sleep_until(resources.clock.now() + OVERDUE_EVERY)
-        await parts.reaper.sweep()
+async def _take_in(links: LinkResources, intake: Intake | WebhookIntake) -> None:
+    """Take updates in until cancelled. A token that is revoked meanwhile ends nothing else; it is
+    tried again now and then.
 
-
-async def _refuse_exposed_bucket(resources: Resources) -> None:
-    if resources.settings.link.mode is not LinkMode.SIGNED:
-        return
-    store = resources.threads.store
-    try:
-        await resources.threads.call(
-            lambda: assert_private(resources.oss, store, resources.prefix)
-        )
-    except StoreError as error:
-        # The bot starts all the same: OSS may come back, and until then every sender is told.
-        log.warning("cannot look at the bucket", code=error.code, why=str(error))
+    Raises:
+        WebhookRefused: see `WebhookIntake.run`.
+    """
+    while True:
+        try:
+            await intake.run()
+        except TokenRefused as error:
+            links.monitoring.health_state.obstacles[TOKEN] = str(error)
+            log.error("nothing is taken in, links are ended", cause=TOKEN, why=str(error))  # noqa: TRY400 -- named.
+        await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
 
 
 def _begin(monitoring: Monitoring, parts: Bot) -> None:
@@ -134,19 +218,22 @@ def _end(monitoring: Monitoring) -> None:
 
 
 async def _run(
-    resources: Resources, parts: Bot, stop: asyncio.Event, ready: Callable[[str], None]
+    resources: Resources,
+    parts: Bot,
+    endings: Sequence[asyncio.Task[None]],
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
 ) -> None:
-    intake = asyncio.create_task(parts.intake.run(), name="intake")
+    intake = asyncio.create_task(_take_in(resources.links, parts.intake), name="intake")
     others = [
         asyncio.create_task(parts.queue.run(), name="queue"),
-        asyncio.create_task(parts.reaper.run(resources.prefix), name="reaper"),
         asyncio.create_task(parts.dispatcher.run(), name="voice"),
     ]
     try:
         log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
         _begin(resources.monitoring, parts)
         ready(resources.telegram.username)
-        await until_stopped(stop, [intake, *others])
+        await until_stopped(stop, [intake, *others, *endings])
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)
         intake.cancel()
@@ -155,8 +242,8 @@ async def _run(
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
         # Side by side, because each may take as long as threads that hang in sockets are given.
-        await asyncio.gather(parts.queue.stop(), end(others))
-        raise_defect(others)
+        await asyncio.gather(parts.queue.stop(), end([*others, *endings]))
+        raise_defect([*others, *endings])
     finally:
         await end([intake, *others])
     parts.status_sender.paused = True

@@ -8,8 +8,11 @@ library. Both end in one handler, behind the same processors.
 import logging
 import re
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, TextIO
 from urllib.parse import quote
 
@@ -114,6 +117,74 @@ class RedactingFilter(logging.Filter):
         return True
 
 
+MOST_ALIKE: Final = 100
+"""Lines of one kind in a window that are written."""
+WINDOW: Final = 60.0
+"""Seconds (real)."""
+MOST_KINDS: Final = 1000
+
+
+class FloodFilter(logging.Filter):
+    """Bounds warnings and errors of one kind: the same logger, level and event. The first line of
+    the next window says how many were left out. Thread-safe.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()
+        self._kinds: OrderedDict[tuple[str, int, str], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let a line pass unless there were too many like it."""
+        if record.levelno < logging.WARNING:
+            return True
+        ours = record.msg if isinstance(record.msg, dict) else None
+        event = str(record.msg if ours is None else ours.get("event"))
+        with self._lock:
+            passes, left_out = self._count((record.name, record.levelno, event))
+        if left_out and ours is not None:
+            ours["left_out"] = left_out
+        elif left_out:
+            record.msg, record.args = f"{_message(record)} (left out: {left_out})", ()
+        return passes
+
+    def _count(self, kind: tuple[str, int, str]) -> tuple[bool, int]:
+        """Count a line; return whether it passes, and how many were left out before."""
+        now, left_out = self._now(), 0
+        since, count = self._kinds.pop(kind, (now, 0))
+        if now - since >= WINDOW:
+            left_out = max(0, count - MOST_ALIKE)
+            since, count = now, 0
+        self._kinds[kind] = (since, count + 1)
+        if len(self._kinds) > MOST_KINDS:
+            self._kinds.popitem(last=False)
+        return count < MOST_ALIKE, left_out
+
+
+class NoTracebacks(logging.Filter):
+    """Takes tracebacks off records of the standard library; the kind of the error stays."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without its traceback."""
+        if record.exc_info and record.exc_info[0] is not None:
+            if not isinstance(record.msg, dict):
+                record.msg = f"{_message(record)} ({record.exc_info[0].__name__})"
+                record.args = ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def _without_traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+    return event
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
@@ -135,8 +206,10 @@ def configure(
     *,
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
+    tracebacks: bool = True,
 ) -> None:
-    """Send everything that this process logs to `stream` (default: standard output).
+    """Send everything that this process logs to `stream` (default: standard output). Without
+    `tracebacks` a line has only the kind of an error.
 
     `secrets` are values that must never appear, besides what is recognized by its shape. Call it
     once at the start; a second call replaces the first. Only lines of `level` or above are
@@ -145,7 +218,11 @@ def configure(
     target = stream or sys.stdout
     redactor = Redactor(secrets)
     handler = RelayHandler(target)
-    handler.setFormatter(_formatter(redactor, target, format))
+    shared = _shared() if tracebacks else [_without_traceback, *_shared()]
+    handler.setFormatter(_formatter(redactor, target, format, shared))
+    handler.addFilter(FloodFilter())
+    if not tracebacks:
+        handler.addFilter(NoTracebacks())
     handler.addFilter(RedactingFilter(redactor))
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
@@ -159,7 +236,7 @@ def configure(
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            *_shared(),
+            *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -186,7 +263,9 @@ def _shared() -> list[Processor]:
     ]
 
 
-def _formatter(redactor: Redactor, target: TextIO, format: Format) -> logging.Formatter:
+def _formatter(
+    redactor: Redactor, target: TextIO, format: Format, shared: list[Processor]
+) -> logging.Formatter:
     is_pretty = format == "pretty" or (format == "auto" and target.isatty())
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(
@@ -198,7 +277,7 @@ def _formatter(redactor: Redactor, target: TextIO, format: Format) -> logging.Fo
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
+        foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             redactor.process,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final
 
 from bot.core.ports.clock import Clock
@@ -17,6 +18,8 @@ ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 """Codes of calls after which OSS is known to be there, and to accept us."""
 
 
+TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
+"""The obstacle of a token that Telegram refuses."""
 POLL: Final = "getupdates"
 """The method in lower case, which is how the intake writes it."""
 
@@ -56,6 +59,8 @@ class HealthState:
         """When Telegram last answered a poll, or delivered to the webhook."""
         self.webhook_error = ""
         """Why Telegram cannot reach our webhook; empty where it can, or where we poll."""
+        self.obstacles: dict[str, str] = {}
+        """Why nothing is taken in although the process runs: a sentence for each cause."""
 
     @property
     def oss(self) -> DependencyHealth:
@@ -73,8 +78,11 @@ class HealthState:
     def telegram_answered(self, method: str, status: int) -> None:
         """Note a call of the Bot API; `status` is 0 where no answer came."""
         self._metrics.telegram_answered(method, status)
-        if method.lower() == POLL and status == 200:
-            self.poll_answered()
+        if status == HTTPStatus.OK:
+            # The token is known (again).
+            self.obstacles.pop(TOKEN, None)
+            if method.lower() == POLL:
+                self.poll_answered()
 
     def oss_answered(self, operation: str, code: str) -> None:
         """Note the outcome of a call of OSS; an empty code is a success."""
@@ -131,7 +139,8 @@ class Readiness:
     async def report(self) -> ReadinessReport:
         """Look at everything."""
         health_state = self._health_state
-        reasons = [self._process(), self._telegram(), self._oss()]
+        reasons = [f"{name}: {why}" for name, why in health_state.obstacles.items()]
+        reasons += [self._process(), self._telegram(), self._oss()]
         reasons += [await self._look(name, check) for name, check in self._checks.items()]
         return ReadinessReport(
             phase=health_state.phase,

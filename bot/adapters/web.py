@@ -2,6 +2,7 @@
 updates, at least once: an update is accepted when the ledger has it, and not before.
 """
 
+import asyncio
 import hmac
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from bot.adapters.web_limits import Connections, WebLimits
 from bot.monitoring import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
@@ -75,12 +77,18 @@ Take = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WebhookRoute:
-    """The handler at `path`. While nobody takes updates, Telegram is asked to come again."""
+    """The handler at `path`. While nobody takes updates, or `may_take` says no, Telegram is asked
+    to come again.
+    """
 
-    def __init__(self, path: str, secret: str) -> None:
+    def __init__(
+        self, path: str, secret: str, *, may_take: Callable[[], bool] = lambda: True
+    ) -> None:
         self.path = path
         self._secret = secret.encode()
         self._take: Take | None = None
+        self._may_take = may_take
+        self._body_timeout = WebLimits().body
 
     def __repr__(self) -> str:
         return f"WebhookRoute(path={self.path!r})"
@@ -93,19 +101,28 @@ class WebhookRoute:
         """Take nothing more; what is under way goes on."""
         self._take = None
 
+    def limit(self, limits: WebLimits) -> None:
+        """Give bodies so much time."""
+        self._body_timeout = limits.body
+
     async def handle(self, request: web.Request) -> web.Response:
         """Take one update.
 
-        200: the ledger has it. 403: not from Telegram. 400, 413: no update. 503: not now.
+        200: the ledger has it. 403: not from Telegram. 400, 413: no update. 408: the body came too
+        slowly. 503: not now.
         """
         # Before the body is read: strangers shall not fill our memory.
         if not self._is_from_telegram(request):
             return web.Response(status=403)
-        update = _parse(await request.read())
+        try:
+            async with asyncio.timeout(self._body_timeout):
+                update = _parse(await request.read())
+        except TimeoutError:
+            return web.Response(status=408, headers={"Connection": "close"})
         if update is None:
             log.warning("webhook update refused, unreadable")
             return web.Response(status=400)
-        if self._take is None:
+        if self._take is None or not self._may_take():
             return _later()
         try:
             await self._take(update)
@@ -147,34 +164,60 @@ class PortTaken(Exception):
 
 @asynccontextmanager
 async def open_web(
-    host: str, port: int, pages: MonitoringPages, hook: WebhookRoute | None = None
+    host: str,
+    port: int,
+    pages: MonitoringPages,
+    hook: WebhookRoute | None = None,
+    *,
+    limits: WebLimits | None = None,
 ) -> AsyncIterator[int]:
     """Listen on `host`, and give the port (0 takes a free one); stop at the end.
 
     Raises:
         PortTaken: nobody can listen there.
     """
-    app = web.Application(client_max_size=LARGEST_BODY)
-    app.router.add_get("/healthz", pages.alive)
-    app.router.add_get("/readyz", pages.ready)
-    app.router.add_get("/metrics", pages.metrics)
-    if hook is not None:
-        app.router.add_post(hook.path, hook.handle)
+    connections = Connections(limits or WebLimits())
     # No access log: each line would be a look of somebody who watches.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
+    runner = web.AppRunner(
+        _application(pages, hook, connections),
+        access_log=None,
+        shutdown_timeout=LAST_ANSWERS,
+    )
     await runner.setup()
     try:
-        await _listen(runner, host, port)
-        bound = int(runner.addresses[0][1])
-        log.info("web server listens", host=host, port=bound)
-        yield bound
+        server = await _listen(runner, connections, host, port)
+        try:
+            bound = int(server.sockets[0].getsockname()[1])
+            log.info("web server listens", host=host, port=bound)
+            yield bound
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+def _application(
+    pages: MonitoringPages, hook: WebhookRoute | None, connections: Connections
+) -> web.Application:
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
+    app.router.add_get("/healthz", pages.alive)
+    app.router.add_get("/readyz", pages.ready)
+    app.router.add_get("/metrics", pages.metrics)
+    if hook is not None:
+        hook.limit(connections.limits)
+        app.router.add_post(hook.path, hook.handle)
+    return app
+
+
+async def _listen(
+    runner: web.AppRunner, connections: Connections, host: str, port: int
+) -> asyncio.Server:
+    server = runner.server
+    assert server is not None  # noqa: S101 -- `setup` has made it.
     try:
-        await web.TCPSite(runner, host, port).start()
+        return await asyncio.get_running_loop().create_server(
+            connections.factory(server), host, port
+        )
     except OSError as error:
         # The text of the event loop says the address once more.
         why = os.strerror(error.errno) if error.errno else str(error)

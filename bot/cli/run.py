@@ -22,8 +22,8 @@ from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.web import PortTaken
 from bot.app import serve
-from bot.cli.common import FAILED, OK, SettingsFile, load_settings, secrets_of
-from bot.core.errors import RelayError
+from bot.cli.common import BAD_SETTINGS, FAILED, OK, SettingsFile, load_settings, secrets_of
+from bot.core.errors import RelayError, StoreKeyRefused
 from bot.logs import configure
 from bot.settings import Settings, warnings
 
@@ -107,14 +107,16 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
     return int(given) / 1e6 if given.isdigit() and int(given) and is_ours else None
 
 
-HOPELESS: Final = (
+UNUSABLE_SETTINGS: Final = (
     BucketExposed,
     TokenRefused,
     PortTaken,
     WebhookRefused,
-    RelayError,
+    StoreKeyRefused,
 )
-"""Why a bot cannot run; the text of each says what to do."""
+"""Why a bot cannot run with these settings, however often it is started; the text of each says
+what to do.
+"""
 
 
 def run(
@@ -150,8 +152,16 @@ async def _serve_until_signal(settings: Settings) -> None:
     signs_of_life = asyncio.create_task(notifier.keep_alive())
     try:
         await serve(settings, stop=stop, ready=ready)
-    except HOPELESS as error:
+    except UNUSABLE_SETTINGS as error:
         typer.echo(f"relay-bot: {error}", err=True)
+        _leave(BAD_SETTINGS)
+    except RelayError as error:
+        typer.echo(f"relay-bot: {error}", err=True)
+        _leave(FAILED)
+    except Exception as error:
+        # A defect: its traceback goes to the log, redacted.
+        log.exception("the bot ended unexpectedly")
+        typer.echo(f"relay-bot: unexpected error, {type(error).__name__}", err=True)
         _leave(FAILED)
     finally:
         signs_of_life.cancel()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from bot.core.errors import DiskFull, SpoolQuotaTooSmall
@@ -164,6 +165,17 @@ class Spool:
         left = disk.f_bavail * disk.f_frsize - promised - size
         if left < self.keep_free:
             raise DiskFull(f"{left} bytes would be left on the disk, {self.keep_free} must be")
+
+    def require_writable(self) -> None:
+        """Make the folder if needed, and a file in it that is gone at once. Blocks.
+
+        Raises:
+            DiskFull, DiskError: the disk does not let us.
+        """
+        with disk_errors():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                pass
 
     def missing(self) -> int:
         """Return how many bytes the disk has less than `keep_free`, 0 where it has enough."""

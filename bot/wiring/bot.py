@@ -27,6 +27,7 @@ from bot.jobs.actions import JobActions
 from bot.jobs.deduplicate import Copier, Deduplicator
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.limits import OwnerLimits
+from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
@@ -41,7 +42,7 @@ from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsV
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.resources import MonitoredParts, Resources, placement, plain
+from bot.wiring.resources import LinkResources, MonitoredParts, Resources, placement, plain
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,6 @@ class Bot:
     queue: JobQueue
     dispatcher: ChatDispatcher
     status_sender: StatusMessageSender
-    reaper: Reaper
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
     migrations: ChatMigrations
@@ -61,10 +61,11 @@ class Bot:
 def build_bot(resources: Resources) -> Bot:
     """Build everything between the intake and the senders."""
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
-    signals, source = Signals(), _source(resources)
+    signals, source = resources.signals, _source(resources)
     lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
     queue = _queue(resources, source, lifecycle)
-    resources.monitoring.observe(MonitoredParts(queue, resources.spool, ledger.probe))
+    file_root = settings.telegram.file_root if resources.is_local else None
+    resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
     given = settings.access
     access = Access(ledger.chats, users=given.users, admins=given.admins, groups=given.groups)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
@@ -93,7 +94,6 @@ def build_bot(resources: Resources) -> Bot:
         queue=queue,
         dispatcher=dispatcher,
         status_sender=status_sender,
-        reaper=_reaper(resources, signals),
         intake=_intake(resources, _handlers(resources, use_cases), queue),
         source=source,
         migrations=migrations,
@@ -238,23 +238,36 @@ def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
     return processed_updates
 
 
-def _reaper(resources: Resources, signals: Signals) -> Reaper:
-    threads = resources.threads
+def build_reaper(links: LinkResources) -> Reaper:
+    """Build what ends links."""
+    store = links.store
     return Reaper(
-        resources.ledger.objects,
-        threads.store,
-        threads,
-        resources.link_clock,
-        signals,
-        resources.monitoring.metrics,
-        store_of=resources.stores.of,
+        links.ledger.objects,
+        store.store,
+        store.threads,
+        links.link_clock,
+        links.signals,
+        links.monitoring.metrics,
+        store_of=store.stores.of,
         time=StoreClockKeeper(
-            resources.oss.time,
-            resources.ledger.offset,
-            threads.store,
-            threads,
-            prefix=resources.prefix,
+            store.oss.time,
+            links.ledger.offset,
+            store.store,
+            store.threads,
+            prefix=links.prefix,
         ),
+    )
+
+
+def build_link_guard(links: LinkResources) -> LinkGuard:
+    """Build what ends links while the ledger cannot be written."""
+    store = links.store
+    return LinkGuard(
+        links.ledger.objects,
+        store.store,
+        store.threads,
+        links.link_clock,
+        lambda: links.ledger.probe.known_trouble,
     )
 
 

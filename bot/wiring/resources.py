@@ -2,18 +2,23 @@
 from the settings and has to be closed again. The commands of the CLI open the same pieces.
 """
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from bot import __version__
-from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.database import Database, open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import process_lock
-from bot.adapters.ledger.totals import LedgerHealth
+from bot.adapters.ledger.totals import LedgerHealth, touch_tables
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
@@ -21,11 +26,12 @@ from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.core.errors import StoreKeyRefused
+from bot.core.errors import DiskError, StoreKeyRefused
 from bot.core.jobs import Placement
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
+from bot.jobs.lifecycle import Signals
 from bot.jobs.queue import JobQueue
 from bot.monitoring import Check, HealthState, Readiness
 from bot.settings import Settings, TelegramMode
@@ -43,7 +49,33 @@ class MonitoredParts:
 
     queue: JobQueue
     spool: Spool
-    probe: LedgerHealth
+    file_root: Path | None
+    """The folder of a Bot API server of our own."""
+
+
+LATE: Final = timedelta(seconds=60)
+"""By which a public link ends after its deadline, at the latest."""
+
+
+def spool_trouble(spool: Spool) -> str:
+    """Return why nothing can be put into the spool, or nothing. Blocks."""
+    try:
+        spool.require_writable()
+        missing = spool.missing()
+    except DiskError as error:
+        return f"{spool.folder} cannot be written: {error}"
+    except OSError as error:
+        return f"{spool.folder} cannot be written: {error.strerror}"
+    return f"{missing} bytes are missing to spool.keep_free" if missing else ""
+
+
+def folder_trouble(folder: Path) -> str:
+    """Return why files below a folder cannot be read, or nothing. Blocks."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except OSError as error:
+        return f"{folder} cannot be read: {error.strerror}"
 
 
 class Monitoring:
@@ -56,6 +88,7 @@ class Monitoring:
         telegram = settings.telegram
         self._clock = clock
         self._monitored: MonitoredParts | None = None
+        self._probe: LedgerHealth | None = None
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
@@ -65,18 +98,41 @@ class Monitoring:
             self.webhook_route = WebhookRoute(
                 urlsplit(telegram.webhook_url).path or "/",
                 webhook_secret(telegram.token.get_secret_value()),
+                may_take=lambda: not self.health_state.obstacles and not self._ledger_trouble(),
             )
+
+    def _ledger_trouble(self) -> str:
+        return self._probe.known_trouble if self._probe is not None else ""
+
+    def observe_links(self, ledger: SqlLedger, *, is_public: bool) -> None:
+        """Include the ledger from now on, and links that only we can end."""
+        self._probe = ledger.probe
+        self.readiness.add({"ledger": ledger.probe.trouble})
+        if not is_public:
+            return
+
+        async def overdue() -> str:
+            links = await ledger.probe.links(self._clock.now() - LATE)
+            count = links.overdue if links is not None else 0
+            return f"{count} are open past their end" if count else ""
+
+        self.readiness.add({"links": overdue})
 
     def observe(self, monitored: MonitoredParts) -> None:
         """Include these parts from now on."""
         self._monitored = monitored
-        checks: dict[str, Check] = {"ledger": monitored.probe.trouble}
 
         async def spool() -> str:
-            missing = monitored.spool.missing()
-            return f"{missing} bytes are missing to spool.keep_free" if missing else ""
+            return await asyncio.to_thread(spool_trouble, monitored.spool)
 
-        self.readiness.add(checks | {"spool": spool})
+        checks: dict[str, Check] = {"spool": spool}
+        if (root := monitored.file_root) is not None:
+
+            async def files() -> str:
+                return await asyncio.to_thread(folder_trouble, root)
+
+            checks["telegram.file_root"] = files
+        self.readiness.add(checks)
 
     async def _page(self) -> MetricsPage:
         report = await self.readiness.report()
@@ -84,17 +140,19 @@ class Monitoring:
         return MetricsPage(body, CONTENT_TYPE)
 
     async def _readings(self) -> Readings | None:
-        if self._monitored is None:
+        if self._probe is None:
             return Readings()
-        running, waiting = self._monitored.queue.counts
-        links = await self._monitored.probe.links(self._clock.now())
+        links = await self._probe.links(self._clock.now())
         if links is None:
             return None
-        return Readings(
+        found = Readings(links_live=links.live, links_overdue=links.overdue)
+        if self._monitored is None:
+            return found
+        running, waiting = self._monitored.queue.counts
+        return replace(
+            found,
             jobs_running=running,
             jobs_waiting=waiting,
-            links_live=links.live,
-            links_overdue=links.overdue,
             spool_reserved=self._monitored.spool.quota.reserved,
         )
 
@@ -197,26 +255,111 @@ def plain(value: SecretStr | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Resources:
-    """What everything else is built on."""
+class LinkResources:
+    """What links are ended with: neither Telegram nor anything that takes files in."""
 
     settings: Settings
     clock: Clock
-    link_clock: Clock
-    """OSS's time: deadlines, signatures, views of links and deletions use no other."""
+    monitoring: Monitoring
+    database: Database
     ledger: SqlLedger
-    oss: OssConnection
+    store: StoreAccess
+    signals: Signals
+
+    @property
+    def link_clock(self) -> Clock:
+        """OSS's time: deadlines, signatures, views of links and deletions use no other."""
+        return self.store.oss.link_clock
+
+    @property
+    def prefix(self) -> str:
+        """The part of the bucket that is ours."""
+        return key_prefix(self.settings.telegram.bot_id)
+
+    async def any_live(self) -> bool:
+        """Return whether a link is live, as far as the ledger knows."""
+        return bool(await self.ledger.objects.live())
+
+
+async def open_link_resources(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, monitoring: Monitoring
+) -> LinkResources:
+    """Open ledger and OSS; `stack` closes them again. `monitoring` hears of every call.
+
+    From now on a ledger that stops to work is waited for.
+
+    Raises:
+        LedgerError: the ledger cannot be used, or another process runs on it.
+        StoreKeyRefused: there is no access key at all, or one that cannot end public links.
+    """
+    stack.enter_context(process_lock(settings.ledger.path))
+    database = await stack.enter_async_context(open_database(settings.ledger.path))
+    store = await stack.enter_async_context(
+        open_store_access(settings, clock, monitoring.health_state.oss_answered)
+    )
+    refuse_unrenewable_key(settings, store.oss)
+    ledger = SqlLedger(database, boot_id=boot_id())
+    # A damaged file shows itself only when it is read.
+    await database.read(touch_tables)
+    store.oss.time.start_with(await ledger.offset.oss_offset())
+    database.endure()
+    monitoring.observe_links(ledger, is_public=settings.link.mode is LinkMode.PUBLIC)
+    return LinkResources(settings, clock, monitoring, database, ledger, store, Signals())
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What everything else is built on."""
+
+    links: LinkResources
     pool: TransferPool
     """For parts of uploads."""
     disk: TransferPool
     """For files that are read where they are."""
-    threads: StoreCaller
-    stores: OssStores
     spool: Spool
     telegram: TelegramResources
-    monitoring: Monitoring
     trusted: set[int] = field(default_factory=set)
     """Jobs whose spool file an earlier process of this boot has left."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the process."""
+        return self.links.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the process."""
+        return self.links.clock
+
+    @property
+    def ledger(self) -> SqlLedger:
+        """The open ledger."""
+        return self.links.ledger
+
+    @property
+    def oss(self) -> OssConnection:
+        """The connection to OSS."""
+        return self.links.store.oss
+
+    @property
+    def link_clock(self) -> Clock:
+        """OSS's time; see `LinkResources.link_clock`."""
+        return self.links.link_clock
+
+    @property
+    def threads(self) -> StoreCaller:
+        """Threads for administrative calls of OSS."""
+        return self.links.store.threads
+
+    @property
+    def monitoring(self) -> Monitoring:
+        """Metrics, health and readiness."""
+        return self.links.monitoring
+
+    @property
+    def signals(self) -> Signals:
+        """Wake-ups between the parts."""
+        return self.links.signals
 
     @property
     def is_local(self) -> bool:
@@ -226,55 +369,41 @@ class Resources:
     @property
     def prefix(self) -> str:
         """The part of the bucket that is ours."""
-        return key_prefix(self.telegram.bot_id)
+        return self.links.prefix
+
+
+async def open_bot_telegram(links: LinkResources, stack: AsyncExitStack) -> TelegramResources:
+    """Greet Telegram; wait while it is out of reach. `stack` closes it again.
+
+    Raises:
+        TokenRefused: Telegram does not know the token.
+    """
+    given, health_state = links.settings.telegram, links.monitoring.health_state
+    return await stack.enter_async_context(
+        open_telegram(
+            given.token.get_secret_value(),
+            base_url=given.base_url,
+            proxy=plain(given.proxy),
+            zone=given.timezone,
+            answered=health_state.telegram_answered,
+        )
+    )
 
 
 async def open_resources(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, monitoring: Monitoring
+    links: LinkResources, telegram: TelegramResources, stack: AsyncExitStack
 ) -> Resources:
-    """Open everything that has to be closed again; `stack` does that, in reverse order.
-    `monitoring` hears of every call.
-
-    Raises:
-        LedgerError: the ledger cannot be used, or another process runs on it.
-        TokenRefused: Telegram does not know the token.
-        StoreKeyRefused: there is no access key at all, or one that cannot end public links.
-    """
-    stack.enter_context(process_lock(settings.ledger.path))
-    database = await stack.enter_async_context(open_database(settings.ledger.path))
-    store = await stack.enter_async_context(
-        open_store_access(settings, clock, monitoring.health_state.oss_answered)
-    )
-    refuse_unrenewable_key(settings, store.oss)
-    pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
-    # Two for each file: one opens or hashes it, one waits for the server.
-    disk = await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once))
-    telegram = await stack.enter_async_context(
-        open_telegram(
-            settings.telegram.token.get_secret_value(),
-            base_url=settings.telegram.base_url,
-            proxy=plain(settings.telegram.proxy),
-            zone=settings.telegram.timezone,
-            answered=monitoring.health_state.telegram_answered,
-        )
-    )
-    ledger = SqlLedger(database, boot_id=boot_id())
-    store.oss.time.start_with(await ledger.offset.oss_offset())
+    """Open the rest of what has to be closed again; `stack` does that, in reverse order."""
+    settings = links.settings
     return Resources(
-        settings=settings,
-        clock=clock,
-        link_clock=store.oss.link_clock,
-        ledger=ledger,
-        oss=store.oss,
-        pool=pool,
-        disk=disk,
-        threads=store.threads,
-        stores=store.stores,
+        links=links,
+        pool=await stack.enter_async_context(TransferPool(settings.transfer.connections)),
+        # Two for each file: one opens or hashes it, one waits for the server.
+        disk=await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once)),
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,
             keep_free=settings.spool.keep_free,
         ),
         telegram=telegram,
-        monitoring=monitoring,
     )

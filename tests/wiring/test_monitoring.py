@@ -4,6 +4,9 @@ import asyncio
 import json
 import re
 import socket
+import sqlite3
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +131,108 @@ async def test_port_is_taken(tmp_path: Path, port: int) -> None:
         async with watched(tmp_path, port) as stage, relay_bot(stage, "run", users=(1,)) as bot:
             code = await bot.end()
 
-    assert code == 1
+    assert code == 2
     assert f"relay-bot: web.port: cannot listen on 127.0.0.1:{port}: Address already in use" in (
         bot.text
     )
+
+
+async def says(port: int, words: str) -> list[str]:
+    """Ask until a reason for not being ready has these words; return all reasons."""
+    async with asyncio.timeout(30):
+        # The bot listens some time after its start has begun, and nothing tells when.
+        while True:
+            with suppress(aiohttp.ClientError):
+                _, reasons = await ready(port)
+                if any(words in reason for reason in reasons):
+                    return reasons
+            await asyncio.sleep(0.05)
+
+
+async def test_locked_ledger(tmp_path: Path, port: int) -> None:
+    """While another program holds the ledger the loop lives, the bot is not ready and says why;
+    then the file that came meanwhile is answered.
+    """
+    async with watched(tmp_path, port) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        await alice.answered(await alice.send(b"x" * 3000, "first.bin"))
+        other = sqlite3.connect(tmp_path / "relay.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        message = await alice.send(b"y" * 3000, "second.bin")
+        await says(port, "ledger: cannot be ")
+        alive = await get(port, "/healthz")
+        other.execute("ROLLBACK")
+        other.close()
+        answer = await alice.answered(message)
+        well = await ready(port)
+
+    assert alive == (200, "ok\n")
+    assert link_of(answer)
+    assert well == (200, [])
+
+
+async def test_deleted_ledger(tmp_path: Path, port: int) -> None:
+    """A ledger that is deleted while the bot runs: nothing is taken in, links end all the same;
+    once the file is back the bot goes on.
+    """
+    async with watched(tmp_path, port, RELAY_LINK__LIFETIME="10m") as stage:
+        alice, path = Person(stage), tmp_path / "relay.sqlite3"
+        await stage.start_bot(alice.id)
+        await alice.answered(await alice.send(b"x" * 3000, "first.bin"))
+        path.rename(tmp_path / "away")
+        reasons = await says(port, "ledger: ")
+        message = await alice.send(b"y" * 3000, "second.bin")
+        stage.clock.advance(timedelta(minutes=10))
+        ended = asyncio.create_task(stage.oss.wait_for(lambda: not stage.bucket.objects))
+        while not ended.done():
+            stage.clock.advance(timedelta(seconds=1))
+            await asyncio.wait({ended}, timeout=0.05)
+        await ended
+        uploaded = [entry for entry in stage.oss.log if "second.bin" in str(entry.params)]
+        (tmp_path / "away").rename(path)
+        answer = await alice.answered(message)
+
+    assert any("deleted or replaced" in reason for reason in reasons)
+    assert uploaded == []
+    assert link_of(answer)
+
+
+async def test_spool_that_cannot_be_written(tmp_path: Path, port: int) -> None:
+    """A spool that is not writable is a reason, and does not keep the bot from starting."""
+    (tmp_path / "file").write_bytes(b"")
+    async with watched(tmp_path, port, RELAY_SPOOL__FOLDER=str(tmp_path / "file")) as stage:
+        await stage.start_bot(1)
+        _, reasons = await ready(port)
+
+    assert [reason for reason in reasons if reason.startswith("spool: ")]
+
+
+async def test_file_root_is_wrong(tmp_path: Path, port: int) -> None:
+    """In local mode a folder of the server that is not there is a reason."""
+    async with LocalStack(
+        tmp_path,
+        local=True,
+        more={
+            "RELAY_WEB__PORT": str(port),
+            "RELAY_TELEGRAM__FILE_ROOT": str(tmp_path / "nowhere"),
+        },
+    ) as stage:
+        await stage.start_bot(1)
+        _, reasons = await ready(port)
+
+    assert [reason for reason in reasons if reason.startswith("telegram.file_root: ")]
+
+
+async def test_public_links_overdue(tmp_path: Path, port: int) -> None:
+    """In public mode links that OSS does not let go are a reason."""
+    async with watched(tmp_path, port, RELAY_LINK__MODE="public") as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        await alice.answered(await alice.send(b"x" * 3000, "first.bin"))
+        stage.oss.faults.add(Fault("DeleteObject", Effect.ERROR, times=0, args={"status": 503}))
+        stage.clock.advance(timedelta(hours=24))
+        reasons = await says(port, "links: 1 are open past their end")
+        stage.oss.faults.clear()
+
+    assert reasons

@@ -4,19 +4,24 @@ its own. Operations are functions of a connection and stand in the modules of th
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bot.adapters.ledger.errors import opening, using
-from bot.adapters.ledger.migration import version_of
+from bot.adapters.ledger.errors import is_lock, opening, using
+from bot.adapters.ledger.file_state import Access, LedgerFile
+from bot.adapters.ledger.migration import refuse_foreign_tables, require_tables, version_of
 from bot.adapters.ledger.schema import VERSION
+from bot.core.errors import LedgerUnusable
 from bot.transfer.pool import to_the_end
 
 T = TypeVar("T")
@@ -31,8 +36,9 @@ class ConnectionThread:
     event loop is busy.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, file: LedgerFile | None = None) -> None:
         self._engine = engine
+        self._file = file
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         # What waits here can still be cancelled; what waits in the executor would still run.
@@ -53,6 +59,21 @@ class ConnectionThread:
     def _transact(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        if self._file is None:
+            return self._begin(operation, *args, **kwargs)
+        try:
+            with using(self._file.path):
+                return self._begin(operation, *args, **kwargs)
+        except LedgerUnusable:
+            # The next try opens the file anew, unless the path leads to another one: what was
+            # deleted can still be read by the connection.
+            if self._file.is_in_place():
+                self._forget()
+            raise
+
+    def _begin(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         if self._connection is None:
             self._connection = self._engine.connect()
         with self._connection.begin():
@@ -71,16 +92,32 @@ class ConnectionThread:
         self._executor.shutdown(wait=False)
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        self._forget()
         self._engine.dispose()
+
+    def _forget(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.close()
+
+
+PATIENCE: Final = 30.0
+"""Seconds (real) that a command, or a start, waits for a ledger that is locked."""
+LONGEST_PAUSE: Final = 2.0
+"""Seconds (real) between two tries on a file that does not work."""
+BUSY_TIMEOUT: Final = 1.0
+"""Seconds (real) for which a try waits in the thread, where no cancel reaches it."""
+LOOK_EVERY: Final = 2.0
+"""Seconds (real) between two looks at a file that nobody writes to."""
 
 
 class Database:
     """Reads side by side, writes one after the other.
 
     An operation is a function of a connection. It returns values of the core, never a result that
-    still needs the connection.
+    still needs the connection. It may be run again after the file has failed it, because nothing
+    of it was committed then.
 
     Writers use a connection of their own with BEGIN IMMEDIATE; readers never take the write lock,
     because SQLAlchemy's `begin` event fires for reads too.
@@ -88,30 +125,137 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Put together from its parts, because a path may hold what means something in a URL.
-        url = URL.create("sqlite", database=str(path))
-        engine = _engine(url)
-        self._writer = ConnectionThread(engine.execution_options(begin="BEGIN IMMEDIATE"))
-        self._reader = ConnectionThread(engine.execution_options(begin="BEGIN"))
+        self.file = LedgerFile(path)
+        engine = _engine(path)
+        self._writer = ConnectionThread(
+            engine.execution_options(begin="BEGIN IMMEDIATE"), self.file
+        )
+        self._reader = ConnectionThread(engine.execution_options(begin="BEGIN"), self.file)
+        self._endures = False
+        self._closing = False
+        self._waiting = 0
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether an operation waits for the file to work again."""
+        return self._waiting > 0
+
+    def endure(self) -> None:
+        """From now on wait for a file that does not work for as long as it takes: a full disk, a
+        lock, or a file that was deleted is an operator's to cure, and costs no work.
+        """
+        self._endures = True
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an operation in one write transaction; see `ConnectionThread.run`."""
-        return await self._writer.run(operation, *args, **kwargs)
+        """Run an operation in one write transaction; see `ConnectionThread.run`.
+
+        Raises:
+            LedgerUnusable: the file does not work, and is not to be waited for (any more).
+        """
+        call = partial(self.try_write, operation, *args, **kwargs)
+        return await self._until_it_works(call)
+
+    async def try_write(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as `write` does, and wait for nothing.
+
+        Raises:
+            LedgerUnusable: the file does not work.
+        """
+
+        def guarded(connection: Connection) -> T:
+            self.file.require_in_place()
+            return operation(connection, *args, **kwargs)
+
+        return await self._note(Access.WRITE, self._writer.run(guarded))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run an operation that changes nothing in one read transaction: it sees one moment of
         the ledger, which later writes do not change.
+
+        Raises:
+            LedgerUnusable: see `write`.
         """
-        return await self._reader.run(operation, *args, **kwargs)
+        call = partial(self.try_read, operation, *args, **kwargs)
+        return await self._until_it_works(call)
+
+    async def try_read(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do as `read` does, and wait for nothing.
+
+        Raises:
+            LedgerUnusable: the file does not work.
+        """
+        return await self._note(Access.READ, self._reader.run(operation, *args, **kwargs))
+
+    async def _note(self, access: Access, work: Coroutine[Any, Any, T]) -> T:
+        if self._closing:
+            work.close()
+            raise LedgerUnusable(self.path, "it was closed")
+        try:
+            result = await work
+        except LedgerUnusable as error:
+            self.file.failed(access, error)
+            raise
+        self.file.worked(access)
+        return result
+
+    async def _until_it_works(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        began, pause = time.monotonic(), 0.05
+        self._waiting += 1
+        try:
+            while True:
+                try:
+                    return await call()
+                except LedgerUnusable as error:
+                    waited = time.monotonic() - began
+                    if self._closing or not (self._endures or _may_pass(error, waited)):
+                        raise
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+        finally:
+            self._waiting -= 1
+
+    async def watch(self) -> None:
+        """Look now and then whether the file is in place and works, also while nobody uses it;
+        until cancelled.
+        """
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            with suppress(LedgerUnusable):
+                if not self.file.trouble:
+                    await self._note(Access.WRITE, asyncio.to_thread(self.file.require_in_place))
+                elif not self.is_waited_for:
+                    await self.try_read(version_of)
+                    await self.try_write(write_page)
 
     async def close(self) -> None:
-        """Close both connections; afterwards the write-ahead log is folded into the file."""
+        """Close both connections; afterwards the write-ahead log is folded into the file.
+        Operations that wait for the file fail.
+        """
+        self._closing = True
         await self._reader.close()
         await self._writer.close()
+
+
+def _may_pass(error: LedgerUnusable, waited: float) -> bool:
+    """Return whether a command waits on: a lock is let go within seconds."""
+    cause = error.__cause__
+    return isinstance(cause, DatabaseError) and is_lock(cause) and waited < PATIENCE
+
+
+def write_page(connection: Connection) -> None:
+    """Write a page of the ledger as it is. SQLite only: an empty transaction would find a file
+    that is not writable, and no full disk.
+    """
+    version = connection.execute(text("PRAGMA user_version")).scalar_one()
+    connection.execute(text(f"PRAGMA user_version = {int(version)}"))
 
 
 class SqlPart:
@@ -145,10 +289,12 @@ def reads(
     return method
 
 
-def _engine(url: URL) -> Engine:
+def _engine(path: Path) -> Engine:
     """One for both connections, so that a statement is compiled once. Each connection says by its
-    option `begin` how its transactions begin.
+    option `begin` how its transactions begin. A file that is missing is not made.
     """
+    name = f"file:{quote(str(path.absolute()))}"
+    url = URL.create("sqlite", database=name, query={"mode": "rw", "uri": "true"})
     engine = create_engine(url, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
@@ -168,9 +314,9 @@ def _engine(url: URL) -> Engine:
 def _configure(dbapi_connection: Any) -> None:
     cursor = dbapi_connection.cursor()
     for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT * 1000:.0f}",
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=30000",
         "foreign_keys=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -191,15 +337,19 @@ def migrate(path: Path) -> None:
 def _migrate(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    # Put together from its parts, because a path may hold what means something in a URL.
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": PATIENCE})
     try:
         with engine.connect() as connection:
+            refuse_foreign_tables(connection, path)
             connection.execute(text("PRAGMA journal_mode=WAL"))
             if version_of(connection) != VERSION:
                 # Takes a fifth of a second to import, which most starts can do without.
                 from bot.adapters.ledger.migration import upgrade
 
                 upgrade(connection, path)
+            require_tables(connection, path)
     finally:
         engine.dispose()
 
@@ -210,12 +360,11 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 
     Raises:
         LedgerTooNew: see `migrate`.
-        LedgerUnusable: see `migrate`; or the block ended because the file failed it.
+        LedgerUnusable: see `migrate`.
     """
     await asyncio.to_thread(migrate, path)
     database = Database(path)
-    with using(path):
-        try:
-            yield database
-        finally:
-            await database.close()
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -10,21 +10,36 @@ from sqlalchemy.exc import DatabaseError
 
 from bot.core.errors import LedgerUnusable
 
-_FILE_FAULTS: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FILE_FAULTS: Final = _DAMAGE | {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
 """Result codes that blame the file or its disk; all others are defects of a statement."""
 _PRIMARY: Final = 0xFF
 """The part of an extended result code that is the primary one (source: sqlite.org/rescode)."""
+
+
+def is_damage(error: DatabaseError) -> bool:
+    """Return whether an error says that the file is damaged or no ledger. A full disk, a lock or a
+    missing right say nothing about the file.
+    """
+    return _primary_code(error) in _DAMAGE
+
+
+def is_lock(error: DatabaseError) -> bool:
+    """Return whether an error says that another process has locked the file."""
+    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _primary_code(error: DatabaseError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & _PRIMARY
 
 
 @contextmanager
@@ -54,7 +69,6 @@ def using(path: Path) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        code = getattr(error.orig, "sqlite_errorcode", 0) & _PRIMARY
-        if code not in _FILE_FAULTS:
+        if _primary_code(error) not in _FILE_FAULTS:
             raise
         raise LedgerUnusable(path, str(error.orig)) from error

@@ -2,8 +2,10 @@
 look at the file.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -11,8 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DatabaseError
 
-from bot.adapters.ledger.schema import VERSION
-from bot.core.errors import LedgerTooNew
+from bot.adapters.ledger.errors import is_damage
+from bot.adapters.ledger.schema import VERSION, metadata
+from bot.core.errors import LedgerTooNew, LedgerUnusable
 
 
 def version_of(connection: Connection) -> str:
@@ -22,8 +25,51 @@ def version_of(connection: Connection) -> str:
     )
     if table.scalar_one_or_none() is None:
         return ""
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-    return str(found.scalar_one_or_none() or "")
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
+    # Ours has one row.
+    return ",".join(sorted(str(version) for version in found))
+
+
+def refuse_foreign_tables(connection: Connection, path: Path) -> None:
+    """Refuse a file of another program before anything is written into it.
+
+    Raises:
+        LedgerUnusable: there are tables, and no version of ours.
+    """
+    version = version_of(connection)
+    if (not version and _tables(connection)) or (version and not _OURS.fullmatch(version)):
+        raise LedgerUnusable(path, "it holds the tables of another program")
+
+
+def require_tables(connection: Connection, path: Path) -> None:
+    """Refuse a ledger of the newest version that lacks tables or columns.
+
+    Raises:
+        LedgerUnusable: something is missing; the message names the tables.
+    """
+    missing = [
+        table.name
+        for table in metadata.tables.values()
+        if not {column.name for column in table.columns} <= _columns(connection, table.name)
+    ]
+    if missing:
+        raise LedgerUnusable(path, f"tables or columns are missing: {', '.join(sorted(missing))}")
+
+
+_OURS: Final = re.compile(r"[0-9]{4}")
+
+
+def _tables(connection: Connection) -> list[str]:
+    found = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        " AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name != 'alembic_version'"
+    )
+    return list(found.scalars())
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    rows = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (table,))
+    return set(rows.scalars())
 
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -64,35 +110,47 @@ MOST_SHOWN = 3
 @dataclass(frozen=True, slots=True)
 class LedgerInspection:
     """What a ledger's file says of itself. `version` is that of its schema, "" where there is
-    none; `damage` what SQLite finds wrong with it, "" if nothing.
+    none; `damage` what SQLite finds wrong with it, `unusable` why it could not be read although
+    nothing is known to be wrong with it, such as a full disk; "" if nothing.
     """
 
     version: str
     is_known: bool
     is_newest: bool
     damage: str
+    unusable: str = ""
 
 
 def examine_ledger(path: Path) -> LedgerInspection:
     """Read the whole file once. Blocks; about a second for each gigabyte.
 
-    Works beside a running bot. Raises nothing of SQLite's: what cannot be read is damage.
+    Works beside a running bot. Raises nothing of SQLite's.
     """
     engine = create_engine(URL.create("sqlite", database=str(path)))
+    unread = LedgerInspection("", is_known=False, is_newest=False, damage="")
     try:
         with engine.connect() as connection:
-            return _examine(connection)
+            return _examine(connection, path)
     except DatabaseError as error:
-        return LedgerInspection("", is_known=False, is_newest=False, damage=str(error.orig))
+        reason = str(error.orig)
+        if is_damage(error):
+            return replace(unread, damage=reason)
+        return replace(unread, unusable=reason)
+    except LedgerUnusable as error:
+        return replace(unread, unusable=error.reason)
     finally:
         engine.dispose()
 
 
-def _examine(connection: Connection) -> LedgerInspection:
+def _examine(connection: Connection, path: Path) -> LedgerInspection:
     connection.exec_driver_sql("PRAGMA query_only=ON")
     found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_SHOWN})").scalars().all()
     damage = "" if list(found) == ["ok"] else "; ".join(str(line) for line in found)
+    if not damage:
+        refuse_foreign_tables(connection, path)
     version = version_of(connection)
+    if not damage and version == VERSION:
+        require_tables(connection, path)
     return LedgerInspection(
         version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
     )

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.adapters.ledger.database import SqlPart
+from bot.adapters.ledger.database import SqlPart, write_page
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import answers, jobs, objects, outbox
+from bot.adapters.ledger.schema import answers, jobs, metadata, objects, outbox
+from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
@@ -107,32 +108,38 @@ def count_links(connection: Connection, now: datetime) -> LinkCounts:
     return LinkCounts(*connection.execute(counts).one())
 
 
-def write_page(connection: Connection) -> None:
-    """Write a page of the ledger as it is. SQLite only: an empty transaction would find a file
-    that is not writable, and no full disk.
-    """
-    version = connection.execute(text("PRAGMA user_version")).scalar_one()
-    connection.execute(text(f"PRAGMA user_version = {int(version)}"))
+def touch_tables(connection: Connection) -> None:
+    """Read from every table. A file may be damaged where its version does not show it."""
+    for table in metadata.tables.values():
+        connection.execute(select(table).limit(1)).all()
 
 
 class LedgerHealth(SqlPart):
     """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
 
+    @property
+    def known_trouble(self) -> str:
+        """What was wrong with the file at its latest use; empty if nothing."""
+        return self._database.file.trouble
+
     async def trouble(self) -> str:
         """Write a page of the ledger down to the disk; return what is wrong, or nothing.
 
-        Costs one synchronized write.
+        Costs one synchronized write, unless it is known that the file does not work.
         """
+        if self._database.file.trouble and self._database.is_waited_for:
+            return f"cannot be used: {self._database.file.trouble}"
         try:
-            await self._database.write(write_page)
+            await self._database.try_write(write_page)
+        except LedgerUnusable as error:
+            return f"cannot be written: {error.reason}"
         except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or type(error).__name__
-            return f"cannot be written: {cause}"
+            return f"cannot be written: {type(error).__name__}"
         return ""
 
     async def links(self, now: datetime) -> LinkCounts | None:
         """Count the links; `None` where the ledger cannot be read."""
         try:
-            return await self._database.read(count_links, now)
-        except SQLAlchemyError:
+            return await self._database.try_read(count_links, now)
+        except (LedgerUnusable, SQLAlchemyError):
             return None

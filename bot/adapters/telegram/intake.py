@@ -12,7 +12,12 @@ from urllib.parse import urlsplit
 
 import structlog
 from telegram import Update, WebhookInfo
-from telegram.error import BadRequest, InvalidToken, TelegramError
+from telegram.error import (
+    BadRequest,
+    EndPointNotFound,
+    InvalidToken,
+    TelegramError,
+)
 
 from bot.adapters.telegram.errors import (
     UNREADABLE,
@@ -72,7 +77,8 @@ class Intake:
                         await self._application.bot.delete_webhook(drop_pending_updates=False)
                         has_webhook = False
                     updates = await self._poll()
-            except InvalidToken as error:
+            except (InvalidToken, EndPointNotFound) as error:
+                # The library says of a raw call that is answered by 401 that there is none such.
                 raise TokenRefused from error
             except TelegramError as error:
                 troubles += 1

@@ -1,8 +1,11 @@
 """The copies that a local Bot API server has made for us: where they are, and that they go."""
 
+import errno
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -14,6 +17,7 @@ from bot.transfer.spool_file import disk_errors
 
 log = structlog.get_logger(__name__)
 
+_FOLDER: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _NOTE: Final = re.compile(r"([0-9]+)\.copy")
 
 
@@ -54,25 +58,63 @@ class FileRoot:
         return Path(path)
 
     def open(self, place: Path) -> int:
-        """Open a file that `locate` has returned, for reading; return its descriptor.
+        """Open a regular file that `locate` has returned, for reading; return its descriptor.
+
+        A link that has taken the place of a folder or of the file is not followed.
 
         Raises:
             SourceUnavailable: it has gone meanwhile, or may not be read.
+            SourceGone: it is no regular file.
         """
         try:
-            # No links: what was resolved a moment ago must not have become one.
-            return os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with self._folder_of(place) as folder:
+                # Not blocking: a FIFO would hold the thread until somebody writes to it.
+                flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+                descriptor = os.open(place.name, flags, dir_fd=folder)
         except OSError as error:
             raise SourceUnavailable(f"the server's file: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SourceGone("what the server names is not a file")
+        return descriptor
 
     def remove(self, place: Path) -> None:
-        """Remove a copy; one that is gone is no error, one that cannot be removed is logged."""
+        """Remove a copy; one that is gone is no error, one that cannot be removed is logged.
+
+        A link that has taken the place of a folder is not followed.
+        """
         try:
-            if place.is_relative_to(self._root.resolve()):
-                place.unlink(missing_ok=True)
+            with self._folder_of(place) as folder:
+                os.unlink(place.name, dir_fd=folder)
+        except (FileNotFoundError, _Outside):
+            return
         except OSError as error:
             # The server removes it as well, a day later; that is no reason to fail a job.
             log.warning("server copy left", path=str(place), why=error.strerror)
+
+    @contextmanager
+    def _folder_of(self, place: Path) -> Iterator[int]:
+        """Open the folder of a file beneath the root, one component after the other, and none
+        of them by a link: what was checked by its path may have been swapped since.
+
+        Raises:
+            OSError: there is no such folder, or a link is on the way.
+        """
+        root = self._root.resolve()
+        if not place.is_relative_to(root) or place == root or ".." in place.parts:
+            raise _Outside(errno.EXDEV, "not inside telegram.file_root")
+        folder = os.open(root, _FOLDER)
+        try:
+            for name in place.relative_to(root).parts[:-1]:
+                above, folder = folder, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(above)
+            yield folder
+        finally:
+            os.close(folder)
+
+
+class _Outside(OSError):
+    """A place that is not beneath the root."""
 
 
 @dataclass(frozen=True, slots=True)

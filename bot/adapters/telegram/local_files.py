@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -22,7 +21,6 @@ from bot.core.errors import (
     FileTooLarge,
     RelayError,
     SizeMismatch,
-    SourceGone,
     SourceUnavailable,
     TransferCancelled,
 )
@@ -189,8 +187,6 @@ class LocalContent:
             # Kept at once: a cancel may come before anybody else has seen it.
             self._handle = self._copies.take(self.job_id, self.file.file_unique_id, found.path)
         status = os.fstat(self._handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise SourceGone("what the server names is not a file")
         if status.st_size == 0:
             raise FileEmpty("the server's file has no bytes")
         if status.st_size > self._server.limit:

@@ -101,6 +101,13 @@ def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
             f"{path} is damaged: {actual.damage}",
             "stop the bot, keep the file, put back the newest backup, then relay-bot audit --fix",
         )
+    if actual.unusable:
+        return broken(
+            "ledger",
+            f"{path} cannot be used: {actual.unusable}",
+            "look at its disk (free space, file system, the kernel's log), at the rights of its"
+            " files and folder, and at ledger.path; the file itself is not known to be damaged",
+        )
     if actual.version and not actual.is_known:
         return broken(
             "ledger",

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from bot.adapters.ledger.database import (
+    BUSY_TIMEOUT,
     Database,
     migrate,
     open_database,
@@ -118,7 +119,7 @@ async def test_ledger_survives_a_crash_at_any_commit(path: Path) -> None:
     async with open_database(path) as database:
         values = await database.write(look)
 
-    assert values == ["wal", 2, 1, 30_000]
+    assert values == ["wal", 2, 1, 1000 * BUSY_TIMEOUT]
 
 
 async def test_failed_transaction_leaves_nothing(database: Database) -> None:

@@ -3,8 +3,14 @@
 import sqlite3
 from pathlib import Path
 
-from bot.adapters.ledger.database import open_database
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from bot.adapters.ledger import migration
+from bot.adapters.ledger.database import migrate, open_database
 from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
+from bot.core.errors import LedgerUnusable
+from tests.fakes.ledger import put_empty_ledger
 
 
 async def test_whole(tmp_path: Path) -> None:
@@ -60,3 +66,55 @@ def test_newer(tmp_path: Path) -> None:
     assert examine_ledger(path) == LedgerInspection(
         "9999", is_known=False, is_newest=False, damage=""
     )
+
+
+def test_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLite says of a full disk or of a lock is no damage of the file."""
+    path = tmp_path / "relay.sqlite3"
+    put_empty_ledger(path)
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def full(*_: object) -> None:
+        raise OperationalError("PRAGMA quick_check", None, error)
+
+    monkeypatch.setattr(migration, "_examine", full)
+    actual = examine_ledger(path)
+
+    assert (actual.damage, actual.unusable) == ("", "database or disk is full")
+
+
+def test_tables_of_another_program(tmp_path: Path) -> None:
+    """They are told apart from damage, and nothing is written into them."""
+    path = tmp_path / "relay.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE jobs (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnusable, match="another program"):
+        migrate(path)
+
+    assert path.read_bytes() == before
+    assert (examine_ledger(path).damage, examine_ledger(path).unusable) == (
+        "",
+        "it holds the tables of another program",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE outbox", "ALTER TABLE outbox DROP COLUMN said"],
+    ids=["table", "column"],
+)
+def test_tables_are_missing(tmp_path: Path, statement: str) -> None:
+    """A version that matches is not enough."""
+    path = tmp_path / "relay.sqlite3"
+    put_empty_ledger(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX ix_outbox_unsaid")
+        connection.execute(statement)
+    connection.close()
+    with pytest.raises(LedgerUnusable, match="missing: outbox"):
+        migrate(path)
+
+    assert "missing: outbox" in examine_ledger(path).unusable

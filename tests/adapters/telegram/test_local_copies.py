@@ -164,3 +164,56 @@ def test_noted_before_it_is_opened(root: Path, tmp_path: Path) -> None:
     os.close(copies.take(7, "u", str(file)))
 
     assert CopyRecords(tmp_path / "notes").read()[7].file_unique_id == "u"
+
+
+def _swap(root: Path, outside: Path) -> None:
+    """Put a link to a folder outside in the place of the server's folder."""
+    (root / "123:token").rename(root.parent / "moved")
+    (outside / "documents").mkdir(parents=True)
+    (outside / "documents" / "file_0.pdf").write_bytes(b"a secret")
+    (root / "123:token").symlink_to(outside)
+
+
+def test_folder_swapped_before_open(root: Path, tmp_path: Path) -> None:
+    """A folder that becomes a link after the check leads nowhere."""
+    files = FileRoot(root, {})
+    place = files.locate(str(root / "123:token" / "documents" / "file_0.pdf"))
+    _swap(root, tmp_path / "outside")
+
+    with pytest.raises(SourceUnavailable):
+        files.open(place)
+
+
+def test_folder_swapped_before_removal(root: Path, tmp_path: Path) -> None:
+    """The same is removed nowhere outside."""
+    files = FileRoot(root, {})
+    place = files.locate(str(root / "123:token" / "documents" / "file_0.pdf"))
+    _swap(root, tmp_path / "outside")
+    files.remove(place)
+
+    assert (tmp_path / "outside" / "documents" / "file_0.pdf").read_bytes() == b"a secret"
+
+
+@pytest.mark.timeout(20)
+def test_pipe(root: Path) -> None:
+    """A FIFO is no file, and holds no thread."""
+    os.mkfifo(root / "pipe")
+    files = FileRoot(root, {})
+
+    with pytest.raises(SourceGone, match="not a file"):
+        files.open(files.locate(str(root / "pipe")))
+
+
+def test_nothing_stays_open(root: Path, tmp_path: Path) -> None:
+    """Refusals leave no descriptor behind."""
+    os.mkfifo(root / "pipe")
+    files = FileRoot(root, {})
+    place = files.locate(str(root / "123:token" / "documents" / "file_0.pdf"))
+    _swap(root, tmp_path / "outside")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (place, root / "pipe", root / "gone"):
+        with pytest.raises((SourceGone, SourceUnavailable)):
+            files.open(path)
+        files.remove(path)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

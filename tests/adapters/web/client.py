@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
+from bot.adapters.web_limits import WebLimits
 from bot.monitoring import ProcessPhase, ReadinessReport
 
 WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
@@ -52,6 +53,7 @@ async def serving(
     page: bytes = b"",
     hook: WebhookRoute | None = None,
     port: int = 0,
+    limits: WebLimits | None = None,
 ) -> AsyncIterator[Client]:
     """Serve these on loopback, at a free port unless one is given."""
 
@@ -62,7 +64,7 @@ async def serving(
         return MetricsPage(page, "text/plain; version=0.0.4")
 
     async with (
-        open_web("127.0.0.1", port, MonitoringPages(look, metrics), hook) as bound,
+        open_web("127.0.0.1", port, MonitoringPages(look, metrics), hook, limits=limits) as bound,
         aiohttp.ClientSession() as session,
     ):
         yield Client(bound, session)

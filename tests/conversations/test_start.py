@@ -1,0 +1,143 @@
+"""The start: links are ended with or without Telegram, and exit codes say what is wrong."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.adapters.oss.access_checks import BucketExposed
+from bot.adapters.telegram.errors import TokenRefused
+from bot.demo.local_stack import BUCKET, LocalStack
+from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.oss.policy import parse_policy
+from tests.conversations.operators import run
+from tests.conversations.people import Person
+from tests.conversations.test_webhook import free_port
+from tests.wiring.test_monitoring import ready, says
+
+
+def refused() -> Fault:
+    """Telegram does not know the token."""
+    return Fault("*", Effect.ERROR, times=0, args={"status": 401, "description": "Unauthorized"})
+
+
+def away() -> Fault:
+    """Telegram is out of reach."""
+    return Fault("getMe", Effect.ERROR, times=0, args={"status": 502})
+
+
+@pytest.fixture
+def port(stage: LocalStack) -> int:
+    """The port of a public-mode bot."""
+    port = free_port()
+    stage.more |= {"RELAY_WEB__PORT": str(port), "RELAY_LINK__MODE": "public"}
+    return port
+
+
+async def _stored(stage: LocalStack) -> Person:
+    """Relay one file, and stop the bot."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    await alice.answered(await alice.send(b"z" * 2000))
+    await stage.stop_bot()
+    return alice
+
+
+async def _ends(stage: LocalStack) -> None:
+    """Wait for the end of the links, a second of the clock at a time."""
+    gone = asyncio.create_task(stage.oss.wait_for(lambda: not stage.bucket.objects))
+    while not gone.done():
+        stage.clock.advance(timedelta(seconds=1))
+        await asyncio.wait({gone}, timeout=0.05)
+    await gone
+
+
+@pytest.mark.parametrize("make", [away, refused], ids=["away", "refused"])
+async def test_links_end_without_telegram(
+    stage: LocalStack, port: int, make: Callable[[], Fault]
+) -> None:
+    """While Telegram is away, or refuses the token, links that are live end on time; the bot is
+    not ready and says why, and begins once Telegram answers.
+    """
+    alice = await _stored(stage)
+    fault = make()
+    stage.telegram.faults.add(fault)
+    starting = asyncio.create_task(stage.start_bot(alice.id))
+    await stage.telegram.wait_for(lambda: fault.hits > 0)
+    reasons = await says(port, "telegram.token" if make is refused else "bot: starting")
+    stage.clock.advance(timedelta(hours=23, minutes=54))
+    is_there = bool(stage.bucket.objects)
+    stage.clock.advance(timedelta(minutes=1))
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+    stage.telegram.faults.clear()
+    while not starting.done():
+        stage.clock.advance(timedelta(seconds=10))
+        await asyncio.wait({starting}, timeout=0.05)
+    await starting
+    _, well = await ready(port)
+
+    assert is_there
+    assert reasons
+    assert well == []
+
+
+async def test_token_refused_without_links(stage: LocalStack) -> None:
+    """Without links the start ends with one line and exit code 2."""
+    stage.telegram.faults.add(refused())
+    with pytest.raises(TokenRefused):
+        await stage.start_bot(1)
+    done = await run(stage, "run")
+
+    assert done.code == 2
+    assert len([line for line in done.err.splitlines() if line.startswith("relay-bot: ")]) == 1
+    assert "Traceback" not in done.out + done.err
+
+
+async def test_token_revoked_in_the_middle(stage: LocalStack, port: int) -> None:
+    """The bot lives, says why it is not ready, ends links, and goes on with the token."""
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    await alice.answered(await alice.send(b"z" * 2000))
+    stage.telegram.faults.add(refused())
+    # Ends the poll that is open; the next one is refused.
+    message = await alice.send(b"y" * 2000)
+    await says(port, "telegram.token")
+    stage.clock.advance(timedelta(hours=23, minutes=55))
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+    stage.telegram.faults.clear()
+    answered = asyncio.create_task(alice.answered(message))
+    while not answered.done():
+        stage.clock.advance(timedelta(seconds=5))
+        await asyncio.wait({answered}, timeout=0.1)
+    await answered
+    async with asyncio.timeout(60):
+        while (await ready(port))[1]:
+            stage.clock.advance(timedelta(seconds=5))
+            await asyncio.wait({answered}, timeout=0.1)
+
+
+async def test_bucket_exposed(stage: LocalStack) -> None:
+    """With live links the bot waits and ends them; without any the start ends."""
+    stage.more["RELAY_WEB__PORT"] = str(port := free_port())
+    alice = await _stored(stage)
+    expose(stage)
+    polls = len(stage.telegram.log.of("getUpdates"))
+    starting = asyncio.create_task(stage.start_bot(alice.id))
+    await says(port, "oss.bucket")
+    stage.clock.advance(timedelta(hours=24))
+    await _ends(stage)
+    while not starting.done():
+        stage.clock.advance(timedelta(seconds=10))
+        await asyncio.wait({starting}, timeout=0.05)
+
+    assert isinstance(starting.exception(), BucketExposed)
+    assert len(stage.telegram.log.of("getUpdates")) == polls
+
+
+def expose(stage: LocalStack) -> None:
+    """Let a bucket policy open everything to everybody."""
+    stage.bucket.policy = parse_policy(
+        '{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": "*",'
+        f' "Action": "oss:GetObject", "Resource": "acs:oss:*:*:{BUCKET}/*"}}]}}'
+    )
