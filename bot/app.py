@@ -24,7 +24,7 @@ from bot.core.ports.clock import Clock
 from bot.monitoring import TOKEN, ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
+from bot.wiring.bot import Bot, build_bot, build_clock_keeper, build_link_guard, build_reaper
 from bot.wiring.resources import (
     LinkResources,
     Monitoring,
@@ -95,6 +95,8 @@ def _begin_endings(links: LinkResources) -> list[asyncio.Task[None]]:
 
 
 async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resources, Bot]:
+    # Before a file is accepted, because its deadline counts by the time of OSS.
+    await build_clock_keeper(links).is_known()
     await _until_nothing_is_overdue(links)
     await _hold(links, "oss.bucket", BucketExposed, lambda: _refuse_exposed_bucket(links))
     telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))

@@ -249,13 +249,15 @@ def build_reaper(links: LinkResources) -> Reaper:
         links.signals,
         links.monitoring.metrics,
         store_of=store.stores.of,
-        time=StoreClockKeeper(
-            store.oss.time,
-            links.ledger.offset,
-            store.store,
-            store.threads,
-            prefix=links.prefix,
-        ),
+        time=build_clock_keeper(links),
+    )
+
+
+def build_clock_keeper(links: LinkResources) -> StoreClockKeeper:
+    """Build what keeps the time of OSS known and stored."""
+    store = links.store
+    return StoreClockKeeper(
+        store.oss.time, links.ledger.offset, store.store, store.threads, prefix=links.prefix
     )
 
 
