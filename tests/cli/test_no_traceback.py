@@ -71,7 +71,7 @@ def _file(name: str, content: bytes | None) -> State:
     return spoil
 
 
-def _telegram(name: str, effect: Effect, **args: object) -> State:
+def _telegram(name: str, effect: Effect, **args: str | int | float) -> State:
     def spoil(stage: LocalStack) -> None:
         stage.telegram.faults.add(Fault("*", effect, times=0, args=args))
 
@@ -79,7 +79,7 @@ def _telegram(name: str, effect: Effect, **args: object) -> State:
     return spoil
 
 
-def _oss(name: str, effect: Effect, **args: object) -> State:
+def _oss(name: str, effect: Effect, **args: str | int | float) -> State:
     def spoil(stage: LocalStack) -> None:
         stage.oss.faults.add(Fault("*", effect, times=0, args=args))
 

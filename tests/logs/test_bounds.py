@@ -65,7 +65,7 @@ def test_without_tracebacks() -> None:
     out = io.StringIO()
     configure("info", stream=out, tracebacks=False)
     try:
-        {}["file name.pdf"]
+        dict[str, int]()["file name.pdf"]
     except KeyError as error:
         structlog.get_logger("bot.x").error("failed", exc_info=error)
         structlog.stdlib.get_logger("bot.x").exception("failed")

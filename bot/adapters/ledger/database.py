@@ -237,8 +237,10 @@ class Database:
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file.
-        Operations that wait for the file fail.
+        Operations that wait for the file fail. A second call does nothing.
         """
+        if self._closing:
+            return
         self._closing = True
         await self._reader.close()
         await self._writer.close()
