@@ -1,19 +1,23 @@
 """What the commands share: exit codes, the settings, the way to say that something failed."""
 
+import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, ParamSpec
 
 import typer
 
 from bot.adapters.ledger.errors import opening
 from bot.adapters.telegram.intake import webhook_secret
-from bot.core.errors import RelayError
-from bot.logs import configure
+from bot.core.errors import RelayError, leaf
+from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
+
+P = ParamSpec("P")
 
 OK: Final = 0
 FAILED: Final = 1
@@ -61,9 +65,40 @@ def secrets_of(settings: Settings) -> list[str]:
     return [derived, *(secret.get_secret_value() for secret in given if secret is not None)]
 
 
-def log_quietly(settings: Settings) -> None:
-    """Log warnings to standard error, because standard output is the answer of the command."""
-    configure("warning", settings.log.format, secrets=secrets_of(settings), stream=sys.stderr)
+def log_quietly(settings: Settings, level: Level = "warning") -> None:
+    """Log to standard error, because standard output is the answer of the command: lines of
+    `level`, or with `log.level = "debug"` all of them and tracebacks.
+    """
+    is_debug = settings.log.level == "debug"
+    configure(
+        "debug" if is_debug else level,
+        settings.log.format,
+        secrets=secrets_of(settings),
+        stream=sys.stderr,
+        tracebacks=is_debug,
+    )
+
+
+def ending_in_a_line(command: Callable[P, None]) -> Callable[P, None]:
+    """Let a command that meets an unexpected error leave with one line that says its kind. Texts
+    of such errors may quote anything; the log of level debug has them, redacted.
+    """
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+            raise
+        except Exception as error:
+            # Without a configured log this is not shown.
+            logging.getLogger(__name__).debug("the command failed", exc_info=error)
+            cause = leaf(error) if isinstance(error, ExceptionGroup) else error
+            if isinstance(cause, OSError) and cause.strerror:
+                fail(cause.strerror)
+            fail(f'unexpected error, {type(cause).__name__}; log.level = "debug" shows where')
+
+    return run
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import typer
 
 from bot import __version__
 from bot.cli.audit import audit
+from bot.cli.common import ending_in_a_line
 from bot.cli.demo import demo
 from bot.cli.doctor.command import doctor
 from bot.cli.init.command import init
@@ -47,4 +48,4 @@ def _root(
 
 
 for command in (run, audit, init, setup, doctor, send, status, sandbox, demo):
-    app.command()(command)
+    app.command()(ending_in_a_line(command))

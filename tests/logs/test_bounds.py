@@ -64,9 +64,8 @@ def test_without_tracebacks() -> None:
     """A line has the kind of the error, and nothing of where it arose."""
     out = io.StringIO()
     configure("info", stream=out, tracebacks=False)
-    empty: dict[str, str] = {}
     try:
-        empty["file name.pdf"]
+        dict[str, int]()["file name.pdf"]
     except KeyError as error:
         structlog.get_logger("bot.x").error("failed", exc_info=error)
         structlog.stdlib.get_logger("bot.x").exception("failed")

@@ -237,8 +237,10 @@ class Database:
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file.
-        Operations that wait for the file fail.
+        Operations that wait for the file fail. A second call does nothing.
         """
+        if self._closing:
+            return
         self._closing = True
         await self._reader.close()
         await self._writer.close()
@@ -295,7 +297,7 @@ def _engine(path: Path) -> Engine:
     """
     name = f"file:{quote(str(path.absolute()))}"
     url = URL.create("sqlite", database=name, query={"mode": "rw", "uri": "true"})
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
@@ -339,7 +341,7 @@ def _migrate(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     # Put together from its parts, because a path may hold what means something in a URL.
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": PATIENCE})
+    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
     try:
         with engine.connect() as connection:
             refuse_foreign_tables(connection, path)

@@ -234,7 +234,7 @@ class WebhookIntake:
 
         Raises:
             TokenRefused: Telegram does not know the token (any more).
-            WebhookRefused: Telegram does not accept the address.
+            WebhookRefused: Telegram does not accept the address, and has not before.
         """
         troubles = 0
         while True:
@@ -244,7 +244,14 @@ class WebhookIntake:
             except InvalidToken as error:
                 raise TokenRefused from error
             except BadRequest as error:
-                raise WebhookRefused(f"telegram.webhook_url: {error.message}") from error
+                if not self._is_set:
+                    raise WebhookRefused(f"telegram.webhook_url: {error.message}") from error
+                # It was accepted once: from now on only a stop ends the process.
+                troubles += 1
+                self._health_state.webhook_error = f"refused: {error.message}"
+                log.error("webhook refused", why=error.message, troubles=troubles)  # noqa: TRY400 -- named.
+                await asyncio.sleep(_wait(error, troubles))
+                continue
             except TelegramError as error:
                 troubles += 1
                 log.warning("cannot see to the webhook", why=error.message, troubles=troubles)
@@ -270,6 +277,7 @@ class WebhookIntake:
                 drop_pending_updates=False,
             )
             # Hosts only: many a bot has its token in the path.
+            self._health_state.webhook_error = ""
             log.info("webhook set", host=_host(self._url), instead_of=_host(info.url))
             self._is_set = True
             return

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bot.cli.common import FAILED, OK, WARNED, SettingsFile, settings_file
+from bot.cli.common import FAILED, OK, WARNED, SettingsFile, log_quietly, settings_file
 from bot.cli.doctor.machine import examine_machine
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
@@ -62,9 +62,13 @@ def doctor(
 
     Example: relay-bot doctor --settings /etc/relay-bot/settings.toml
     """
+    path = settings_file(settings)
     # What is wrong comes as a row; whoever reads it needs no log beside it.
-    configure("error", "auto", stream=sys.stderr)
-    rows = asyncio.run(examine(settings_file(settings), os.environ))
+    try:
+        log_quietly(load(path, os.environ), "error")
+    except SettingsError:
+        configure("error", "auto", stream=sys.stderr, tracebacks=False)
+    rows = asyncio.run(examine(path, os.environ))
     show_rows(rows, as_json=as_json)
     raise typer.Exit(CODES[worst(rows)])
 

@@ -185,3 +185,18 @@ async def test_token_refused(telegram: TelegramStandIn) -> None:
     async with bot_on(telegram, token="1:nobody-knows-it") as bot:
         with pytest.raises(TokenRefused):
             await bot.webhook.run()
+
+
+async def test_refused_later(telegram: TelegramStandIn) -> None:
+    """A refusal after it was accepted once is a reason for not being ready, and is tried again."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        telegram.world.webhook.remove()
+        refusal = Fault("setWebhook", Effect.ERROR, args={"status": 400, "description": "bad"})
+        telegram.faults.add(refusal)
+        bot.clock.advance(LOOK_EVERY)
+        await telegram.wait_for(lambda: refusal.hits == 1)
+        await telegram.wait_for(lambda: telegram.world.webhook.is_set)
+        await bot.clock.until_waits(2, within=LOOK_EVERY)
+
+    assert bot.health_state.webhook_error == ""
