@@ -4,16 +4,19 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
 from bot.adapters.oss.access_checks import assert_private
 from bot.adapters.telegram.commands import register_commands
+from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
-from bot.aio import end, raise_defect, unless_stopped, until_stopped
+from bot.aio import end, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
@@ -21,6 +24,7 @@ from bot.core.ports.clock import Clock
 from bot.monitoring import ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
+from bot.units import Supervisor, Unit, UnitEdge
 from bot.wiring.bot import Bot, build_bot
 from bot.wiring.resources import Monitoring, Resources, open_monitoring, open_resources
 
@@ -133,15 +137,26 @@ def _end(monitoring: Monitoring) -> None:
         monitoring.webhook_route.close()
 
 
+def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """Return the loops by name (`bot.units.LOOPS`), the intake first."""
+    return {
+        "intake": parts.intake.run,
+        "queue": parts.queue.run,
+        "reaper": partial(parts.reaper.run, resources.prefix),
+        "dispatcher": parts.dispatcher.run,
+    }
+
+
 async def _run(
     resources: Resources, parts: Bot, stop: asyncio.Event, ready: Callable[[str], None]
 ) -> None:
-    intake = asyncio.create_task(parts.intake.run(), name="intake")
-    others = [
-        asyncio.create_task(parts.queue.run(), name="queue"),
-        asyncio.create_task(parts.reaper.run(resources.prefix), name="reaper"),
-        asyncio.create_task(parts.dispatcher.run(), name="voice"),
-    ]
+    metrics = resources.monitoring.metrics
+    supervisor = Supervisor(metrics, fatal=(WebhookRefused,))
+    resources.monitoring.readiness.add({"loops": supervisor.trouble})
+    intake, *others = (
+        asyncio.create_task(supervisor.keep(name, run), name=name)
+        for name, run in _loops(resources, parts).items()
+    )
     try:
         log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
         _begin(resources.monitoring, parts)
@@ -156,8 +171,8 @@ async def _run(
             parts.source.keeps = True
         # Side by side, because each may take as long as threads that hang in sockets are given.
         await asyncio.gather(parts.queue.stop(), end(others))
-        raise_defect(others)
     finally:
         await end([intake, *others])
     parts.status_sender.paused = True
-    await parts.dispatcher.last_words(LAST_WORDS.total_seconds())
+    with UnitEdge(metrics).contain(Unit.LOOP, "dispatcher"):
+        await parts.dispatcher.last_words(LAST_WORDS.total_seconds())

@@ -17,7 +17,9 @@ import structlog
 from bot.clock import wait_for_event
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
+from bot.core.ports.metrics import Metrics
 from bot.core.progress import ProgressMeter, Speed
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -25,6 +27,7 @@ STUCK_AFTER = timedelta(seconds=1.5)
 """How long a stopped job may take to hear of it."""
 
 
+RUN_AGAIN_AFTER = timedelta(seconds=5)
 LONGEST_HOLD = 1.0
 """Real seconds for which arriving messages may hold up the start of jobs."""
 
@@ -62,6 +65,7 @@ class JobQueue:
         at_once: int,
         per_owner: int,
         per_group: int | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -76,7 +80,7 @@ class JobQueue:
         self._changed = asyncio.Event()
         self._open = True
         self._held_until = 0.0
-        self._defect: BaseException | None = None
+        self._edge = UnitEdge(metrics)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -148,15 +152,12 @@ class JobQueue:
         return len(self._running), len(self._fair_queue) + len(self._later)
 
     async def run(self) -> None:
-        """Start jobs as they fit, until cancelled.
-
-        Raises whatever a runner lets out: it handles the failures of jobs itself, so what comes
-        out is a defect or a ledger that cannot be written, and only a restart can make that good.
+        """Start jobs as they fit, until cancelled. A job whose runner raises is run again after
+        `RUN_AGAIN_AFTER`: the runner handles the failures of jobs itself, so it is a defect or a
+        ledger that cannot be written.
         """
         while True:
             self._changed.clear()
-            if self._defect is not None:
-                raise self._defect
             self._ripen()
             self._start_what_fits()
             await wait_for_event(
@@ -201,8 +202,9 @@ class JobQueue:
         again_at: datetime | None = None
         try:
             again_at = await self._runner(running)
-        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens, in `run`.
-            self._defect = error
+        except Exception as error:  # noqa: BLE001 -- the edge of an attempt.
+            self._edge.failed(Unit.ATTEMPT, running.job_id, error)
+            again_at = self._clock.now() + RUN_AGAIN_AFTER
         finally:
             del self._running[running.job_id]
             del self._owners[running.job_id]

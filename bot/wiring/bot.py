@@ -122,6 +122,7 @@ def _queue(
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
+        metrics=metrics,
     )
 
 
@@ -221,7 +222,12 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
         status_sender,
     ]
     dispatcher = ChatDispatcher(
-        senders, ledger.outbox, signals.outbox, clock, current=migrations.current
+        senders,
+        ledger.outbox,
+        signals.outbox,
+        clock,
+        current=migrations.current,
+        metrics=resources.monitoring.metrics,
     )
     return dispatcher, status_sender
 

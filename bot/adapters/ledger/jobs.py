@@ -13,7 +13,16 @@ from bot.adapters.ledger.rows import from_new_job, insert_for, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs, objects
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
-from bot.core.jobs import SHELL, Ending, Job, JobState, ObjectState, Origin, StoredObject
+from bot.core.jobs import (
+    SHELL,
+    UNEXPECTED_ERRORS,
+    Ending,
+    Job,
+    JobState,
+    ObjectState,
+    Origin,
+    StoredObject,
+)
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished, Recovered
 
@@ -156,6 +165,7 @@ def retry_later(
     code: str,
     *,
     abandon_at: datetime | None = None,
+    unexpected: int = 0,
 ) -> bool:
     """Put a running job back for another attempt; with `abandon_at` give up its object, which is
     due then.
@@ -167,6 +177,7 @@ def retry_later(
         run_at=run_at,
         failures=jobs.c.failures + 1,
         error_code=code,
+        error_args={UNEXPECTED_ERRORS: unexpected} if unexpected else {},
     )
     if changed and abandon_at is not None:
         _abandon(connection, objects.c.job_id == job.id, abandon_at)
@@ -187,6 +198,7 @@ def finish(
         size=result.size,
         sha256=result.sha256,
         error_code=None,
+        error_args={},
     )
     if changed:
         connection.execute(

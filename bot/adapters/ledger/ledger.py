@@ -92,6 +92,9 @@ class SqlStatusMessages(SqlPart):
     join = writes(answers.join_status_message)
     placed = writes(answers.place_status_message)
     close = writes(answers.close_status_message)
+    begin_attempt = writes(answers.begin_status_message)
+    settle = writes(answers.settle_status_message)
+    set_aside = writes(answers.set_status_message_aside)
     open_status_messages = reads(answers.open_status_messages)
 
 
@@ -102,6 +105,8 @@ class SqlOutbox(SqlPart):
     pending = reads(outbox.pending)
     delivered = writes(outbox.delivered)
     begin_attempt = writes(outbox.begin_attempt)
+    failed = writes(outbox.failed)
+    set_aside = writes(outbox.set_aside)
 
 
 class SqlDeadUpdates(SqlPart):

@@ -34,7 +34,8 @@ def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
 
 def delivered(connection: Connection, row_id: int) -> None:
     """Store that it has been said."""
-    connection.execute(update(outbox).where(outbox.c.id == row_id).values(said=True))
+    values = {"said": True, "error_code": None}
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
 
 
 def begin_attempt(connection: Connection, row_id: int) -> int:
@@ -42,10 +43,22 @@ def begin_attempt(connection: Connection, row_id: int) -> int:
     statement = (
         update(outbox)
         .where(outbox.c.id == row_id)
-        .values(tries=outbox.c.tries + 1)
+        .values(tries=outbox.c.tries + 1, error_code=None)
         .returning(outbox.c.tries)
     )
     return int(connection.execute(statement).scalar_one())
+
+
+def failed(connection: Connection, row_id: int, code: str) -> None:
+    """Store why a call failed that may be repeated."""
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(error_code=code))
+
+
+def set_aside(connection: Connection, row_id: int, code: str) -> None:
+    """Give a message up."""
+    connection.execute(
+        update(outbox).where(outbox.c.id == row_id).values(said=True, error_code=code)
+    )
 
 
 def add_dead_update(
@@ -88,4 +101,5 @@ def _message(row: RowMapping) -> OutboxMessage:
         dedupe=row["dedupe"],
         tries=row["tries"],
         created_at=row["created_at"],
+        error_code=row["error_code"],
     )

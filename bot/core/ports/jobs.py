@@ -59,9 +59,16 @@ class JobLedger(Protocol):
         """Put a running job back as it was: the process stops, no failure is counted."""
 
     async def retry_later(
-        self, job: Job, run_at: datetime, code: str, *, abandon_at: datetime | None = None
+        self,
+        job: Job,
+        run_at: datetime,
+        code: str,
+        *,
+        abandon_at: datetime | None = None,
+        unexpected: int = 0,
     ) -> bool:
         """Put a running job back for another attempt at `run_at`, and count the failure.
+        `unexpected` is the number of its unexpected errors so far.
 
         With `abandon_at` the object that it has planned is due at that moment, and the next
         attempt plans a new one; without it the next attempt goes on with it.

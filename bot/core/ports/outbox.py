@@ -62,6 +62,8 @@ class OutboxMessage:
     id: int = 0
     created_at: datetime | None = None
     tries: int = 0
+    error_code: str | None = None
+    """Of the last call, if it failed; `None` also where the process died in it."""
 
 
 class Outbox(Protocol):
@@ -77,9 +79,15 @@ class Outbox(Protocol):
         """Store that it has been said (or never will be)."""
 
     async def begin_attempt(self, row_id: int) -> int:
-        """Store the intention before a call; return how many calls there have been, this one
-        included.
+        """Store the intention before a call, and forget the last error; return how many calls
+        there have been, this one included.
         """
+
+    async def failed(self, row_id: int, code: str) -> None:
+        """Store why a call failed that may be repeated."""
+
+    async def set_aside(self, row_id: int, code: str) -> None:
+        """Give a message up; it is kept with the code, where operators see it."""
 
 
 class DeadUpdates(Protocol):

@@ -190,7 +190,7 @@ async def test_recover_puts_running_jobs_back(ledger: SqlLedger) -> None:
     await finish(ledger, await accept(ledger))
     recovered = await ledger.jobs.recover(at(60))
 
-    assert recovered.unfinished == [replace(running, state=JobState.QUEUED), waiting]
+    assert recovered.unfinished == [replace(running, state=JobState.QUEUED, crashes=1), waiting]
     assert recovered.ended == []
 
 
@@ -207,7 +207,8 @@ async def test_recover_cancels_what_the_user_had_cancelled(ledger: SqlLedger) ->
     assert recovered.unfinished == []
     assert recovered.ended == [await get(ledger, job) for job in (running, waiting)]
     assert recovered.ended == [
-        replace(job, state=JobState.CANCELLED, finished_at=at(60)) for job in (running, waiting)
+        replace(job, state=JobState.CANCELLED, finished_at=at(60))
+        for job in (replace(running, crashes=1), waiting)
     ]
     assert due == [replace(stored, due_at=at(60), ending=Ending.UNDONE)]
 
