@@ -141,6 +141,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
     """Return the loops by name (`bot.units.LOOPS`), the intake first."""
     return {
         "intake": parts.intake.run,
+        "retries": parts.intake.retry,
         "queue": parts.queue.run,
         "reaper": partial(parts.reaper.run, resources.prefix),
         "dispatcher": parts.dispatcher.run,

@@ -58,6 +58,14 @@ class UnitEdge:
         self._metrics.unexpected_error(unit.value, kind)
         log.error("unexpected error", unit=unit.value, id=unit_id, error=kind, exc_info=error)
 
+    def unreadable(self, update_id: int, error: Exception) -> None:
+        """Log and count an update that cannot be read. Only the kind of the error is logged: a
+        traceback or the text could quote the message.
+        """
+        kind = type(error).__name__
+        self._metrics.unexpected_error(Unit.UPDATE.value, kind)
+        log.error("update set aside, unreadable", update=update_id, why=kind)
+
     @contextmanager
     def contain(self, unit: Unit, unit_id: int | str) -> Iterator[None]:
         """End an unexpected error of the block here: it is logged and counted, not raised."""

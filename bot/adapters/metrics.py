@@ -170,6 +170,9 @@ class PrometheusMetrics:
             self._links.set(readings.links_live)
             self._overdue.set(readings.links_overdue)
             self._spool.set(readings.spool_reserved)
-            for unit, count in readings.set_aside.items():
-                self._set_aside.labels(unit).set(count)
+            self._set_aside.clear()
+            for unit in Unit:
+                self._set_aside.labels(unit.value).set(0)
+            for kind, count in readings.set_aside.items():
+                self._set_aside.labels(kind).set(count)
         return generate_latest(self._registry)

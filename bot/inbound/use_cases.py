@@ -23,6 +23,7 @@ from bot.outbound.outbox import Reactions
 class UseCases:
     """What handlers need of the service."""
 
+    replies: Replies
     uploads: Uploads
     user_commands: UserCommands
     job_buttons: JobButtons
@@ -56,6 +57,7 @@ class UseCases:
         user_commands = UserCommands(ledger.chats, access, replies, clock)
         button_replies = ButtonReplies(replies)
         return cls(
+            replies=replies,
             uploads=Uploads(
                 ledger,
                 queue,

@@ -94,7 +94,7 @@ def build_bot(resources: Resources) -> Bot:
         dispatcher=dispatcher,
         status_sender=status_sender,
         reaper=_reaper(resources, signals),
-        intake=_intake(resources, _handlers(resources, use_cases), queue),
+        intake=_intake(resources, use_cases, queue),
         source=source,
         migrations=migrations,
     )
@@ -256,12 +256,18 @@ def _reaper(resources: Resources, signals: Signals) -> Reaper:
     )
 
 
-def _intake(
-    resources: Resources, processed_updates: ProcessedUpdates, queue: JobQueue
-) -> Intake | WebhookIntake:
+def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intake | WebhookIntake:
     application, url = resources.telegram.application, resources.settings.telegram.webhook_url
     ledger, clock = resources.ledger, resources.clock
-    intake = Intake(application, processed_updates, ledger.dead_updates, clock, hold=queue.hold)
+    intake = Intake(
+        application,
+        _handlers(resources, use_cases),
+        ledger.dead_updates,
+        clock,
+        hold=queue.hold,
+        tell=use_cases.replies.not_handled,
+        metrics=resources.monitoring.metrics,
+    )
     if url is None:
         return intake
     return WebhookIntake(

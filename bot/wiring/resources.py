@@ -95,6 +95,7 @@ class Monitoring:
             links_live=links.live,
             links_overdue=links.overdue,
             spool_reserved=self._monitored.spool.quota.reserved,
+            set_aside=await self._monitored.probe.set_aside(),
         )
 
 

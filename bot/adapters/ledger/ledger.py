@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
+from bot.adapters.ledger import answers, chats, dead_updates, jobs, objects, outbox, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
@@ -112,7 +112,13 @@ class SqlOutbox(SqlPart):
 class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
-    add = writes(outbox.add_dead_update)
+    add = writes(dead_updates.add)
+    failing = writes(dead_updates.failing)
+    due = reads(dead_updates.due)
+    next_due_at = reads(dead_updates.next_due_at)
+    begin_attempt = writes(dead_updates.begin_attempt)
+    handled = writes(dead_updates.handled)
+    prune = writes(dead_updates.prune)
 
 
 class SqlTotals(SqlPart):

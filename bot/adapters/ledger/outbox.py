@@ -1,6 +1,4 @@
-"""Messages that must still be sent beside answers, and updates that could not be handled, in
-SQL.
-"""
+"""Messages that must still be sent beside answers, in SQL."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from bot.adapters.ledger.rows import first_of_each_chat, insert_for
-from bot.adapters.ledger.schema import dead_updates, outbox
+from bot.adapters.ledger.schema import outbox
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
@@ -59,15 +57,6 @@ def set_aside(connection: Connection, row_id: int, code: str) -> None:
     connection.execute(
         update(outbox).where(outbox.c.id == row_id).values(said=True, error_code=code)
     )
-
-
-def add_dead_update(
-    connection: Connection, update_id: int, body: str, error: str, now: datetime
-) -> None:
-    """Store an update with the last error; a second burial changes nothing."""
-    values = {"update_id": update_id, "body": body, "error": error, "buried_at": now}
-    statement = insert_for(connection, dead_updates).values(values)
-    connection.execute(statement.on_conflict_do_nothing())
 
 
 def _values(message: OutboxMessage, now: datetime) -> dict[str, Any]:
