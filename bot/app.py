@@ -75,7 +75,7 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
     await _end_what_is_overdue(resources, parts)
     await _refuse_exposed_bucket(resources)
     await parts.migrations.follow()
-    unfinished = await parts.lifecycle.recover()
+    unfinished = await parts.lifecycle.recover(resources.spool.sizes())
     resources.spool.sweep({job.id for job in unfinished})
     if isinstance(parts.source, LocalFiles):
         await _sweep_copies(parts.source)
@@ -83,9 +83,16 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
     resources.trusted.update(
         job.id for job in unfinished if this_boot and job.boot_id == this_boot
     )
-    for job in unfinished:
+    # Those that crashed seldom first: of several suspects, which run alone, each has its turn.
+    for job in sorted(unfinished, key=lambda job: job.crashes):
         origin = job.origin
-        parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+        parts.queue.enqueue(
+            job.id,
+            origin.owner_id,
+            job.run_at,
+            group_id=origin.group_id,
+            alone=job.crashes > 0,
+        )
     try:
         telegram, admins = resources.telegram, resources.settings.access.admins
         await register_commands(telegram.application.bot, telegram.renderer, admins)

@@ -37,7 +37,7 @@
     │ ├ MessageGone                 message_gone
     │ └ MessageRefused              message_refused
     ├ TransferCancelled             transfer_cancelled: raised inside a thread that must stop
-    ├ Crashed                       crashed: the process died five times while the job ran
+    ├ Crashed                       crashed: the process died again and again while it ran
     └ Unexpected                    unexpected: no error of this tree (transient for a few tries)
 
 Codes are stable: they are stored in the ledger, named in the documentation and never renamed. No

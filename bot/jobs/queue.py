@@ -28,6 +28,8 @@ STUCK_AFTER = timedelta(seconds=1.5)
 
 
 RUN_AGAIN_AFTER = timedelta(seconds=5)
+CLEARED_AFTER = 60.0
+"""Real seconds after which a job that must run alone has shown that it does no harm."""
 LONGEST_HOLD = 1.0
 """Real seconds for which arriving messages may hold up the start of jobs."""
 
@@ -81,6 +83,7 @@ class JobQueue:
         self._open = True
         self._held_until = 0.0
         self._edge = UnitEdge(metrics)
+        self._suspects: set[int] = set()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -100,13 +103,21 @@ class JobQueue:
             self._changed.set()
 
     def enqueue(
-        self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
+        self,
+        job_id: int,
+        owner_id: int,
+        not_before: datetime,
+        *,
+        group_id: int | None = None,
+        alone: bool = False,
     ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
-        left alone.
+        left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`.
         """
         if job_id in self._owners:
             return
+        if alone:
+            self._suspects.add(job_id)
         self._owners[job_id] = owner_id
         if group_id is not None:
             self._groups[job_id] = group_id
@@ -122,6 +133,7 @@ class JobQueue:
             return
         owner_id = self._owners.pop(job_id, None)
         self._groups.pop(job_id, None)
+        self._suspects.discard(job_id)
         if owner_id is not None and not self._fair_queue.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
             heapq.heapify(self._later)
@@ -174,6 +186,8 @@ class JobQueue:
         if asyncio.get_running_loop().time() < self._held_until:
             return
         while self._open and len(self._running) < self._at_once:
+            if not self._suspects.isdisjoint(self._running):
+                return
             taken = self._take()
             if taken is None:
                 return
@@ -182,12 +196,28 @@ class JobQueue:
             running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
             task = asyncio.create_task(self._run(running), name=f"job {job_id}")
             self._running[job_id] = (running, task)
+            if job_id in self._suspects:
+                asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, job_id)
+
+    def _clear(self, job_id: int) -> None:
+        """Let others run beside a job that has run alone for a while and crashed nothing."""
+        if job_id in self._running:
+            self._suspects.discard(job_id)
+            self._changed.set()
 
     def _take(self) -> tuple[int, int] | None:
         full = self._full_groups()
-        return self._fair_queue.take(
-            self._may_start, lambda job_id: self._groups.get(job_id) not in full
-        )
+        is_held = False
+
+        def fits(job_id: int) -> bool:
+            nonlocal is_held
+            if is_held or self._groups.get(job_id) in full:
+                return False
+            # It is its turn: nothing else starts before the others have ended.
+            is_held = job_id in self._suspects and bool(self._running)
+            return not is_held
+
+        return self._fair_queue.take(self._may_start, fits)
 
     def _may_start(self, owner_id: int) -> bool:
         mine = sum(1 for running, _ in self._running.values() if running.owner_id == owner_id)
@@ -209,7 +239,9 @@ class JobQueue:
             del self._running[running.job_id]
             del self._owners[running.job_id]
             self._groups.pop(running.job_id, None)
-            if again_at is not None:
+            if again_at is None:
+                self._suspects.discard(running.job_id)
+            else:
                 self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
             self._changed.set()
 

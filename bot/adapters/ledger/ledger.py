@@ -1,6 +1,7 @@
 """The ports of the ledger on one database: which operation is which method."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
 from bot.adapters.ledger import answers, chats, dead_updates, jobs, objects, outbox, totals
@@ -41,10 +42,10 @@ class SqlJobs(SqlPart):
         """Claim a queued job that is due, for this boot."""
         return await self._database.write(jobs.acquire, job_id, now, self._boot_id)
 
-    async def recover(self, now: datetime) -> Recovered:
+    async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover what the previous process left behind."""
         shells_run = await asyncio.to_thread(someone_sends, self._database.path)
-        return await self._database.write(jobs.recover, now, shells_run=shells_run)
+        return await self._database.write(jobs.recover, now, progress or {}, shells_run=shells_run)
 
 
 class SqlObjects(SqlPart):

@@ -6,7 +6,7 @@ attempt (the fence) that they expect; a method that returns `bool` says whether 
 as expected, and does not change the job where it was not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,9 +38,14 @@ class JobLedger(Protocol):
     async def request_cancel(self, job_id: int) -> None:
         """Store that the user wants the job to end, so that a restart does not forget it."""
 
-    async def recover(self, now: datetime) -> "Recovered":
+    async def recover(
+        self, now: datetime, progress: Mapping[int, int] | None = None
+    ) -> "Recovered":
         """Put jobs that a dead process left running back into the queue. End those whose user
         asked for it, those that crashed too often, and those of commands that are gone.
+
+        The crash counts for a job that has no more than at its last crash: `progress` has the
+        bytes on the disk by job, none if it is not in there.
 
         Only for the process that holds the lock of the ledger.
         """
