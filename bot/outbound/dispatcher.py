@@ -263,7 +263,8 @@ class ChatDispatcher:
 
     def _rest(self, key: tuple[Unit, int], wait: timedelta) -> datetime:
         times = self._rests[key].times if key in self._rests else 0
-        until = self._clock.now() + min(LONGEST_REST, wait * 2**times)
+        longer: timedelta = wait * 2**times
+        until = self._clock.now() + min(LONGEST_REST, longer)
         self._rests[key] = Rest(until, min(times + 1, 10))
         return until
 

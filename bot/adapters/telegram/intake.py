@@ -164,12 +164,12 @@ class Intake:
             self._edge.unreadable(update_id, error)
             await self._bury(update_id, raw, type(error).__name__)
             return
-        error = await self._handle(update)
-        if error is None:
+        failure = await self._handle(update)
+        if failure is None:
             return
         now = self._clock.now()
         # In ASCII, because SQLite does not take half a surrogate pair.
-        body, why = json.dumps(raw), type(error).__name__
+        body, why = json.dumps(raw), type(failure).__name__
         await self._dead_updates.failing(update_id, body, why, now, now + _wait_before(1))
         self._failed.set()
 

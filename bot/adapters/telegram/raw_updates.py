@@ -274,12 +274,11 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
     sender = message.get("from")
     user = sender if isinstance(sender, dict) else {}
     user_id, language = user.get("id"), user.get("language_code")
-    is_known = type(user_id) is int and abs(user_id) < 1 << 63
     return Origin(
         bot_id=bot_id,
         chat_id=chat_id,
         message_id=message_id,
-        owner_id=user_id if is_known else chat_id,
+        owner_id=user_id if type(user_id) is int and abs(user_id) < 1 << 63 else chat_id,
         language=language if isinstance(language, str) else "",
     )
 
