@@ -1,6 +1,7 @@
 """The outbox: replies to commands and presses, and reactions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -77,9 +78,20 @@ class OutboxSender:
             return message.error_code or Unexpected.code
         return ChatUncertain.code if was_cut and message.tries >= MOST_UNCERTAIN else ""
 
-    async def _begin(self, message: OutboxMessage) -> int:
+    @asynccontextmanager
+    async def _attempt(self, message: OutboxMessage) -> AsyncIterator[int]:
+        """Count the call of the block before it is made, and store that it has ended where nothing
+        else is stored. The value is the number of calls, this one included.
+        """
         self._begun.add(message.id)
-        return await self._outbox.begin_attempt(message.id)
+        tries = await self._outbox.begin_attempt(message.id)
+        try:
+            yield tries
+        except ChatError:
+            raise
+        except Exception:
+            await self._outbox.failed(message.id, Unexpected.code)
+            raise
 
     async def _delivered(self, message: OutboxMessage) -> None:
         await self._outbox.delivered(message.id)
@@ -126,9 +138,10 @@ class OutboxSender:
         )
 
     async def _say(self, message: OutboxMessage) -> None:
-        tries = await self._begin(message)
+        tries = message.tries
         try:
-            await self._place(message, await self._view(message))
+            async with self._attempt(message) as tries:
+                await self._place(message, await self._view(message))
         except (ChatUncertain, ChatGone, MessageGone, MessageRefused) as error:
             # A reply to a command is not worth saying twice; the user can ask again.
             log.warning("reply lost", message=message.id, code=error.code)
@@ -171,13 +184,13 @@ class OutboxSender:
                 return _notice(message)
 
     async def _answer_press(self, message: OutboxMessage) -> None:
-        await self._begin(message)
         try:
-            await self._messenger.answer_press(
-                str(message.payload["query_id"]),
-                _notice(message) if "name" in message.payload else None,
-                language=message.language,
-            )
+            async with self._attempt(message):
+                await self._messenger.answer_press(
+                    str(message.payload["query_id"]),
+                    _notice(message) if "name" in message.payload else None,
+                    language=message.language,
+                )
         except ChatError as error:
             log.info("press not answered", message=message.id, code=error.code)
         await self._delivered(message)
@@ -185,9 +198,10 @@ class OutboxSender:
     async def _react(self, message: OutboxMessage) -> None:
         """React once: chats may forbid reactions, and the answer comes anyway."""
         reaction = Reaction(str(message.payload["reaction"]))
-        await self._begin(message)
         try:
-            await self._messenger.react(message.chat_id, int(message.payload["to"]), reaction)
+            async with self._attempt(message):
+                to = int(message.payload["to"])
+                await self._messenger.react(message.chat_id, to, reaction)
         except ChatError as error:
             log.debug("no reaction", message=message.id, code=error.code)
             await self._delivered(message)
