@@ -35,16 +35,11 @@ async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]
     stopped = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({stopped, *loops}, return_when=asyncio.FIRST_COMPLETED)
-        raise_defect(loops)
+        for loop in loops:
+            if loop.done() and not loop.cancelled():
+                loop.result()
     finally:
         stopped.cancel()
-
-
-def raise_defect(loops: Sequence[asyncio.Task[None]]) -> None:
-    """Raise what a loop has raised, if any did."""
-    for loop in loops:
-        if loop.done() and not loop.cancelled():
-            loop.result()
 
 
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -14,9 +15,9 @@ import structlog
 from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.errors import TokenRefused
-from bot.adapters.telegram.intake import Intake, WebhookIntake
+from bot.adapters.telegram.intake import Intake, WebhookIntake, WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
-from bot.aio import end, raise_defect, unless_stopped, until_stopped
+from bot.aio import end, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.links import LinkMode
@@ -24,6 +25,7 @@ from bot.core.ports.clock import Clock
 from bot.monitoring import TOKEN, ProcessPhase
 from bot.settings import Settings
 from bot.transfer.spool import boot_id
+from bot.units import Supervisor, Unit, UnitEdge
 from bot.wiring.bot import Bot, build_bot, build_clock_keeper, build_link_guard, build_reaper
 from bot.wiring.resources import (
     LinkResources,
@@ -71,11 +73,13 @@ async def serve(
             links = await unless_stopped(stop, _open_links(settings, clock, stack))
             if links is None:
                 return
-            endings = _begin_endings(links)
+            supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused,))
+            links.monitoring.readiness.add({"loops": supervisor.trouble})
+            endings = _begin_endings(links, supervisor)
             stack.push_async_callback(end, endings)
             opened = await unless_stopped(stop, _open_bot(links, stack))
             if opened is not None:
-                await _run(*opened, endings, stop, ready)
+                await _run(*opened, supervisor, endings, stop, ready)
         except ExceptionGroup as group:
             raise leaf(group) from group
 
@@ -86,11 +90,14 @@ async def _open_links(settings: Settings, clock: Clock, stack: AsyncExitStack) -
     return await open_link_resources(settings, clock, stack, monitoring)
 
 
-def _begin_endings(links: LinkResources) -> list[asyncio.Task[None]]:
+def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio.Task[None]]:
+    loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "reaper": partial(build_reaper(links).run, links.prefix),
+        "link_guard": build_link_guard(links).run,
+        "ledger_watch": links.database.watch,
+    }
     return [
-        asyncio.create_task(build_reaper(links).run(links.prefix), name="reaper"),
-        asyncio.create_task(build_link_guard(links).run(), name="link guard"),
-        asyncio.create_task(links.database.watch(), name="ledger watch"),
+        asyncio.create_task(supervisor.keep(name, run), name=name) for name, run in loops.items()
     ]
 
 
@@ -161,7 +168,7 @@ async def _refuse_exposed_bucket(links: LinkResources) -> None:
 async def _prepare(resources: Resources, parts: Bot) -> None:
     """Recover what the previous process left behind before accepting updates."""
     await parts.migrations.follow()
-    unfinished = await parts.lifecycle.recover()
+    unfinished = await parts.lifecycle.recover(_spooled(resources))
     try:
         resources.spool.sweep({job.id for job in unfinished})
     except DiskError as error:
@@ -173,15 +180,30 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
     resources.trusted.update(
         job.id for job in unfinished if this_boot and job.boot_id == this_boot
     )
-    for job in unfinished:
+    # Those that crashed seldom first: of several suspects, which run alone, each has its turn.
+    for job in sorted(unfinished, key=lambda job: job.crashes):
         origin = job.origin
-        parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+        parts.queue.enqueue(
+            job.id,
+            origin.owner_id,
+            job.run_at,
+            group_id=origin.group_id,
+            alone=job.crashes > 0,
+        )
     try:
         telegram, admins = resources.telegram, resources.settings.access.admins
         await register_commands(telegram.application.bot, telegram.renderer, admins)
     except ChatError as error:
         # Cosmetic: the commands work all the same, and the next start tries again.
         log.warning("cannot register the commands", code=error.code)
+
+
+def _spooled(resources: Resources) -> dict[int, int]:
+    try:
+        return resources.spool.sizes()
+    except DiskError as error:
+        log.warning("cannot look at the spool", code=error.code, why=str(error))
+        return {}
 
 
 async def _sweep_copies(source: LocalFiles) -> None:
@@ -219,18 +241,28 @@ def _end(monitoring: Monitoring) -> None:
         monitoring.webhook_route.close()
 
 
+def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    """Return the loops by name (`bot.units.LOOPS`), the intake first."""
+    return {
+        "intake": partial(_take_in, resources.links, parts.intake),
+        "retries": parts.intake.retry,
+        "queue": parts.queue.run,
+        "dispatcher": parts.dispatcher.run,
+    }
+
+
 async def _run(
     resources: Resources,
     parts: Bot,
+    supervisor: Supervisor,
     endings: Sequence[asyncio.Task[None]],
     stop: asyncio.Event,
     ready: Callable[[str], None],
 ) -> None:
-    intake = asyncio.create_task(_take_in(resources.links, parts.intake), name="intake")
-    others = [
-        asyncio.create_task(parts.queue.run(), name="queue"),
-        asyncio.create_task(parts.dispatcher.run(), name="voice"),
-    ]
+    intake, *others = (
+        asyncio.create_task(supervisor.keep(name, run), name=name)
+        for name, run in _loops(resources, parts).items()
+    )
     try:
         log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
         _begin(resources.monitoring, parts)
@@ -245,8 +277,8 @@ async def _run(
             parts.source.keeps = True
         # Side by side, because each may take as long as threads that hang in sockets are given.
         await asyncio.gather(parts.queue.stop(), end([*others, *endings]))
-        raise_defect([*others, *endings])
     finally:
         await end([intake, *others])
     parts.status_sender.paused = True
-    await parts.dispatcher.last_words(LAST_WORDS.total_seconds())
+    with UnitEdge(resources.monitoring.metrics).contain(Unit.LOOP, "dispatcher"):
+        await parts.dispatcher.last_words(LAST_WORDS.total_seconds())

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.aio import STUCK_AFTER, end, raise_defect, unless_stopped, until_stopped
+from bot.aio import STUCK_AFTER, end, unless_stopped, until_stopped
 from bot.transfer.pool import to_the_end
 
 
@@ -121,6 +121,3 @@ async def test_loop_that_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         await until_stopped(asyncio.Event(), loops)
     await end(loops)
-
-    with pytest.raises(ZeroDivisionError):
-        raise_defect(loops)

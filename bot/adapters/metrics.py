@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from bot.core.ports.metrics import Readings, Span
+from bot.units import LOOPS, Unit
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -31,6 +32,7 @@ class PrometheusMetrics:
         self._build(version)
         self._count_jobs()
         self._count_calls()
+        self._count_faults()
         self._look()
 
     def _build(self, version: str) -> None:
@@ -76,11 +78,29 @@ class PrometheusMetrics:
             "relay_oss_calls", "Calls of OSS, by operation and result.", "operation", "result"
         )
 
+    def _count_faults(self) -> None:
+        self._unexpected = self._counter(
+            "relay_unexpected_errors",
+            "Unexpected errors, by the kind of unit that failed and the class of the error.",
+            "unit",
+            "error",
+        )
+        for unit in Unit:
+            self._unexpected.labels(unit.value, "")
+        self._restarts = self._counter(
+            "relay_loop_restarts", "Restarts of loops that raised an error.", "loop"
+        )
+        for loop in LOOPS:
+            self._restarts.labels(loop)
+
     def _look(self) -> None:
         self._jobs_now = self._gauge("relay_jobs_unfinished", "Unfinished jobs.", "state")
         self._links = self._gauge("relay_links_live", "Links that work.")
         self._overdue = self._gauge("relay_links_overdue", "Links that should have ended.")
         self._spool = self._gauge("relay_spool_reserved_bytes", "Room reserved in the spool.")
+        self._set_aside = self._gauge(
+            "relay_set_aside", "Rows that were given up after unexpected errors.", "unit"
+        )
         self._ready = self._gauge("relay_ready", "1 while nothing speaks against it.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -130,6 +150,14 @@ class PrometheusMetrics:
         """Count a call of OSS."""
         self._oss.labels(operation, code or "ok").inc()
 
+    def unexpected_error(self, unit: str, error: str) -> None:
+        """Count an unexpected error."""
+        self._unexpected.labels(unit, error).inc()
+
+    def loop_restarted(self, loop: str) -> None:
+        """Count the restart of a loop."""
+        self._restarts.labels(loop).inc()
+
     def page(self, readings: Readings | None, *, ready: bool) -> bytes:
         """Return the page of all metrics as Prometheus reads it, of `CONTENT_TYPE`.
 
@@ -142,4 +170,9 @@ class PrometheusMetrics:
             self._links.set(readings.links_live)
             self._overdue.set(readings.links_overdue)
             self._spool.set(readings.spool_reserved)
+            self._set_aside.clear()
+            for unit in Unit:
+                self._set_aside.labels(unit.value).set(0)
+            for kind, count in readings.set_aside.items():
+                self._set_aside.labels(kind).set(count)
         return generate_latest(self._registry)

@@ -77,6 +77,9 @@ def _show(found: Status) -> None:
         f" running {len(seen.running)}, queued {len(seen.queued)}, links {len(seen.links)},"
         f" waiting to be said {seen.unsaid}"
     )
+    if seen.set_aside:
+        counts = ", ".join(f"{kind} {count}" for kind, count in seen.set_aside.items())
+        typer.echo(f"set aside after errors: {counts}; the log has the reasons")
     if under_way := [*seen.running, *seen.queued]:
         rows = [_job_cells(job, found.now) for job in under_way]
         print_table("under way", ("job", "state", "file", "size", "for", "failures"), rows)
@@ -134,4 +137,5 @@ def _as_dict(found: Status) -> dict[str, Any]:
             for job, stored in found.seen.links
         ],
         "waiting_to_be_said": found.seen.unsaid,
+        "set_aside": found.seen.set_aside,
     }

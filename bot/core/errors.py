@@ -38,8 +38,8 @@
     │ ├ MessageGone                 message_gone
     │ └ MessageRefused              message_refused
     ├ TransferCancelled             transfer_cancelled: raised inside a thread that must stop
-    ├ Crashed                       crashed: the process died five times while the job ran
-    └ Unexpected                    unexpected: a defect of ours; the log has the traceback
+    ├ Crashed                       crashed: the process died again and again while it ran
+    └ Unexpected                    unexpected: no error of this tree (transient for a few tries)
 
 Codes are stable: they are stored in the ledger, named in the documentation and never renamed. No
 error carries a sentence for users; the locale files have one for every code
@@ -340,9 +340,12 @@ class Crashed(RelayError):
 
 
 class Unexpected(RelayError):
-    """A defect of ours; the log has the traceback."""
+    """An error that is not of this tree: a defect of ours, or of the machine, such as want of
+    memory or threads. The log has the traceback.
+    """
 
     code = "unexpected"
+    permanent = False
 
 
 def all_codes() -> frozenset[str]:

@@ -72,6 +72,10 @@ class Origin:
         return None if self.is_private else self.chat_id
 
 
+UNEXPECTED_ERRORS: Final = "unexpected_errors"
+"""Key in `error_args` of a job that waits for its next attempt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A row of the ledger, as it was when it was read.
@@ -100,6 +104,13 @@ class Job:
     status_message_id: int | None = None
     answer_id: int | None = None
     boot_id: str = ""
+    crashes: int = 0
+    """How often the process died while it ran and made no progress."""
+
+    @property
+    def unexpected_errors(self) -> int:
+        """How many attempts of an unfinished job ended with an unexpected error."""
+        return self.error_args.get(UNEXPECTED_ERRORS, 0)
 
 
 SHELL: Final = 0

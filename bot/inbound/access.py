@@ -147,6 +147,16 @@ class Replies:
         """Say whether a stranger or a foreign group is told now that it is one."""
         return self._access.should_tell_stranger(id_, self._clock.now())
 
+    async def not_handled(self, origin: Origin, *, is_command: bool) -> None:
+        """Tell the sender of a message that it could not be handled: in private always, in a group
+        that the bot serves if it was a command.
+        """
+        if not origin.is_private:
+            if is_command and await self._access.admit(origin) is Admission.WELCOME:
+                await self.notice(origin, "message-not-handled")
+        elif await self.admit(origin):
+            await self.notice(origin, "message-not-handled")
+
     async def notice(
         self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
     ) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused
+from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused, Unexpected
 from bot.core.ports.chat import Members, Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
@@ -17,6 +17,7 @@ from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
 from bot.jobs.actions import JobAction, JobActions
 from bot.outbound.dispatcher import Call, CallKind, Lane, Offers, RoundState, press_lane
+from bot.units import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -177,8 +178,10 @@ class DeferredRequests:
             chat_id=request.chat_id,
             lane=lane,
             priority=request.priority,
+            unit=Unit.REQUEST,
+            row=request.id,
             not_before=_not_before(request),
-            run=partial(self._serve, request),
+            run=partial(self._serve if request.tries < MOST_TRIES else self._give_up, request),
         )
 
     async def _serve(self, request: OutboxMessage) -> None:
@@ -187,12 +190,23 @@ class DeferredRequests:
             notice = await self._request_handler.serve(request)
         except ChatError as error:
             if not error.permanent and tries < MOST_TRIES:
+                await self._outbox.failed(request.id, error.code)
                 raise
             log.warning("request given up", do=request.payload["do"], code=error.code)
             notice = Notice("request-failed") if _is_waiting(request) else None
+        await self._tell(request, notice)
+        await self._outbox.delivered(request.id)
+
+    async def _give_up(self, request: OutboxMessage) -> None:
+        """Set a request aside whose tries were all cut off or ended by an unexpected error."""
+        code = request.error_code or Unexpected.code
+        log.error("set aside", unit=Unit.REQUEST.value, id=request.id, code=code)
+        await self._tell(request, Notice("request-failed") if _is_waiting(request) else None)
+        await self._outbox.set_aside(request.id, code)
+
+    async def _tell(self, request: OutboxMessage, notice: Notice | None) -> None:
         if notice is not None:
             await self._outbox.post(_reply(request, notice), self._clock.now())
-        await self._outbox.delivered(request.id)
 
 
 def _lane(request: OutboxMessage) -> Lane:

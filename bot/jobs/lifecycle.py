@@ -4,6 +4,7 @@ by people (`actions`), by `relay-bot send` and by the start.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -85,13 +86,13 @@ class JobLifecycle:
         self._ended(job, JobState.CANCELLED)
         return True
 
-    async def recover(self) -> list[Job]:
+    async def recover(self, progress: Mapping[int, int] | None = None) -> list[Job]:
         """Recover what the previous process left behind (see `JobLedger.recover`): cancel what its
         user had cancelled, park what crashed too often. Return the unfinished jobs of chats.
 
         Only for the process that holds the lock of the ledger.
         """
-        found = await self._jobs.recover(self._clock.now())
+        found = await self._jobs.recover(self._clock.now(), progress)
         self._all_ended(found.ended)
         return found.unfinished
 

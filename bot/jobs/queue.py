@@ -18,11 +18,16 @@ from bot.aio import STUCK_AFTER
 from bot.clock import wait_for_event
 from bot.core.jobs import StopReason
 from bot.core.ports.clock import Clock
+from bot.core.ports.metrics import Metrics
 from bot.core.progress import ProgressMeter, Speed
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
 
+RUN_AGAIN_AFTER = timedelta(seconds=5)
+CLEARED_AFTER = 60.0
+"""Real seconds after which a job that must run alone has shown that it does no harm."""
 LONGEST_HOLD = 1.0
 """Real seconds for which arriving messages may hold up the start of jobs."""
 
@@ -60,6 +65,7 @@ class JobQueue:
         at_once: int,
         per_owner: int,
         per_group: int | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -74,7 +80,8 @@ class JobQueue:
         self._changed = asyncio.Event()
         self._open = True
         self._held_until = 0.0
-        self._defect: BaseException | None = None
+        self._edge = UnitEdge(metrics)
+        self._suspects: set[int] = set()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -94,13 +101,21 @@ class JobQueue:
             self._changed.set()
 
     def enqueue(
-        self, job_id: int, owner_id: int, not_before: datetime, *, group_id: int | None = None
+        self,
+        job_id: int,
+        owner_id: int,
+        not_before: datetime,
+        *,
+        group_id: int | None = None,
+        alone: bool = False,
     ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
-        left alone.
+        left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`.
         """
         if job_id in self._owners:
             return
+        if alone:
+            self._suspects.add(job_id)
         self._owners[job_id] = owner_id
         if group_id is not None:
             self._groups[job_id] = group_id
@@ -116,6 +131,7 @@ class JobQueue:
             return
         owner_id = self._owners.pop(job_id, None)
         self._groups.pop(job_id, None)
+        self._suspects.discard(job_id)
         if owner_id is not None and not self._fair_queue.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
             heapq.heapify(self._later)
@@ -146,15 +162,12 @@ class JobQueue:
         return len(self._running), len(self._fair_queue) + len(self._later)
 
     async def run(self) -> None:
-        """Start jobs as they fit, until cancelled.
-
-        Raises whatever a runner lets out: it handles the failures of jobs itself, so what comes
-        out is a defect or a ledger that cannot be written, and only a restart can make that good.
+        """Start jobs as they fit, until cancelled. A job whose runner raises is run again after
+        `RUN_AGAIN_AFTER`: the runner handles the failures of jobs itself, so it is a defect or a
+        ledger that cannot be written.
         """
         while True:
             self._changed.clear()
-            if self._defect is not None:
-                raise self._defect
             self._ripen()
             self._start_what_fits()
             await wait_for_event(
@@ -171,6 +184,8 @@ class JobQueue:
         if asyncio.get_running_loop().time() < self._held_until:
             return
         while self._open and len(self._running) < self._at_once:
+            if not self._suspects.isdisjoint(self._running):
+                return
             taken = self._take()
             if taken is None:
                 return
@@ -179,12 +194,28 @@ class JobQueue:
             running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
             task = asyncio.create_task(self._run(running), name=f"job {job_id}")
             self._running[job_id] = (running, task)
+            if job_id in self._suspects:
+                asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, job_id)
+
+    def _clear(self, job_id: int) -> None:
+        """Let others run beside a job that has run alone for a while and crashed nothing."""
+        if job_id in self._running:
+            self._suspects.discard(job_id)
+            self._changed.set()
 
     def _take(self) -> tuple[int, int] | None:
         full = self._full_groups()
-        return self._fair_queue.take(
-            self._may_start, lambda job_id: self._groups.get(job_id) not in full
-        )
+        is_held = False
+
+        def fits(job_id: int) -> bool:
+            nonlocal is_held
+            if is_held or self._groups.get(job_id) in full:
+                return False
+            # It is its turn: nothing else starts before the others have ended.
+            is_held = job_id in self._suspects and bool(self._running)
+            return not is_held
+
+        return self._fair_queue.take(self._may_start, fits)
 
     def _may_start(self, owner_id: int) -> bool:
         mine = sum(1 for running, _ in self._running.values() if running.owner_id == owner_id)
@@ -199,13 +230,16 @@ class JobQueue:
         again_at: datetime | None = None
         try:
             again_at = await self._runner(running)
-        except Exception as error:  # noqa: BLE001 -- it is raised again where somebody listens, in `run`.
-            self._defect = error
+        except Exception as error:  # noqa: BLE001 -- the edge of an attempt.
+            self._edge.failed(Unit.ATTEMPT, running.job_id, error)
+            again_at = self._clock.now() + RUN_AGAIN_AFTER
         finally:
             del self._running[running.job_id]
             del self._owners[running.job_id]
             self._groups.pop(running.job_id, None)
-            if again_at is not None:
+            if again_at is None:
+                self._suspects.discard(running.job_id)
+            else:
                 self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
             self._changed.set()
 

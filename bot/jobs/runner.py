@@ -4,19 +4,23 @@ where errors of jobs are handled.
 
 import asyncio
 import random
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
 from bot.core.errors import Corrupted, RelayError, SizeMismatch, Unexpected, UploadGone
-from bot.core.jobs import Job, JobState, StopReason
+from bot.core.jobs import Job, JobState, StopReason, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import JobLedger
+from bot.core.ports.jobs import Finished, JobLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.jobs.lifecycle import JobLifecycle
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay
 from bot.transfer.pool import finish
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -26,10 +30,18 @@ MOST_FAILURES = 12
 """Attempts in all for transient errors: with waits that double up to 15 minutes, about an hour and
 a half.
 """
+MOST_UNEXPECTED = 3
+"""Attempts in all that end with an exception that the program does not know by name: of a library
+below, of the system, or a defect of ours. Such as want of memory or threads pass.
+"""
 FEW_FAILURES = 3
 """Attempts in all for errors that are seldom cured by time, such as a file whose size is not the
 announced one.
 """
+
+
+Outcome = Callable[[], Coroutine[Any, Any, datetime | None]]
+"""Stores how an attempt ended; returns when the next is due, or `None`."""
 
 
 class JobRunner:
@@ -48,31 +60,59 @@ class JobRunner:
         self._lifecycle = lifecycle
         self._clock = clock
         self._metrics = metrics or NoMetrics()
+        self._edge = UnitEdge(metrics)
+        # What could not be stored about attempts that have ended, by job: in the ledger they
+        # still run, so nothing else can be done with them before.
+        self._unstored: dict[int, Outcome] = {}
 
     async def run(self, running: RunningJob) -> datetime | None:
-        """Run one attempt; return when the next is due, or `None` if there will be none."""
+        """Run one attempt; return when the next is due, or `None` if there will be none.
+
+        Raises:
+            Exception: the outcome could not be stored. Call it again: that is done first.
+        """
+        if running.job_id in self._unstored:
+            outcome = self._unstored[running.job_id]
+            return await finish(self._store(running.job_id, outcome))
         # To its end, because a cancel in the middle would leave a running job without a runner.
         job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
         if job is None:
             return await finish(self._not_acquired(running))
         if job.attempt == 1:
             self._metrics.took(Span.WAIT, (self._clock.now() - job.created_at).total_seconds())
+        again_at = await finish(self._store(job.id, await self._attempt(job, running)))
+        if again_at is not None and running.stop is StopReason.USER:
+            # The cancel came while the failure was written down.
+            await finish(self._lifecycle.cancel_waiting(job.id))
+            return None
+        return again_at
+
+    async def _attempt(self, job: Job, running: RunningJob) -> Outcome:
+        """Relay the file of an acquired job; return what is to be stored about the attempt."""
         try:
             _raise_if_stopped(running)
             stored, result = await self._relay.relay(job, running.meter)
-            await finish(self._lifecycle.done(job, stored, result))
         except asyncio.CancelledError:
-            await finish(self._stopped(job, running.stop or StopReason.SHUTDOWN))
+            return partial(self._stopped, job, running.stop or StopReason.SHUTDOWN)
         except Exception as error:  # noqa: BLE001 -- every failure of a job is handled here.
-            again_at = await finish(self._failed(job, error))
-            if again_at is None or running.stop is not StopReason.USER:
-                return again_at
-            # The cancel came while the failure was written down.
-            await finish(self._lifecycle.cancel_waiting(job.id))
+            return partial(self._failed, job, error)
         finally:
             moved = running.meter.snapshot()
             self._metrics.moved(downloaded=moved.downloaded, uploaded=moved.uploaded)
+        return partial(self._done, job, stored, result)
+
+    async def _done(self, job: Job, stored: StoredObject, result: Finished) -> datetime | None:
+        await self._lifecycle.done(job, stored, result)
         return None
+
+    async def _store(self, job_id: int, outcome: Outcome) -> datetime | None:
+        """Store the outcome of an attempt; it is kept for the next run if that fails. Return when
+        the next attempt is due, if there is one.
+        """
+        self._unstored[job_id] = outcome
+        again_at = await outcome()
+        del self._unstored[job_id]
+        return again_at
 
     async def _not_acquired(self, running: RunningJob) -> datetime | None:
         job = await self._jobs.get(running.job_id)
@@ -84,27 +124,37 @@ class JobRunner:
         # It waits for a moment that had come when the queue looked: the system's clock was set.
         return job.run_at
 
-    async def _stopped(self, job: Job, reason: StopReason) -> None:
+    async def _stopped(self, job: Job, reason: StopReason) -> datetime | None:
         if reason is StopReason.USER:
             await self._lifecycle.cancelled(job)
         else:
             await self._jobs.give_back(job)
+        return None
 
     async def _failed(self, job: Job, error: Exception) -> datetime | None:
-        known = error if isinstance(error, RelayError) else Unexpected(repr(error))
+        known = error if isinstance(error, RelayError) else Unexpected(type(error).__name__)
         failures = job.failures + 1
-        if known.permanent or failures >= _most_failures(known):
+        unexpected = job.unexpected_errors + (known is not error)
+        is_last = known.permanent or failures >= _most_failures(known)
+        if is_last or unexpected >= MOST_UNEXPECTED:
             await self._lifecycle.failed(job, known, cause=error)
+            if known is not error:
+                self._metrics.unexpected_error(Unit.ATTEMPT.value, type(error).__name__)
             return None
         now = self._clock.now()
         again_at = now + wait_before(failures)
         # What OSS has of a useless upload is given up; the next attempt has a key of its own.
         abandon_at = now if isinstance(known, UploadGone | Corrupted) else None
-        if not await self._jobs.retry_later(job, again_at, known.code, abandon_at=abandon_at):
+        if not await self._jobs.retry_later(
+            job, again_at, known.code, abandon_at=abandon_at, unexpected=unexpected
+        ):
             return None
-        log.warning(
-            "attempt failed", job=job.id, code=known.code, failures=failures, why=str(known)
-        )
+        if known is error:
+            log.warning(
+                "attempt failed", job=job.id, code=known.code, failures=failures, why=str(known)
+            )
+        else:
+            self._edge.failed(Unit.ATTEMPT, job.id, error)
         self._metrics.attempt_failed(known.code)
         if abandon_at is not None:
             self._lifecycle.signals.deletions.set()

@@ -30,6 +30,7 @@ from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lan
 from bot.outbound.outbox import Reactions
 from bot.outbound.rate_limits import RESERVED_FOR_REPLIES
 from bot.outbound.views import AnswerViews
+from bot.units import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -131,7 +132,7 @@ class AnswerSender:
 
     def _resumption(self, answer: StoredAnswer) -> Call:
         run = partial(self._send_again, answer)
-        return _call(answer.chat_id, run, is_edit=answer.message_id is not None)
+        return _call(answer.chat_id, run, answer.id, is_edit=answer.message_id is not None)
 
     async def _new(self, waiting: Sequence[Job], state: RoundState) -> list[Call]:
         own_status_messages = await self._own_status_messages(waiting)
@@ -144,7 +145,8 @@ class AnswerSender:
             left = state.messages_left(chat_id)
             batch = _choose(jobs, left) if status_message is None else jobs[:1]
             run = partial(self._begin_answer, chat_id, batch, status_message)
-            calls.append(_call(chat_id, run, is_edit=status_message is not None))
+            # It has no row yet; the number of its first job stands for it, apart from ids of rows.
+            calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
         return calls
 
     async def _waiting(self) -> tuple[list[Job], datetime | None]:
@@ -242,6 +244,8 @@ class AnswerSender:
             priority=Priority.REFRESH,
             reserve=RESERVED_FOR_REPLIES,
             retry_after=CORRECTED_AGAIN_AFTER,
+            unit=Unit.ANSWER,
+            row=answer.id,
             run=partial(self._correct, answer),
         )
 
@@ -261,7 +265,9 @@ class AnswerSender:
         await self._ledger.answers.refreshed(answer.id, answer.changes)
 
 
-def _call(chat_id: int, run: Callable[[], Coroutine[Any, Any, None]], *, is_edit: bool) -> Call:
+def _call(
+    chat_id: int, run: Callable[[], Coroutine[Any, Any, None]], row: int, *, is_edit: bool
+) -> Call:
     return Call(
         kind=CallKind.EDIT if is_edit else CallKind.SEND,
         chat_id=chat_id,
@@ -269,6 +275,8 @@ def _call(chat_id: int, run: Callable[[], Coroutine[Any, Any, None]], *, is_edit
         # A late edit would bring a status message back that has become an answer.
         waits_for=(edit_lane(chat_id),) if is_edit else (),
         priority=Priority.ANSWER,
+        unit=Unit.ANSWER,
+        row=row,
         reserve=RESERVED_FOR_REPLIES,
         run=run,
     )

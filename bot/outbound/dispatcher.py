@@ -14,8 +14,10 @@ from typing import Any, Final, Protocol
 from bot.clock import wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.ports.clock import Clock
+from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import Outbox, OutboxMessage, Priority
 from bot.outbound.rate_limits import ChatRateLimit, RateLimits, TokenBucket
+from bot.units import Unit, UnitEdge
 
 
 class InFlightCalls:
@@ -31,32 +33,22 @@ class InFlightCalls:
         self._freed = freed
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
         self._ended: set[Hashable] = set()
-        self._defect: BaseException | None = None
 
     def begin_round(self) -> None:
-        """Free the lanes whose calls have returned. Call it before the ledger is read.
-
-        Raises:
-            Exception: what a call raised. Expected errors are handled in the call, so it is a
-                defect or a broken ledger.
-        """
+        """Free the lanes whose calls have returned. Call it before the ledger is read."""
         self._ended.clear()
-        if self._defect is not None:
-            raise self._defect
 
     def is_free(self, key: Hashable) -> bool:
         """Return whether no call is, or was in this round, in flight on this lane."""
         return key not in self._tasks and key not in self._ended
 
     def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
-        """Start a call on a free lane."""
+        """Start a call on a free lane. It handles its errors itself."""
         self._tasks[key] = asyncio.create_task(self._run(key, call))
 
     async def _run(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
         try:
             await call
-        except Exception as error:  # noqa: BLE001 -- `begin_round` raises it again.
-            self._defect = error
         finally:
             del self._tasks[key]
             self._ended.add(key)
@@ -121,6 +113,15 @@ class CallKind(Enum):
 
 
 RETRY_AFTER: Final = timedelta(seconds=3)
+LONGEST_REST: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when a unit is left alone after unexpected errors, and how often it has failed."""
+
+    until: datetime
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,9 @@ class Call:
     there.
 
     If `run` raises a `ChatError`, the chat is paused for as long as Telegram asked, or for
-    `retry_after`, and the sender may offer the call again. Other errors end the dispatcher.
+    `retry_after`, and the sender may offer the call again. Any other error is that of one unit of
+    work, `unit` with the id `row`: it is logged and counted, and offers for it rest for a while
+    that grows. The sender sets the unit aside when it has been tried too often.
     `reserve` is the number of tokens that must be left for more important calls; `waits_for` are
     further lanes that must be free. When the call is not possible now, `on_skip` is called with
     the reason ("busy", "budget"), and a round begins when it is, unless `wakes` is false.
@@ -139,6 +142,8 @@ class Call:
     chat_id: int
     lane: Lane
     priority: Priority
+    unit: Unit
+    row: int
     run: Callable[[], Coroutine[Any, Any, None]]
     reserve: float = 0.0
     waits_for: tuple[Lane, ...] = ()
@@ -206,14 +211,17 @@ class ChatDispatcher:
         clock: Clock,
         *,
         current: Callable[[int], int] = lambda chat_id: chat_id,
+        metrics: Metrics | None = None,
     ) -> None:
         self._senders = senders
         self._outbox = outbox
         self._changed = changed
         self._clock = clock
+        self._edge = UnitEdge(metrics)
         self.calls = InFlightCalls(changed.set)
         self.rate_limits = RateLimits(current)
         self._paused_lanes: dict[Lane, datetime] = {}
+        self._rests: dict[tuple[Unit, int], Rest] = {}
 
     async def run(self) -> None:
         """Begin a round after every change and at the next moment; until cancelled."""
@@ -233,12 +241,36 @@ class ChatDispatcher:
         self.calls.begin_round()
         outbox = await self._outbox.pending(MOST_READ)
         state = RoundState(self._clock.now(), outbox, self.calls, self.rate_limits)
-        offers = [await sender.offer(state) for sender in self._senders]
+        offers = [await self._ask(sender, state) for sender in self._senders]
+        self._forget_rests(state.now)
         calls = [call for offer in offers for call in offer.calls]
         calls.sort(key=lambda call: call.priority)
         moments = [offer.again_at for offer in offers]
         moments += [self._start_or_skip(call) for call in calls]
         return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _ask(self, sender: Sender, state: RoundState) -> Offers:
+        """Ask a sender. One that raises offers nothing for a while; the others are asked."""
+        key = (Unit.OFFER, self._senders.index(sender))
+        rest = self._rests.get(key)
+        if rest is not None and rest.until > state.now:
+            return Offers(again_at=rest.until)
+        try:
+            return await sender.offer(state)
+        except Exception as error:  # noqa: BLE001 -- the edge of a sender.
+            self._edge.failed(Unit.OFFER, type(sender).__name__, error)
+            return Offers(again_at=self._rest(key, RETRY_AFTER))
+
+    def _rest(self, key: tuple[Unit, int], wait: timedelta) -> datetime:
+        times = self._rests[key].times if key in self._rests else 0
+        longer: timedelta = wait * 2**times
+        until = self._clock.now() + min(LONGEST_REST, longer)
+        self._rests[key] = Rest(until, min(times + 1, 10))
+        return until
+
+    def _forget_rests(self, now: datetime) -> None:
+        kept = {key: rest for key, rest in self._rests.items() if now - rest.until < LONGEST_REST}
+        self._rests = kept
 
     def _start_or_skip(self, call: Call) -> datetime | None:
         """Start a call if it is possible now, or return when it may be."""
@@ -258,6 +290,8 @@ class ChatDispatcher:
 
     def _ready_at(self, call: Call, now: datetime) -> datetime:
         not_before = max(call.not_before or now, self._paused_lanes.get(call.lane, now))
+        if (rest := self._rests.get((call.unit, call.row))) is not None:
+            not_before = max(not_before, rest.until)
         if (limit := self._limit(call)) is None:
             return not_before
         return max(not_before, limit.ready_at(_bucket(call, limit), now, reserve=call.reserve))
@@ -270,6 +304,9 @@ class ChatDispatcher:
             await call.run()
         except ChatError as error:
             self._pause(call, error)
+        except Exception as error:  # noqa: BLE001 -- the edge of a unit.
+            self._edge.failed(call.unit, call.row, error)
+            self._rest((call.unit, call.row), call.retry_after)
 
     def _pause(self, call: Call, error: ChatError) -> None:
         now = self._clock.now()

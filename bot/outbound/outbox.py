@@ -1,13 +1,21 @@
 """The outbox: replies to commands and presses, and reactions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import structlog
 
-from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageGone, MessageRefused
+from bot.core.errors import (
+    ChatError,
+    ChatGone,
+    ChatUncertain,
+    MessageGone,
+    MessageRefused,
+    Unexpected,
+)
 from bot.core.jobs import Job, JobState, Origin
 from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
@@ -24,10 +32,13 @@ from bot.outbound.dispatcher import (
 )
 from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import Views
+from bot.units import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
 MOST_TRIES: Final = 5
+MOST_UNCERTAIN: Final = 2
+"""Calls of which only the intention is known: the process died in them."""
 STALE_AFTER: Final = timedelta(minutes=2)
 """By then the answer has told more than a reaction could."""
 _NOT_ARGUMENTS: Final = frozenset({"name", "query_id", EDITS})
@@ -42,6 +53,8 @@ class OutboxSender:
         self._outbox = outbox
         self._messenger = messenger
         self._views = views
+        # Calls that this process has begun, so that what it reads of them tells nothing new.
+        self._begun: set[int] = set()
 
     async def offer(self, state: RoundState) -> Offers:
         """Offer every message of the outbox but those that have become needless."""
@@ -52,9 +65,37 @@ class OutboxSender:
             # A message that is refreshed ten times needs the last refresh only.
             if latest[_target(message)] != message.id or _is_stale(message, state.now):
                 await self._outbox.delivered(message.id)
+            elif code := self._given_up(message):
+                calls.append(_set_aside(self._outbox, message, code))
             else:
                 calls.append(self._call(message))
         return Offers(calls)
+
+    def _given_up(self, message: OutboxMessage) -> str:
+        """Return why a message must not be tried again, or nothing."""
+        was_cut = message.error_code is None and message.id not in self._begun
+        if message.tries >= MOST_TRIES:
+            return message.error_code or Unexpected.code
+        return ChatUncertain.code if was_cut and message.tries >= MOST_UNCERTAIN else ""
+
+    @asynccontextmanager
+    async def _attempt(self, message: OutboxMessage) -> AsyncIterator[int]:
+        """Count the call of the block before it is made, and store that it has ended where nothing
+        else is stored. The value is the number of calls, this one included.
+        """
+        self._begun.add(message.id)
+        tries = await self._outbox.begin_attempt(message.id)
+        try:
+            yield tries
+        except ChatError:
+            raise
+        except Exception:
+            await self._outbox.failed(message.id, Unexpected.code)
+            raise
+
+    async def _delivered(self, message: OutboxMessage) -> None:
+        await self._outbox.delivered(message.id)
+        self._begun.discard(message.id)
 
     def _call(self, message: OutboxMessage) -> Call:
         match message.kind:
@@ -64,6 +105,8 @@ class OutboxSender:
                     chat_id=message.chat_id,
                     lane=press_lane(message.id),
                     priority=Priority.PRESS,
+                    unit=Unit.OUTBOX,
+                    row=message.id,
                     run=partial(self._answer_press, message),
                 )
             case OutboxKind.REACTION:
@@ -72,6 +115,8 @@ class OutboxSender:
                     chat_id=message.chat_id,
                     lane=("react", message.chat_id),
                     priority=Priority.REFRESH,
+                    unit=Unit.OUTBOX,
+                    row=message.id,
                     reserve=RESERVED_FOR_ANSWERS,
                     run=partial(self._react, message),
                 )
@@ -87,22 +132,27 @@ class OutboxSender:
             lane=edit if is_edit else send,
             waits_for=(send,) if is_edit else (),
             priority=Priority.REPLY,
+            unit=Unit.OUTBOX,
+            row=message.id,
             run=partial(self._say, message),
         )
 
     async def _say(self, message: OutboxMessage) -> None:
-        tries = await self._outbox.begin_attempt(message.id)
+        tries = message.tries
         try:
-            await self._place(message, await self._view(message))
+            async with self._attempt(message) as tries:
+                await self._place(message, await self._view(message))
         except (ChatUncertain, ChatGone, MessageGone, MessageRefused) as error:
             # A reply to a command is not worth saying twice; the user can ask again.
             log.warning("reply lost", message=message.id, code=error.code)
         except ChatError as error:
             if tries >= MOST_TRIES:
                 log.warning("reply given up", message=message.id, code=error.code)
-                await self._outbox.delivered(message.id)
+                await self._outbox.set_aside(message.id, error.code)
+            else:
+                await self._outbox.failed(message.id, error.code)
             raise
-        await self._outbox.delivered(message.id)
+        await self._delivered(message)
 
     async def _place(self, message: OutboxMessage, view: View) -> None:
         if EDITS in message.payload:
@@ -135,27 +185,30 @@ class OutboxSender:
 
     async def _answer_press(self, message: OutboxMessage) -> None:
         try:
-            await self._messenger.answer_press(
-                str(message.payload["query_id"]),
-                _notice(message) if "name" in message.payload else None,
-                language=message.language,
-            )
+            async with self._attempt(message):
+                await self._messenger.answer_press(
+                    str(message.payload["query_id"]),
+                    _notice(message) if "name" in message.payload else None,
+                    language=message.language,
+                )
         except ChatError as error:
             log.info("press not answered", message=message.id, code=error.code)
-        await self._outbox.delivered(message.id)
+        await self._delivered(message)
 
     async def _react(self, message: OutboxMessage) -> None:
         """React once: chats may forbid reactions, and the answer comes anyway."""
         reaction = Reaction(str(message.payload["reaction"]))
         try:
-            await self._messenger.react(message.chat_id, int(message.payload["to"]), reaction)
+            async with self._attempt(message):
+                to = int(message.payload["to"])
+                await self._messenger.react(message.chat_id, to, reaction)
         except ChatError as error:
             log.debug("no reaction", message=message.id, code=error.code)
-            await self._outbox.delivered(message.id)
+            await self._delivered(message)
             if not error.permanent:
                 raise
         else:
-            await self._outbox.delivered(message.id)
+            await self._delivered(message)
 
 
 def _target(message: OutboxMessage) -> tuple[OutboxKind | str, int, str | int]:
@@ -175,6 +228,26 @@ def _is_stale(message: OutboxMessage, now: datetime) -> bool:
 def _notice(message: OutboxMessage) -> Notice:
     args = {key: value for key, value in message.payload.items() if key not in _NOT_ARGUMENTS}
     return Notice(str(message.payload["name"]), args)
+
+
+def _set_aside(outbox: Outbox, message: OutboxMessage, code: str) -> Call:
+    """Return the call that gives a message up: a write, which an edge contains like any call."""
+
+    async def run() -> None:
+        log.error(
+            "set aside", unit=Unit.OUTBOX.value, id=message.id, tries=message.tries, code=code
+        )
+        await outbox.set_aside(message.id, code)
+
+    return Call(
+        kind=CallKind.QUERY,
+        chat_id=message.chat_id,
+        lane=("set aside", message.id),
+        priority=message.priority,
+        unit=Unit.OUTBOX,
+        row=message.id,
+        run=run,
+    )
 
 
 class Reactions:

@@ -1,13 +1,14 @@
 """Status messages: one for each slow job, a shared one where a chat has many jobs."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
 
-from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
+from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable, Unexpected
 from bot.core.jobs import Job
 from bot.core.ports.answers import StoredStatusMessage
 from bot.core.ports.chat import Messenger, Place
@@ -19,6 +20,7 @@ from bot.core.ports.views import StatusMessage
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
 from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import JobViews
+from bot.units import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -31,6 +33,8 @@ MOST_SINGLE_MESSAGES = 3
 that of the chat.
 """
 SHOWN_AGAIN_AFTER = timedelta(seconds=5)
+MOST_TRIES = 5
+"""Calls in a row for one status message that ended with an unexpected error or the process."""
 
 
 class StatusMessageSender:
@@ -52,6 +56,8 @@ class StatusMessageSender:
         self._clock = clock
         self._metrics = metrics or NoMetrics()
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
+        # Those for which a call of this process has returned: their calls are not counted.
+        self._settled: set[int] = set()
         self.paused = False
 
     async def offer(self, state: RoundState) -> Offers:
@@ -77,6 +83,8 @@ class StatusMessageSender:
         state: RoundState,
     ) -> Call | None:
         """Return the call that brings a status message up to date."""
+        if status_message.attempts >= MOST_TRIES:
+            return _call(status_message, CallKind.DELETE, partial(self._give_up, status_message))
         shown = [unfinished[job_id] for job_id in status_message.job_ids if job_id in unfinished]
         if shown:
             together = status_message.album is not None
@@ -92,6 +100,34 @@ class StatusMessageSender:
     def _forget_all_but(self, open_ids: set[int]) -> None:
         for status_message_id in self._shown.keys() - open_ids:
             del self._shown[status_message_id]
+        self._settled &= open_ids
+
+    async def _give_up(self, status_message: StoredStatusMessage) -> None:
+        unit, code = Unit.STATUS_MESSAGE.value, Unexpected.code
+        log.error("set aside", unit=unit, id=status_message.id, code=code)
+        await self._ledger.status_messages.set_aside(status_message.id, code)
+
+    @asynccontextmanager
+    async def _counted(self, status_message: StoredStatusMessage) -> AsyncIterator[None]:
+        """Count the call of the block before it is made, unless the last one has returned."""
+        id_, status_messages = status_message.id, self._ledger.status_messages
+        if is_new := id_ not in self._settled:
+            await status_messages.begin_attempt(id_)
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, ChatError):
+                self._settled.discard(id_)
+                self._shown.pop(id_, None)
+                raise
+            await self._settle(id_, is_new=is_new)
+            raise
+        await self._settle(id_, is_new=is_new)
+
+    async def _settle(self, id_: int, *, is_new: bool) -> None:
+        self._settled.add(id_)
+        if is_new:
+            await self._ledger.status_messages.settle(id_)
 
     async def _open_status_messages(
         self, unfinished: Sequence[Job], status_messages: Sequence[StoredStatusMessage]
@@ -175,9 +211,10 @@ class StatusMessageSender:
         place = Place(status_message.chat_id, status_message.thread_id, status_message.reply_to)
         self._shown[status_message.id] = (view, self._clock.now())
         try:
-            message_id = await self._messenger.send(
-                place, view, language=status_message.language, silent=True
-            )
+            async with self._counted(status_message):
+                message_id = await self._messenger.send(
+                    place, view, language=status_message.language, silent=True
+                )
         except (ChatFlooded, ChatUnavailable):
             self._shown.pop(status_message.id, None)
             raise
@@ -194,9 +231,10 @@ class StatusMessageSender:
     ) -> None:
         self._shown[status_message.id] = (view, self._clock.now())
         try:
-            await self._messenger.edit(
-                status_message.chat_id, message_id, view, language=status_message.language
-            )
+            async with self._counted(status_message):
+                await self._messenger.edit(
+                    status_message.chat_id, message_id, view, language=status_message.language
+                )
         except ChatError as error:
             if not error.permanent:
                 self._shown.pop(status_message.id, None)
@@ -217,7 +255,8 @@ class StatusMessageSender:
 
     async def _remove(self, status_message: StoredStatusMessage, message_id: int) -> None:
         try:
-            await self._messenger.delete(status_message.chat_id, message_id)
+            async with self._counted(status_message):
+                await self._messenger.delete(status_message.chat_id, message_id)
         except ChatError as error:
             if not error.permanent:
                 raise
@@ -242,6 +281,8 @@ def _call(
         chat_id=chat_id,
         lane=send_lane(chat_id) if kind is CallKind.SEND else edit_lane(chat_id),
         priority=Priority.STATUS,
+        unit=Unit.STATUS_MESSAGE,
+        row=status_message.id,
         run=run,
         reserve=reserve,
         retry_after=SHOWN_AGAIN_AFTER,

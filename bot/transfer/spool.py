@@ -189,6 +189,19 @@ class Spool:
         disk = os.statvfs(folder)
         return disk.f_bavail * disk.f_frsize
 
+    def sizes(self) -> dict[int, int]:
+        """Return how many bytes of each job are on the disk. Blocks like `sweep`.
+
+        Raises:
+            DiskError: the folder cannot be read.
+        """
+        with disk_errors():
+            return {
+                int(match[1]): path.stat().st_size
+                for path in (self.folder.iterdir() if self.folder.is_dir() else ())
+                if (match := _NAME.fullmatch(path.name))
+            }
+
     def sweep(self, keep: Set[int]) -> int:
         """Remove every file of a job that is neither in `keep` nor running; return how many.
 

@@ -94,7 +94,7 @@ def build_bot(resources: Resources) -> Bot:
         queue=queue,
         dispatcher=dispatcher,
         status_sender=status_sender,
-        intake=_intake(resources, _handlers(resources, use_cases), queue),
+        intake=_intake(resources, use_cases, queue),
         source=source,
         migrations=migrations,
     )
@@ -122,6 +122,7 @@ def _queue(
         at_once=settings.transfer.at_once,
         per_owner=settings.transfer.per_owner,
         per_group=settings.transfer.per_group,
+        metrics=metrics,
     )
 
 
@@ -221,7 +222,12 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
         status_sender,
     ]
     dispatcher = ChatDispatcher(
-        senders, ledger.outbox, signals.outbox, clock, current=migrations.current
+        senders,
+        ledger.outbox,
+        signals.outbox,
+        clock,
+        current=migrations.current,
+        metrics=resources.monitoring.metrics,
     )
     return dispatcher, status_sender
 
@@ -273,12 +279,18 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
     )
 
 
-def _intake(
-    resources: Resources, processed_updates: ProcessedUpdates, queue: JobQueue
-) -> Intake | WebhookIntake:
+def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intake | WebhookIntake:
     application, url = resources.telegram.application, resources.settings.telegram.webhook_url
     ledger, clock = resources.ledger, resources.clock
-    intake = Intake(application, processed_updates, ledger.dead_updates, clock, hold=queue.hold)
+    intake = Intake(
+        application,
+        _handlers(resources, use_cases),
+        ledger.dead_updates,
+        clock,
+        hold=queue.hold,
+        tell=use_cases.replies.not_handled,
+        metrics=resources.monitoring.metrics,
+    )
     if url is None:
         return intake
     return WebhookIntake(

@@ -154,6 +154,7 @@ class Monitoring:
             jobs_running=running,
             jobs_waiting=waiting,
             spool_reserved=self._monitored.spool.quota.reserved,
+            set_aside=await self._probe.set_aside(),
         )
 
 

@@ -1,13 +1,11 @@
 """Trouble between the bot and its people that needs more than one fault to show."""
 
 import os
-import sqlite3
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bot.adapters.telegram import intake
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
@@ -97,36 +95,6 @@ async def test_request_is_deleted_by_its_sender(stage: LocalStack, alice: Person
 
     assert [answer.reply_to for answer in alice.said] == [None]
     assert (await fetch(link_of(alice.said[0])))[:2] == (200, CONTENT)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"chat": None}, {"from": {"id": 1 << 70, "is_bot": False, "first_name": "Eve"}}],
-    ids=["unreadable", "unstorable"],
-)
-async def test_update_that_always_fails(
-    stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
-) -> None:
-    """An update that cannot be handled is put aside after five tries; updates with it and after it
-    are not held up.
-    """
-    monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
-    text = alice.chat.new_message(alice.user).json() | {"text": "x"} | change
-    bad = {name: value for name, value in text.items() if value is not None}
-    first = await alice.send(CONTENT)
-    update_id = await stage.telegram.send_raw_update({"message": bad})
-    second = await alice.send(CONTENT)
-    await alice.answered(first)
-    await alice.answered(second)
-    await alice.answered(await alice.write("/help"))
-    # It has been confirmed, so Telegram will not deliver it again.
-    await alice.until(lambda: not stage.telegram.world.updates.waiting)
-
-    with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
-        dead = ledger.execute("select update_id from dead_updates").fetchall()
-    ledger.close()
-    assert dead == [(update_id,)]
-    assert len(alice.said) == 3
 
 
 async def test_telegram_is_away_when_the_file_is_done(stage: LocalStack, alice: Person) -> None:

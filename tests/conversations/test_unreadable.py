@@ -4,14 +4,20 @@ import json
 import os
 import re
 import sqlite3
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import pytest
+from telegram import Message
 
-from bot.adapters.telegram import errors
+from bot.adapters.telegram import errors, handlers, intake
+from bot.adapters.telegram.files import find_file
+from bot.core.files import IncomingFile
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.people import Person
+from tests.conversations.people import Person, link_of
 
 CONTENT = os.urandom(3_000)
 SECRET = "a text that no log may have"
@@ -30,29 +36,106 @@ def odd(stage: LocalStack, method: str, result: str) -> Fault:
 
 def dead_updates(stage: LocalStack) -> list[int]:
     """Return the ids of the updates that were set aside."""
-    with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
-        rows = ledger.execute("select update_id from dead_updates").fetchall()
-    ledger.close()
-    return [row[0] for row in rows]
+    return [row[0] for row in _rows(stage, "select update_id from dead_updates")]
+
+
+def failing(stage: LocalStack) -> list[tuple[int, str, int]]:
+    """Return id, state and tries of the updates that failed."""
+    return _rows(stage, "select update_id, state, attempts from dead_updates")
+
+
+def bodies(stage: LocalStack) -> str:
+    """Return what is kept of the updates that failed."""
+    return str(_rows(stage, "select body, error from dead_updates"))
+
+
+def _rows(stage: LocalStack, statement: str) -> list[Any]:
+    with closing(sqlite3.connect(stage.folder / "relay.sqlite3")) as ledger:
+        return ledger.execute(statement).fetchall()
+
+
+async def fetched(url: str) -> bytes:
+    """Fetch what a link opens."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.read()
 
 
 @pytest.mark.parametrize(
-    "message",
+    "change",
     [
-        {"entities": [None]},
+        {"forward_origin": {"type": "hidden_user", "date": 1}},
+        {"caption_entities": [None]},
         {"date": 10**30},
         {"date": -(10**14)},
-        {"from": {"id": 1}},
-        {"document": [1]},
-        SECRET,
-        [],
+        {"from": {"id": 1 << 70}},
+        {"from": None},
+        {"reply_to_message": {"message_id": 1}},
+        {"reply_markup": {"inline_keyboard": 5}},
+        {"chat": {"type": None}},
+        {"document": {"file_size": "many", "thumbnail": 1}},
+        {"document": {"file_name": 5, "mime_type": []}},
     ],
     ids=str,
 )
+async def test_file_with_a_part_that_cannot_be_read(
+    stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """The part is not needed: the file gets its link."""
+    monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
+    whole = await alice.send(CONTENT)
+    answer = await alice.answered(whole)
+    again = alice.chat.new_message(alice.user)
+    alice.chat.place(again, by_bot=True)  # So that the bot is told only what follows.
+    message = whole.json() | {"message_id": again.id}
+    for name, value in change.items():
+        nested = isinstance(value, dict) and name in {"chat", "document"}
+        message[name] = message[name] | value if nested else value
+    await stage.telegram.send_raw_update({"message": message})
+    other = await alice.answered(again)
+
+    assert link_of(other) != link_of(answer)
+    assert await fetched(link_of(other)) == CONTENT
+    assert dead_updates(stage) == []
+
+
+async def test_message_that_fails_while_it_is_handled(
+    stage: LocalStack, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds up no other, is tried five times across a restart, then set aside without its text;
+    its sender is told.
+    """
+    update = alice.chat.new_message(alice.user).json() | {"text": SECRET}
+    monkeypatch.setattr(intake, "FIRST_WAIT", 3600.0)
+
+    def find(message: Message) -> IncomingFile | None:
+        if message.text == SECRET:
+            raise MemoryError("no room")
+        return find_file(message)
+
+    monkeypatch.setattr(handlers, "find_file", find)
+    update_id = await stage.telegram.send_raw_update({"message": update})
+    await alice.answered(await alice.send(CONTENT))
+    await alice.until(lambda: not stage.telegram.world.updates.waiting)
+    first = failing(stage)
+    await stage.stop_bot()
+    stage.clock.advance(timedelta(hours=1))
+    monkeypatch.setattr(intake, "FIRST_WAIT", 0.001)
+    await stage.start_bot(alice.id)
+    await alice.until(lambda: any("could not process" in said.text for said in alice.said))
+    await alice.answered(await alice.write("/help"))
+
+    assert first == [(update_id, "failing", 1)]
+    assert failing(stage) == [(update_id, "dead", 5)]
+    assert SECRET not in bodies(stage)
+
+
+@pytest.mark.parametrize("message", [{"document": [1]}, {"chat": 5}, SECRET, []], ids=str)
 async def test_unreadable_update(
     stage: LocalStack, alice: Person, caplog: pytest.LogCaptureFixture, message: Any
 ) -> None:
-    """It is put aside at once, with one line in the log; the updates beside it are served."""
+    """It is put aside at once, with one line in the log; the updates beside it are served. Its
+    sender is told if it can be read who that is.
+    """
     if isinstance(message, dict):
         message = {**alice.chat.new_message(alice.user).json(), "text": SECRET, **message}
     first = await alice.send(CONTENT)
@@ -64,7 +147,12 @@ async def test_unreadable_update(
     logged = caplog.text
     (line,) = [line for line in logged.splitlines() if "update set aside" in line]
 
+    told = int(isinstance(message, dict) and "document" in message)
+    await alice.until(lambda: len(alice.said) == 2 + told)
+
+    assert sum("could not process" in said.text for said in alice.said) == told
     assert dead_updates(stage) == [update_id]
+    assert SECRET not in bodies(stage)
     assert f"'update': {update_id}" in line
     assert SECRET not in logged
     assert not {"Traceback", "exc_info"} & set(re.split(r"\W+", logged))

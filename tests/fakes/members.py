@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from bot.core.errors import ChatError
 from bot.core.ports.chat import GroupVisibility
 
 
@@ -14,7 +13,7 @@ class FakeMembers:
 
     admins: set[tuple[int, int]] = field(default_factory=set)
     sights: dict[int, GroupVisibility] = field(default_factory=dict)
-    troubles: list[ChatError] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
     asked: list[tuple[str, int]] = field(default_factory=list)
     """Every call and its group, in order."""
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.errors import ChatError, ChatFlooded, MessageGone
+from bot.core.errors import ChatFlooded, MessageGone
 from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.clock import Clock
 from bot.core.ports.views import Answer, Notice, View
@@ -35,7 +35,7 @@ class Trouble:
     """
 
     call: str
-    error: ChatError
+    error: Exception
     chat_id: int | None = None
     skip: int = 0
     times: int = 1
@@ -154,7 +154,7 @@ class FakeMessenger:
         """Return how many leading items one message can hold."""
         return min(len(answer.items), self.fits)
 
-    async def _enter(self, call: str, chat_id: int) -> ChatError | None:
+    async def _enter(self, call: str, chat_id: int) -> Exception | None:
         """Go through the gate, the limits and the troubles; return the error that loses the
         answer.
         """
@@ -197,6 +197,6 @@ class FakeMessenger:
         self.said.append(Said(now, call, chat_id, message_id, view, place, language, silent))
 
 
-def _lose(error: ChatError | None) -> None:
+def _lose(error: Exception | None) -> None:
     if error is not None:
         raise error

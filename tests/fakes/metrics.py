@@ -13,6 +13,8 @@ class FakeMetrics(NoMetrics):
         self.bytes: list[tuple[int, int]] = []
         self.late: list[float] = []
         self.skipped: list[str] = []
+        self.unexpected: list[tuple[str, str]] = []
+        self.restarts: list[str] = []
 
     def job_ended(self, outcome: str, code: str = "") -> None:
         """Remember outcome and code."""
@@ -37,3 +39,11 @@ class FakeMetrics(NoMetrics):
     def edit_skipped(self, reason: str) -> None:
         """Remember the reason."""
         self.skipped.append(reason)
+
+    def unexpected_error(self, unit: str, error: str) -> None:
+        """Remember the kind of unit and the class of the error."""
+        self.unexpected.append((unit, error))
+
+    def loop_restarted(self, loop: str) -> None:
+        """Remember the loop."""
+        self.restarts.append(loop)

@@ -111,3 +111,16 @@ async def test_leaving_waits_for_news(office: DeferredFixture) -> None:
     assert at(2) == moment
     assert office.members.asked == []
     assert await office.waiting() == []
+
+
+async def test_request_that_always_fails_is_set_aside(office: DeferredFixture) -> None:
+    """An unexpected error is tried again within a limit, then whoever asked is told."""
+    office.members.troubles = [MemoryError("no room")] * 100
+    await office.request(RequestKind.AUTO, CHIEF, to="on")
+    for _ in range(MOST_TRIES + 2):
+        await office.serve(after=400.0)
+
+    assert len(office.members.asked) == MOST_TRIES
+    assert await office.waiting() == []
+    assert await office.said() == ["request-failed"]
+    assert await office.ledger.probe.set_aside() == {"outbox": 1}

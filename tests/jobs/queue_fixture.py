@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bot.core.jobs import StopReason
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.sandbox.clock import SandboxClock
+from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW
 
 
@@ -60,12 +61,14 @@ class QueueFixture:
     def __init__(self, *, at_once: int, per_owner: int, per_group: int | None) -> None:
         self.clock = SandboxClock(NOW, running=False)
         self.workers = Workers()
+        self.metrics = FakeMetrics()
         self.queue = JobQueue(
             self.workers.run,
             self.clock,
             at_once=at_once,
             per_owner=per_owner,
             per_group=per_group,
+            metrics=self.metrics,
         )
 
     def add(

@@ -33,6 +33,7 @@ class GatedJobs(SqlJobs):
         self.finished = asyncio.Event()
         self.may_return = asyncio.Event()
         self.hold_finish = False
+        self.errors: list[Exception] = []
 
     async def _wait(self) -> None:
         self.reached.set()
@@ -45,17 +46,27 @@ class GatedJobs(SqlJobs):
         return job
 
     async def retry_later(
-        self, job: Job, run_at: datetime, code: str, *, abandon_at: datetime | None = None
+        self,
+        job: Job,
+        run_at: datetime,
+        code: str,
+        *,
+        abandon_at: datetime | None = None,
+        unexpected: int = 0,
     ) -> bool:
         """Put back, then wait."""
-        changed = await super().retry_later(job, run_at, code, abandon_at=abandon_at)
+        changed = await super().retry_later(
+            job, run_at, code, abandon_at=abandon_at, unexpected=unexpected
+        )
         await self._wait()
         return changed
 
     async def finish(
         self, job: Job, stored: StoredObject, result: Finished, now: datetime
     ) -> bool:
-        """Finish, then wait if the test says so."""
+        """Finish, then wait if the test says so; or raise what the test says."""
+        if self.errors:
+            raise self.errors.pop(0)
         changed = await super().finish(job, stored, result, now)
         self.finished.set()
         if self.hold_finish:

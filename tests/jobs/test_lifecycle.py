@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.jobs import MOST_CRASHES
+from bot.adapters.ledger.jobs import MOST_CRASHES_ALONE
 from bot.adapters.ledger.ledger import SqlCliJobs
 from bot.core.errors import DiskFull, StoreForbidden
 from bot.core.jobs import Ending, Job, JobState, StopReason, shell_file, shell_origin
@@ -77,7 +77,7 @@ async def test_job_that_crashed_too_often_is_counted(
 ) -> None:
     """A start parks it with a code, as any failure: counted, one line, an answer to be sent."""
     job = await shop.accept()
-    await crash(shop, job, MOST_CRASHES)
+    await crash(shop, job, MOST_CRASHES_ALONE)
     stored = await plan(shop.ledger, job)
     before = list(metrics.ended)
     with capture_logs() as lines:

@@ -5,9 +5,11 @@ from collections import Counter
 from datetime import timedelta
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.jobs import queue
 from tests.fakes.samples import NOW, at
 from tests.jobs.queue_fixture import open_hall, settled
 
@@ -259,3 +261,32 @@ def test_every_job_runs_once_within_the_caps(
             assert sorted(hall.workers.started) == list(range(len(owners)))
 
     asyncio.run(play())
+
+
+async def test_suspect_runs_alone() -> None:
+    """A job that may have crashed the process runs when no other does."""
+    async with open_hall(at_once=3, per_owner=3) as hall:
+        hall.add(1)
+        await hall.workers.until_started(1)
+        hall.queue.enqueue(2, 1, hall.clock.now(), alone=True)
+        hall.add(3, 4)
+        await settled()
+        before = list(hall.workers.started)
+        hall.workers.end(1)
+        await hall.workers.until_started(2)
+        await settled()
+        beside = list(hall.workers.started)
+        hall.workers.end(2)
+
+        assert (before, beside) == ([1], [1, 2])
+        assert await hall.workers.until_started(4) == [1, 2, 3, 4]
+
+
+async def test_suspect_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has run for a while, others run beside it."""
+    monkeypatch.setattr(queue, "CLEARED_AFTER", 0.0)
+    async with open_hall(at_once=2, per_owner=2) as hall:
+        hall.queue.enqueue(1, 1, hall.clock.now(), alone=True)
+        hall.add(2)
+
+        assert await hall.workers.until_started(2) == [1, 2]

@@ -1,4 +1,4 @@
-"""Jobs are stopped by their user or by the end of the process; errors of runners surface."""
+"""Jobs are stopped by their user or by the end of the process."""
 
 import asyncio
 from datetime import timedelta
@@ -6,10 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.core.jobs import StopReason
-from bot.jobs.queue import JobQueue
-from bot.sandbox.clock import SandboxClock
-from tests.fakes.samples import NOW
-from tests.jobs.queue_fixture import Workers, open_hall, settled
+from bot.jobs.queue import RUN_AGAIN_AFTER
+from tests.jobs.queue_fixture import open_hall, settled
 
 
 @pytest.mark.parametrize("reason", StopReason)
@@ -72,20 +70,22 @@ async def test_job_that_is_shut_down_before_its_first_step_hears_of_it() -> None
         assert hall.queue.counts == (0, 0)
 
 
-async def test_error_of_a_runner_surfaces() -> None:
-    """It is a defect or a broken ledger, so it is raised by `run`."""
-    clock = SandboxClock(NOW, running=False)
-    workers = Workers()
-    queue = JobQueue(workers.run, clock, at_once=1, per_owner=1)
-    workers.error = ZeroDivisionError("a defect")
-    queue.enqueue(1, 1, NOW)
-    task = asyncio.create_task(queue.run())
-    await workers.until_started(1)
-    workers.end(1)
-    with pytest.raises(ZeroDivisionError, match="a defect"):
-        await task
+async def test_error_of_a_runner_costs_one_attempt() -> None:
+    """The job is run again after a wait; the others go on."""
+    async with open_hall() as hall:
+        hall.workers.error = ZeroDivisionError("a defect")
+        hall.add(1, 2)
+        await hall.workers.until_started(1)
+        hall.workers.end(1)
+        assert await hall.workers.until_started(2) == [1, 2]
+        hall.workers.error = None
+        hall.workers.end(2)
+        await settled()
+        assert hall.queue.counts == (0, 1)
+        hall.clock.advance(RUN_AGAIN_AFTER)
 
-    assert queue.counts == (0, 0)
+        assert await hall.workers.until_started(3) == [1, 2, 1]
+        assert hall.metrics.unexpected == [("attempt", "ZeroDivisionError")]
 
 
 async def test_stop_cancels_at_once() -> None:

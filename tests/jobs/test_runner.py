@@ -1,5 +1,7 @@
 """One attempt, and what becomes of the job afterwards."""
 
+import sqlite3
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +18,22 @@ from bot.core.errors import (
     UploadGone,
 )
 from bot.core.jobs import Ending, Job, JobState, ObjectState
-from bot.jobs.runner import FEW_FAILURES, FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES, wait_before
+from bot.jobs.runner import (
+    FEW_FAILURES,
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    MOST_FAILURES,
+    MOST_UNEXPECTED,
+    JobRunner,
+    wait_before,
+)
+from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW, at, cancel
 from tests.jobs.runner_fixture import RunnerFixture
+
+
+class ProxyError(Exception):
+    """Stands for the error of that name of a SOCKS library, which is no kind of OSError."""
 
 
 @pytest.fixture
@@ -208,17 +223,56 @@ async def test_useless_upload_is_given_up(shop: RunnerFixture, error: RelayError
     assert (await shop.object_of(job)).state is ObjectState.LIVE
 
 
-async def test_unexpected_error_ends_the_job_with_one_traceback(shop: RunnerFixture) -> None:
-    """A defect of ours is not tried again; the operator gets the traceback, the user a code."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProxyError("connection refused by the rule set"),
+        MemoryError("no room"),
+        RuntimeError("can't start new thread"),
+        sqlite3.OperationalError("database is locked"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_unexpected_error_is_tried_a_few_times(database: Database, error: Exception) -> None:
+    """Each time the operator gets one traceback and the metric rises; then the user gets a code.
+    Other failures do not count, and a new process goes on counting.
+    """
+    metrics = FakeMetrics()
+    shop = RunnerFixture(database, metrics=metrics)
     job = await shop.accept()
+    await _fail_until(shop, job, StoreUnavailable("503"), MOST_UNEXPECTED)
     with capture_logs() as lines:
-        await shop.fail(job, error := ZeroDivisionError("division by zero"))
+        await _fail_until(shop, job, error, MOST_UNEXPECTED - 1)
+        waiting = await shop.read(job)
+        shop.attempts = JobRunner(shop.relay, shop.jobs, shop.lifecycle, shop.clock, metrics)
+        await shop.fail(job, error)
     failed = await shop.read(job)
 
-    assert (failed.state, failed.error_code) == (JobState.FAILED, "unexpected")
-    assert [(line["event"], line["exc_info"]) for line in lines if "exc_info" in line] == [
-        ("job ended", error)
-    ]
+    assert (waiting.state, waiting.error_code) == (JobState.QUEUED, "unexpected")
+    assert (failed.state, failed.error_code, failed.error_args) == (
+        JobState.FAILED,
+        "unexpected",
+        {},
+    )
+    assert [line["exc_info"] for line in lines if "exc_info" in line] == [error] * MOST_UNEXPECTED
+    assert metrics.unexpected == [("attempt", type(error).__name__)] * MOST_UNEXPECTED
+
+
+async def test_end_of_an_attempt_that_cannot_be_stored(database: Database) -> None:
+    """A job whose link could not be stored, because the ledger was held, is stored as done at the
+    next run; its file is not relayed again.
+    """
+    shop = RunnerFixture(database)
+    job = await shop.accept()
+    shop.jobs.errors.append(sqlite3.OperationalError("database is locked"))
+    with pytest.raises(sqlite3.OperationalError):
+        await shop.attempt(job)
+    stuck = await shop.read(job)
+    await shop.attempt(job)
+
+    assert stuck.state is JobState.RUNNING
+    assert (await shop.read(job)).state is JobState.DONE
+    assert len(shop.uploads.targets) == 1
 
 
 async def test_transient_error_leaves_no_traceback(shop: RunnerFixture) -> None:

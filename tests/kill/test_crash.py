@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,67 @@ async def test_killed_twice(scenario: KillScenario, content: Path) -> None:
 
 def _stored(stage: LocalStack) -> int:
     return sum(len(upload.parts) for upload in stage.bucket.uploads.values())
+
+
+async def test_five_kills_fail_no_file(stage: LocalStack) -> None:
+    """Files that happened to run when the process was killed, before a byte had come, get their
+    links: not every job that ran is taken for the cause.
+    """
+    scenario = KillScenario(stage)
+    alice = scenario.alice
+    stage.telegram.faults.add(Fault("file", Effect.LATE, times=0, args={"seconds": 30}))
+    for number in range(3):
+        await alice.send(bytes([number]) * 2000)
+
+    def asked_again(before: int) -> bool:
+        return len(stage.telegram.log.of("getFile")) > before
+
+    for _ in range(5):
+        before = len(stage.telegram.log.of("getFile"))
+        async with scenario.bot() as bot:
+            await stage.telegram.wait_for(partial(asked_again, before))
+            bot.send(signal.SIGKILL)
+            await bot.end()
+    stage.telegram.faults.clear()
+    async with scenario.bot() as bot:
+        await stage.oss.wait_for(lambda: len(stage.bucket.objects) == 3)
+        code, _ = await bot.stop()
+
+    assert code == 0
+    assert scenario.query("SELECT state, count(*) FROM jobs GROUP BY state") == [("done", 3)]
+
+
+async def test_poisonous_file_is_parked_and_its_neighbours_are_not(stage: LocalStack) -> None:
+    """A file that kills the process whenever it is begun is given up; the others get links."""
+    scenario = KillScenario(stage)
+    alice = scenario.alice
+    for number in range(2):
+        await alice.send(bytes([number]) * 2000)
+    poison = await alice.send(b"poison")
+    poison_id = poison.json()["document"]["file_id"]
+
+    def begun() -> int:
+        asked = stage.telegram.log.of("getFile")
+        return sum(request.params["file_id"] == poison_id for request in asked)
+
+    def is_parked() -> bool:
+        return scenario.query("SELECT error_code, id FROM jobs WHERE state = 'failed'") != []
+
+    def begun_or_answered(before: int) -> bool:
+        return begun() > before or is_parked()
+
+    for _ in range(10):
+        before = begun()
+        async with scenario.bot() as bot:
+            await alice.until(partial(begun_or_answered, before))
+            bot.send(signal.SIGKILL)
+            await bot.end()
+        if is_parked():
+            break
+    async with scenario.bot() as bot:
+        await stage.oss.wait_for(lambda: len(stage.bucket.objects) == 2)
+        await alice.until(lambda: any("interrupted" in said.text for said in alice.said))
+        await bot.stop()
+    ended = dict(scenario.query("SELECT state, count(*) FROM jobs GROUP BY state"))
+
+    assert ended == {"done": 2, "failed": 1}

@@ -83,6 +83,14 @@ class NoOutbox:
         """Refuse: there are no rows."""
         raise AssertionError(f"there is no row {row_id}")
 
+    async def failed(self, row_id: int, code: str) -> None:
+        """Refuse: there are no rows."""
+        raise AssertionError(f"there is no row {row_id}: {code}")
+
+    async def set_aside(self, row_id: int, code: str) -> None:
+        """Refuse: there are no rows."""
+        raise AssertionError(f"there is no row {row_id}: {code}")
+
 
 class OutboundFixture:
     """The senders of answers, replies, reactions and status messages, with a chat service that

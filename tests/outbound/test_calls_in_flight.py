@@ -65,20 +65,6 @@ async def test_ended_call_frees_its_lane_in_the_next_round(track: Track) -> None
     assert track.calls.is_free("a")
 
 
-async def test_what_a_call_lets_out_surfaces(track: Track) -> None:
-    """Expected errors are handled in the call, so an error that leaves it is a defect."""
-
-    async def fail() -> None:
-        raise ZeroDivisionError("a defect")
-
-    track.start("a", fail)
-    await track.freed.wait()
-    with pytest.raises(ZeroDivisionError, match="a defect"):
-        track.calls.begin_round()
-
-    assert track.calls.is_free("a")
-
-
 async def test_drain_waits_for_calls_under_way(track: Track) -> None:
     """The calls under way end, and their chats are free for more."""
     track.start("a")

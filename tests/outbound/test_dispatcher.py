@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from bot.outbound.dispatcher import ChatDispatcher, Offers, RoundState
 from bot.sandbox.clock import SandboxClock
+from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW, at
 from tests.outbound.outbound_fixture import NoOutbox, OutboundFixture, answered
 
@@ -99,20 +101,23 @@ async def test_news_while_they_speak_are_not_lost(booth: Booth) -> None:
     assert len(booth.speaker.asked) == 3
 
 
-@pytest.mark.parametrize("where", ["speaker", "call"])
-async def test_defect_ends_the_voice(where: str) -> None:
-    """A defect of a sender or of one of its calls is raised by `run`."""
-    booth = Booth()
+async def test_sender_that_raises_rests_alone() -> None:
+    """One line and one count for each of its errors, with waits that grow; the others are asked
+    in every round.
+    """
+    clock, metrics = SandboxClock(NOW, running=False), FakeMetrics()
+    broken, other = Stutter(clock), Stutter(clock)
+    broken.error = MemoryError("no room")
+    loop = ChatDispatcher([broken, other], NoOutbox(), asyncio.Event(), clock, metrics=metrics)
+    with capture_logs() as lines:
+        moments = [await loop.round(), await loop.round()]
+        clock.advance(timedelta(seconds=3))
+        moments.append(await loop.round())
 
-    async def fail() -> None:
-        raise ZeroDivisionError("a defect")
-
-    if where == "speaker":
-        booth.speaker.error = ZeroDivisionError("a defect")
-    else:
-        booth.dispatcher.calls.start("a", fail())
-    with pytest.raises(ZeroDivisionError, match="a defect"):
-        await booth.dispatcher.run()
+    assert moments == [at(3), at(3), at(9)]
+    assert (len(broken.asked), len(other.asked)) == (2, 3)
+    assert metrics.unexpected == [("offer", "MemoryError")] * 2
+    assert [(line["unit"], line["exc_info"]) for line in lines] == [("offer", broken.error)] * 2
 
 
 async def test_slow_chat_delays_no_other(database: Database) -> None:

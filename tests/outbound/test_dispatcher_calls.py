@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.ports.outbox import OutboxMessage, Priority
@@ -21,6 +23,8 @@ from bot.outbound.dispatcher import (
     send_lane,
 )
 from bot.sandbox.clock import SandboxClock
+from bot.units import Unit
+from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW, OWNER, at
 from tests.outbound.outbound_fixture import NoOutbox
 
@@ -59,12 +63,18 @@ class Desk:
     first: Script = field(default_factory=Script)
     second: Script = field(default_factory=Script)
     made: list[str] = field(default_factory=list)
-    errors: dict[str, ChatError] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    rows: "count[int]" = field(default_factory=count)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
 
     def __post_init__(self) -> None:
         """Build the dispatcher."""
         self.dispatcher = ChatDispatcher(
-            [self.first, self.second], self.outbox, asyncio.Event(), self.clock
+            [self.first, self.second],
+            self.outbox,
+            asyncio.Event(),
+            self.clock,
+            metrics=self.metrics,
         )
 
     def offer(self, name: str, kind: CallKind = SEND, **more: Any) -> None:
@@ -82,6 +92,7 @@ class Desk:
 
         lane = send_lane(OWNER) if kind is SEND else edit_lane(OWNER)
         given = {"chat_id": OWNER, "lane": lane, "priority": Priority.ANSWER, **more}
+        given = {"unit": Unit.ANSWER, "row": next(self.rows), **given}
         call = Call(kind=kind, run=run, **given)
         return call
 
@@ -226,3 +237,21 @@ async def test_call_is_not_made_before_its_moment(desk: Desk) -> None:
     await desk.round()
 
     assert (moment, early, desk.made) == (at(2), [], ["leave"])
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), ValueError("a defect")])
+async def test_unexpected_error_costs_one_row(desk: Desk, error: Exception) -> None:
+    """It is logged and counted once; the row rests, its neighbour in the same chat is served."""
+    desk.errors["bad"] = error
+    desk.offer("bad")
+    desk.offer("good")
+    with capture_logs() as lines:
+        for _ in range(3):
+            await desk.round()
+    before = list(desk.made)
+    desk.clock.advance(timedelta(seconds=3))
+    await desk.round()
+
+    assert (before, desk.made) == (["good"], ["good", "bad"])
+    assert desk.metrics.unexpected == [("answer", type(error).__name__)]
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("unexpected error", error)]

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from bot.core.ports.outbox import Priority
 from bot.outbound.dispatcher import (
     Call,
@@ -14,6 +12,7 @@ from bot.outbound.dispatcher import (
     send_lane,
 )
 from bot.sandbox.clock import SandboxClock
+from bot.units import Unit
 from tests.fakes.samples import NOW
 from tests.outbound.outbound_fixture import NoOutbox
 
@@ -35,6 +34,8 @@ class Sentences:
             chat_id=self._chat_id,
             lane=send_lane(self._chat_id),
             priority=Priority.ANSWER,
+            unit=Unit.ANSWER,
+            row=self._chat_id,
             run=self._say_next,
         )
         return Offers([call])
@@ -99,12 +100,15 @@ async def test_call_that_hangs_is_cut_off() -> None:
     assert dispatcher.calls.is_idle
 
 
-async def test_defect_comes_out() -> None:
-    """What a call lets out is a defect, and the end of the program says so."""
+async def test_defect_of_a_call_does_not_delay_the_end() -> None:
+    """A call that raises something unexpected costs its own message, not those of others."""
 
     class Broken(Sentences):
         async def _say(self, sentence: str | None) -> None:
             raise ZeroDivisionError(sentence)
 
-    with pytest.raises(ZeroDivisionError):
-        await _voice(Broken("x")).last_words(timeout=10)
+    other = Sentences("paused", chat_id=2)
+    async with asyncio.timeout(5):
+        await _voice(Broken("x"), other).last_words(timeout=60)
+
+    assert other.said == ["paused"]

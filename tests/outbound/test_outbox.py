@@ -6,6 +6,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import MessageGone
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing, Notice, Overview, StatusMessage
+from bot.outbound.outbox import MOST_TRIES
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture
@@ -137,3 +138,51 @@ async def test_press_can_be_answered_without_a_word(stage: OutboundFixture) -> N
     [said] = stage.messenger.calls("press")
 
     assert (said.query_id, said.view) == ("q", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"), [(OutboxKind.NOTICE, "send"), (OutboxKind.PRESS, "press")]
+)
+async def test_message_that_always_fails_is_set_aside(
+    stage: OutboundFixture, kind: OutboxKind, call: str
+) -> None:
+    """After five tries, which are counted across restarts; a neighbour is served meanwhile."""
+    trouble = stage.messenger.trouble(Trouble(call, MemoryError("no room"), times=MOST_TRIES + 9))
+    if kind is OutboxKind.NOTICE:
+        trouble.chat_id = OWNER
+    payload: dict[str, str | int] = {"name": "help-any-text", "query_id": "q"}
+    await post(stage, 1, kind, **payload)
+    await stage.post("help-any-text", chat_id=OWNER + 1)
+    tries = []
+    for _ in range(MOST_TRIES + 3):
+        await stage.after(10)
+        tries += [message.tries for message in await stage.ledger.outbox.pending(10)]
+        stage.restart()
+
+    assert tries  # Of a process that was not the last.
+    assert [said.chat_id for said in stage.messenger.said] == [OWNER + 1]
+    assert trouble.hits == MOST_TRIES
+    assert await stage.ledger.outbox.pending(10) == []
+    assert await stage.ledger.probe.set_aside() == {"outbox": 1}
+
+
+async def test_reply_whose_process_dies_is_sent_at_most_twice(stage: OutboundFixture) -> None:
+    """The intention is stored before the call, so a start knows that it was cut off."""
+    await post(stage, 1, OutboxKind.NOTICE, name="help-any-text")
+    [message] = await stage.ledger.outbox.pending(10)
+    calls = 0
+    for _ in range(5):
+        # As a process that dies inside the call leaves it.
+        if not await stage.ledger.outbox.pending(10):
+            break
+        stage.restart()
+        gate = stage.messenger.hold(OWNER)
+        await stage.round()
+        await stage.until_calls_end()
+        calls = len(stage.messenger.tried)
+        await stage.calls.drain(0)
+        gate.set()
+
+    assert calls == 2
+    assert await stage.ledger.probe.set_aside() == {"outbox": 1}
+    assert (message.tries, message.error_code) == (0, None)

@@ -12,6 +12,7 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.ports.views import Answer, StatusMessage
+from bot.outbound.status_messages import MOST_TRIES
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, seconds
@@ -182,3 +183,24 @@ async def test_one_edit_at_a_time_in_a_chat(stage: OutboundFixture) -> None:
     await _move(stage, 30)
 
     assert stage.messenger.tried == [("send", OWNER), ("edit", OWNER)]
+
+
+@pytest.mark.parametrize("call", ["send", "edit"])
+async def test_status_message_that_always_fails_is_set_aside(
+    stage: OutboundFixture, call: str
+) -> None:
+    """Its job goes on and is answered; the tries are counted across restarts."""
+    job = await stage.accept()
+    running = await stage.run(job)
+    trouble = Trouble(call, MemoryError("no room"), times=MOST_TRIES + 1)
+    stage.messenger.trouble(trouble)
+    for number in range(MOST_TRIES + 4):
+        running.meter.set_part(1, number)
+        await stage.after(3)
+        stage.restart()
+    await stage.done(job)
+    await stage.after(30)
+
+    assert trouble.hits in {MOST_TRIES, MOST_TRIES + 1}
+    assert answered(stage.answers) == [job.id]
+    assert await stage.ledger.probe.set_aside() == {"status_message": 1}

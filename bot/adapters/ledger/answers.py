@@ -229,6 +229,23 @@ def close_status_message(connection: Connection, status_message_id: int) -> None
     connection.execute(update(cards).where(cards.c.id == status_message_id).values(open=False))
 
 
+def begin_status_message(connection: Connection, status_message_id: int) -> None:
+    """Count a call before it is made."""
+    is_it = cards.c.id == status_message_id
+    connection.execute(update(cards).where(is_it).values(attempts=cards.c.attempts + 1))
+
+
+def settle_status_message(connection: Connection, status_message_id: int) -> None:
+    """Forget the calls that were counted."""
+    connection.execute(update(cards).where(cards.c.id == status_message_id).values(attempts=0))
+
+
+def set_status_message_aside(connection: Connection, status_message_id: int, code: str) -> None:
+    """Give it up."""
+    is_it = cards.c.id == status_message_id
+    connection.execute(update(cards).where(is_it).values(open=False, error_code=code))
+
+
 def open_status_messages(connection: Connection) -> list[StoredStatusMessage]:
     """Return all status messages that have not been closed, oldest first."""
     members: dict[int, list[int]] = {}
@@ -251,4 +268,5 @@ def _to_status_message(row: RowMapping, job_ids: Sequence[int]) -> StoredStatusM
         message_id=row["message_id"],
         job_ids=tuple(job_ids),
         album=row["album"],
+        attempts=row["attempts"],
     )

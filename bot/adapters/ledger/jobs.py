@@ -3,7 +3,7 @@ attempt it expects. A job that ends without a link takes its planned object alon
 transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +13,24 @@ from bot.adapters.ledger.rows import from_new_job, insert_for, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs, objects
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
-from bot.core.jobs import SHELL, Ending, Job, JobState, ObjectState, Origin, StoredObject
+from bot.core.jobs import (
+    SHELL,
+    UNEXPECTED_ERRORS,
+    Ending,
+    Job,
+    JobState,
+    ObjectState,
+    Origin,
+    StoredObject,
+)
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished, Recovered
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
-MOST_CRASHES = 5
-"""A job during which the process died so often is parked, or it would take the others down for
-ever.
+MOST_CRASHES_ALONE = 3
+MOST_CRASHES = 20
+"""A job during which the process died so often without any progress is parked, or it would take
+the others down for ever: while nothing else ran, or in all.
 """
 
 _IS_UNFINISHED = jobs.c.state.in_(UNFINISHED)
@@ -156,6 +166,7 @@ def retry_later(
     code: str,
     *,
     abandon_at: datetime | None = None,
+    unexpected: int = 0,
 ) -> bool:
     """Put a running job back for another attempt; with `abandon_at` give up its object, which is
     due then.
@@ -167,6 +178,7 @@ def retry_later(
         run_at=run_at,
         failures=jobs.c.failures + 1,
         error_code=code,
+        error_args={UNEXPECTED_ERRORS: unexpected} if unexpected else {},
     )
     if changed and abandon_at is not None:
         _abandon(connection, objects.c.job_id == job.id, abandon_at)
@@ -187,6 +199,7 @@ def finish(
         size=result.size,
         sha256=result.sha256,
         error_code=None,
+        error_args={},
     )
     if changed:
         connection.execute(
@@ -235,9 +248,12 @@ def end_left_by_shells(connection: Connection, now: datetime) -> list[Job]:
     return _end(connection, _IS_LEFT_BY_A_SHELL, {"state": JobState.CANCELLED.value}, now)
 
 
-def recover(connection: Connection, now: datetime, *, shells_run: bool) -> Recovered:
-    """Put jobs that a dead process left running back, and count the crash; end those whose user
-    asked for it, and those that crashed too often.
+def recover(
+    connection: Connection, now: datetime, progress: Mapping[int, int], *, shells_run: bool
+) -> Recovered:
+    """Put jobs that a dead process left running back, and count the crash for those that made no
+    progress (`progress` has the bytes on the disk by job); end those whose user asked for it, and
+    those that crashed too often.
 
     A job from a shell lives and ends with its command: it is left alone while one runs, and ended
     when none does.
@@ -246,12 +262,35 @@ def recover(connection: Connection, now: datetime, *, shells_run: bool) -> Recov
     is_running = _IS_FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
     cancelled = {"state": JobState.CANCELLED.value}
     parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
-    connection.execute(update(jobs).where(is_running).values(crashes=jobs.c.crashes + 1))
+    too_often = (jobs.c.crashes >= MOST_CRASHES) | (jobs.c.crashes_alone >= MOST_CRASHES_ALONE)
+    _count_crash(connection, is_running, progress)
     ended = [] if shells_run else end_left_by_shells(connection, now)
     ended += _end(connection, is_unfinished & jobs.c.cancel_requested, cancelled, now)
-    ended += _end(connection, is_running & (jobs.c.crashes >= MOST_CRASHES), parked, now)
+    ended += _end(connection, is_running & too_often, parked, now)
     connection.execute(update(jobs).where(is_unfinished).values(state=JobState.QUEUED.value))
     return Recovered(unfinished=unfinished(connection), ended=ended)
+
+
+def _count_crash(
+    connection: Connection, is_running: ColumnElement[bool], progress: Mapping[int, int]
+) -> None:
+    """Count the crash for the jobs that ran and have no more than at their last crash."""
+    rows = connection.execute(select(jobs.c.id, jobs.c.crash_progress).where(is_running)).all()
+    begun = set(
+        connection.execute(
+            select(objects.c.job_id).where(
+                objects.c.job_id.in_([row.id for row in rows]), objects.c.upload_id.is_not(None)
+            )
+        ).scalars()
+    )
+    for job_id, before in rows:
+        # An upload that was begun is progress too: in local mode nothing comes to the disk.
+        now = progress.get(job_id, 0) + (job_id in begun)
+        values: dict[str, Any] = {"crash_progress": now}
+        if now <= (before or 0):
+            values["crashes"] = jobs.c.crashes + 1
+            values["crashes_alone"] = jobs.c.crashes_alone + (len(rows) == 1)
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
 
 
 def _unfinished_where(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

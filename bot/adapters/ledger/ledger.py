@@ -1,9 +1,10 @@
 """The ports of the ledger on one database: which operation is which method."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, state, totals
+from bot.adapters.ledger import answers, chats, dead_updates, jobs, objects, outbox, state, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
@@ -41,10 +42,10 @@ class SqlJobs(SqlPart):
         """Claim a queued job that is due, for this boot."""
         return await self._database.write(jobs.acquire, job_id, now, self._boot_id)
 
-    async def recover(self, now: datetime) -> Recovered:
+    async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover what the previous process left behind."""
         shells_run = await asyncio.to_thread(someone_sends, self._database.path)
-        return await self._database.write(jobs.recover, now, shells_run=shells_run)
+        return await self._database.write(jobs.recover, now, progress or {}, shells_run=shells_run)
 
 
 class SqlObjects(SqlPart):
@@ -101,6 +102,9 @@ class SqlStatusMessages(SqlPart):
     join = writes(answers.join_status_message)
     placed = writes(answers.place_status_message)
     close = writes(answers.close_status_message)
+    begin_attempt = writes(answers.begin_status_message)
+    settle = writes(answers.settle_status_message)
+    set_aside = writes(answers.set_status_message_aside)
     open_status_messages = reads(answers.open_status_messages)
 
 
@@ -111,12 +115,20 @@ class SqlOutbox(SqlPart):
     pending = reads(outbox.pending)
     delivered = writes(outbox.delivered)
     begin_attempt = writes(outbox.begin_attempt)
+    failed = writes(outbox.failed)
+    set_aside = writes(outbox.set_aside)
 
 
 class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
-    add = writes(outbox.add_dead_update)
+    add = writes(dead_updates.add)
+    failing = writes(dead_updates.failing)
+    due = reads(dead_updates.due)
+    next_due_at = reads(dead_updates.next_due_at)
+    begin_attempt = writes(dead_updates.begin_attempt)
+    handled = writes(dead_updates.handled)
+    prune = writes(dead_updates.prune)
 
 
 class SqlTotals(SqlPart):

@@ -1,6 +1,4 @@
-"""Messages that must still be sent beside answers, and updates that could not be handled, in
-SQL.
-"""
+"""Messages that must still be sent beside answers, in SQL."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from bot.adapters.ledger.rows import first_of_each_chat, insert_for
-from bot.adapters.ledger.schema import dead_updates, outbox
+from bot.adapters.ledger.schema import outbox
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
@@ -34,7 +32,8 @@ def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
 
 def delivered(connection: Connection, row_id: int) -> None:
     """Store that it has been said."""
-    connection.execute(update(outbox).where(outbox.c.id == row_id).values(said=True))
+    values = {"said": True, "error_code": None}
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
 
 
 def begin_attempt(connection: Connection, row_id: int) -> int:
@@ -42,19 +41,22 @@ def begin_attempt(connection: Connection, row_id: int) -> int:
     statement = (
         update(outbox)
         .where(outbox.c.id == row_id)
-        .values(tries=outbox.c.tries + 1)
+        .values(tries=outbox.c.tries + 1, error_code=None)
         .returning(outbox.c.tries)
     )
     return int(connection.execute(statement).scalar_one())
 
 
-def add_dead_update(
-    connection: Connection, update_id: int, body: str, error: str, now: datetime
-) -> None:
-    """Store an update with the last error; a second burial changes nothing."""
-    values = {"update_id": update_id, "body": body, "error": error, "buried_at": now}
-    statement = insert_for(connection, dead_updates).values(values)
-    connection.execute(statement.on_conflict_do_nothing())
+def failed(connection: Connection, row_id: int, code: str) -> None:
+    """Store why a call failed that may be repeated."""
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(error_code=code))
+
+
+def set_aside(connection: Connection, row_id: int, code: str) -> None:
+    """Give a message up."""
+    connection.execute(
+        update(outbox).where(outbox.c.id == row_id).values(said=True, error_code=code)
+    )
 
 
 def _values(message: OutboxMessage, now: datetime) -> dict[str, Any]:
@@ -88,4 +90,5 @@ def _message(row: RowMapping) -> OutboxMessage:
         dedupe=row["dedupe"],
         tries=row["tries"],
         created_at=row["created_at"],
+        error_code=row["error_code"],
     )

@@ -97,6 +97,7 @@ def to_job(row: RowMapping) -> Job:
         status_message_id=row["card_id"],
         answer_id=row["answer_id"],
         boot_id=row["boot_id"],
+        crashes=row["crashes"],
     )
 
 

@@ -9,13 +9,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.adapters.ledger.database import SqlPart, write_page
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import answers, jobs, metadata, objects, outbox
+from bot.adapters.ledger.schema import (
+    answers,
+    cards,
+    dead_updates,
+    jobs,
+    metadata,
+    objects,
+    outbox,
+)
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
 
 _UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
+_IS_LOST = answers.c.state == AnswerState.LOST.value
+_IS_GONE = objects.c.state == ObjectState.GONE.value
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 
 
@@ -51,13 +61,15 @@ def since(connection: Connection, moment: datetime) -> Totals:
 @dataclass(frozen=True, slots=True)
 class LedgerOverview:
     """Everything that is under way or alive at one moment. `links` are live objects with their
-    jobs, the first to end first; `unsaid` counts answers and replies that still wait.
+    jobs, the first to end first; `unsaid` counts answers and replies that still wait,
+    `set_aside` what was given up, by kind of unit.
     """
 
     running: list[Job]
     queued: list[Job]
     links: list[tuple[Job, StoredObject]]
     unsaid: int
+    set_aside: dict[str, int]
 
 
 def overview(connection: Connection) -> LedgerOverview:
@@ -73,6 +85,7 @@ def overview(connection: Connection) -> LedgerOverview:
         queued=[job for job in under_way if job.state is JobState.QUEUED],
         links=[(by_id[found.job_id], found) for found in stored],
         unsaid=_count_unsaid(connection),
+        set_aside=count_set_aside(connection),
     )
 
 
@@ -114,6 +127,25 @@ def touch_tables(connection: Connection) -> None:
         connection.execute(select(table).limit(1)).all()
 
 
+def count_set_aside(connection: Connection) -> dict[str, int]:
+    """Count the rows that were given up after unexpected errors, by kind of unit, and the updates
+    that still fail; without those of which there are none.
+    """
+    kinds = {
+        "update": (dead_updates, dead_updates.c.state == "dead"),
+        "update_failing": (dead_updates, dead_updates.c.state == "failing"),
+        "outbox": (outbox, outbox.c.said & outbox.c.error_code.is_not(None)),
+        "answer": (answers, answers.c.error_code.is_not(None) & _IS_LOST),
+        "status_message": (cards, ~cards.c.open & cards.c.error_code.is_not(None)),
+        "deletion": (objects, objects.c.error_code.is_not(None) & ~_IS_GONE),
+    }
+    counts = {
+        kind: connection.execute(select(func.count()).select_from(table).where(which)).scalar_one()
+        for kind, (table, which) in kinds.items()
+    }
+    return {kind: count for kind, count in counts.items() if count}
+
+
 class LedgerHealth(SqlPart):
     """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
 
@@ -143,3 +175,10 @@ class LedgerHealth(SqlPart):
             return await self._database.try_read(count_links, now)
         except (LedgerUnusable, SQLAlchemyError):
             return None
+
+    async def set_aside(self) -> dict[str, int]:
+        """Count what was given up, by kind of unit; empty where the ledger cannot be read."""
+        try:
+            return await self._database.try_read(count_set_aside)
+        except (LedgerUnusable, SQLAlchemyError):
+            return {}

@@ -142,7 +142,10 @@ def _message_of(update: Update) -> Message:
 def _is_by_a_bot(message: Message) -> bool:
     # The stand-in for who hides behind a chat is a bot by name only.
     user = message.from_user
-    return message.sender_chat is None and (user is None or user.is_bot)
+    if user is None:
+        # In private the chat is its user; in groups Telegram tells who wrote.
+        return message.sender_chat is None and message.chat.type != Chat.PRIVATE
+    return message.sender_chat is None and user.is_bot
 
 
 class ChatHandlers:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -27,10 +27,20 @@ from bot.adapters.telegram.errors import (
     wait_after,
 )
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.core.errors import leaf
+from bot.adapters.telegram.raw_updates import (
+    is_command,
+    is_well_typed,
+    origin_of,
+    summary,
+    without_optional_parts,
+)
+from bot.clock import wait_for_event
+from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
-from bot.core.ports.outbox import DeadUpdates
+from bot.core.ports.metrics import Metrics
+from bot.core.ports.outbox import DeadUpdates, FailingUpdate
 from bot.monitoring import HealthState
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,6 +49,18 @@ POLL_SECONDS: Final = 30
 """How long Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
+"""Seconds before an update that failed is tried again; further waits are five times as long."""
+MOST_AT_ONCE: Final = 50
+KEPT_FOR: Final = timedelta(days=7)
+"""How long an update that was set aside is kept."""
+PRUNE_EVERY: Final = timedelta(hours=1)
+
+
+class Tell(Protocol):
+    """Tells the sender of a message that it could not be handled."""
+
+    async def __call__(self, origin: Origin, *, is_command: bool) -> None:
+        """Say so, if the sender should be told; `is_command` for one that begins as a command."""
 
 
 class Intake:
@@ -46,7 +68,7 @@ class Intake:
     others. `hold` is entered while a batch is handled.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what an update passes; the options by keyword.
         self,
         application: App,
         processed_updates: ProcessedUpdates,
@@ -54,8 +76,13 @@ class Intake:
         clock: Clock,
         *,
         hold: Callable[[], AbstractContextManager[None]] = nullcontext,
+        tell: Tell | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._application = application
+        self._tell = tell
+        self._edge = UnitEdge(metrics)
+        self._failed = asyncio.Event()
         self._processed_updates = processed_updates
         self._dead_updates = dead_updates
         self._clock = clock
@@ -112,50 +139,123 @@ class Intake:
         in between, and a command behind fifty files for all of them. Only that a group has moved
         comes first: what follows there is understood by what was said before.
         """
-        try:
-            for raw in filter(_is_move, updates):
-                await self.take(raw)
-            async with asyncio.TaskGroup() as batch:
-                for raw in updates:
-                    if not _is_move(raw):
-                        batch.create_task(self.take(raw))
-        except ExceptionGroup as group:
-            raise leaf(group) from group
+        for raw in filter(_is_move, updates):
+            await self.take(raw)
+        # Not a group of tasks: the failure of one would cancel the others in the middle.
+        others = [self.take(raw) for raw in updates if not _is_move(raw)]
+        for outcome in await asyncio.gather(*others, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         if updates:
             self._offset = int(updates[-1]["update_id"]) + 1
 
     async def take(self, raw: dict[str, Any]) -> None:
-        """Handle one update until it is done with. Store it as dead after five failures, or at
-        once if it cannot be read.
+        """Handle one update. Store it as failing if that fails, for `retry`, or as dead if it
+        cannot be read even without its optional parts. An error that is handled here delays no
+        other update.
 
         Raises what the ledger raises when even that cannot be stored.
         """
         update_id = int(raw["update_id"])
         try:
-            update = self._read(raw)
+            update = self._read_or_reduce(raw)
         except UNREADABLE as error:
             # Only the kind: the text of the error may quote the message.
-            log.error("update set aside, unreadable", update=update_id, why=type(error).__name__)  # noqa: TRY400
-            await self._bury(update_id, raw, error)
+            self._edge.unreadable(update_id, error)
+            await self._bury(update_id, raw, type(error).__name__)
             return
-        for tried in range(MOST_TRIES):
-            await self._application.process_update(update)
-            if self._processed_updates.take(update_id):
-                return
-            await asyncio.sleep(FIRST_WAIT * 2**tried)
-        cause = self._processed_updates.take_error(update_id)
-        log.error("update given up", update=update_id, exc_info=cause)
-        await self._bury(update_id, raw, cause)
-
-    async def _bury(
-        self, update_id: int, raw: dict[str, Any], cause: BaseException | None
-    ) -> None:
+        failure = await self._handle(update)
+        if failure is None:
+            return
+        now = self._clock.now()
         # In ASCII, because SQLite does not take half a surrogate pair.
-        await self._dead_updates.add(update_id, json.dumps(raw), repr(cause), self._clock.now())
+        body, why = json.dumps(raw), type(failure).__name__
+        await self._dead_updates.failing(update_id, body, why, now, now + _wait_before(1))
+        self._failed.set()
+
+    async def _handle(self, update: Update) -> Exception | None:
+        """Let the application handle an update; return why it is not done with, or `None`. The
+        error has been logged and counted.
+        """
+        cause: BaseException | None = None
+        try:
+            await self._application.process_update(update)
+        except Exception as error:  # noqa: BLE001 -- the edge of an update.
+            cause = error
+        if self._processed_updates.take(update.update_id):
+            return None
+        cause = cause or self._processed_updates.take_error(update.update_id)
+        failure = cause if isinstance(cause, Exception) else RuntimeError("no handler marked it")
+        self._edge.failed(Unit.UPDATE, update.update_id, failure)
+        return failure
+
+    async def retry(self) -> None:
+        """Try failing updates again, beside the others, and remove what was set aside long ago;
+        until cancelled.
+        """
+        while True:
+            self._failed.clear()
+            now = self._clock.now()
+            await self._dead_updates.prune(now - KEPT_FOR)
+            for failing in await self._dead_updates.due(now, MOST_AT_ONCE):
+                await self._try_again(failing)
+            latest = self._clock.now() + PRUNE_EVERY
+            due_at = await self._dead_updates.next_due_at()
+            await wait_for_event(self._failed, self._clock, min(latest, due_at or latest))
+
+    async def _try_again(self, failing: FailingUpdate) -> None:
+        update_id, raw = failing.update_id, json.loads(failing.body)
+        if failing.attempts >= MOST_TRIES:
+            # The process died in the last try, or before this could be stored.
+            await self._bury(update_id, raw, "given up")
+            return
+        again_at = self._clock.now() + _wait_before(failing.attempts + 1)
+        await self._dead_updates.begin_attempt(update_id, again_at)
+        try:
+            # Without its optional parts first: one of them may be why it fails.
+            update = self._reduce(raw)
+        except UNREADABLE:
+            update = self._read(raw)
+        error = await self._handle(update)
+        if error is None:
+            await self._dead_updates.handled(update_id)
+        elif failing.attempts + 1 >= MOST_TRIES:
+            log.error("update set aside", update=update_id, why=type(error).__name__)
+            await self._bury(update_id, raw, type(error).__name__)
+
+    async def _bury(self, update_id: int, raw: dict[str, Any], why: str) -> None:
+        """Set an update aside, and tell its sender if that can be read."""
+        origin = origin_of(raw, self._application.bot.id)
+        if self._tell is not None and origin is not None:
+            # First, because a message that is told twice is sent once.
+            with self._edge.contain(Unit.UPDATE, update_id):
+                await self._tell(origin, is_command=is_command(raw))
+        chat_id = None if origin is None else origin.chat_id
+        now = self._clock.now()
+        await self._dead_updates.add(update_id, summary(raw), why, now, chat_id)
+
+    def _read_or_reduce(self, raw: dict[str, Any]) -> Update:
+        why = "types"
+        if is_well_typed(raw):
+            try:
+                return self._read(raw)
+            except UNREADABLE as error:
+                why = type(error).__name__
+        update = self._reduce(raw)
+        log.warning("update read without its optional parts", update=raw["update_id"], why=why)
+        return update
+
+    def _reduce(self, raw: dict[str, Any]) -> Update:
+        return self._read(without_optional_parts(raw, int(self._clock.now().timestamp())))
 
     def _read(self, raw: dict[str, Any]) -> Update:
         # The library empties the dictionary that it reads.
         return Update.de_json(json.loads(json.dumps(raw)), self._application.bot)
+
+
+def _wait_before(tries: int) -> timedelta:
+    """Return the wait before the try that follows `tries`."""
+    return timedelta(seconds=FIRST_WAIT * 5 ** (tries - 1))
 
 
 def _is_move(raw: dict[str, Any]) -> bool:
@@ -229,6 +329,10 @@ class WebhookIntake:
         self._health_state.poll_answered()
         await self._intake.take(raw)
 
+    async def retry(self) -> None:
+        """Try failing updates again, as `Intake.retry` does."""
+        await self._intake.retry()
+
     async def run(self) -> None:
         """Set the webhook, and again when somebody has changed it, until cancelled.
 
@@ -250,7 +354,7 @@ class WebhookIntake:
                 troubles += 1
                 self._health_state.webhook_error = f"refused: {error.message}"
                 log.error("webhook refused", why=error.message, troubles=troubles)  # noqa: TRY400 -- named.
-                await asyncio.sleep(_wait(error, troubles))
+                await asyncio.sleep(wait_after(error, troubles))
                 continue
             except TelegramError as error:
                 troubles += 1

@@ -91,6 +91,7 @@ class AnswerLedger(Protocol):
 class StoredStatusMessage:
     """A status message. `message_id` is `None` until it has been placed; `shared` ones show
     several jobs. `job_ids` are those without an answer: when none is left, its work is done.
+    `attempts` counts calls that were begun since one returned.
     """
 
     id: int
@@ -102,6 +103,7 @@ class StoredStatusMessage:
     message_id: int | None
     job_ids: tuple[int, ...]
     album: str | None = None
+    attempts: int = 0
 
 
 class StatusMessageLedger(Protocol):
@@ -123,3 +125,12 @@ class StatusMessageLedger(Protocol):
 
     async def close(self, status_message_id: int) -> None:
         """Forget the status message: it is gone or has become an answer."""
+
+    async def begin_attempt(self, status_message_id: int) -> None:
+        """Count a call before it is made."""
+
+    async def settle(self, status_message_id: int) -> None:
+        """Forget the calls that were counted: one has returned."""
+
+    async def set_aside(self, status_message_id: int, code: str) -> None:
+        """Give it up; it is kept with the code, where operators see it."""

@@ -6,7 +6,7 @@ attempt (the fence) that they expect; a method that returns `bool` says whether 
 as expected, and does not change the job where it was not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -38,9 +38,14 @@ class JobLedger(Protocol):
     async def request_cancel(self, job_id: int) -> None:
         """Store that the user wants the job to end, so that a restart does not forget it."""
 
-    async def recover(self, now: datetime) -> "Recovered":
+    async def recover(
+        self, now: datetime, progress: Mapping[int, int] | None = None
+    ) -> "Recovered":
         """Put jobs that a dead process left running back into the queue. End those whose user
         asked for it, those that crashed too often, and those of commands that are gone.
+
+        The crash counts for a job that has no more than at its last crash: `progress` has the
+        bytes on the disk by job, none if it is not in there.
 
         Only for the process that holds the lock of the ledger.
         """
@@ -59,9 +64,16 @@ class JobLedger(Protocol):
         """Put a running job back as it was: the process stops, no failure is counted."""
 
     async def retry_later(
-        self, job: Job, run_at: datetime, code: str, *, abandon_at: datetime | None = None
+        self,
+        job: Job,
+        run_at: datetime,
+        code: str,
+        *,
+        abandon_at: datetime | None = None,
+        unexpected: int = 0,
     ) -> bool:
         """Put a running job back for another attempt at `run_at`, and count the failure.
+        `unexpected` is the number of its unexpected errors so far.
 
         With `abandon_at` the object that it has planned is due at that moment, and the next
         attempt plans a new one; without it the next attempt goes on with it.

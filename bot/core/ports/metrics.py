@@ -1,6 +1,7 @@
 """What is counted for the one who runs the bot. Nothing here tells one user from another."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -29,6 +30,8 @@ class Readings:
     links_live: int = 0
     links_overdue: int = 0
     spool_reserved: int = 0
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were given up after unexpected errors, by kind of unit."""
 
 
 class Metrics(Protocol):
@@ -60,6 +63,12 @@ class Metrics(Protocol):
     def oss_answered(self, operation: str, code: str) -> None:
         """Count a call of OSS."""
 
+    def unexpected_error(self, unit: str, error: str) -> None:
+        """Count an unexpected error by the kind of unit that it ended and its class name."""
+
+    def loop_restarted(self, loop: str) -> None:
+        """Count the restart of a loop of the process."""
+
 
 class NoMetrics:
     """Counts nothing: for processes without metrics."""
@@ -86,4 +95,10 @@ class NoMetrics:
         """Do nothing."""
 
     def oss_answered(self, operation: str, code: str) -> None:
+        """Do nothing."""
+
+    def unexpected_error(self, unit: str, error: str) -> None:
+        """Do nothing."""
+
+    def loop_restarted(self, loop: str) -> None:
         """Do nothing."""

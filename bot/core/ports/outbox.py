@@ -62,6 +62,8 @@ class OutboxMessage:
     id: int = 0
     created_at: datetime | None = None
     tries: int = 0
+    error_code: str | None = None
+    """Of the last call, if it failed; `None` also where the process died in it."""
 
 
 class Outbox(Protocol):
@@ -77,13 +79,56 @@ class Outbox(Protocol):
         """Store that it has been said (or never will be)."""
 
     async def begin_attempt(self, row_id: int) -> int:
-        """Store the intention before a call; return how many calls there have been, this one
-        included.
+        """Store the intention before a call, and forget the last error; return how many calls
+        there have been, this one included.
         """
+
+    async def failed(self, row_id: int, code: str) -> None:
+        """Store why a call failed that may be repeated."""
+
+    async def set_aside(self, row_id: int, code: str) -> None:
+        """Give a message up; it is kept with the code, where operators see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailingUpdate:
+    """An update whose handling has failed and is tried again; `body` is its JSON."""
+
+    update_id: int
+    body: str
+    attempts: int
 
 
 class DeadUpdates(Protocol):
-    """Updates that cannot be handled, kept so that one defect does not stop intake for ever."""
+    """Updates that could not be handled: those that are tried again, and those set aside, so that
+    one defect does not stop intake for ever.
+    """
 
-    async def add(self, update_id: int, body: str, error: str, now: datetime) -> None:
-        """Store an update with the last error."""
+    async def add(
+        self, update_id: int, body: str, error: str, now: datetime, chat_id: int | None = None
+    ) -> None:
+        """Set an update aside with the last error; `body` has no text of a message. One that has
+        been set aside already is left as it is.
+        """
+
+    async def failing(
+        self, update_id: int, body: str, error: str, now: datetime, again_at: datetime
+    ) -> None:
+        """Store that handling has failed once, and that it is tried again at `again_at`. An update
+        that is stored already is left as it is.
+        """
+
+    async def due(self, now: datetime, limit: int) -> list[FailingUpdate]:
+        """Return failing updates that are due, the longest due first."""
+
+    async def next_due_at(self) -> datetime | None:
+        """Return when the next failing update is due."""
+
+    async def begin_attempt(self, update_id: int, again_at: datetime) -> None:
+        """Count a try before it is made; the next is at `again_at` if this one fails."""
+
+    async def handled(self, update_id: int) -> None:
+        """Remove a failing update that has been handled."""
+
+    async def prune(self, before: datetime) -> None:
+        """Remove what was set aside before that moment."""

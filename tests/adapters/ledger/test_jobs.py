@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.adapters.ledger.jobs import MOST_CRASHES, MOST_CRASHES_ALONE
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Ending, Job, JobState, ObjectState
 from tests.fakes.samples import (
@@ -190,7 +191,7 @@ async def test_recover_puts_running_jobs_back(ledger: SqlLedger) -> None:
     await finish(ledger, await accept(ledger))
     recovered = await ledger.jobs.recover(at(60))
 
-    assert recovered.unfinished == [replace(running, state=JobState.QUEUED), waiting]
+    assert recovered.unfinished == [replace(running, state=JobState.QUEUED, crashes=1), waiting]
     assert recovered.ended == []
 
 
@@ -207,7 +208,8 @@ async def test_recover_cancels_what_the_user_had_cancelled(ledger: SqlLedger) ->
     assert recovered.unfinished == []
     assert recovered.ended == [await get(ledger, job) for job in (running, waiting)]
     assert recovered.ended == [
-        replace(job, state=JobState.CANCELLED, finished_at=at(60)) for job in (running, waiting)
+        replace(job, state=JobState.CANCELLED, finished_at=at(60))
+        for job in (replace(running, crashes=1), waiting)
     ]
     assert due == [replace(stored, due_at=at(60), ending=Ending.UNDONE)]
 
@@ -240,3 +242,45 @@ async def test_jobs_are_found_by_id_in_order(ledger: SqlLedger) -> None:
     assert await ledger.jobs.get_many([second.id, 999, first.id]) == [first, second]
     assert await ledger.jobs.get_many([]) == []
     assert await ledger.jobs.get(999) is None
+
+
+async def _crash(ledger: SqlLedger, *crashing: Job, on_disk: int = 0) -> list[Job]:
+    """Let the process die while these jobs run; return the jobs that the start has ended."""
+    for job in crashing:
+        await acquire(ledger, await get(ledger, job))
+    progress = {job.id: on_disk for job in crashing}
+    return (await ledger.jobs.recover(NOW, progress)).ended
+
+
+async def test_crash_counts_only_without_progress(ledger: SqlLedger) -> None:
+    """A job that has more on the disk than at the last crash is no suspect."""
+    job = await accept(ledger)
+    counts = []
+    for on_disk in (10, 20, 20, 30, 30):
+        assert await _crash(ledger, job, on_disk=on_disk) == []
+        counts.append((await get(ledger, job)).crashes)
+
+    assert counts == [0, 0, 1, 1, 2]
+
+
+async def test_upload_that_was_begun_is_progress(ledger: SqlLedger) -> None:
+    """In local mode nothing comes to the disk."""
+    job = await accept(ledger)
+    stored = await plan(ledger, await acquire(ledger, job))
+    await ledger.objects.initiated(stored.id, "upload", 1 << 20)
+    await ledger.jobs.recover(NOW)
+    first = (await get(ledger, job)).crashes
+    await _crash(ledger, job)
+
+    assert (first, (await get(ledger, job)).crashes) == (0, 1)
+
+
+async def test_job_that_crashed_alone_is_parked(ledger: SqlLedger) -> None:
+    """Three times without progress, while nothing else ran; beside others it takes twenty."""
+    alone, beside, other = [await accept(ledger) for _ in range(3)]
+    ended = [await _crash(ledger, alone) for _ in range(MOST_CRASHES_ALONE)]
+    assert [[job.id for job in jobs] for jobs in ended] == [[], [], [alone.id]]
+    assert ended[-1][0].error_code == "crashed"
+
+    ended = [await _crash(ledger, beside, other) for _ in range(MOST_CRASHES)]
+    assert [len(jobs) for jobs in ended] == [0] * (MOST_CRASHES - 1) + [2]

@@ -3,12 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy import select
-
-from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.outbox import KEPT_FOR
-from bot.adapters.ledger.schema import dead_updates
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 
@@ -82,12 +78,19 @@ async def test_calls_are_counted(ledger: SqlLedger) -> None:
     assert [message.tries for message in await ledger.outbox.pending(10)] == [3]
 
 
-async def test_dead_update_is_kept_with_its_first_error(
-    ledger: SqlLedger, database: Database
-) -> None:
-    """Storing the same update again changes nothing."""
-    await ledger.dead_updates.add(7, '{"update_id": 7}', "ValueError()", NOW)
-    await ledger.dead_updates.add(7, "{}", "other", at(1))
-    rows = await database.read(lambda connection: connection.execute(select(dead_updates)).all())
+async def test_message_that_was_set_aside(ledger: SqlLedger) -> None:
+    """It is not offered again, and counted for operators; a call that fails keeps its reason until
+    the next one begins.
+    """
+    await ledger.outbox.post(_saying("a"), NOW)
+    [message] = await ledger.outbox.pending(10)
+    await ledger.outbox.begin_attempt(message.id)
+    await ledger.outbox.failed(message.id, "chat_unavailable")
+    codes = [found.error_code for found in await ledger.outbox.pending(10)]
+    await ledger.outbox.begin_attempt(message.id)
+    codes += [found.error_code for found in await ledger.outbox.pending(10)]
+    await ledger.outbox.set_aside(message.id, "unexpected")
 
-    assert [tuple(row)[:4] for row in rows] == [(7, '{"update_id": 7}', "ValueError()", NOW)]
+    assert codes == ["chat_unavailable", None]
+    assert await ledger.outbox.pending(10) == []
+    assert await ledger.probe.set_aside() == {"outbox": 1}

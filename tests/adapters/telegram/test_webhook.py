@@ -5,11 +5,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from telegram.ext import Application
 
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlDeadUpdates
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.intake import (
@@ -32,11 +33,8 @@ URL = "http://127.0.0.1:9/telegram"
 """No server listens there."""
 
 
-class NoDeadUpdates:
-    """Keeps nothing."""
-
-    async def add(self, update_id: int, body: str, error: str, now: Any) -> None:
-        """Do nothing."""
+def _never_used() -> SqlDeadUpdates:
+    return SqlDeadUpdates(Database(Path("never opened")))
 
 
 class Bot:
@@ -47,7 +45,7 @@ class Bot:
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
         self.health_state = HealthState(self.clock)
-        intake = Intake(application, ProcessedUpdates(), NoDeadUpdates(), self.clock)
+        intake = Intake(application, ProcessedUpdates(), _never_used(), self.clock)
         self.webhook = WebhookIntake(application, intake, self.health_state, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 

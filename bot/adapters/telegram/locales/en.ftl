@@ -115,6 +115,7 @@ zone-chosen = From now on times here are shown in { $zone }.
 zone-unknown = Unknown time zone “{ $zone }”. Give a city, for example /zone Hong Kong, or an offset from UTC, for example /zone +8.
 delivered-privately = I sent the answer to your private chat with me.
 deliver-start-first = I cannot message you in private yet. Open https://t.me/{ $bot }?start=links and press Start to see your links.
+message-not-handled = I could not process this message. Please send it again.
 request-failed = I cannot check your permissions with Telegram at the moment. Try again in a minute.
 
 ## For admins of the bot

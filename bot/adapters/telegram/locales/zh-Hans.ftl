@@ -95,6 +95,7 @@ zone-chosen = 从现在起，这里的时间按 { $zone } 显示。
 zone-unknown = 未知时区“{ $zone }”。请写城市的英文名，例如 /zone Hong Kong，或与 UTC 的时差，例如 /zone +8。
 delivered-privately = 已在私聊中回复你。
 deliver-start-first = 我还不能给你发私聊消息。请打开 https://t.me/{ $bot }?start=links 并点“开始”，即可看到你的链接。
+message-not-handled = 我无法处理这条消息，请重新发送。
 request-failed = 暂时无法向 Telegram 确认你的权限，请一分钟后再试。
 
 ## 给机器人管理员

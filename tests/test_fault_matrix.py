@@ -1,0 +1,297 @@
+"""Each method of a port that a unit of work calls raises once: it costs one line in the log and
+one count, and everything is served all the same.
+"""
+
+import asyncio
+import inspect
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.jobs import JobState, Placement
+from bot.core.links import LinkMode
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import Answer, Welcome
+from bot.inbound.access import Access, RequestKind
+from bot.inbound.deferred import DeferredRequests, RequestHandler
+from bot.jobs.actions import JobActions
+from bot.jobs.lifecycle import JobLifecycle, Signals
+from bot.jobs.limits import OwnerLimits
+from bot.jobs.queue import JobQueue
+from bot.jobs.relay import Relay
+from bot.jobs.runner import JobRunner
+from bot.outbound.answers import AnswerSender
+from bot.outbound.chat_migration import ChatMigrations
+from bot.outbound.dispatcher import ChatDispatcher, Sender
+from bot.outbound.outbox import OutboxSender, Reactions
+from bot.outbound.status_messages import StatusMessageSender
+from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
+from bot.sandbox.clock import SandboxClock
+from bot.transfer.spool import Spool
+from bot.units import Supervisor, Unit, UnitEdge
+from tests.fakes.ledger import empty_ledger
+from tests.fakes.members import FakeMembers
+from tests.fakes.messenger import FakeMessenger
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, accept
+from tests.fakes.source import FakeSource
+from tests.fakes.uploads import FakeUploads
+from tests.outbound.outbound_fixture import FakeSigner
+
+ERRORS: Sequence[Exception] = (
+    MemoryError("no room"),
+    sqlite3.OperationalError("database is locked"),
+    RuntimeError("can't start new thread"),
+    OSError(24, "Too many open files"),
+    KeyError("x"),
+    TypeError("x"),
+    ValueError("x"),
+    AttributeError("x"),
+    RecursionError("x"),
+    ZeroDivisionError("x"),
+)
+NEIGHBOUR = OWNER + 1
+CHIEF = 31
+MOST_STEPS = 100
+SEED = 1
+
+
+class Recorder:
+    """Records the methods of ports that are called, and lets one of them raise once."""
+
+    def __init__(self, fails: str = "", error: Exception | None = None) -> None:
+        self.called: dict[str, int] = {}
+        self._fails = fails
+        self._error = error
+
+    def enter(self, name: str) -> None:
+        """Record a call; raise if it is its turn."""
+        self.called[name] = self.called.get(name, 0) + 1
+        if name == self._fails and self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def port(self, name: str, implementation: Any) -> Any:
+        """Return a port that records its calls and passes them on."""
+        return Recorded(self, name, implementation)
+
+
+class Recorded:
+    """A port whose calls are recorded."""
+
+    def __init__(self, recorder: Recorder, name: str, implementation: Any) -> None:
+        self._recorder = recorder
+        self._name = name
+        self._implementation = implementation
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._implementation, method)
+        if method.startswith("_") or not callable(found):
+            return found
+        name = f"{self._name}.{method}"
+
+        async def later(*args: Any, **kwargs: Any) -> Any:
+            self._recorder.enter(name)
+            return await found(*args, **kwargs)
+
+        def at_once(*args: Any, **kwargs: Any) -> Any:
+            self._recorder.enter(name)
+            return found(*args, **kwargs)
+
+        return later if inspect.iscoroutinefunction(found) else at_once
+
+
+class Everything:
+    """Queue, runner, relay and senders on a real ledger, every port of theirs recorded."""
+
+    def __init__(self, database: Database, recorder: Recorder) -> None:
+        port = recorder.port
+        self.clock, self.metrics, self.recorder = (
+            SandboxClock(NOW, running=False),
+            FakeMetrics(),
+            recorder,
+        )
+        # What the test itself asks is not recorded.
+        self.ledger = SqlLedger(database)
+        ledger = SqlLedger(database)
+        for name in ("jobs", "objects", "answers", "status_messages", "outbox", "chats"):
+            setattr(ledger, name, port(name, getattr(ledger, name)))
+        self.messenger, self.uploads = FakeMessenger(self.clock), FakeUploads()
+        self.signals = Signals()
+        self.queue = self._build_queue(ledger)
+        self.dispatcher = self._build_dispatcher(ledger)
+
+    def _build_queue(self, ledger: SqlLedger) -> JobQueue:
+        port, clock = self.recorder.port, self.clock
+        self.lifecycle = JobLifecycle(ledger.jobs, clock, self.signals, self.metrics)
+        relay = Relay(
+            port("source", FakeSource()),
+            port("uploads", self.uploads),
+            ledger.objects,
+            clock,
+            lifetime=LIFETIME,
+            placement=Placement("bucket", "cn-hongkong", LinkMode.SIGNED),
+        )
+        runner = JobRunner(relay, ledger.jobs, self.lifecycle, clock, self.metrics)
+        return JobQueue(runner.run, clock, at_once=4, per_owner=2, metrics=self.metrics)
+
+    def _build_dispatcher(self, ledger: SqlLedger) -> ChatDispatcher:
+        clock, port = self.clock, self.recorder.port
+        messenger = port("messenger", self.messenger)
+        members = port("members", FakeMembers(admins={(GROUP, CHIEF)}))
+        migrations = ChatMigrations(ledger.chats)
+        access = Access(ledger.chats, users=(), admins=(), groups={GROUP})
+        actions = JobActions(ledger, self.queue, clock, self.lifecycle)
+        reactions = Reactions(ledger.outbox, clock, enabled=True)
+        jobs = JobViews(self.queue, FakeSigner(), clock)
+        views = Views(
+            jobs=jobs,
+            answers=AnswerViews(ledger, jobs, migrations, clock),
+            overviews=OverviewViews(ledger, jobs, migrations, clock, OwnerLimits()),
+            statistics=StatisticsViews(
+                ledger, self.queue, Spool(Path("unused"), quota=1, keep_free=0), clock, []
+            ),
+            welcome=Welcome(20 << 20, LIFETIME),
+        )
+        senders: list[Sender] = [
+            DeferredRequests(
+                ledger.outbox,
+                RequestHandler(ledger, access, actions, members, messenger),
+                clock,
+            ),
+            AnswerSender(ledger, messenger, views.answers, migrations, reactions, clock),
+            OutboxSender(ledger.outbox, messenger, views),
+            StatusMessageSender(ledger, messenger, jobs, clock, self.metrics),
+        ]
+        return ChatDispatcher(
+            senders, ledger.outbox, self.signals.outbox, clock, metrics=self.metrics
+        )
+
+    async def begin(self) -> None:
+        """Let two people send a file each, and ask for one thing of every kind."""
+        self.uploads.may_end.clear()
+        for owner_id in (OWNER, NEIGHBOUR):
+            job = await accept(self.ledger, chat_id=owner_id)
+            self.queue.enqueue(job.id, owner_id, NOW)
+        await self._post(OutboxKind.NOTICE, {"name": "help-any-text"})
+        await self._post(OutboxKind.OVERVIEW, {"listing": "links", "subject": OWNER, "page": 1})
+        await self._post(OutboxKind.PRESS, {"query_id": "q"})
+        await self._post(OutboxKind.REQUEST, {"do": RequestKind.AUTO.value, "to": "on"}, GROUP)
+
+    async def _post(
+        self, kind: OutboxKind, payload: dict[str, str | int], chat_id: int = OWNER
+    ) -> None:
+        message = OutboxMessage(
+            kind,
+            Priority.REPLY,
+            chat_id,
+            "en",
+            dedupe=kind.value,
+            reply_to=1,
+            owner_id=CHIEF,
+            payload=payload,
+        )
+        assert await self.ledger.outbox.post(message, self.clock.now())
+
+    async def step(self) -> None:
+        """Let a second pass, and everything be done that is due then."""
+        self.clock.advance(timedelta(seconds=1))
+        # As the supervisor does with the loop of the dispatcher.
+        with UnitEdge(self.metrics).contain(Unit.LOOP, "dispatcher"):
+            await self.dispatcher.round()
+        await self.dispatcher.calls.drain(5)
+
+    async def is_served(self) -> bool:
+        """Whether both files are answered and nothing is left to be said."""
+        done = [job.state for job in await self.ledger.jobs.get_many([1, 2])]
+        answers = [said for said in self.messenger.said if isinstance(said.view, Answer)]
+        left = await self.ledger.outbox.pending(10)
+        left_messages = await self.ledger.status_messages.open_status_messages()
+        return (
+            done == [JobState.DONE] * 2
+            and {said.chat_id for said in answers} == {OWNER, NEIGHBOUR}
+            and not (left or left_messages)
+        )
+
+    async def run(self) -> None:
+        """Run until everything is served."""
+        loop = asyncio.create_task(
+            Supervisor(self.metrics, first_wait=0).keep("queue", self.queue.run)
+        )
+        try:
+            await self.begin()
+            for step in range(MOST_STEPS):
+                await self.step()
+                if step == 4:
+                    self.uploads.may_end.set()
+                if step > 4 and await self.is_served():
+                    return
+            raise AssertionError("not everything was served")
+        finally:
+            loop.cancel()
+            await self.queue.stop()
+            await asyncio.wait([loop])
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Say in which case an assertion failed."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(what)
+        raise
+
+
+async def one_fault(folder: Path, method: str, error: Exception) -> None:
+    """Let one method raise once, and check what that costs."""
+    async with empty_ledger(folder / f"{method}-{type(error).__name__}.db") as database:
+        stage = Everything(database, Recorder(method, error))
+        with capture_logs() as lines:
+            await stage.run()
+    traces = [line for line in lines if "exc_info" in line]
+
+    assert [kind for _, kind in stage.metrics.unexpected] == [type(error).__name__]
+    assert [line["exc_info"] for line in traces] == [error]
+
+
+async def recorded(folder: Path) -> list[str]:
+    """Return every method of a port that is called when nothing fails."""
+    async with empty_ledger(folder / "whole.db") as database:
+        stage = Everything(database, Recorder())
+        await stage.run()
+    assert stage.metrics.unexpected == []
+    return sorted(stage.recorder.called)
+
+
+def sample(methods: Sequence[str]) -> list[tuple[str, Exception]]:
+    """Return every method with one of the errors, which the seed chooses."""
+    chosen = random.Random(SEED)  # noqa: S311 -- a sample, not a secret.
+    return [(method, chosen.choice(ERRORS)) for method in methods]
+
+
+def every(methods: Sequence[str]) -> list[tuple[str, Exception]]:
+    """Return every method with every error."""
+    return [(method, error) for method in methods for error in ERRORS]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("cases", [sample, pytest.param(every, marks=pytest.mark.long)])
+async def test_every_fault_costs_one_unit(
+    tmp_path: Path, cases: Callable[[Sequence[str]], list[tuple[str, Exception]]]
+) -> None:
+    """One line, the metric one higher; both files and every request are served."""
+    methods = await recorded(tmp_path)
+    assert {"messenger.send", "jobs.acquire", "outbox.pending", "uploads.upload"} <= set(methods)
+    for method, error in cases(methods):
+        with naming(f"{method} raises {type(error).__name__}"):
+            await one_fault(tmp_path, method, error)
