@@ -32,6 +32,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, Sender
@@ -216,7 +217,7 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     )
     senders: list[Sender] = [
         DeferredRequests(ledger.outbox, requests, clock),
-        AnswerSender(ledger, messenger, views.answers, migrations, reactions, clock),
+        _answer_sender(resources, messenger, views.answers, migrations, reactions),
         OutboxSender(ledger.outbox, messenger, views),
         status_sender,
     ]
@@ -224,6 +225,19 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
         senders, ledger.outbox, signals.outbox, clock, current=migrations.current
     )
     return dispatcher, status_sender
+
+
+def _answer_sender(
+    resources: Resources,
+    messenger: MigratingMessenger,
+    views: AnswerViews,
+    migrations: ChatMigrations,
+    reactions: Reactions,
+) -> AnswerSender:
+    clock, ledger, metrics = resources.clock, resources.ledger, resources.monitoring.metrics
+    delivery = AnswerDelivery(ledger, migrations, clock)
+    calls = AnswerCalls(ledger, messenger, views, delivery, reactions, metrics)
+    return AnswerSender(ledger, calls, delivery, Repetitions(messenger, clock), clock)
 
 
 def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:

@@ -36,17 +36,39 @@ async def test_answer_whose_fate_is_unknown_is_sent_once_more(
     await stage.start_bot(alice.id)
     late = {"seconds": 0.6}
     fault = stage.telegram.faults.add(
-        Fault("sendMessage", Effect.LATE, 0, where=ANSWER, args=dict(late))
+        Fault("sendMessage", Effect.LATE, where=ANSWER, args=dict(late))
     )
     message = await alice.send(CONTENT)
     await let_time_pass(alice, lambda: len(alice.said) == 2)
-    await let_time_pass(alice, lambda: fault.hits == 2)
+    assert fault.hits == 1
     stage.telegram.faults.clear()
     stage.clock.advance(timedelta(hours=1))
     await alice.answered(await alice.write("/help"))
 
     assert [said.reply_to for said in alice.said[:2]] == [message.id] * 2
     assert len(alice.said) == 3
+    await assert_nothing_left(alice, links=1)
+
+
+@pytest.mark.parametrize("effect", [Effect.HTML, Effect.LOST])
+async def test_outage_while_a_file_ends(stage: LocalStack, alice: Person, effect: Effect) -> None:
+    """Nothing is sent again before Telegram has answered something else; then the answer comes,
+    with one copy at most.
+    """
+    first = stage.telegram.faults.add(Fault("sendMessage", effect, where=ANSWER))
+    outage = stage.telegram.faults.add(Fault("*", Effect.HTML, times=0, skip=1_000_000))
+    message = await alice.send(CONTENT)
+    await alice.until(lambda: first.hits == 1)
+    outage.skip = 0
+    sent = len(stage.telegram.log.of("sendMessage"))
+    probes = len(stage.telegram.log.of("getMe"))
+    await let_time_pass(alice, lambda: len(stage.telegram.log.of("getMe")) > probes + 5)
+    assert len(stage.telegram.log.of("sendMessage")) == sent
+    stage.telegram.faults.clear()
+    copies = 2 if effect is Effect.LOST else 1
+    await let_time_pass(alice, lambda: len(alice.said) == copies)
+
+    assert [said.reply_to for said in alice.said] == [message.id] * copies
     await assert_nothing_left(alice, links=1)
 
 

@@ -81,7 +81,12 @@ class SqlAnswers(SqlPart):
     sending = writes(answers.sending)
     sent = writes(answers.sent)
     unsent = writes(answers.unsent)
+    cut_off = writes(answers.cut_off)
     lost = writes(answers.lost)
+    reword = writes(answers.reword)
+    anew = writes(answers.anew)
+    release = writes(answers.release)
+    redirect = writes(answers.redirect)
     refreshed = writes(answers.refreshed)
 
 
@@ -92,6 +97,7 @@ class SqlStatusMessages(SqlPart):
     join = writes(answers.join_status_message)
     placed = writes(answers.place_status_message)
     close = writes(answers.close_status_message)
+    knows = reads(answers.knows_status_message)
     open_status_messages = reads(answers.open_status_messages)
 
 
