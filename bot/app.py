@@ -102,7 +102,7 @@ async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
     if resources.settings.link.mode is not LinkMode.PUBLIC:
         # OSS itself refuses these links already; the bytes go as soon as it can be reached.
         return
-    while overdue := await resources.ledger.objects.overdue(resources.clock.now()):
+    while overdue := await resources.ledger.objects.overdue(resources.link_clock.now()):
         log.error("links are open past their end; nothing is taken in", count=len(overdue))
         await resources.clock.sleep_until(resources.clock.now() + OVERDUE_EVERY)
         await parts.reaper.sweep()

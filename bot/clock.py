@@ -1,12 +1,11 @@
 """The system clock, waiting for a moment or an event, and time zones by the names people use.
-them.
 
 The zones are those of the machine or of the package `tzdata` (Python's `zoneinfo`).
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import Final
@@ -32,6 +31,24 @@ class SystemClock:
         # Polling is the point: nobody tells a process that its system's clock was set.
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 60.0))
+
+
+class CorrectedClock:
+    """A clock plus the offset of another one, which may change; fulfils the `Clock` port."""
+
+    def __init__(self, clock: Clock, offset: Callable[[], timedelta]) -> None:
+        self._clock = clock
+        self._offset = offset
+
+    def now(self) -> datetime:
+        """Return the aware UTC time of the other clock."""
+        return self._clock.now() + self._offset()
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Return once `now() >= when`; the offset is looked at again every minute."""
+        while self.now() < when:
+            latest = self._clock.now() + timedelta(minutes=1)
+            await self._clock.sleep_until(min(when - self._offset(), latest))
 
 
 async def wait_for_event(event: asyncio.Event, clock: Clock, until: datetime | None) -> None:

@@ -60,7 +60,13 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
         ledger = SqlLedger(await stack.enter_async_context(open_database(path)))
         line = await stack.enter_async_context(open_store_access(settings, clock))
         prefix = key_prefix(settings.telegram.bot_id)
-        auditor = Auditor(ledger.objects, line.store, line.threads, clock)
+        auditor = Auditor(
+            ledger.objects,
+            line.store,
+            line.threads,
+            line.oss.link_clock,
+            bucket=settings.oss.bucket,
+        )
         return await auditor.audit(prefix, fix=fix) + await audit_exposure(
             AnonymousAccess(line.oss, line.store, prefix),
             line.threads,

@@ -13,6 +13,7 @@
     │ └ DiskFull                    disk_full               (transient)
     ├ StoreError                    OSS did not take or give the bytes
     │ ├ StoreUnavailable            store_unavailable       (transient)
+    │ │ └ StoreIntercepted          store_intercepted       (transient)
     │ ├ StoreThrottled              store_throttled         (transient)
     │ ├ ClockSkewed                 clock_skewed            (transient: corrected on the way)
     │ ├ Corrupted                   corrupted               (transient)
@@ -144,6 +145,14 @@ class StoreUnavailable(StoreError):
 
     code = "store_unavailable"
     permanent = False
+
+
+class StoreIntercepted(StoreUnavailable):
+    """Something between us and OSS answered in its place (a proxy, a portal, a firewall): what it
+    says is nothing that OSS said. The message names host and status.
+    """
+
+    code = "store_intercepted"
 
 
 class StoreThrottled(StoreError):

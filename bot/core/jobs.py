@@ -11,7 +11,7 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from bot.core.files import FileKind, IncomingFile, clean_name
-from bot.core.links import is_open
+from bot.core.links import LinkMode, is_open
 
 
 class JobState(StrEnum):
@@ -152,9 +152,22 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an object is stored and who ends its link, whatever the settings say later. Empty in
+    rows of versions that did not know: then that of the settings.
+    """
+
+    bucket: str = ""
+    region: str = ""
+    mode: LinkMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A row of the ledger. `due_at` is when object and upload must be gone; for a live one the end
-    of its link. `sweeps` counts how often a planned object has been removed already.
+    """A row of the ledger. `due_at` is when object and upload must be gone, by the clock of OSS;
+    for a live one the end of its link. `sweeps` counts how often a planned object has been removed
+    already, `attempts` the calls that were to delete it, `error_code` is the last one's.
+    `completed_at` is the earliest moment at which OSS may have completed it.
     """
 
     id: int
@@ -166,6 +179,10 @@ class StoredObject:
     part_size: int | None = None
     ending: Ending | None = None
     sweeps: int = 0
+    placement: Placement = Placement()
+    completed_at: datetime | None = None
+    attempts: int = 0
+    error_code: str | None = None
 
     def has_open_link(self, now: datetime) -> bool:
         """Decide whether there is a link to show at `now`; every view asks here."""

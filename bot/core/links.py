@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from bot.core.files import BLOCKED_EXTENSIONS, split_extension
 
-LONGEST_LIFETIME: Final = timedelta(hours=24)
-"""The promise: no link lives longer."""
+LONGEST_LIFETIME: Final = timedelta(hours=23, minutes=55)
+"""The promise is 24 hours, for the bytes too: deleting them may take some minutes."""
 
 SHORTEST_LIFETIME: Final = timedelta(seconds=1)
 """The least that can be signed: the life of a presigned URL is a whole number of seconds."""
@@ -119,8 +119,8 @@ def deadline(completed_at: datetime, lifetime: timedelta) -> datetime:
     """Return when the link ends: `lifetime` after the upload completed.
 
     Raises:
-        ValueError: the lifetime is not within the promise (at least 1 s, at most 24 h).
+        ValueError: the lifetime is not within the promise (at least 1 s, at most 23 h 55 min).
     """
     if not SHORTEST_LIFETIME <= lifetime <= LONGEST_LIFETIME:
-        raise ValueError("a link lives at least a second and at most 24 hours")
+        raise ValueError("a link lives at least a second and at most 23 h 55 min")
     return completed_at + lifetime

@@ -31,6 +31,10 @@ class FindingKind(StrEnum):
     """
     MISSING = "missing_object"
     """A live link whose object is not in the bucket."""
+    LEFT_ELSEWHERE = "overdue_elsewhere"
+    """An object in a bucket that is not that of the settings is still there a minute after its
+    end: the key may not open that bucket, or it is out of reach.
+    """
     ANONYMOUS_LISTING = "anonymous_listing"
     """Strangers can list the bucket, and so find every link."""
     ANONYMOUS_READING = "anonymous_reading"
@@ -53,8 +57,15 @@ class Auditor:
     """Looks, and removes only when it is told to. What a running bot owns is no finding."""
 
     def __init__(
-        self, objects: ObjectLedger, store: ObjectStore, threads: Threads, clock: Clock
+        self,
+        objects: ObjectLedger,
+        store: ObjectStore,
+        threads: Threads,
+        clock: Clock,
+        *,
+        bucket: str = "",
     ) -> None:
+        self._bucket = bucket
         self._objects = objects
         self._store = store
         self._threads = threads
@@ -80,7 +91,9 @@ class Auditor:
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
         known = await _in_batches(self._objects.of_keys, [stat.key for stat in stats])
         findings = self._overdue_and_unknown(stats, known)
-        findings += await self._missing(live, {stat.key for stat in stats})
+        here = [stored for stored in live if self._is_here(stored)]
+        findings += await self._missing(here, {stat.key for stat in stats})
+        findings += await self._left_elsewhere()
         findings += await self._orphans(uploads)
         return findings, uploads
 
@@ -98,6 +111,22 @@ class Auditor:
             elif (late := now - stored.due_at) > TOLERANCE and not _is_being_made(stored):
                 findings.append(Finding(FindingKind.OVERDUE, stat.key, f"{late} late"))
         return findings
+
+    def _is_here(self, stored: StoredObject) -> bool:
+        return stored.placement.bucket in {"", self._bucket}
+
+    async def _left_elsewhere(self) -> list[Finding]:
+        now = self._clock.now()
+        return [
+            Finding(
+                FindingKind.LEFT_ELSEWHERE,
+                stored.key,
+                f"{now - stored.due_at} late in the bucket {stored.placement.bucket}"
+                f" ({stored.error_code or 'not tried yet'})",
+            )
+            for stored in await self._objects.overdue(now - TOLERANCE)
+            if not self._is_here(stored)
+        ]
 
     async def _missing(self, live: Sequence[StoredObject], keys: set[str]) -> list[Finding]:
         absent = [stored.key for stored in live if stored.key not in keys]
@@ -132,6 +161,8 @@ class Auditor:
                     await self._threads.call(
                         partial(self._store.abort, upload.key, upload.upload_id)
                     )
+        elif finding.kind is FindingKind.LEFT_ELSEWHERE:
+            return finding  # The reaper goes on trying; there is nothing to do here.
         elif finding.kind is not FindingKind.MISSING:
             await self._threads.call(partial(self._store.delete, [key]))
         stored = (await self._objects.of_keys([key])).get(key)

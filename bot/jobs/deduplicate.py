@@ -53,6 +53,7 @@ class Copier:
         if stat is None or stat.crc64 is None:
             raise ObjectGone(f"{source} is gone")
         if stat.size <= LARGEST_SINGLE_COPY:
+            await journal.completing()
             await line.call(partial(self._store.copy_object, source, target.key, target.meta))
         else:
             await self._copy_parts(line, stat, target, journal)
@@ -82,6 +83,7 @@ class Copier:
         upload = OpenUpload(target.key, upload_id, COPIED_PART, {})
         expected = Uploaded(stat.size, stat.crc64 or 0)
         receipts = [task.result() for task in sent]
+        await journal.completing()
         await Completion(line, upload, target.meta, receipts, expected).settle()
 
     async def _compare(self, line: StoreCaller, stat: ObjectStat, key: str) -> Uploaded:

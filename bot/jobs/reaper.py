@@ -10,13 +10,15 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bot.clock import wait_for_event
-from bot.core.errors import StoreError, StoreForbidden
-from bot.core.jobs import ObjectState, StoredObject
+from bot.core.errors import RelayError, StoreError, StoreForbidden, Unexpected
+from bot.core.jobs import ObjectState, Placement, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
+from bot.jobs.deletion import delete_each, wait_after
 from bot.jobs.lifecycle import Signals
+from bot.jobs.store_time import StoreClockKeeper
 from bot.transfer.pool import pending_of
 
 log = structlog.stdlib.get_logger(__name__)
@@ -25,7 +27,6 @@ T = TypeVar("T")
 LOOK_EVERY = timedelta(seconds=5)
 """Other processes write the ledger too, so it is looked at even without news."""
 RECONCILE_EVERY = timedelta(hours=1)
-RETRY_AFTER = timedelta(seconds=10)
 SWEEP_AGAIN_AFTER = timedelta(minutes=10)
 """A request that broke may still be applied by OSS; what it made is removed by the
 second sweep.
@@ -35,8 +36,8 @@ UNKNOWN_AFTER = timedelta(hours=24)
 more.
 """
 BATCH = 1000
-MOST_UNDONE_BETWEEN_LOOKS = 10
-"""Each leftover takes several requests; links that fall due meanwhile must not wait for them."""
+MOST_REMOVED_BETWEEN_LOOKS = 10
+"""Each leftover takes several requests; what falls due meanwhile must not wait for all of them."""
 
 
 class Threads(Protocol):
@@ -49,7 +50,7 @@ class Threads(Protocol):
 class Reaper:
     """Deletes from the ledger's due dates; the bucket's lifecycle rule is only a net below."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
         self,
         objects: ObjectLedger,
         store: ObjectStore,
@@ -57,9 +58,14 @@ class Reaper:
         clock: Clock,
         signals: Signals,
         metrics: Metrics | None = None,
+        *,
+        store_of: Callable[[Placement], ObjectStore] | None = None,
+        time: StoreClockKeeper | None = None,
     ) -> None:
+        self._time = time
         self._objects = objects
         self._store = store
+        self._store_of = store_of or (lambda _: store)
         self._threads = threads
         self._clock = clock
         self._signals = signals
@@ -69,15 +75,21 @@ class Reaper:
         """Sweep whenever something falls due, and beside it, so that a long list of the bucket
         delays no deadline, reconcile every hour; until cancelled.
         """
-        await self.sweep()
+        await self.end_links()
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._sweep_on())
+            loops.create_task(self._sweep_on(loops))
             loops.create_task(self._reconcile_on(prefix))
 
-    async def _sweep_on(self) -> None:
+    async def _sweep_on(self, loops: asyncio.TaskGroup) -> None:
+        removal: asyncio.Task[None] | None = None
         while True:
             self._signals.deletions.clear()
-            await self.sweep()
+            if self._time is not None:
+                await self._time.correct()
+            await self.end_links()
+            # Beside the links: a leftover whose requests hang delays no deadline.
+            if removal is None or removal.done():
+                removal = loops.create_task(self.remove_leftovers())
             latest = self._clock.now() + LOOK_EVERY
             due_at = await self._objects.next_due_at()
             await wait_for_event(
@@ -93,38 +105,73 @@ class Reaper:
             await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:
-        """Delete everything that is due now. What OSS does not let go is due again a
-        little later.
+        """Delete everything that is due now. What cannot be deleted is due again later, each
+        object for itself.
         """
-        while due := await self._objects.due(self._clock.now(), BATCH):
-            live = [stored for stored in due if stored.state is ObjectState.LIVE]
-            if live:
-                await self._delete(live)
-            left = [stored for stored in due if stored.state is ObjectState.PLANNED]
-            for stored in left[:MOST_UNDONE_BETWEEN_LOOKS]:
-                await self._undo(stored)
+        await self.end_links()
+        while await self._remove_some():
+            await self.end_links()
+
+    async def end_links(self) -> None:
+        """Delete the objects of all links that are due now."""
+        # What a clock that is ahead takes for due is looked at again by that of the store.
+        while await self._due(ObjectState.LIVE) and await self._knows_time():
+            live = await self._due(ObjectState.LIVE)
+            by_store: dict[ObjectStore, list[StoredObject]] = {}
+            for stored in live:
+                by_store.setdefault(self._store_of(stored.placement), []).append(stored)
+            for store, some in by_store.items():
+                await self._delete(store, some)
             self._signals.outbox.set()
 
-    async def _delete(self, live: Sequence[StoredObject]) -> None:
-        ids, keys = [stored.id for stored in live], [stored.key for stored in live]
+    async def _knows_time(self) -> bool:
+        return self._time is None or await self._time.is_known()
+
+    async def remove_leftovers(self) -> None:
+        """Remove all unfinished uploads that are due now."""
+        while await self._remove_some():
+            pass
+
+    async def _remove_some(self) -> bool:
+        left = (await self._due(ObjectState.PLANNED))[:MOST_REMOVED_BETWEEN_LOOKS]
+        for stored in left:
+            await self._undo(stored)
+        return bool(left)
+
+    async def _due(self, state: ObjectState) -> list[StoredObject]:
+        due = await self._objects.due(self._clock.now(), BATCH)
+        return [stored for stored in due if stored.state is state]
+
+    async def _delete(self, store: ObjectStore, live: Sequence[StoredObject]) -> None:
+        keys = [stored.key for stored in live]
+        await self._objects.removing([stored.id for stored in live])
         try:
-            await self._threads.call(lambda: self._store.delete(keys))
-        except StoreError as error:
-            await self._postpone(ids, error)
-            return
+            left = dict[str, RelayError](
+                await self._threads.call(lambda: delete_each(store, keys))
+            )
+        except Exception as error:  # noqa: BLE001 -- the edge of a deletion: it is tried again.
+            left = dict.fromkeys(keys, _named(error))
+        gone = [stored for stored in live if stored.key not in left]
+        if gone:
+            await self._ended(gone)
+        await self._postpone([(one, left[one.key]) for one in live if one.key in left])
+
+    async def _ended(self, links: Sequence[StoredObject]) -> None:
         now = self._clock.now()
-        await self._objects.gone(ids, now)
-        for stored in live:
+        await self._objects.gone([stored.id for stored in links], now)
+        for stored in links:
             self._metrics.link_ended((now - stored.due_at).total_seconds())
-        latest = max(now - stored.due_at for stored in live)
-        log.info("links ended", count=len(live), late=latest.total_seconds())
+        latest = max(now - stored.due_at for stored in links)
+        log.info("links ended", count=len(links), late=latest.total_seconds())
 
     async def _undo(self, stored: StoredObject) -> None:
         """Remove what an unfinished upload left: every upload of its key, and the object."""
+        store = self._store_of(stored.placement)
+        await self._objects.removing([stored.id])
         try:
-            await self._threads.call(lambda: self._remove(stored))
-        except StoreError as error:
-            await self._postpone([stored.id], error)
+            await self._threads.call(lambda: _remove(store, stored))
+        except Exception as error:  # noqa: BLE001 -- the edge of a removal: it is tried again.
+            await self._postpone([(stored, _named(error))])
             return
         now = self._clock.now()
         if stored.sweeps == 0:
@@ -132,20 +179,25 @@ class Reaper:
         else:
             await self._objects.gone([stored.id], now)
 
-    def _remove(self, stored: StoredObject) -> None:
-        if stored.upload_id is not None:
-            self._store.abort(stored.key, stored.upload_id)
-        try:
-            # An initiate whose answer was lost left an upload of unknown id.
-            for upload_id in pending_of(self._store, stored.key):
-                self._store.abort(stored.key, upload_id)
-        except StoreForbidden:
-            log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
-        self._store.delete([stored.key])
-
-    async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:
-        log.error("cannot delete yet", count=len(ids), code=error.code)
-        await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
+    async def _postpone(self, failures: Sequence[tuple[StoredObject, RelayError]]) -> None:
+        """Let each object wait by its own attempts. One line in the log for each reason."""
+        alike: dict[tuple[int, str], list[StoredObject]] = {}
+        for stored, error in failures:
+            alike.setdefault((stored.attempts + 1, error.code), []).append(stored)
+        errors = {error.code: error for _, error in failures}
+        for (attempts, code), some in alike.items():
+            error = errors[code]
+            bucket, count = some[0].placement.bucket, len(some)
+            log.error(
+                "cannot delete yet",
+                count=count,
+                attempts=attempts,
+                bucket=bucket,
+                code=code,
+                why=str(error),
+            )
+            until = self._clock.now() + wait_after(attempts, error)
+            await self._objects.postpone([stored.id for stored in some], until, code)
 
     async def reconcile(self, prefix: str) -> None:
         """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
@@ -160,10 +212,32 @@ class Reaper:
             orphans = [s.key for s in batch if s.key not in known and s.last_modified < old]
             if orphans:
                 log.warning("deleting unknown objects", count=len(orphans))
-                await self._threads.call(partial(self._store.delete, orphans))
+                left = await self._threads.call(partial(delete_each, self._store, orphans))
+                if left:
+                    codes = sorted({error.code for error in left.values()})
+                    log.error("cannot delete unknown objects", count=len(left), codes=codes)
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
         owned = await self._objects.owners_of_keys([upload.key for upload in uploads])
         for upload in uploads:
             if upload.key not in owned:
                 log.warning("aborting an upload without a job", key=upload.key)
                 await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))
+
+
+def _named(error: Exception) -> RelayError:
+    if isinstance(error, RelayError):
+        return error
+    log.error("a deletion failed unexpectedly", exc_info=error)
+    return Unexpected(type(error).__name__)
+
+
+def _remove(store: ObjectStore, stored: StoredObject) -> None:
+    if stored.upload_id is not None:
+        store.abort(stored.key, stored.upload_id)
+    try:
+        # An initiate whose answer was lost left an upload of unknown id.
+        for upload_id in pending_of(store, stored.key):
+            store.abort(stored.key, upload_id)
+    except StoreForbidden:
+        log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
+    store.delete([stored.key])

@@ -4,12 +4,12 @@ linked. The end of its job is in `lifecycle`.
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from bot.core.errors import SizeMismatch, leaf
-from bot.core.jobs import Job, StoredObject
-from bot.core.links import content_disposition, content_type, deadline, make_key
+from bot.core.jobs import Job, Placement, StoredObject
+from bot.core.links import LinkMode, content_disposition, content_type, deadline, make_key
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished, ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
@@ -48,7 +48,7 @@ class Relay:
         clock: Clock,
         *,
         lifetime: timedelta,
-        public: bool,
+        placement: Placement,
         deduplicator: Deduplicator | None = None,
         metrics: Metrics | None = None,
     ) -> None:
@@ -57,7 +57,7 @@ class Relay:
         self._objects = objects
         self._clock = clock
         self._lifetime = lifetime
-        self._public = public
+        self._placement = placement
         self._deduplicator = deduplicator
         self._metrics = metrics or NoMetrics()
 
@@ -73,20 +73,29 @@ class Relay:
             digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
-        return stored, self._result(stored, digest)
+        return stored, await self._result(stored, digest, uploaded.last_modified)
 
     async def _copy_earlier(self, job: Job) -> tuple[StoredObject, Finished] | None:
         """Copy what the same owner has already into an object of its own, or return `None`."""
         earlier = await self._deduplicator.find(job) if self._deduplicator is not None else None
-        if self._deduplicator is None or earlier is None:
+        if self._deduplicator is None or earlier is None or not self._is_in_bucket(earlier[1]):
             return None
         stored = await self._plan(job, None)
         target = Target(stored.key, self._meta(job))
-        digest = await self._deduplicator.copy(earlier, target, _Journal(self._objects, stored.id))
+        digest = await self._deduplicator.copy(earlier, target, self._journal(stored))
         if digest is None:
             await self._objects.abandon(stored.id, self._clock.now())
             return None
-        return stored, self._result(stored, digest)
+        return stored, await self._result(stored, digest)
+
+    def _is_in_bucket(self, stored: StoredObject) -> bool:
+        """Whether an object is in the bucket of new ones; the settings may have been others."""
+        bucket, region = stored.placement.bucket, stored.placement.region
+        return (bucket, region) in {("", ""), (self._placement.bucket, self._placement.region)}
+
+    def _is_alike(self, begun: StoredObject) -> bool:
+        mode = begun.placement.mode
+        return self._is_in_bucket(begun) and mode in {None, self._placement.mode}
 
     async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
         """Go on with what an earlier attempt has begun, or plan a new object; the ledger knows it
@@ -94,18 +103,20 @@ class Relay:
         """
         now = self._clock.now()
         if begun is not None:
-            if begun.upload_id is not None and begun.due_at - now > self._lifetime / 2:
+            since = begun.completed_at or now
+            is_young = begun.due_at - now > self._lifetime / 2 > now - since
+            if begun.upload_id is not None and is_young and self._is_alike(begun):
                 return begun
-            # So old that its link would soon end; or the answer to initiate may have been lost:
-            # the reaper finds that upload by its key.
+            # Of other settings; so old that its link would soon end; or the answer to initiate may
+            # have been lost: the reaper finds that upload by its key.
             await self._objects.abandon(begun.id, now)
         key = make_key(job.origin.bot_id, job.file.name)
-        return await self._objects.plan(job, key, now + UNFINISHED_DUE)
+        return await self._objects.plan(job, key, now + UNFINISHED_DUE, self._placement)
 
     async def _fetch_and_upload(
         self, job: Job, content: Content, stored: StoredObject, meter: ProgressMeter
     ) -> tuple[Digest, Uploaded]:
-        journal = _Journal(self._objects, stored.id)
+        journal = self._journal(stored)
         target = Target(stored.key, self._meta(job), stored.upload_id, stored.part_size)
         fetch: asyncio.Task[Digest] | None = None
         upload: asyncio.Task[Uploaded] | None = None
@@ -137,27 +148,36 @@ class Relay:
         return ObjectMeta(
             content_type=content_type(job.file.mime_type),
             content_disposition=content_disposition(job.file.name),
-            public=self._public,
+            public=self._placement.mode is LinkMode.PUBLIC,
         )
 
-    def _result(self, stored: StoredObject, digest: Digest) -> Finished:
-        ends_at = deadline(self._clock.now(), self._lifetime)
-        if stored.upload_id is not None:
-            # An upload that goes on may have been completed by the attempt before, at an
-            # unknown moment; its bytes are not older than its plan.
-            ends_at = min(ends_at, stored.due_at)
-        return Finished(digest.size, digest.sha256, ends_at)
+    def _journal(self, stored: StoredObject) -> "_Journal":
+        return _Journal(self._objects, stored.id, self._clock)
+
+    async def _result(
+        self, stored: StoredObject, digest: Digest, last_modified: datetime | None = None
+    ) -> Finished:
+        """Count the lifetime from the first moment at which the object may have been complete: an
+        answer that was lost, or an earlier attempt, must not make the link live longer.
+        """
+        told = last_modified or self._clock.now()
+        completed_at = await self._objects.completing(stored.id, told)
+        return Finished(digest.size, digest.sha256, deadline(completed_at, self._lifetime))
 
 
 class _Journal:
     """Writes what the uploader must not forget into the ledger."""
 
-    def __init__(self, objects: ObjectLedger, object_id: int) -> None:
+    def __init__(self, objects: ObjectLedger, object_id: int, clock: Clock) -> None:
         self._objects = objects
         self._object_id = object_id
+        self._clock = clock
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         await self._objects.initiated(self._object_id, upload_id, part_size)
+
+    async def completing(self) -> None:
+        await self._objects.completing(self._object_id, self._clock.now())
 
 
 def _succeeded(task: "asyncio.Task[Digest] | asyncio.Task[Uploaded] | None") -> bool:

@@ -48,7 +48,9 @@ class JobViews:
 
     def link(self, stored: StoredObject, now: datetime) -> Link:
         """Make the link of an object that has an open one at `now`; it ends with the object."""
-        url = self._signer.link(stored.key, expires_at=stored.due_at, now=now)
+        url = self._signer.link(
+            stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
+        )
         return Link(url, stored.due_at)
 
     def status_message(

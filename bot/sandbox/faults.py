@@ -2,7 +2,8 @@
 
 import asyncio
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http.client import responses
@@ -46,7 +47,9 @@ class Effect(StrEnum):
     WRONG_CRC = "wrong_crc"
     """Apply the request, but answer with a CRC that does not match the bytes."""
     ODD = "odd"
-    """Apply the request, then answer 200 with `result` (a text, JSON) instead of its own."""
+    """Apply the request, then answer 200 with `result` (a text, JSON) instead of its own, or with
+    `body` (a text) in place of the whole answer.
+    """
     TWICE = "twice"
     """Deliver the same update a second time."""
 
@@ -58,6 +61,8 @@ class Fault:
     `operation` is the name of the call as its documentation spells it (`UploadPart`,
     `sendMessage`, `file`), or `*`. `where` must be a subset of the request's parameters, compared
     as text. The first `skip` matching requests pass; the next `times` get the fault (0: all).
+    With `seconds` it ends so long after the first hit (time of the service), and `times` does not
+    count.
     """
 
     operation: str
@@ -67,6 +72,8 @@ class Fault:
     where: dict[str, str] = field(default_factory=dict)
     args: dict[str, str | int | float] = field(default_factory=dict)
     hits: int = 0
+    seconds: float | None = None
+    ends_at: float | None = None
 
     def matches(self, operation: str, params: Mapping[str, object]) -> bool:
         """Return whether this fault is meant for the request, without regard to its counters."""
@@ -74,17 +81,34 @@ class Fault:
             str(params.get(name)) == wanted for name, wanted in self.where.items()
         )
 
+    def is_over(self, now: float) -> bool:
+        """Return whether it has happened as often, or for as long, as it shall.
+
+        `now` is a POSIX timestamp (s); the span of `seconds` starts at the first call.
+        """
+        if self.seconds is None:
+            return 0 < self.times <= self.hits
+        if self.ends_at is None:
+            self.ends_at = now + self.seconds
+        return now >= self.ends_at
+
 
 class FaultScript:
     """The faults that are still to happen, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self.now: Callable[[], float] = time.time
+        """The time of the service, a POSIX timestamp (s)."""
 
     def add(self, fault: Fault) -> Fault:
         """Append a fault and return it; its `hits` count how often it was applied."""
         self._faults.append(fault)
         return fault
+
+    def remove(self, fault: Fault) -> None:
+        """Remove one fault; does nothing when it is not there."""
+        self._faults = [other for other in self._faults if other is not fault]
 
     def clear(self) -> None:
         """Remove all faults."""
@@ -98,7 +122,7 @@ class FaultScript:
             if fault.skip > 0:
                 fault.skip -= 1
                 continue
-            if fault.times and fault.hits >= fault.times:
+            if fault.is_over(self.now()):
                 continue
             fault.hits += 1
             return fault

@@ -40,6 +40,7 @@ class LoopbackServer(ABC):
     ) -> None:
         self.clock = clock or SandboxClock()
         self.faults = faults or FaultScript()
+        self.faults.now = lambda: self.clock.now().timestamp()
         self.log = RequestLog()
         self.bandwidth = Bandwidth(shape or Shape())
         self._port = port

@@ -227,7 +227,7 @@ Lifetime = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     Field(ge=SHORTEST_LIFETIME, le=LONGEST_LIFETIME),
-    Allowed('at least 1 s and at most 24 h, such as "23h55m", "90m", "3600s"'),
+    Allowed('at least 1 s and at most 23 h 55 min, such as "23h55m", "90m", "3600s"'),
 ]
 Grace = Annotated[
     timedelta,

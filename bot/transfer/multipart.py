@@ -6,7 +6,8 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from bot.core.errors import (
@@ -228,6 +229,8 @@ class Uploaded:
 
     size: int
     crc64: int
+    last_modified: datetime | None = field(default=None, compare=False)
+    """The time of the object at OSS, where it was looked at."""
 
 
 def expect(parts: Sequence[PartReceipt], part_size: int) -> Uploaded:
@@ -267,6 +270,7 @@ class Completion:
         self._meta = meta
         self._parts = parts
         self._expected = expected
+        self._last_modified: datetime | None = None
 
     async def settle(self) -> Uploaded:
         """Complete the upload. A cancel that comes too late is forgotten, as said above.
@@ -292,7 +296,7 @@ class Completion:
                 found = self._look(error)
                 absences += found is False and isinstance(error, UploadGone)
                 if found:
-                    return self._expected
+                    return replace(self._expected, last_modified=self._last_modified)
                 if absences >= BOTH_GONE_AFTER:
                     raise
                 self._line.policy.pause(failures, error, self._line.flag)
@@ -302,8 +306,10 @@ class Completion:
             crc64 = self._line.store.complete(
                 self._upload.key, self._upload.upload_id, self._parts, self._meta
             )
-        if crc64 is not None:  # Every part was compared already; this is the second lock.
-            check_crc64(crc64, self._expected.crc64, "the object")
+        if crc64 is None:
+            raise StoreUnavailable("Complete: the answer proves nothing")
+        # Every part was compared already; this is the second lock.
+        check_crc64(crc64, self._expected.crc64, "the object")
         return self._expected
 
     def _look(self, error: StoreError) -> bool | None:
@@ -325,4 +331,5 @@ class Completion:
         if stat.size != self._expected.size:
             raise Corrupted(f"the object has {stat.size} bytes, the file {self._expected.size}")
         check_crc64(stat.crc64, self._expected.crc64, "the object")
+        self._last_modified = stat.last_modified
         return True

@@ -52,6 +52,13 @@ class UploadJournal(Protocol):
         gone.
         """
 
+    async def completing(self) -> None:
+        """Commit that a request is about to be sent by which the object may become complete.
+
+        Awaited before each Complete, PutObject or CopyObject; the first one counts, since its
+        answer may be lost.
+        """
+
 
 class UploadSession:
     """One upload; lives as long as it."""
@@ -94,6 +101,7 @@ class UploadSession:
         receipts = await sender.send_all()
         self._meter.phase = Phase.FINISHING
         expected = expect(receipts, upload.part_size)
+        await self._journal.completing()
         return await Completion(self._line, upload, self._target.meta, receipts, expected).settle()
 
     def _choose_part_size(self) -> int:
@@ -112,6 +120,7 @@ class UploadSession:
             told = self._line.store.put_object(key, body, meta)
             return Uploaded(part.size, check_crc64(told, body.crc64, "the object"))
 
+        await self._journal.completing()
         return await self._line.call(attempt)
 
     async def _initiate(self, part_size: int) -> OpenUpload:
@@ -146,7 +155,7 @@ class UploadSession:
         part = Part(number=1, offset=0, size=size)
         body = ContentBody(self._content, part, self._meter, self._line.flag)
         if size == stat.size and await self._line.call(body.read_through) == stat.crc64:
-            return Uploaded(stat.size, stat.crc64)
+            return Uploaded(stat.size, stat.crc64, stat.last_modified)
         self._meter.restart_parts()
         return None  # Other bytes: a new upload replaces them.
 
@@ -181,8 +190,7 @@ class Uploader:
     ) -> Uploaded:
         """Upload `content` as `target.key`; return when the object is complete and verified.
 
-        A file that is known to fit into one part is one PutObject, of which the journal hears
-        nothing.
+        A file that is known to fit into one part is one PutObject without an upload id.
 
         On cancel every thread of this upload has ended when `CancelledError` leaves. Neither then
         nor on failure is anything undone here, because the upload may go on later; where it shall

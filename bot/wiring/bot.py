@@ -14,7 +14,6 @@ from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
-from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
@@ -32,6 +31,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
+from bot.jobs.store_time import StoreClockKeeper
 from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
@@ -42,7 +42,7 @@ from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsV
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.resources import MonitoredParts, Resources, plain
+from bot.wiring.resources import MonitoredParts, Resources, placement, plain
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def _queue(
         store,
         resources.pool,
         ledger.objects,
-        clock,
-        deduplicator=Deduplicator(ledger.objects, copier, clock),
+        resources.link_clock,
+        deduplicator=Deduplicator(ledger.objects, copier, resources.link_clock),
         metrics=metrics,
     )
     return JobQueue(
@@ -147,7 +147,7 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
         objects,
         clock,
         lifetime=settings.link.lifetime,
-        public=settings.link.mode is LinkMode.PUBLIC,
+        placement=placement(settings),
         deduplicator=deduplicator,
         metrics=metrics,
     )
@@ -192,8 +192,8 @@ def _views(
     jobs = JobViews(queue, OssLinkSigner(resources.oss, settings.link.mode), clock)
     return Views(
         jobs=jobs,
-        answers=AnswerViews(ledger, jobs, migrations, clock),
-        overviews=OverviewViews(ledger, jobs, migrations, clock, limits),
+        answers=AnswerViews(ledger, jobs, migrations, resources.link_clock),
+        overviews=OverviewViews(ledger, jobs, migrations, resources.link_clock, limits),
         statistics=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
         welcome=Welcome(limit, settings.link.lifetime),
     )
@@ -258,9 +258,17 @@ def _reaper(resources: Resources, signals: Signals) -> Reaper:
         resources.ledger.objects,
         threads.store,
         threads,
-        resources.clock,
+        resources.link_clock,
         signals,
         resources.monitoring.metrics,
+        store_of=resources.stores.of,
+        time=StoreClockKeeper(
+            resources.oss.time,
+            resources.ledger.offset,
+            threads.store,
+            threads,
+            prefix=resources.prefix,
+        ),
     )
 
 

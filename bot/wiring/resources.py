@@ -3,7 +3,7 @@ from the settings and has to be closed again. The commands of the CLI open the s
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -15,13 +15,15 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
-from bot.adapters.oss.bucket import OssBucket
+from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.core.links import key_prefix
+from bot.core.errors import StoreKeyRefused
+from bot.core.jobs import Placement
+from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
@@ -119,6 +121,7 @@ class StoreAccess:
 
     oss: OssConnection
     store: OssBucket
+    stores: OssStores
     threads: StoreCaller
 
 
@@ -136,7 +139,9 @@ async def open_store_access(
     try:
         async with TransferPool(ADMINISTRATIVE_THREADS) as pool:
             store = OssBucket(oss, answered)
-            yield StoreAccess(oss, store, StoreCaller(store, pool, ADMINISTRATIVE_RETRIES))
+            threads = StoreCaller(store, pool, ADMINISTRATIVE_RETRIES)
+            with closing(OssStores(oss, store, answered)) as stores:
+                yield StoreAccess(oss, store, stores, threads)
     finally:
         oss.close()
 
@@ -166,6 +171,26 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
     return OssConnection(address, clock, key=key, limits=limits)
 
 
+def refuse_unrenewable_key(settings: Settings, oss: OssConnection) -> None:
+    """Refuse what cannot keep its promise: public links end by deletion only, and a key with a
+    token that nobody renews deletes nothing once the token has expired.
+
+    Raises:
+        StoreKeyRefused: the key is temporary, and links are public.
+    """
+    if settings.link.mode is LinkMode.PUBLIC and oss.credentials_are_temporary:
+        raise StoreKeyRefused(
+            'link.mode = "public" needs a key without a token: when the token expires, the bot'
+            " cannot end links any more"
+        )
+
+
+def placement(settings: Settings) -> Placement:
+    """Return where new objects go."""
+    oss = settings.oss
+    return Placement(oss.bucket, oss.region, settings.link.mode)
+
+
 def plain(value: SecretStr | None) -> str | None:
     """Return what a secret setting hides, if it is set."""
     return value.get_secret_value() if value is not None else None
@@ -177,6 +202,8 @@ class Resources:
 
     settings: Settings
     clock: Clock
+    link_clock: Clock
+    """OSS's time: deadlines, signatures, views of links and deletions use no other."""
     ledger: SqlLedger
     oss: OssConnection
     pool: TransferPool
@@ -184,6 +211,7 @@ class Resources:
     disk: TransferPool
     """For files that are read where they are."""
     threads: StoreCaller
+    stores: OssStores
     spool: Spool
     telegram: TelegramResources
     monitoring: Monitoring
@@ -210,13 +238,14 @@ async def open_resources(
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token.
-        StoreKeyRefused: there is no access key at all.
+        StoreKeyRefused: there is no access key at all, or one that cannot end public links.
     """
     stack.enter_context(process_lock(settings.ledger.path))
     database = await stack.enter_async_context(open_database(settings.ledger.path))
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
+    refuse_unrenewable_key(settings, store.oss)
     pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
     # Two for each file: one opens or hashes it, one waits for the server.
     disk = await stack.enter_async_context(TransferPool(2 * settings.transfer.at_once))
@@ -229,14 +258,18 @@ async def open_resources(
             answered=monitoring.health_state.telegram_answered,
         )
     )
+    ledger = SqlLedger(database, boot_id=boot_id())
+    store.oss.time.start_with(await ledger.offset.oss_offset())
     return Resources(
         settings=settings,
         clock=clock,
-        ledger=SqlLedger(database, boot_id=boot_id()),
+        link_clock=store.oss.link_clock,
+        ledger=ledger,
         oss=store.oss,
         pool=pool,
         disk=disk,
         threads=store.threads,
+        stores=store.stores,
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,

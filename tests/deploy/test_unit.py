@@ -44,6 +44,12 @@ def test_understood(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_waits_for_the_clock() -> None:
+    """Expiry times are decided by a clock; the bot starts when the machine's has been set."""
+    for key in ("After", "Wants"):
+        assert "time-sync.target" in values(key)[0].split()
+
+
 @needs_systemd
 def test_hardened(tmp_path: Path) -> None:
     """Its exposure is at most 1.5 of 10, and the runbook tells the figure."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from bot.core.errors import Corrupted, ObjectGone, StoreRefused, UploadGone
+from bot.core.errors import Corrupted, ObjectGone, StoreError, StoreRefused, UploadGone
 from bot.core.jobs import SMALLEST_PART, Part
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 from bot.transfer.body import crc64
@@ -68,6 +68,13 @@ class FakeStore:
         self.most_in_flight = 0
         self.wrong_crc_for: set[int] = set()
         """Part numbers (0 for whole objects) that get a wrong CRC-64 next."""
+        self.stuck: dict[str, StoreError] = {}
+        """Keys that cannot be deleted, and why."""
+        self.refuses_whole = False
+        """Whether one of these makes the whole request fail, and how often that happened."""
+        self.refusals = 0
+        self.proves_nothing = False
+        """Whether an answer to `complete` has no CRC-64."""
         self._uploads: dict[str, _Upload] = {}
         self._troubles: list[Trouble] = []
         self._lock = threading.RLock()
@@ -77,6 +84,10 @@ class FakeStore:
         """Add a trouble and return it; its `hits` tell later how often it struck."""
         self._troubles.append(trouble)
         return trouble
+
+    def trouble_first(self, trouble: Trouble) -> None:
+        """Add a trouble before those that are there."""
+        self._troubles.insert(0, trouble)
 
     def count(self, name: str) -> int:
         """Return how many calls of this name there were."""
@@ -135,13 +146,13 @@ class FakeStore:
     ) -> int | None:
         """Put the object together, if the parts are those that were sent."""
 
-        def apply() -> int:
+        def apply() -> int | None:
             with self._lock:
                 upload = self._pending(key, upload_id)
                 data = _join(upload, parts)
                 self.objects[key] = StoredObject(data, meta)
                 del self._uploads[upload_id]
-            return self._told(crc64(data), 0)
+            return None if self.proves_nothing else self._told(crc64(data), 0)
 
         return self._do(Call("complete", key), apply)
 
@@ -190,10 +201,19 @@ class FakeStore:
 
         return self._do(Call("list_parts", key), apply)
 
-    def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects."""
+    def delete(self, keys: Sequence[str]) -> dict[str, StoreError]:
+        """Delete objects, but those that are `stuck`; a single one of them raises."""
+        left = {key: self.stuck[key] for key in keys if key in self.stuck}
+        if left and (len(keys) == 1 or self.refuses_whole):
+            self.refusals += 1
+            raise next(iter(left.values()))
         for key in keys:
-            self._do(Call("delete", key), partial(self.objects.pop, key, None))
+            self._do(Call("delete", key), partial(self._delete, key))
+        return left
+
+    def _delete(self, key: str) -> None:
+        if key not in self.stuck:
+            self.objects.pop(key, None)
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
         """Walk objects by key."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 
 from bot.core.ports.source import Content
 from bot.core.progress import Phase, ProgressMeter
@@ -31,6 +32,8 @@ class FakeUploads:
         """Whether a cancel that comes while it is held back loses, as one after Complete does."""
         self.uploaded_size: int | None = None
         """Told instead of the real size, to play a file that was cut on its way."""
+        self.last_modified: datetime | None = None
+        """Told as the time of the object at OSS."""
         self.on_begin: Callable[[Target], Awaitable[None]] | None = None
 
     async def upload(
@@ -50,7 +53,7 @@ class FakeUploads:
         meter.phase = Phase.FINISHING
         meter.set_part(1, size)
         told = self.uploaded_size if self.uploaded_size is not None else size
-        return Uploaded(told, crc64(content.pread(size, 0)))
+        return Uploaded(told, crc64(content.pread(size, 0)), self.last_modified)
 
     async def _wait(self) -> None:
         if not self.result_wins:

@@ -30,6 +30,8 @@ class FakeThreads:
 
     def __init__(self, clock: WatchedClock) -> None:
         self.calls = 0
+        self.reached = asyncio.Event()
+        """Set when a call waits at its gate."""
         self.each_takes = timedelta(0)
         self.gates: dict[int, asyncio.Event] = {}
         """What a call waits for, by its number from 1."""
@@ -39,6 +41,7 @@ class FakeThreads:
         """Run a call; time passes as it is told."""
         self.calls += 1
         if gate := self.gates.get(self.calls):
+            self.reached.set()
             await gate.wait()
         self._clock.advance(self.each_takes)
         return work()
@@ -54,10 +57,17 @@ class Graveyard:
         self.database = database
         self.ledger = SqlLedger(database)
         self.store = FakeStore()
+        self.others: dict[str, FakeStore] = {}
+        """Earlier buckets by name."""
         self.threads = FakeThreads(self.clock)
         self.signals = Signals()
         self.reaper = Reaper(
-            self.ledger.objects, self.store, self.threads, self.clock, self.signals
+            self.ledger.objects,
+            self.store,
+            self.threads,
+            self.clock,
+            self.signals,
+            store_of=lambda placement: self.others.get(placement.bucket, self.store),
         )
 
     @asynccontextmanager

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
-from bot.core.jobs import Job, StopReason, StoredObject
+from bot.core.jobs import Job, Placement, StopReason, StoredObject
+from bot.core.links import LinkMode
 from bot.core.ports.jobs import Finished
 from bot.core.ports.metrics import Metrics
 from bot.core.progress import ProgressMeter
@@ -17,6 +18,8 @@ from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW, accept
 from tests.fakes.source import FakeSource
 from tests.fakes.uploads import FakeUploads
+
+PLACEMENT = Placement("bucket", "cn-hongkong", LinkMode.SIGNED)
 
 
 class GatedJobs(SqlJobs):
@@ -91,7 +94,7 @@ class RunnerFixture:
             self.ledger.objects,
             self.clock,
             lifetime=LIFETIME,
-            public=False,
+            placement=PLACEMENT,
             metrics=relay_metrics,
         )
         self.attempts = JobRunner(self.relay, self.jobs, self.lifecycle, self.clock, metrics)

@@ -8,9 +8,9 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job
+from bot.core.jobs import Job, Placement
 from bot.core.jobs import StoredObject as Row
-from bot.core.links import key_prefix
+from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.store import ObjectMeta
 from bot.jobs.audit import Auditor, Finding, FindingKind
 from bot.sandbox.clock import SandboxClock
@@ -61,7 +61,9 @@ class Desk:
         self.ledger = SqlLedger(database)
         self.store = FakeStore()
         self.threads = Inline()
-        self.auditor = Auditor(self.ledger.objects, self.store, self.threads, self.clock)
+        self.auditor = Auditor(
+            self.ledger.objects, self.store, self.threads, self.clock, bucket="here"
+        )
 
     async def audit(self, *, fix: bool = False) -> list[tuple[FindingKind, str]]:
         """Return kinds and subjects of what is found."""
@@ -240,3 +242,20 @@ async def test_more_than_a_statement_can_name(desk: Desk) -> None:
         desk.put(f"{PREFIX}{number}")
 
     assert len(await desk.audit()) == count
+
+
+async def test_object_of_an_earlier_bucket(desk: Desk) -> None:
+    """It is not missing here; a minute after its end it is reported as left there, with why."""
+    running = await acquire(desk.ledger, await accept(desk.ledger))
+    key, earlier = f"{PREFIX}token/a", Placement("earlier", "cn-hongkong", LinkMode.PUBLIC)
+    stored = await desk.ledger.objects.plan(running, key, NOW + LIFETIME, earlier)
+    assert await desk.ledger.jobs.finish(running, stored, a_result(NOW), NOW)
+    alive = await desk.audit()
+    desk.clock.advance(LIFETIME + timedelta(minutes=2))
+    await desk.ledger.objects.postpone([stored.id], desk.clock.now(), "store_forbidden")
+    [finding] = await desk.findings(fix=True)
+
+    assert alive == []
+    assert (finding.kind, finding.subject) == (FindingKind.LEFT_ELSEWHERE, key)
+    assert finding.detail.endswith("in the bucket earlier (store_forbidden)")
+    assert not finding.fixed

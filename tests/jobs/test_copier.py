@@ -21,10 +21,15 @@ class Journal:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
+        self.completions = 0
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Remember an upload id."""
         self.told.append((upload_id, part_size))
+
+    async def completing(self) -> None:
+        """Count an intention."""
+        self.completions += 1
 
 
 @pytest.fixture

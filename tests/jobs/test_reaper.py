@@ -1,16 +1,20 @@
 """Links end at their deadline, leftovers go at once and once more."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
-from bot.core.jobs import Ending, ObjectState
+from bot.core.jobs import Ending, ObjectState, Placement
+from bot.core.links import LinkMode
 from bot.jobs import reaper
-from bot.jobs.reaper import BATCH, RETRY_AFTER, SWEEP_AGAIN_AFTER
-from tests.fakes.samples import LIFETIME, NOW, accept, acquire, plan
-from tests.fakes.store import Trouble
+from bot.jobs.deletion import FIRST_WAIT, LONGEST_WAIT_AFTER_REFUSAL
+from bot.jobs.reaper import BATCH, SWEEP_AGAIN_AFTER
+from tests.fakes.body import BytesBody
+from tests.fakes.samples import LIFETIME, NOW, a_result, accept, acquire, plan
+from tests.fakes.store import FakeStore, Trouble
 from tests.jobs.reaper_fixture import META, Graveyard
 
 SECOND = timedelta(seconds=1)
@@ -86,15 +90,142 @@ async def test_link_that_oss_does_not_let_go_is_tried_again(
     stored = await yard.live()
     yard.store.trouble(Trouble("delete", lambda: fail(error), times=2))
     yard.clock.advance(LIFETIME)
-    for _ in range(2):
+    for wait in (FIRST_WAIT, 2 * FIRST_WAIT):
         await yard.reaper.sweep()
         assert (await yard.read(stored)).state is ObjectState.LIVE
-        assert await yard.ledger.objects.next_due_at() == yard.clock.now() + RETRY_AFTER
-        yard.clock.advance(RETRY_AFTER)
+        assert await yard.ledger.objects.next_due_at() == yard.clock.now() + wait
+        yard.clock.advance(wait)
     await yard.reaper.sweep()
 
     assert yard.store.objects == {}
     assert (await yard.read(stored)).state is ObjectState.GONE
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("unnamed"), StoreForbidden("AccessDenied")])
+async def test_key_that_cannot_be_deleted_holds_up_no_other(
+    yard: Graveyard, error: StoreError
+) -> None:
+    """The rest of its batch is gone at once, with the answers; the one waits for itself."""
+    first, stuck, last = [await yard.live() for _ in range(3)]
+    yard.store.stuck[stuck.key] = error
+    yard.clock.advance(LIFETIME)
+    await yard.reaper.sweep()
+    states = [(await yard.read(stored)).state for stored in (first, stuck, last)]
+    kept = await yard.read(stuck)
+
+    assert states == [ObjectState.GONE, ObjectState.LIVE, ObjectState.GONE]
+    assert list(yard.store.objects) == [stuck.key]
+    assert (kept.attempts, kept.error_code) == (1, error.code)
+
+
+async def test_request_that_one_key_makes_refused_is_taken_apart(yard: Graveyard) -> None:
+    """A store that refuses all of a batch because of one key deletes the others all the same."""
+    await yard.many_live(100, due_at=NOW)
+    stuck = f"{yard.prefix}50"
+    yard.store.stuck[stuck] = StoreForbidden("AccessDenied")
+    yard.store.refuses_whole = True
+    await yard.reaper.sweep()
+
+    assert list(yard.store.objects) == [stuck]
+    assert len(await yard.ledger.objects.live()) == 1
+
+
+async def test_hopeless_batch_takes_few_requests(yard: Graveyard) -> None:
+    """Where nothing may be deleted, not every key is asked for."""
+    await yard.many_live(BATCH, due_at=NOW)
+    yard.store.stuck = {key: StoreForbidden("AccessDenied") for key in yard.store.objects}
+    yard.store.refuses_whole = True
+    yard.store.calls.clear()
+    await yard.reaper.sweep()
+
+    assert len(await yard.ledger.objects.live()) == BATCH
+    assert yard.store.refusals < 60
+
+
+async def test_attempts_are_counted_before_the_call(yard: Graveyard) -> None:
+    """A process that dies inside the call finds its attempt in the ledger."""
+    stored = await yard.live()
+    yard.clock.advance(LIFETIME)
+    yard.threads.gates[1] = asyncio.Event()
+    task = asyncio.create_task(yard.reaper.sweep())
+    await yard.threads.reached.wait()
+    counted = (await yard.read(stored)).attempts
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert counted == 1
+
+
+async def test_waits_grow_for_each_key(yard: Graveyard) -> None:
+    """A key that stays refused is asked for less and less, up to a bound."""
+    stored = await yard.live()
+    yard.store.stuck[stored.key] = StoreForbidden("AccessDenied")
+    yard.clock.advance(LIFETIME)
+    waits = []
+    for _ in range(7):
+        await yard.reaper.sweep()
+        due_at = await yard.ledger.objects.next_due_at()
+        assert due_at is not None
+        waits.append(due_at - yard.clock.now())
+        yard.clock.advance(waits[-1])
+
+    assert [wait / FIRST_WAIT for wait in waits] == [1, 2, 4, 8, 16, 30, 30]
+    assert waits[-1] == LONGEST_WAIT_AFTER_REFUSAL
+
+
+async def test_unexpected_error_costs_one_deletion(yard: Graveyard) -> None:
+    """A defect below the port is logged and counted; leftovers and other links go on."""
+    stored, left = await yard.live(), await yard.left()
+
+    def fall() -> None:
+        raise ZeroDivisionError
+
+    yard.store.trouble(Trouble("delete", fall))
+    yard.clock.advance(LIFETIME)
+    await yard.reaper.sweep()
+    kept = await yard.read(stored)
+
+    assert (kept.state, kept.error_code) == (ObjectState.LIVE, "unexpected")
+    assert (await yard.read(left)).sweeps == 1
+
+
+async def test_leftover_that_hangs_holds_up_no_link(yard: Graveyard) -> None:
+    """While the requests for a leftover take their time, a link ends at its deadline."""
+    await yard.left()
+    yard.threads.gates[1] = asyncio.Event()
+    async with yard.running():
+        await yard.threads.reached.wait()
+        stored = await yard.live(yard.clock.now() - LIFETIME)
+        yard.signals.outbox.clear()
+        yard.signals.deletions.set()
+        await asyncio.wait_for(yard.signals.outbox.wait(), 5.0)
+        state = (await yard.read(stored)).state
+        yard.threads.gates[1].set()
+
+    assert state is ObjectState.GONE
+
+
+async def test_object_is_deleted_where_it_is(yard: Graveyard) -> None:
+    """`oss.bucket` has changed since; the link is not said to be gone before it is."""
+    earlier = Placement("earlier", "cn-hongkong", LinkMode.PUBLIC)
+    job = await acquire(yard.ledger, await accept(yard.ledger))
+    planned = await yard.ledger.objects.plan(job, f"{yard.prefix}t/a", NOW, earlier)
+    assert await yard.ledger.jobs.finish(job, planned, a_result(NOW), NOW)
+    there = yard.others[earlier.bucket] = FakeStore()
+    there.put_object(planned.key, BytesBody(b"x"), META)
+    there.stuck[planned.key] = StoreForbidden("AccessDenied")
+    here = await yard.live()
+    yard.clock.advance(LIFETIME)
+    await yard.reaper.sweep()
+    refused = await yard.read(planned)
+    del there.stuck[planned.key]
+    yard.clock.advance(FIRST_WAIT)
+    await yard.reaper.sweep()
+
+    assert (await yard.read(here)).state is ObjectState.GONE
+    assert (refused.state, refused.error_code) == (ObjectState.LIVE, "store_forbidden")
+    assert (await yard.read(planned)).state is ObjectState.GONE
+    assert there.objects == {}
 
 
 async def test_lost_answer_to_a_deletion_is_harmless(yard: Graveyard) -> None:
@@ -104,7 +235,7 @@ async def test_lost_answer_to_a_deletion_is_harmless(yard: Graveyard) -> None:
     yard.store.trouble(Trouble("delete", lambda: fail(error), lost=True))
     yard.clock.advance(LIFETIME)
     await yard.reaper.sweep()
-    yard.clock.advance(RETRY_AFTER)
+    yard.clock.advance(FIRST_WAIT)
     await yard.reaper.sweep()
 
     assert (await yard.read(stored)).state is ObjectState.GONE
@@ -172,7 +303,7 @@ async def test_leftover_that_oss_does_not_let_go_is_tried_again(
     yard.store.trouble(Trouble(name, lambda: fail(error)))
     await yard.reaper.sweep()
     assert (await yard.read(stored)).sweeps == 0
-    yard.clock.advance(RETRY_AFTER)
+    yard.clock.advance(FIRST_WAIT)
     await yard.reaper.sweep()
 
     assert yard.store.upload_ids == []

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import SizeMismatch, SourceUnavailable, StoreForbidden
-from bot.core.jobs import Ending, JobState, ObjectState
-from bot.core.links import key_prefix
+from bot.core.jobs import Ending, JobState, ObjectState, Placement
+from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.source import Content
 from bot.core.progress import ProgressMeter
 from bot.transfer.multipart import Uploaded
@@ -20,7 +21,7 @@ from bot.transfer.uploader import Target, Uploader, UploadJournal
 from tests.fakes.content import FakeContent
 from tests.fakes.samples import BOT_ID, LIFETIME, NOW, acquire, cancel, get, plan
 from tests.fakes.store import FakeStore, Trouble
-from tests.jobs.runner_fixture import RunnerFixture
+from tests.jobs.runner_fixture import PLACEMENT, RunnerFixture
 
 
 @pytest.fixture
@@ -135,17 +136,72 @@ async def test_upload_of_an_earlier_attempt_goes_on(shop: RunnerFixture) -> None
     assert (await shop.object_of(job)).id == stored.id
 
 
-async def test_link_of_an_upload_that_goes_on_ends_a_day_after_its_plan(
-    shop: RunnerFixture,
-) -> None:
-    """Its bytes may have been complete before the process died, however long it was down."""
+async def test_lifetime_counts_from_the_first_complete(shop: RunnerFixture) -> None:
+    """Its answer may have been lost, and the object complete since, however long it was down."""
     job = await acquire(shop.ledger, await shop.accept())
     stored = await plan(shop.ledger, job)
     await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    first = NOW + timedelta(hours=1)
+    await shop.ledger.objects.completing(stored.id, first)
     shop.clock.advance(timedelta(hours=6))
-    await shop.relay.relay(job, ProgressMeter())
+    await shop.relay_and_end(job)
 
-    assert (await shop.object_of(job)).due_at == NOW + timedelta(hours=24)
+    assert (await shop.object_of(job)).due_at == first + LIFETIME
+
+
+async def test_lifetime_counts_from_an_earlier_last_modified(shop: RunnerFixture) -> None:
+    """OSS says that the object is older than any Complete that is known."""
+    shop.uploads.last_modified = NOW - timedelta(minutes=10)
+    job = await acquire(shop.ledger, await shop.accept())
+    await shop.relay_and_end(job)
+
+    assert (await shop.object_of(job)).due_at == NOW - timedelta(minutes=10) + LIFETIME
+
+
+async def test_later_last_modified_does_not_count(shop: RunnerFixture) -> None:
+    """PutObjectACL and CopyObject move it."""
+    shop.uploads.last_modified = NOW + timedelta(minutes=10)
+    job = await acquire(shop.ledger, await shop.accept())
+    stored = await plan(shop.ledger, job)
+    await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    await shop.ledger.objects.completing(stored.id, NOW)
+    await shop.relay_and_end(job)
+
+    assert (await shop.object_of(job)).due_at == NOW + LIFETIME
+
+
+async def test_upload_that_began_completing_long_ago_is_begun_anew(shop: RunnerFixture) -> None:
+    """What is left of its link's life would be short."""
+    job = await acquire(shop.ledger, await shop.accept())
+    stored = await plan(shop.ledger, job, NOW, due_in=timedelta(days=3))
+    await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    await shop.ledger.objects.completing(stored.id, NOW)
+    shop.clock.advance(timedelta(hours=13))
+    await shop.relay_and_end(job)
+
+    assert shop.uploads.targets[0].key != stored.key
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        replace(PLACEMENT, bucket="another"),
+        replace(PLACEMENT, region="cn-beijing"),
+        replace(PLACEMENT, mode=LinkMode.PUBLIC),
+    ],
+)
+async def test_upload_of_other_settings_is_begun_anew(
+    shop: RunnerFixture, earlier: Placement
+) -> None:
+    """Its parts are in another bucket, or its row would tell another mode than the object has."""
+    job = await acquire(shop.ledger, await shop.accept())
+    due_at = NOW + timedelta(hours=24)
+    stored = await shop.ledger.objects.plan(job, "relay/42/other/a", due_at, earlier)
+    await shop.ledger.objects.initiated(stored.id, "earlier", 4 << 20)
+    await shop.relay_and_end(job)
+
+    assert shop.uploads.targets[0].key != stored.key
+    assert (await shop.object_of(job)).placement == PLACEMENT
 
 
 async def test_upload_that_is_too_old_is_begun_anew(shop: RunnerFixture) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.jobs import Job, StopReason, StoredObject
+from bot.core.jobs import Job, Placement, StopReason, StoredObject
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
@@ -35,11 +35,19 @@ MOST_ROUNDS = 300
 class FakeSigner:
     """Fulfils the `LinkSigner` port."""
 
-    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
+    def link(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        placement: Placement = Placement(),  # noqa: B008 -- frozen.
+    ) -> str:
         """Return a link that tells its key and its end; raises what the real one does."""
         if expires_at - now < timedelta(seconds=1):
             raise ValueError("a link must have at least a second to live")
-        return f"https://bucket.example/{key}?until={expires_at.timestamp():.0f}"
+        bucket = placement.bucket or "bucket"
+        return f"https://{bucket}.example/{key}?until={expires_at.timestamp():.0f}"
 
 
 class StillQueue(JobQueue):

@@ -8,6 +8,7 @@ from bot.core.errors import (
     Corrupted,
     StoreError,
     StoreForbidden,
+    StoreIntercepted,
     StoreThrottled,
     StoreUnavailable,
     UploadGone,
@@ -17,7 +18,7 @@ from bot.core.ports.store import PartReceipt
 from bot.transfer.body import crc64
 from bot.transfer.multipart import BOTH_GONE_AFTER, Uploaded, expect
 from tests.fakes.content import FakeContent
-from tests.fakes.store import StoredObject, Trouble
+from tests.fakes.store import LONG_AGO, StoredObject, Trouble
 from tests.transfer.uploader_fixture import KEY, META, UploaderFixture, make_data, raising, rigged
 
 DATA = make_data(9 * MIB)
@@ -55,6 +56,34 @@ async def test_lost_answer_is_found_by_looking(rig: UploaderFixture) -> None:
 
     assert await rig.upload(FakeContent(DATA)) == WHOLE
     assert names(rig) == ["complete", "head"]
+
+
+async def test_intention_is_noted_before_the_first_complete(rig: UploaderFixture) -> None:
+    """The moment from which the object may exist is in the journal before OSS hears of it; where
+    an answer was lost, the time of the object is told too.
+    """
+    rig.store.trouble(Trouble("complete", raising(StoreUnavailable("time-out")), lost=True))
+    uploaded = await rig.upload(FakeContent(DATA))
+
+    assert rig.journal.completes_before == [0]
+    assert uploaded.last_modified == LONG_AGO
+
+
+async def test_answer_without_a_checksum_is_looked_behind(rig: UploaderFixture) -> None:
+    """A 200 that does not prove anything is believed only after the object has been seen."""
+    rig.store.proves_nothing = True
+
+    assert await rig.upload(FakeContent(DATA)) == WHOLE
+    assert names(rig) == ["complete", "head"]
+
+
+async def test_page_in_place_of_the_answer_announces_nothing(rig: UploaderFixture) -> None:
+    """Something in between answered every Complete, and nothing was put together."""
+    rig.store.trouble(Trouble("complete", raising(StoreIntercepted("HTTP 200")), times=0))
+
+    with pytest.raises(StoreIntercepted):
+        await rig.upload(FakeContent(DATA))
+    assert names(rig) == ["complete", "head"] * 5
 
 
 async def test_missing_object_proves_nothing(rig: UploaderFixture) -> None:

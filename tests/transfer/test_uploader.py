@@ -2,7 +2,7 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -18,7 +18,7 @@ from bot.core.errors import (
 from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta, PartBody, PartReceipt
 from bot.core.progress import Phase, ProgressMeter
-from bot.transfer.body import crc64
+from bot.transfer.body import CrcCombiner, crc64
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploader
@@ -312,8 +312,15 @@ class Sieve(FakeStore):
             checksum = crc64(block, checksum)
         return PartReceipt(part_number, '"e"', len(body), checksum)
 
-    def complete(self, key: str, upload_id: str, parts: object, meta: ObjectMeta) -> None:
-        """Take any parts."""
+    def complete(
+        self, key: str, upload_id: str, parts: Sequence[PartReceipt], meta: ObjectMeta
+    ) -> int | None:
+        """Take any parts, and answer with the checksum of all of them."""
+        del key, upload_id, meta
+        combiner, checksum = CrcCombiner(parts[0].size), 0
+        for part in parts:
+            checksum = combiner.append(checksum, part.crc64 or 0, part.size)
+        return checksum
 
 
 class Endless(FakeContent):

@@ -42,11 +42,18 @@ class Journal:
     store: FakeStore
     entries: list[tuple[str, int]] = field(default_factory=list)
     parts_before: list[int] = field(default_factory=list)
+    completes_before: list[int] = field(default_factory=list)
+    """How many requests that complete had been sent at each intention."""
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Note an upload."""
         self.entries.append((upload_id, part_size))
         self.parts_before.append(self.store.count("upload_part"))
+
+    async def completing(self) -> None:
+        """Note an intention."""
+        sent = self.store.count("complete") + self.store.count("put_object")
+        self.completes_before.append(sent)
 
 
 @dataclass

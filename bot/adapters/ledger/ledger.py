@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
+from bot.adapters.ledger import answers, chats, jobs, objects, outbox, state, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
@@ -52,6 +52,7 @@ class SqlObjects(SqlPart):
 
     plan = writes(objects.plan)
     initiated = writes(objects.initiated)
+    completing = writes(objects.completing)
     planned_for = reads(objects.planned_for)
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)
@@ -68,7 +69,15 @@ class SqlObjects(SqlPart):
     of_unfinished_jobs = reads(objects.of_unfinished_jobs)
     gone = writes(objects.gone)
     swept = writes(objects.swept)
+    removing = writes(objects.removing)
     postpone = writes(objects.postpone)
+
+
+class SqlOffset(SqlPart):
+    """Implements `OffsetLedger`."""
+
+    oss_offset = reads(state.oss_offset)
+    set_oss_offset = writes(state.set_oss_offset)
 
 
 class SqlAnswers(SqlPart):
@@ -149,6 +158,7 @@ class SqlLedger:
     def __init__(self, database: Database, *, boot_id: str = "") -> None:
         self.jobs = SqlJobs(database, boot_id=boot_id)
         self.objects = SqlObjects(database)
+        self.offset = SqlOffset(database)
         self.answers = SqlAnswers(database)
         self.status_messages = SqlStatusMessages(database)
         self.outbox = SqlOutbox(database)

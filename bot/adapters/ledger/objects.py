@@ -11,6 +11,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 from bot.adapters.ledger.jobs import UNFINISHED
 from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import Instant, answers, jobs, objects
-from bot.core.jobs import Ending, Job, ObjectState, StoredObject
+from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 _IS_LEFT = objects.c.state != ObjectState.GONE.value
@@ -36,7 +37,9 @@ _NOW = bindparam("now", type_=Instant)
 _DUE = (
     select(objects)
     .join(jobs, objects.c.job_id == jobs.c.id)
-    .where(_IS_LEFT, _HAS_NO_RUNNER, objects.c.due_at <= _NOW)
+    .where(_IS_LEFT, _HAS_NO_RUNNER)
+    # What was ended by a decision is due at once, whichever clock the decision was noted with.
+    .where(or_(objects.c.due_at <= _NOW, objects.c.ending.is_not(None)))
     .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= _NOW))
     .order_by(_IS_LIVE.desc(), objects.c.due_at)
     .limit(bindparam("limit", type_=Integer))
@@ -53,7 +56,13 @@ _NEXT_DUE = (
 )
 
 
-def plan(connection: Connection, job: Job, key: str, due_at: datetime) -> StoredObject:
+def plan(
+    connection: Connection,
+    job: Job,
+    key: str,
+    due_at: datetime,
+    placement: Placement = Placement(),  # noqa: B008 -- frozen.
+) -> StoredObject:
     """Store the intention to create `key`."""
     values = {
         "job_id": job.id,
@@ -61,6 +70,9 @@ def plan(connection: Connection, job: Job, key: str, due_at: datetime) -> Stored
         "state": ObjectState.PLANNED.value,
         "due_at": due_at,
         "sweeps": 0,
+        "bucket": placement.bucket,
+        "region": placement.region,
+        "mode": placement.mode or "",
     }
     made = connection.execute(insert(objects).values(values).returning(objects))
     return to_object(made.mappings().one())
@@ -69,6 +81,19 @@ def plan(connection: Connection, job: Job, key: str, due_at: datetime) -> Stored
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
     """Store the upload id and the part size."""
     _update(connection, objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
+
+
+def completing(connection: Connection, object_id: int, at: datetime) -> datetime:
+    """Store that OSS may have completed the object at `at`; the earliest moment stays."""
+    moment = literal(at, Instant)
+    earliest = func.min(func.coalesce(objects.c.completed_at, moment), moment, type_=Instant)
+    found: datetime = connection.execute(
+        update(objects)
+        .where(objects.c.id == object_id)
+        .values(completed_at=earliest)
+        .returning(objects.c.completed_at)
+    ).scalar_one()
+    return found
 
 
 def planned_for(connection: Connection, job_id: int) -> StoredObject | None:
@@ -128,6 +153,7 @@ def revoke(connection: Connection, job_id: int, now: datetime) -> bool:
         due_at=now,
         ending=Ending.DELETED.value,
         not_before=None,
+        attempts=0,
     )
     return changed == 1
 
@@ -212,9 +238,17 @@ def swept(connection: Connection, object_ids: Sequence[int], again_at: datetime)
     _update(connection, objects.c.id.in_(object_ids), sweeps=sweeps, not_before=again_at)
 
 
-def postpone(connection: Connection, object_ids: Sequence[int], until: datetime) -> None:
-    """Do not return these from `due` before `until`."""
-    _update(connection, objects.c.id.in_(object_ids), not_before=until)
+def removing(connection: Connection, object_ids: Sequence[int]) -> None:
+    """Count an attempt to remove these."""
+    attempts = objects.c.attempts + 1
+    _update(connection, objects.c.id.in_(object_ids), attempts=attempts)
+
+
+def postpone(
+    connection: Connection, object_ids: Sequence[int], until: datetime, code: str
+) -> None:
+    """Do not return these from `due` before `until`; store why."""
+    _update(connection, objects.c.id.in_(object_ids), not_before=until, error_code=code)
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredObject]:

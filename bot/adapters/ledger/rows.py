@@ -20,7 +20,16 @@ from sqlalchemy import (
 )
 
 from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Ending, Job, JobState, ObjectState, Origin, StoredObject
+from bot.core.jobs import (
+    Ending,
+    Job,
+    JobState,
+    ObjectState,
+    Origin,
+    Placement,
+    StoredObject,
+)
+from bot.core.links import LinkMode
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
@@ -131,4 +140,12 @@ def to_object(row: RowMapping) -> StoredObject:
         part_size=row["part_size"],
         ending=Ending(row["ending"]) if row["ending"] else None,
         sweeps=row["sweeps"],
+        placement=Placement(
+            bucket=row["bucket"],
+            region=row["region"],
+            mode=LinkMode(row["mode"]) if row["mode"] else None,
+        ),
+        completed_at=row["completed_at"],
+        attempts=row["attempts"],
+        error_code=row["error_code"],
     )

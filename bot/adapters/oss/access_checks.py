@@ -3,7 +3,7 @@ of a test object from its upload to the end of its link.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -11,8 +11,7 @@ from typing import Final
 from xml.etree.ElementTree import ParseError, fromstring
 
 from bot.adapters.oss.bucket import OssBucket
-from bot.adapters.oss.client import OssConnection
-from bot.adapters.oss.errors import translated
+from bot.adapters.oss.client import OssConnection, assert_from_oss
 from bot.core.links import SAFE_CONTENT_TYPE, LinkMode, content_disposition
 from bot.core.ports.store import LinkSigner, ObjectMeta, ObjectStore
 from bot.transfer.body import BLOCK
@@ -69,7 +68,7 @@ class RoundTripCheck:
         content = secrets.token_bytes(2 * HALF)
         try:
             self._upload(key, content)
-            url = self._signer.link(key, expires_at=link_ends(), now=self._connection.time.local())
+            url = self._signer.link(key, expires_at=link_ends(), now=self._connection.time.now())
             link = self._open(url, content)
             plain = self._open(self._connection.address.object_url(key), content)
         finally:
@@ -98,12 +97,7 @@ class RoundTripCheck:
             raise
 
     def _open(self, url: str, content: bytes) -> AnonymousAnswer:
-        limits = self._connection.limits
-        timeout = (limits.connect_timeout, limits.answer_timeout)
-        with (
-            translated(self._connection.address.public_host),
-            self._connection.session.get(url, timeout=timeout, allow_redirects=False) as answer,
-        ):
+        with self._connection.open_as_stranger(url, size=len(content)) as answer:
             disposition = answer.headers.get("Content-Disposition", "")
             code = _code(answer.content) if answer.status_code >= 300 else ""
             return AnonymousAnswer(
@@ -147,17 +141,8 @@ def anonymous_status(connection: OssConnection, key: str) -> int:
     Raises:
         StoreUnavailable: no answer came.
     """
-    limits = connection.limits
-    with (
-        translated(connection.address.public_host),
-        connection.session.get(
-            connection.address.object_url(key),
-            timeout=(limits.connect_timeout, limits.answer_timeout),
-            allow_redirects=False,
-            stream=True,  # The status is enough; an object is not fetched.
-        ) as answer,
-    ):
-        return answer.status_code
+    # The status is enough; an object is not fetched.
+    return _status(connection, connection.address.object_url(key))
 
 
 def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -> None:
@@ -187,17 +172,15 @@ def anonymous_listing_possible(connection: OssConnection) -> bool:
     Raises:
         StoreUnavailable: no answer came.
     """
-    limits = connection.limits
-    with (
-        translated(connection.address.public_host),
-        connection.session.get(
-            connection.address.object_url(""),
-            params={"list-type": "2", "max-keys": "1"},
-            timeout=(limits.connect_timeout, limits.answer_timeout),
-            allow_redirects=False,
-        ) as answer,
-    ):
-        return answer.status_code == HTTPStatus.OK
+    url, params = connection.address.object_url(""), {"list-type": "2", "max-keys": "1"}
+    return _status(connection, url, params) == HTTPStatus.OK
+
+
+def _status(connection: OssConnection, url: str, params: Mapping[str, str] | None = None) -> int:
+    with connection.open_as_stranger(url, params=params) as answer:
+        if answer.status_code == HTTPStatus.OK:  # A portal's page exposes nothing.
+            assert_from_oss(url, answer.status_code, answer.headers)
+        return answer.status_code
 
 
 class AnonymousAccess:

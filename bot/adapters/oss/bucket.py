@@ -1,5 +1,6 @@
 """One bucket as the rest of the program uses it, and the links to its objects."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,10 @@ from typing import Final, TypeVar
 import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
-from bot.adapters.oss.client import PRODUCT, OssConnection
+from bot.adapters.oss.client import PRODUCT, BucketAddress, OssConnection
 from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
-from bot.core.errors import ObjectGone, StoreUnavailable, UploadGone
-from bot.core.jobs import Part
+from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
+from bot.core.jobs import Part, Placement
 from bot.core.links import LinkMode, is_open
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
@@ -32,26 +33,31 @@ class OssLinkSigner:
         """Whether signed links may end before `expires_at`, because an STS token signs them."""
         return self._connection.credentials_are_temporary
 
-    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
-        """Return the URL of `key`, as of `now` on our clock.
+    def link(
+        self,
+        key: str,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        placement: Placement = Placement(),  # noqa: B008 -- frozen.
+    ) -> str:
+        """Return the URL of `key`; both moments are by OSS's clock.
 
-        Signed: the link ends at OSS's clock after the time that is left between `now` and
-        `expires_at`, in whole seconds, rounded down. Public: the plain URL, which only
-        deleting the object ends.
+        Signed: the link ends at `expires_at`, in whole seconds, rounded down. Public: the plain
+        URL, which only deleting the object ends.
 
         Raises:
             ValueError: the link is not open at `now`, see `core.links.is_open` (signed mode).
         """
-        url = self._connection.address.object_url(key)
-        return url if self._mode is LinkMode.PUBLIC else self._sign(url, key, expires_at, now)
+        address = self._connection.address.of(placement.bucket, placement.region)
+        if (placement.mode or self._mode) is LinkMode.PUBLIC:
+            return address.object_url(key)
+        return self._sign(address, key, expires_at, now)
 
-    def _sign(self, url: str, key: str, expires_at: datetime, now: datetime) -> str:
+    def _sign(self, address: BucketAddress, key: str, expires_at: datetime, now: datetime) -> str:
         if not is_open(expires_at, now):
             raise ValueError("a link must have at least a second to live")
-        address = self._connection.address
-        request = HttpRequest("GET", url)
-        # The same moment at OSS: counted from any later one, the link would outlive its end.
-        signed_at = now + self._connection.time.offset
+        request = HttpRequest("GET", address.object_url(key))
         context = SigningContext(
             product=PRODUCT,
             region=address.region,
@@ -59,11 +65,12 @@ class OssLinkSigner:
             key=key,
             request=request,
             credentials=self._connection.credentials(),
-            signing_time=signed_at,
+            signing_time=now,
         )
         # Signed by hand and not with Client.presign, which reads the system's clock.
         context.auth_method_query = True
-        context.expiration_time = signed_at + timedelta(
+        # Counted from the moment of signing, or the link would outlive its end.
+        context.expiration_time = now + timedelta(
             seconds=(expires_at - now) // timedelta(seconds=1)
         )
         self._connection.signer.sign(context)
@@ -74,6 +81,12 @@ P = TypeVar("P")
 
 DELETED_AT_ONCE: Final = 1000
 """Keys in one DeleteMultipleObjects (source: OSS API reference)."""
+LISTED_AT_ONCE: Final = 250
+"""Entries of a page: about 100 kB, which come within the deadline of a call on the slowest line
+that counts as one.
+"""
+KEY_IN_ANSWER: Final = 300
+"""Bytes that the answer to a deletion has for each key, and the request too, at most."""
 
 
 class OssBucket:
@@ -86,7 +99,8 @@ class OssBucket:
         self._client = connection.client
         self._answered = answered
         self._bucket = connection.address.bucket
-        self._complete_timeout = connection.limits.complete_timeout
+        self._limits = connection.limits
+        self._move_deadline = connection.limits.complete_timeout
 
     def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
         """Store a whole object."""
@@ -146,9 +160,10 @@ class OssBucket:
         )
         with self._call("complete"):
             result = self._client.complete_multipart_upload(
-                request, readwrite_timeout=self._complete_timeout
+                request, readwrite_timeout=self._move_deadline
             )
-        return _crc64(result.hash_crc64)
+        # Without its ETag it is not the answer that is documented: nothing in it is believed.
+        return _crc64(result.hash_crc64) if result.etag else None
 
     def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
         """Copy an object inside OSS; names, type and ACL are those of `meta`."""
@@ -164,7 +179,7 @@ class OssBucket:
             cache_control=meta.cache_control,
         )
         with self._call("copy_object"), _source_may_be_gone(source), translated():
-            result = self._client.copy_object(request, readwrite_timeout=self._complete_timeout)
+            result = self._client.copy_object(request, readwrite_timeout=self._move_deadline)
         return _crc64(result.hash_crc64)
 
     def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
@@ -179,9 +194,7 @@ class OssBucket:
             source_range=f"bytes={part.offset}-{part.end - 1}",
         )
         with self._call("copy_part"), _source_may_be_gone(source), translated():
-            result = self._client.upload_part_copy(
-                request, readwrite_timeout=self._complete_timeout
-            )
+            result = self._client.upload_part_copy(request, readwrite_timeout=self._move_deadline)
         return PartReceipt(part.number, result.etag or "", part.size, None)
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -207,7 +220,9 @@ class OssBucket:
 
     def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
         """Return every part that OSS has."""
-        request = oss.ListPartsRequest(bucket=self._bucket, key=key, upload_id=upload_id)
+        request = oss.ListPartsRequest(
+            bucket=self._bucket, key=key, upload_id=upload_id, max_parts=LISTED_AT_ONCE
+        )
         pages = self._client.list_parts_paginator().iter_page(request)
         with self._call("list_parts"):
             return [
@@ -221,32 +236,35 @@ class OssBucket:
                 for part in page.parts or []
             ]
 
-    def delete(self, keys: Sequence[str]) -> None:
+    def delete(self, keys: Sequence[str]) -> dict[str, StoreError]:
         """Delete objects; a single one with the cheaper call."""
         with self._call("delete"):
             if len(keys) == 1:
                 self._client.delete_object(
                     oss.DeleteObjectRequest(bucket=self._bucket, key=keys[0])
                 )
-                return
+                return {}
+            left: dict[str, StoreError] = {}
             for first in range(0, len(keys), DELETED_AT_ONCE):
-                self._delete_batch(keys[first : first + DELETED_AT_ONCE])
+                left |= self._delete_batch(keys[first : first + DELETED_AT_ONCE])
+            return left
 
-    def _delete_batch(self, keys: Sequence[str]) -> None:
+    def _delete_batch(self, keys: Sequence[str]) -> dict[str, StoreError]:
         # Verbose, because a quiet answer is empty: only this one says which keys are gone.
         listed = [oss.ObjectIdentifier(key=key) for key in keys]
         request = oss.DeleteMultipleObjectsRequest(
             bucket=self._bucket, encoding_type="url", delete=oss.Delete(objects=listed)
         )
-        result = self._client.delete_multiple_objects(request)
+        deadline = self._limits.deadline_for(2 * KEY_IN_ANSWER * len(keys))
+        result = self._client.delete_multiple_objects(request, readwrite_timeout=deadline)
         gone = {deleted.key for deleted in result.deleted_objects or []}
-        if left := len(set(keys) - gone):
-            raise StoreUnavailable(f"DeleteMultipleObjects: {left} of {len(keys)} are left")
+        why = StoreUnavailable("DeleteMultipleObjects: the answer does not name the key")
+        return {key: why for key in keys if key not in gone}
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """Walk objects, a thousand in one request."""
+        """Walk objects, page by page."""
         request = oss.ListObjectsV2Request(
-            bucket=self._bucket, prefix=prefix, encoding_type="url", max_keys=1000
+            bucket=self._bucket, prefix=prefix, encoding_type="url", max_keys=LISTED_AT_ONCE
         )
         pages = self._client.list_objects_v2_paginator().iter_page(request)
         with noted("list_objects", self._answered):
@@ -257,9 +275,9 @@ class OssBucket:
                     )
 
     def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
-        """Walk pending uploads, a thousand in one request."""
+        """Walk pending uploads, page by page."""
         request = oss.ListMultipartUploadsRequest(
-            bucket=self._bucket, prefix=prefix, encoding_type="url", max_uploads=1000
+            bucket=self._bucket, prefix=prefix, encoding_type="url", max_uploads=LISTED_AT_ONCE
         )
         pages = self._client.list_multipart_uploads_paginator().iter_page(request)
         with noted("list_uploads", self._answered):
@@ -273,6 +291,37 @@ class OssBucket:
     def _call(self, operation: str) -> Iterator[None]:
         with noted(operation, self._answered), translated():
             yield
+
+
+class OssStores:
+    """The store of each bucket that objects are in: that of the settings, and earlier ones, which
+    the same key opens as far as it may. Thread-safe.
+    """
+
+    def __init__(
+        self, connection: OssConnection, store: OssBucket, answered: Answered = unnoted
+    ) -> None:
+        self._connection = connection
+        self._store = store
+        self._answered = answered
+        self._others: dict[tuple[str, str], tuple[OssConnection, OssBucket]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, placement: Placement) -> OssBucket:
+        """Return the store in which an object of this placement is: the same for each bucket."""
+        place = placement.bucket, placement.region
+        with self._lock:
+            if place not in self._others:
+                connection = self._connection.of(*place)
+                if connection is self._connection:
+                    return self._store
+                self._others[place] = connection, OssBucket(connection, self._answered)
+            return self._others[place][1]
+
+    def close(self) -> None:
+        """Close the connections to earlier buckets."""
+        for connection, _ in self._others.values():
+            connection.close()
 
 
 @contextmanager

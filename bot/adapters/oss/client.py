@@ -2,7 +2,10 @@
 and the clock of OSS.
 """
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -10,7 +13,8 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
-from alibabacloud_oss_v2 import credentials, exceptions
+from alibabacloud_oss_v2 import credentials
+from alibabacloud_oss_v2 import exceptions as sdk
 from alibabacloud_oss_v2.client import Client
 from alibabacloud_oss_v2.config import Config
 from alibabacloud_oss_v2.signer.v4 import SignerV4
@@ -22,9 +26,12 @@ from alibabacloud_oss_v2.types import (
     HttpResponse,
     SigningContext,
 )
+from urllib3.exceptions import HTTPError
 
 from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
-from bot.core.errors import StoreKeyRefused
+from bot.adapters.oss.errors import translated
+from bot.clock import CorrectedClock
+from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import current_flag
@@ -61,6 +68,15 @@ class BucketAddress:
         """Return the plain URL of an object for the public."""
         return f"{self._bucket_base}/{quote(key)}"
 
+    def of(self, bucket: str, region: str) -> "BucketAddress":
+        """Return the address of an earlier bucket, whose region may be another; "" is that of
+        here. A domain is bound to one bucket, and endpoints to one region.
+        """
+        bucket, region = bucket or self.bucket, region or self.region
+        if region != self.region:
+            return BucketAddress(bucket=bucket, region=region, path_style=self.path_style)
+        return self if bucket == self.bucket else replace(self, bucket=bucket, link_domain=None)
+
     @property
     def public_host(self) -> str:
         """Host, and port if there is one, of every URL for the public."""
@@ -89,6 +105,10 @@ def _is_ip(host: str | None) -> bool:
     return True
 
 
+_SET: Final = timedelta(seconds=2)
+"""Between the system's clock and the monotonic one; more means that the former was set."""
+_CURRENT: Final = timedelta(minutes=1)
+
 _RESOLUTION: Final = timedelta(seconds=1)
 """A Date header has whole seconds, rounded down."""
 
@@ -100,14 +120,40 @@ class OssTime:
     link would live longer by as much as our clock is fast; the SDK corrects neither.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._offset = timedelta(0)
+        self._told: tuple[datetime, float] | None = None
+        """When the last answer came, by both clocks of this machine."""
 
     @property
     def offset(self) -> timedelta:
         """How much OSS's clock is ahead of ours, as far as answers have told."""
         return self._offset
+
+    def start_with(self, offset: timedelta) -> None:
+        """Take over what an earlier process has learned, until an answer tells."""
+        if self._told is None:
+            self._offset = offset
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an answer has told the time within the last minute."""
+        if self._told is None or self.clock_was_set:
+            return False
+        return timedelta(seconds=self._monotonic() - self._told[1]) < _CURRENT
+
+    @property
+    def clock_was_set(self) -> bool:
+        """Whether the system's clock was set, or stood still, since the last answer: then the
+        offset is not what it was.
+        """
+        if self._told is None:
+            return False
+        at, monotonic = self._told
+        passed = timedelta(seconds=self._monotonic() - monotonic)
+        return abs(self._clock.now() - at - passed) > _SET
 
     def local(self) -> datetime:
         """Return the time of our clock."""
@@ -127,6 +173,7 @@ class OssTime:
         written_at = _parse(date)
         if written_at is None:
             return
+        self._told = (self._clock.now(), self._monotonic())
         least = written_at - self._clock.now()
         most = written_at + _RESOLUTION - asked_at
         if not least <= self._offset <= most:
@@ -142,6 +189,7 @@ def _parse(date: str | None) -> datetime | None:
 
 
 PRODUCT: Final = "oss"
+REQUEST_ID: Final = "x-oss-request-id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +213,23 @@ class ConnectionLimits:
     minimum_rate: float = 16 << 10
     connect_timeout: float = 10.0
     answer_timeout: float = 30.0
+    """For the next bytes of an answer; to what carries bytes of files, for all of it."""
+    call_deadline: float = 15.0
+    """For a whole call that carries no bytes of files."""
     complete_timeout: float = 300.0
-    """Putting together thousands of parts may take minutes."""
+    """The same for calls in which OSS moves bytes: putting together thousands of parts may take
+    minutes.
+    """
     proxy: str | None = field(default=None, repr=False)
 
     @property
     def send_deadline(self) -> float:
         """Seconds in which one block must get through."""
         return BLOCK / self.minimum_rate
+
+    def deadline_for(self, size: int) -> float:
+        """Return the seconds that a call may take whose answer has `size` bytes."""
+        return self.call_deadline + size / self.minimum_rate
 
 
 class OssConnection:
@@ -194,8 +251,11 @@ class OssConnection:
         self.address = address
         self.limits = limits or ConnectionLimits()
         self.time = OssTime(clock)
+        self.link_clock = CorrectedClock(clock, lambda: self.time.offset)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
+        self._key = key
+        self._clock = clock
         self._provider = _provider(key)
         self.client = Client(self._config(), signer=self.signer)
 
@@ -220,6 +280,42 @@ class OssConnection:
         """Return what signs at this moment."""
         return self._provider.get_credentials()
 
+    @contextmanager
+    def open_as_stranger(
+        self, url: str, *, params: Mapping[str, str] | None = None, size: int = 0
+    ) -> Iterator[requests.Response]:
+        """Ask for `url` without a signature; its content is read inside the block, and is expected
+        to have `size` bytes.
+
+        Raises:
+            StoreUnavailable: no answer came, or not in time.
+        """
+        limits = self.limits
+        wire = CancellableConnection(
+            limits.send_deadline,
+            answer_deadline=limits.answer_timeout,
+            deadline=limits.deadline_for(size),
+        )
+        with (
+            translated(self.address.public_host),
+            as_one_call(wire),
+            self.session.get(
+                url,
+                params=params,
+                timeout=(limits.connect_timeout, limits.answer_timeout),
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
+            yield answer
+
+    def of(self, bucket: str, region: str) -> "OssConnection":
+        """Return a connection with the same key to another bucket, or this one."""
+        address = self.address.of(bucket, region)
+        if address == self.address:
+            return self
+        return OssConnection(address, self._clock, key=self._key, limits=self.limits)
+
     def close(self) -> None:
         """Close idle connections; those in use end with their requests."""
         self.session.close()
@@ -232,7 +328,7 @@ def _provider(key: AccessKey | None) -> CredentialsProvider:
         )
     try:
         return credentials.EnvironmentVariableCredentialsProvider()
-    except exceptions.CredentialsEmptyError:
+    except sdk.CredentialsEmptyError:
         raise StoreKeyRefused(
             "no access key: OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET are not set"
         ) from None
@@ -250,6 +346,19 @@ def _open_session(limits: ConnectionLimits) -> requests.Session:
     if limits.proxy is not None:
         session.proxies = {"http": limits.proxy, "https": limits.proxy}
     return session
+
+
+def assert_from_oss(url: str, status: int, headers: Mapping[str, str]) -> None:
+    """Only what OSS itself says counts: proxies, portals and firewalls answer in its name, with
+    any status, and their clock is not that of OSS.
+
+    Raises:
+        StoreIntercepted: the answer has no request id (source: OSS API reference, "Common
+            response headers").
+    """
+    if not headers.get(REQUEST_ID):
+        host = urlsplit(url).netloc
+        raise StoreIntercepted(f"HTTP {status} for {host} is not from OSS: no {REQUEST_ID}")
 
 
 class ClockedSigner(SignerV4):
@@ -280,16 +389,45 @@ class CancellableHttpClient(RequestsHttpClient):
         self._limits = limits
 
     def send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """Send one request, in one attempt."""
+        """Send one request, in one attempt. `readwrite_timeout` is the deadline of the whole call,
+        unless it carries bytes of a file.
+
+        Raises:
+            StoreIntercepted: something in between answered.
+            StoreUnavailable: the call took too long.
+        """
         asked_at = self._time.local()
-        wire, flag = CancellableConnection(self._limits.send_deadline), current_flag()
-        with wire.in_this_thread():
-            if flag is None:
-                response = super().send(request, **kwargs)
-            else:
-                with flag.calling(wire.cut):
-                    response = super().send(request, **kwargs)
-        # A proxy's own answer has no request id, and its clock is nobody's business.
-        if "x-oss-request-id" in response.headers:
-            self._time.learn(response.headers.get("Date"), asked_at)
+        wire = self._wire(request, kwargs.get("readwrite_timeout"))
+        with as_one_call(wire):
+            response = super().send(request, **kwargs)
+        assert_from_oss(request.url, response.status_code, response.headers)
+        self._time.learn(response.headers.get("Date"), asked_at)
         return response
+
+    def _wire(self, request: HttpRequest, asked: float | None) -> CancellableConnection:
+        is_transfer = not isinstance(request.body, bytes | str | None)
+        deadline = None if is_transfer else asked or self._limits.call_deadline
+        return CancellableConnection(
+            self._limits.send_deadline,
+            answer_deadline=self._limits.answer_timeout,
+            deadline=deadline,
+        )
+
+
+@contextmanager
+def as_one_call(wire: CancellableConnection) -> Iterator[None]:
+    """Let the flag of the thread, and the deadlines of `wire`, cut the request of the block.
+
+    Raises:
+        StoreUnavailable: it took too long, or was cut, which `translated` tells apart.
+    """
+    flag = current_flag()
+    try:
+        with wire.in_this_thread(), flag.calling(wire.cut) if flag else nullcontext():
+            yield
+    except (sdk.BaseError, HTTPError, OSError):
+        # Where nothing was cut the error says more; where it was, what it says is about our cut.
+        if not wire.is_cut:
+            raise
+    if wire.is_cut:  # An answer that was cut inside its headers looks like a whole one.
+        raise StoreUnavailable("no whole answer came in time")

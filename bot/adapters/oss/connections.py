@@ -1,4 +1,5 @@
-"""Connections that end at once when their transfer is cancelled, and notice when they stall.
+"""Connections that end at once when their transfer is cancelled or their time is over, and notice
+when they stall.
 
 requests and urllib3 give no hold on the socket of a running request, so the connection classes are
 replaced by ones that announce it to the `CancellableConnection` of their thread.
@@ -11,7 +12,7 @@ import struct
 import termios
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
@@ -20,33 +21,43 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
+from bot.adapters.oss.deadlines import DEADLINES
 from bot.transfer.body import BLOCK
 
 _thread = threading.local()
 
 
 class CancellableConnection:
-    """The socket of one request. `send_deadline` is the number of seconds in which one block of
-    the body must get through.
+    """The socket of one request. Times are seconds: one block of the body must get through within
+    `send_deadline`, the whole request within `deadline`. Where that is `None`, because nobody
+    knows how long the body takes, connecting and the answer have `answer_deadline` each.
     """
 
-    def __init__(self, send_deadline: float) -> None:
+    def __init__(
+        self, send_deadline: float, *, answer_deadline: float, deadline: float | None = None
+    ) -> None:
         self.send_deadline = send_deadline
+        self.is_cut = False
+        """Whether the request was ended; what came of it counts for nothing, also where it looks
+        like an answer.
+        """
+        self._deadline = deadline
+        self._answer_deadline = answer_deadline
+        self._ending = ExitStack()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._is_cut = False
 
     def attach(self, sock: socket.socket) -> None:
         """Take the socket that the request uses; it is cut at once if the order came before."""
         with self._lock:
             self._socket = sock
-            if self._is_cut:
+            if self.is_cut:
                 _shut_down(sock)
 
     def cut(self) -> None:
         """End the request, from any thread: every call that blocks on the socket returns."""
         with self._lock:
-            self._is_cut = True
+            self.is_cut = True
             if self._socket is not None:
                 _shut_down(self._socket)
 
@@ -55,9 +66,23 @@ class CancellableConnection:
         """Receive the sockets of the request that this thread makes inside the block."""
         _thread.wire = self
         try:
-            yield
+            with self._ending:
+                if self._deadline is not None:
+                    self._ending.enter_context(DEADLINES.after(self._deadline, self.cut))
+                yield
         finally:
             _thread.wire = None
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Bound the time of the block, in which the connection is made."""
+        with DEADLINES.after(self._answer_deadline, self.cut):
+            yield
+
+    def await_answer(self) -> None:
+        """Bound the time from now to the end of the request."""
+        if self._deadline is None:
+            self._ending.enter_context(DEADLINES.after(self._answer_deadline, self.cut))
 
 
 def _shut_down(sock: socket.socket) -> None:
@@ -78,8 +103,24 @@ class _Announcing(HTTPConnection):
     """
 
     def connect(self) -> None:
-        super().connect()
-        self._announce()
+        wire = _current_wire()
+        if wire is None:
+            super().connect()
+            return
+        with ExitStack() as handles:
+            self._handles = handles
+            with wire.connecting():
+                super().connect()
+            self._announce()
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        wire = _current_wire()
+        if wire is not None:
+            # TLS takes the descriptor away from this object before its handshake; a duplicate
+            # goes on standing for the same connection.
+            wire.attach(self._handles.enter_context(sock.dup()))
+        return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._announce()
@@ -107,6 +148,7 @@ class _Announcing(HTTPConnection):
         wire = _current_wire()
         if wire is not None and self.sock is not None:
             _wait_until_sent(self.sock, wire.send_deadline)
+            wire.await_answer()
         return super().getresponse()
 
 

@@ -1,5 +1,6 @@
 """What the SDK raises becomes what the program knows, once, here."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NoReturn
@@ -16,6 +17,7 @@ from bot.core.errors import (
     RelayError,
     StoreError,
     StoreForbidden,
+    StoreIntercepted,
     StoreKeyRefused,
     StoreRefused,
     StoreThrottled,
@@ -105,11 +107,13 @@ def _raise(error: Exception, operation: str) -> NoReturn:
     reason = error
     if isinstance(error, sdk.OperationError):
         reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
-    if isinstance(reason, RelayError):
+    if isinstance(reason, RelayError) and not isinstance(reason, StoreUnavailable):
         raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
     flag = current_flag()
     if flag is not None and flag.is_set:
         raise TransferCancelled(f"{operation} was cut short") from None
+    if isinstance(reason, StoreUnavailable):  # Raised by our transport.
+        raise type(reason)(f"{operation}: {reason}") from None
     if isinstance(reason, sdk.ServiceError):
         raise _from_service(reason, operation) from None
     if isinstance(reason, (sdk.BaseError, *_NETWORK, ParseError)):
@@ -162,6 +166,8 @@ def _from_client(error: Exception, operation: str) -> StoreError:
     if isinstance(error, sdk.CredentialsBaseError):
         return StoreKeyRefused(f"{operation}: no access key to sign with")
     if isinstance(error, (sdk.RequestError, sdk.ResponseError, *_NETWORK)):
+        if (status := _tunnel_status(error)) is not None:
+            return StoreIntercepted(f"{operation}: the proxy answered HTTP {status} to CONNECT")
         return StoreUnavailable(f"{operation}: {_kind(error)}")
     if isinstance(error, sdk.DeserializationError | ParseError):
         return StoreUnavailable(f"{operation}: the answer cannot be read")
@@ -172,12 +178,23 @@ def _kind(error: BaseException) -> str:
     """Name the reasons behind `error`, innermost first, without their texts, which may have an
     address in them.
     """
-    names: list[str] = []
+    return " ← ".join(type(reason).__name__ for reason in reversed(list(_reasons(error))))
+
+
+def _tunnel_status(error: BaseException) -> str | None:
+    """Return the status with which a proxy refused to connect us, if that is what happened."""
+    # `http.client` has no class for it (source: CPython, `HTTPConnection._tunnel`).
+    found = (re.match(r"Tunnel connection failed: (\d{3})", str(r)) for r in _reasons(error))
+    return next((match[1] for match in found if match), None)
+
+
+def _reasons(error: BaseException) -> Iterator[BaseException]:
     inner: BaseException | None = error
-    while inner is not None and len(names) < 8:
-        names.append(type(inner).__name__)
+    for _ in range(8):
+        if inner is None:
+            return
+        yield inner
         inner = _reason_of(inner)
-    return " ← ".join(reversed(names))
 
 
 def _reason_of(error: BaseException) -> BaseException | None:

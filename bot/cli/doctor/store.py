@@ -54,12 +54,14 @@ _REFUSALS: Final = {
 }
 
 
-async def examine_trip(settings: Settings, line: StoreAccess, clock: Clock) -> list[Row]:
+async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
     """Walk the way of a file once. Raises `StoreError` where a step is refused."""
     mode = settings.link.mode
     walk = RoundTripCheck(line.oss, line.store, OssLinkSigner(line.oss, mode), mode)
     prefix = prefix_of(settings)
-    result = await line.threads.call(lambda: walk.go(prefix, lambda: clock.now() + LIFE))
+    result = await line.threads.call(
+        lambda: walk.go(prefix, lambda: line.oss.link_clock.now() + LIFE)
+    )
     rows = [_opened(result), _ended(result)]
     if mode is LinkMode.SIGNED:
         rows.append(_private(result))
@@ -160,10 +162,13 @@ class _Examination:
 
     def _key(self, info: BucketInfo) -> Row:
         if self._line.oss.credentials_are_temporary:
+            if self._settings.link.mode is LinkMode.PUBLIC:
+                meaning = "it is temporary: when its token expires, no public link can be ended"
+                return broken("OSS key", meaning, "use the key of a RAM user")
             return warning(
                 "OSS key",
                 "it is temporary: a signed link ends with it, if that is before its deadline",
-                'use the key of a RAM user, or link.mode = "public"',
+                "use the key of a RAM user",
             )
         return ok("OSS key", f"known, bucket {self._settings.oss.bucket} in {info.region}")
 
@@ -191,7 +196,7 @@ class _Examination:
             ):
                 # OSS would refuse to store anything public, and seem to mean the key.
                 return [_listing(possible=listing)]
-            result = await examine_trip(self._settings, self._line, self._clock)
+            result = await examine_trip(self._settings, self._line)
         except StoreError as error:
             return [failure_row(error)]
         return [_listing(possible=listing), *result]

@@ -22,11 +22,12 @@ from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.runner import JobRunner
+from bot.jobs.store_time import StoreClockKeeper
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_relay
-from bot.wiring.resources import StoreAccess, open_store_access
+from bot.wiring.resources import StoreAccess, open_store_access, refuse_unrenewable_key
 
 Wait = Callable[[str, datetime], None]
 """Hears of an error code, and of the moment of the next attempt."""
@@ -124,7 +125,12 @@ class FileSender:
         settings = self._settings
         files = ShellFiles(given, disk, settings.spool.folder, keep_free=settings.spool.keep_free)
         relay = build_relay(
-            settings, files, self._line.store, pool, self._ledger.objects, self._clock
+            settings,
+            files,
+            self._line.store,
+            pool,
+            self._ledger.objects,
+            self._line.oss.link_clock,
         )
         return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 
@@ -152,7 +158,21 @@ class FileSender:
     async def _sweep(self) -> None:
         """Remove what is due, above all what a failure of this file has left in OSS."""
         line = self._line
-        reaper = Reaper(self._ledger.objects, line.store, line.threads, self._clock, self._signals)
+        reaper = Reaper(
+            self._ledger.objects,
+            line.store,
+            line.threads,
+            line.oss.link_clock,
+            self._signals,
+            store_of=line.stores.of,
+            time=StoreClockKeeper(
+                line.oss.time,
+                self._ledger.offset,
+                line.store,
+                line.threads,
+                prefix=key_prefix(self._settings.telegram.bot_id),
+            ),
+        )
         await reaper.sweep()
 
     async def _outcome(self, job: Job) -> Sent:
@@ -162,13 +182,15 @@ class FileSender:
             raise SendFailed(job.file.name, code or "unexpected")
         stored = (await self._ledger.objects.of_jobs([job.id]))[job.id]
         signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
-        now = self._clock.now()
+        now = self._line.oss.link_clock.now()
         if not stored.has_open_link(now):
             raise CommandFailed(
                 f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
                 f" {self._settings.link.lifetime.total_seconds():g} s"
             )
-        link = signer.link(stored.key, expires_at=stored.due_at, now=now)
+        link = signer.link(
+            stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
+        )
         return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
 
 
@@ -192,6 +214,8 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
+        refuse_unrenewable_key(settings, line.oss)
+        line.oss.time.start_with(await ledger.offset.oss_offset())
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
         await sender.check()
         yield sender

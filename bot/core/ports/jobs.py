@@ -8,11 +8,11 @@ as expected, and does not change the job where it was not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.files import IncomingFile
-from bot.core.jobs import Job, Origin, StoredObject
+from bot.core.jobs import Job, Origin, Placement, StoredObject
 
 
 class JobLedger(Protocol):
@@ -151,14 +151,31 @@ class TotalsLedger(Protocol):
         """Sum up the jobs that ended after `moment`."""
 
 
+class OffsetLedger(Protocol):
+    """What is known of the store's clock, for the next process."""
+
+    async def oss_offset(self) -> timedelta:
+        """Return how much the store's clock was ahead; zero if that was never stored."""
+
+    async def set_oss_offset(self, offset: timedelta) -> None:
+        """Store how much the store's clock is ahead."""
+
+
 class ObjectLedger(Protocol):
     """Objects and their due dates."""
 
-    async def plan(self, job: Job, key: str, due_at: datetime) -> StoredObject:
-        """Store the intention to create `key`, before any request that names it."""
+    async def plan(
+        self, job: Job, key: str, due_at: datetime, placement: Placement = ...
+    ) -> StoredObject:
+        """Store the intention to create `key` there, before any request that names it."""
 
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
         """Store the upload id and the part size, before the first part is sent."""
+
+    async def completing(self, object_id: int, at: datetime) -> datetime:
+        """Store that the store may have completed the object at `at`, before the first request
+        that does so, or when the store tells a time; return the earliest of these moments.
+        """
 
     async def planned_for(self, job_id: int) -> StoredObject | None:
         """Return the newest planned object of a job, to go on with it."""
@@ -211,8 +228,13 @@ class ObjectLedger(Protocol):
         request that was under way may have been applied after the removal.
         """
 
-    async def postpone(self, object_ids: Sequence[int], until: datetime) -> None:
-        """Do not return these from `due` before `until`: OSS could not be reached."""
+    async def removing(self, object_ids: Sequence[int]) -> None:
+        """Count an attempt to remove these, before the call."""
+
+    async def postpone(self, object_ids: Sequence[int], until: datetime, code: str) -> None:
+        """Do not return these from `due` before `until`: they could not be removed, with the error
+        `code`.
+        """
 
     async def owners_of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
         """Return the rows of those keys that the ledger knows and that are not gone."""

@@ -2,12 +2,13 @@
 from a pool thread.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.jobs import Part
+from bot.core.errors import StoreError
+from bot.core.jobs import Part, Placement
 
 
 class PartBody(Protocol):
@@ -71,8 +72,9 @@ class ObjectStore(Protocol):
 
     Every method may raise `StoreUnavailable`, `StoreThrottled`, `ClockSkewed` (transient) and
     `StoreForbidden`, `StoreKeyRefused`, `BucketMissing`, `WrongRegion`, `AccountOverdue`,
-    `StoreRefused` (permanent), and lets `TransferCancelled` that a body raises out unchanged.
-    Thread-safe.
+    `StoreRefused` (permanent). `StoreIntercepted`, a `StoreUnavailable`, is an answer that is not
+    the store's own: nothing is gone or complete by it. `TransferCancelled` of a body comes out
+    unchanged. Thread-safe.
     """
 
     def put_object(self, key: str, body: PartBody, meta: ObjectMeta) -> int | None:
@@ -89,7 +91,8 @@ class ObjectStore(Protocol):
     def complete(
         self, key: str, upload_id: str, parts: Sequence[PartReceipt], meta: ObjectMeta
     ) -> int | None:
-        """Complete the upload from `parts`, ascending by number; return the CRC-64 of the object.
+        """Complete the upload from `parts`, ascending by number; return the CRC-64 of the object,
+        `None` where the answer does not prove that there is one.
 
         Waits long for the answer. Raises `UploadGone` when OSS does not know the upload, which
         after a repeated call also means that an earlier one succeeded.
@@ -114,8 +117,13 @@ class ObjectStore(Protocol):
     def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
         """Return every part that OSS has, ascending by number. Raises `UploadGone`."""
 
-    def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, any number, in batches of 1,000; a key that is gone is no error."""
+    def delete(self, keys: Sequence[str]) -> Mapping[str, StoreError]:
+        """Delete objects, any number, in batches of 1,000; a key that is gone is no error.
+
+        Returns the keys that are not certainly gone, each with the reason: what the store did not
+        name as deleted counts as being there. Raises what made a whole request fail, and the
+        reason of a single key.
+        """
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
         """Walk all objects below `prefix`, in the order of their keys."""
@@ -124,11 +132,32 @@ class ObjectStore(Protocol):
         """Walk all pending multipart uploads below `prefix`."""
 
 
+class StoreTime(Protocol):
+    """The store's clock, which alone decides about links: how far it is ahead of the system's, as
+    the store's answers tell.
+    """
+
+    @property
+    def offset(self) -> timedelta:
+        """How much the store's clock is ahead."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an answer has told the time within the last minute."""
+
+    @property
+    def clock_was_set(self) -> bool:
+        """Whether the system's clock was set since the last answer; the offset is wrong then."""
+
+
 class LinkSigner(Protocol):
     """Makes links; pure computation, callable from the event loop."""
 
-    def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
-        """Return the URL under which anyone can read `key` until `expires_at` (aware).
+    def link(
+        self, key: str, *, expires_at: datetime, now: datetime, placement: Placement = ...
+    ) -> str:
+        """Return the URL under which anyone can read `key` until `expires_at` (aware, by the
+        clock of the store). `placement` says in which bucket it is, and how it is public.
 
         `now` is the moment for which the caller found the link open (`core.links.is_open`), so
         that the time that passes until the call cannot change the decision.

@@ -38,12 +38,14 @@ class Where(TypedDict, total=False):
     """Where and how a person writes. A reply may go to a message of another chat (`Message`).
 
     `as_chat` hides the person: behind the group itself (an anonymous administrator) or a channel.
+    `via_bot` is the inline bot that made the message.
     """
 
     reply_to: MessageLike | None
     thread_id: int | None
     date: datetime | None
     as_chat: "Chat | None"
+    via_bot: User | None
 
 
 class ButtonNotFound(LookupError):
@@ -175,11 +177,20 @@ class Chat:
         message.service = fields
         return await self.deliver(message)
 
-    async def forward(self, sender: User, source: Message, **where: Unpack[Where]) -> Message:
-        """Forward a message of any chat into this one."""
+    async def forward(
+        self,
+        sender: User,
+        source: Message,
+        *,
+        origin: dict[str, Any] | None = None,
+        **where: Unpack[Where],
+    ) -> Message:
+        """Forward a message of any chat into this one; `origin` replaces the real one."""
         message = self.new_message(sender, **where)
         message.body, message.attachment = source.body, source.attachment
-        message.origin = origin_of(source)
+        # It stays on forwards (source: tdesktop issue 29193).
+        message.via_bot, message.service = source.via_bot, dict(source.service)
+        message.origin = origin or origin_of(source)
         return await self.deliver(message)
 
     async def edit_text(self, message: MessageLike, text: str) -> Message:
@@ -232,7 +243,7 @@ class Chat:
         """Return a new message with an id, not yet in the chat."""
         date = where.get("date") or self.world.clock.now()
         message = Message(self.state.info, take_message_id(self.world, self.state), date, sender)
-        message.thread_id = where.get("thread_id")
+        message.thread_id, message.via_bot = where.get("thread_id"), where.get("via_bot")
         self._reply(message, where.get("reply_to"))
         mask = where.get("as_chat")
         if mask is not None:
@@ -245,6 +256,15 @@ class Chat:
             message.external_reply = external_reply(target)
         elif target is not None:
             message.reply_to = self.require(target)
+
+    async def open_topic(self, by: User, name: str) -> int:
+        """Open a topic and return its thread id, which is the id of its first message."""
+        message = self.new_message(by)
+        message.service = {"forum_topic_created": {"name": name, "icon_color": 7322096}}
+        message.thread_id, message.is_topic = message.id, True
+        self.state.topics[message.id] = message
+        await self.deliver(message)
+        return message.id
 
     def place(self, message: Message, *, by_bot: bool) -> None:
         """Put a message into the chat; the bot gets an update unless it wrote the message."""
@@ -297,6 +317,10 @@ class PrivateChat(Chat):
         """Start the bot again."""
         self.state.refusal = None
         await self._changed("kicked", "member")
+
+    async def add_topic(self, name: str) -> int:
+        """Open a topic (Bot API 9.3) and return its thread id, the id of its first message."""
+        return await self.open_topic(self.user, name)
 
     def deactivate(self) -> None:
         """Delete the person's account."""

@@ -18,6 +18,13 @@ WEBHOOK_ACTIVE: Final = (
     " first"
 )
 
+TOPIC_CLOSED: Final = "TOPIC_CLOSED"
+"""Also for General, which a request names by no thread id (source: tdesktop issue 30476)."""
+MARKUP_TOO_LONG: Final = "reply markup is too long"
+"""What the server makes of REPLY_MARKUP_TOO_LONG (source: `Client.cpp`)."""
+REPLY_NOT_FOUND: Final = "message to be replied not found"
+ENTITIES: Final = "can't parse entities: Can't find end of the entity starting at byte offset 0"
+
 
 class ApiError(Exception):
     """An answer with `ok` false: HTTP status, full description, and `parameters` of

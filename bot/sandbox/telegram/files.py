@@ -18,31 +18,36 @@ CLOUD_LIMIT: Final = 20 << 20
 FOLDERS: Final = {
     "document": "documents", "photo": "photos", "video": "videos", "audio": "music",
     "voice": "voice", "video_note": "video_notes", "animation": "animations",
-    "sticker": "stickers", "thumbnail": "thumbnails",
+    "sticker": "stickers", "thumbnail": "thumbnails", "live_photo": "videos",
 }  # fmt: skip
 PREFIXES: Final = {
     "document": "BQACAgIAAxkBAAI", "photo": "AgACAgIAAxkBAAI", "video": "BAACAgIAAxkBAAI",
     "audio": "CQACAgIAAxkBAAI", "voice": "AwACAgIAAxkBAAI", "video_note": "DQACAgIAAxkBAAI",
     "animation": "CgACAgIAAxkBAAI", "sticker": "CAACAgIAAxkBAAI", "thumbnail": "AAMCAgADGQEAAgI",
+    "live_photo": "BAACAgIAAxkBAAL",
 }  # fmt: skip
 EXTENSIONS: Final = {
     "photo": ".jpg", "video": ".mp4", "audio": ".mp3", "voice": ".oga", "video_note": ".mp4",
     "animation": ".mp4", "sticker": ".webp", "thumbnail": ".jpg",
+    "live_photo": ".mp4",
 }  # fmt: skip
 
 KINDS: Final = (
     "document", "photo", "video", "audio", "voice", "video_note", "animation", "sticker",
+    "live_photo",
 )  # fmt: skip
-NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker"})
+NAMELESS: Final = frozenset({"photo", "voice", "video_note", "sticker", "live_photo"})
 """Kinds whose messages have no file name, even when the sender gave one."""
 DEFAULT_MIME: Final = {
     "video": "video/mp4", "audio": "audio/mpeg", "voice": "audio/ogg", "animation": "video/mp4",
+    "live_photo": "video/mp4",
 }  # fmt: skip
 PREVIEW: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
 """A minimal JPEG header: the bytes of previews and thumbnails."""
 _BEFORE: Final[dict[str, dict[str, Any]]] = {
     "video": {"duration": 12, "width": 1280, "height": 720},
     "audio": {"duration": 180},
+    "live_photo": {"duration": 3, "width": 1280, "height": 960},
     "voice": {"duration": 5},
     "video_note": {"duration": 7, "length": 384},
     "sticker": {
@@ -167,15 +172,24 @@ class Attachment:
     def json(self) -> dict[str, Any]:
         """Return the fields of the message; an animation fills `document` too."""
         if self.kind == "photo":
-            sizes = [(90, 67), (320, 240)]
-            photo = [_size(*pair) for pair in zip(self.previews, sizes, strict=True)]
-            return {"photo": [*photo, _size(self.file, (1280, 960))]}
+            return {"photo": [*self._small(), _size(self.file, (1280, 960))]}
+        if self.kind == "live_photo":
+            # Clients that do not know the kind show the still (source: Bot API, "Message").
+            still = [_size(self.previews[-1], (1280, 960))]
+            return {
+                "live_photo": {"photo": still, **self.head, **self.file.json()},
+                "photo": still,
+            }
         fields = {**self.head, **self._thumbnail(), **self.file.json()}
         if self.kind == "animation":
             names = ("file_name", "mime_type", "thumbnail", "thumb")
             document = {name: fields[name] for name in names if name in fields}
             return {"animation": fields, "document": {**document, **self.file.json()}}
         return {self.kind: fields}
+
+    def _small(self) -> list[dict[str, Any]]:
+        sizes = [(90, 67), (320, 240)]
+        return [_size(*pair) for pair in zip(self.previews, sizes, strict=True)]
 
     def _thumbnail(self) -> dict[str, Any]:
         if not self.previews:
@@ -199,7 +213,14 @@ def _size(file: StoredFile, pixels: tuple[int, int]) -> dict[str, Any]:
 
 def attach(files: FileStore, stored: StoredFile) -> Attachment:
     """Make the attachment of a stored file, with the small pictures that its kind has."""
-    count = {"photo": 2, "video": 1, "video_note": 1, "animation": 1, "sticker": 1}
+    count = {
+        "photo": 2,
+        "video": 1,
+        "video_note": 1,
+        "animation": 1,
+        "sticker": 1,
+        "live_photo": 1,
+    }
     previews = [files.add("thumbnail", PREVIEW) for _ in range(count.get(stored.kind, 0))]
     return Attachment(stored.kind, stored, tuple(previews))
 

@@ -1,7 +1,11 @@
 """Add people, groups and channels, without the protocol."""
 
+from pathlib import Path
+
 from bot.sandbox.telegram.chats import Chat, PrivateChat
+from bot.sandbox.telegram.files import DEFAULT_MIME, NAMELESS, Attachment, attach
 from bot.sandbox.telegram.groups import Channel, Group
+from bot.sandbox.telegram.text import Formatted, detect
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
 
@@ -35,6 +39,31 @@ class Fixtures:
         if not isinstance(chat, PrivateChat):
             chat = self._chats[user.id] = PrivateChat(self.world, state)
         return chat
+
+    def add_file(
+        self,
+        content: bytes | Path,
+        *,
+        kind: str = "document",
+        name: str | None = None,
+        mime: str | None = None,
+    ) -> Attachment:
+        """Store a file that is in no message yet, for the fields of `rich_content`."""
+        files = self.world.files
+        stored = files.add(kind, content, name=None if kind in NAMELESS else name)
+        stored.mime = mime or DEFAULT_MIME.get(kind)
+        return attach(files, stored)
+
+    async def add_crowd(self, count: int, text: str = "hello") -> list[PrivateChat]:
+        """Add people who each write once, all at the same moment; return their chats."""
+        body = detect(Formatted(text))
+        chats = [self.private_chat(self.add_user(f"Stranger {n}")) for n in range(count)]
+        for chat in chats:
+            message = chat.new_message(chat.user)
+            message.body = body
+            chat.place(message, by_bot=False)
+        await self.world.touch()
+        return chats
 
     def add_group(
         self,

@@ -7,7 +7,7 @@ from bot.sandbox.telegram.chats import Chat
 from bot.sandbox.telegram.errors import bad_request, forbidden
 from bot.sandbox.telegram.files import attach
 from bot.sandbox.telegram.membership import set_bot_status, tell_membership
-from bot.sandbox.telegram.model import Message, origin_of
+from bot.sandbox.telegram.model import GENERAL, Message, origin_of
 from bot.sandbox.telegram.text import Formatted, detect
 from bot.sandbox.telegram.users import TELEGRAM, Roster, User
 
@@ -36,7 +36,7 @@ class Group(Chat):
 
     @property
     def closed_topics(self) -> set[int]:
-        """Return the thread ids of closed topics."""
+        """Return the thread ids of closed topics; General's is `GENERAL`."""
         return self.state.closed_topics
 
     @property
@@ -52,13 +52,22 @@ class Group(Chat):
         """Open a topic and return its thread id, which is the id of its first message."""
         if not self.is_forum:
             raise ValueError(f"{self.title} is no forum")
-        topic = {"name": name, "icon_color": 7322096}
-        message = self.new_message(by)
-        message.service = {"forum_topic_created": topic}
-        message.thread_id, message.is_topic = message.id, True
-        self.state.topics[message.id] = message
+        return await self.open_topic(by, name)
+
+    async def close_topic(self, by: User, thread_id: int = GENERAL) -> None:
+        """Close a topic, General if none is named: the bot can write there no more."""
+        await self._tell_topic(by, thread_id, "forum_topic_closed")
+        self.closed_topics.add(thread_id)
+
+    async def reopen_topic(self, by: User, thread_id: int = GENERAL) -> None:
+        """Open a closed topic again."""
+        self.closed_topics.discard(thread_id)
+        await self._tell_topic(by, thread_id, "forum_topic_reopened")
+
+    async def _tell_topic(self, by: User, thread_id: int, what: str) -> None:
+        message = self.new_message(by, thread_id=None if thread_id == GENERAL else thread_id)
+        message.service = {what: {}}
         await self.deliver(message)
-        return message.id
 
     def set_bot(self, by: User, status: str, rights: frozenset[str] | None = None) -> None:
         """Change the bot's status and make the update (`my_chat_member`)."""
@@ -80,6 +89,18 @@ class Group(Chat):
         self.set_bot(by, "administrator", rights)
         await self.world.touch()
 
+    async def restrict_bot(self, by: User, permissions: frozenset[str] = frozenset()) -> None:
+        """Make the bot a restricted member with these permissions."""
+        self.set_bot(by, "restricted", permissions)
+        await self.world.touch()
+
+    async def restrict(
+        self, user: User, *, by: User, permissions: frozenset[str] = frozenset()
+    ) -> None:
+        """Make a person a restricted member with these permissions."""
+        self._change(by, user, "restricted", permissions)
+        await self.world.touch()
+
     async def demote_bot(self, by: User) -> None:
         """Make the bot a plain member again."""
         self.set_bot(by, "member")
@@ -95,9 +116,11 @@ class Group(Chat):
         self._change(user, user, "left")
         await self.send_service_message(user, {"left_chat_member": user.json()})
 
-    def _change(self, by: User, user: User, status: str) -> None:
+    def _change(
+        self, by: User, user: User, status: str, rights: frozenset[str] | None = None
+    ) -> None:
         before = self.roster.json(user)
-        self.roster.put(user, status)
+        self.roster.put(user, status, rights)
         # An administrator gets updates about others too, if it has asked for `chat_member`.
         if self.roster.status(self.world.bot) == "administrator":
             after = self.roster.json(user)

@@ -1,13 +1,19 @@
 """Inline keyboards, validated as the server does."""
 
+import json
 from typing import Any, Final
 
-from bot.sandbox.telegram.errors import ApiError, bad_request
+from bot.sandbox.telegram.errors import MARKUP_TOO_LONG, ApiError, bad_request
 from bot.sandbox.telegram.links import InvalidLink, check_link
 from bot.sandbox.telegram.params import Params
 
 MOST_BUTTONS: Final = 100
-"""Buttons of one keyboard (source: Telegram's schema error REPLY_MARKUP_TOO_LONG)."""
+"""Buttons of one keyboard."""
+
+LARGEST: Final = 10 << 10
+"""Bytes of one keyboard as JSON; the real limit is not documented, 10 KiB are often reported
+(tginfo/Telegram-Limits issue 187).
+"""
 
 STYLES: Final = frozenset({"danger", "success", "primary"})
 OTHER_ACTIONS: Final = (
@@ -37,8 +43,9 @@ def parse_markup(params: Params) -> dict[str, Any] | None:
         return None
     rows = [_row(row) for row in _array(raw["inline_keyboard"])]
     rows = [row for row in rows if row]
-    if sum(map(len, rows)) > MOST_BUTTONS:
-        raise bad_request("REPLY_MARKUP_TOO_LONG")
+    size = len(json.dumps(rows, ensure_ascii=False).encode("utf-8", "replace"))
+    if sum(map(len, rows)) > MOST_BUTTONS or size > LARGEST:
+        raise bad_request(MARKUP_TOO_LONG)
     return {"inline_keyboard": rows} if rows else None
 
 

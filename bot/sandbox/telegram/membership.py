@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from bot.sandbox.telegram.errors import ApiError, bad_request, forbidden
-from bot.sandbox.telegram.model import ChatState
+from bot.sandbox.telegram.errors import TOPIC_CLOSED, ApiError, bad_request, forbidden
+from bot.sandbox.telegram.model import GENERAL, ChatState
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.world import World
 
@@ -32,7 +32,8 @@ def _membership_refusal(world: World, chat: ChatState) -> ApiError | None:
         return forbidden(f"bot was kicked from the {chat.info.label}")
     if not chat.roster.is_present(world.bot):
         return forbidden(f"bot is not a member of the {chat.info.label}")
-    if chat.is_muted and status not in {"administrator", "creator"}:
+    is_restricted = status == "restricted" and not chat.roster.may_send(world.bot)
+    if is_restricted or (chat.is_muted and status not in {"administrator", "creator"}):
         return bad_request("not enough rights to send text messages to the chat")
     return None
 
@@ -44,8 +45,13 @@ def has_topic(chat: ChatState, thread_id: int) -> bool:
         ApiError: it has, and the topic is closed.
     """
     if thread_id in chat.closed_topics:
-        raise bad_request("TOPIC_CLOSED")
+        raise bad_request(TOPIC_CLOSED)
     return thread_id in chat.topics
+
+
+def is_general_closed(chat: ChatState) -> bool:
+    """Return whether messages without a topic are refused in a forum."""
+    return chat.info.is_forum and GENERAL in chat.closed_topics
 
 
 def chat_details(chat: ChatState) -> dict[str, Any]:

@@ -63,10 +63,11 @@ def _record(
 def _set_thread(chat: ChatState, message: Message) -> None:
     """Set the thread of a message: its topic, or in supergroups that of its chain of replies."""
     reply = message.reply_to
-    if chat.info.is_forum and message.thread_id in chat.topics:
+    has_topics = chat.info.is_forum or chat.info.is_private
+    if has_topics and message.thread_id in chat.topics:
         message.is_topic = True
         message.reply_to = reply or chat.topics[message.thread_id]
-    elif chat.info.is_forum and reply is not None and reply.is_topic:
+    elif has_topics and reply is not None and reply.is_topic:
         message.thread_id, message.is_topic = reply.thread_id, True
     elif chat.info.type == "supergroup" and not chat.info.is_forum and reply is not None:
         message.thread_id = reply.thread_id or reply.id

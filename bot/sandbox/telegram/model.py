@@ -18,6 +18,12 @@ from bot.sandbox.telegram.views import ChatEvent, VisibleMessage
 CALLBACK_LIFETIME: Final = timedelta(seconds=15)
 """How long an answer is accepted; the real limit is not documented, 15 s are often reported."""
 
+GENERAL: Final = 1
+"""The topic that every forum has; messages in it carry no thread id."""
+
+REPLIED: Final = ("paid_media", "story", "contact", "dice", "location", "poll")
+"""Fields of a message without a file that an `ExternalReplyInfo` has too."""
+
 
 @dataclass(eq=False)
 class ChatInfo:
@@ -78,6 +84,7 @@ class Message:
     is_topic: bool = False
     media_group_id: str | None = None
     markup: dict[str, Any] | None = None
+    via_bot: User | None = None
     edit_date: datetime | None = None
     edits: int = 0
     deleted: bool = False
@@ -102,6 +109,7 @@ class Message:
             "sender_chat": self.sender_chat.json() if self.sender_chat else None,
             "chat": self.chat.json(),
             "date": _seconds(self.date),
+            "via_bot": self.via_bot.json() if self.via_bot else None,
             "edit_date": _seconds(self.edit_date) if self.edit_date else None,
             "message_thread_id": self.thread_id,
             **self._forward(),
@@ -169,6 +177,15 @@ def origin_of(source: Message) -> dict[str, Any]:
     return {"type": "user", "sender_user": source.sender.json(), "date": date}
 
 
+def hidden_origin(date: datetime, name: str | None = None) -> dict[str, Any]:
+    """Return the `forward_origin` of a person who hides behind a name.
+
+    Without a name, as the server sends it for some deleted accounts (aiogram issue 1840).
+    """
+    origin: dict[str, Any] = {"type": "hidden_user", "date": _seconds(date)}
+    return origin if name is None else {**origin, "sender_user_name": name}
+
+
 def external_reply(source: Message) -> dict[str, Any]:
     """Return the `external_reply` that a reply to a message of another chat carries.
 
@@ -179,7 +196,7 @@ def external_reply(source: Message) -> dict[str, Any]:
         fields |= {"chat": source.chat.json(), "message_id": source.id}
     if source.attachment is not None:
         fields |= source.attachment.json()
-    return fields
+    return fields | {name: source.service[name] for name in REPLIED if name in source.service}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
 
@@ -136,9 +137,9 @@ async def decode(request: web.BaseRequest, folder: Path) -> Params:
     elif request.content_type == "multipart/form-data":
         await _multipart(request, params, folder)
     elif request.content_type == "application/x-www-form-urlencoded":
-        for name, field in (await request.post()).items():
-            if isinstance(field, str):
-                params.add(name, field)
+        # The real server reads a body whatever the method is, GET included; aiohttp does not.
+        for name, value in parse_qsl(await request.text(), keep_blank_values=True):
+            params.add(name, value)
     return params
 
 

@@ -11,6 +11,7 @@ from bot.sandbox.faults import FaultScript
 from bot.sandbox.server import LOOPBACK, SHUTDOWN_TIMEOUT, LoopbackServer
 from bot.sandbox.shaping import Shape
 from bot.sandbox.telegram.control import TelegramControl
+from bot.sandbox.telegram.errors import unauthorized
 from bot.sandbox.telegram.exchange import RequestHandler
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import Flood
@@ -24,6 +25,9 @@ TOKEN = "123456:TEST-stand-in-token-of-the-sandbox"  # noqa: S105 (opens nothing
 
 LARGEST_BODY: Final = 64 << 20
 """Bytes of a request without multipart files."""
+
+NOWHERE: Final = f"http://{LOOPBACK}:9/webhook-of-another-program"
+"""An address at which nothing listens."""
 
 
 class TelegramStandIn(LoopbackServer, Fixtures):
@@ -141,6 +145,22 @@ class TelegramStandIn(LoopbackServer, Fixtures):
     def privacy(self) -> Privacy:
         """Return the settings of privacy mode."""
         return self.world.privacy
+
+    async def revoke_token(self) -> None:
+        """Refuse the token from now on, as after /revoke at BotFather; a waiting poll ends."""
+        self.world.logged_out = True
+        self.world.updates.abort(unauthorized())
+        await self.world.touch()
+
+    async def restore_token(self) -> None:
+        """Accept the token again."""
+        self.world.logged_out = False
+        await self.world.touch()
+
+    async def intrude_webhook(self, url: str = NOWHERE, *, again: int = 0) -> None:
+        """Set a webhook as another program with the same token does; see `Webhook.intrude`."""
+        self.world.webhook.intrude(url, again=again)
+        await self.world.touch()
 
     async def send_raw_update(self, update: dict[str, Any]) -> int:
         """Put an update into the queue as it is and return its id."""

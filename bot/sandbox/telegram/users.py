@@ -11,6 +11,18 @@ RIGHTS: Final = (
 GROUP_RIGHTS: Final = ("can_pin_messages", "can_manage_topics")
 CHANNEL_RIGHTS: Final = ("can_post_messages", "can_edit_messages", "can_manage_direct_messages")
 
+PERMISSIONS: Final = (
+    "can_send_messages", "can_send_audios", "can_send_documents", "can_send_photos",
+    "can_send_videos", "can_send_video_notes", "can_send_voice_notes", "can_send_polls",
+    "can_send_other_messages", "can_add_web_page_previews", "can_react_to_messages",
+    "can_edit_tag", "can_change_info", "can_invite_users", "can_pin_messages",
+    "can_manage_topics",
+)  # fmt: skip
+"""What a restricted member may do."""
+
+NEW_PERMISSIONS: Final = frozenset({"can_react_to_messages", "can_edit_tag"})
+"""Permissions that servers before Bot API 10.0 leave out."""
+
 PRESENT: Final = frozenset({"creator", "administrator", "member", "restricted"})
 """Statuses of members."""
 
@@ -64,9 +76,13 @@ class Roster:
         self._statuses: dict[int, str] = {}
         self._names = (*RIGHTS, *(CHANNEL_RIGHTS if is_channel else GROUP_RIGHTS))
         self._rights: dict[int, frozenset[str]] = {}
+        self.left_out: frozenset[str] = frozenset()
+        """Fields that `ChatMember` objects lack, as those of an older server."""
 
     def put(self, user: User, status: str, rights: frozenset[str] | None = None) -> None:
-        """Set a status; without `rights` an administrator has all of them."""
+        """Set a status; without `rights` an administrator has all of them. For a restricted member
+        they are permissions.
+        """
         self._people[user.id] = user
         self._statuses[user.id] = status
         self._rights[user.id] = frozenset(self._names) if rights is None else rights
@@ -86,6 +102,10 @@ class Roster:
             status == "administrator" and right in self._rights[user.id]
         )
 
+    def may_send(self, user: User) -> bool:
+        """Return whether a restricted member may send texts."""
+        return "can_send_messages" in self._rights[user.id]
+
     def __len__(self) -> int:
         return sum(self.is_present(user) for user in self._people.values())
 
@@ -103,6 +123,9 @@ class Roster:
         elif status == "administrator":
             granted = {name: name in self._rights[user.id] for name in self._names}
             fields |= {"can_be_edited": False, **granted, "is_anonymous": False}
+        elif status == "restricted":
+            granted = {name: name in self._rights[user.id] for name in PERMISSIONS}
+            fields |= {"is_member": True, **granted, "until_date": 0}
         elif status == "kicked":
             fields["until_date"] = 0
-        return fields
+        return {name: value for name, value in fields.items() if name not in self.left_out}

@@ -38,6 +38,9 @@ class Webhook:
         self._next_set_at = 0.0
         self.target: WebhookTarget | None = None
         self.last_error: tuple[int, str] | None = None
+        self.intruder: WebhookTarget | None = None
+        self.intrusions = 0
+        """How often the program of `intrude` sets it once more after a removal."""
         self.on_change: Callable[[], None] | None = None
         """Called when it was set, changed or removed."""
 
@@ -60,17 +63,30 @@ class Webhook:
         if now < self._next_set_at:
             raise too_many_requests(1)
         self._next_set_at = now + 1.0
+        self._put(target)
+        return True
+
+    def _put(self, target: WebhookTarget) -> None:
         self.target, self.last_error = target, None
         self._updates.abort(conflict("terminated by setWebhook request"))
         self._tell()
-        return True
 
     def remove(self) -> bool:
         """Remove it; return whether there was one."""
         existed, self.target = self.is_set, None
         if existed:
             self._tell()
+            if self.intrusions > 0 and self.intruder is not None:
+                self.intrusions -= 1
+                self._put(self.intruder)
         return existed
+
+    def intrude(self, url: str, *, again: int = 0) -> None:
+        """Set it as another program with the same token does, and `again` so many times at once
+        after each removal. A waiting poll ends; further ones get a 409.
+        """
+        self.intruder, self.intrusions = WebhookTarget(url, "", 40, ""), again
+        self._put(self.intruder)
 
     def _tell(self) -> None:
         if self.on_change is not None:

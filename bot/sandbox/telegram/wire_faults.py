@@ -78,8 +78,8 @@ async def after(
     if fault.effect is Effect.TRUNCATE:
         return await _cut(fault, request, answer)
     if fault.effect is Effect.ODD:
-        text = f'{{"ok": true, "result": {fault.args["result"]}}}'
-        return web.Response(text=text, content_type="application/json")
+        text = fault.args.get("body", f'{{"ok": true, "result": {fault.args.get("result")}}}')
+        return web.Response(text=str(text), content_type="application/json")
     return answer
 
 

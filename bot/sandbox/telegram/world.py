@@ -10,7 +10,7 @@ from bot.sandbox.request_log import RequestLog
 from bot.sandbox.telegram.files import FileStore
 from bot.sandbox.telegram.flood import Flood
 from bot.sandbox.telegram.local_mode import LocalFileServer
-from bot.sandbox.telegram.model import CallbackQuery, ChatInfo, ChatState
+from bot.sandbox.telegram.model import GENERAL, CallbackQuery, ChatInfo, ChatState
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.users import Roster, User
@@ -82,6 +82,8 @@ class World:
         info = ChatInfo(self._group_id(long=supergroup), kind, title, is_forum=forum)
         roster, reads_all = Roster(is_channel=False), self.privacy.reads_all
         chat = self.chats[info.id] = ChatState(info, roster, reads_all=reads_all)
+        # The first message of a forum is that of its creation; its id is General's.
+        chat.last_message_id = GENERAL if forum else 0
         return chat
 
     def add_channel(self, title: str) -> ChatState:

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import objects
-from bot.core.jobs import Ending, ObjectState, StoredObject
+from bot.core.jobs import Ending, ObjectState, Placement, StoredObject
+from bot.core.links import LinkMode
 from tests.fakes.samples import (
     NOW,
     OWNER,
@@ -48,6 +49,48 @@ async def test_object_without_due_date_key_or_job_cannot_exist(
     values[missing] = None
     with pytest.raises(IntegrityError):
         await database.write(Connection.execute, insert(objects).values(values))
+
+
+async def test_placement_is_kept(ledger: SqlLedger) -> None:
+    """Bucket, region and mode are those of the plan, whatever the settings say later."""
+    placement = Placement("earlier-bucket", "cn-hongkong", LinkMode.PUBLIC)
+    job = await accept(ledger)
+    stored = await ledger.objects.plan(job, "relay/42/t/a", at(5), placement)
+
+    assert stored.placement == placement
+    assert (await _read(ledger, stored)).placement == placement
+
+
+async def test_earliest_moment_of_completion_stays(ledger: SqlLedger) -> None:
+    """Neither a second Complete nor a later time of the store moves it; an earlier one does."""
+    stored = await plan(ledger, await accept(ledger))
+    told = [await ledger.objects.completing(stored.id, at(second)) for second in (5, 9, 3)]
+
+    assert told == [at(5), at(5), at(3)]
+    assert (await _read(ledger, stored)).completed_at == at(3)
+
+
+async def test_failed_removals_are_kept(ledger: SqlLedger) -> None:
+    """Attempts are counted, and the last reason is known; a deletion by the owner begins anew."""
+    _, stored = await finish(ledger, await accept(ledger))
+    for _ in range(2):
+        await ledger.objects.removing([stored.id])
+    await ledger.objects.postpone([stored.id], at(10), "store_forbidden")
+    failed = await _read(ledger, stored)
+    await ledger.objects.revoke(stored.job_id, NOW)
+
+    assert (failed.attempts, failed.error_code) == (2, "store_forbidden")
+    assert (await _read(ledger, stored)).attempts == 0
+
+
+async def test_decided_end_is_due_by_any_clock(ledger: SqlLedger) -> None:
+    """A clock that was ahead when a link was revoked, or an upload given up, delays nothing."""
+    _, revoked = await finish(ledger, await accept(ledger))
+    await ledger.objects.revoke(revoked.job_id, NOW + DAY)
+    left = await plan(ledger, await accept(ledger))
+    await ledger.objects.abandon(left.id, NOW + DAY)
+
+    assert {found.id for found in await ledger.objects.due(NOW, 10)} == {revoked.id, left.id}
 
 
 async def test_key_is_never_used_twice(ledger: SqlLedger) -> None:
@@ -113,7 +156,7 @@ async def test_revoked_link_stays_deleted_when_it_is_gone(ledger: SqlLedger) -> 
 async def test_revoking_overrides_a_postponement(ledger: SqlLedger) -> None:
     """An object that its owner revokes is due at once."""
     job, stored = await finish(ledger, await accept(ledger))
-    await ledger.objects.postpone([stored.id], NOW + DAY)
+    await ledger.objects.postpone([stored.id], NOW + DAY, "store_unavailable")
     await ledger.objects.revoke(job.id, at(5))
 
     assert len(await ledger.objects.due(at(5), 10)) == 1

@@ -85,11 +85,11 @@ async def test_postponed_object_waits(ledger: SqlLedger) -> None:
     _, stored = await finish(ledger, await accept(ledger))
     now = NOW + LIFETIME
     later = now + timedelta(seconds=10)
-    await ledger.objects.postpone([stored.id], later)
+    await ledger.objects.postpone([stored.id], later, "store_unavailable")
 
     assert await ledger.objects.due(now, 10) == []
     assert await ledger.objects.next_due_at() == later
-    assert await ledger.objects.due(later, 10) == [stored]
+    assert await ledger.objects.due(later, 10) == [replace(stored, error_code="store_unavailable")]
 
 
 async def test_next_due_date_is_the_earliest(ledger: SqlLedger) -> None:
@@ -99,7 +99,7 @@ async def test_next_due_date_is_the_earliest(ledger: SqlLedger) -> None:
     assert await ledger.objects.next_due_at() == late.due_at
     _, early = await finish(ledger, await accept(ledger), at(50))
     assert await ledger.objects.next_due_at() == early.due_at
-    await ledger.objects.postpone([early.id], at(75) + LIFETIME)
+    await ledger.objects.postpone([early.id], at(75) + LIFETIME, "store_unavailable")
     assert await ledger.objects.next_due_at() == at(75) + LIFETIME
     left = await plan(ledger, await accept(ledger))
     await ledger.objects.abandon(left.id, at(60))

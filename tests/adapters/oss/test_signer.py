@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
+from bot.adapters.oss.bucket import OssBucket, OssLinkSigner, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
+from bot.core.jobs import Placement
 from bot.core.links import LinkMode
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
@@ -106,7 +107,9 @@ async def test_clock_that_is_wrong_makes_no_link_longer(
     oss.clock_skew = skew
     await stored(bucket)
     url = OssLinkSigner(connection, LinkMode.SIGNED).link(
-        KEY, expires_at=clock.now() + timedelta(hours=1), now=clock.now()
+        KEY,
+        expires_at=connection.link_clock.now() + timedelta(hours=1),
+        now=connection.link_clock.now(),
     )
     clock.advance(timedelta(minutes=59, seconds=55))
     before, _, _ = await open_link(url)
@@ -192,3 +195,44 @@ def test_secret_does_not_show() -> None:
     assert "LTAI-id" in url
     assert "the-secret" not in url
     assert not signer.credentials_are_temporary
+
+
+async def test_row_decides_on_mode_and_bucket(
+    oss: OssStandIn, connection: OssConnection, clock: SandboxClock
+) -> None:
+    """What was stored under other settings gets the link that opens it, and no other."""
+    oss.add_bucket("earlier")
+    stores = OssStores(connection, OssBucket(connection))
+    ends = {"expires_at": clock.now() + DAY, "now": clock.now()}
+    for mode in LinkMode:
+        placement = Placement("earlier", oss.region, mode)
+        meta = ObjectMeta("video/mp4", DISPOSITION, public=mode is LinkMode.PUBLIC)
+        await asyncio.to_thread(stores.of(placement).put_object, KEY, BytesBody(b"x"), meta)
+        for settings in LinkMode:
+            url = OssLinkSigner(connection, settings).link(KEY, **ends, placement=placement)
+            status, _, _ = await open_link(url)
+            assert (status, "?" in url) == (200, mode is LinkMode.SIGNED)
+            assert "/earlier/" in url
+    await asyncio.to_thread(stores.of(placement).delete, [KEY])
+    stores.close()
+
+    assert not oss.buckets["earlier"].objects
+    assert stores.of(Placement()) is stores.of(Placement(BUCKET, oss.region, LinkMode.PUBLIC))
+
+
+def test_address_of_an_earlier_bucket() -> None:
+    """A domain is bound to one bucket, an endpoint to one region."""
+    here = BucketAddress(
+        bucket="here",
+        region="cn-hongkong",
+        endpoint="https://oss-cn-hongkong.aliyuncs.com",
+        upload_endpoint="https://oss-cn-hongkong-internal.aliyuncs.com",
+        link_domain="https://files.example.com",
+    )
+    there, abroad = here.of("there", "cn-hongkong"), here.of("there", "cn-beijing")
+
+    assert here.of("", "") is here
+    assert there.object_url("k") == "https://there.oss-cn-hongkong.aliyuncs.com/k"
+    assert there.upload_base == here.upload_base
+    assert abroad.object_url("k") == "https://there.oss-cn-beijing.aliyuncs.com/k"
+    assert abroad.upload_base == "https://oss-cn-beijing.aliyuncs.com"

@@ -64,7 +64,7 @@ async def test_bad_buttons(call: Call, chat: PrivateChat, button: Any, error: st
         ({"inline_keyboard": 1}, 'field "inline_keyboard" must be of type Array'),
         ({"inline_keyboard": [1]}, 'field "inline_keyboard" must be an Array of Arrays'),
         ({"inline_keyboard": [[{"text": "x", "callback_data": "y"}] * 101]},
-         "REPLY_MARKUP_TOO_LONG"),
+         "reply markup is too long"),
     ],
 )  # fmt: skip
 async def test_bad_keyboards(call: Call, chat: PrivateChat, markup: Any, error: str) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.telegram.errors import bad_request
-from bot.sandbox.telegram.membership import check_writable, has_topic
+from bot.sandbox.telegram.errors import REPLY_NOT_FOUND, TOPIC_CLOSED, bad_request
+from bot.sandbox.telegram.membership import check_writable, has_topic, is_general_closed
 from bot.sandbox.telegram.model import ChatState, Message
 from bot.sandbox.telegram.params import Params
 from bot.sandbox.telegram.world import World
@@ -68,6 +68,8 @@ def destination_of(world: World, params: Params) -> Destination:
     thread_id = params.integer("message_thread_id") or None
     if thread_id is not None and not has_topic(chat, thread_id):
         raise bad_request("message thread not found")
+    if thread_id is None and is_general_closed(chat):
+        raise bad_request(TOPIC_CLOSED)
     return Destination(chat, _reply_to(chat, params), thread_id, thread_id is not None)
 
 
@@ -84,7 +86,7 @@ def _reply_to(chat: ChatState, params: Params) -> Message | None:
         return None
     message = chat.find(message_id)
     if message is None and not reply.get("allow_sending_without_reply"):
-        raise bad_request("message to be replied not found")
+        raise bad_request(REPLY_NOT_FOUND)
     return message
 
 
