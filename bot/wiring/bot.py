@@ -9,6 +9,7 @@ from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
+from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
 from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import Intake, WebhookIntake
@@ -277,7 +278,14 @@ def _intake(
 ) -> Intake | WebhookIntake:
     application, url = resources.telegram.application, resources.settings.telegram.webhook_url
     ledger, clock = resources.ledger, resources.clock
-    intake = Intake(application, processed_updates, ledger.dead_updates, clock, hold=queue.hold)
+    intake = Intake(
+        application,
+        processed_updates,
+        ledger.dead_updates,
+        clock,
+        ForeignWebhooks(resources.monitoring.health_state, clock),
+        hold=queue.hold,
+    )
     if url is None:
         return intake
     return WebhookIntake(
