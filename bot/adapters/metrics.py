@@ -52,10 +52,10 @@ class PrometheusMetrics:
         )
         self._dropped = self._counter(
             "relay_strangers_dropped",
-            "Notices to strangers and presses of strangers beyond their budget.",
+            "What people without rights did beyond the bounds for all of them.",
             "what",
         )
-        for what in ("notice", "press"):
+        for what in ("notice", "leave", "press"):
             self._dropped.labels(what)
         self._bytes = self._counter("relay_bytes", "Bytes that moved, by direction.", "direction")
         for direction in ("down", "up"):

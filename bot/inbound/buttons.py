@@ -28,6 +28,10 @@ class ButtonReplies:
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
 
+    async def hears(self, query: ButtonPress) -> bool:
+        """Return whether the press is answered; see `Replies.hears`."""
+        return await self._replies.hears(query.user_id, query.chat_id)
+
     async def answer(self, query: ButtonPress, name: str | None = None) -> None:
         """Answer the press with a sentence, or without a word."""
         payload: dict[str, str | int] = {"query_id": query.query_id}
@@ -93,7 +97,7 @@ class JobButtons:
 
     async def press(self, press: JobButtonPress) -> None:
         """Take a press. Who is banned is not even told so."""
-        if await self._access.is_banned(press.user_id):
+        if not await self._replies.hears(press.user_id, press.chat_id):
             return
         job = await self._jobs.get(press.job_id) if press.action else None
         if job is None or press.action is None:
@@ -134,14 +138,13 @@ class Pagination:
     A list belongs to the person, or to the group, for whom it was made.
     """
 
-    def __init__(self, chats: ChatLedger, access: Access, button_replies: ButtonReplies) -> None:
+    def __init__(self, chats: ChatLedger, button_replies: ButtonReplies) -> None:
         self._chats = chats
-        self._access = access
         self._button_replies = button_replies
 
     async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
         """Take the press of a page's button. Who is banned is not even told so."""
-        if await self._access.is_banned(query.user_id):
+        if not await self._button_replies.hears(query):
             return
         if not await self._is_for(subject, query):
             await self._button_replies.answer(query, "press-not-yours")

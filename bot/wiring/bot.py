@@ -68,7 +68,13 @@ def build_bot(resources: Resources) -> Bot:
     queue = _queue(resources, source, lifecycle)
     resources.monitoring.observe(MonitoredParts(queue, resources.spool, ledger.probe))
     given = settings.access
-    access = Access(ledger.chats, users=given.users, admins=given.admins, groups=given.groups)
+    access = Access(
+        ledger.chats,
+        users=given.users,
+        admins=given.admins,
+        groups=given.groups,
+        metrics=resources.monitoring.metrics,
+    )
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
     reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)

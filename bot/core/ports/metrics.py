@@ -55,7 +55,9 @@ class Metrics(Protocol):
         """Count an answer that could not be placed in any form."""
 
     def dropped(self, what: str) -> None:
-        """Count what strangers sent beyond what they may: "notice" or "press"."""
+        """Count what strangers sent beyond what they may: "notice", "leave" or
+        "press".
+        """
 
     def edit_skipped(self, reason: str) -> None:
         """Count news that a status message did not show, because newer ones follow."""
