@@ -99,6 +99,8 @@ class RequestKind(StrEnum):
     """Say how the bot is used in this group and what it sees."""
     LEAVE = "leave"
     """Leave a group that is not allowed; with `tell` it is told why."""
+    REMOVE = "remove"
+    """Remove the status message `message` if the ledger does not know it."""
     GONE = "gone"
     """The bot seems to be out of the group."""
 

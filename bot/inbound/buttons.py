@@ -8,7 +8,7 @@ from bot.core.ports.jobs import JobLedger
 from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind
-from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.actions import TOO_LATE, JobAction, JobActions
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class ButtonReplies:
 @dataclass(frozen=True, slots=True)
 class JobButtonPress:
     """A button that somebody pressed. `action` is `None` where the button is not one of ours, or
-    forged.
+    forged; `status_message_id` is that of its message, if that is a status message.
     """
 
     query_id: str
@@ -78,6 +78,7 @@ class JobButtonPress:
     language: str
     action: JobAction | None
     job_id: int
+    status_message_id: int | None = None
 
 
 class JobButtons:
@@ -103,17 +104,42 @@ class JobButtons:
         if job is None or press.action is None:
             await self._answer(press, "press-unknown")
         elif press.user_id == job.origin.owner_id or self._access.is_admin(press.user_id):
-            await self._answer(press, await self._actions.apply(press.action, job))
+            await self._apply(press, press.action, job)
         elif job.origin.is_private:
             await self._answer(press, "press-not-yours")
         else:
             await self._ask(press, press.action, job)
 
+    async def _apply(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
+        name = await self._actions.apply(action, job)
+        await self._answer(press, name)
+        if name == TOO_LATE and press.status_message_id is not None:
+            await self._remove(press, press.status_message_id)
+
+    async def _remove(self, press: JobButtonPress, message_id: int) -> None:
+        # It may be one whose call was cut off, so that nobody knows that it is there.
+        await self._replies.post(
+            OutboxMessage(
+                kind=OutboxKind.REQUEST,
+                priority=Priority.REPLY,
+                chat_id=press.chat_id,
+                language=press.language,
+                dedupe=f"remove:{press.chat_id}:{message_id}",
+                payload={"do": RequestKind.REMOVE.value, "message": message_id},
+            )
+        )
+
     async def _answer(self, press: JobButtonPress, name: str) -> None:
         await self._post(press, OutboxKind.PRESS, {"name": name})
 
     async def _ask(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
-        payload = {"do": RequestKind.PRESS.value, "action": action.value, "job_id": job.id}
+        payload: dict[str, str | int] = {
+            "do": RequestKind.PRESS.value,
+            "action": action.value,
+            "job_id": job.id,
+        }
+        if press.status_message_id is not None:
+            payload["message"] = press.status_message_id
         await self._post(press, OutboxKind.REQUEST, payload)
 
     async def _post(

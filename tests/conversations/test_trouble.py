@@ -108,6 +108,24 @@ async def test_status_message_is_deleted_by_its_reader(stage: LocalStack, alice:
     await assert_nothing_left(alice, links=1)
 
 
+async def test_status_message_whose_call_was_cut(stage: LocalStack, alice: Person) -> None:
+    """It stays when its file has long been answered; the press of its button removes it."""
+    stage.telegram.shape.down_total = 1.5 * MIB
+    silent = {"disable_notification": "True"}
+    fault = stage.telegram.faults.add(Fault("sendMessage", Effect.LOST, where=silent))
+    message = await alice.send(os.urandom(2 * MIB))
+    stage.clock.advance(timedelta(seconds=2))
+    await alice.until(lambda: fault.hits == 1)
+    await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
+    (left,) = alice.status_messages
+    pressed = await alice.press(left, "Cancel")
+    await alice.until(lambda: not alice.status_messages)
+
+    assert pressed.answer is not None
+    assert len(alice.said) == 1
+    await assert_nothing_left(alice, links=1)
+
+
 async def test_request_is_deleted_by_its_sender(stage: LocalStack, alice: Person) -> None:
     """A file whose message is gone is answered without reference to it."""
     late = {"seconds": 0.3}
