@@ -126,7 +126,8 @@ class Replies:
             case Admission.STRANGER:
                 await self._tell_stranger(origin)
             case Admission.FOREIGN_GROUP if self.may_leave():
-                payload = {"do": RequestKind.LEAVE.value, "tell": self.may_tell(origin.chat_id)}
+                tell = self.may_tell(origin.chat_id)
+                payload: dict[str, str | int] = {"do": RequestKind.LEAVE.value, "tell": tell}
                 await self.say(origin, OutboxKind.REQUEST, payload, priority=Priority.STRANGER)
         return False
 
