@@ -57,6 +57,8 @@ class HealthState:
         self.since = clock.now()
         self.last_poll_at: datetime | None = None
         """When Telegram last answered a poll, or delivered to the webhook."""
+        self.webhook_conflict = ""
+        """What another program with the bot's token does to the webhook, again and again."""
         self.webhook_error = ""
         """Why Telegram cannot reach our webhook; empty where it can, or where we poll."""
         self.obstacles: dict[str, str] = {}
@@ -157,6 +159,8 @@ class Readiness:
 
     def _telegram(self) -> str:
         health_state = self._health_state
+        if health_state.webhook_conflict:
+            return f"telegram: {health_state.webhook_conflict}"
         if health_state.webhook_error:
             return f"telegram: {health_state.webhook_error}"
         if not self._polls or health_state.phase is not ProcessPhase.RUNNING:

@@ -29,6 +29,7 @@ from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import ChatDispatcher, Sender
@@ -168,13 +169,26 @@ class Everything:
                 RequestHandler(ledger, access, actions, members, messenger),
                 clock,
             ),
-            AnswerSender(ledger, messenger, views.answers, migrations, reactions, clock),
+            self._build_answers(ledger, messenger, views.answers, migrations, reactions),
             OutboxSender(ledger.outbox, messenger, views),
             StatusMessageSender(ledger, messenger, jobs, clock, self.metrics),
         ]
         return ChatDispatcher(
             senders, ledger.outbox, self.signals.outbox, clock, metrics=self.metrics
         )
+
+    def _build_answers(
+        self,
+        ledger: SqlLedger,
+        messenger: FakeMessenger,
+        views: AnswerViews,
+        migrations: ChatMigrations,
+        reactions: Reactions,
+    ) -> AnswerSender:
+        delivery = AnswerDelivery(ledger, migrations, self.clock)
+        calls = AnswerCalls(ledger, messenger, views, delivery, reactions, self.metrics)
+        repetitions = Repetitions(messenger, self.clock)
+        return AnswerSender(ledger, calls, delivery, repetitions, self.clock)
 
     async def begin(self) -> None:
         """Let two people send a file each, and ask for one thing of every kind."""

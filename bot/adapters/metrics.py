@@ -49,6 +49,16 @@ class PrometheusMetrics:
         self._attempts = self._counter(
             "relay_attempts_failed", "Attempts that failed and were repeated.", "code"
         )
+        self._answers_lost = self._counter(
+            "relay_answers_lost", "Answers that could not be placed in any form.", "code"
+        )
+        self._dropped = self._counter(
+            "relay_strangers_dropped",
+            "What people without rights did beyond the bounds for all of them.",
+            "what",
+        )
+        for what in ("notice", "leave", "press"):
+            self._dropped.labels(what)
         self._bytes = self._counter("relay_bytes", "Bytes that moved, by direction.", "direction")
         for direction in ("down", "up"):
             self._bytes.labels(direction)
@@ -135,6 +145,14 @@ class PrometheusMetrics:
     def link_ended(self, late: float) -> None:
         """Record how late a link's bytes were deleted."""
         self._late.observe(max(0.0, late))
+
+    def answer_lost(self, code: str) -> None:
+        """Count an answer that could not be placed."""
+        self._answers_lost.labels(code).inc()
+
+    def dropped(self, what: str) -> None:
+        """Count what was dropped."""
+        self._dropped.labels(what).inc()
 
     def edit_skipped(self, reason: str) -> None:
         """Count news that a status message did not show."""

@@ -33,3 +33,7 @@ class BoundedMap(Generic[K, V]):
         self._entries[key] = value
         if len(self._entries) > (self._capacity or CAPACITY):
             del self._entries[next(iter(self._entries))]
+
+    def forget(self, key: K) -> None:
+        """Forget a value; one that is not there is no error."""
+        self._entries.pop(key, None)

@@ -292,10 +292,16 @@ class ChatFlooded(ChatError):
 
 
 class ChatUncertain(ChatError):
-    """The answer to the call was lost; the message may have been placed."""
+    """The outcome is unknown; the message may have been placed. `answered` says that the service
+    did answer, with something that cannot be read: no outage.
+    """
 
     code = "chat_uncertain"
     permanent = False
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class ChatMoved(ChatError):

@@ -3,18 +3,16 @@ default: an id that is not named has no rights.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
-from bot.core.bounded import BoundedMap
 from bot.core.jobs import Origin
 from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
+from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.inbound.strangers import StrangerAct, Strangers
 from bot.jobs.lifecycle import Signals
-
-STRANGER_EVERY = timedelta(hours=1)
 
 
 class Admission(Enum):
@@ -44,20 +42,22 @@ class Access:
         users: Iterable[int],
         admins: Iterable[int],
         groups: Iterable[int] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self._chats = chats
         self._admins = frozenset(admins)
         self._users = frozenset(users) | self._admins
         self._groups = frozenset(groups)
-        # A stranger who is forgotten is told once more.
-        self._told: BoundedMap[int, datetime] = BoundedMap()
+        self.strangers = Strangers(metrics or NoMetrics())
 
     async def admit(self, origin: Origin) -> Admission:
         """Say whether somebody may use the bot where they are."""
-        if await self.is_banned(origin.owner_id):
+        # One look, because a crowd of strangers may write at once.
+        owner = await self._chats.owner(origin.owner_id)
+        if owner.banned and origin.owner_id not in self._admins:
             return Admission.BANNED
         if origin.is_private:
-            may_use = await self.may_use(origin.owner_id)
+            may_use = owner.allowed or origin.owner_id in self._users
             return Admission.WELCOME if may_use else Admission.STRANGER
         may_serve = await self.may_serve(origin.chat_id)
         return Admission.WELCOME if may_serve else Admission.FOREIGN_GROUP
@@ -83,16 +83,6 @@ class Access:
         """Whether this user may act on what belongs to others."""
         return user_id in self._admins
 
-    def should_tell_stranger(self, id_: int, now: datetime) -> bool:
-        """Whether a stranger, or a foreign group, gets the polite line now: at most once an hour
-        each.
-        """
-        told = self._told.get(id_)
-        if told is not None and now - told < STRANGER_EVERY:
-            return False
-        self._told.set(id_, now)
-        return True
-
 
 class RequestKind(StrEnum):
     """What a request is about. The values are stored in the ledger: never rename."""
@@ -109,6 +99,8 @@ class RequestKind(StrEnum):
     """Say how the bot is used in this group and what it sees."""
     LEAVE = "leave"
     """Leave a group that is not allowed; with `tell` it is told why."""
+    REMOVE = "remove"
+    """Remove the status message `message` if the ledger does not know it."""
     GONE = "gone"
     """The bot seems to be out of the group."""
 
@@ -131,21 +123,41 @@ class Replies:
         match await self._access.admit(origin):
             case Admission.WELCOME:
                 return True
-            case Admission.STRANGER if self.should_tell(origin.owner_id):
-                await self.notice(origin, "stranger", {"id": origin.owner_id})
-            case Admission.FOREIGN_GROUP:
-                await self.defer(
-                    origin, RequestKind.LEAVE, {"tell": self.should_tell(origin.chat_id)}
-                )
+            case Admission.STRANGER:
+                await self._tell_stranger(origin)
+            case Admission.FOREIGN_GROUP if self.may_leave():
+                tell = self.may_tell(origin.chat_id)
+                payload: dict[str, str | int] = {"do": RequestKind.LEAVE.value, "tell": tell}
+                await self.say(origin, OutboxKind.REQUEST, payload, priority=Priority.STRANGER)
         return False
+
+    async def _tell_stranger(self, origin: Origin) -> None:
+        if self._access.strangers.may_notify(origin.owner_id, self._clock.now()):
+            payload: dict[str, str | int] = {"name": "stranger", "id": origin.owner_id}
+            await self.say(origin, OutboxKind.NOTICE, payload, priority=Priority.STRANGER)
 
     async def language_of(self, owner_id: int, told: str) -> str:
         """Return the language in which an owner is answered; `told` is that of their client."""
         return (await self._chats.owner(owner_id)).language or told
 
-    def should_tell(self, id_: int) -> bool:
-        """Say whether a stranger or a foreign group is told now that it is one."""
-        return self._access.should_tell_stranger(id_, self._clock.now())
+    def may_leave(self) -> bool:
+        """Return whether another group that is not allowed is left now."""
+        return self._access.strangers.may(StrangerAct.LEAVE, self._clock.now())
+
+    def may_tell(self, id_: int) -> bool:
+        """Return whether a group that is not allowed is told so now: at most once an hour."""
+        return self._access.strangers.may_tell(id_, self._clock.now())
+
+    async def hears(self, user_id: int, chat_id: int) -> bool:
+        """Return whether a press is answered: none of who is banned, and of people without rights
+        where they are only so many.
+        """
+        access = self._access
+        if await access.is_banned(user_id):
+            return False
+        if await access.may_use(user_id) or (chat_id < 0 and await access.may_serve(chat_id)):
+            return True
+        return access.strangers.may(StrangerAct.PRESS, self._clock.now())
 
     async def not_handled(self, origin: Origin, *, is_command: bool) -> None:
         """Tell the sender of a message that it could not be handled: in private always, in a group
@@ -170,13 +182,18 @@ class Replies:
         await self.say(origin, OutboxKind.REQUEST, {"do": kind.value, **(payload or {})})
 
     async def say(
-        self, origin: Origin, kind: OutboxKind, payload: dict[str, str | int] | None = None
+        self,
+        origin: Origin,
+        kind: OutboxKind,
+        payload: dict[str, str | int] | None = None,
+        *,
+        priority: Priority = Priority.REPLY,
     ) -> None:
         """Answer a message."""
         await self.post(
             OutboxMessage(
                 kind=kind,
-                priority=Priority.REPLY,
+                priority=priority,
                 chat_id=origin.chat_id,
                 thread_id=origin.thread_id,
                 reply_to=origin.message_id,

@@ -8,7 +8,7 @@ from bot.core.ports.jobs import JobLedger
 from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind
-from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.actions import TOO_LATE, JobAction, JobActions
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class ButtonReplies:
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
+
+    async def hears(self, query: ButtonPress) -> bool:
+        """Return whether the press is answered; see `Replies.hears`."""
+        return await self._replies.hears(query.user_id, query.chat_id)
 
     async def answer(self, query: ButtonPress, name: str | None = None) -> None:
         """Answer the press with a sentence, or without a word."""
@@ -65,7 +69,7 @@ class ButtonReplies:
 @dataclass(frozen=True, slots=True)
 class JobButtonPress:
     """A button that somebody pressed. `action` is `None` where the button is not one of ours, or
-    forged.
+    forged; `status_message_id` is that of its message, if that is a status message.
     """
 
     query_id: str
@@ -74,6 +78,7 @@ class JobButtonPress:
     language: str
     action: JobAction | None
     job_id: int
+    status_message_id: int | None = None
 
 
 class JobButtons:
@@ -93,23 +98,48 @@ class JobButtons:
 
     async def press(self, press: JobButtonPress) -> None:
         """Take a press. Who is banned is not even told so."""
-        if await self._access.is_banned(press.user_id):
+        if not await self._replies.hears(press.user_id, press.chat_id):
             return
         job = await self._jobs.get(press.job_id) if press.action else None
         if job is None or press.action is None:
             await self._answer(press, "press-unknown")
         elif press.user_id == job.origin.owner_id or self._access.is_admin(press.user_id):
-            await self._answer(press, await self._actions.apply(press.action, job))
+            await self._apply(press, press.action, job)
         elif job.origin.is_private:
             await self._answer(press, "press-not-yours")
         else:
             await self._ask(press, press.action, job)
 
+    async def _apply(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
+        name = await self._actions.apply(action, job)
+        await self._answer(press, name)
+        if name == TOO_LATE and press.status_message_id is not None:
+            await self._remove(press, press.status_message_id)
+
+    async def _remove(self, press: JobButtonPress, message_id: int) -> None:
+        # It may be one whose call was cut off, so that nobody knows that it is there.
+        await self._replies.post(
+            OutboxMessage(
+                kind=OutboxKind.REQUEST,
+                priority=Priority.REPLY,
+                chat_id=press.chat_id,
+                language=press.language,
+                dedupe=f"remove:{press.chat_id}:{message_id}",
+                payload={"do": RequestKind.REMOVE.value, "message": message_id},
+            )
+        )
+
     async def _answer(self, press: JobButtonPress, name: str) -> None:
         await self._post(press, OutboxKind.PRESS, {"name": name})
 
     async def _ask(self, press: JobButtonPress, action: JobAction, job: Job) -> None:
-        payload = {"do": RequestKind.PRESS.value, "action": action.value, "job_id": job.id}
+        payload: dict[str, str | int] = {
+            "do": RequestKind.PRESS.value,
+            "action": action.value,
+            "job_id": job.id,
+        }
+        if press.status_message_id is not None:
+            payload["message"] = press.status_message_id
         await self._post(press, OutboxKind.REQUEST, payload)
 
     async def _post(
@@ -134,14 +164,13 @@ class Pagination:
     A list belongs to the person, or to the group, for whom it was made.
     """
 
-    def __init__(self, chats: ChatLedger, access: Access, button_replies: ButtonReplies) -> None:
+    def __init__(self, chats: ChatLedger, button_replies: ButtonReplies) -> None:
         self._chats = chats
-        self._access = access
         self._button_replies = button_replies
 
     async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
         """Take the press of a page's button. Who is banned is not even told so."""
-        if await self._access.is_banned(query.user_id):
+        if not await self._button_replies.hears(query):
             return
         if not await self._is_for(subject, query):
             await self._button_replies.answer(query, "press-not-yours")

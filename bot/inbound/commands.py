@@ -121,14 +121,12 @@ class LanguageCommands:
     def __init__(
         self,
         ledger: Ledger,
-        access: Access,
         user_commands: UserCommands,
         replies: Replies,
         button_replies: ButtonReplies,
     ) -> None:
         self._chats = ledger.chats
         self._jobs = ledger.jobs
-        self._access = access
         self._user_commands = user_commands
         self._replies = replies
         self._button_replies = button_replies
@@ -145,7 +143,7 @@ class LanguageCommands:
 
     async def choose(self, query: ButtonPress, owner_id: int, language: str, told: str) -> None:
         """Take the press of a language's button; with "" that of their Telegram counts again."""
-        if await self._access.is_banned(query.user_id):
+        if not await self._button_replies.hears(query):
             return
         if query.user_id != owner_id:
             await self._button_replies.answer(query, "press-not-yours")

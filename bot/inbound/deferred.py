@@ -15,7 +15,7 @@ from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage
 from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
-from bot.jobs.actions import JobAction, JobActions
+from bot.jobs.actions import TOO_LATE, JobAction, JobActions
 from bot.outbound.dispatcher import Call, CallKind, Lane, Offers, RoundState, press_lane
 from bot.units import Unit
 
@@ -59,11 +59,18 @@ class RequestHandler:
                 return await self._zone(request)
             case RequestKind.GREET:
                 return await self._greet(request)
+            case kind:
+                await self._serve_in_silence(kind, request)
+        return None
+
+    async def _serve_in_silence(self, kind: RequestKind, request: OutboxMessage) -> None:
+        match kind:
             case RequestKind.LEAVE:
                 await self._leave(request)
+            case RequestKind.REMOVE:
+                await self._remove(request)
             case RequestKind.GONE:
                 await self._gone(request)
-        return None
 
     async def _press(self, request: OutboxMessage) -> Notice:
         job = await self._ledger.jobs.get(int(request.payload["job_id"]))
@@ -72,7 +79,19 @@ class RequestHandler:
         if not await self._is_group_admin(job.origin.chat_id, request.owner_id or 0):
             return Notice("press-not-yours")
         action = JobAction(str(request.payload["action"]))
-        return Notice(await self._actions.apply(action, job))
+        name = await self._actions.apply(action, job)
+        if name == TOO_LATE and "message" in request.payload:
+            await self._remove(request)
+        return Notice(name)
+
+    async def _remove(self, request: OutboxMessage) -> None:
+        """Remove a status message that nobody would remove: the process died, or its answer was
+        lost, while it was being placed. Those that the ledger knows end by themselves.
+        """
+        message_id = int(request.payload["message"])
+        if not await self._ledger.status_messages.knows(request.chat_id, message_id):
+            log.info("removing a status message of no job", chat=request.chat_id)
+            await self._messenger.delete(request.chat_id, message_id)
 
     async def _auto(self, request: OutboxMessage) -> Notice:
         if not await self._may_decide(request):

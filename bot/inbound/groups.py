@@ -82,20 +82,24 @@ class GroupCommands:
             await self._ask(membership, RequestKind.GONE)
         elif await self._access.may_serve(chat_id) and membership.can_tell:
             await self._ask(membership, RequestKind.GREET)
-        else:
-            tell = membership.can_tell and self._replies.should_tell(chat_id)
-            await self._ask(membership, RequestKind.LEAVE, {"tell": tell})
+        elif self._replies.may_leave():
+            tell = membership.can_tell and self._replies.may_tell(chat_id)
+            await self._ask(
+                membership, RequestKind.LEAVE, {"tell": tell}, priority=Priority.STRANGER
+            )
 
     async def _ask(
         self,
         membership: Membership,
         kind: RequestKind,
         payload: dict[str, str | int] | None = None,
+        *,
+        priority: Priority = Priority.REPLY,
     ) -> None:
         await self._replies.post(
             OutboxMessage(
                 kind=OutboxKind.REQUEST,
-                priority=Priority.REPLY,
+                priority=priority,
                 chat_id=membership.chat_id,
                 language=membership.language,
                 dedupe=f"membership:{membership.update}",

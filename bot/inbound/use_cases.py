@@ -72,11 +72,11 @@ class UseCases:
             user_commands=user_commands,
             job_buttons=JobButtons(ledger.jobs, access, actions, replies),
             groups=GroupCommands(ledger.chats, access, actions, replies, migrations),
-            pages=Pagination(ledger.chats, access, button_replies),
+            pages=Pagination(ledger.chats, button_replies),
             cancel_command=CancelCommand(
                 ledger.jobs, ledger.chats, user_commands, actions, replies
             ),
             admin_commands=AdminCommands(ledger, access, actions, replies),
-            languages=LanguageCommands(ledger, access, user_commands, replies, button_replies),
+            languages=LanguageCommands(ledger, user_commands, replies, button_replies),
             zone_command=ZoneCommand(ledger.chats, replies, zone),
         )

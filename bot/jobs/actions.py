@@ -1,6 +1,7 @@
 """Actions of people on existing jobs: cancel them, and delete their links."""
 
 from enum import StrEnum
+from typing import Final
 
 import structlog
 
@@ -11,6 +12,10 @@ from bot.jobs.lifecycle import JobLifecycle
 from bot.jobs.queue import JobQueue
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+TOO_LATE: Final = "press-too-late"
+"""The sentence that says that nothing is left to do."""
 
 
 class JobAction(StrEnum):
@@ -49,13 +54,13 @@ class JobActions:
     async def cancel(self, job: Job) -> str:
         """Cancel a job: "cancelling", or "press-too-late" if it has ended."""
         if job.state.is_final:
-            return "press-too-late"
+            return TOO_LATE
         await self._ledger.jobs.request_cancel(job.id)
         if self._queue.stop_job(job.id, StopReason.USER):
             return "cancelling"
         self._queue.withdraw(job.id)
         # It may have run and come back since it was read: only that it waits now counts.
-        return "cancelling" if await self._lifecycle.cancel_waiting(job.id) else "press-too-late"
+        return "cancelling" if await self._lifecycle.cancel_waiting(job.id) else TOO_LATE
 
     async def cancel_album(self, job: Job) -> str:
         """Cancel what is left of the album of a job: "cancelling", or "press-too-late" if all of
@@ -65,12 +70,12 @@ class JobActions:
         album = job.origin.album
         left = [j for j in here if j.id == job.id or (album and j.origin.album == album)]
         outcomes = {await self.cancel(one) for one in reversed(left)}
-        return "cancelling" if "cancelling" in outcomes else "press-too-late"
+        return "cancelling" if "cancelling" in outcomes else TOO_LATE
 
     async def delete(self, job: Job) -> str:
         """End the link of a job and delete its file: "deleted", or "press-too-late"."""
         if not await self._ledger.objects.revoke(job.id, self._clock.now()):
-            return "press-too-late"
+            return TOO_LATE
         self._lifecycle.signals.deletions.set()
         return "deleted"
 

@@ -4,81 +4,21 @@ end.
 
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any
 
-import structlog
-
-from bot.core.errors import (
-    ChatError,
-    ChatGone,
-    ChatUncertain,
-    MessageGone,
-    MessageRefused,
-)
 from bot.core.jobs import Job, JobState
 from bot.core.ports.answers import AnswerState, StoredAnswer
-from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
-from bot.core.ports.views import View
-from bot.outbound.chat_migration import ChatMigrations
+from bot.core.ports.outbox import Priority
+from bot.outbound.answer_delivery import MOST_ATTEMPTS, AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
-from bot.outbound.outbox import Reactions
 from bot.outbound.rate_limits import RESERVED_FOR_REPLIES
-from bot.outbound.views import AnswerViews
 from bot.units import Unit
-
-log = structlog.stdlib.get_logger(__name__)
-
-
-class AnswerDelivery:
-    """Knows the choice of each group, and tells a group that its answer went elsewhere."""
-
-    def __init__(self, ledger: Ledger, migrations: ChatMigrations, clock: Clock) -> None:
-        self._outbox = ledger.outbox
-        self._migrations = migrations
-        self._clock = clock
-
-    async def chats_for(self, jobs: Sequence[Job]) -> dict[int, int]:
-        """Return the chats in which jobs are answered, by job."""
-        origins = {job.origin.chat_id for job in jobs if not job.origin.is_private}
-        discreet = {
-            chat_id for chat_id in origins if (await self._migrations.rules(chat_id)).privately
-        }
-        return {job.id: _chat_for(job, discreet) for job in jobs}
-
-    async def note(self, answer: StoredAnswer, jobs: Sequence[Job], *, arrived: bool) -> None:
-        """Say in the group that the answer to its message is in private, or what keeps it from
-        arriving there. Says nothing where the answer is in the group itself.
-        """
-        origin = jobs[0].origin
-        if answer.chat_id == origin.chat_id:
-            return
-        await self._outbox.post(
-            OutboxMessage(
-                kind=OutboxKind.NOTICE,
-                priority=Priority.ANSWER,
-                chat_id=origin.chat_id,
-                thread_id=origin.thread_id,
-                reply_to=origin.message_id,
-                language=answer.language,
-                dedupe=f"delivered:{answer.id}",
-                payload={"name": "delivered-privately" if arrived else "deliver-start-first"},
-            ),
-            self._clock.now(),
-        )
-
-
-def _chat_for(job: Job, discreet: set[int]) -> int:
-    # Who writes as a group or a channel has no private chat.
-    has_private_chat = job.origin.owner_id > 0
-    is_elsewhere = has_private_chat and job.origin.chat_id in discreet
-    return job.origin.owner_id if is_elsewhere else job.origin.chat_id
-
 
 ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
 MOST_UNANSWERED = 200
@@ -94,45 +34,61 @@ class AnswerSender:
     def __init__(
         self,
         ledger: Ledger,
-        messenger: Messenger,
-        views: AnswerViews,
-        migrations: ChatMigrations,
-        reactions: Reactions,
+        calls: AnswerCalls,
+        delivery: AnswerDelivery,
+        repetitions: Repetitions,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
-        self._messenger = messenger
-        self._views = views
-        self._reactions = reactions
+        self._calls = calls
+        self._delivery = delivery
+        self._repetitions = repetitions
         self._clock = clock
-        self._delivery = AnswerDelivery(ledger, migrations, clock)
 
     async def offer(self, state: RoundState) -> Offers:
-        """Offer answers that were left behind, then new ones, then corrections."""
-        resumed = [self._resumption(answer) for answer in await self._resumable(state)]
+        """Offer answers that were left behind, then new ones, then corrections.
+
+        While it is unknown whether the service answers, nothing new is begun.
+        """
+        left_behind = await self._resumable(state)
+        self._repetitions.update(left_behind)
+        stale = [
+            self._correction(stale) for stale in await self._ledger.answers.stale(MOST_CORRECTED)
+        ]
+        resumed = [
+            self._resumption(answer, wait.until)
+            for answer in left_behind
+            if (wait := self._repetitions.wait_of(answer)).is_over
+        ]
+        if (probe := self._repetitions.probe) is not None:
+            return Offers([probe, *resumed, *stale])
         waiting, again_at = await self._waiting()
-        new = await self._new(waiting, state)
-        stale = await self._ledger.answers.stale(MOST_CORRECTED)
-        return Offers([*resumed, *new, *map(self._correction, stale)], again_at)
+        return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
     async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
         """Return answers that a failed call or a previous process left behind."""
         found = await self._ledger.answers.resumable()
+        # No call is in flight, so one was cut off: it may have arrived.
         cut_off = [
             answer
             for answer in found
             if answer.state is AnswerState.SENDING and state.is_free(send_lane(answer.chat_id))
         ]
         for answer in cut_off:
-            # No call is in flight, so one was cut off: it may have arrived.
-            await self._ledger.answers.unsent(answer.id, uncertain=answer.message_id is None)
+            if answer.attempts >= MOST_ATTEMPTS:
+                await self._calls.give_up(answer)
+            else:
+                await self._ledger.answers.cut_off(answer.id)
         if cut_off:
             found = await self._ledger.answers.resumable()
         return [answer for answer in found if answer.state is AnswerState.PENDING]
 
-    def _resumption(self, answer: StoredAnswer) -> Call:
-        run = partial(self._send_again, answer)
-        return _call(answer.chat_id, run, answer.id, is_edit=answer.message_id is not None)
+    def _resumption(self, answer: StoredAnswer, not_before: datetime) -> Call:
+        run = partial(self._calls.send_again, answer)
+        is_edit = answer.message_id is not None
+        return replace(
+            _call(answer.chat_id, run, answer.id, is_edit=is_edit), not_before=not_before
+        )
 
     async def _new(self, waiting: Sequence[Job], state: RoundState) -> list[Call]:
         own_status_messages = await self._own_status_messages(waiting)
@@ -144,7 +100,7 @@ class AnswerSender:
             status_message = own_status_messages.get(jobs[0].id)
             left = state.messages_left(chat_id)
             batch = _choose(jobs, left) if status_message is None else jobs[:1]
-            run = partial(self._begin_answer, chat_id, batch, status_message)
+            run = partial(self._calls.begin, chat_id, batch, status_message)
             # It has no row yet; the number of its first job stands for it, apart from ids of rows.
             calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
         return calls
@@ -186,56 +142,6 @@ class AnswerSender:
             if job.status_message_id in placed
         }
 
-    async def _begin_answer(
-        self, chat_id: int, jobs: list[Job], status_message: int | None
-    ) -> None:
-        language = jobs[0].origin.language
-        view = await self._views.compose(jobs, chat_id)
-        together = jobs[0].origin.album is not None
-        count = self._messenger.fit(view, language=language, together=together)
-        await self._deliver(
-            await self._ledger.answers.begin(jobs[:count], status_message, chat_id=chat_id)
-        )
-
-    async def _send_again(self, answer: StoredAnswer) -> None:
-        await self._ledger.answers.sending(answer.id)
-        await self._deliver(answer)
-
-    async def _deliver(self, answer: StoredAnswer) -> None:
-        answers = self._ledger.answers
-        jobs = await self._ledger.jobs.get_many(answer.job_ids)
-        view = await self._views.compose(jobs, answer.chat_id)
-        try:
-            message_id = await self._place(answer, view)
-        except ChatUncertain:
-            # An edit may be repeated at will; a message is sent once more, and only once.
-            await answers.unsent(answer.id, uncertain=answer.message_id is None)
-            raise
-        except (ChatGone, MessageRefused) as error:
-            log.warning("answer lost", answer=answer.id, code=error.code)
-            await self._delivery.note(answer, jobs, arrived=False)
-            await answers.lost(answer.id)
-        except ChatError:
-            await answers.unsent(answer.id, uncertain=False)
-            raise
-        else:
-            await self._delivery.note(answer, jobs, arrived=True)
-            await answers.sent(answer.id, message_id)
-            await self._reactions.ended(jobs)
-
-    async def _place(self, answer: StoredAnswer, view: View) -> int:
-        if answer.message_id is not None:
-            try:
-                await self._messenger.edit(
-                    answer.chat_id, answer.message_id, view, language=answer.language
-                )
-            except MessageGone:
-                log.info("status message gone, answering anew", answer=answer.id)
-            else:
-                return answer.message_id
-        place = Place(answer.chat_id, answer.thread_id, answer.reply_to)
-        return await self._messenger.send(place, view, language=answer.language)
-
     def _correction(self, answer: StoredAnswer) -> Call:
         return Call(
             kind=CallKind.EDIT,
@@ -246,23 +152,8 @@ class AnswerSender:
             retry_after=CORRECTED_AGAIN_AFTER,
             unit=Unit.ANSWER,
             row=answer.id,
-            run=partial(self._correct, answer),
+            run=partial(self._calls.correct, answer),
         )
-
-    async def _correct(self, answer: StoredAnswer) -> None:
-        jobs = await self._ledger.jobs.get_many(answer.job_ids)
-        view = await self._views.compose(jobs, answer.chat_id)
-        try:
-            # A sent answer has its message id.
-            await self._messenger.edit(
-                answer.chat_id, answer.message_id or 0, view, language=answer.language
-            )
-        except ChatError as error:
-            if not error.permanent:
-                raise
-            # The message is gone: nothing is left that could be wrong.
-            log.info("answer not corrected", answer=answer.id, code=error.code)
-        await self._ledger.answers.refreshed(answer.id, answer.changes)
 
 
 def _call(

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -69,16 +70,26 @@ class MigratingMessenger:
         self._migrations = migrations
         self._gone = gone
 
-    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+    async def send(
+        self,
+        place: Place,
+        view: View,
+        *,
+        language: str,
+        silent: bool = False,
+        plain: bool = False,
+    ) -> int:
         """Place a message where its chat is now."""
         there = self._place(place, self._migrations.current(place.chat_id))
+        send = partial(
+            self._messenger.send, view=view, language=language, silent=silent, plain=plain
+        )
         try:
-            return await self._messenger.send(there, view, language=language, silent=silent)
+            return await send(there)
         except ChatMoved as error:
             # Nothing was placed, and the answer names the new place: once more, there.
             await self._migrations.learn(there.chat_id, error.chat_id)
-            there = self._place(place, error.chat_id)
-            return await self._messenger.send(there, view, language=language, silent=silent)
+            return await send(self._place(place, error.chat_id))
         except ChatGone:
             await self._gone(place.chat_id)
             raise
@@ -89,11 +100,15 @@ class MigratingMessenger:
         # Messages have other ids in the supergroup, and topics begin anew there.
         return Place(chat_id)
 
-    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+    async def edit(
+        self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
+    ) -> None:
         """Change a message; one of a group that has moved is gone."""
         with self._nothing_goes_along(chat_id, message_id):
             try:
-                await self._messenger.edit(chat_id, message_id, view, language=language)
+                await self._messenger.edit(
+                    chat_id, message_id, view, language=language, plain=plain
+                )
             except ChatGone:
                 await self._gone(chat_id)
                 raise
@@ -123,9 +138,15 @@ class MigratingMessenger:
         with self._nothing_goes_along(chat_id, message_id):
             await self._messenger.react(chat_id, message_id, reaction)
 
-    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
+    async def probe(self) -> None:
+        """Ask the service for something that changes nothing."""
+        await self._messenger.probe()
+
+    def fit(
+        self, answer: Answer, *, language: str, together: bool = False, plain: bool = False
+    ) -> int:
         """Return how many leading items one message can hold."""
-        return self._messenger.fit(answer, language=language, together=together)
+        return self._messenger.fit(answer, language=language, together=together, plain=plain)
 
 
 class MigratingMembers:

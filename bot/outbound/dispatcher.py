@@ -285,6 +285,8 @@ class ChatDispatcher:
             return ready_at if call.wakes else None
         if (limit := self._limit(call)) and (bucket := _bucket(call, limit)):
             limit.take(bucket, now, reserve=call.reserve)
+        if call.priority is Priority.STRANGER:
+            self.rate_limits.strangers.take(now)
         self.calls.start(call.lane, self._make(call))
         return None
 
@@ -292,6 +294,8 @@ class ChatDispatcher:
         not_before = max(call.not_before or now, self._paused_lanes.get(call.lane, now))
         if (rest := self._rests.get((call.unit, call.row))) is not None:
             not_before = max(not_before, rest.until)
+        if call.priority is Priority.STRANGER:
+            not_before = max(not_before, self.rate_limits.strangers.ready_at(now))
         if (limit := self._limit(call)) is None:
             return not_before
         return max(not_before, limit.ready_at(_bucket(call, limit), now, reserve=call.reserve))

@@ -131,7 +131,7 @@ class OutboxSender:
             chat_id=message.chat_id,
             lane=edit if is_edit else send,
             waits_for=(send,) if is_edit else (),
-            priority=Priority.REPLY,
+            priority=message.priority,
             unit=Unit.OUTBOX,
             row=message.id,
             run=partial(self._say, message),

@@ -70,6 +70,8 @@ PRIVATE_MESSAGES: Final = Rate(count=60, period=MINUTE, burst=3)
 PRIVATE_EDITS: Final = Rate(count=16, period=MINUTE, burst=4)
 GROUP_ACTIONS: Final = Rate(count=14, period=MINUTE, burst=6)
 ALL_ACTIONS: Final = Rate(count=20, period=timedelta(seconds=1), burst=8)
+STRANGERS: Final = Rate(count=30, period=MINUTE, burst=6)
+"""What all strangers together are told, so that a crowd of them delays nothing else."""
 
 RESERVED_FOR_REPLIES: Final = 1.0
 RESERVED_FOR_ANSWERS: Final = 2.0
@@ -122,6 +124,8 @@ class RateLimits:
     def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:
         self._current = current
         self._overall = TokenBucket(ALL_ACTIONS)
+        self.strangers = TokenBucket(STRANGERS)
+        """The budget of what strangers are told, on top of that of their chats."""
         self._chats: BoundedMap[int, ChatRateLimit] = BoundedMap()
 
     def of(self, chat_id: int) -> ChatRateLimit:

@@ -9,6 +9,7 @@ from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
+from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
 from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import Intake, WebhookIntake
@@ -33,6 +34,7 @@ from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
 from bot.jobs.store_time import StoreClockKeeper
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, Sender
@@ -67,7 +69,13 @@ def build_bot(resources: Resources) -> Bot:
     file_root = settings.telegram.file_root if resources.is_local else None
     resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
     given = settings.access
-    access = Access(ledger.chats, users=given.users, admins=given.admins, groups=given.groups)
+    access = Access(
+        ledger.chats,
+        users=given.users,
+        admins=given.admins,
+        groups=given.groups,
+        metrics=resources.monitoring.metrics,
+    )
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
     reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)
@@ -217,7 +225,7 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     )
     senders: list[Sender] = [
         DeferredRequests(ledger.outbox, requests, clock),
-        AnswerSender(ledger, messenger, views.answers, migrations, reactions, clock),
+        _answer_sender(resources, messenger, views.answers, migrations, reactions),
         OutboxSender(ledger.outbox, messenger, views),
         status_sender,
     ]
@@ -230,6 +238,19 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
         metrics=resources.monitoring.metrics,
     )
     return dispatcher, status_sender
+
+
+def _answer_sender(
+    resources: Resources,
+    messenger: MigratingMessenger,
+    views: AnswerViews,
+    migrations: ChatMigrations,
+    reactions: Reactions,
+) -> AnswerSender:
+    clock, ledger, metrics = resources.clock, resources.ledger, resources.monitoring.metrics
+    delivery = AnswerDelivery(ledger, migrations, clock)
+    calls = AnswerCalls(ledger, messenger, views, delivery, reactions, metrics)
+    return AnswerSender(ledger, calls, delivery, Repetitions(messenger, clock), clock)
 
 
 def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
@@ -287,6 +308,7 @@ def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intak
         _handlers(resources, use_cases),
         ledger.dead_updates,
         clock,
+        ForeignWebhooks(resources.monitoring.health_state, clock),
         hold=queue.hold,
         tell=use_cases.replies.not_handled,
         metrics=resources.monitoring.metrics,

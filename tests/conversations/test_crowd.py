@@ -129,3 +129,21 @@ def _figures(
         f" {stage.telegram.flood.hits} over a limit; a small file: {waits.idle:.2f} s idle,"
         f" {meanwhile} s meanwhile, at most {waits.bound:.2f} s allowed"
     )
+
+
+STRANGERS = 1_500
+MOST_LATER = 3.0
+"""Real seconds that a crowd of strangers may cost a member."""
+
+
+async def test_strangers_write_once_each(stage: LocalStack, alice: Person) -> None:
+    """A member who sends a file right after them waits hardly longer than alone, and few of them
+    are told that they are strangers.
+    """
+    alone = await _time_of(alice, SMALL)
+    crowd = await stage.telegram.add_crowd(STRANGERS)
+    crowded = await _time_of(alice, SMALL)
+    told = sum(1 for chat in crowd if chat.bot_messages)
+
+    assert crowded <= alone + MOST_LATER
+    assert 0 < told <= 30

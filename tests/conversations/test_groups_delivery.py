@@ -5,6 +5,7 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
+from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import User
 from tests.conversations.groups import Room
 from tests.conversations.people import Person, fetch, link_of, links_of
@@ -92,6 +93,33 @@ async def test_status_shows_no_links(stage: LocalStack, discreet: Room, anna: Us
 
     assert "a.pdf" in status.text
     assert not links_of(status)
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["TOPIC_CLOSED", "message to be replied not found", "can't parse entities: no end"],
+)
+async def test_refused_answer(
+    stage: LocalStack, room: Room, anna: User, ben: User, description: str
+) -> None:
+    """What the group refuses in every form goes to the member who asked."""
+    args: dict[str, str | int | float] = {
+        "status": 400,
+        "description": f"Bad Request: {description}",
+    }
+    where = {"chat_id": str(room.id), "disable_notification": "False"}
+    fault = stage.telegram.faults.add(
+        Fault("sendMessage", Effect.ERROR, times=0, where=where, args=args)
+    )
+    private = stage.telegram.private_chat(ben)
+    await private.send_text(ben, "/start")
+    await room.share(ben, await room.send(anna, b"plan", "plan.pdf"))
+    await room.until(lambda: any("plan.pdf" in said.text for said in private.bot_messages))
+    answer = private.bot_messages[-1]
+
+    assert fault.hits == 2
+    assert await fetch(link_of(answer)) == (200, b"plan", "plan.pdf")
+    assert not stage.telegram.private_chat(anna).bot_messages
 
 
 async def test_here_again(discreet: Room, anna: User) -> None:

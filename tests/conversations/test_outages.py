@@ -203,3 +203,18 @@ async def test_clock_of_the_storage_differs(stage: LocalStack, alice: Person, ho
     assert alive == (200, CONTENT)
     assert dead == 403
     assert "in 23 h 54 min" in answer.text
+
+
+@pytest.mark.parametrize("again", [0, 1])
+async def test_webhook_of_another_program(
+    stage: LocalStack, alice: Person, caplog: pytest.LogCaptureFixture, again: int
+) -> None:
+    """It is removed, with an error in the log, and the bot hears what was written meanwhile."""
+    await alice.answered(await alice.write("/help"))
+    await stage.telegram.intrude_webhook(again=again)
+    message = await alice.send(CONTENT)
+    answer = await alice.answered(message)
+
+    assert (await fetch(link_of(answer)))[:2] == (200, CONTENT)
+    assert caplog.text.count("another program changed the webhook") == 1 + again
+    assert "again and again" not in caplog.text

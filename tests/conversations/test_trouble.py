@@ -34,17 +34,39 @@ async def test_answer_whose_fate_is_unknown_is_sent_once_more(
     await stage.start_bot(alice.id)
     late = {"seconds": 0.6}
     fault = stage.telegram.faults.add(
-        Fault("sendMessage", Effect.LATE, 0, where=ANSWER, args=dict(late))
+        Fault("sendMessage", Effect.LATE, where=ANSWER, args=dict(late))
     )
     message = await alice.send(CONTENT)
     await let_time_pass(alice, lambda: len(alice.said) == 2)
-    await let_time_pass(alice, lambda: fault.hits == 2)
+    assert fault.hits == 1
     stage.telegram.faults.clear()
     stage.clock.advance(timedelta(hours=1))
     await alice.answered(await alice.write("/help"))
 
     assert [said.reply_to for said in alice.said[:2]] == [message.id] * 2
     assert len(alice.said) == 3
+    await assert_nothing_left(alice, links=1)
+
+
+@pytest.mark.parametrize("effect", [Effect.HTML, Effect.LOST])
+async def test_outage_while_a_file_ends(stage: LocalStack, alice: Person, effect: Effect) -> None:
+    """Nothing is sent again before Telegram has answered something else; then the answer comes,
+    with one copy at most.
+    """
+    first = stage.telegram.faults.add(Fault("sendMessage", effect, where=ANSWER))
+    outage = stage.telegram.faults.add(Fault("*", Effect.HTML, times=0, skip=1_000_000))
+    message = await alice.send(CONTENT)
+    await alice.until(lambda: first.hits == 1)
+    outage.skip = 0
+    sent = len(stage.telegram.log.of("sendMessage"))
+    probes = len(stage.telegram.log.of("getMe"))
+    await let_time_pass(alice, lambda: len(stage.telegram.log.of("getMe")) > probes + 5)
+    assert len(stage.telegram.log.of("sendMessage")) == sent
+    stage.telegram.faults.clear()
+    copies = 2 if effect is Effect.LOST else 1
+    await let_time_pass(alice, lambda: len(alice.said) == copies)
+
+    assert [said.reply_to for said in alice.said] == [message.id] * copies
     await assert_nothing_left(alice, links=1)
 
 
@@ -81,6 +103,24 @@ async def test_status_message_is_deleted_by_its_reader(stage: LocalStack, alice:
     opened = [await fetch(link_of(answer)) for answer in alice.said]
 
     assert [(200, content, "a.bin")] == opened
+    await assert_nothing_left(alice, links=1)
+
+
+async def test_status_message_whose_call_was_cut(stage: LocalStack, alice: Person) -> None:
+    """It stays when its file has long been answered; the press of its button removes it."""
+    stage.telegram.shape.down_total = 1.5 * MIB
+    silent = {"disable_notification": "True"}
+    fault = stage.telegram.faults.add(Fault("sendMessage", Effect.LOST, where=silent))
+    message = await alice.send(os.urandom(2 * MIB))
+    stage.clock.advance(timedelta(seconds=2))
+    await alice.until(lambda: fault.hits == 1)
+    await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
+    (left,) = alice.status_messages
+    pressed = await alice.press(left, "Cancel")
+    await alice.until(lambda: not alice.status_messages)
+
+    assert pressed.answer is not None
+    assert len(alice.said) == 1
     await assert_nothing_left(alice, links=1)
 
 

@@ -24,6 +24,7 @@ class Said:
     language: str = ""
     silent: bool = False
     query_id: str = ""
+    plain: bool = False
 
 
 @dataclass
@@ -69,6 +70,8 @@ class FakeMessenger:
         self.reactions: list[tuple[int, int, Reaction]] = []
         self.fits = 10
         """How many items one message can hold."""
+        self.fits_plain = 10
+        """How many items one message without formatting can hold."""
         self.held: set[asyncio.Task[None] | None] = set()
         self.holding = asyncio.Event()
         """Set whenever another call is held."""
@@ -104,23 +107,35 @@ class FakeMessenger:
         """Return the calls of one kind, in one chat if given."""
         return [s for s in self.said if s.call == call and chat_id in {None, s.chat_id}]
 
-    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+    async def send(
+        self,
+        place: Place,
+        view: View,
+        *,
+        language: str,
+        silent: bool = False,
+        plain: bool = False,
+    ) -> int:
         """Place a message."""
         lost = await self._enter("send", place.chat_id)
         self._next_id += 1
         message_id = self._next_id
         self._shown.setdefault(place.chat_id, {})[message_id] = view
-        self._record("send", place.chat_id, message_id, view, language, place, silent=silent)
+        self._record(
+            "send", place.chat_id, message_id, view, language, place, silent=silent, plain=plain
+        )
         _lose(lost)
         return message_id
 
-    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+    async def edit(
+        self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
+    ) -> None:
         """Change a message that is shown."""
         lost = await self._enter("edit", chat_id)
         if message_id not in self._shown.get(chat_id, {}):
             raise MessageGone("message to edit not found")
         self._shown[chat_id][message_id] = view
-        self._record("edit", chat_id, message_id, view, language)
+        self._record("edit", chat_id, message_id, view, language, plain=plain)
         _lose(lost)
 
     async def delete(self, chat_id: int, message_id: int) -> None:
@@ -144,15 +159,22 @@ class FakeMessenger:
         self.reactions.append((chat_id, message_id, reaction))
         _lose(lost)
 
+    async def probe(self) -> None:
+        """Answer, or fail as the troubles of the call "probe" say; `tried` has none of it."""
+        trouble = next((t for t in self._troubles if t.strikes("probe", 0)), None)
+        if trouble:
+            raise trouble.error
+
     def fit(
         self,
         answer: Answer,
         *,
         language: str,  # noqa: ARG002 -- the port's signature.
         together: bool = False,  # noqa: ARG002 -- the same.
+        plain: bool = False,
     ) -> int:
         """Return how many leading items one message can hold."""
-        return min(len(answer.items), self.fits)
+        return min(len(answer.items), self.fits_plain if plain else self.fits)
 
     async def _enter(self, call: str, chat_id: int) -> Exception | None:
         """Go through the gate, the limits and the troubles; return the error that loses the
@@ -192,9 +214,12 @@ class FakeMessenger:
         place: Place | None = None,
         *,
         silent: bool = False,
+        plain: bool = False,
     ) -> None:
         now = self._clock.now()
-        self.said.append(Said(now, call, chat_id, message_id, view, place, language, silent))
+        self.said.append(
+            Said(now, call, chat_id, message_id, view, place, language, silent, plain=plain)
+        )
 
 
 def _lose(error: Exception | None) -> None:

@@ -15,6 +15,8 @@ class FakeMetrics(NoMetrics):
         self.skipped: list[str] = []
         self.unexpected: list[tuple[str, str]] = []
         self.restarts: list[str] = []
+        self.lost: list[str] = []
+        self.drops: list[str] = []
 
     def job_ended(self, outcome: str, code: str = "") -> None:
         """Remember outcome and code."""
@@ -35,6 +37,14 @@ class FakeMetrics(NoMetrics):
     def link_ended(self, late: float) -> None:
         """Remember how late."""
         self.late.append(late)
+
+    def answer_lost(self, code: str) -> None:
+        """Remember the code."""
+        self.lost.append(code)
+
+    def dropped(self, what: str) -> None:
+        """Remember what."""
+        self.drops.append(what)
 
     def edit_skipped(self, reason: str) -> None:
         """Remember the reason."""

@@ -1,14 +1,11 @@
 """Access rights; closed by default."""
 
-from datetime import timedelta
-
 import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlChats
-from bot.core import bounded
-from bot.inbound.access import STRANGER_EVERY, Access, Admission
-from tests.fakes.samples import NOW, make_origin
+from bot.inbound.access import Access, Admission
+from tests.fakes.samples import make_origin
 
 USER, ADMIN, STRANGER = 100, 1, 900
 
@@ -41,22 +38,3 @@ async def test_nobody_is_let_in_by_default(database: Database) -> None:
 
     assert await closed.admit(make_origin(USER)) is Admission.STRANGER
     assert not closed.is_admin(USER)
-
-
-def test_stranger_is_told_once_an_hour(access: Access) -> None:
-    """The hour begins when the stranger was told."""
-    moments = [NOW, NOW + STRANGER_EVERY - timedelta(microseconds=1), NOW + STRANGER_EVERY]
-
-    assert [access.should_tell_stranger(STRANGER, at) for at in moments] == [True, False, True]
-
-
-def test_crowd_of_strangers_costs_no_memory(
-    access: Access, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stranger who was told longest ago is forgotten, and told once more."""
-    monkeypatch.setattr(bounded, "CAPACITY", 3)
-    for user_id in (1, 2, 3, 4):
-        access.should_tell_stranger(user_id, NOW)
-
-    assert [access.should_tell_stranger(user_id, NOW) for user_id in (4, 3, 2)] == [False] * 3
-    assert access.should_tell_stranger(1, NOW)

@@ -9,7 +9,7 @@ from bot.core.ports.chat import GroupVisibility
 from bot.core.ports.views import Notice
 from bot.inbound.access import RequestKind
 from tests.fakes.messenger import Trouble
-from tests.fakes.samples import GROUP, accept, get
+from tests.fakes.samples import GROUP, accept, cancel, get
 from tests.inbound.deferred_fixture import BOT_ADMIN, CHIEF, MEMBER, DeferredFixture
 
 CHANNEL = -1_000_000_000_500
@@ -146,3 +146,29 @@ async def test_press(office: DeferredFixture, presser: int) -> None:
     await office.serve()
 
     assert ["cancelling" if presser == CHIEF else "press-not-yours"] == await office.said()
+
+
+async def test_only_a_status_message_that_no_row_knows_is_removed(office: DeferredFixture) -> None:
+    """The others end by themselves, or have become answers."""
+    job = await accept(office.ledger, chat_id=GROUP)
+    placed = await office.ledger.status_messages.open([job], shared=False)
+    await office.ledger.status_messages.placed(placed.id, 70)
+    await office.ledger.status_messages.close(placed.id)
+    await office.request(RequestKind.REMOVE, message=70)
+    await office.request(RequestKind.REMOVE, message=71)
+    await office.serve()
+
+    assert [said.message_id for said in office.messenger.calls("delete")] == [71]
+    assert await office.said() == []
+
+
+async def test_press_of_an_admin_removes_it_too(office: DeferredFixture) -> None:
+    """The job has ended, so that there is nothing to cancel."""
+    job = await cancel(office.ledger, await accept(office.ledger, chat_id=GROUP))
+    await office.request(
+        RequestKind.PRESS, CHIEF, query_id="q", action="cancel", job_id=job.id, message=71
+    )
+    await office.serve()
+
+    assert [said.message_id for said in office.messenger.calls("delete")] == [71]
+    assert await office.said() == ["press-too-late"]

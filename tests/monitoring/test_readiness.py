@@ -64,6 +64,14 @@ async def test_no_poll(patient: Patient) -> None:
     assert await patient.reasons() == []
 
 
+async def test_another_program_has_the_token(patient: Patient) -> None:
+    """What it does to the webhook is a reason, whatever the polls say."""
+    patient.health_state.poll_answered()
+    patient.health_state.webhook_conflict = "another program"
+
+    assert await patient.reasons() == ["telegram: another program"]
+
+
 async def test_webhook() -> None:
     """A webhook without deliveries is fine, unless Telegram reports an error."""
     patient = Patient(polls=False)

@@ -9,12 +9,13 @@ from pathlib import Path
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, Placement, StopReason, StoredObject
-from bot.core.ports.metrics import Metrics
+from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.jobs.lifecycle import Signals
 from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import ChatDispatcher, Sender
@@ -133,10 +134,17 @@ class OutboundFixture:
         self.status_sender = StatusMessageSender(
             ledger, messenger, self.views.jobs, clock, metrics
         )
+        delivery = AnswerDelivery(ledger, self.migrations, clock)
+        calls = AnswerCalls(
+            ledger,
+            messenger,
+            self.views.answers,
+            delivery,
+            self.reactions,
+            metrics or NoMetrics(),
+        )
         senders: list[Sender] = [
-            AnswerSender(
-                ledger, messenger, self.views.answers, self.migrations, self.reactions, clock
-            ),
+            AnswerSender(ledger, calls, delivery, Repetitions(messenger, clock), clock),
             OutboxSender(ledger.outbox, messenger, self.views),
             self.status_sender,
         ]

@@ -98,17 +98,19 @@ async def test_nothing_is_edited_twice(stage: OutboundFixture) -> None:
     assert len(stage.messenger.calls("edit")) == 1
 
 
-@pytest.mark.parametrize("error", [ChatGone("blocked"), MessageRefused("can't parse")])
+@pytest.mark.parametrize(
+    ("error", "tries"), [(ChatGone("blocked"), 1), (MessageRefused("can't parse"), 2)]
+)
 async def test_answer_that_cannot_be_corrected_is_left(
-    stage: OutboundFixture, error: ChatError
+    stage: OutboundFixture, error: ChatError, tries: int
 ) -> None:
-    """The edit is tried once, and the answer is not stale any more."""
+    """The edit is tried once in each form, and the answer is not stale any more."""
     [stored] = await _answered(stage)
     stage.messenger.trouble(Trouble("edit", error, times=0))
     await stage.gone(stored)
     await stage.after(600)
 
-    assert stage.messenger.tried.count(("edit", OWNER)) == 1
+    assert stage.messenger.tried.count(("edit", OWNER)) == tries
     assert await stage.ledger.answers.stale(10) == []
 
 

@@ -12,8 +12,10 @@ from bot.core.errors import (
     MessageRefused,
 )
 from bot.core.ports.outbox import OutboxKind
+from bot.outbound.answer_delivery import MOST_ATTEMPTS
 from bot.outbound.outbox import MOST_TRIES
 from tests.fakes.messenger import Trouble
+from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, seconds
 
@@ -27,6 +29,14 @@ def stage(database: Database) -> OutboundFixture:
     return OutboundFixture(database)
 
 
+@pytest.fixture
+def metrics(stage: OutboundFixture) -> FakeMetrics:
+    """Return what the senders count."""
+    metrics = FakeMetrics()
+    stage.restart(metrics)
+    return metrics
+
+
 async def _crash(stage: OutboundFixture) -> None:
     """End the process in the middle of its calls, and start it again."""
     await stage.calls.drain(timeout=0)
@@ -36,7 +46,8 @@ async def _crash(stage: OutboundFixture) -> None:
 async def _crash_in_a_call(stage: OutboundFixture) -> None:
     """Let the next call begin and crash before it reaches the chat."""
     gate = stage.messenger.hold(OWNER)
-    await stage.speak()
+    while not stage.messenger.held:
+        await stage.after(1)
     assert stage.messenger.held
     await _crash(stage)
     gate.set()
@@ -53,16 +64,63 @@ async def test_uncertain_answer_is_sent_once_more(stage: OutboundFixture, *, los
     assert answered(stage.answers) == [job.id] * (2 if lost else 1)
 
 
-async def test_answer_that_is_uncertain_twice_is_not_sent_a_third_time(
+async def test_outage_costs_one_copy_and_no_answer(stage: OutboundFixture) -> None:
+    """Nothing is sent, nothing new either, before the service has answered something else."""
+    stage.messenger.trouble(Trouble("send", ChatUncertain("502"), lost=True))
+    probe = stage.messenger.trouble(Trouble("probe", ChatUncertain("502"), times=2 * HOUR // 3))
+    [first] = await stage.finish_many(1)
+    await stage.after(60)
+    [second] = await stage.finish_many(1, OTHER)
+    await stage.after(HOUR)
+    assert stage.messenger.tried == [("send", OWNER)]
+    stage.restart()
+    await stage.after(HOUR + 10)
+
+    assert probe.hits == 2 * HOUR // 3
+    assert sorted(answered(stage.answers)) == [first.id, first.id, second.id]
+
+
+async def test_answer_that_stays_uncertain_is_repeated_ever_more_rarely(
     stage: OutboundFixture,
 ) -> None:
-    """An answer that may have arrived twice is not sent again."""
-    stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), times=0))
+    """The service answers everything else. The answer is never lost."""
+    trouble = stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), times=0))
+    [job] = await stage.finish_many(1)
+    await stage.after(HOUR)
+    assert len(stage.messenger.tried) == 11
+    trouble.times = trouble.hits
+    await stage.after(HOUR)
+
+    assert answered(stage.answers) == [job.id]
+
+
+async def test_answer_that_is_unreadable_twice_is_not_sent_a_third_time(
+    stage: OutboundFixture, metrics: FakeMetrics
+) -> None:
+    """The service did answer, so that both messages are there, most likely."""
+    error = ChatUncertain("no message", answered=True)
+    stage.messenger.trouble(Trouble("send", error, times=0, lost=True))
     await stage.finish_many(1)
     await stage.after(HOUR)
 
     assert stage.messenger.tried == [("send", OWNER)] * 2
     assert await stage.ledger.answers.resumable() == []
+    assert metrics.lost == ["chat_uncertain"]
+
+
+async def test_answer_anew_for_a_status_message_that_is_gone_is_no_edit(
+    stage: OutboundFixture,
+) -> None:
+    """Each copy that may have been placed counts, so that they become ever more rare."""
+    job = await stage.accept()
+    await stage.after(5)
+    [card] = stage.messenger.shown(OWNER)
+    await stage.cancel(job)
+    stage.messenger.remove(OWNER, card)
+    stage.messenger.trouble(Trouble("send", ChatUncertain("timed out"), lost=True, times=0))
+    await stage.after(60)
+
+    assert len(stage.answers) == 5
 
 
 async def test_certain_failures_are_repeated_until_it_works(stage: OutboundFixture) -> None:
@@ -91,18 +149,18 @@ async def test_flooded_chat_waits_and_others_go_on(stage: OutboundFixture) -> No
     assert stage.messenger.floods == []
 
 
-@pytest.mark.parametrize("error", [ChatGone("blocked"), MessageRefused("can't parse")])
-async def test_answer_that_can_never_be_placed_is_lost(
-    stage: OutboundFixture, error: ChatError
+async def test_answer_in_a_chat_that_is_gone_is_lost(
+    stage: OutboundFixture, metrics: FakeMetrics
 ) -> None:
     """It is tried once, and not again."""
-    stage.messenger.trouble(Trouble("send", error, times=0))
+    stage.messenger.trouble(Trouble("send", ChatGone("blocked"), times=0))
     await stage.finish_many(1)
     await stage.after(HOUR)
 
     assert stage.messenger.tried == [("send", OWNER)]
     assert await stage.ledger.answers.unanswered(10) == []
     assert await stage.ledger.answers.resumable() == []
+    assert metrics.lost == ["chat_gone"]
 
 
 async def test_answer_that_a_crash_cut_off_is_sent_after_the_start(stage: OutboundFixture) -> None:
@@ -115,17 +173,20 @@ async def test_answer_that_a_crash_cut_off_is_sent_after_the_start(stage: Outbou
     assert len(stage.messenger.tried) == 2
 
 
-async def test_answer_that_two_crashes_cut_off_is_not_sent_a_third_time(
+async def test_answer_that_ends_the_process_each_time_is_set_aside(
     stage: OutboundFixture,
 ) -> None:
-    """Two calls may both have arrived."""
+    """The calls are counted before they are made."""
     await stage.finish_many(1)
-    await _crash_in_a_call(stage)
-    await _crash_in_a_call(stage)
+    for _ in range(MOST_ATTEMPTS):
+        await _crash_in_a_call(stage)
+    metrics = FakeMetrics()
+    stage.restart(metrics)
     await stage.after(HOUR)
 
-    assert len(stage.messenger.tried) == 2
+    assert len(stage.messenger.tried) == MOST_ATTEMPTS
     assert await stage.ledger.answers.resumable() == []
+    assert metrics.lost == ["crashed"]
 
 
 async def test_answer_that_was_sent_is_not_sent_after_a_crash(stage: OutboundFixture) -> None:

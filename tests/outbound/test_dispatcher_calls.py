@@ -22,6 +22,7 @@ from bot.outbound.dispatcher import (
     press_lane,
     send_lane,
 )
+from bot.outbound.rate_limits import STRANGERS
 from bot.sandbox.clock import SandboxClock
 from bot.units import Unit
 from tests.fakes.metrics import FakeMetrics
@@ -255,3 +256,22 @@ async def test_unexpected_error_costs_one_row(desk: Desk, error: Exception) -> N
     assert (before, desk.made) == (["good"], ["good", "bad"])
     assert desk.metrics.unexpected == [("answer", type(error).__name__)]
     assert [(line["event"], line["exc_info"]) for line in lines] == [("unexpected error", error)]
+
+
+async def test_strangers_have_a_small_budget_of_their_own(desk: Desk) -> None:
+    """What they are told comes last, and a crowd of them uses up nobody else's budget."""
+    for number in range(100):
+        chat_id = 10_000 + number
+        desk.offer(
+            f"stranger {number}",
+            chat_id=chat_id,
+            lane=send_lane(chat_id),
+            priority=Priority.STRANGER,
+        )
+    desk.offer("member")
+    moment = await desk.round()
+
+    assert desk.made[0] == "member"
+    assert len(desk.made) == 1 + STRANGERS.burst
+    assert moment is not None
+    assert moment - NOW == pytest.approx(STRANGERS.interval, abs=timedelta(milliseconds=1))

@@ -10,6 +10,7 @@ from sqlalchemy import (
     RowMapping,
     bindparam,
     case,
+    delete,
     exists,
     insert,
     select,
@@ -19,13 +20,9 @@ from sqlalchemy import (
 from bot.adapters.ledger.rows import first_of_each_chat, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.jobs import Job, JobState
-from bot.core.ports.answers import AnswerState, StoredAnswer, StoredStatusMessage
+from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer, StoredStatusMessage
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
-MOST_UNCERTAIN_TRIES = 2
-"""A lost answer to a call may hide a message that was placed; once more is a promise, twice more
-is spam.
-"""
 NOTHING = 0
 """Stands for a reply to no message: the column takes no NULL, and no message has this id."""
 
@@ -39,6 +36,10 @@ _RESUMABLE = (
     .where(answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value]))
     .order_by(answers.c.id)
 )
+# Only while it is being sent: what has been placed is never sent again.
+_IS_SENDING = answers.c.state == AnswerState.SENDING.value
+# An edit may be repeated at will; a message may have been placed.
+_UNCERTAIN = answers.c.tries + case((answers.c.message_id.is_(None), 1), else_=0)
 _STALE = first_of_each_chat(
     select(answers).where(
         answers.c.state == AnswerState.SENT.value, answers.c.changes > answers.c.shown
@@ -80,6 +81,8 @@ def begin(
         "message_id": placed_message_id,
         "changes": 0,
         "shown": 0,
+        "attempts": 1,
+        "form": AnswerForm.FULL.value,
     }
     made = connection.execute(insert(answers).values(values).returning(answers.c.id))
     answer_id = made.scalar_one()
@@ -107,18 +110,79 @@ def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
 
 
 def sending(connection: Connection, answer_id: int) -> None:
-    """Store the intention before another call."""
-    _set(connection, answer_id, state=AnswerState.SENDING.value)
+    """Store the intention before another call, and count it."""
+    attempts = answers.c.attempts + 1
+    _set(connection, answer_id, state=AnswerState.SENDING.value, attempts=attempts)
 
 
 def sent(connection: Connection, answer_id: int, message_id: int) -> None:
     """Store that the answer is placed."""
-    _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id)
+    _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id, attempts=0)
 
 
-def lost(connection: Connection, answer_id: int) -> None:
-    """Store that the answer cannot be placed."""
-    _set(connection, answer_id, state=AnswerState.LOST.value)
+def lost(connection: Connection, answer_id: int, code: str) -> None:
+    """Store that the answer cannot be placed, and why."""
+    _set(connection, answer_id, state=AnswerState.LOST.value, error_code=code)
+
+
+def reword(connection: Connection, answer_id: int, form: AnswerForm) -> None:
+    """Change the form; one that is SENDING is PENDING again."""
+    _set(connection, answer_id, form=form.value)
+    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, attempts=0)
+
+
+def anew(connection: Connection, answer_id: int) -> None:
+    """Forget the message that was to become the answer."""
+    _set(connection, answer_id, message_id=None)
+
+
+def release(connection: Connection, answer_id: int, job_ids: Sequence[int]) -> None:
+    """Take jobs out of an answer; they are unanswered again."""
+    is_in = jobs.c.answer_id == answer_id
+    statement = update(jobs).where(is_in, jobs.c.id.in_(job_ids)).values(answer_id=None)
+    connection.execute(statement)
+
+
+def redirect(connection: Connection, answer_id: int, code: str) -> None:
+    """Turn an answer into private ones, one for each owner; what belongs to no person is LOST."""
+    found = connection.execute(select(answers).where(answers.c.id == answer_id)).mappings().one()
+    members = connection.execute(
+        select(jobs.c.id, jobs.c.owner_id, jobs.c.language)
+        .where(jobs.c.answer_id == answer_id, jobs.c.owner_id > 0)
+        .order_by(jobs.c.id)
+    )
+    by_owner: dict[int, list[RowMapping]] = {}
+    for job in members.mappings():
+        by_owner.setdefault(job["owner_id"], []).append(job)
+    for owner_id, owned in by_owner.items():
+        _move(connection, {**found, "language": owned[0]["language"]}, owner_id, owned)
+    if connection.execute(select(jobs.c.id).where(jobs.c.answer_id == answer_id)).first():
+        lost(connection, answer_id, code)
+    else:
+        connection.execute(delete(answers).where(answers.c.id == answer_id))
+
+
+def _move(
+    connection: Connection, found: Mapping[str, Any], owner_id: int, owned: Sequence[RowMapping]
+) -> None:
+    values = {
+        **found,
+        "chat_id": owner_id,
+        "thread_id": None,
+        "reply_to": NOTHING,
+        "state": AnswerState.PENDING.value,
+        "message_id": None,
+        "tries": 0,
+        "attempts": 0,
+        "form": AnswerForm.PRIVATE.value,
+    }
+    del values["id"]
+    made = connection.execute(insert(answers).values(values).returning(answers.c.id))
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id.in_([job["id"] for job in owned]))
+        .values(answer_id=made.scalar_one())
+    )
 
 
 def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
@@ -128,14 +192,20 @@ def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
 
 def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
     """Store that a call failed."""
-    tries = answers.c.tries + (1 if uncertain else 0)
-    state = case(
-        (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
-        else_=AnswerState.PENDING.value,
+    tries = _UNCERTAIN if uncertain else answers.c.tries
+    _set(
+        connection,
+        answer_id,
+        _IS_SENDING,
+        state=AnswerState.PENDING.value,
+        tries=tries,
+        attempts=0,
     )
-    # Only while it is being sent: what has been placed is never sent again.
-    is_sending = answers.c.state == AnswerState.SENDING.value
-    _set(connection, answer_id, is_sending, state=state, tries=tries)
+
+
+def cut_off(connection: Connection, answer_id: int) -> None:
+    """Store that a call was cut off; its attempt stays counted."""
+    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, tries=_UNCERTAIN)
 
 
 def _set(
@@ -171,6 +241,8 @@ def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
         message_id=row["message_id"],
         job_ids=tuple(job_ids),
         changes=row["changes"],
+        attempts=row["attempts"],
+        form=AnswerForm(row["form"]),
     )
 
 
@@ -244,6 +316,12 @@ def set_status_message_aside(connection: Connection, status_message_id: int, cod
     """Give it up."""
     is_it = cards.c.id == status_message_id
     connection.execute(update(cards).where(is_it).values(open=False, error_code=code))
+
+
+def knows_status_message(connection: Connection, chat_id: int, message_id: int) -> bool:
+    """Return whether a message is, or was, the place of a status message."""
+    is_it = (cards.c.chat_id == chat_id) & (cards.c.message_id == message_id)
+    return connection.execute(select(cards.c.id).where(is_it).limit(1)).first() is not None
 
 
 def open_status_messages(connection: Connection) -> list[StoredStatusMessage]:

@@ -7,7 +7,9 @@ from datetime import datetime
 from bot.adapters.ledger import answers, chats, dead_updates, jobs, objects, outbox, state, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
+from bot.core.bounded import BoundedMap
 from bot.core.jobs import Job
+from bot.core.ports.chats import OwnerRules
 from bot.core.ports.jobs import Recovered
 
 
@@ -91,7 +93,12 @@ class SqlAnswers(SqlPart):
     sending = writes(answers.sending)
     sent = writes(answers.sent)
     unsent = writes(answers.unsent)
+    cut_off = writes(answers.cut_off)
     lost = writes(answers.lost)
+    reword = writes(answers.reword)
+    anew = writes(answers.anew)
+    release = writes(answers.release)
+    redirect = writes(answers.redirect)
     refreshed = writes(answers.refreshed)
 
 
@@ -105,6 +112,7 @@ class SqlStatusMessages(SqlPart):
     begin_attempt = writes(answers.begin_status_message)
     settle = writes(answers.settle_status_message)
     set_aside = writes(answers.set_status_message_aside)
+    knows = reads(answers.knows_status_message)
     open_status_messages = reads(answers.open_status_messages)
 
 
@@ -138,17 +146,50 @@ class SqlTotals(SqlPart):
 
 
 class SqlChats(SqlPart):
-    """Implements `ChatLedger`."""
+    """Implements `ChatLedger`. Owners are asked for several times with each message, and no other
+    process changes them, so that those of the last messages are remembered.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._owners: BoundedMap[int, OwnerRules] = BoundedMap()
+        self._changes = 0
 
     chat = reads(chats.chat)
     set_chat = writes(chats.set_chat)
     migrate = writes(chats.migrate)
     migrations = reads(chats.migrations)
     previous_ids = reads(chats.previous_ids)
-    owner = reads(chats.owner)
-    set_owner = writes(chats.set_owner)
     accepted_by = reads(chats.accepted_by)
     accepted_in = reads(chats.accepted_in)
+
+    async def owner(self, owner_id: int) -> OwnerRules:
+        """Return what is known of an owner."""
+        if (known := self._owners.get(owner_id)) is not None:
+            return known
+        changes = self._changes
+        found = await self._database.read(chats.owner, owner_id)
+        # What was read before a change must not be remembered after it.
+        if changes == self._changes:
+            self._owners.set(owner_id, found)
+        return found
+
+    async def set_owner(
+        self,
+        owner_id: int,
+        *,
+        language: str | None = None,
+        banned: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+        try:
+            await self._database.write(
+                chats.set_owner, owner_id, language=language, banned=banned, allowed=allowed
+            )
+        finally:
+            self._changes += 1
+            self._owners.forget(owner_id)
 
 
 class SqlCliJobs(SqlPart):

@@ -7,7 +7,7 @@
     BadRequest: anything else                       MessageRefused
     Forbidden (blocked, kicked, deactivated)        ChatGone
     InvalidToken (401 and 404)                      ChatUnavailable
-    an answer that the library cannot read          ChatUncertain
+    an answer that the library cannot read          ChatUncertain, answered
     TimedOut, NetworkError, 5xx, anything else      ChatUncertain, or ChatUnavailable where the
                                                     connection was never made
 
@@ -53,7 +53,13 @@ os.environ["PTB_TIMEDELTA"] = "true"
 # lower case: PTB changes their case (`telegram/error.py`, `TelegramError.__init__`).
 UNCHANGED: Final = ("message is not modified",)
 THREAD_GONE: Final = ("message thread not found", "topic_deleted", "topic_closed")
-BUTTON_REFUSED: Final = ("button_", "inline keyboard button", "reply_markup")
+BUTTON_REFUSED: Final = (
+    "button_",
+    "inline keyboard button",
+    # What the server makes of REPLY_MARKUP_TOO_LONG, and the name itself.
+    "reply markup is too long",
+    "reply_markup",
+)
 QUERY_OLD: Final = ("query is too old", "query_id_invalid")
 _MESSAGE_GONE: Final = (
     "message to edit not found",
@@ -132,7 +138,7 @@ def _lost(error: TelegramError) -> ChatError:
     message = " from ".join([type(error).__name__, *kinds])
     if any(isinstance(cause, _NEVER_CONNECTED) for cause in _causes(error)):
         return ChatUnavailable(message)
-    return ChatUncertain(message)
+    return ChatUncertain(message, answered=isinstance(error, UnreadableAnswer))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,13 @@ from telegram.ext import (
     filters,
 )
 
-from bot.adapters.telegram.buttons import ButtonCodec, JobButton, LanguageButton, PageButton
+from bot.adapters.telegram.buttons import (
+    Action,
+    ButtonCodec,
+    JobButton,
+    LanguageButton,
+    PageButton,
+)
 from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, read_command
 from bot.adapters.telegram.files import find_file
 from bot.adapters.telegram.inspection import is_present
@@ -207,11 +213,33 @@ class PressHandlers:
                 told = query.from_user.language_code or ""
                 await self._use_cases.languages.choose(asked, owner_id, CHOICES[number], told)
             case JobButton() as press:
-                await self._job(asked, JobAction(press.action.value), press.job_id)
+                status_message_id = asked.message_id if self._is_status(query) else None
+                action = JobAction(press.action.value)
+                await self._job(asked, action, press.job_id, status_message_id)
             case _:
                 await self._job(asked, None, 0)
 
-    async def _job(self, asked: ButtonPress, action: JobAction | None, job_id: int) -> None:
+    def _is_status(self, query: CallbackQuery) -> bool:
+        """Return whether the message has no buttons but Cancel, as only status messages have."""
+        message = query.message
+        if not _is_shown(query) or not isinstance(message, Message) or not message.reply_markup:
+            return False
+        rows = message.reply_markup.inline_keyboard
+        presses = [
+            self._keyboards.parse(str(button.callback_data)) for row in rows for button in row
+        ]
+        return all(
+            isinstance(press, JobButton) and press.action in {Action.CANCEL, Action.CANCEL_ALL}
+            for press in presses
+        )
+
+    async def _job(
+        self,
+        asked: ButtonPress,
+        action: JobAction | None,
+        job_id: int,
+        status_message_id: int | None = None,
+    ) -> None:
         await self._use_cases.job_buttons.press(
             JobButtonPress(
                 query_id=asked.query_id,
@@ -220,6 +248,7 @@ class PressHandlers:
                 language=asked.language,
                 action=action,
                 job_id=job_id,
+                status_message_id=status_message_id,
             )
         )
 

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import structlog
 from telegram import Update, WebhookInfo
 from telegram.error import (
     BadRequest,
+    Conflict,
     EndPointNotFound,
     InvalidToken,
     TelegramError,
@@ -24,8 +25,10 @@ from bot.adapters.telegram.errors import (
     TokenRefused,
     UnreadableAnswer,
     readable_answers,
+    says,
     wait_after,
 )
+from bot.adapters.telegram.foreign_webhooks import WEBHOOK_ACTIVE, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.raw_updates import (
     is_command,
@@ -74,6 +77,7 @@ class Intake:
         processed_updates: ProcessedUpdates,
         dead_updates: DeadUpdates,
         clock: Clock,
+        foreign_webhooks: ForeignWebhooks,
         *,
         hold: Callable[[], AbstractContextManager[None]] = nullcontext,
         tell: Tell | None = None,
@@ -87,6 +91,7 @@ class Intake:
         self._dead_updates = dead_updates
         self._clock = clock
         self._hold = hold
+        self._foreign_webhooks = foreign_webhooks
         self._offset = 0
 
     async def run(self) -> None:
@@ -109,12 +114,31 @@ class Intake:
                 raise TokenRefused from error
             except TelegramError as error:
                 troubles += 1
-                log.warning("cannot poll", why=str(error), troubles=troubles)
-                await asyncio.sleep(wait_after(error, troubles))
+                has_webhook = await self._note_trouble(error, troubles, has_webhook=has_webhook)
                 continue
             troubles = 0
+            self._foreign_webhooks.well()
             with self._hold():
                 await self._take_all(updates)
+
+    async def _note_trouble(
+        self, error: TelegramError, troubles: int, *, has_webhook: bool
+    ) -> bool:
+        """Wait before the next poll; return whether there is a webhook to be removed first."""
+        if isinstance(error, Conflict) and says(error, WEBHOOK_ACTIVE):
+            self._foreign_webhooks.found(await self._webhook_host())
+            has_webhook = True
+        else:
+            log.warning("cannot poll", why=str(error), troubles=troubles)
+        await asyncio.sleep(wait_after(error, troubles))
+        return has_webhook
+
+    async def _webhook_host(self) -> str | None:
+        # Only to name the other program in the log; without it the webhook is removed all the
+        # same.
+        with suppress(TelegramError), readable_answers():
+            return _host((await self._application.bot.get_webhook_info()).url)
+        return None
 
     async def _poll(self) -> list[dict[str, Any]]:
         # Raw, because one update that the library cannot read would otherwise cost the whole
@@ -322,6 +346,7 @@ class WebhookIntake:
         self._clock = clock
         self._url = url
         self._is_set = False
+        self._foreign_webhooks = ForeignWebhooks(health_state, clock)
         self._secret = webhook_secret(application.bot.token)
 
     async def take(self, raw: dict[str, Any]) -> None:
@@ -368,6 +393,10 @@ class WebhookIntake:
         bot = self._application.bot
         info = await bot.get_webhook_info()
         # The secret does not show in what Telegram tells, so the first call sets it always.
+        if info.url != self._url and self._is_set:
+            self._foreign_webhooks.found(_host(info.url))
+            # It is told once, however often the call that sets it right must be repeated.
+            self._is_set = False
         if info.url != self._url or not self._is_set:
             if info.url and info.pending_update_count:
                 # What could not be delivered while nobody ran would wait for up to two minutes
@@ -385,6 +414,7 @@ class WebhookIntake:
             log.info("webhook set", host=_host(self._url), instead_of=_host(info.url))
             self._is_set = True
             return
+        self._foreign_webhooks.well()
         self._note(info)
 
     def _note(self, info: WebhookInfo) -> None:

@@ -27,6 +27,7 @@ long").
 """
 
 _TAG: Final = re.compile(r"<[^>]*>")
+_LINK: Final = re.compile(r'<a href="([^"]*)">[^<]*</a>')
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 
 
@@ -72,6 +73,15 @@ def shown_name(name: str) -> str:
 def visible_length(html: str) -> int:
     """Count the UTF-16 units that Telegram counts: what is left when the tags are gone."""
     return len(unescape(_TAG.sub("", html)).encode("utf-16-le", "surrogatepass")) // 2
+
+
+def without_markup(html: str) -> str:
+    """Return the text of a message without its formatting: each link is followed by its address,
+    which is not shown a second time.
+    """
+    for address in _LINK.findall(html):
+        html = html.replace(f"<code>{address}</code>\n", "")
+    return unescape(_TAG.sub("", _LINK.sub(r"\g<0>: \1", html)))
 
 
 def fits(html: str) -> bool:

@@ -19,7 +19,7 @@ from bot.adapters.telegram.errors import (
     says,
 )
 from bot.adapters.telegram.renderer import Rendered, Renderer
-from bot.core.errors import MessageGone
+from bot.core.errors import ChatUncertain, MessageGone
 from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.views import Answer, Notice, View
 
@@ -31,6 +31,9 @@ message that may be sent twice.
 
 PRESS_WAIT: Final = 10.0
 """Seconds to wait for the answer to a press; Telegram forgets the press soon after."""
+
+PROBE_WAIT: Final = 10.0
+"""Seconds to wait for an answer that only shows that Telegram answers."""
 
 _EMOJI: Final = {
     Reaction.ACCEPTED: ReactionEmoji.EYES,
@@ -66,13 +69,21 @@ class TelegramMessenger:
         self._keyboards = keyboards
         self._patience = patience
 
-    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
+    async def send(
+        self,
+        place: Place,
+        view: View,
+        *,
+        language: str,
+        silent: bool = False,
+        plain: bool = False,
+    ) -> int:
         """Place a message and return its id.
 
         A reply to a message that is gone is placed without it, one in a topic that is gone or
         closed in the General topic. Raises what the port says, never `MessageGone`.
         """
-        rendered = self._renderer.render(view, language)
+        rendered = self._renderer.render(view, language, plain=plain)
         with chat_errors():
             try:
                 message = await self._place(place, rendered, silent=silent)
@@ -91,8 +102,8 @@ class TelegramMessenger:
         async def call(buttons: Buttons) -> Message:
             return await self._bot.send_message(
                 place.chat_id,
-                rendered.html,
-                parse_mode=ParseMode.HTML,
+                rendered.text,
+                parse_mode=_parse_mode(rendered),
                 disable_notification=silent,
                 reply_markup=self._keyboards.markup(buttons),
                 message_thread_id=place.thread_id,
@@ -107,19 +118,21 @@ class TelegramMessenger:
             raise UnreadableAnswer("sendMessage: no message")
         return message
 
-    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+    async def edit(
+        self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
+    ) -> None:
         """Change a message; unchanged text is no error, and buttons that the view has not go.
 
         Raises what the port says.
         """
-        rendered = self._renderer.render(view, language)
+        rendered = self._renderer.render(view, language, plain=plain)
 
         async def call(buttons: Buttons) -> object:
             return await self._bot.edit_message_text(
-                rendered.html,
+                rendered.text,
                 chat_id=chat_id,
                 message_id=message_id,
-                parse_mode=ParseMode.HTML,
+                parse_mode=_parse_mode(rendered),
                 reply_markup=self._keyboards.markup(buttons),
                 link_preview_options=_NO_PREVIEW,
                 read_timeout=self._patience,
@@ -161,9 +174,24 @@ class TelegramMessenger:
                 chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
             )
 
-    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
+    async def probe(self) -> None:
+        """Ask Telegram who the bot is. An answer that cannot be read is one too."""
+        try:
+            with chat_errors():
+                await self._bot.get_me(read_timeout=PROBE_WAIT)
+        except ChatUncertain as error:
+            if not error.answered:
+                raise
+
+    def fit(
+        self, answer: Answer, *, language: str, together: bool = False, plain: bool = False
+    ) -> int:
         """Return how many leading items (at least 1) one message can hold."""
-        return self._renderer.fit(answer, language, together=together)
+        return self._renderer.fit(answer, language, together=together, plain=plain)
+
+
+def _parse_mode(rendered: Rendered) -> ParseMode | None:
+    return None if rendered.is_plain else ParseMode.HTML
 
 
 async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:

@@ -33,6 +33,7 @@ from bot.adapters.telegram.languages import (
     plain,
     shown_name,
     visible_length,
+    without_markup,
 )
 from bot.adapters.telegram.status_texts import (
     StatisticsRenderer,
@@ -109,6 +110,11 @@ class AnswerRenderer:
         if not together or full == len(items):
             return full
         return self._fit(items, now, compact=True)
+
+    def fit_plain(self, items: Sequence[AnswerItem], now: datetime) -> int:
+        """Count how many leading items (at least 1) a message without formatting can hold."""
+        counts = range(min(len(items), MOST_BUTTONS), 1, -1)
+        return next((n for n in counts if _fits_plain(self.text(items[:n], now))), 1)
 
     def _fit(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> int:
         visible = raw = 0
@@ -192,16 +198,29 @@ def _fits(text: Html) -> bool:
     return visible_length(text) <= LONGEST_TEXT and len(text.encode()) <= LONGEST_RAW
 
 
+def _fits_plain(html: Html) -> bool:
+    text = without_markup(html)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2 <= LONGEST_TEXT
+
+
 def _copied(link_: Link) -> list[Html]:
     return [code(link_.url)] if len(link_.url) <= LONGEST_SHOWN_URL else []
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A message that is ready to be sent: Telegram's HTML, and rows of buttons."""
+    """A message that is ready to be sent: Telegram's HTML, and rows of buttons. With `is_plain`
+    the `text` that is sent has no formatting.
+    """
 
     html: Html
     buttons: Buttons = ()
+    is_plain: bool = False
+
+    @property
+    def text(self) -> str:
+        """What is sent."""
+        return without_markup(self.html) if self.is_plain else self.html
 
 
 class Renderer:
@@ -230,12 +249,17 @@ class Renderer:
         """Return the language that serves a user with this tag best."""
         return self._languages[pick_language(tag)]
 
-    def render(self, view: View, language: str) -> Rendered:
-        """Word a view. It fits into one message, an answer if `fit` was asked for its items.
+    def render(self, view: View, language: str, *, plain: bool = False) -> Rendered:
+        """Word a view. It fits into one message, an answer if `fit` was asked for its items. A
+        `plain` message has neither formatting nor buttons.
 
         Raises:
             MessageRefused: a notice that no locale file has, or one without its variables.
         """
+        rendered = self._render(view, language)
+        return Rendered(rendered.html, is_plain=True) if plain else rendered
+
+    def _render(self, view: View, language: str) -> Rendered:
         tag = pick_language(language)
         match view:
             case Notice():
@@ -279,11 +303,15 @@ class Renderer:
         args = self._own | notice.args
         return formats.notice(self.language(language), notice.name, args)
 
-    def fit(self, answer: Answer, language: str, *, together: bool = False) -> int:
+    def fit(
+        self, answer: Answer, language: str, *, together: bool = False, plain: bool = False
+    ) -> int:
         """Count how many leading items (at least 1) one message can hold; see
         `AnswerRenderer.fit`.
         """
         words = self._words(answer, pick_language(language))
+        if plain:
+            return words.fit_plain(answer.items, answer.now)
         return words.fit(answer.items, answer.now, together=together)
 
     def _words(self, answer: Answer, tag: str) -> AnswerRenderer:

@@ -14,18 +14,42 @@ class AnswerState(StrEnum):
     PENDING = "pending"
     """Must be sent."""
     SENDING = "sending"
-    """The call is under way, or was when the process died: it is sent once more, and only once."""
+    """The call is under way, or was when the process died."""
     SENT = "sent"
     SHOWN = "shown"
     """Nothing is sent: the command that made the job shows its outcome itself."""
     LOST = "lost"
-    """Cannot be placed: the chat is gone, or its fate is unknown after two tries."""
+    """Cannot be placed in any form; its row keeps the last error."""
+
+
+class AnswerForm(StrEnum):
+    """How an answer is worded, and where it goes. Each refusal leads to the next form."""
+
+    FULL = "full"
+    PLAIN = "plain"
+    """Without formatting, buttons and reply."""
+    PRIVATE = "private"
+    """In full, but to the owner of its jobs instead of the group."""
+    PRIVATE_PLAIN = "private-plain"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is worded without formatting and buttons."""
+        return self in {AnswerForm.PLAIN, AnswerForm.PRIVATE_PLAIN}
+
+    @property
+    def plainer(self) -> "AnswerForm":
+        """The same place, without formatting and buttons."""
+        if self in {AnswerForm.PRIVATE, AnswerForm.PRIVATE_PLAIN}:
+            return AnswerForm.PRIVATE_PLAIN
+        return AnswerForm.PLAIN
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """A message that concludes jobs. `tries` counts calls whose outcome is unknown, `changes` how
-    often an item has changed since the answer was placed.
+    often an item has changed since the answer was placed. `attempts` counts the calls that were
+    begun since the last one whose outcome was stored, so more than one means crashes or defects.
     """
 
     id: int
@@ -38,6 +62,8 @@ class StoredAnswer:
     message_id: int | None
     job_ids: tuple[int, ...]
     changes: int = 0
+    attempts: int = 1
+    form: AnswerForm = AnswerForm.FULL
 
 
 class AnswerLedger(Protocol):
@@ -65,18 +91,38 @@ class AnswerLedger(Protocol):
         """Return answers that are PENDING or SENDING, oldest first."""
 
     async def sending(self, answer_id: int) -> None:
-        """Store the intention before another call."""
+        """Store the intention before another call, and count it."""
 
     async def sent(self, answer_id: int, message_id: int) -> None:
         """Store that the answer is placed."""
 
     async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
-        """Store that a call failed: PENDING again; after two `uncertain` ones LOST. Nothing
-        changes unless it is SENDING.
+        """Store that a call failed: PENDING again, and no attempt is open. Counts an `uncertain`
+        one, unless it was an edit, which may be repeated at will. Nothing changes unless it is
+        SENDING.
         """
 
-    async def lost(self, answer_id: int) -> None:
-        """Store that the answer cannot be placed."""
+    async def cut_off(self, answer_id: int) -> None:
+        """Store that a call was cut off: PENDING again with an unknown outcome, as `unsent` says,
+        but its attempt stays counted.
+        """
+
+    async def lost(self, answer_id: int, code: str) -> None:
+        """Store that the answer cannot be placed, with the code of the last error."""
+
+    async def reword(self, answer_id: int, form: AnswerForm) -> None:
+        """Change the form of an answer; one that is SENDING is PENDING again."""
+
+    async def anew(self, answer_id: int) -> None:
+        """Forget the message that was to become the answer: a new one is sent."""
+
+    async def release(self, answer_id: int, job_ids: Sequence[int]) -> None:
+        """Take jobs out of an answer that has no room for them; they are unanswered again."""
+
+    async def redirect(self, answer_id: int, code: str) -> None:
+        """Turn an answer that a group refuses into private ones, state PENDING, one for each owner
+        of its jobs. Jobs that belong to no person keep the answer, LOST with this code.
+        """
 
     async def stale(self, limit: int) -> list[StoredAnswer]:
         """Return sent answers whose items have changed since they were shown, at most `limit` of
@@ -134,3 +180,6 @@ class StatusMessageLedger(Protocol):
 
     async def set_aside(self, status_message_id: int, code: str) -> None:
         """Give it up; it is kept with the code, where operators see it."""
+
+    async def knows(self, chat_id: int, message_id: int) -> bool:
+        """Return whether a message is, or was, the place of a status message."""

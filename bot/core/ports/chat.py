@@ -42,10 +42,23 @@ class Messenger(Protocol):
     `MessageRefused`.
     """
 
-    async def send(self, place: Place, view: View, *, language: str, silent: bool = False) -> int:
-        """Place a message and return its id. A reply to a message that is gone is placed too."""
+    async def send(
+        self,
+        place: Place,
+        view: View,
+        *,
+        language: str,
+        silent: bool = False,
+        plain: bool = False,
+    ) -> int:
+        """Place a message and return its id. A reply to a message that is gone is placed too.
 
-    async def edit(self, chat_id: int, message_id: int, view: View, *, language: str) -> None:
+        A `plain` one has neither formatting nor buttons; links stand in its text.
+        """
+
+    async def edit(
+        self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
+    ) -> None:
         """Change a message; unchanged text is no error. Raises `MessageGone`."""
 
     async def delete(self, chat_id: int, message_id: int) -> None:
@@ -61,7 +74,12 @@ class Messenger(Protocol):
         `MessageRefused` where the chat does not allow it.
         """
 
-    def fit(self, answer: Answer, *, language: str, together: bool = False) -> int:
+    async def probe(self) -> None:
+        """Ask the service for something that changes nothing; return when it has answered."""
+
+    def fit(
+        self, answer: Answer, *, language: str, together: bool = False, plain: bool = False
+    ) -> int:
         """Return how many leading items (at least 1) one message can hold. Items that belong
         `together`, as those of an album, are worded shorter where that makes room for all.
         """

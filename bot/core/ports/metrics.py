@@ -54,6 +54,14 @@ class Metrics(Protocol):
     def link_ended(self, late: float) -> None:
         """Record how many seconds after its deadline a link's bytes were deleted."""
 
+    def answer_lost(self, code: str) -> None:
+        """Count an answer that could not be placed in any form."""
+
+    def dropped(self, what: str) -> None:
+        """Count what strangers sent beyond what they may: "notice", "leave" or
+        "press".
+        """
+
     def edit_skipped(self, reason: str) -> None:
         """Count news that a status message did not show, because newer ones follow."""
 
@@ -86,6 +94,12 @@ class NoMetrics:
         """Do nothing."""
 
     def link_ended(self, late: float) -> None:
+        """Do nothing."""
+
+    def answer_lost(self, code: str) -> None:
+        """Do nothing."""
+
+    def dropped(self, what: str) -> None:
         """Do nothing."""
 
     def edit_skipped(self, reason: str) -> None:

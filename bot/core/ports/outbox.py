@@ -17,6 +17,8 @@ class Priority(IntEnum):
     ANSWER = 2
     STATUS = 3
     REFRESH = 4
+    STRANGER = 5
+    """What people without rights are told; with a small budget of its own."""
 
 
 EDITS: Final = "edits"

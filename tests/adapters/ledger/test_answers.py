@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StoredObject
-from bot.core.ports.answers import AnswerState, StoredAnswer
+from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer
 from tests.fakes.samples import GROUP, accept, acquire, at, cancel, finish, get, plan
 
 
@@ -72,11 +72,11 @@ async def test_unsent_answers_are_resumable_oldest_first(ledger: SqlLedger) -> N
     begun = [await ledger.answers.begin([(await _done(ledger))[0]], None) for _ in range(4)]
     await ledger.answers.unsent(begun[1].id, uncertain=False)
     await ledger.answers.sent(begun[2].id, 5)
-    await ledger.answers.lost(begun[3].id)
+    await ledger.answers.lost(begun[3].id, "chat_gone")
 
     assert await ledger.answers.resumable() == [
         begun[0],
-        replace(begun[1], state=AnswerState.PENDING),
+        replace(begun[1], state=AnswerState.PENDING, attempts=0),
     ]
 
 
@@ -90,17 +90,80 @@ async def test_certain_failures_are_repeated_for_ever(ledger: SqlLedger) -> None
     assert await ledger.answers.resumable() == [answer]
 
 
-async def test_answer_is_lost_after_two_uncertain_calls(ledger: SqlLedger) -> None:
-    """Once more is a promise, twice more would be spam."""
+async def test_uncertain_calls_are_counted(ledger: SqlLedger) -> None:
+    """They never end an answer; an attempt whose outcome is stored is not open any more."""
     answer = await ledger.answers.begin([(await _done(ledger))[0]], None)
-    await ledger.answers.unsent(answer.id, uncertain=True)
-    assert await ledger.answers.resumable() == [
-        replace(answer, state=AnswerState.PENDING, tries=1)
-    ]
+    for _ in range(3):
+        await ledger.answers.unsent(answer.id, uncertain=True)
+        await ledger.answers.sending(answer.id)
+
+    assert await ledger.answers.resumable() == [replace(answer, tries=3, attempts=1)]
+
+
+async def test_attempts_that_were_cut_off_stay_counted(ledger: SqlLedger) -> None:
+    """Each is counted before its call, so that a limit holds across the end of processes."""
+    answer = await ledger.answers.begin([(await _done(ledger))[0]], None)
+    for _ in range(3):
+        await ledger.answers.cut_off(answer.id)
+        await ledger.answers.sending(answer.id)
+
+    assert await ledger.answers.resumable() == [replace(answer, tries=3, attempts=4)]
+
+
+async def test_edits_are_never_uncertain(ledger: SqlLedger) -> None:
+    """An edit may be repeated at will, until its message is gone."""
+    answer = await ledger.answers.begin([(await _done(ledger))[0]], 55)
+    await ledger.answers.cut_off(answer.id)
+    await ledger.answers.anew(answer.id)
     await ledger.answers.sending(answer.id)
     await ledger.answers.unsent(answer.id, uncertain=True)
 
+    [found] = await ledger.answers.resumable()
+    assert (found.message_id, found.tries) == (None, 1)
+
+
+async def test_answer_is_reworded(ledger: SqlLedger) -> None:
+    """While it is being sent it is PENDING again; a sent one stays so."""
+    answer = await ledger.answers.begin([(await _done(ledger))[0]], None)
+    await ledger.answers.reword(answer.id, AnswerForm.PLAIN)
+    plain = replace(answer, state=AnswerState.PENDING, attempts=0, form=AnswerForm.PLAIN)
+    assert await ledger.answers.resumable() == [plain]
+    await ledger.answers.sent(answer.id, 77)
+    await ledger.answers.reword(answer.id, AnswerForm.FULL)
+
     assert await ledger.answers.resumable() == []
+
+
+async def test_released_jobs_are_unanswered_again(ledger: SqlLedger) -> None:
+    """Those that the message has no room for; others stay."""
+    one, two = [(await _done(ledger))[0] for _ in range(2)]
+    answer = await ledger.answers.begin([one, two], None)
+    await ledger.answers.release(answer.id, [two.id])
+
+    assert [job.id for job in await ledger.answers.unanswered(10)] == [two.id]
+    assert (await get(ledger, one)).answer_id == answer.id
+
+
+async def test_redirected_answer_goes_to_each_owner(ledger: SqlLedger) -> None:
+    """Nobody gets the links of others, and what belongs to no person is lost."""
+    owners = (3, 4, 3, GROUP)
+    jobs = [
+        await cancel(ledger, await accept(ledger, chat_id=GROUP, owner_id=owner), at(1))
+        for owner in owners
+    ]
+    answer = await ledger.answers.begin(jobs, None)
+    await ledger.answers.redirect(answer.id, "message_refused")
+    told = await ledger.answers.resumable()
+
+    assert {found.chat_id: found.job_ids for found in told} == {
+        3: (jobs[0].id, jobs[2].id),
+        4: (jobs[1].id,),
+    }
+    assert {(found.form, found.state, found.reply_to) for found in told} == {
+        (AnswerForm.PRIVATE, AnswerState.PENDING, None)
+    }
+    assert (await get(ledger, jobs[3])).answer_id == answer.id
+    assert await ledger.answers.unanswered(10) == []
 
 
 async def test_late_failure_does_not_take_back_a_sent_answer(ledger: SqlLedger) -> None:
@@ -118,7 +181,7 @@ async def test_sent_answer_is_stale_when_one_of_its_links_is_gone(ledger: SqlLed
     await ledger.objects.gone([stored.id], at(1))
 
     assert await ledger.answers.stale(10) == [
-        replace(answer, state=AnswerState.SENT, message_id=77, changes=1)
+        replace(answer, state=AnswerState.SENT, message_id=77, changes=1, attempts=0)
     ]
 
 

@@ -1,5 +1,6 @@
 """Rules of chats and owners, and what they have had accepted."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -125,3 +126,13 @@ async def test_what_failed_was_not_accepted(ledger: SqlLedger) -> None:
     await cancel(ledger, await accept(ledger, now=at(1)))
 
     assert [Accepted(at(1), 1000)] == await ledger.chats.accepted_by(OWNER, at(-1))
+
+
+async def test_remembered_owner_is_the_one_that_was_written(ledger: SqlLedger) -> None:
+    """A read that began before a change does not hide it afterwards."""
+    before = [asyncio.ensure_future(ledger.chats.owner(OWNER)) for _ in range(3)]
+    await asyncio.gather(ledger.chats.set_owner(OWNER, banned=True), *before)
+
+    assert (await ledger.chats.owner(OWNER)).banned
+    await ledger.chats.set_owner(OWNER, banned=False)
+    assert not (await ledger.chats.owner(OWNER)).banned

@@ -61,7 +61,7 @@ async def test_answered_jobs_leave_their_card(ledger: SqlLedger) -> None:
     ended = [(await finish(ledger, job))[0] for job in jobs[:3]]
     answers = [await ledger.answers.begin([job], None) for job in ended]
     await ledger.answers.sent(answers[0].id, 5)
-    await ledger.answers.lost(answers[1].id)
+    await ledger.answers.lost(answers[1].id, "chat_gone")
     assert await ledger.status_messages.open_status_messages() == [
         replace(status_message, job_ids=(jobs[2].id, jobs[3].id))
     ]

@@ -23,7 +23,15 @@ from bot.core.errors import (
 )
 from bot.core.jobs import JobState
 from bot.core.ports.chat import Messenger, Place, Reaction
-from bot.core.ports.views import Notice, Overview, StatusLine, StatusMessage, View, Welcome
+from bot.core.ports.views import (
+    AnswerItem,
+    Notice,
+    Overview,
+    StatusLine,
+    StatusMessage,
+    View,
+    Welcome,
+)
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
@@ -375,7 +383,10 @@ async def test_server_out_of_reach_is_certain(
     assert telegram.token not in str(caught.value)
 
 
-@pytest.mark.parametrize("description", ["BUTTON_URL_INVALID", "BUTTON_COPY_TEXT_INVALID"])
+@pytest.mark.parametrize(
+    "description",
+    ["BUTTON_URL_INVALID", "BUTTON_COPY_TEXT_INVALID", "reply markup is too long"],
+)
 async def test_refused_buttons_cost_only_the_buttons(
     messenger: TelegramMessenger,
     chat: PrivateChat,
@@ -429,5 +440,57 @@ async def test_unreadable_answer(
 ) -> None:
     """An answer that is no message leaves open whether there is one."""
     telegram.faults.add(Fault("sendMessage", Effect.ODD, args={"result": result}))
-    with pytest.raises(ChatUncertain):
+    with pytest.raises(ChatUncertain) as caught:
         await messenger.send(Place(chat.id), HELP, language="en")
+
+    assert caught.value.answered
+
+
+@pytest.mark.parametrize("views", [[live()], [live(), live(9, "b<&>.pdf")]], ids=["one", "two"])
+async def test_plain_message(
+    telegram: TelegramStandIn,
+    messenger: Messenger,
+    chat: PrivateChat,
+    views: list[AnswerItem],
+) -> None:
+    """It says the same without formatting and buttons, and each address stands in it once."""
+    message_id = await messenger.send(Place(chat.id), answer(*views), language="en", plain=True)
+    (sent,) = chat.messages
+    await messenger.edit(chat.id, message_id, answer(live(9, "c.pdf")), language="en", plain=True)
+    (edited,) = chat.messages
+
+    for shown, count in ((sent, len(views)), (edited, 1)):
+        assert shown.text.count(URL) == shown.text.count(SHA256) == count
+        assert all(entity["type"] == "url" for entity in shown.entities)
+        assert not shown.buttons
+    assert all(item.name in sent.text for item in views)
+    assert all(
+        "parse_mode" not in request.params and "reply_markup" not in request.params
+        for method in ("sendMessage", "editMessageText")
+        for request in telegram.log.of(method)
+    )
+
+
+async def test_plain_message_holds_fewer_files(messenger: Messenger, chat: PrivateChat) -> None:
+    """As many as it says: one more would be refused."""
+    long = make_link("https://bucket.example/" + "k" * 900)
+    items = [live(number, link=long) for number in range(1, 9)]
+    count = messenger.fit(answer(*items), language="en", plain=True)
+    await messenger.send(Place(chat.id), answer(*items[:count]), language="en", plain=True)
+    with pytest.raises(MessageRefused):
+        await messenger.send(
+            Place(chat.id), answer(*items[: count + 1]), language="en", plain=True
+        )
+
+    assert count == 3
+
+
+@pytest.mark.parametrize("result", ["null", "{}"])
+async def test_probe(telegram: TelegramStandIn, messenger: Messenger, result: str) -> None:
+    """Any answer of Telegram will do; the page of a proxy is none."""
+    await messenger.probe()
+    telegram.faults.add(Fault("getMe", Effect.ODD, args={"result": result}))
+    await messenger.probe()
+    telegram.faults.add(Fault("getMe", Effect.HTML))
+    with pytest.raises(ChatUncertain):
+        await messenger.probe()

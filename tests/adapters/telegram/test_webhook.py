@@ -12,6 +12,7 @@ from telegram.ext import Application
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
 from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.foreign_webhooks import REMEMBERED, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.intake import (
     ALLOWED_UPDATES,
@@ -45,7 +46,8 @@ class Bot:
         # Its own, which tells when the bot has looked and waits.
         self.clock = WatchedClock(NOW)
         self.health_state = HealthState(self.clock)
-        intake = Intake(application, ProcessedUpdates(), _never_used(), self.clock)
+        foreign = ForeignWebhooks(self.health_state, self.clock)
+        intake = Intake(application, ProcessedUpdates(), _never_used(), self.clock, foreign)
         self.webhook = WebhookIntake(application, intake, self.health_state, self.clock, url=url)
         self._running: asyncio.Task[None] | None = None
 
@@ -159,6 +161,27 @@ async def test_deaf(telegram: TelegramStandIn) -> None:
 
     assert error == "cannot deliver 1 updates: Read timeout expired"
     assert bot.health_state.webhook_error == ""
+
+
+async def test_another_program_sets_it_again_and_again(telegram: TelegramStandIn) -> None:
+    """It is set right each time; the bot is not ready until the other program has stopped for a
+    while.
+    """
+    conflicts = []
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        for times in range(2, 5):
+            await telegram.intrude_webhook()
+            await bot.look_again(times)
+            conflicts.append(bot.health_state.webhook_conflict)
+        assert telegram.world.webhook.target is not None
+        assert telegram.world.webhook.target.url == URL
+        bot.clock.advance(REMEMBERED)
+        await bot.look_again(5)
+
+    assert conflicts[:2] == ["", ""]
+    assert "another program" in conflicts[2]
+    assert bot.health_state.webhook_conflict == ""
 
 
 async def test_out_of_reach(telegram: TelegramStandIn) -> None:

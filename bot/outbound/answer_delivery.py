@@ -1,0 +1,301 @@
+"""The delivery of answers: to which chat, in which form, and when again after an unknown outcome.
+
+Telegram may refuse the form of an answer, or everything in its chat. Then it is sent once more
+without formatting, buttons and reply, after that privately to the owners of its jobs, and is lost
+only when that is refused too.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from bot.core.errors import (
+    ChatError,
+    ChatGone,
+    ChatUncertain,
+    Crashed,
+    MessageGone,
+    MessageRefused,
+)
+from bot.core.jobs import Job
+from bot.core.ports.answers import AnswerForm, StoredAnswer
+from bot.core.ports.chat import Messenger, Place
+from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
+from bot.core.ports.metrics import Metrics
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.views import Answer
+from bot.outbound.chat_migration import ChatMigrations
+from bot.outbound.dispatcher import Call, CallKind
+from bot.outbound.outbox import Reactions
+from bot.outbound.views import AnswerViews
+from bot.units import Unit
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class AnswerDelivery:
+    """Knows the choice of each group, and tells a group that its answer went elsewhere."""
+
+    def __init__(self, ledger: Ledger, migrations: ChatMigrations, clock: Clock) -> None:
+        self._outbox = ledger.outbox
+        self._migrations = migrations
+        self._clock = clock
+
+    async def chats_for(self, jobs: Sequence[Job]) -> dict[int, int]:
+        """Return the chats in which jobs are answered, by job."""
+        origins = {job.origin.chat_id for job in jobs if not job.origin.is_private}
+        discreet = {
+            chat_id for chat_id in origins if (await self._migrations.rules(chat_id)).privately
+        }
+        return {job.id: _chat_for(job, discreet) for job in jobs}
+
+    async def note(self, answer: StoredAnswer, jobs: Sequence[Job], *, arrived: bool) -> None:
+        """Say in the group that the answer to its message is in private, or what keeps it from
+        arriving there. Says nothing where the answer is in the group itself.
+        """
+        origin = jobs[0].origin
+        if answer.chat_id == origin.chat_id:
+            return
+        await self._outbox.post(
+            OutboxMessage(
+                kind=OutboxKind.NOTICE,
+                priority=Priority.ANSWER,
+                chat_id=origin.chat_id,
+                thread_id=origin.thread_id,
+                reply_to=origin.message_id,
+                language=answer.language,
+                dedupe=f"delivered:{answer.id}",
+                payload={"name": "delivered-privately" if arrived else "deliver-start-first"},
+            ),
+            self._clock.now(),
+        )
+
+
+def _chat_for(job: Job, discreet: set[int]) -> int:
+    # Who writes as a group or a channel has no private chat.
+    has_private_chat = job.origin.owner_id > 0
+    is_elsewhere = has_private_chat and job.origin.chat_id in discreet
+    return job.origin.owner_id if is_elsewhere else job.origin.chat_id
+
+
+FIRST_WAIT: Final = timedelta(seconds=3)
+LONGEST_WAIT: Final = timedelta(hours=1)
+PROBE_EVERY: Final = timedelta(seconds=3)
+
+
+@dataclass(slots=True)
+class Wait:
+    """Until when an answer waits. `is_over` once the service has answered something else."""
+
+    until: datetime
+    is_over: bool = False
+
+
+class Repetitions:
+    """Decides when an answer is sent again whose last call had an unknown outcome: when the chat
+    service has answered something else, and after a wait that doubles each time.
+
+    So an outage, however long, costs one copy at most, and so does the crash of a process.
+    """
+
+    def __init__(self, messenger: Messenger, clock: Clock) -> None:
+        self._messenger = messenger
+        self._clock = clock
+        self._waits: dict[tuple[int, int], Wait] = {}
+
+    def update(self, answers: Iterable[StoredAnswer]) -> None:
+        """Note the answers that are to be sent, and forget all others."""
+        now = self._clock.now()
+        self._waits = {
+            _key(answer): self._waits.get(_key(answer)) or Wait(now + _wait(answer.tries))
+            for answer in answers
+            if answer.tries and answer.message_id is None
+        }
+
+    def wait_of(self, answer: StoredAnswer) -> Wait:
+        """Return until when an answer waits; one whose outcome is certain does not."""
+        return self._waits.get(_key(answer)) or Wait(self._clock.now(), is_over=True)
+
+    @property
+    def probe(self) -> Call | None:
+        """The call that finds out whether the service answers, while an answer waits for it."""
+        if all(wait.is_over for wait in self._waits.values()):
+            return None
+        return Call(
+            kind=CallKind.QUERY,
+            chat_id=0,
+            lane=("probe", 0),
+            priority=Priority.ANSWER,
+            unit=Unit.ANSWER,
+            row=0,
+            retry_after=PROBE_EVERY,
+            run=self._probe,
+        )
+
+    async def _probe(self) -> None:
+        # What fails while the probe is under way waits for the next one.
+        waiting = list(self._waits.values())
+        await self._messenger.probe()
+        for wait in waiting:
+            wait.is_over = True
+
+
+def _key(answer: StoredAnswer) -> tuple[int, int]:
+    return answer.id, answer.tries
+
+
+def _wait(tries: int) -> timedelta:
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(tries - 1, 20)))
+
+
+MOST_UNREADABLE: Final = 2
+"""Calls that may be answered with something unreadable: their messages are there, most likely."""
+MOST_ATTEMPTS: Final = 5
+"""Calls in a row that may be cut off by the end of the process, or end in an unexpected error."""
+
+
+class AnswerCalls:
+    """Makes the calls that place and correct answers, and stores what came of them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        messenger: Messenger,
+        views: AnswerViews,
+        delivery: AnswerDelivery,
+        reactions: Reactions,
+        metrics: Metrics,
+    ) -> None:
+        self._answers = ledger.answers
+        self._jobs = ledger.jobs
+        self._messenger = messenger
+        self._views = views
+        self._delivery = delivery
+        self._reactions = reactions
+        self._metrics = metrics
+
+    async def begin(self, chat_id: int, jobs: Sequence[Job], status_message: int | None) -> None:
+        """Answer as many of these jobs in a chat as one message can hold; with `status_message` by
+        changing that.
+        """
+        language = jobs[0].origin.language
+        view = await self._views.compose(jobs, chat_id)
+        together = jobs[0].origin.album is not None
+        count = self._messenger.fit(view, language=language, together=together)
+        await self.deliver(
+            await self._answers.begin(jobs[:count], status_message, chat_id=chat_id)
+        )
+
+    async def send_again(self, answer: StoredAnswer) -> None:
+        """Place an answer that is PENDING."""
+        await self._answers.sending(answer.id)
+        await self.deliver(answer)
+
+    async def deliver(self, answer: StoredAnswer) -> None:
+        """Place an answer that is SENDING."""
+        jobs = await self._jobs.get_many(answer.job_ids)
+        try:
+            message_id = await self._place(answer, jobs)
+        except ChatUncertain as error:
+            if error.answered and answer.tries + 1 >= MOST_UNREADABLE:
+                await self._lose(answer, jobs, error.code)
+            else:
+                await self._answers.unsent(answer.id, uncertain=True)
+            raise
+        except (ChatGone, MessageRefused) as error:
+            await self._refused(answer, jobs, error)
+        except ChatError:
+            await self._answers.unsent(answer.id, uncertain=False)
+            raise
+        else:
+            if not _is_redirected(answer):
+                await self._delivery.note(answer, jobs, arrived=True)
+            await self._answers.sent(answer.id, message_id)
+            await self._reactions.ended(jobs)
+
+    async def _place(self, answer: StoredAnswer, jobs: Sequence[Job]) -> int:
+        view, plain = await self._views.compose(jobs, answer.chat_id), answer.form.is_plain
+        language = answer.language
+        if answer.message_id is not None:
+            try:
+                await self._messenger.edit(
+                    answer.chat_id, answer.message_id, view, language=language, plain=plain
+                )
+            except MessageGone:
+                log.info("status message gone, answering anew", answer=answer.id)
+                await self._answers.anew(answer.id)
+            else:
+                return answer.message_id
+        if plain:
+            view = await self._shorten(answer, view)
+        reply_to = None if plain else answer.reply_to
+        place = Place(answer.chat_id, answer.thread_id, reply_to)
+        return await self._messenger.send(place, view, language=language, plain=plain)
+
+    async def _shorten(self, answer: StoredAnswer, view: Answer) -> Answer:
+        """Give back the items for which a message without formatting has no room."""
+        count = self._messenger.fit(view, language=answer.language, plain=True)
+        if count < len(view.items):
+            rest = [item.job_id for item in view.items[count:]]
+            await self._answers.release(answer.id, rest)
+        return replace(view, items=view.items[:count])
+
+    async def _refused(
+        self, answer: StoredAnswer, jobs: Sequence[Job], error: ChatGone | MessageRefused
+    ) -> None:
+        log.warning("answer refused", answer=answer.id, form=answer.form, code=error.code)
+        if isinstance(error, MessageRefused) and not answer.form.is_plain:
+            await self._answers.reword(answer.id, answer.form.plainer)
+        elif _is_in_group(answer, jobs):
+            await self._answers.redirect(answer.id, error.code)
+        else:
+            await self._lose(answer, jobs, error.code)
+
+    async def give_up(self, answer: StoredAnswer) -> None:
+        """Set an answer aside that was cut off too often."""
+        await self._lose(answer, await self._jobs.get_many(answer.job_ids), Crashed.code)
+
+    async def _lose(self, answer: StoredAnswer, jobs: Sequence[Job], code: str) -> None:
+        log.error("answer lost", answer=answer.id, code=code, jobs=list(answer.job_ids))
+        self._metrics.answer_lost(code)
+        if not _is_redirected(answer):
+            await self._delivery.note(answer, jobs, arrived=False)
+        await self._answers.lost(answer.id, code)
+
+    async def correct(self, answer: StoredAnswer) -> None:
+        """Let a sent answer show what has become of its links."""
+        jobs = await self._jobs.get_many(answer.job_ids)
+        view = await self._views.compose(jobs, answer.chat_id)
+        try:
+            # A sent answer has its message id.
+            await self._messenger.edit(
+                answer.chat_id,
+                answer.message_id or 0,
+                view,
+                language=answer.language,
+                plain=answer.form.is_plain,
+            )
+        except ChatError as error:
+            if not error.permanent:
+                raise
+            if isinstance(error, MessageRefused) and not answer.form.is_plain:
+                await self._answers.reword(answer.id, answer.form.plainer)
+                return
+            # The message is gone: nothing is left that could be wrong.
+            log.info("answer not corrected", answer=answer.id, code=error.code)
+        await self._answers.refreshed(answer.id, answer.changes)
+
+
+def _is_in_group(answer: StoredAnswer, jobs: Sequence[Job]) -> bool:
+    """Return whether an answer goes to a group, and there are persons to whom it could go."""
+    here = [job for job in jobs if job.origin.chat_id == answer.chat_id]
+    return any(job.origin.owner_id > 0 and not job.origin.is_private for job in here)
+
+
+def _is_redirected(answer: StoredAnswer) -> bool:
+    """Return whether an answer goes to a person because a group refused it."""
+    return answer.form in {AnswerForm.PRIVATE, AnswerForm.PRIVATE_PLAIN}
