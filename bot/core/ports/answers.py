@@ -9,23 +9,25 @@ from bot.core.jobs import Job
 
 
 class AnswerState(StrEnum):
-    """Where an answer stands."""
+    """The state of an answer."""
 
     PENDING = "pending"
     """Must be sent."""
     SENDING = "sending"
-    """The call is under way, or was when the process died: it is sent once more, and only once."""
+    """The call is in progress, or was when the process died; then it is repeated once, and only
+    once.
+    """
     SENT = "sent"
     SHOWN = "shown"
-    """Nothing is sent: the command that made the job shows its outcome itself."""
+    """Nothing is sent: the command that created the job shows the outcome itself."""
     LOST = "lost"
-    """Cannot be placed: the chat is gone, or its fate is unknown after two tries."""
+    """Cannot be delivered: the chat is gone, or the outcome of two calls is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """A message that concludes jobs. `tries` counts calls whose outcome is unknown, `changes` how
-    often an item has changed since the answer was placed.
+    """A message that answers ended jobs. `tries` counts calls with an unknown outcome, `changes`
+    how often an item has changed since the answer was sent.
     """
 
     id: int
@@ -41,8 +43,8 @@ class StoredAnswer:
 
 
 class AnswerLedger(Protocol):
-    """Which message concludes which jobs. A job belongs to at most one answer, and every ended job
-    gets one.
+    """The answers and their jobs. A job belongs to at most one answer, and every ended job gets
+    one.
     """
 
     async def unanswered(self, limit: int) -> list[Job]:
@@ -53,44 +55,42 @@ class AnswerLedger(Protocol):
     async def begin(
         self, jobs: Sequence[Job], placed_message_id: int | None, *, chat_id: int | None = None
     ) -> StoredAnswer:
-        """Create the answer for jobs of one chat and topic, state SENDING: the intention before
-        the call.
+        """Create the answer for jobs of one chat and topic, in state SENDING, before the call.
 
         With `placed_message_id` the status message itself becomes the answer by being edited; its
-        row is closed. With `chat_id` the answer goes to that chat instead, and replies to
-        nothing.
+        row is closed. With `chat_id` the answer goes to that chat instead, and replies to nothing.
         """
 
     async def resumable(self) -> list[StoredAnswer]:
         """Return answers that are PENDING or SENDING, oldest first."""
 
     async def sending(self, answer_id: int) -> None:
-        """Store the intention before another call."""
+        """Record that another call is about to be made."""
 
     async def sent(self, answer_id: int, message_id: int) -> None:
-        """Store that the answer is placed."""
+        """Record that the answer was sent."""
 
     async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
-        """Store that a call failed: PENDING again; after two `uncertain` ones LOST. Nothing
-        changes unless it is SENDING.
+        """Record that a call failed: PENDING again; after two `uncertain` calls LOST. Does nothing
+        unless the answer is SENDING.
         """
 
     async def lost(self, answer_id: int) -> None:
-        """Store that the answer cannot be placed."""
+        """Record that the answer cannot be delivered."""
 
     async def stale(self, limit: int) -> list[StoredAnswer]:
-        """Return sent answers whose items have changed since they were shown, at most `limit` of
-        each chat.
+        """Return sent answers with items that changed after the last edit, at most `limit` of each
+        chat.
         """
 
     async def refreshed(self, answer_id: int, changes: int) -> None:
-        """Store that the answer shows the first `changes` changes; later ones leave it stale."""
+        """Record that the answer shows the first `changes` changes; later ones leave it stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredStatusMessage:
-    """A status message. `message_id` is `None` until it has been placed; `shared` ones show
-    several jobs. `job_ids` are those without an answer: when none is left, its work is done.
+    """A status message. `message_id` is `None` until it has been sent; `shared` ones show several
+    jobs. `job_ids` are those without an answer; once there are none, the message can be closed.
     """
 
     id: int
@@ -105,7 +105,7 @@ class StoredStatusMessage:
 
 
 class StatusMessageLedger(Protocol):
-    """Status messages, so that a restart goes on in the same one."""
+    """Status messages, so that after a restart the bot edits the same ones."""
 
     async def open(
         self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
@@ -113,13 +113,13 @@ class StatusMessageLedger(Protocol):
         """Create a status message for jobs of one chat and topic, or for those of an album."""
 
     async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
-        """Let an open status message show further jobs."""
+        """Add further jobs to an open status message."""
 
     async def placed(self, status_message_id: int, message_id: int) -> None:
-        """Store where the status message is."""
+        """Record the message id of the status message."""
 
     async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Return all status messages that have not been closed, oldest first."""
 
     async def close(self, status_message_id: int) -> None:
-        """Forget the status message: it is gone or has become an answer."""
+        """Delete the row of a status message that was removed or has become an answer."""

@@ -25,7 +25,7 @@ class PartBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """What is stored with an object. `public` sets the object ACL: public-read, or private where
+    """Metadata stored with an object. `public` sets the object ACL: public-read, or private where
     false.
     """
 
@@ -71,7 +71,7 @@ class ObjectStore(Protocol):
 
     Every method may raise `StoreUnavailable`, `StoreThrottled`, `ClockSkewed` (transient) and
     `StoreForbidden`, `StoreKeyRefused`, `BucketMissing`, `WrongRegion`, `AccountOverdue`,
-    `StoreRefused` (permanent), and lets `TransferCancelled` that a body raises out unchanged.
+    `StoreRefused` (permanent). A `TransferCancelled` that a body raises propagates unchanged.
     Thread-safe.
     """
 
@@ -91,22 +91,22 @@ class ObjectStore(Protocol):
     ) -> int | None:
         """Complete the upload from `parts`, ascending by number; return the CRC-64 of the object.
 
-        Waits long for the answer. Raises `UploadGone` when OSS does not know the upload, which
-        after a repeated call also means that an earlier one succeeded.
+        The time-out is long. Raises `UploadGone` when OSS does not know the upload, which after a
+        repeated call also means that an earlier one succeeded.
         """
 
     def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
         """Copy an object of this bucket, at most 1 GiB, inside OSS; return the CRC-64 of the copy
-        where OSS tells it. `meta` is set anew. Raises `ObjectGone`.
+        if OSS sends it. `meta` is set anew. Raises `ObjectGone`.
         """
 
     def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
-        """Copy a stretch of an object of this bucket as a part of an upload; the receipt has no
-        CRC. Raises `ObjectGone`, `UploadGone`.
+        """Copy a range of an object of this bucket as a part of an upload; The receipt has no CRC.
+        Raises `ObjectGone`, `UploadGone`.
         """
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Abort a multipart upload; one that is gone is no error. No part may be under way."""
+        """Abort a multipart upload; one that is gone is no error. No part may be in flight."""
 
     def head(self, key: str) -> ObjectStat | None:
         """Return the object, or `None` if there is none."""
@@ -118,10 +118,10 @@ class ObjectStore(Protocol):
         """Delete objects, any number, in batches of 1,000; a key that is gone is no error."""
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """Walk all objects below `prefix`, in the order of their keys."""
+        """Iterate over all objects below `prefix`, in the order of their keys."""
 
     def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
-        """Walk all pending multipart uploads below `prefix`."""
+        """Iterate over all pending multipart uploads below `prefix`."""
 
 
 class LinkSigner(Protocol):
@@ -133,14 +133,14 @@ class LinkSigner(Protocol):
         `now` is the moment for which the caller found the link open (`core.links.is_open`), so
         that the time that passes until the call cannot change the decision.
 
-        In `signed` mode the URL carries its own end, never later than `expires_at`; in `public`
-        mode it is plain.
+        In `signed` mode the URL expires by itself, never later than `expires_at`; in `public` mode
+        it is plain.
         """
 
 
 class AnonymousAccessCheck(Protocol):
-    """Checks by unsigned requests. Every method blocks, and raises `StoreError` when it cannot be
-    found out.
+    """Checks by unsigned requests. Every method blocks, and raises `StoreError` if the check
+    fails.
     """
 
     def listing_possible(self) -> bool:
