@@ -32,8 +32,8 @@ from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, abort_orph
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to become of a file. `upload_id` and `part_size` (bytes) are both set, from the
-    journal, when an earlier run has initiated the upload; then its parts are kept.
+    """The object to create. `upload_id` and `part_size` (bytes) are both set, from the journal, if
+    an earlier run has initiated the upload; then its parts are kept.
     """
 
     key: str
@@ -43,18 +43,18 @@ class Target:
 
 
 class UploadJournal(Protocol):
-    """Remembers what must not be forgotten in a crash."""
+    """Records the data that must survive a crash."""
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Commit that parts of `part_size` bytes are about to be sent to `upload_id`.
 
-        Awaited before the first part leaves. A second call replaces the first, whose upload is
-        gone.
+        Awaited before the first part leaves. A second call replaces the first; the earlier upload
+        is gone.
         """
 
 
 class UploadSession:
-    """One upload; lives as long as it."""
+    """One upload; an instance is used once."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class UploadSession:
         self._journal = journal
 
     async def go(self, window: ConcurrencyWindow) -> Uploaded:
-        """Do all of it; the contract is that of `Uploader.upload`."""
+        """Run the upload; the contract is that of `Uploader.upload`."""
         self._meter.restart_parts()
         upload = None
         if self._target.upload_id is not None and self._target.part_size is not None:
             upload = await self._reopen(self._target.upload_id, self._target.part_size)
             if upload is None and (finished := await self._find_object()):
                 return finished
-        # Nothing is initiated before there is a byte to send.
+        # Nothing is initiated before the first byte has arrived.
         if await self._content.wait_for(1) == 0:
             raise FileEmpty("the file has no bytes")
         self._meter.phase = Phase.MOVING
@@ -122,8 +122,8 @@ class UploadSession:
         )
         await self._journal.initiated(upload_id, part_size)
         if any(isinstance(error, StoreUnavailable) for error in lost):
-            # An earlier attempt may have succeeded without telling us. Where that cannot be found
-            # out now, the reaper will: no unfinished job owns such an upload.
+            # An earlier attempt may have succeeded unnoticed. If that cannot be checked now, the
+            # reaper will do it: no unfinished job owns such an upload.
             with suppress(StoreError):
                 await abort_orphans(self._line, key, known=upload_id)
         return OpenUpload(key, upload_id, part_size, kept={})
@@ -137,7 +137,7 @@ class UploadSession:
         return OpenUpload(key, upload_id, part_size, _by_number(parts))
 
     async def _find_object(self) -> Uploaded | None:
-        """Look whether the upload that is gone was completed, with the bytes that we have."""
+        """Return the object if the missing upload was completed with the bytes that we have."""
         key = self._target.key
         stat = await self._line.call(lambda: self._line.store.head(key))
         if stat is None:
@@ -156,11 +156,11 @@ def _by_number(parts: list[PartReceipt]) -> Mapping[int, PartReceipt]:
 
 
 class Uploader:
-    """Uploads files in parts, while they still arrive.
+    """Uploads files in parts while they arrive.
 
     `connections_per_file` bounds the parts in flight of one file, the pool those of all files
-    together. Memory for one file: one block of 256 KiB for each part in flight and what its
-    connection buffers, together below 1 MiB; nothing grows with the size of the file.
+    together. Memory for one file: one block of 256 KiB and the connection's buffers for each part
+    in flight, together below 1 MiB, independent of the size of the file.
     """
 
     def __init__(
@@ -181,21 +181,21 @@ class Uploader:
     ) -> Uploaded:
         """Upload `content` as `target.key`; return when the object is complete and verified.
 
-        A file that is known to fit into one part is one PutObject, of which the journal hears
-        nothing.
+        A file that is known to fit into one part is one PutObject, without an entry in the
+        journal.
 
-        On cancel every thread of this upload has ended when `CancelledError` leaves. Neither then
-        nor on failure is anything undone here, because the upload may go on later; where it shall
-        not, the reaper removes what is left once the caller has given the object up. A cancel
-        that comes after Complete was sent loses: if the object is there, it is returned as if
-        nothing had happened (`Completion` holds the rule).
+        On cancel every thread of this upload has ended before `CancelledError` is raised. Neither
+        a cancel nor a failure undoes anything here, because the upload may continue later;
+        otherwise the reaper removes the remains once the caller has given the object up. A cancel
+        after Complete was sent is ignored if the object exists: it is returned as usual (see
+        `Completion`).
 
         Raises:
-            FileEmpty: there is not one byte.
-            SizeMismatch: the file turned out longer or shorter than `content.size`.
+            FileEmpty: there are no bytes.
+            SizeMismatch: the file is longer or shorter than `content.size`.
             StoreError: attempts are used up, or the error is permanent. A new try with the same
-                target finds out by itself what is there and goes on from it.
-            SourceError, DiskError: what `content.wait_for` raises.
+                target checks what OSS has and continues from it.
+            SourceError, DiskError: the errors of `content.wait_for`.
         """
         session = UploadSession(self._line(), content, target, meter, journal)
         return await session.go(ConcurrencyWindow(self._connections))
