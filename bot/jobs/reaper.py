@@ -1,4 +1,6 @@
-"""Ends what must end: links at their deadline, leftovers at once, strays when they are found."""
+"""The reaper: deletes objects at their deadline, leftovers at once, and orphans when they are
+found.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -23,31 +25,29 @@ log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = timedelta(seconds=5)
-"""Other processes write the ledger too, so it is looked at even without news."""
+"""Other processes write the ledger too, so it is read again without a signal."""
 RECONCILE_EVERY = timedelta(hours=1)
 RETRY_AFTER = timedelta(seconds=10)
 SWEEP_AGAIN_AFTER = timedelta(minutes=10)
-"""A request that broke may still be applied by OSS; what it made is removed by the
-second sweep.
-"""
+"""OSS may still apply a request that broke; the second sweep removes its result."""
 UNKNOWN_AFTER = timedelta(hours=24)
-"""An object that the ledger does not know is ours to delete only when no promise can cover it any
-more.
-"""
+"""An object unknown to the ledger is deleted only when it is older than every link can be."""
 BATCH = 1000
 MOST_UNDONE_BETWEEN_LOOKS = 10
 """Each leftover takes several requests; links that fall due meanwhile must not wait for them."""
 
 
 class Threads(Protocol):
-    """Where blocking calls run."""
+    """Runs blocking calls in threads."""
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run `work` in a thread and return what it returns."""
 
 
 class Reaper:
-    """Deletes from the ledger's due dates; the bucket's lifecycle rule is only a net below."""
+    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a
+    fallback.
+    """
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class Reaper:
         self._metrics = metrics or NoMetrics()
 
     async def run(self, prefix: str) -> None:
-        """Sweep whenever something falls due, and beside it, so that a long list of the bucket
-        delays no deadline, reconcile every hour; until cancelled.
+        """Sweep whenever something falls due, and reconcile every hour; until cancelled. Both run
+        in parallel, so that a long listing of the bucket delays no deadline.
         """
         await self.sweep()
         async with asyncio.TaskGroup() as loops:
@@ -93,7 +93,7 @@ class Reaper:
             await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:
-        """Delete everything that is due now. What OSS does not let go is due again a
+        """Delete everything that is due now. An object that OSS does not delete is due again a
         little later.
         """
         while due := await self._objects.due(self._clock.now(), BATCH):
@@ -120,7 +120,7 @@ class Reaper:
         log.info("links ended", count=len(live), late=latest.total_seconds())
 
     async def _undo(self, stored: StoredObject) -> None:
-        """Remove what an unfinished upload left: every upload of its key, and the object."""
+        """Remove the remains of an unfinished upload: every upload of its key, and the object."""
         try:
             await self._threads.call(lambda: self._remove(stored))
         except StoreError as error:
@@ -136,7 +136,7 @@ class Reaper:
         if stored.upload_id is not None:
             self._store.abort(stored.key, stored.upload_id)
         try:
-            # An initiate whose answer was lost left an upload of unknown id.
+            # If the answer to an initiate was lost, there is an upload of unknown id.
             for upload_id in pending_of(self._store, stored.key):
                 self._store.abort(stored.key, upload_id)
         except StoreForbidden:
@@ -148,8 +148,7 @@ class Reaper:
         await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
 
     async def reconcile(self, prefix: str) -> None:
-        """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
-        without a job.
+        """Remove old objects unknown to the ledger, and uploads without a job.
 
         Raises `StoreError` when the bucket cannot be listed.
         """

@@ -1,5 +1,5 @@
-"""One attempt of one job: whether it is followed by another, or how the job ends. The one place
-where errors of jobs are handled.
+"""One attempt of one job: runs it and decides whether another one follows, or how the job ends.
+The errors of jobs are handled only here.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ log = structlog.stdlib.get_logger(__name__)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 MOST_FAILURES = 12
-"""Attempts in all for transient errors: with waits that double up to 15 minutes, about an hour and
-a half.
+"""Most attempts for transient errors: with waits that double up to 15 minutes, about an hour and a
+half.
 """
 FEW_FAILURES = 3
-"""Attempts in all for errors that are seldom cured by time, such as a file whose size is not the
-announced one.
+"""Most attempts for errors that time seldom cures, such as a file with a size that differs from
+the announced one.
 """
 
 
@@ -51,7 +51,7 @@ class JobRunner:
 
     async def run(self, running: RunningJob) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none."""
-        # To its end, because a cancel in the middle would leave a running job without a runner.
+        # To its end, because a cancel in between would leave a running job without a runner.
         job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
         if job is None:
             return await finish(self._not_acquired(running))
@@ -67,7 +67,7 @@ class JobRunner:
             again_at = await finish(self._failed(job, error))
             if again_at is None or running.stop is not StopReason.USER:
                 return again_at
-            # The cancel came while the failure was written down.
+            # The cancel came while the failure was being stored.
             await finish(self._lifecycle.cancel_waiting(job.id))
         finally:
             moved = running.meter.snapshot()
@@ -81,7 +81,7 @@ class JobRunner:
         if running.stop is StopReason.USER:
             await self._lifecycle.cancel_waiting(job.id)
             return None
-        # It waits for a moment that had come when the queue looked: the system's clock was set.
+        # The job is not due in the ledger though it was in the queue: the system's clock was set.
         return job.run_at
 
     async def _stopped(self, job: Job, reason: StopReason) -> None:
@@ -98,7 +98,7 @@ class JobRunner:
             return None
         now = self._clock.now()
         again_at = now + wait_before(failures)
-        # What OSS has of a useless upload is given up; the next attempt has a key of its own.
+        # The parts of a useless upload are given up; the next attempt has a key of its own.
         abandon_at = now if isinstance(known, UploadGone | Corrupted) else None
         if not await self._jobs.retry_later(job, again_at, known.code, abandon_at=abandon_at):
             return None
