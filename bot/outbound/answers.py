@@ -1,6 +1,4 @@
-"""Answers: sent once for every ended job, resumed after a failure, corrected when their links
-end.
-"""
+"""Answers: sent once for every ended job, resumed after a failure, edited when their links end."""
 
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -35,7 +33,9 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class AnswerDelivery:
-    """Knows the choice of each group, and tells a group that its answer went elsewhere."""
+    """Chooses the chat for answers by the rules of each group, and tells the group about answers
+    sent elsewhere.
+    """
 
     def __init__(self, ledger: Ledger, migrations: ChatMigrations, clock: Clock) -> None:
         self._outbox = ledger.outbox
@@ -51,8 +51,8 @@ class AnswerDelivery:
         return {job.id: _chat_for(job, discreet) for job in jobs}
 
     async def note(self, answer: StoredAnswer, jobs: Sequence[Job], *, arrived: bool) -> None:
-        """Say in the group that the answer to its message is in private, or what keeps it from
-        arriving there. Says nothing where the answer is in the group itself.
+        """Post in the group that the answer was sent in private, or why it could not be. Posts
+        nothing if the answer is in the group itself.
         """
         origin = jobs[0].origin
         if answer.chat_id == origin.chat_id:
@@ -73,7 +73,7 @@ class AnswerDelivery:
 
 
 def _chat_for(job: Job, discreet: set[int]) -> int:
-    # Who writes as a group or a channel has no private chat.
+    # A user who writes as a group or a channel has no private chat.
     has_private_chat = job.origin.owner_id > 0
     is_elsewhere = has_private_chat and job.origin.chat_id in discreet
     return job.origin.owner_id if is_elsewhere else job.origin.chat_id
@@ -86,8 +86,8 @@ CORRECTED_AGAIN_AFTER = timedelta(seconds=10)
 
 
 class AnswerSender:
-    """Offers answers, merged where the rate limit of a chat is short, and behind everything else
-    the corrections of those whose links have ended.
+    """Offers answers, merged where the rate limit of a chat is low, and with the lowest priority
+    the corrections of those with expired links.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class AnswerSender:
         self._delivery = AnswerDelivery(ledger, migrations, clock)
 
     async def offer(self, state: RoundState) -> Offers:
-        """Offer answers that were left behind, then new ones, then corrections."""
+        """Offer unfinished answers, then new ones, then corrections."""
         resumed = [self._resumption(answer) for answer in await self._resumable(state)]
         waiting, again_at = await self._waiting()
         new = await self._new(waiting, state)
@@ -115,7 +115,7 @@ class AnswerSender:
         return Offers([*resumed, *new, *map(self._correction, stale)], again_at)
 
     async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
-        """Return answers that a failed call or a previous process left behind."""
+        """Return answers of a failed call or of a previous process."""
         found = await self._ledger.answers.resumable()
         cut_off = [
             answer
@@ -123,7 +123,7 @@ class AnswerSender:
             if answer.state is AnswerState.SENDING and state.is_free(send_lane(answer.chat_id))
         ]
         for answer in cut_off:
-            # No call is in flight, so one was cut off: it may have arrived.
+            # No call is in flight, so one was interrupted: the message may have arrived.
             await self._ledger.answers.unsent(answer.id, uncertain=answer.message_id is None)
         if cut_off:
             found = await self._ledger.answers.resumable()
@@ -136,7 +136,7 @@ class AnswerSender:
     async def _new(self, waiting: Sequence[Job], state: RoundState) -> list[Call]:
         own_status_messages = await self._own_status_messages(waiting)
         chats = await self._delivery.chats_for(waiting)
-        # A cancelled job is answered where its own status message is.
+        # A cancelled job is answered in its own status message.
         chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_status_messages}
         calls = []
         for chat_id, jobs in _by_chat(waiting, chats):
@@ -148,10 +148,10 @@ class AnswerSender:
         return calls
 
     async def _waiting(self) -> tuple[list[Job], datetime | None]:
-        """Return the ended jobs to answer now, and when to look again for albums.
+        """Return the ended jobs to answer now, and when to check again for albums.
 
-        The files of an album are answered together when it is over. Telegram marks no end, so an
-        album is over when no file has come for a while.
+        The files of an album are answered together when it is complete. Telegram marks no end, so
+        an album is complete when no file has come for a while.
         """
         jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         albums = {_album_of(job) for job in jobs if job.origin.album}
@@ -159,14 +159,14 @@ class AnswerSender:
             return jobs, None
         now = self._clock.now()
         albums -= await self._ledger.jobs.open_albums(now - ALBUM_IS_QUIET_AFTER)
-        # Read again, because the last file of an album may have ended between the two looks.
+        # Read again, because the last file of an album may have ended between the two reads.
         jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         over = [job for job in jobs if not job.origin.album or _album_of(job) in albums]
         return over, now + ALBUM_IS_QUIET_AFTER / 2 if len(over) < len(jobs) else None
 
     async def _own_status_messages(self, jobs: Sequence[Job]) -> dict[int, int]:
-        """Return the status messages that become answers, by job: a cancelled job ends in its own,
-        where the user has just pressed the button.
+        """Return the status messages that become answers, by job: a cancelled job is answered in
+        its own, where the user has just pressed the button.
         """
         cancelled = [
             job for job in jobs if job.state is JobState.CANCELLED and job.status_message_id
@@ -206,7 +206,8 @@ class AnswerSender:
         try:
             message_id = await self._place(answer, view)
         except ChatUncertain:
-            # An edit may be repeated at will; a message is sent once more, and only once.
+            # An edit may be repeated any number of times; a message is sent once more, and only
+            # once.
             await answers.unsent(answer.id, uncertain=answer.message_id is None)
             raise
         except (ChatGone, MessageRefused) as error:
@@ -256,7 +257,7 @@ class AnswerSender:
         except ChatError as error:
             if not error.permanent:
                 raise
-            # The message is gone: nothing is left that could be wrong.
+            # The message is gone, so it shows nothing wrong.
             log.info("answer not corrected", answer=answer.id, code=error.code)
         await self._ledger.answers.refreshed(answer.id, answer.changes)
 
@@ -266,7 +267,7 @@ def _call(chat_id: int, run: Callable[[], Coroutine[Any, Any, None]], *, is_edit
         kind=CallKind.EDIT if is_edit else CallKind.SEND,
         chat_id=chat_id,
         lane=send_lane(chat_id),
-        # A late edit would bring a status message back that has become an answer.
+        # A late edit would overwrite the answer that the status message has become.
         waits_for=(edit_lane(chat_id),) if is_edit else (),
         priority=Priority.ANSWER,
         reserve=RESERVED_FOR_REPLIES,
@@ -275,8 +276,8 @@ def _call(chat_id: int, run: Callable[[], Coroutine[Any, Any, None]], *, is_edit
 
 
 def _choose(jobs: Sequence[Job], left: float) -> list[Job]:
-    """Choose the jobs of one message: one while `left` messages suffice for all of them, as many
-    as fit otherwise. The files of an album are always together.
+    """Choose the jobs of one message: one job while `left` messages suffice for all, otherwise as
+    many as fit. The files of an album are always together.
     """
     first = jobs[0].origin
     if first.album is not None:
@@ -294,7 +295,7 @@ def _album_of(job: Job) -> tuple[int, str | None]:
 
 
 def _by_chat(jobs: Sequence[Job], chats: Mapping[int, int]) -> list[tuple[int, list[Job]]]:
-    """Put jobs together that may share a message: answered in one chat, and from one chat."""
+    """Group the jobs that may share a message: answered in one chat, and from one chat."""
 
     def places(job: Job) -> tuple[int, int]:
         return chats[job.id], job.origin.chat_id
