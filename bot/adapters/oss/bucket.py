@@ -1,4 +1,4 @@
-"""One bucket as the rest of the program uses it, and the links to its objects."""
+"""One bucket: the `ObjectStore` port, and the links to its objects."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,10 +17,10 @@ from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, 
 
 
 class OssLinkSigner:
-    """Fulfils the `LinkSigner` port; computes only, in about 0.1 ms, from any thread.
+    """Implements the `LinkSigner` port; pure computation, about 0.1 ms, from any thread.
 
     The file name and type are stored with the object, so the URL need not repeat them. With an STS
-    token a signed link dies with the token: see `credentials_are_temporary`.
+    token a signed link expires with the token: see `credentials_are_temporary`.
     """
 
     def __init__(self, connection: OssConnection, mode: LinkMode) -> None:
@@ -35,9 +35,9 @@ class OssLinkSigner:
     def link(self, key: str, *, expires_at: datetime, now: datetime) -> str:
         """Return the URL of `key`, as of `now` on our clock.
 
-        Signed: the link ends at OSS's clock after the time that is left between `now` and
-        `expires_at`, in whole seconds, rounded down. Public: the plain URL, which only
-        deleting the object ends.
+        Signed: the link expires by OSS's clock after the time between `now` and `expires_at`, in
+        whole seconds, rounded down. Public: the plain URL, which works until the object is
+        deleted.
 
         Raises:
             ValueError: the link is not open at `now`, see `core.links.is_open` (signed mode).
@@ -50,7 +50,7 @@ class OssLinkSigner:
             raise ValueError("a link must have at least a second to live")
         address = self._connection.address
         request = HttpRequest("GET", url)
-        # The same moment at OSS: counted from any later one, the link would outlive its end.
+        # The same moment at OSS: counted from a later one, the link would outlive its deadline.
         signed_at = now + self._connection.time.offset
         context = SigningContext(
             product=PRODUCT,
@@ -77,9 +77,9 @@ DELETED_AT_ONCE: Final = 1000
 
 
 class OssBucket:
-    """Fulfils the `ObjectStore` port through the SDK's synchronous client. Thread-safe.
+    """Implements the `ObjectStore` port through the SDK's synchronous client. Thread-safe.
 
-    `answered` hears of every call of the port but those that were cancelled.
+    `answered` is called after every call of the port that was not cancelled.
     """
 
     def __init__(self, connection: OssConnection, answered: Answered = unnoted) -> None:
@@ -103,7 +103,7 @@ class OssBucket:
             return _crc64(self._client.put_object(request).hash_crc64)
 
     def initiate(self, key: str, meta: ObjectMeta) -> str:
-        """Initiate a multipart upload. The ACL is set by Complete, which is where OSS takes it."""
+        """Initiate a multipart upload. The ACL is set by Complete, where OSS accepts it."""
         request = oss.InitiateMultipartUploadRequest(
             bucket=self._bucket,
             key=key,
@@ -168,7 +168,7 @@ class OssBucket:
         return _crc64(result.hash_crc64)
 
     def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
-        """Copy a stretch of an object as a part."""
+        """Copy a range of an object as a part."""
         request = oss.UploadPartCopyRequest(
             bucket=self._bucket,
             key=key,
@@ -185,7 +185,7 @@ class OssBucket:
         return PartReceipt(part.number, result.etag or "", part.size, None)
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Abort the upload; gone is as good."""
+        """Abort the upload; one that is gone is no error."""
         request = oss.AbortMultipartUploadRequest(
             bucket=self._bucket, key=key, upload_id=upload_id
         )
@@ -193,7 +193,7 @@ class OssBucket:
             self._client.abort_multipart_upload(request)
 
     def head(self, key: str) -> ObjectStat | None:
-        """Look at an object."""
+        """Return the object, or `None` if there is none."""
         request = oss.HeadObjectRequest(bucket=self._bucket, key=key)
         with self._call("head"), suppress(ObjectMissing), translated():
             result = self._client.head_object(request)
@@ -222,7 +222,7 @@ class OssBucket:
             ]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; a single one with the cheaper call."""
+        """Delete objects; a single one by the cheaper call."""
         with self._call("delete"):
             if len(keys) == 1:
                 self._client.delete_object(
@@ -233,7 +233,7 @@ class OssBucket:
                 self._delete_batch(keys[first : first + DELETED_AT_ONCE])
 
     def _delete_batch(self, keys: Sequence[str]) -> None:
-        # Verbose, because a quiet answer is empty: only this one says which keys are gone.
+        # Verbose, because a quiet answer is empty: only a verbose one lists the deleted keys.
         listed = [oss.ObjectIdentifier(key=key) for key in keys]
         request = oss.DeleteMultipleObjectsRequest(
             bucket=self._bucket, encoding_type="url", delete=oss.Delete(objects=listed)
@@ -244,7 +244,7 @@ class OssBucket:
             raise StoreUnavailable(f"DeleteMultipleObjects: {left} of {len(keys)} are left")
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """Walk objects, a thousand in one request."""
+        """Iterate over objects, a thousand in one request."""
         request = oss.ListObjectsV2Request(
             bucket=self._bucket, prefix=prefix, encoding_type="url", max_keys=1000
         )
@@ -257,7 +257,7 @@ class OssBucket:
                     )
 
     def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
-        """Walk pending uploads, a thousand in one request."""
+        """Iterate over pending uploads, a thousand in one request."""
         request = oss.ListMultipartUploadsRequest(
             bucket=self._bucket, prefix=prefix, encoding_type="url", max_uploads=1000
         )
@@ -284,7 +284,7 @@ def _source_may_be_gone(source: str) -> Iterator[None]:
 
 
 def _each(pages: Iterator[P]) -> Iterator[P]:
-    # Only the request is translated, not what the caller does with a page.
+    # Only errors of the request are translated, not those of the caller's loop body.
     while True:
         with translated():
             page = next(pages, None)
@@ -302,5 +302,5 @@ def _crc64(text: str | None) -> int | None:
 
 
 def _utc(at: datetime | None) -> datetime:
-    # OSS always tells; without it the object counts as new, which no clean-up touches.
+    # OSS always sends it; without it the object counts as new, which no clean-up touches.
     return at.astimezone(UTC) if at else datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What the SDK raises becomes what the program knows, once, here."""
+"""Translation of the SDK's errors into those of `bot.core.errors`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ from bot.transfer.pool import current_flag
 
 
 class ObjectMissing(StoreRefused):
-    """There is no object of this key; never leaves this package."""
+    """There is no object of this key; never raised outside of this package."""
 
 
 _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
@@ -45,7 +45,7 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
     "InDebt": AccountOverdue,
     "InDebtOverdue": AccountOverdue,
     "AbnormalBucketOwnerStatus": AccountOverdue,
-    # What OSS has is not what was sent to it.
+    # OSS received other bytes than were sent.
     "InvalidPart": Corrupted,
     "FilePartNotExist": Corrupted,
     "InvalidDigest": Corrupted,
@@ -53,25 +53,26 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
     "InternalError": StoreUnavailable,
 }
 _UNREADABLE: Final = "BadErrorResponse"
-"""The SDK's own code where an answer carries no error that it can read, as to a HEAD."""
+"""The SDK's own code for an answer without a readable error, such as that to a HEAD."""
 _WRONG_REGION_ECS: Final = frozenset({"0002-00000226", "0002-00000228"})
-"""The region in the signature is not that of the bucket (source: OSS help, pages of these
+"""The region in the signature differs from that of the bucket (source: OSS help, pages of these
 names).
 """
 _NETWORK: Final = (HTTPError, OSError)
-"""What no answer came for. urllib3's own errors come out as they are where its retries are off
-(source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
+"""Errors of requests without an answer. urllib3's own errors are raised as they are if its retries
+are off (source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
 """
 
 
 @contextmanager
 def translated(operation: str = "OSS") -> Iterator[None]:
-    """Translate what the block raises. One attempt, one error; `TransferCancelled` stays itself.
+    """Translate the errors of the block. One attempt, one error; `TransferCancelled` propagates
+    unchanged.
 
     `operation` begins the text of an error that does not name the call itself.
 
-    The original is not chained: its text has the URL of the request, and with it the key, which in
-    public mode is the link itself and must never reach a log.
+    The original is not chained: its text contains the URL of the request, and with it the key,
+    which in public mode is the link itself and must never reach a log.
     """
     try:
         yield
@@ -80,7 +81,9 @@ def translated(operation: str = "OSS") -> Iterator[None]:
 
 
 Answered = Callable[[str, str], None]
-"""Takes the operation and the error code ("" after a success) of every call, in its thread."""
+"""Called with the operation and the error code ("" after a success) of every call, in its
+thread.
+"""
 
 
 def unnoted(_operation: str, _code: str) -> None:
@@ -91,7 +94,7 @@ def unnoted(_operation: str, _code: str) -> None:
 def noted(operation: str, answered: Answered) -> Iterator[None]:
     """Report the outcome of the block, which is one call of the `ObjectStore` port.
 
-    A call that was cancelled says nothing about the store and is not reported.
+    A cancelled call shows nothing about the store and is not reported.
     """
     try:
         yield
@@ -106,7 +109,7 @@ def _raise(error: Exception, operation: str) -> NoReturn:
     if isinstance(error, sdk.OperationError):
         reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
     if isinstance(reason, RelayError):
-        raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
+        raise reason from None  # Raised by a body; the SDK's error around it adds nothing.
     flag = current_flag()
     if flag is not None and flag.is_set:
         raise TransferCancelled(f"{operation} was cut short") from None
@@ -122,7 +125,7 @@ def _from_service(error: sdk.ServiceError, operation: str) -> StoreError:
         f"{operation}: {error.code} (HTTP {error.status_code}, EC {error.ec or '-'}, "
         f"request {error.request_id or '-'})"
     )
-    if error.code != _UNREADABLE:  # Else its page may repeat the address.
+    if error.code != _UNREADABLE:  # Otherwise its page may contain the URL.
         text = f"{text}: {error.message}"
     if endpoint := (error.error_fileds or {}).get("Endpoint"):
         text = f"{text} (endpoint: {endpoint})"
@@ -154,7 +157,7 @@ def _asked_delay(error: sdk.ServiceError) -> float | None:
 
 
 def _number(text: str | None) -> float:
-    # Retry-After may be a date; OSS sends none such, and our own backoff serves as well.
+    # Retry-After may be a date; OSS sends no dates, and our own backoff serves as well.
     return float(text) if text and text.isdigit() else 0.0
 
 
@@ -169,8 +172,8 @@ def _from_client(error: Exception, operation: str) -> StoreError:
 
 
 def _kind(error: BaseException) -> str:
-    """Name the reasons behind `error`, innermost first, without their texts, which may have an
-    address in them.
+    """Name the causes of `error`, innermost first, without their texts, which may contain a
+    URL.
     """
     names: list[str] = []
     inner: BaseException | None = error
@@ -181,7 +184,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _reason_of(error: BaseException) -> BaseException | None:
-    # The SDK has `unwrap`, urllib3 `reason` or an argument among others.
+    # The SDK has `unwrap`, urllib3 `reason` or an argument that is an error.
     if isinstance(error, sdk.RequestError | sdk.ResponseError):
         candidates: tuple[object, ...] = (error.unwrap(),)
     else:
