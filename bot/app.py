@@ -1,6 +1,6 @@
-"""The lifetime of the process: opens what the settings describe, runs the bot, stops it in order.
+"""The lifetime of the process: opens the resources, runs the bot, stops it in order.
 
-`serve` is what production, the demo and the tests run. `bot.wiring` builds what it runs.
+Production, the demo and the tests run `serve`. `bot.wiring` builds the parts.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from bot.wiring.resources import Monitoring, Resources, open_monitoring, open_re
 log = structlog.stdlib.get_logger(__name__)
 
 LAST_WORDS = timedelta(seconds=3)
-"""How long the end may take to say "paused", and to answer what is done, beyond the grace."""
+"""Time at the end to show "paused", and to answer ended jobs, in addition to the grace."""
 OVERDUE_EVERY = timedelta(seconds=10)
 
 
@@ -43,9 +43,9 @@ async def serve(
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token.
-        BucketExposed: strangers can read what should be private.
+        BucketExposed: private objects can be read anonymously.
         StoreKeyRefused: there is no access key at all.
-        PortTaken: `web.port` is not to be had.
+        PortTaken: `web.port` is in use, or cannot be used.
         WebhookRefused: Telegram does not deliver to `telegram.webhook_url`.
     """
     async with AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ async def serve(
 
 
 async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Resources, Bot]:
-    # First, so that a bot that waits for Telegram can say so.
+    # First, so that readiness can be queried while the bot waits for Telegram.
     monitoring = await open_monitoring(settings, clock, stack)
     resources = await open_resources(settings, clock, stack, monitoring)
     parts = build_bot(resources)
@@ -86,7 +86,7 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
         telegram, admins = resources.telegram, resources.settings.access.admins
         await register_commands(telegram.application.bot, telegram.renderer, admins)
     except ChatError as error:
-        # Cosmetic: the commands work all the same, and the next start tries again.
+        # Cosmetic: the commands work without the menus, and the next start tries again.
         log.warning("cannot register the commands", code=error.code)
 
 
@@ -100,7 +100,8 @@ async def _sweep_copies(source: LocalFiles) -> None:
 async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
     await parts.reaper.sweep()
     if resources.settings.link.mode is not LinkMode.PUBLIC:
-        # OSS itself refuses these links already; the bytes go as soon as it can be reached.
+        # OSS itself refuses these links already; the bytes are deleted as soon as it can be
+        # reached.
         return
     while overdue := await resources.ledger.objects.overdue(resources.clock.now()):
         log.error("links are open past their end; nothing is taken in", count=len(overdue))
@@ -117,7 +118,7 @@ async def _refuse_exposed_bucket(resources: Resources) -> None:
             lambda: assert_private(resources.oss, store, resources.prefix)
         )
     except StoreError as error:
-        # The bot starts all the same: OSS may come back, and until then every sender is told.
+        # The bot starts all the same: OSS may recover, and until then every user gets the error.
         log.warning("cannot look at the bucket", code=error.code, why=str(error))
 
 
@@ -154,7 +155,7 @@ async def _run(
         resources.spool.keeps = True
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
-        # Side by side, because each may take as long as threads that hang in sockets are given.
+        # In parallel, because each may take as long as the time given to hanging threads.
         await asyncio.gather(parts.queue.stop(), end(others))
         raise_defect(others)
     finally:

@@ -1,5 +1,5 @@
-"""The HTTP port: liveness, readiness and metrics, and the webhook at which Telegram delivers
-updates, at least once: an update is accepted when the ledger has it, and not before.
+"""The HTTP server: liveness, readiness and metrics, and the webhook for Telegram's updates.
+Delivery is at least once: an update is accepted when the ledger has it, and not before.
 """
 
 import hmac
@@ -21,14 +21,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class MetricsPage:
-    """A page as bytes, and what they are."""
+    """The bytes of a page, and their content type."""
 
     body: bytes
     content_type: str
 
 
 class MonitoringPages:
-    """The handlers. `look` and `page` find out when they are asked; neither names a user."""
+    """The handlers. `look` and `page` are called at each request; neither names a user."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class MonitoringPages:
         self._page = page
 
     async def alive(self, _: web.Request) -> web.Response:
-        """Say that the event loop turns; only a process that hangs says nothing."""
+        """Answer 200 while the event loop runs; a hanging process does not answer."""
         return web.Response(text="ok\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Say 200 when the bot can do its work, otherwise 503, and why."""
+        """Answer 200 if the bot can work, otherwise 503 with the reasons."""
         found = await self._look()
         body = {
             "ready": found.ready,
@@ -55,7 +55,7 @@ class MonitoringPages:
         return web.json_response(body, status=200 if found.ready else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
-        """Return the page that Prometheus reads."""
+        """Return the metrics page for Prometheus."""
         page = await self._page()
         return web.Response(body=page.body, headers={"Content-Type": page.content_type})
 
@@ -66,16 +66,16 @@ def _moment(when: datetime | None) -> str | None:
 
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 -- the header's name.
 RETRY_AFTER: Final = "5"
-"""Seconds. Telegram repeats an update for 24 hours, and minds this header (source: github
+"""Seconds. Telegram repeats an update for 24 hours, and respects this header (source: github
 tdlib/telegram-bot-api `WebhookActor.cpp`).
 """
 
 Take = Callable[[dict[str, Any]], Awaitable[None]]
-"""Returns when the update is in the ledger; raises where it cannot be."""
+"""Returns when the update is in the ledger; raises an error if it cannot be stored."""
 
 
 class WebhookRoute:
-    """The handler at `path`. While nobody takes updates, Telegram is asked to come again."""
+    """The handler at `path`. While no updates are accepted, Telegram is asked to retry."""
 
     def __init__(self, path: str, secret: str) -> None:
         self.path = path
@@ -86,19 +86,20 @@ class WebhookRoute:
         return f"WebhookRoute(path={self.path!r})"
 
     def open(self, take: Take) -> None:
-        """Hand updates to `take` from now on."""
+        """Pass updates to `take` from now on."""
         self._take = take
 
     def close(self) -> None:
-        """Take nothing more; what is under way goes on."""
+        """Accept no more updates; those in progress continue."""
         self._take = None
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Take one update.
+        """Accept one update.
 
-        200: the ledger has it. 403: not from Telegram. 400, 413: no update. 503: not now.
+        200: stored in the ledger. 403: not from Telegram. 400, 413: no update. 503: not accepted
+        now.
         """
-        # Before the body is read: strangers shall not fill our memory.
+        # Before the body is read: unauthenticated requests must not fill the memory.
         if not self._is_from_telegram(request):
             return web.Response(status=403)
         update = _parse(await request.read())
@@ -110,8 +111,8 @@ class WebhookRoute:
         try:
             await self._take(update)
         except Exception:
-            # Whatever went wrong, the update is not safe; whoever polls would end here, but a
-            # door that is shut once need not be shut for ever.
+            # After any error the update is not stored. Polling would end here, but the webhook can
+            # work again later.
             log.exception("webhook update not taken", update=update["update_id"])
             return _later()
         return web.Response()
@@ -138,21 +139,21 @@ def _later() -> web.Response:
 LARGEST_BODY: Final = 1 << 20
 """Bytes of a request. Updates have a few KiB."""
 LAST_ANSWERS: Final = 1.0
-"""Seconds that requests under way are given at the end."""
+"""Seconds for requests in progress at the end."""
 
 
 class PortTaken(Exception):
-    """Another program listens there, or the address is not one of this machine."""
+    """Another program listens there, or the address does not belong to this machine."""
 
 
 @asynccontextmanager
 async def open_web(
     host: str, port: int, pages: MonitoringPages, hook: WebhookRoute | None = None
 ) -> AsyncIterator[int]:
-    """Listen on `host`, and give the port (0 takes a free one); stop at the end.
+    """Listen on `host`, and yield the port (0 takes a free one); stop at the end.
 
     Raises:
-        PortTaken: nobody can listen there.
+        PortTaken: the address cannot be listened on.
     """
     app = web.Application(client_max_size=LARGEST_BODY)
     app.router.add_get("/healthz", pages.alive)
@@ -160,7 +161,7 @@ async def open_web(
     app.router.add_get("/metrics", pages.metrics)
     if hook is not None:
         app.router.add_post(hook.path, hook.handle)
-    # No access log: each line would be a look of somebody who watches.
+    # No access log: its lines would be requests of monitoring systems.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS)
     await runner.setup()
     try:
@@ -176,6 +177,6 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        # The text of the event loop says the address once more.
+        # The text of the event loop repeats the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         raise PortTaken(f"web.port: cannot listen on {host}:{port}: {why}") from error

@@ -1,5 +1,5 @@
-"""What the bot is built on: monitoring, the connection to OSS, and everything else that is opened
-from the settings and has to be closed again. The commands of the CLI open the same pieces.
+"""Resources of the bot: monitoring, the connection to OSS, and everything else that is opened from
+the settings and must be closed. The commands of the CLI open the same ones.
 """
 
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
 
 ADMINISTRATIVE_THREADS = 2
-"""Deletions never wait behind uploads."""
+"""Threads of their own, so that deletions never wait behind uploads."""
 ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
 
 
@@ -47,7 +47,7 @@ class MonitoredParts:
 class Monitoring:
     """Metrics, health and readiness of the process, and the pages that show them.
 
-    Built before everything else, so that a bot that waits for Telegram can already say so.
+    Built first, so that readiness can be queried while the bot waits for Telegram.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -115,7 +115,7 @@ async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStac
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """A connection to OSS, the bucket behind it, and threads for calls that block."""
+    """A connection to OSS, its bucket, and threads for blocking calls."""
 
     oss: OssConnection
     store: OssBucket
@@ -126,7 +126,7 @@ class StoreAccess:
 async def open_store_access(
     settings: Settings, clock: Clock, answered: Answered = unnoted
 ) -> AsyncIterator[StoreAccess]:
-    """Open the connection that the settings describe; nothing is sent yet. `answered` hears of
+    """Open the connection that the settings describe; send nothing yet. `answered` is called after
     every call.
 
     Raises:
@@ -142,7 +142,7 @@ async def open_store_access(
 
 
 def open_oss(settings: Settings, clock: Clock) -> OssConnection:
-    """Build the connection to OSS that the settings describe; nothing is sent yet."""
+    """Build the connection to OSS that the settings describe; send nothing yet."""
     given, transfer = settings.oss, settings.transfer
     key = None
     if given.access_key_id is not None and given.access_key_secret is not None:
@@ -167,45 +167,45 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
 
 
 def plain(value: SecretStr | None) -> str | None:
-    """Return what a secret setting hides, if it is set."""
+    """Return the value of a secret setting, if it is set."""
     return value.get_secret_value() if value is not None else None
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What everything else is built on."""
+    """The opened resources that all parts use."""
 
     settings: Settings
     clock: Clock
     ledger: SqlLedger
     oss: OssConnection
     pool: TransferPool
-    """For parts of uploads."""
+    """Threads for parts of uploads."""
     disk: TransferPool
-    """For files that are read where they are."""
+    """Threads for files that are read in place."""
     threads: StoreCaller
     spool: Spool
     telegram: TelegramResources
     monitoring: Monitoring
     trusted: set[int] = field(default_factory=set)
-    """Jobs whose spool file an earlier process of this boot has left."""
+    """Jobs with a spool file that an earlier process of this boot has left."""
 
     @property
     def is_local(self) -> bool:
-        """Whether files come from a Bot API server of our own."""
+        """Whether files come from a local Bot API server."""
         return self.settings.telegram.mode is TelegramMode.LOCAL
 
     @property
     def prefix(self) -> str:
-        """The part of the bucket that is ours."""
+        """The prefix of the bot's objects in the bucket."""
         return key_prefix(self.telegram.bot_id)
 
 
 async def open_resources(
     settings: Settings, clock: Clock, stack: AsyncExitStack, monitoring: Monitoring
 ) -> Resources:
-    """Open everything that has to be closed again; `stack` does that, in reverse order.
-    `monitoring` hears of every call.
+    """Open all resources; `stack` closes them in reverse order. Every call is reported to
+    `monitoring`.
 
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
