@@ -23,11 +23,11 @@ from bot.core.ports.answers import AnswerState, StoredAnswer, StoredStatusMessag
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 MOST_UNCERTAIN_TRIES = 2
-"""A lost answer to a call may hide a message that was placed; once more is a promise, twice more
-is spam.
+"""If the answer to a call is lost, its message may exist: one repetition is a promise, a second
+one would be spam.
 """
 NOTHING = 0
-"""Stands for a reply to no message: the column takes no NULL, and no message has this id."""
+"""Message id of a reply to no message: the column accepts no NULL, and no message has this id."""
 
 _UNANSWERED = first_of_each_chat(
     select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED)),
@@ -54,7 +54,7 @@ _MEMBERS = (
 
 
 def unanswered(connection: Connection, limit: int) -> list[Job]:
-    """Return ended jobs that no answer includes yet."""
+    """Return ended jobs that belong to no answer yet."""
     return [to_job(row) for row in connection.execute(_UNANSWERED, {"limit": limit}).mappings()]
 
 
@@ -65,7 +65,7 @@ def begin(
     *,
     chat_id: int | None = None,
 ) -> StoredAnswer:
-    """Create the answer for jobs of one chat and topic, state SENDING; close the status message
+    """Create the answer for jobs of one chat and topic, in state SENDING; close the status message
     that becomes it.
     """
     first = jobs_[0].origin
@@ -89,8 +89,8 @@ def begin(
         .values(answer_id=answer_id)
     )
     if placed_message_id is not None:
-        # In the same transaction, or after a crash the message would be a status message and an
-        # answer, and be removed as the one once it has been sent as the other.
+        # In the same transaction, or after a crash the message would be both a status message and
+        # an answer, and be deleted as the former after it was sent as the latter.
         is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
         connection.execute(update(cards).where(is_it).values(open=False))
     return _read(connection, select(answers).where(answers.c.id == answer_id))[0]
@@ -102,38 +102,38 @@ def resumable(connection: Connection) -> list[StoredAnswer]:
 
 
 def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
-    """Return sent answers whose items have changed since they were shown."""
+    """Return sent answers with items that changed after the last edit."""
     return _read(connection, _STALE, {"limit": limit})
 
 
 def sending(connection: Connection, answer_id: int) -> None:
-    """Store the intention before another call."""
+    """Record that another call is about to be made."""
     _set(connection, answer_id, state=AnswerState.SENDING.value)
 
 
 def sent(connection: Connection, answer_id: int, message_id: int) -> None:
-    """Store that the answer is placed."""
+    """Record that the answer was sent."""
     _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id)
 
 
 def lost(connection: Connection, answer_id: int) -> None:
-    """Store that the answer cannot be placed."""
+    """Record that the answer cannot be delivered."""
     _set(connection, answer_id, state=AnswerState.LOST.value)
 
 
 def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
-    """Store that the answer shows the first `changes` changes."""
+    """Record that the answer shows the first `changes` changes."""
     _set(connection, answer_id, shown=changes)
 
 
 def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
-    """Store that a call failed."""
+    """Record that a call failed."""
     tries = answers.c.tries + (1 if uncertain else 0)
     state = case(
         (tries >= MOST_UNCERTAIN_TRIES, AnswerState.LOST.value),
         else_=AnswerState.PENDING.value,
     )
-    # Only while it is being sent: what has been placed is never sent again.
+    # Only while it is being sent: a delivered answer is never sent again.
     is_sending = answers.c.state == AnswerState.SENDING.value
     _set(connection, answer_id, is_sending, state=state, tries=tries)
 
@@ -174,8 +174,8 @@ def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
     )
 
 
-# Correlated, so that a look costs as much as there are open status messages and not as there
-# ever were answers.
+# Correlated, so that the cost grows with the open status messages and not with all answers ever
+# sent.
 _IS_UNANSWERED = ~exists().where(
     answers.c.id == jobs.c.answer_id,
     answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value]),
@@ -212,20 +212,20 @@ def open_status_message(
 def join_status_message(
     connection: Connection, status_message_id: int, job_ids: Sequence[int]
 ) -> None:
-    """Let an open status message show further jobs."""
+    """Add further jobs to an open status message."""
     connection.execute(
         update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=status_message_id)
     )
 
 
 def place_status_message(connection: Connection, status_message_id: int, message_id: int) -> None:
-    """Store where the status message is."""
+    """Record the message id of the status message."""
     is_it = cards.c.id == status_message_id
     connection.execute(update(cards).where(is_it).values(message_id=message_id))
 
 
 def close_status_message(connection: Connection, status_message_id: int) -> None:
-    """Forget the status message."""
+    """Delete the row of the status message."""
     connection.execute(update(cards).where(cards.c.id == status_message_id).values(open=False))
 
 

@@ -1,5 +1,5 @@
-"""One SQLite file: how it is opened, migrated, read and written, each connection in a thread of
-its own. Operations are functions of a connection and stand in the modules of their tables.
+"""One SQLite file: opening, migrating, reading and writing it, each connection in a thread of its
+own. Operations are functions of a connection, in the modules of their tables.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ P = ParamSpec("P")
 class ConnectionThread:
     """A connection and the only thread that uses it.
 
-    A transaction is one visit to the thread. A driver that is asynchronous itself makes ten visits
-    of each transaction, and every one of them waits for its turn with the interpreter while the
-    event loop is busy.
+    A transaction is one call in the thread. An asynchronous driver makes ten calls for each
+    transaction, and every one of them waits for the interpreter's lock while the event loop is
+    busy.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
-        # What waits here can still be cancelled; what waits in the executor would still run.
+        # A call that waits here can still be cancelled; one in the executor's queue would run.
         self._lock = asyncio.Lock()
 
     async def run(
@@ -44,8 +44,8 @@ class ConnectionThread:
         """Run `operation` on the connection in a transaction of its own: committed when it
         returns, rolled back when it raises. Transactions run in the order of the calls.
 
-        If the caller is cancelled, it waits for the end of a transaction that has begun before
-        `CancelledError` goes on, so the connection is idle for the next caller.
+        If the caller is cancelled, wait for the end of a transaction that has begun before
+        re-raising, so the connection is idle for the next caller.
         """
         async with self._lock:
             return await self._visit(partial(self._transact, operation, *args, **kwargs))
@@ -65,7 +65,7 @@ class ConnectionThread:
         return await to_the_end(wait())
 
     async def close(self) -> None:
-        """Close the connection and let the thread end, after a transaction that is under way."""
+        """Close the connection and end the thread, after a transaction in progress."""
         async with self._lock:
             await self._visit(self._close)
         self._executor.shutdown(wait=False)
@@ -77,7 +77,7 @@ class ConnectionThread:
 
 
 class Database:
-    """Reads side by side, writes one after the other.
+    """One connection for reads and one for writes, which run in parallel.
 
     An operation is a function of a connection. It returns values of the core, never a result that
     still needs the connection.
@@ -88,7 +88,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Put together from its parts, because a path may hold what means something in a URL.
+        # Built from its parts, because a path may contain characters with a meaning in a URL.
         url = URL.create("sqlite", database=str(path))
         engine = _engine(url)
         self._writer = ConnectionThread(engine.execution_options(begin="BEGIN IMMEDIATE"))
@@ -103,19 +103,19 @@ class Database:
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an operation that changes nothing in one read transaction: it sees one moment of
-        the ledger, which later writes do not change.
+        """Run an operation without changes in one read transaction: it sees one snapshot of the
+        ledger, without later writes.
         """
         return await self._reader.run(operation, *args, **kwargs)
 
     async def close(self) -> None:
-        """Close both connections; afterwards the write-ahead log is folded into the file."""
+        """Close both connections; the last one merges the write-ahead log into the file."""
         await self._reader.close()
         await self._writer.close()
 
 
 class SqlPart:
-    """One port of the ledger. Its methods are operations of a module, by `writes` and `reads`."""
+    """One port of the ledger. Its methods run operations of a module, by `writes` and `reads`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -146,15 +146,15 @@ def reads(
 
 
 def _engine(url: URL) -> Engine:
-    """One for both connections, so that a statement is compiled once. Each connection says by its
-    option `begin` how its transactions begin.
+    """Return one engine for both connections, so that a statement is compiled once. The option
+    `begin` of a connection is the statement that begins its transactions.
     """
     engine = create_engine(url, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
-        # The driver must not begin transactions behind our back (facts of sqlite3: legacy
-        # isolation levels).
+        # The driver must not begin transactions itself (facts of sqlite3: legacy isolation
+        # levels).
         dbapi_connection.isolation_level = None
         _configure(dbapi_connection)
 
@@ -196,7 +196,7 @@ def _migrate(path: Path) -> None:
         with engine.connect() as connection:
             connection.execute(text("PRAGMA journal_mode=WAL"))
             if version_of(connection) != VERSION:
-                # Takes a fifth of a second to import, which most starts can do without.
+                # Importing it takes a fifth of a second, which most starts can avoid.
                 from bot.adapters.ledger.migration import upgrade
 
                 upgrade(connection, path)
@@ -210,7 +210,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
 
     Raises:
         LedgerTooNew: see `migrate`.
-        LedgerUnusable: see `migrate`; or the block ended because the file failed it.
+        LedgerUnusable: see `migrate`; or the block ended because of an error of the file.
     """
     await asyncio.to_thread(migrate, path)
     database = Database(path)

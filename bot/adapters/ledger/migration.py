@@ -1,5 +1,5 @@
-"""Versions of the schema: which one a file has, how Alembic brings it up to date, and a read-only
-look at the file.
+"""Versions of the schema: that of a file, its migration by Alembic, and a read-only inspection of
+the file.
 """
 
 from dataclasses import dataclass
@@ -30,13 +30,14 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def known_versions() -> frozenset[str]:
-    """Return the versions that this program can bring up to date, the newest one included."""
+    """Return the versions that this program can migrate, the newest one included."""
     scripts = ScriptDirectory.from_config(_config())
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def upgrade(connection: Connection, path: Path, *, to: str = "head") -> None:
-    """Create the tables, or bring older ones to version `to`. Blocks; `path` is only told.
+    """Create the tables, or migrate older ones to version `to`. Blocks; `path` is only for
+    messages.
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
@@ -63,8 +64,8 @@ MOST_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class LedgerInspection:
-    """What a ledger's file says of itself. `version` is that of its schema, "" where there is
-    none; `damage` what SQLite finds wrong with it, "" if nothing.
+    """The result of an inspection. `version` is that of the schema, "" without one; `damage` is
+    the problem that SQLite finds, "" without one.
     """
 
     version: str
@@ -76,7 +77,7 @@ class LedgerInspection:
 def examine_ledger(path: Path) -> LedgerInspection:
     """Read the whole file once. Blocks; about a second for each gigabyte.
 
-    Works beside a running bot. Raises nothing of SQLite's: what cannot be read is damage.
+    Works beside a running bot. Raises no errors of SQLite: unreadable data is reported as damage.
     """
     engine = create_engine(URL.create("sqlite", database=str(path)))
     try:
@@ -101,7 +102,7 @@ def _examine(connection: Connection) -> LedgerInspection:
 def _is_known(version: str) -> bool:
     if version == VERSION:
         return True
-    # Takes a fifth of a second to import, which most commands can do without.
+    # Importing it takes a fifth of a second, which most commands can avoid.
     from bot.adapters.ledger.migration import known_versions
 
     return version in known_versions()

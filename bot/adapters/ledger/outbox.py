@@ -1,6 +1,4 @@
-"""Messages that must still be sent beside answers, and updates that could not be handled, in
-SQL.
-"""
+"""Messages to send other than answers, and updates that could not be handled, in SQL."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +10,8 @@ from bot.adapters.ledger.schema import dead_updates, outbox
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
-"""Rows that are said stay this long, so that an update that is delivered again (Telegram: 24 h)
-says nothing twice.
+"""Sent rows are kept for this time, so that a redelivered update (Telegram: 24 h) sends nothing
+twice.
 """
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
@@ -21,24 +19,24 @@ _PENDING = first_of_each_chat(
 
 
 def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
-    """Store a message; false if `dedupe` is known already."""
+    """Store a message; return false if `dedupe` is stored already."""
     connection.execute(delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR))
     statement = insert_for(connection, outbox).values(_values(message, now))
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
 def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
-    """Return what must still be said, by priority, then age."""
+    """Return the messages to send, by priority, then age."""
     return [_message(row) for row in connection.execute(_PENDING, {"limit": limit}).mappings()]
 
 
 def delivered(connection: Connection, row_id: int) -> None:
-    """Store that it has been said."""
+    """Record that the message was sent."""
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(said=True))
 
 
 def begin_attempt(connection: Connection, row_id: int) -> int:
-    """Store the intention before a call; return how many calls there have been."""
+    """Record a call before it is made; return the number of calls so far."""
     statement = (
         update(outbox)
         .where(outbox.c.id == row_id)
@@ -51,7 +49,7 @@ def begin_attempt(connection: Connection, row_id: int) -> int:
 def add_dead_update(
     connection: Connection, update_id: int, body: str, error: str, now: datetime
 ) -> None:
-    """Store an update with the last error; a second burial changes nothing."""
+    """Store an update with the last error; does nothing if it is stored already."""
     values = {"update_id": update_id, "body": body, "error": error, "buried_at": now}
     statement = insert_for(connection, dead_updates).values(values)
     connection.execute(statement.on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""Totals and overviews in SQL, and whether the ledger can be written: for operators."""
+"""Totals and overviews in SQL, and a write check of the ledger, for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 
 
 def since(connection: Connection, moment: datetime) -> Totals:
-    """Sum up the jobs that ended after `moment`. Reads all jobs; it is seldom asked for."""
+    """Sum up the jobs that ended after `moment`. Reads all jobs; it is called seldom."""
     statement = (
         select(
             jobs.c.state,
@@ -49,8 +49,8 @@ def since(connection: Connection, moment: datetime) -> Totals:
 
 @dataclass(frozen=True, slots=True)
 class LedgerOverview:
-    """Everything that is under way or alive at one moment. `links` are live objects with their
-    jobs, the first to end first; `unsaid` counts answers and replies that still wait.
+    """All unfinished jobs and live links at one moment. `links` are live objects with their jobs,
+    the first to expire first; `unsaid` counts answers and replies not yet sent.
     """
 
     running: list[Job]
@@ -60,7 +60,7 @@ class LedgerOverview:
 
 
 def overview(connection: Connection) -> LedgerOverview:
-    """Return what is under way and alive."""
+    """Return the unfinished jobs and live links."""
     is_unfinished = jobs.c.state.in_(UNFINISHED)
     is_linked = jobs.c.id.in_(select(objects.c.job_id).where(_IS_LIVE))
     under_way = _jobs(connection, is_unfinished)
@@ -95,7 +95,7 @@ def _count_unsaid(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """How many links work, and how many of them should have ended."""
+    """The number of live links, and the number of overdue ones among them."""
 
     live: int
     overdue: int
@@ -108,18 +108,18 @@ def count_links(connection: Connection, now: datetime) -> LinkCounts:
 
 
 def write_page(connection: Connection) -> None:
-    """Write a page of the ledger as it is. SQLite only: an empty transaction would find a file
-    that is not writable, and no full disk.
+    """Write a page of the ledger without changing it. SQLite only: an empty transaction would
+    detect a file that is not writable, but no full disk.
     """
     version = connection.execute(text("PRAGMA user_version")).scalar_one()
     connection.execute(text(f"PRAGMA user_version = {int(version)}"))
 
 
 class LedgerHealth(SqlPart):
-    """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
+    """Checks of the ledger as a whole; a failure is a result and no error."""
 
     async def trouble(self) -> str:
-        """Write a page of the ledger down to the disk; return what is wrong, or nothing.
+        """Write a page of the ledger to the disk; return the problem, or "".
 
         Costs one synchronized write.
         """
@@ -131,7 +131,7 @@ class LedgerHealth(SqlPart):
         return ""
 
     async def links(self, now: datetime) -> LinkCounts | None:
-        """Count the links; `None` where the ledger cannot be read."""
+        """Count the links; `None` if the ledger cannot be read."""
         try:
             return await self._database.read(count_links, now)
         except SQLAlchemyError:
