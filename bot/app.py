@@ -94,7 +94,7 @@ async def _sweep_copies(source: LocalFiles) -> None:
     try:
         await source.sweep()
     except DiskError as error:
-        log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
+        log.warning("cannot remove unneeded server copies", code=error.code, why=str(error))
 
 
 async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
@@ -104,7 +104,10 @@ async def _end_what_is_overdue(resources: Resources, parts: Bot) -> None:
         # reached.
         return
     while overdue := await resources.ledger.objects.overdue(resources.clock.now()):
-        log.error("links are open past their end; nothing is taken in", count=len(overdue))
+        log.error(
+            "public links are past their deadline; not accepting updates until they are deleted",
+            count=len(overdue),
+        )
         await resources.clock.sleep_until(resources.clock.now() + OVERDUE_EVERY)
         await parts.reaper.sweep()
 
@@ -119,7 +122,7 @@ async def _refuse_exposed_bucket(resources: Resources) -> None:
         )
     except StoreError as error:
         # The bot starts all the same: OSS may recover, and until then every user gets the error.
-        log.warning("cannot look at the bucket", code=error.code, why=str(error))
+        log.warning("cannot check anonymous access to the bucket", code=error.code, why=str(error))
 
 
 def _begin(monitoring: Monitoring, parts: Bot) -> None:

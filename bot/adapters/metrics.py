@@ -81,7 +81,7 @@ class PrometheusMetrics:
         self._links = self._gauge("relay_links_live", "Links that work.")
         self._overdue = self._gauge("relay_links_overdue", "Links that should have ended.")
         self._spool = self._gauge("relay_spool_reserved_bytes", "Room reserved in the spool.")
-        self._ready = self._gauge("relay_ready", "1 while nothing speaks against it.")
+        self._ready = self._gauge("relay_ready", "1 while the bot is ready.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)

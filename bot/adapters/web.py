@@ -113,7 +113,7 @@ class WebhookRoute:
         except Exception:
             # After any error the update is not stored. Polling would end here, but the webhook can
             # work again later.
-            log.exception("webhook update not taken", update=update["update_id"])
+            log.exception("webhook update not stored", update=update["update_id"])
             return _later()
         return web.Response()
 

@@ -92,7 +92,7 @@ class Notifier:
                 channel.settimeout(0.0)
                 channel.sendto(message.encode(), self._address)
         except OSError as error:
-            log.warning("cannot tell the service manager", why=error.strerror)
+            log.warning("cannot notify the service manager", why=error.strerror)
 
 
 def _address(given: str) -> str:

@@ -49,7 +49,7 @@ class Access:
         self._admins = frozenset(admins)
         self._users = frozenset(users) | self._admins
         self._groups = frozenset(groups)
-        # A stranger whose entry was dropped gets the notice once more.
+        # A stranger with a dropped entry gets the notice once more.
         self._told: BoundedMap[int, datetime] = BoundedMap()
 
     async def admit(self, origin: Origin) -> Admission:

@@ -63,7 +63,7 @@ class JobLifecycle:
         """
         if not await self._jobs.fail(job, error.code, _args(error), self._clock.now()):
             log.warning(
-                "attempt failed, job not ours", job=job.id, code=error.code, exc_info=cause
+                "attempt failed, job ended before", job=job.id, code=error.code, exc_info=cause
             )
             return False
         self._ended(job, JobState.FAILED, error.code, cause=cause)

@@ -140,7 +140,7 @@ class Reaper:
             for upload_id in pending_of(self._store, stored.key):
                 self._store.abort(stored.key, upload_id)
         except StoreForbidden:
-            log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
+            log.warning("the key may not list uploads; the lifecycle rule removes orphans")
         self._store.delete([stored.key])
 
     async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:

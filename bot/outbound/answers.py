@@ -33,7 +33,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class AnswerDelivery:
-    """Chooses the chat for answers by the rules of each group, and tells the group about answers
+    """Chooses the chat for answers by the rules of each group, and notifies the group of answers
     sent elsewhere.
     """
 
@@ -229,7 +229,7 @@ class AnswerSender:
                     answer.chat_id, answer.message_id, view, language=answer.language
                 )
             except MessageGone:
-                log.info("status message gone, answering anew", answer=answer.id)
+                log.info("status message is gone, sending a new answer", answer=answer.id)
             else:
                 return answer.message_id
         place = Place(answer.chat_id, answer.thread_id, answer.reply_to)

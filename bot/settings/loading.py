@@ -239,7 +239,7 @@ def warnings(settings: Settings) -> list[str]:
     found = []
     if not settings.access.everybody:
         found.append(
-            "access.users: is empty, so nobody may use the bot; write to it, it tells you your id"
+            "access.users: is empty, so no user may use the bot; its reply to you has your id"
         )
     if settings.link.mode is LinkMode.PUBLIC:
         found.append(
@@ -257,8 +257,8 @@ def warnings(settings: Settings) -> list[str]:
         )
     if settings.web.port is not None and not ip_address(settings.web.host).is_loopback:
         found.append(
-            f"web.host: whoever reaches {settings.web.host} can read /metrics and /readyz; only a"
-            " network of your own may"
+            f"web.host: anyone with access to {settings.web.host} can read /metrics and /readyz;"
+            " only a network of your own may"
         )
     if settings.log.level == "debug":
         found.append('log.level: "debug" is for looking into a fault, and writes a lot')

@@ -42,7 +42,7 @@ def allowed_of(info: FieldInfo) -> Allowed:
     for item in _metadata(info):
         if isinstance(item, Allowed):
             return item
-    raise LookupError("this setting does not say what it may be")
+    raise LookupError("this setting has no description of its allowed values")
 
 
 def _metadata(info: FieldInfo) -> Iterator[Any]:

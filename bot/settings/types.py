@@ -253,12 +253,12 @@ CountOrNone = Annotated[
 UserIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(gt=0)], ...],
     BeforeValidator(_split_list),
-    Allowed("a list of numeric user ids such as [123456789]; the bot tells strangers theirs"),
+    Allowed("a list of numeric user ids such as [123456789]; the bot sends new users their id"),
 ]
 GroupIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(lt=0)], ...],
     BeforeValidator(_split_list),
-    Allowed("a list of group ids such as [-1001234567890]; the bot tells groups theirs"),
+    Allowed("a list of group ids such as [-1001234567890]; the bot sends new groups their id"),
 ]
 Zone = Annotated[
     str,

@@ -49,7 +49,7 @@ class CancelFlag:
     def raise_if_set(self) -> None:
         """Raise `TransferCancelled` if the transfer must stop."""
         if self.is_set:
-            raise TransferCancelled("the transfer was told to stop")
+            raise TransferCancelled("the transfer must stop")
 
     def wait(self, seconds: float) -> bool:
         """Block for `seconds`, or until the flag is set; return whether it is."""

@@ -221,7 +221,7 @@ class SpoolFile:
             pass  # Removed by hand.
         except OSError as error:
             # A failure here must not hide an error in progress; the next sweep removes the file.
-            log.warning("spool file left", path=str(self.path), why=error.strerror)
+            log.warning("cannot remove spool file", path=str(self.path), why=error.strerror)
         finally:
             await file.close()
 

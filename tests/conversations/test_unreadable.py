@@ -62,7 +62,7 @@ async def test_unreadable_update(
     await alice.answered(second)
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
     logged = caplog.text
-    (line,) = [line for line in logged.splitlines() if "update set aside" in line]
+    (line,) = [line for line in logged.splitlines() if "unreadable update stored" in line]
 
     assert dead_updates(stage) == [update_id]
     assert f"'update': {update_id}" in line

@@ -176,7 +176,7 @@ def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -
         store.delete([key])
     if status == HTTPStatus.OK:
         raise BucketExposed(
-            f"anybody can read private objects of the bucket {connection.address.bucket};"
+            f"private objects can be read anonymously in the bucket {connection.address.bucket};"
             " a bucket policy must be opening them"
         )
 

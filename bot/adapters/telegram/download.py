@@ -230,7 +230,7 @@ class Download:
         span = _SPAN.fullmatch(content_range)
         if span is None or int(span[1]) != self._file.size:
             self._ranges = False
-            raise SourceUnavailable("file: another range than asked for")
+            raise SourceUnavailable("file: not the requested range")
         if span[2] != "*":
             self.announce(int(span[2]))
         await self._file.resume()

@@ -147,7 +147,7 @@ class TokenRefused(Exception):
     """Telegram does not know the token (any more)."""
 
     def __init__(self) -> None:
-        super().__init__("Telegram refuses telegram.token; @BotFather tells the current one")
+        super().__init__("Telegram refuses telegram.token; @BotFather shows the current one")
 
 
 # The library reads JSON without checking it: a missing field or one of another type causes any of

@@ -129,7 +129,7 @@ class Intake:
             update = self._read(raw)
         except UNREADABLE as error:
             # Only the type: the text of the error may quote the message.
-            log.error("update set aside, unreadable", update=update_id, why=type(error).__name__)  # noqa: TRY400
+            log.error("unreadable update stored", update=update_id, why=type(error).__name__)  # noqa: TRY400
             await self._bury(update_id, raw, error)
             return
         for tried in range(MOST_TRIES):
@@ -172,7 +172,7 @@ def _identified(answer: object) -> list[dict[str, Any]]:
     if answer and not usable:
         raise UnreadableAnswer("getUpdates: updates without ids")
     if len(usable) < len(answer):
-        log.error("updates without ids passed over", count=len(answer) - len(usable))
+        log.error("updates without ids skipped", count=len(answer) - len(usable))
     return usable
 
 
@@ -241,7 +241,7 @@ class WebhookIntake:
                 raise WebhookRefused(f"telegram.webhook_url: {error.message}") from error
             except TelegramError as error:
                 troubles += 1
-                log.warning("cannot see to the webhook", why=error.message, troubles=troubles)
+                log.warning("cannot check the webhook", why=error.message, troubles=troubles)
                 await asyncio.sleep(wait_after(error, troubles))
                 continue
             troubles = 0

@@ -72,7 +72,7 @@ class FileRoot:
                 place.unlink(missing_ok=True)
         except OSError as error:
             # The server removes it as well, a day later, so the job need not fail.
-            log.warning("server copy left", path=str(place), why=error.strerror)
+            log.warning("cannot remove server copy", path=str(place), why=error.strerror)
 
 
 @dataclass(frozen=True, slots=True)

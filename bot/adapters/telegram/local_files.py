@@ -322,4 +322,4 @@ class LocalFiles:
         except DiskError as error:
             # A failure here must not replace the result of the job; the next sweep removes the
             # rest.
-            log.warning("server copies left", why=str(error))
+            log.warning("cannot remove server copies", why=str(error))

@@ -23,10 +23,10 @@ def acl_row(info: BucketInfo, mode: LinkMode) -> Row:
     if info.acl == PRIVATE:
         return ok("bucket ACL", "private")
     if info.acl == "public-read-write":
-        meaning = "public-read-write: anybody can store files here, at your cost"
+        meaning = "public-read-write: anyone can store files here, at your cost"
         return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
     if mode is LinkMode.SIGNED:
-        meaning = f"{info.acl}: whatever has no ACL of its own is open, and can be listed"
+        meaning = f"{info.acl}: objects without an ACL of their own are public, and can be listed"
         return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
     meaning = f"{info.acl}: everything in the bucket can be read, not only links of the bot"
     return warning("bucket ACL", meaning, f"public links need no public bucket: {SETUP}")
@@ -54,7 +54,7 @@ def block_row(asked: BucketAdministration, mode: LinkMode) -> Row:
     if by_account:
         return broken(
             name,
-            "the whole account blocks it, whatever the bucket says: public links cannot be opened",
+            "the whole account blocks it, overriding the bucket: public links cannot be opened",
             f'switch the account\'s block off at {ACCOUNT_BLOCK}, or set link.mode = "signed"',
         )
     if blocked:
@@ -83,8 +83,8 @@ def policy_row(asked: BucketAdministration, bucket: str) -> Row:
     if any(_is_open(statement) for statement in policy["Statement"]):
         return broken(
             name,
-            "a statement lets everybody in, whatever the ACLs say",
-            "remove the statement for everybody (Principal *) in the console: bucket, permission"
+            "a statement grants access to everyone, which overrides the ACLs",
+            "remove the statement for everyone (Principal *) in the console: bucket, permission"
             " control, bucket policy",
         )
     users = users_granted(policy, bucket)

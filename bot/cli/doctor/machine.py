@@ -142,7 +142,7 @@ def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
     if found and unset:
         return warning(
             "proxy",
-            f"{found[0]} is set, and the bot does not look at it",
+            f"{found[0]} is set, and the bot does not use it",
             f"if this machine needs it, set {' and '.join(unset)}",
         )
     used = "none" if len(unset) == 2 else "as the settings say"

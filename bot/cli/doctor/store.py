@@ -103,9 +103,9 @@ def _private(result: RoundTripResult) -> Row:
     if result.plain.status == 200:
         return broken(
             name,
-            "anybody can read private objects without a signature, after the link's end too;"
+            "anyone can read private objects without a signature, also after the link has expired;"
             " the bot refuses to run",
-            "remove the statement for everybody (Principal *) from the bucket policy",
+            "remove the statement for everyone (Principal *) from the bucket policy",
         )
     return ok(name, "refused without a signature")
 
@@ -145,7 +145,7 @@ class _Examination:
         try:
             info = await self._call(self._administration.info)
         except StoreForbidden as error:
-            meaning = f"it may not look at the bucket, so the rest is not known: {error}"
+            meaning = f"it may not read the configuration, so the rest is unknown: {error}"
             rows += [warning("OSS key", meaning, RAM_REMEDY)]
         else:
             if info is None:
@@ -204,9 +204,9 @@ def _listing(*, possible: bool) -> Row:
     if possible:
         return broken(
             name,
-            "anybody can list the bucket, and so find every link",
+            "anyone can list the bucket, and so find every link",
             "set the bucket's ACL to private (relay-bot setup does), and remove bucket policies"
-            " that let everybody list",
+            " that let everyone list",
         )
     return ok(name, "refused")
 

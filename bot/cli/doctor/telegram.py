@@ -97,7 +97,7 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
         return ok(name, f"set to {host}, as the settings say")
     return warning(
         name,
-        f"somebody has set one, to {host}: updates go there until the bot starts and takes over",
+        f"it was set to {host}: updates go there until the bot starts and takes over",
         "if another program uses this token, give one of them another bot: @BotFather, /newbot",
     )
 
@@ -105,7 +105,7 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
 def _clock(profile: BotProfile, clock: Clock) -> Row:
     name = "clock and Telegram"
     if profile.told_at is None:
-        return warning(name, "the server tells no time", "check what answers at telegram.base_url")
+        return warning(name, "the server sends no time", "check what answers at telegram.base_url")
     return clock_row(name, profile.told_at - clock.now())
 
 

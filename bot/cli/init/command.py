@@ -74,7 +74,7 @@ class Dialogue:
         if not self.is_interactive:
             if default is not None:
                 return default
-            typer.echo(f"relay-bot: nobody can be asked here; {option} is needed", err=True)
+            typer.echo(f"relay-bot: no terminal for questions; {option} is needed", err=True)
             raise typer.Exit(BAD_SETTINGS)
         asked: str = typer.prompt(question, default=default, hide_input=secret)
         return asked.strip()
@@ -128,7 +128,7 @@ def init(  # noqa: PLR0913 - one option for each question.
     ] = None,
     admin: Annotated[
         list[int] | None,
-        typer.Option(help="User id of an admin; else who writes is asked."),
+        typer.Option(help="User id of an admin; without it, write to the bot when asked."),
     ] = None,
     base_url: Annotated[
         str, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
@@ -233,11 +233,11 @@ def _ask_mode(dialogue: Dialogue, draft: Draft, given: Text) -> Draft:
 
 def _find_admin(dialogue: Dialogue, draft: Draft, profile: BotProfile) -> int:
     if not dialogue.is_interactive:
-        fail("nobody can be asked who the admin is; give the id by --admin")
+        fail("there is no terminal to ask for the admin; give the id by --admin")
     typer.echo(f"Who looks after the bot? Write anything to @{profile.username} now, in Telegram.")
     admin = asyncio.run(_wait_for_admin(dialogue, draft))
     if admin is None:
-        fail("nobody has written; give the id by --admin")
+        fail("no message has arrived; give the id by --admin")
     return admin
 
 

@@ -243,7 +243,7 @@ def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
 
 def _explain_forbidden(error: StoreForbidden) -> str:
     return (
-        f"the access key may not do this: {error}. Use the key of somebody who may, for this"
+        f"the access key may not do this: {error}. Use a key with this permission, for this"
         " command alone: RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup"
     )
 
@@ -256,7 +256,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
     elif outcome.made:
         _show_changes("changed", outcome.made)
     if outcome.declined:
-        _show_changes("not changed, because nobody agreed", outcome.declined)
+        _show_changes("not changed, because it was not confirmed", outcome.declined)
     for note in outcome.notes:
         typer.echo(f"note: {note}")
 
@@ -282,8 +282,8 @@ What only you can do, once, in the console:
     if desired.user is None:
         typer.echo(
             """
-Or, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID
-(doctor can then not look at the configuration of the bucket)."""
+Or, in place of 2, let a bucket policy grant the user access: relay-bot setup --user-id UID
+(doctor can then not read the configuration of the bucket)."""
         )
 
 

@@ -144,8 +144,8 @@ def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
     """
     if actual.account_blocked and not desired.blocked:
         raise CommandFailed(
-            'link.mode = "public" needs public access, and the whole account blocks it, whatever'
-            f" the bucket says: switch the account's block off at {ACCOUNT_BLOCK}, or set"
+            'link.mode = "public" needs public access, and the whole account blocks it, which'
+            f" overrides the bucket: switch the account's block off at {ACCOUNT_BLOCK}, or set"
             ' link.mode = "signed", which needs no public access'
         )
     block = list(_plan_block(actual, desired))
