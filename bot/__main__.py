@@ -1,4 +1,4 @@
-"""`python -m bot` is `relay-bot`."""
+"""Entry point of `python -m bot`, the same as `relay-bot`."""
 
 from bot.cli.main import main
 

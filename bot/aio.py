@@ -1,4 +1,4 @@
-"""How long loops run: until somebody says stop, and never much longer."""
+"""Running loops and tasks until a stop event, and cancelling them within a bounded time."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -11,16 +11,16 @@ log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 STUCK_AFTER = timedelta(seconds=1.5)
-"""How long a cancelled task may take. What takes longer waits for a thread that cannot hear, such
-as one in the middle of connecting.
+"""Longest wait for a cancelled task. A task that takes longer waits for a thread that cannot be
+interrupted, such as one in the middle of connecting.
 """
 
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do `work` and return its result; give it up when `stop` is set, and return `None`.
+    """Do `work` and return its result, or cancel it when `stop` is set and return `None`.
 
-    Returns a moment after `stop` at most, even if the work does not: whoever called must then
-    leave by `os._exit`. Raises what the work raises.
+    Returns within `STUCK_AFTER` of `stop`, even if the work does not: the caller must then end the
+    process with `os._exit`. Raises the errors of the work.
     """
     task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
@@ -31,7 +31,7 @@ async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T
 
 
 async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]) -> None:
-    """Return when `stop` is set. Raises what a loop raises before that: loops have no end."""
+    """Return when `stop` is set. Raise the error of a loop that fails before: loops do not end."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({stopped, *loops}, return_when=asyncio.FIRST_COMPLETED)
@@ -43,8 +43,8 @@ async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]
 
 
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel tasks and wait for their end, a moment at most; those that need longer are left
-    behind. Raises nothing of theirs.
+    """Cancel tasks and wait for their end, at most `STUCK_AFTER`; those that need longer are
+    abandoned. Raises no error of the tasks.
     """
     for task in tasks:
         task.cancel()

@@ -1,6 +1,6 @@
-"""The lifetime of the process: opens what the settings describe, runs the bot, stops it in order.
+"""The lifetime of the process: opens the resources, runs the bot, stops it in order.
 
-`serve` is what production, the demo and the tests run. `bot.wiring` builds what it runs.
+Production, the demo and the tests run `serve`. `bot.wiring` builds the parts.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 LAST_WORDS = timedelta(seconds=3)
-"""How long the end may take to say "paused", and to answer what is done, beyond the grace."""
+"""Time at the end to show "paused", and to answer ended jobs, in addition to the grace."""
 OVERDUE_EVERY = timedelta(seconds=10)
 LOOK_AT_OVERDUE = timedelta(seconds=0.2)
 LOOK_AGAIN_AFTER = timedelta(seconds=30)
@@ -194,7 +194,7 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
         telegram, admins = resources.telegram, resources.settings.access.admins
         await register_commands(telegram.application.bot, telegram.renderer, admins)
     except ChatError as error:
-        # Cosmetic: the commands work all the same, and the next start tries again.
+        # Cosmetic: the commands work without the menus, and the next start tries again.
         log.warning("cannot register the commands", code=error.code)
 
 
@@ -275,7 +275,7 @@ async def _run(
         resources.spool.keeps = True
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
-        # Side by side, because each may take as long as threads that hang in sockets are given.
+        # In parallel, because each may take as long as the time given to hanging threads.
         await asyncio.gather(parts.queue.stop(), end([*others, *endings]))
     finally:
         await end([intake, *others])

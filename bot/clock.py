@@ -18,17 +18,17 @@ _LEAST, _MOST = timedelta(hours=-12), timedelta(hours=14)
 
 
 class SystemClock:
-    """The system's clock; fulfils the `Clock` port."""
+    """The system's clock; implements the `Clock` port."""
 
     def now(self) -> datetime:
         """Return the aware UTC time."""
         return datetime.now(UTC)
 
     async def sleep_until(self, when: datetime) -> None:
-        """Return once `now() >= when`; looked at again every minute, because the clock
-        may be set.
+        """Return once `now() >= when`; checked again every minute, because the clock may be
+        set.
         """
-        # Polling is the point: nobody tells a process that its system's clock was set.
+        # Polling is intended: a process gets no signal when the system's clock is set.
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, 60.0))
 
@@ -52,8 +52,8 @@ class CorrectedClock:
 
 
 async def wait_for_event(event: asyncio.Event, clock: Clock, until: datetime | None) -> None:
-    """Return when `event` is set or the clock reaches `until` (`None`: only the event). Clears
-    nothing.
+    """Return when `event` is set or the clock reaches `until` (`None`: only the event). The event
+    is not cleared.
     """
     if until is None:
         await event.wait()
@@ -70,9 +70,9 @@ def find_zone(name: str) -> tzinfo:
     """Return the time zone of this name: an IANA name, "UTC", or an offset such as "UTC+8".
 
     Raises:
-        ValueError: there is no such zone here.
+        ValueError: there is no such zone on this machine.
     """
-    # Known everywhere, also where no time zones are installed.
+    # Known without installed time zones too.
     if name == "UTC":
         return UTC
     offset = _offset(name)
@@ -80,16 +80,16 @@ def find_zone(name: str) -> tzinfo:
         return timezone(offset)
     try:
         return ZoneInfo(name)
-    # A name may lead to a folder of zones, or out of it.
+    # A name may refer to a folder of zones, or to a path outside of it.
     except (KeyError, OSError, ValueError) as error:
         raise ValueError("no such time zone") from error
 
 
 def read_zone(text: str) -> str | None:
-    """Return the name of the zone that somebody means: an IANA name or the city in it, in any
-    case, with spaces or underscores; or an offset from UTC. `None` if there is no such zone.
+    """Return the name of the zone for a user's input: an IANA name or the city in it, in any case,
+    with spaces or underscores; or an offset from UTC. `None` if there is no such zone.
 
-    Looks at every zone there is, once in the life of a process. Blocks.
+    Lists all zones, once per process. Blocks.
     """
     wanted = "_".join(text.lower().split())
     offset = _offset(wanted.replace("_", ""))
@@ -108,7 +108,7 @@ def _offset(text: str) -> timedelta | None:
 
 
 def name_of_offset(offset: timedelta) -> str:
-    """Return how an offset from UTC is written: "UTC+8", "UTC-3:30", "UTC"."""
+    """Format an offset from UTC: "UTC+8", "UTC-3:30", "UTC"."""
     hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
     if offset == timedelta(0):
         return "UTC"

@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 HIDDEN: Final = "<hidden>"
 
 SHORTEST_SECRET: Final = 4
-"""Characters; a shorter "secret" would blank out half of every line."""
+"""Characters of a secret that is redacted; a shorter one would match half of every line."""
 
 _PARAMETERS: Final = "|".join(
     [
@@ -50,13 +50,13 @@ _SHAPES: Final = [
     (re.compile(r"\b(OSS\s+[^\s:,'\"]+:)[A-Za-z0-9+/=]{20,}"), rf"\1{HIDDEN}"),
     # Name and password in a URL, such as that of a proxy.
     (re.compile(r"(://)[^/\s@'\"]+@"), rf"\1{HIDDEN}@"),
-    # The random part of an object key: in public mode whoever knows it has the link.
+    # The random part of an object key: in public mode it is enough to open the link.
     (re.compile(r"(relay(?:/|%2F)\d+(?:/|%2F)[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{18}"), r"\1…"),
 ]
 
 
 class Redactor:
-    """Takes secrets out of text. Thread-safe."""
+    """Redacts secrets in text. Thread-safe."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
@@ -89,7 +89,7 @@ class Redactor:
             return {self._clean(key): self._clean(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self._clean(inner) for inner in value]
-        # Whatever it is, a renderer will show its repr: an URL, an exception, a request.
+        # A renderer shows any other value by its repr: a URL, an exception, a request.
         text = repr(value)
         clean = self.redact(text)
         return value if clean == text else clean
@@ -98,7 +98,7 @@ class Redactor:
 class RedactingFilter(logging.Filter):
     """Redacts records of the standard library before any formatter sees them, traceback included.
 
-    Stands on a handler, because a filter of a logger is not asked for the records of its children.
+    Attach it to a handler, because a logger's filter does not apply to records of its children.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -106,7 +106,7 @@ class RedactingFilter(logging.Filter):
         self._redactor = redactor
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without its secrets."""
+        """Let every record pass, with its secrets redacted."""
         # A dictionary is a line of structlog; the processor does it.
         if not isinstance(record.msg, dict):
             record.msg = self._redactor.redact(_message(record))
@@ -189,7 +189,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError):
-        # A mistake in the call of a library; its line is worth more than its form.
+        # A faulty logging call in a library; its text is worth more than its format.
         return f"{record.msg} {record.args}"
 
 
@@ -197,7 +197,7 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "pretty", "json"]
 
 TALKATIVE: Final = ("httpx", "httpcore", "urllib3", "alembic")
-"""Libraries whose INFO and DEBUG lines tell an operator nothing; some write whole URLs."""
+"""Libraries with INFO and DEBUG lines that do not help an operator; some write whole URLs."""
 
 
 def configure(
@@ -247,12 +247,12 @@ def configure(
 
 
 class RelayHandler(logging.StreamHandler[TextIO]):
-    """The handler that `configure` puts on the root logger, and knows again by its type."""
+    """The handler that `configure` puts on the root logger; its type identifies it later."""
 
 
 def _shared() -> list[Processor]:
-    """What happens to every line, whoever wrote it. Tracebacks become text here, so that the
-    redaction behind sees them.
+    """Return the processors of every line, from structlog or not. Tracebacks become text here, so
+    that the redaction after them covers them.
     """
     return [
         structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""Health of the process and of its two dependencies, noted from the calls that are made anyway,
+"""Health of the process and of its two dependencies, recorded from the calls of normal operation,
 and readiness.
 """
 
@@ -15,17 +15,17 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
 
 ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
-"""Codes of calls after which OSS is known to be there, and to accept us."""
+"""Codes of calls that show that OSS is reachable and accepts our key."""
 
 
 TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
 """The obstacle of a token that Telegram refuses."""
 POLL: Final = "getupdates"
-"""The method in lower case, which is how the intake writes it."""
+"""The method in lower case, as the intake writes it."""
 
 
 class ProcessPhase(StrEnum):
-    """How far the process has come."""
+    """The phase of the process."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -34,8 +34,8 @@ class ProcessPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DependencyHealth:
-    """When something was well last, and since when it has not been: `failing_since` is the first
-    failure after the last success, `code` the latest one's.
+    """Health of a dependency: the last success, and `failing_since`, the first failure after it;
+    `code` is that of the latest failure.
     """
 
     well_at: datetime | None = None
@@ -56,17 +56,19 @@ class HealthState:
         self.phase = ProcessPhase.STARTING
         self.since = clock.now()
         self.last_poll_at: datetime | None = None
-        """When Telegram last answered a poll, or delivered to the webhook."""
+        """Time when Telegram last answered a poll, or delivered to the webhook."""
         self.webhook_conflict = ""
         """What another program with the bot's token does to the webhook, again and again."""
         self.webhook_error = ""
-        """Why Telegram cannot reach our webhook; empty where it can, or where we poll."""
+        """The error of Telegram's deliveries to our webhook; empty without one, or when
+        polling.
+        """
         self.obstacles: dict[str, str] = {}
         """Why nothing is taken in although the process runs: a sentence for each cause."""
 
     @property
     def oss(self) -> DependencyHealth:
-        """How OSS does."""
+        """Return the health of OSS."""
         return self._oss
 
     def begin(self, phase: ProcessPhase) -> None:
@@ -74,11 +76,11 @@ class HealthState:
         self.phase, self.since = phase, self._clock.now()
 
     def poll_answered(self) -> None:
-        """Note that Telegram has answered a poll, or delivered to the webhook."""
+        """Record that Telegram has answered a poll, or delivered to the webhook."""
         self.last_poll_at = self._clock.now()
 
     def telegram_answered(self, method: str, status: int) -> None:
-        """Note a call of the Bot API; `status` is 0 where no answer came."""
+        """Record a call of the Bot API; `status` is 0 without an answer."""
         self._metrics.telegram_answered(method, status)
         if status == HTTPStatus.OK:
             # The token is known (again).
@@ -87,7 +89,7 @@ class HealthState:
                 self.poll_answered()
 
     def oss_answered(self, operation: str, code: str) -> None:
-        """Note the outcome of a call of OSS; an empty code is a success."""
+        """Record the outcome of a call of OSS; an empty code is a success."""
         self._metrics.oss_answered(operation, code)
         now = self._clock.now()
         with self._lock:
@@ -101,17 +103,19 @@ class HealthState:
 SILENT_AFTER: Final = timedelta(seconds=90)
 """A poll is answered within 30 s, and one that failed is repeated within 30 more."""
 FAILING_AFTER: Final = timedelta(seconds=60)
-"""One call that failed is nothing; calls are repeated."""
+"""A single failed call is normal; calls are retried."""
 LONGEST_CHECK: Final = 5.0
-"""Seconds (real) that a look at the ledger or the disk may take."""
+"""Seconds (real) that a check of the ledger or the disk may take."""
 
 Check = Callable[[], Coroutine[Any, Any, str]]
-"""Says what is wrong, or nothing."""
+"""Returns the problem, or "" without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """`reasons` says why the bot is not ready, one sentence each; without any, it is."""
+    """The result of a readiness check. `reasons` has one sentence each; the bot is ready without
+    any.
+    """
 
     phase: ProcessPhase
     reasons: tuple[str, ...]
@@ -120,12 +124,12 @@ class ReadinessReport:
 
     @property
     def ready(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no reason against readiness."""
         return not self.reasons
 
 
 class Readiness:
-    """Looks when it is asked. `checks` come when there is something to look at."""
+    """Checks readiness on request. `checks` are added once their subjects exist."""
 
     def __init__(self, health_state: HealthState, clock: Clock, *, polls: bool) -> None:
         self._health_state = health_state
@@ -135,11 +139,11 @@ class Readiness:
         self._looks: dict[str, asyncio.Task[str]] = {}
 
     def add(self, checks: Mapping[str, Check]) -> None:
-        """Look at more from now on; the key begins the reason."""
+        """Add checks; the key is the first word of the reason."""
         self._checks.update(checks)
 
     async def report(self) -> ReadinessReport:
-        """Look at everything."""
+        """Run all checks."""
         health_state = self._health_state
         reasons = [f"{name}: {why}" for name, why in health_state.obstacles.items()]
         reasons += [self._process(), self._telegram(), self._oss()]
@@ -178,8 +182,8 @@ class Readiness:
         return f"oss: every call has failed since {_moment(since)}, last with {oss.code}"
 
     async def _look(self, name: str, check: Check) -> str:
-        # A look that hangs goes on alone, because a write that waits for its lock cannot be
-        # cancelled; until it ends there is no second one.
+        # A hanging check continues alone, because a write that waits for its lock cannot be
+        # cancelled; until it ends no second one is started.
         look = self._looks.get(name) or asyncio.ensure_future(check())
         self._looks[name] = look
         done, _ = await asyncio.wait({look}, timeout=LONGEST_CHECK)

@@ -1,1 +1,1 @@
-"""Where the outside world is spoken to, one package for each part of it."""
+"""Adapters to external systems, one package or module for each."""

@@ -1,7 +1,7 @@
-"""The counters as Prometheus reads them. The names are stable: dashboards and alerts use them.
+"""The metrics in Prometheus's format. The names are stable: dashboards and alerts use them.
 
-Labels have few values, all of them ours: outcomes, error codes, names of methods. No id, no name
-and no key of anybody is ever one.
+Labels have few values, all defined by this program: outcomes, error codes, names of methods. No
+label is an id, a name or a key of a user.
 """
 
 from typing import Final
@@ -17,13 +17,13 @@ from bot.units import LOOPS, Unit
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 10800)
-"""From a sticker that takes no time to gigabytes over a slow line."""
+"""From a small sticker to gigabytes over a slow connection."""
 LATE: Final = (1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 21600, 86400)
-"""The promise is 60 s; what is above it tells how long the bot was down."""
+"""The limit is 60 s; larger values show how long the bot was down."""
 
 
 class PrometheusMetrics:
-    """Fulfils the `Metrics` port, each instance with a registry of its own. Thread-safe."""
+    """Implements the `Metrics` port, each instance with a registry of its own. Thread-safe."""
 
     def __init__(self, version: str) -> None:
         self._registry = CollectorRegistry()
@@ -133,7 +133,7 @@ class PrometheusMetrics:
         self._attempts.labels(code).inc()
 
     def took(self, span: Span, seconds: float) -> None:
-        """Record how long a stretch took."""
+        """Record the duration of a phase."""
         # The clock may be set while a job runs; a histogram takes nothing below zero.
         self._seconds.labels(span.value).observe(max(0.0, seconds))
 
@@ -155,7 +155,7 @@ class PrometheusMetrics:
         self._dropped.labels(what).inc()
 
     def edit_skipped(self, reason: str) -> None:
-        """Count news that a status message did not show."""
+        """Count an update that a status message did not show."""
         self._skipped.labels(reason).inc()
 
     def telegram_answered(self, method: str, status: int) -> None:
@@ -177,9 +177,9 @@ class PrometheusMetrics:
         self._restarts.labels(loop).inc()
 
     def page(self, readings: Readings | None, *, ready: bool) -> bytes:
-        """Return the page of all metrics as Prometheus reads it, of `CONTENT_TYPE`.
+        """Return the page of all metrics for Prometheus, of `CONTENT_TYPE`.
 
-        Without `readings` (the ledger cannot be read) the last ones stay.
+        Without `readings` (the ledger cannot be read) the previous values stay.
         """
         self._ready.set(int(ready))
         if readings is not None:

@@ -1,5 +1,5 @@
-"""The HTTP port: liveness, readiness and metrics, and the webhook at which Telegram delivers
-updates, at least once: an update is accepted when the ledger has it, and not before.
+"""The HTTP server: liveness, readiness and metrics, and the webhook for Telegram's updates.
+Delivery is at least once: an update is accepted when the ledger has it, and not before.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class MetricsPage:
-    """A page as bytes, and what they are."""
+    """The bytes of a page, and their content type."""
 
     body: bytes
     content_type: str
 
 
 class MonitoringPages:
-    """The handlers. `look` and `page` find out when they are asked; neither names a user."""
+    """The handlers. `look` and `page` are called at each request; neither names a user."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class MonitoringPages:
         self._page = page
 
     async def alive(self, _: web.Request) -> web.Response:
-        """Say that the event loop turns; only a process that hangs says nothing."""
+        """Answer 200 while the event loop runs; a hanging process does not answer."""
         return web.Response(text="ok\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Say 200 when the bot can do its work, otherwise 503, and why."""
+        """Answer 200 if the bot can work, otherwise 503 with the reasons."""
         found = await self._look()
         body = {
             "ready": found.ready,
@@ -57,7 +57,7 @@ class MonitoringPages:
         return web.json_response(body, status=200 if found.ready else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
-        """Return the page that Prometheus reads."""
+        """Return the metrics page for Prometheus."""
         page = await self._page()
         return web.Response(body=page.body, headers={"Content-Type": page.content_type})
 
@@ -68,12 +68,12 @@ def _moment(when: datetime | None) -> str | None:
 
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 -- the header's name.
 RETRY_AFTER: Final = "5"
-"""Seconds. Telegram repeats an update for 24 hours, and minds this header (source: github
+"""Seconds. Telegram repeats an update for 24 hours, and respects this header (source: github
 tdlib/telegram-bot-api `WebhookActor.cpp`).
 """
 
 Take = Callable[[dict[str, Any]], Awaitable[None]]
-"""Returns when the update is in the ledger; raises where it cannot be."""
+"""Returns when the update is in the ledger; raises an error if it cannot be stored."""
 
 
 class WebhookRoute:
@@ -94,11 +94,11 @@ class WebhookRoute:
         return f"WebhookRoute(path={self.path!r})"
 
     def open(self, take: Take) -> None:
-        """Hand updates to `take` from now on."""
+        """Pass updates to `take` from now on."""
         self._take = take
 
     def close(self) -> None:
-        """Take nothing more; what is under way goes on."""
+        """Accept no more updates; those in progress continue."""
         self._take = None
 
     def limit(self, limits: WebLimits) -> None:
@@ -111,7 +111,7 @@ class WebhookRoute:
         200: the ledger has it. 403: not from Telegram. 400, 413: no update. 408: the body came too
         slowly. 503: not now.
         """
-        # Before the body is read: strangers shall not fill our memory.
+        # Before the body is read: unauthenticated requests must not fill the memory.
         if not self._is_from_telegram(request):
             return web.Response(status=403)
         try:
@@ -155,11 +155,11 @@ def _later() -> web.Response:
 LARGEST_BODY: Final = 1 << 20
 """Bytes of a request. Updates have a few KiB."""
 LAST_ANSWERS: Final = 1.0
-"""Seconds that requests under way are given at the end."""
+"""Seconds for requests in progress at the end."""
 
 
 class PortTaken(Exception):
-    """Another program listens there, or the address is not one of this machine."""
+    """Another program listens there, or the address does not belong to this machine."""
 
 
 @asynccontextmanager
@@ -171,13 +171,13 @@ async def open_web(
     *,
     limits: WebLimits | None = None,
 ) -> AsyncIterator[int]:
-    """Listen on `host`, and give the port (0 takes a free one); stop at the end.
+    """Listen on `host`, and yield the port (0 takes a free one); stop at the end.
 
     Raises:
-        PortTaken: nobody can listen there.
+        PortTaken: the address cannot be listened on.
     """
     connections = Connections(limits or WebLimits())
-    # No access log: each line would be a look of somebody who watches.
+    # No access log: its lines would be requests of monitoring systems.
     runner = web.AppRunner(
         _application(pages, hook, connections),
         access_log=None,
@@ -219,6 +219,6 @@ async def _listen(
             connections.factory(server), host, port
         )
     except OSError as error:
-        # The text of the event loop says the address once more.
+        # The text of the event loop repeats the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         raise PortTaken(f"web.port: cannot listen on {host}:{port}: {why}") from error

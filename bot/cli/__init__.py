@@ -1,1 +1,1 @@
-"""Commands of `relay-bot`, one module or package each, with the operation behind it."""
+"""The commands of `relay-bot`, one module or package each, with the operations they run."""

@@ -1,4 +1,4 @@
-"""`relay-bot audit`: the ledger compared with the bucket."""
+"""`relay-bot audit`: compares the ledger with the bucket."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -47,12 +47,12 @@ def audit(
 
 
 async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None) -> list[Finding]:
-    """Compare the ledger with the bucket, and look at the bucket as a stranger.
+    """Compare the ledger with the bucket, and check anonymous access to the bucket.
 
     Raises:
         OperationImpossible: there is no ledger.
         LedgerError: it cannot be used.
-        StoreError: OSS could not be asked.
+        StoreError: OSS could not be reached, or refused.
     """
     path, clock = settings.ledger.path, clock or SystemClock()
     require_ledger(path)

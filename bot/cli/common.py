@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, the settings, the way to say that something failed."""
+"""Shared by the commands: exit codes, loading of the settings, and error messages."""
 
 import logging
 import os
@@ -22,9 +22,9 @@ P = ParamSpec("P")
 OK: Final = 0
 FAILED: Final = 1
 BAD_SETTINGS: Final = 2
-"""Also what typer uses for a wrong command line."""
+"""Also typer's exit code for a wrong command line."""
 WARNED: Final = 3
-"""`doctor` alone: nothing is broken, and something is worth a look."""
+"""`doctor` only: nothing is broken, but there are warnings."""
 
 SettingsFile = Annotated[
     Path | None,
@@ -38,12 +38,12 @@ DEFAULT_FILE: Final = Path("settings.toml")
 
 
 def settings_file(path: Path | None) -> Path | None:
-    """Return the file that counts, `None` if there is none and variables must do."""
+    """Return the settings file to use, `None` if there is none and variables must suffice."""
     return path or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
 
 
 def load_settings(path: Path | None) -> Settings:
-    """Load the settings, or leave with one line for each mistake."""
+    """Load the settings, or exit with one line for each mistake."""
     try:
         return load(settings_file(path), os.environ)
     except SettingsError as error:
@@ -53,14 +53,14 @@ def load_settings(path: Path | None) -> Settings:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return what must not show in a log."""
+    """Return the values that must not appear in a log."""
     given = (
         settings.telegram.token,
         settings.telegram.proxy,
         settings.oss.access_key_secret,
         settings.oss.proxy,
     )
-    # The library writes out the calls that it makes, at level debug, and so what proves a webhook.
+    # The library logs its calls at level debug, and with them the webhook's secret.
     derived = webhook_secret(settings.telegram.token.get_secret_value())
     return [derived, *(secret.get_secret_value() for secret in given if secret is not None)]
 
@@ -103,7 +103,7 @@ def ending_in_a_line(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def failing_in_a_line() -> Iterator[None]:
-    """Leave with one line where the work of a command ends in an error that has a name."""
+    """Exit with one line if the block raises an error of the program."""
     try:
         yield
     except (CommandFailed, RelayError) as error:
@@ -111,21 +111,21 @@ def failing_in_a_line() -> Iterator[None]:
 
 
 def fail(error: Exception | str) -> NoReturn:
-    """Leave with one line that says why the command could not do its work."""
+    """Exit with one line that gives the reason of the failure."""
     typer.echo(f"relay-bot: {error}", err=True)
     raise typer.Exit(FAILED)
 
 
 class CommandFailed(Exception):
-    """The command cannot do its work here; the text says why."""
+    """The command cannot do its work here; the text has the reason."""
 
 
 def require_ledger(path: Path) -> None:
-    """Refuse to go on where no bot has ever made a ledger.
+    """Raise an error if there is no ledger.
 
     Raises:
-        OperationImpossible: nothing is at `path`.
-        LedgerUnusable: the system does not let this user look.
+        OperationImpossible: there is no file at `path`.
+        LedgerUnusable: this user lacks the permission to check.
     """
     with opening(path):
         try:

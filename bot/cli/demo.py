@@ -1,4 +1,4 @@
-"""`relay-bot demo`: files through the whole bot on this machine."""
+"""`relay-bot demo`: relays files through the whole bot on this machine."""
 
 import asyncio
 from pathlib import Path

@@ -1,5 +1,5 @@
 """`relay-bot`: registers and dispatches the commands, one module or package each. Each prints its
-result and leaves with a documented exit code.
+result and exits with a documented code.
 """
 
 from typing import Annotated

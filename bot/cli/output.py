@@ -1,4 +1,4 @@
-"""How commands show their results: a table for people, JSON for scripts."""
+"""Output of commands: a table for people, JSON for scripts."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from bot.jobs.audit import Finding
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Print what an audit found; nothing found is said too."""
+    """Print the findings of an audit, or that there are none."""
     if as_json:
         for finding in findings:
             print_json(asdict(finding))
@@ -55,7 +55,7 @@ def print_table(
     *,
     styles: Sequence[str] = (),
 ) -> None:
-    """Print a table; long cells are folded, never cut. `styles` are those of the rows, and show
+    """Print a table; long cells are wrapped, never cut. `styles` are those of the rows, and appear
     on a terminal only.
     """
     table = Table(title=title, title_justify="left")
@@ -63,18 +63,18 @@ def print_table(
         table.add_column(column, overflow="fold")
     for number, row in enumerate(rows):
         style = styles[number] if number < len(styles) else None
-        # As texts, because square brackets of a name are no markup.
+        # As text objects, because square brackets of a name are no markup.
         table.add_row(*(Text(cell) for cell in row), style=style)
     Console().print(table)
 
 
 def size(count: int | None) -> str:
-    """Word a number of bytes in decimal units; `None` is a size that nobody knows yet."""
+    """Format a number of bytes in decimal units; `None` is an unknown size."""
     return "?" if count is None else decimal(count)
 
 
 def duration(length: timedelta) -> str:
-    """Word a duration to the minute, below a minute to the second."""
+    """Format a duration to the minute, below a minute to the second."""
     seconds = max(0, round(length.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -83,19 +83,19 @@ def duration(length: timedelta) -> str:
 
 
 class Verdict(StrEnum):
-    """How a thing stands, from good to bad. The values are stable: scripts read them."""
+    """Result of a check, from good to bad. The values are stable: scripts read them."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and is worth a look."""
+    """It works, but needs attention."""
     BROKEN = "broken"
-    """The bot cannot do its work, or cannot keep its promise."""
+    """The bot cannot work, or cannot delete links on time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was looked at: its stable name, what was found and what that means, and what
-    to do about it (empty where it is in order).
+    """One check: its stable name, the result and its meaning, and the remedy (empty if it is in
+    order).
     """
 
     name: str
@@ -105,22 +105,22 @@ class Row:
 
 
 def ok(name: str, meaning: str) -> Row:
-    """Return a row about something in order."""
+    """Return a row about a check that passed."""
     return Row(name, Verdict.OK, meaning)
 
 
 def warning(name: str, meaning: str, remedy: str) -> Row:
-    """Return a row about something worth a look."""
+    """Return a row about a check with a warning."""
     return Row(name, Verdict.WARNING, meaning, remedy)
 
 
 def broken(name: str, meaning: str, remedy: str) -> Row:
-    """Return a row about something that keeps the bot from its work or its promise."""
+    """Return a row about a check that failed."""
     return Row(name, Verdict.BROKEN, meaning, remedy)
 
 
 def worst(rows: Sequence[Row]) -> Verdict:
-    """Return the worst verdict of all; `OK` without any row."""
+    """Return the worst verdict of all rows; `OK` without any."""
     order = list(Verdict)
     return max((row.verdict for row in rows), key=order.index, default=Verdict.OK)
 
@@ -158,7 +158,7 @@ _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
 
 
 def failure_row(error: StoreError) -> Row:
-    """Return the row about a call to OSS that failed."""
+    """Return the row about a failed call to OSS."""
     for kind, name, remedy in _ADVICE:
         if isinstance(error, kind):
             return broken(name, str(error), remedy)

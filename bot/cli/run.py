@@ -1,8 +1,8 @@
-"""`relay-bot run`: the bot as a process: settings, signals, systemd and exit codes.
+"""`relay-bot run`: the bot's process, with settings, signals, systemd and exit codes.
 
-systemd is told that the bot is ready, that it stops, and that its event loop turns, by datagrams
-to the socket that `Type=notify` provides; without one nothing is sent. Source of names and units:
-systemd, man pages sd_notify(3), sd_watchdog_enabled(3).
+Readiness, stopping and the watchdog are reported to systemd by datagrams to the socket that
+`Type=notify` provides; without one nothing is sent. Source of names and units: systemd, man pages
+sd_notify(3), sd_watchdog_enabled(3).
 """
 
 import asyncio
@@ -30,21 +30,21 @@ from bot.settings import Settings, warnings
 log = structlog.stdlib.get_logger(__name__)
 
 TURN: Final = 0.0005
-"""Seconds that a thread keeps the interpreter's lock while another one waits for it. The default
-is ten times as long: whenever the loop gives the lock up for a moment, to read a socket or to
-hash a block, it would have to wait so long for every upload thread that is quicker.
+"""Switch interval in seconds: the time for which a thread keeps the interpreter's lock while
+another one waits for it. The default is ten times as long: after each release of the lock, to read
+a socket or to hash a block, the loop would wait that long for every upload thread that is quicker.
 """
 
 
 def favour_the_loop() -> None:
-    """Let threads take short turns, and set apart what is in memory now.
+    """Shorten the switch interval of threads, and exempt present objects from garbage collection.
 
-    Libraries and the assembled bot are about 150,000 objects. A full collection walks through all
-    of them and keeps the interpreter's lock meanwhile, which holds up the event loop by 100 ms and
-    more, in the middle of transfers. Once they are set apart it takes a few milliseconds.
+    Libraries and the assembled bot are about 150,000 objects. A full collection traverses all of
+    them while it holds the interpreter's lock, which blocks the event loop for 100 ms and more,
+    also during transfers. Without them it takes a few milliseconds.
 
-    Blocks for about as long as one such collection. Call it once, at the end of the start: objects
-    that end later are still freed, but cycles among these are not.
+    Blocks for about as long as one such collection. Call it once, at the end of the start: exempt
+    objects are still freed, but cycles among them are not.
     """
     sys.setswitchinterval(TURN)
     gc.collect()
@@ -52,7 +52,7 @@ def favour_the_loop() -> None:
 
 
 class Notifier:
-    """Talks to the service manager. `environ` are the variables of the process."""
+    """Sends notifications to the service manager. `environ` are the variables of the process."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
@@ -60,24 +60,24 @@ class Notifier:
 
     @property
     def watchdog_every(self) -> float | None:
-        """Seconds between two signs of life, half of what is allowed; `None` where nobody
-        waits.
+        """Seconds between two watchdog pings, half of the allowed time; `None` without a
+        watchdog.
         """
         return None if self._watchdog is None else self._watchdog / 2
 
     def ready(self, status: str) -> None:
-        """Say that the bot listens; `status` is shown by `systemctl status`."""
+        """Report that the bot is ready; `status` is shown by `systemctl status`."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def stopping(self) -> None:
-        """Say that the bot has been told to end, and does."""
+        """Report that the bot is stopping."""
         self._send("STOPPING=1\nSTATUS=stopping")
 
     async def keep_alive(self) -> None:
-        """Give a sign of life from the event loop as often as is asked for, until cancelled; a
-        loop that hangs gives none, and the service is started anew.
+        """Send watchdog pings from the event loop, until cancelled; a hanging loop sends none, and
+        systemd restarts the service.
 
-        Returns at once where nobody waits for it.
+        Returns at once without a watchdog.
         """
         while (every := self.watchdog_every) is not None:
             self._send("WATCHDOG=1")
@@ -88,7 +88,7 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                # A manager that does not read must not hold up the loop.
+                # A manager that does not read must not block the loop.
                 channel.settimeout(0.0)
                 channel.sendto(message.encode(), self._address)
         except OSError as error:
@@ -101,7 +101,9 @@ def _address(given: str) -> str:
 
 
 def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
-    """Return what the manager allows between two signs of life, if it waits for ours."""
+    """Return the time that the manager allows between two pings, if it expects them of this
+    process.
+    """
     given = environ.get("WATCHDOG_USEC", "")
     is_ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(given) / 1e6 if given.isdigit() and int(given) and is_ours else None
@@ -148,7 +150,7 @@ async def _serve_until_signal(settings: Settings) -> None:
         favour_the_loop()
         notifier.ready(f"listening as @{username}")
 
-    # Held here, because the loop itself forgets a task that nobody holds.
+    # Stored here, because the loop itself keeps only a weak reference to the task.
     signs_of_life = asyncio.create_task(notifier.keep_alive())
     try:
         await serve(settings, stop=stop, ready=ready)
@@ -171,7 +173,7 @@ async def _serve_until_signal(settings: Settings) -> None:
 def _on_signals(stop: asyncio.Event, notifier: Notifier) -> None:
     def on_signal() -> None:
         if stop.is_set():
-            # The second signal: whoever sends it does not want to wait for anything.
+            # The second signal asks for an immediate end.
             os._exit(FAILED)
         stop.set()
         notifier.stopping()
@@ -184,6 +186,6 @@ def _on_signals(stop: asyncio.Event, notifier: Notifier) -> None:
 def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    # From inside the loop, and not by sys.exit: both the loop's end and the interpreter's would
-    # wait for threads that hang in sockets. Everything is in the ledger by now.
+    # From inside the loop, and not by sys.exit: both the end of the loop and that of the
+    # interpreter would wait for threads that hang in sockets. The ledger is complete by now.
     os._exit(code)

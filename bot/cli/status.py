@@ -1,6 +1,4 @@
-"""`relay-bot status`: what is running, what is queued and which links are live, from the
-ledger.
-"""
+"""`relay-bot status`: running and queued jobs and live links, from the ledger."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,7 +28,7 @@ from bot.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole bot at one moment, `now`."""
+    """The state of the bot at the moment `now`."""
 
     bot_runs: bool
     now: datetime
@@ -38,7 +36,7 @@ class Status:
 
 
 async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> Status:
-    """Look at the ledger, beside a running bot or without one; nothing is asked of OSS.
+    """Read the state from the ledger, with or without a running bot; send nothing to OSS.
 
     Raises:
         OperationImpossible: there is no ledger.
@@ -56,7 +54,7 @@ def status(
     settings: SettingsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Show what runs, what waits, and which links live until when. Works beside a running bot.
+    """Show running and waiting jobs, and live links with their expiry. Works beside a running bot.
 
     Example: relay-bot status --json
     """

@@ -1,3 +1,3 @@
-"""The pure heart: types, rules and contracts. Standard library only; no I/O, no clock, no asyncio
+"""Pure core: types, rules and contracts. Standard library only; no I/O, no clock, no asyncio
 loop.
 """

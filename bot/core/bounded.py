@@ -1,4 +1,6 @@
-"""A dictionary of bounded size, for what a process remembers about users and chats."""
+"""A dictionary of bounded size, for the state of users and chats that a process keeps in
+memory.
+"""
 
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
@@ -11,9 +13,10 @@ CAPACITY: Final = 10_000
 
 
 class BoundedMap(Generic[K, V]):
-    """Keeps the entries that were set last, `capacity` of them (`CAPACITY`, if not
-    given), so that a crowd of strangers costs
-    no memory. What is forgotten must be harmless to forget.
+    """A map that keeps the `capacity` entries set last (`CAPACITY`, if not given).
+
+    The bound limits the memory that many unknown users can take. Store only entries that may be
+    lost.
     """
 
     def __init__(self, capacity: int | None = None) -> None:
@@ -28,7 +31,7 @@ class BoundedMap(Generic[K, V]):
         return self._entries.get(key)
 
     def set(self, key: K, value: V) -> None:
-        """Set a value, and forget the one that was set longest ago if there are too many."""
+        """Set a value, and drop the entry that was set longest ago if there are too many."""
         self._entries.pop(key, None)
         self._entries[key] = value
         if len(self._entries) > (self._capacity or CAPACITY):

@@ -1,7 +1,7 @@
-"""Every failure that the program knows by name.
+"""The tree of errors of the program.
 
     RelayError                      has `code` and `permanent`
-    ├ Rejected                      the request cannot be served, whatever is tried
+    ├ Rejected                      the request cannot be served; a retry cannot help
     │ ├ FileTooLarge                file_too_large
     │ ├ FileEmpty                   file_empty
     │ └ SpoolQuotaTooSmall          spool_quota_too_small
@@ -58,14 +58,14 @@ class RelayError(Exception):
 
 
 class Rejected(RelayError):
-    """The request cannot be served, whatever is tried."""
+    """The request cannot be served; a retry cannot help."""
 
     code = "rejected"
 
 
 class FileTooLarge(Rejected):
-    """The file is over a limit; `size` and `limit` are bytes, `size` is `None` where nobody told
-    it.
+    """The file is over a limit; `size` and `limit` are bytes, `size` is `None` if it is
+    unknown.
     """
 
     code = "file_too_large"
@@ -77,9 +77,7 @@ class FileTooLarge(Rejected):
 
 
 class FileEmpty(Rejected):
-    """The file has no bytes; OSS cannot complete a multipart upload of nothing, and nobody needs
-    the link.
-    """
+    """The file has no bytes; OSS cannot complete a multipart upload without any."""
 
     code = "file_empty"
 
@@ -110,7 +108,7 @@ class SourceGone(SourceError):
 
 
 class SizeMismatch(SourceError):
-    """The bytes that arrived are not as many as Telegram announced; both counts are bytes."""
+    """The number of bytes that arrived differs from the announced one; both counts are bytes."""
 
     code = "size_mismatch"
     permanent = False
@@ -156,8 +154,8 @@ class StoreIntercepted(StoreUnavailable):
 
 
 class StoreThrottled(StoreError):
-    """OSS asks to slow down; `delay` is the number of seconds it asked for, 0 where it did not
-    say.
+    """OSS asks to slow down; `delay` is the number of seconds it asked for, 0 where it named
+    none.
     """
 
     code = "store_throttled"
@@ -178,7 +176,7 @@ class ClockSkewed(StoreError):
 
 
 class Corrupted(StoreError):
-    """A CRC-64 that OSS computed is not ours."""
+    """A CRC-64 that OSS computed differs from ours."""
 
     code = "corrupted"
     permanent = False
@@ -192,14 +190,14 @@ class UploadGone(StoreError):
 
 
 class ObjectGone(StoreError):
-    """The object that was to be copied is not there any more."""
+    """The object to copy does not exist any more."""
 
     code = "object_gone"
     permanent = False
 
 
 class StoreForbidden(StoreError):
-    """The key is valid but may not do this."""
+    """The key is valid but lacks the permission for this operation."""
 
     code = "store_forbidden"
 
@@ -217,7 +215,7 @@ class BucketMissing(StoreError):
 
 
 class WrongRegion(StoreError):
-    """The bucket lives in another region; the message names the endpoint that OSS suggests."""
+    """The bucket is in another region; the message names the endpoint that OSS suggests."""
 
     code = "wrong_region"
 
@@ -241,8 +239,9 @@ class LedgerError(RelayError):
 
 
 class LedgerUnusable(LedgerError):
-    """The file of the ledger cannot be opened, read or written; `reason` is what the system or
-    SQLite says, without any value of a statement.
+    """The file of the ledger cannot be opened, read or written.
+
+    `reason` is the message of the system or of SQLite, without any value of a statement.
     """
 
     code = "ledger_unusable"
@@ -260,8 +259,8 @@ class LedgerLocked(LedgerError):
 
 
 class LedgerTooNew(LedgerError):
-    """The ledger was written by a newer version of this program, which knows tables that this one
-    does not.
+    """The ledger was written by a newer version of this program and has tables unknown to this
+    one.
     """
 
     code = "ledger_too_new"
@@ -334,13 +333,15 @@ class MessageRefused(ChatError):
 
 
 class TransferCancelled(RelayError):
-    """Raised where bytes are read, inside a thread whose transfer must stop."""
+    """The transfer of this thread must stop; raised where bytes are read."""
 
     code = "transfer_cancelled"
 
 
 class Crashed(RelayError):
-    """The process died again and again while the job ran; it is parked, so that others go on."""
+    """The process died repeatedly while the job ran; the job is parked, so that other jobs go
+    on.
+    """
 
     code = "crashed"
 
@@ -367,7 +368,7 @@ def leaf(group: ExceptionGroup[Exception]) -> Exception:
     """Return the one error of a group that callers should see: a named one before an unexpected
     one.
 
-    A `TaskGroup` wraps even a single error; this is its edge.
+    A `TaskGroup` wraps even a single error; callers unwrap it with this function.
     """
     errors = [
         leaf(error) if isinstance(error, ExceptionGroup) else error for error in group.exceptions

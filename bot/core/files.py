@@ -1,6 +1,4 @@
-"""What a user sends: a file as Telegram announces it, and names that are safe to show and to
-store.
-"""
+"""Files as Telegram announces them, and names that are safe to show and to store."""
 
 import re
 import unicodedata
@@ -9,8 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 CLOUD_DOWNLOAD_LIMIT: Final = 20 << 20
-"""Bytes that the cloud Bot API hands out at most (source: tdlib/telegram-bot-api `Client.h`, test
-is `>`).
+"""Largest file in bytes that the cloud Bot API serves (source: tdlib/telegram-bot-api `Client.h`,
+test is `>`).
 """
 
 LONGEST_SHOWN_NAME: Final = 120
@@ -54,8 +52,8 @@ class IncomingFile:
     """A file as the message announced it.
 
     `file_id` is what `getFile` takes; `file_unique_id` names the same bytes for every bot. `name`
-    is what the user sees (already cleaned by `clean_name`), `mime_type` what Telegram believes,
-    `announced_size` bytes or `None` when Telegram did not say.
+    is what the user sees (already cleaned by `clean_name`), `mime_type` the type that Telegram
+    reports, `announced_size` bytes or `None` if Telegram announced none.
     """
 
     file_id: str

@@ -1,5 +1,5 @@
 """Jobs, and the objects that they store. A job is one file of one message on its way to one link;
-jobs of `relay-bot send` come from a shell instead of a chat. The last functions cut a file into
+jobs of `relay-bot send` come from a shell instead of a chat. The last functions divide a file into
 the parts of a multipart upload.
 """
 
@@ -15,14 +15,14 @@ from bot.core.links import LinkMode, is_open
 
 
 class JobState(StrEnum):
-    """Where a job stands. Every state but the first two is final."""
+    """The state of a job. Every state but the first two is final."""
 
     QUEUED = "queued"
-    """Waits for its turn, or for the moment of its next attempt."""
+    """Waits for its turn, or for the time of its next attempt."""
     RUNNING = "running"
     """One runner owns it; the attempt number is its fence."""
     DONE = "done"
-    """The object is complete and checked, the link exists."""
+    """The object is complete and verified, the link exists."""
     FAILED = "failed"
     """Given up with an error code."""
     CANCELLED = "cancelled"
@@ -30,12 +30,12 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen to the job."""
+        """Whether the job can no longer change its state."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
 class StopReason(Enum):
-    """Why a running job is stopped (DESIGN: one way in, one way out, two reasons)."""
+    """The reason why a running job is stopped."""
 
     USER = "user"
     """Undo everything: upload, object, spool."""
@@ -45,12 +45,12 @@ class StopReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a job came from. These five never change; migration of a group changes only where
-    answers go.
+    """The message that a job came from. No field ever changes; migration of a group changes only
+    the chat that answers go to.
 
     `chat_id` and `message_id` name the requesting message, `owner_id` the user (or the chat that
     sent as itself) to whom the job belongs, `thread_id` the forum topic or `None`, `language` an
-    IETF tag as Telegram gave it, or "", `album` what ties the files of one album together.
+    IETF tag as Telegram gave it, or "", `album` the id that the files of one album share.
     """
 
     bot_id: int
@@ -63,12 +63,14 @@ class Origin:
 
     @property
     def is_private(self) -> bool:
-        """Whether it came from the chat of one person (groups and channels have negative ids)."""
+        """Whether the job came from the chat of one person (groups and channels have negative
+        ids).
+        """
         return self.chat_id > 0
 
     @property
     def group_id(self) -> int | None:
-        """The id of the group that it came from, `None` for a private chat."""
+        """The id of the group that the job came from, `None` for a private chat."""
         return None if self.is_private else self.chat_id
 
 
@@ -78,12 +80,12 @@ UNEXPECTED_ERRORS: Final = "unexpected_errors"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row of the ledger, as it was when it was read.
+    """A snapshot of a job's row in the ledger.
 
     `attempt` counts acquisitions and is the fence of every later write. `failures` counts attempts
     that ended in an error. `size` (bytes), `sha256` (hex) and `finished_at` are set once the job
     is done; `error_code` once it failed (or as the reason of the wait for the next attempt), with
-    the variables of its sentence in `error_args`. `status_message_id` is the status card that
+    the variables of its sentence in `error_args`. `status_message_id` is the status message that
     shows it, if any, `boot_id` the boot of the machine in which it last ran: spool bytes of an
     earlier boot are not trusted.
     """
@@ -114,18 +116,18 @@ class Job:
 
 
 SHELL: Final = 0
-"""Chat and owner of such a job: Telegram gives this id to nobody, so nobody is told of it, owns it
-or can end it from a chat.
+"""Chat and owner of a job of `relay-bot send`. Telegram gives this id to no chat or user, so such
+a job has no answer, and no chat can list or cancel it.
 """
 
 
 def shell_origin(bot_id: int) -> Origin:
-    """Return where a job from a shell comes from."""
+    """Return the origin of a job of `relay-bot send`."""
     return Origin(bot_id=bot_id, chat_id=SHELL, message_id=SHELL, owner_id=SHELL)
 
 
 def shell_file(name: str, *, mime_type: str | None, size: int | None) -> IncomingFile:
-    """Describe a file of this machine; two of them are never the same file."""
+    """Describe a file of this machine; no two of them count as the same file."""
     unique = f"shell-{secrets.token_hex(16)}"
     return IncomingFile(
         file_id=unique,
@@ -138,28 +140,28 @@ def shell_file(name: str, *, mime_type: str | None, size: int | None) -> Incomin
 
 
 class ObjectState(StrEnum):
-    """Where an object stands. A row is written before the first request that could
-    create bytes.
+    """The state of an object. A row is written before the first request that could create
+    bytes.
     """
 
     PLANNED = "planned"
-    """An upload is intended, under way, or was left behind; whatever of it exists goes when it is
+    """An upload is intended, in progress or abandoned; the reaper removes what exists of it when
     due.
     """
     LIVE = "live"
-    """Complete and checked; its link works until it is due."""
+    """Complete and verified; its link works until it is due."""
     GONE = "gone"
     """Neither object nor upload exists any more."""
 
 
 class Ending(StrEnum):
-    """Why an object went."""
+    """The reason why an object was deleted."""
 
     EXPIRED = "expired"
     DELETED = "deleted"
-    """Its owner said so."""
+    """Its owner deleted it."""
     UNDONE = "undone"
-    """It never became a link: cancelled, failed, or replaced by another attempt."""
+    """It never got a link: the job was cancelled, failed, or replaced by another attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ class StoredObject:
     error_code: str | None = None
 
     def has_open_link(self, now: datetime) -> bool:
-        """Decide whether there is a link to show at `now`; every view asks here."""
+        """Return whether there is a link to show at `now`. Every view uses this rule."""
         is_kept = self.state is ObjectState.LIVE and self.ending is None
         return is_kept and is_open(self.due_at, now)
 
@@ -213,7 +215,7 @@ LARGEST_PREFERRED_PART: Final = 8 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the file: `number` from 1, `offset` and `size` in bytes, `offset + size`
+    """A range of the file: `number` from 1, `offset` and `size` in bytes, `offset + size`
     exclusive.
     """
 
@@ -228,12 +230,12 @@ class Part:
 
 
 def choose_part_size(size: int, *, arrives_while_uploading: bool) -> int:
-    """Choose the part size in bytes for a file of `size` bytes (or of at most that size, when it
-    is not known).
+    """Choose the part size in bytes for a file of `size` bytes (or of at most that size, if it is
+    unknown).
 
-    While a file arrives, 1 MiB, so that both halves overlap; 4 to 8 MiB from a file that is
-    already there, because fewer requests are cheaper. Raised in whole MiB where 10,000 parts would
-    not be enough.
+    While the file arrives, parts are 1 MiB, so that download and upload overlap; for a complete
+    file they are 4 to 8 MiB, because fewer requests are cheaper. The size grows in whole MiB where
+    10,000 parts would not be enough.
 
     Raises:
         ValueError: `size` is below 1.
@@ -252,7 +254,7 @@ def _size_from_disk(size: int) -> int:
 
 
 def plan_parts(size: int, part_size: int) -> Iterator[Part]:
-    """Cut `size` bytes into parts of `part_size`, in order, numbered from 1, without gaps; the
+    """Divide `size` bytes into parts of `part_size`, in order, numbered from 1, without gaps; the
     last may be shorter.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a link is made of: the key, the names stored with it, and the moment it expires."""
+"""Links: the object key, the metadata stored with the object, and the moment the link expires."""
 
 import re
 import secrets
@@ -15,30 +15,28 @@ LONGEST_LIFETIME: Final = timedelta(hours=23, minutes=55)
 """The promise is 24 hours, for the bytes too: deleting them may take some minutes."""
 
 SHORTEST_LIFETIME: Final = timedelta(seconds=1)
-"""The least that can be signed: the life of a presigned URL is a whole number of seconds."""
+"""The shortest lifetime that can be signed: a presigned URL lives a whole number of seconds."""
 
 LONGEST_KEY_NAME: Final = 40
-"""Bytes of the readable end of a key."""
+"""Bytes of the readable last part of a key."""
 
 SAFE_CONTENT_TYPE: Final = "application/octet-stream"
 
 
 class LinkMode(StrEnum):
-    """Who ends a link."""
+    """The way in which a link expires."""
 
     SIGNED = "signed"
-    """Objects are private, the link is presigned: OSS itself refuses it at the deadline."""
+    """Objects are private and the link is presigned: OSS itself refuses it after the deadline."""
     PUBLIC = "public"
-    """Objects are public-read, the link is short and plain: only the bot ends it, by deleting the
+    """Objects are public-read and the link is short and plain: it ends when the bot deletes the
     object.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A URL that anyone can open until `expires_at`. Treat it like a secret: it never belongs in a
-    log.
-    """
+    """A URL that anyone can open until `expires_at`. It is a secret: never log it."""
 
     url: str
     expires_at: datetime
@@ -48,15 +46,15 @@ class Link:
 
 
 def key_prefix(bot_id: int) -> str:
-    """Return the prefix under which this bot, and nobody else, keeps its objects."""
+    """Return the prefix that this bot alone uses for its objects."""
     return f"relay/{bot_id}/"
 
 
 def make_key(bot_id: int, name: str) -> str:
     """Make a new object key with 128 random bits, so that it cannot be guessed.
 
-    The readable end is ASCII, at most 40 bytes, and free of extensions that OSS refuses to serve
-    on its own domains.
+    The readable last part is ASCII, at most 40 bytes, and free of extensions that OSS refuses to
+    serve on its own domains.
     """
     return f"{key_prefix(bot_id)}{secrets.token_urlsafe(16)}/{key_name(name)}"
 
@@ -94,8 +92,8 @@ def _ascii_name(text: str) -> str:
 def content_type(mime_type: str | None) -> str:
     """Return a content type that no browser runs or shows as a page, and that OSS does not refuse.
 
-    Media types stay, so that phones know what to do with the file; everything else becomes a plain
-    stream of bytes. SVG is an image that carries scripts, hence not media.
+    Media types are kept, so that phones open the file in the right application; all others become
+    `application/octet-stream`. SVG can contain scripts, so it does not count as media.
     """
     mime = (mime_type or "").strip().lower()
     if (
@@ -108,9 +106,9 @@ def content_type(mime_type: str | None) -> str:
 
 
 def is_open(expires_at: datetime, now: datetime) -> bool:
-    """Decide whether a link that ends at `expires_at` still counts as alive at `now`.
+    """Return whether a link that ends at `expires_at` counts as open at `now`.
 
-    In its last second it cannot be signed any more and nobody could use it: it counts as expired.
+    A link in its last second cannot be signed any more, so it counts as expired.
     """
     return expires_at - now >= SHORTEST_LIFETIME
 

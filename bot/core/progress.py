@@ -1,4 +1,4 @@
-"""Progress is state that someone looks at, never an event that someone sends."""
+"""Progress of a job, kept as state that readers poll; there are no progress events."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """What a running job is doing, as a status message names it."""
+    """The current phase of a running job, as a status message names it."""
 
     ROOM = "room"
-    """Waits until there is room for the file on this machine."""
+    """Waits until the spool has room for the file."""
     FETCHING = "fetching"
-    """Waits for Telegram to hand over the file; nothing has arrived yet."""
+    """Waits for Telegram to serve the file; nothing has arrived yet."""
     MOVING = "moving"
-    """Bytes arrive, or leave, or both."""
+    """Bytes arrive, leave, or both."""
     FINISHING = "finishing"
-    """All bytes are with OSS; it puts them together."""
+    """All bytes have been sent to OSS, which completes the object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Both halves at one moment, in bytes; `total` is `None` while nobody knows it."""
+    """Bytes downloaded and uploaded at one moment; `total` is `None` if the size is unknown."""
 
     downloaded: int
     uploaded: int
@@ -30,18 +30,20 @@ class Snapshot:
 
     @property
     def fraction(self) -> float | None:
-        """How much of both halves together is done, 0 to 1, or `None` without a total."""
+        """The share of download and upload together that is done, 0 to 1; `None` without a
+        total.
+        """
         if not self.total:
             return None
         return min(1.0, (self.downloaded + self.uploaded) / (2 * self.total))
 
 
 class ProgressMeter:
-    """Absolute positions, written by threads and the loop, read by whoever wants to know.
+    """Byte positions of a transfer, written by threads and the loop, read from anywhere.
 
-    Thread-safe without a lock: each entry has one writer at a time, and a position is stored in
-    one step. A part that is sent again sets its own entry back, so the total can shrink but never
-    drift.
+    Thread-safe without a lock: each entry has one writer at a time, and a position is stored
+    atomically. A part that is sent again resets its own entry, so the total can shrink but stays
+    exact.
     """
 
     def __init__(self, total: int | None = None) -> None:
@@ -59,13 +61,15 @@ class ProgressMeter:
         self._parts = {}
 
     def snapshot(self) -> Snapshot:
-        """Return both halves as they are now."""
+        """Return the bytes downloaded and uploaded now."""
         uploaded = sum(list(self._parts.values()))
         return Snapshot(self.downloaded, uploaded, self.total, self.phase)
 
 
 class Speed:
-    """Bytes per second over the last ten seconds of samples, of the slower half."""
+    """Throughput of the slower of download and upload: bytes per second over the last ten
+    seconds.
+    """
 
     WINDOW = timedelta(seconds=10)
 
@@ -73,13 +77,13 @@ class Speed:
         self._samples: deque[tuple[datetime, int, int]] = deque()
 
     def add(self, now: datetime, snapshot: Snapshot) -> None:
-        """Take a sample; `now` must not go back."""
+        """Add a sample; `now` must not go back."""
         self._samples.append((now, snapshot.downloaded, snapshot.uploaded))
         while len(self._samples) > 2 and now - self._samples[0][0] > self.WINDOW:
             self._samples.popleft()
 
     def rate(self) -> float | None:
-        """Bytes per second of the half that still has to catch up, `None` before two samples
+        """Return bytes per second of the direction that is behind, `None` before two samples
         exist.
         """
         if len(self._samples) < 2:
@@ -91,7 +95,7 @@ class Speed:
         return max(0.0, (up1 - up0 if up1 > up0 else down1 - down0) / seconds)
 
     def time_left(self, snapshot: Snapshot) -> timedelta | None:
-        """Estimate the time until the last byte has left, `None` while it cannot be told."""
+        """Estimate the time until the last byte is uploaded, `None` if it cannot be estimated."""
         rate = self.rate()
         if not rate or snapshot.total is None:
             return None

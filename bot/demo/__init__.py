@@ -1,5 +1,5 @@
-"""The main job, shown on this machine: the real bot between two stand-ins, and a person who uses
-it.
+"""A demonstration on this machine: the real bot between two stand-ins, and a user who sends
+files.
 """
 
 from bot.demo.story import run_demo

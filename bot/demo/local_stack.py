@@ -19,11 +19,10 @@ BUCKET = "relay-sandbox"
 
 
 class LocalStack:
-    """A Telegram, an OSS with one bucket, and a bot that may be started, stopped and started
-    again.
+    """Stand-ins for Telegram and for OSS with one bucket, and a bot that can be restarted.
 
     `more` are further settings as variables (`RELAY_LINK__MODE`); with `local` the Bot API server
-    runs in local mode. Everything lies below `folder`.
+    runs in local mode. All files are below `folder`.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class LocalStack:
     async def start_bot(self, *users: int) -> None:
         """Start the bot for these users; return once it listens.
 
-        Raises whatever `serve` raises before that.
+        Raises what `serve` raises before that.
         """
         stop, listening = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(
@@ -115,9 +114,9 @@ class LocalStack:
             await task
 
     async def stop_bot(self) -> None:
-        """Stop the bot as SIGTERM does, and wait until it has ended; does nothing without one.
+        """Stop the bot as SIGTERM does, and wait until it has ended; do nothing if none runs.
 
-        Raises whatever made it end before.
+        Raises the error with which the bot ended.
         """
         if self._bot is None:
             return

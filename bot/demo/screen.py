@@ -1,6 +1,4 @@
-"""The conversation as it happens, in a terminal: what is final stays, what changes is
-drawn anew.
-"""
+"""The conversation in a terminal: final messages are printed once, changing ones are redrawn."""
 
 import asyncio
 from types import TracebackType
@@ -16,8 +14,8 @@ from bot.sandbox.telegram import Chat, ChatEvent, EventKind, TelegramStandIn, Vi
 
 
 class Screen:
-    """Follows one chat. On a terminal the status message moves; elsewhere each change
-    is a line.
+    """Shows one chat. On a terminal the status message is redrawn; elsewhere each change is a
+    line.
     """
 
     def __init__(self, telegram: TelegramStandIn, chat: Chat, console: Console) -> None:
@@ -47,7 +45,7 @@ class Screen:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """Print a remark of the narrator of this demo."""
+        """Print a remark of the demo itself."""
         self._show_new()
         self._console.print(Text(text, style="italic cyan"))
 

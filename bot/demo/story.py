@@ -1,5 +1,5 @@
-"""Three files: one whose link is opened and ends on time, one deleted by its owner, one cancelled
-halfway.
+"""The demo with three files: one has its link opened and expires on time, one is deleted by its
+owner, one is cancelled halfway.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from bot.sandbox.telegram import Chat, Message, User, VisibleMessage
 
 @dataclass
 class Checks:
-    """A list of measured facts; a line is true only because it was looked at."""
+    """A list of measured facts; a line is true only because it was measured."""
 
     lines: list[tuple[str, str, bool]] = field(default_factory=list)
 
@@ -40,7 +40,7 @@ class Checks:
         return bool(self.lines) and all(holds for _, _, holds in self.lines)
 
     def show(self, console: Console) -> None:
-        """Print the table."""
+        """Print the table of measurements."""
         table = Table(title="What was checked", title_justify="left", show_lines=False)
         table.add_column("check")
         table.add_column("measured", overflow="fold")
@@ -54,12 +54,12 @@ DEMO_SIZE: Final = 12_000_000
 SPEED: Final = 3 * MIB
 """Bytes per second of each half, slow enough to see the status message move."""
 PATIENCE: Final = 45.0
-"""Real seconds that the demo waits for anything before it says that it did not happen."""
+"""Real seconds that the demo waits for an event before it reports that it did not happen."""
 
 
 @dataclass
 class Scene:
-    """What every act of the demo needs."""
+    """The objects that every step of the demo uses."""
 
     stage: LocalStack
     user: User
@@ -69,7 +69,7 @@ class Scene:
 
 
 async def run_demo(file: Path | None, console: Console | None = None) -> int:
-    """Play the demo; return 0 if everything that was promised was also measured, 1 otherwise."""
+    """Run the demo; return 0 if every promise was measured to hold, 1 otherwise."""
     console = console or Console()
     configure("error", "pretty")
     started = time.monotonic()
@@ -148,10 +148,10 @@ async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
 
 
 async def move_to_deadline(scene: Scene, url: str, answer: VisibleMessage) -> None:
-    """Move the clock to the end of a link; check the link, the bucket, and the answer.
+    """Move the clock to the end of a link, then check the link, the bucket, and the answer.
 
     Raises:
-        TimeoutError: the object or the buttons of the answer are still there after `PATIENCE`.
+        TimeoutError: the object or the buttons of the answer still exist after `PATIENCE`.
     """
     scene.screen.say("The clock moves on by 23 h 55 min.")
     scene.stage.clock.advance(timedelta(hours=23, minutes=55))
@@ -230,9 +230,9 @@ async def _answer_to(scene: Scene, asked: Message) -> VisibleMessage:
 
 
 async def _wait_for(scene: Scene, is_wanted: Callable[[VisibleMessage], bool]) -> VisibleMessage:
-    """Wait until a message of the bot looks like that, and return it as it was then.
+    """Wait until a message of the bot satisfies `is_wanted`, and return it as it was then.
 
-    Never wait for a number of messages or edits: others come and go meanwhile.
+    Do not wait for a number of messages or edits instead: their number varies.
     """
     found: list[VisibleMessage] = []
 

@@ -1,5 +1,5 @@
-"""Who may do what, and the replies to those who write: at most one per message. Closed by
-default: an id that is not named has no rights.
+"""Access rights, and the replies to requesters: at most one per message. Closed by default: an id
+that is not configured has no rights.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,23 +16,23 @@ from bot.jobs.lifecycle import Signals
 
 
 class Admission(Enum):
-    """What becomes of somebody who asks for something."""
+    """The result of an access check."""
 
     WELCOME = "welcome"
     STRANGER = "stranger"
-    """A person whom nobody has named, in private."""
+    """A person without access, in a private chat."""
     FOREIGN_GROUP = "foreign_group"
-    """A group that nobody has named, whoever asks in it."""
+    """A group without access, for any requester."""
     BANNED = "banned"
-    """Gets no answer at all."""
+    """Banned by an admin; gets no answer at all."""
 
 
 class Access:
-    """Rights by numeric id; names change hands and mean nothing.
+    """Rights by numeric id; names can change owners and are not used.
 
-    A private chat is open to the users and admins of the settings and to whom an admin allowed, a
-    group to all its members if the settings or an admin named it, or the group it was before it
-    became a supergroup. The admins of the settings cannot be banned.
+    A private chat is open to the users and admins of the settings and to persons that an admin
+    allowed. A group is open to all its members if the settings or an admin named it, or the group
+    it was before it became a supergroup. The admins of the settings cannot be banned.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Access:
         self.strangers = Strangers(metrics or NoMetrics())
 
     async def admit(self, origin: Origin) -> Admission:
-        """Say whether somebody may use the bot where they are."""
+        """Return whether the requester may use the bot in this chat."""
         # One look, because a crowd of strangers may write at once.
         owner = await self._chats.owner(origin.owner_id)
         if owner.banned and origin.owner_id not in self._admins:
@@ -63,11 +63,11 @@ class Access:
         return Admission.WELCOME if may_serve else Admission.FOREIGN_GROUP
 
     async def may_use(self, user_id: int) -> bool:
-        """Whether this user may send files in private; says nothing of a ban."""
+        """Whether this user may send files in private; a ban is not considered."""
         return user_id in self._users or (await self._chats.owner(user_id)).allowed
 
     async def may_serve(self, group_id: int) -> bool:
-        """Whether the bot may be in this group at all. The word of an admin outweighs the
+        """Whether the bot may be in this group at all. The decision of an admin outweighs the
         settings.
         """
         said = (await self._chats.chat(group_id)).allowed
@@ -76,37 +76,37 @@ class Access:
         return not self._groups.isdisjoint(await self._chats.previous_ids(group_id))
 
     async def is_banned(self, owner_id: int) -> bool:
-        """Whether an admin has shut somebody out."""
+        """Whether an admin has banned this owner."""
         return owner_id not in self._admins and (await self._chats.owner(owner_id)).banned
 
     def is_admin(self, user_id: int) -> bool:
-        """Whether this user may act on what belongs to others."""
+        """Whether this user may act on jobs of other owners."""
         return user_id in self._admins
 
 
 class RequestKind(StrEnum):
-    """What a request is about. The values are stored in the ledger: never rename."""
+    """The kind of a deferred request. The values are stored in the ledger: never rename."""
 
     PRESS = "press"
-    """Somebody pressed a button of somebody else's job; `job_id`, `action`, `query_id`."""
+    """A press of a button of another owner's job; `job_id`, `action`, `query_id`."""
     AUTO = "auto"
     """Switch auto mode; `to` is "on" or "off"."""
     DELIVER = "deliver"
-    """Choose where answers go; `to` is "here" or "private"."""
+    """Choose the chat that answers go to; `to` is "here" or "private"."""
     ZONE = "zone"
-    """Choose the zone in which moments are told; `to` is its name (`clock.read_zone`)."""
+    """Choose the time zone of shown times; `to` is its name (`clock.read_zone`)."""
     GREET = "greet"
-    """Say how the bot is used in this group and what it sees."""
+    """Explain the use of the bot in this group and which messages it receives."""
     LEAVE = "leave"
-    """Leave a group that is not allowed; with `tell` it is told why."""
+    """Leave a group that is not allowed; with `tell` the reason is sent there."""
     REMOVE = "remove"
     """Remove the status message `message` if the ledger does not know it."""
     GONE = "gone"
-    """The bot seems to be out of the group."""
+    """The bot seems to have been removed from the group."""
 
 
 class Replies:
-    """Lets people in, and answers them."""
+    """Checks requesters for access, and replies to them."""
 
     def __init__(self, ledger: Ledger, access: Access, clock: Clock, signals: Signals) -> None:
         self._outbox = ledger.outbox
@@ -116,7 +116,7 @@ class Replies:
         self._signals = signals
 
     async def admit(self, origin: Origin) -> bool:
-        """Say whether somebody may go on; who may not is told, if anything.
+        """Return whether the requester may proceed; send a notice if not and one is due.
 
         A group that is not allowed is left.
         """
@@ -137,7 +137,7 @@ class Replies:
             await self.say(origin, OutboxKind.NOTICE, payload, priority=Priority.STRANGER)
 
     async def language_of(self, owner_id: int, told: str) -> str:
-        """Return the language in which an owner is answered; `told` is that of their client."""
+        """Return the language for answers to an owner; `told` is that of their client."""
         return (await self._chats.owner(owner_id)).language or told
 
     def may_leave(self) -> bool:
@@ -172,13 +172,13 @@ class Replies:
     async def notice(
         self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
     ) -> None:
-        """Answer a message with a fixed sentence."""
+        """Reply to a message with a fixed sentence."""
         await self.say(origin, OutboxKind.NOTICE, {"name": name, **(args or {})})
 
     async def defer(
         self, origin: Origin, kind: RequestKind, payload: dict[str, str | int] | None = None
     ) -> None:
-        """Defer the answer to a message until Telegram has been asked."""
+        """Defer the reply to a message until Telegram has been asked."""
         await self.say(origin, OutboxKind.REQUEST, {"do": kind.value, **(payload or {})})
 
     async def say(
@@ -189,7 +189,7 @@ class Replies:
         *,
         priority: Priority = Priority.REPLY,
     ) -> None:
-        """Answer a message."""
+        """Reply to a message."""
         await self.post(
             OutboxMessage(
                 kind=kind,
@@ -205,6 +205,6 @@ class Replies:
         )
 
     async def post(self, message: OutboxMessage) -> None:
-        """Put something into the outbox, unless it is there already."""
+        """Post a message to the outbox, unless it is there already."""
         if await self._outbox.post(message, self._clock.now()):
             self._signals.outbox.set()

@@ -1,4 +1,4 @@
-"""What those who look after the bot can do: look at it, and decide who may use it."""
+"""Commands of bot admins: statistics, and decisions about who may use the bot."""
 
 import structlog
 
@@ -13,7 +13,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 class AdminCommands:
     """One method for each command. A target is the id of a person or, below 0, of a group or of a
-    channel that writes in one; `None` where the command names nobody.
+    channel that writes in one; `None` if the command names none.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class AdminCommands:
         self._replies = replies
 
     async def stats(self, origin: Origin) -> None:
-        """Answer `/stats`, in private only: what it tells is nobody else's."""
+        """Answer `/stats`, in private only, because the statistics are for admins alone."""
         if not await self._admit(origin):
             return
         if origin.is_private:
@@ -45,8 +45,8 @@ class AdminCommands:
         await self._tell(origin, "allowed", target)
 
     async def ban(self, origin: Origin, target: int | None, *, purge: bool = False) -> None:
-        """Shut somebody out: what they have under way is cancelled, and with `purge` their links
-        end. The bot leaves a group.
+        """Ban a person or group: cancel their unfinished jobs, and with `purge` end their links.
+        The bot leaves a group.
         """
         if not await self._admit(origin) or target is None:
             await self._explain(origin, target)
@@ -67,7 +67,7 @@ class AdminCommands:
         await self._tell(origin, "banned-purged" if purge else "banned", target, args)
 
     async def unban(self, origin: Origin, target: int | None) -> None:
-        """Lift a ban: a person is what they were before, a group is allowed."""
+        """Lift a ban: a person has the same rights as before it, a group is allowed."""
         if not await self._admit(origin) or target is None:
             await self._explain(origin, target)
             return

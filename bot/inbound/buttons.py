@@ -23,7 +23,7 @@ class ButtonPress:
 
 
 class ButtonReplies:
-    """Answers presses, and changes the messages that they belong to."""
+    """Answers button presses, and edits the messages of the buttons."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies
@@ -33,7 +33,7 @@ class ButtonReplies:
         return await self._replies.hears(query.user_id, query.chat_id)
 
     async def answer(self, query: ButtonPress, name: str | None = None) -> None:
-        """Answer the press with a sentence, or without a word."""
+        """Answer the press with a sentence, or without text."""
         payload: dict[str, str | int] = {"query_id": query.query_id}
         if name is not None:
             payload["name"] = name
@@ -42,7 +42,7 @@ class ButtonReplies:
     async def change(
         self, query: ButtonPress, kind: OutboxKind, payload: dict[str, str | int]
     ) -> None:
-        """Let the message say something else."""
+        """Edit the message of the button."""
         payload = {EDITS: query.message_id, **payload}
         await self._post(query, kind, Priority.REPLY, payload)
 
@@ -82,10 +82,10 @@ class JobButtonPress:
 
 
 class JobButtons:
-    """Does what a button asks for, if the person may, and tells them what came of it.
+    """Performs the action of a button if the person may, and replies with the result.
 
-    A job belongs to whoever asked for it. Others may act on it if they look after the bot, or
-    after the group that it came from; the latter only the chat service knows.
+    A job belongs to its requester. Bot admins may act on it too, as may admins of the group that
+    it came from; only the chat service knows the latter.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class JobButtons:
         self._replies = replies
 
     async def press(self, press: JobButtonPress) -> None:
-        """Take a press. Who is banned is not even told so."""
+        """Handle a press. A banned person gets no reply."""
         if not await self._replies.hears(press.user_id, press.chat_id):
             return
         job = await self._jobs.get(press.job_id) if press.action else None
@@ -159,9 +159,9 @@ class JobButtons:
 
 
 class Pagination:
-    """Shows another page of a list, or the same one anew, in the message that shows it now.
+    """Shows another page of a list, or a refreshed one, in the message that shows it now.
 
-    A list belongs to the person, or to the group, for whom it was made.
+    A list belongs to the person or group that asked for it.
     """
 
     def __init__(self, chats: ChatLedger, button_replies: ButtonReplies) -> None:
@@ -169,7 +169,7 @@ class Pagination:
         self._button_replies = button_replies
 
     async def turn(self, query: ButtonPress, listing: Listing, subject: int, page: int) -> None:
-        """Take the press of a page's button. Who is banned is not even told so."""
+        """Handle the press of a page's button. A banned person gets no reply."""
         if not await self._button_replies.hears(query):
             return
         if not await self._is_for(subject, query):

@@ -21,7 +21,7 @@ LONGEST_LIFE = timedelta(hours=24)
 
 
 class UserCommands:
-    """One method for each question."""
+    """One method for each command that only reads."""
 
     def __init__(self, chats: ChatLedger, access: Access, replies: Replies, clock: Clock) -> None:
         self._chats = chats
@@ -30,7 +30,7 @@ class UserCommands:
         self._clock = clock
 
     async def welcome(self, origin: Origin) -> None:
-        """Answer `/start` and `/help`: what the bot does, in a group how it is used there."""
+        """Answer `/start` and `/help`: a description of the bot, in a group of its use there."""
         if not await self._replies.admit(origin):
             return
         if origin.is_private:
@@ -39,26 +39,27 @@ class UserCommands:
             await self._replies.defer(origin, RequestKind.GREET)
 
     async def status(self, origin: Origin) -> None:
-        """Answer `/status`: what is under way and alive of the asker, in a group of the group."""
+        """Answer `/status`: jobs and links of the requester, in a group those of the group."""
         await self._list(origin, Listing.STATUS)
 
     async def links(self, origin: Origin) -> None:
-        """Answer `/links`: what is alive of the asker, in a group what came from there."""
+        """Answer `/links`: live links of the requester, in a group those from there."""
         await self._list(origin, Listing.LINKS)
 
     async def _list(self, origin: Origin, listing: Listing) -> None:
         if not await self.may_ask(origin):
             return
-        # In a group its status belongs to everybody there, links to the asker alone.
+        # In a group the status is for all members, links for the requester alone.
         is_shared = listing is Listing.STATUS and not origin.is_private
         subject = origin.chat_id if is_shared else origin.owner_id
         payload: dict[str, str | int] = {"listing": listing.value, "subject": subject, "page": 1}
         await self._replies.say(origin, OutboxKind.OVERVIEW, payload)
 
     async def may_ask(self, origin: Origin) -> bool:
-        """Say whether somebody may see and stop what is theirs; who may not is told, if anything.
+        """Return whether the requester may see and stop their own jobs; send a notice if not and
+        one is due.
 
-        Members of a group may in private, even if they could not send anything there.
+        Members of a group may do so in private, even if they may not send files there.
         """
         return await self._has_own(origin) or await self._replies.admit(origin)
 
@@ -69,7 +70,7 @@ class UserCommands:
         return bool(await self._chats.accepted_by(origin.owner_id, since))
 
     async def other(self, origin: Origin, *, is_text: bool) -> None:
-        """Answer anything else that was meant for the bot with one line of help."""
+        """Answer any other message to the bot with one line of help."""
         if not await self._replies.admit(origin):
             return
         if not origin.is_private:
@@ -81,7 +82,7 @@ class UserCommands:
 
 
 class CancelCommand:
-    """One method for each order."""
+    """The command `/cancel`."""
 
     def __init__(
         self,
@@ -98,8 +99,8 @@ class CancelCommand:
         self._replies = replies
 
     async def cancel(self, origin: Origin) -> None:
-        """Cancel all of the asker that is under way: in a group what came from there, in private
-        everything.
+        """Cancel the unfinished jobs of the requester: in a group those from there, in private
+        all.
         """
         if not await self._user_commands.may_ask(origin):
             return
@@ -107,7 +108,7 @@ class CancelCommand:
         if not origin.is_private:
             previous_ids = await self._chats.previous_ids(origin.chat_id)
             mine = [job for job in mine if job.origin.chat_id in previous_ids]
-        # From the end, or each that is cancelled would let the next one begin.
+        # From the end, or each cancelled job would let the next one start.
         outcomes = [await self._actions.cancel(job) for job in reversed(mine)]
         if count := outcomes.count("cancelling"):
             await self._replies.notice(origin, "cancelling-count", {"count": count})
@@ -116,7 +117,7 @@ class CancelCommand:
 
 
 class LanguageCommands:
-    """Knows languages by their IETF tags; "" is no choice."""
+    """Commands about languages, by their IETF tags; "" is no choice."""
 
     def __init__(
         self,
@@ -138,11 +139,13 @@ class LanguageCommands:
         if origin.owner_id > 0:
             await self._replies.say(origin, OutboxKind.LANGUAGES)
         else:
-            # Whoever hides behind a chat cannot be told from the others who do.
+            # Users who write as a chat cannot be told apart.
             await self._replies.notice(origin, "language-of-people")
 
     async def choose(self, query: ButtonPress, owner_id: int, language: str, told: str) -> None:
-        """Take the press of a language's button; with "" that of their Telegram counts again."""
+        """Handle the press of a language's button; "" selects the language of their Telegram
+        client.
+        """
         if not await self._button_replies.hears(query):
             return
         if query.user_id != owner_id:
@@ -156,12 +159,12 @@ class LanguageCommands:
 
 
 LONGEST_TOLD = 64
-"""Characters of what somebody wrote that are said back to them."""
+"""Characters of an unknown name that are repeated to its sender."""
 
 
 class ZoneCommand:
-    """In private everybody chooses for themselves, in a group its admins do. `zone` names that of
-    chats that chose none.
+    """The command `/zone`. In private each user chooses a zone, in a group its admins do. `zone`
+    names that of chats that chose none.
     """
 
     def __init__(self, chats: ChatLedger, replies: Replies, zone: str) -> None:
@@ -170,14 +173,14 @@ class ZoneCommand:
         self._zone = zone
 
     async def zone(self, origin: Origin, text: str) -> None:
-        """Answer `/zone` with a zone, and `/zone` alone."""
+        """Answer `/zone` with a zone, and `/zone` without one."""
         if not await self._replies.admit(origin):
             return
         if not text:
             zone = (await self._chats.chat(origin.chat_id)).zone or self._zone
             await self._replies.notice(origin, "zone-is", {"zone": zone})
             return
-        # The zones of the machine are files.
+        # The time zones of the machine are files.
         meant = await asyncio.to_thread(read_zone, text)
         if meant is None:
             await self._replies.notice(origin, "zone-unknown", {"zone": text[:LONGEST_TOLD]})

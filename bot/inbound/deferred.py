@@ -28,8 +28,8 @@ PRIVATE = "private"
 class RequestHandler:
     """Serves requests. Each may be served again, because a process may die in between.
 
-    `serve` raises what the ports `Members` and `Messenger` say; a request that failed so has
-    changed nothing that matters.
+    `serve` raises the errors of the ports `Members` and `Messenger`; a request that failed with
+    one of them can be served again.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RequestHandler:
         self._messenger = messenger
 
     async def serve(self, request: OutboxMessage) -> Notice | None:
-        """Do what is asked for and return what to say to it."""
+        """Perform a request and return the notice to send for it."""
         match RequestKind(str(request.payload["do"])):
             case RequestKind.PRESS:
                 return await self._press(request)
@@ -131,33 +131,34 @@ class RequestHandler:
     async def _leave(self, request: OutboxMessage) -> None:
         chat_id = request.chat_id
         if await self._access.may_serve(chat_id):
-            # It was allowed meanwhile, or is a group that moved: the news of both overtake others.
+            # The group may have been allowed meanwhile, or have moved: these updates can arrive
+            # later.
             return
         if request.payload["tell"]:
             place = Place(chat_id, request.thread_id, request.reply_to)
             notice = Notice("group-not-allowed", {"id": chat_id})
-            # Whether it could be said or not, there is nothing to stay for.
+            # The bot leaves, with or without the notice sent.
             with suppress(ChatGone, ChatUncertain, MessageRefused):
                 await self._messenger.send(place, notice, language=request.language)
         await self._members.leave(chat_id)
         log.info("left a group that is not allowed", chat=chat_id)
 
     async def _gone(self, request: OutboxMessage) -> None:
-        # The news may be old: the bot may have been added again.
+        # The update may be old: the bot may have been added again.
         if not (await self._members.sight(request.chat_id)).is_here:
             await self._actions.chat_gone(request.chat_id)
 
     async def _may_decide(self, request: OutboxMessage) -> bool:
-        """Return whether the requester may decide how the bot behaves in this group."""
+        """Return whether the requester may change the rules of this group."""
         asker = request.owner_id or 0
-        # An admin who hides writes as the group itself.
+        # An anonymous admin writes as the group itself.
         if asker == request.chat_id or self._access.is_admin(asker):
             return True
         return await self._is_group_admin(request.chat_id, asker)
 
     async def _is_group_admin(self, chat_id: int, user_id: int) -> bool:
         if user_id <= 0:
-            # Who writes as a channel has no rights in the group.
+            # A user who writes as a channel has no rights in the group.
             return False
         try:
             return await self._members.is_admin(chat_id, user_id)
@@ -167,15 +168,15 @@ class RequestHandler:
 
 MOST_TRIES = 5
 STAYS_FOR = timedelta(seconds=2)
-"""How long the bot stays in a group that is not allowed: the news that a group has moved may come
-after the news that the bot is in its successor.
+"""Time until the bot leaves a group that is not allowed: the update that a group has moved may
+come after the update that the bot is in the supergroup.
 """
 
 
 class DeferredRequests:
-    """Offers the requests of the outbox, and posts the replies to them there.
+    """Offers the requests of the outbox to the dispatcher, and posts their replies to the outbox.
 
-    The requests of a chat are served one after the other, presses of buttons side by side.
+    The requests of a chat are served one after the other, button presses in parallel.
     """
 
     def __init__(self, outbox: Outbox, request_handler: RequestHandler, clock: Clock) -> None:
@@ -241,7 +242,7 @@ def _not_before(request: OutboxMessage) -> datetime | None:
 
 
 def _is_waiting(request: OutboxMessage) -> bool:
-    """Return whether a person waits for an answer to this request."""
+    """Return whether a person waits for the reply to this request."""
     return request.reply_to is not None or "query_id" in request.payload
 
 

@@ -1,4 +1,4 @@
-"""Groups: how the bot behaves in them, and what becomes of them and of it there."""
+"""Groups: their rules for the bot, and changes of the bot's membership."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,8 @@ from bot.outbound.chat_migration import ChatMigrations
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The bot came into a chat, or out of it. `update` is what a redelivery has in common with the
-    first one; `can_tell` whether a word there reaches members and nobody else (not so in
-    channels).
+    """The bot was added to a chat, or removed from it. `update` identifies the update, also when
+    it is redelivered; `can_tell` is whether only members read messages there (not so in channels).
     """
 
     update: int
@@ -25,7 +24,7 @@ class Membership:
 
 
 class GroupCommands:
-    """One method for each thing that a group can want or that can happen to it."""
+    """One method for each command of a group and each change of the bot's membership."""
 
     def __init__(
         self,
@@ -71,8 +70,8 @@ class GroupCommands:
         return True
 
     async def membership(self, membership: Membership) -> None:
-        """The bot came in or out: greet a group that is allowed, leave one that is not, cancel
-        what nobody would get any more.
+        """Handle the bot's membership: greet a group that is allowed, leave one that is not, and
+        cancel jobs with answers that could not be delivered any more.
         """
         chat_id = membership.chat_id
         if chat_id > 0:
@@ -108,5 +107,5 @@ class GroupCommands:
         )
 
     async def moved(self, chat_id: int, moved_to: int) -> None:
-        """A group became a supergroup, which has another id."""
+        """Handle that a group became a supergroup, which has another id."""
         await self._migrations.learn(chat_id, moved_to)

@@ -1,4 +1,4 @@
-"""Files that people want to have relayed."""
+"""Files to relay."""
 
 import asyncio
 
@@ -15,8 +15,8 @@ from bot.outbound.outbox import Reactions
 
 
 class Uploads:
-    """Accepts files, or says why not. `limit` is the most bytes that the bot can be given,
-    `limits` what people and groups may have in a day.
+    """Accepts files, or replies with the reason why not. `limit` is the most bytes of a file,
+    `limits` are those of people and groups per day.
     """
 
     def __init__(  # noqa: PLR0913 -- what a file passes on its way into the queue.
@@ -41,16 +41,16 @@ class Uploads:
         self._limit = limit
         self._reactions = reactions
         self._check = LimitCheck(ledger.chats, limits)
-        # Files that come side by side must not all be judged before the first one counts.
+        # Files that arrive at the same time must not all be checked before the first one counts.
         self._door = asyncio.Lock()
 
     async def sent(self, origin: Origin, file: IncomingFile) -> None:
-        """Take a file that was sent to the bot itself."""
+        """Accept a file that was sent to the bot itself."""
         if await self._replies.admit(origin):
             await self._accept(origin, file)
 
     async def shared(self, origin: Origin, file: IncomingFile | None) -> None:
-        """Take the file that a `/share` is about; `None` if it is about none."""
+        """Accept the file that a `/share` refers to; `None` if there is none."""
         if not await self._replies.admit(origin):
             return
         if file is None:
@@ -59,10 +59,10 @@ class Uploads:
             await self._accept(origin, file)
 
     async def seen(self, origin: Origin, file: IncomingFile) -> None:
-        """Take a document that went by in a group, if the group wants all of them relayed."""
+        """Accept a document that was seen in a group, if the group has auto mode on."""
         rules = await self._ledger.chats.chat(origin.chat_id)
-        # Nobody spoke to the bot, so nobody is told anything, and a group that is not allowed is
-        # not left for this.
+        # The message was not addressed to the bot, so there is no reply, and a group that is not
+        # allowed is not left for this.
         if rules.auto and await self._access.admit(origin) is Admission.WELCOME:
             await self._accept(origin, file)
 
@@ -86,7 +86,7 @@ class Uploads:
                 await self._reactions.accepted(job)
                 self._signals.outbox.set()
         elif await self._ledger.jobs.knows(origin, file):
-            # A redelivered message that was accepted when there still was room.
+            # A redelivered message that was accepted while there was room.
             return
         elif self._check.should_tell(origin, refusal, now):
             await self._replies.notice(origin, refusal.name, refusal.args)

@@ -1,4 +1,4 @@
-"""Everything that a person can do, by what it is about."""
+"""All use cases, grouped by subject."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -21,7 +21,7 @@ from bot.outbound.outbox import Reactions
 
 @dataclass(frozen=True)
 class UseCases:
-    """What handlers need of the service."""
+    """The use cases that handlers call."""
 
     replies: Replies
     uploads: Uploads
@@ -50,8 +50,8 @@ class UseCases:
         reactions: Reactions | None = None,
         zone: str = "UTC",
     ) -> Self:
-        """Build all parts. `limit` is the most bytes that a file may have; without `limits`
-        there are no others. `zone` names the time zone of chats that chose none.
+        """Build all parts. `limit` is the most bytes of a file; without `limits` there are no
+        others. `zone` names the time zone of chats that chose none.
         """
         replies = Replies(ledger, access, clock, signals)
         user_commands = UserCommands(ledger.chats, access, replies, clock)

@@ -1,4 +1,4 @@
-"""Actions of people on existing jobs: cancel them, and delete their links."""
+"""User actions on existing jobs: cancel them, and delete their links."""
 
 from enum import StrEnum
 from typing import Final
@@ -19,18 +19,19 @@ TOO_LATE: Final = "press-too-late"
 
 
 class JobAction(StrEnum):
-    """What a button asks for. The values are stored in the ledger: never rename."""
+    """Actions of buttons. The values are stored in the ledger: never rename."""
 
     CANCEL = "cancel"
     DELETE = "delete"
     CANCEL_ALL = "cancelall"
-    """Every job of the album to which this one belongs."""
+    """Cancel every job of the album to which this one belongs."""
 
 
 class JobActions:
-    """Does it, and tells what came of it by the name of a sentence. Who may is not asked here.
+    """Performs actions and returns the name of the sentence about the result. Access is checked by
+    the caller.
 
-    Everything may be repeated.
+    Every method may be repeated.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class JobActions:
         self._lifecycle = lifecycle
 
     async def apply(self, action: JobAction, job: Job) -> str:
-        """Do what a button asks for."""
+        """Perform the action of a button."""
         match action:
             case JobAction.CANCEL:
                 return await self.cancel(job)
@@ -59,12 +60,12 @@ class JobActions:
         if self._queue.stop_job(job.id, StopReason.USER):
             return "cancelling"
         self._queue.withdraw(job.id)
-        # It may have run and come back since it was read: only that it waits now counts.
+        # The job may have run and been put back since it was read: only its present state counts.
         return "cancelling" if await self._lifecycle.cancel_waiting(job.id) else TOO_LATE
 
     async def cancel_album(self, job: Job) -> str:
-        """Cancel what is left of the album of a job: "cancelling", or "press-too-late" if all of
-        it has ended.
+        """Cancel the unfinished jobs of a job's album: "cancelling", or "press-too-late" if all
+        have ended.
         """
         here = await self._ledger.jobs.unfinished_in([job.origin.chat_id])
         album = job.origin.album
@@ -80,7 +81,7 @@ class JobActions:
         return "deleted"
 
     async def chat_gone(self, chat_id: int) -> None:
-        """Cancel what is under way for a chat that cannot be reached any more."""
+        """Cancel the unfinished jobs of a chat that cannot be reached any more."""
         previous_ids = await self._ledger.chats.previous_ids(chat_id)
         for job in await self._ledger.jobs.unfinished_in(previous_ids):
             log.info("cancelling, the chat is gone", job=job.id, chat=chat_id)

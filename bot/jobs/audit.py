@@ -1,6 +1,4 @@
-"""Compares the ledger with the bucket: what should be gone, what nobody owns, what strangers can
-see.
-"""
+"""Audit: compares the ledger with the bucket, and checks for anonymous access."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,37 +13,35 @@ from bot.core.ports.store import AnonymousAccessCheck, ObjectStat, ObjectStore, 
 from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
 
 TOLERANCE = timedelta(seconds=60)
-"""The promise for the bytes; what is younger is the business of a running bot."""
+"""Deadline for the deletion of bytes; younger objects are handled by a running bot."""
 
 
 class FindingKind(StrEnum):
-    """What can be wrong. The values are stable: scripts read them."""
+    """Kinds of findings. The values are stable: scripts read them."""
 
     OVERDUE = "overdue_object"
     """An object still exists more than a minute after its end."""
     UNKNOWN = "unknown_object"
     """An object below our prefix that the ledger does not know, older than 24 hours."""
     ORPHAN_UPLOAD = "orphan_upload"
-    """A multipart upload that no unfinished job owns; its parts are billed and show in
-    no listing.
+    """A multipart upload without an unfinished job; its parts are billed and appear in no
+    listing.
     """
     MISSING = "missing_object"
-    """A live link whose object is not in the bucket."""
+    """A live link with an object that is missing in the bucket."""
     LEFT_ELSEWHERE = "overdue_elsewhere"
     """An object in a bucket that is not that of the settings is still there a minute after its
     end: the key may not open that bucket, or it is out of reach.
     """
     ANONYMOUS_LISTING = "anonymous_listing"
-    """Strangers can list the bucket, and so find every link."""
+    """Anonymous requests can list the bucket, and so find every link."""
     ANONYMOUS_READING = "anonymous_reading"
-    """Strangers can read objects that are private (signed mode)."""
+    """Anonymous requests can read objects that are private (signed mode)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: `subject` is the key or bucket, `fixed` whether it has been
-    removed.
-    """
+    """One problem: `subject` is the key or bucket, `fixed` whether it has been removed."""
 
     kind: FindingKind
     subject: str
@@ -54,7 +50,9 @@ class Finding:
 
 
 class Auditor:
-    """Looks, and removes only when it is told to. What a running bot owns is no finding."""
+    """Audits the bucket, and removes findings only with `fix`. Objects of a running bot's jobs are
+    no findings.
+    """
 
     def __init__(
         self,
@@ -72,10 +70,10 @@ class Auditor:
         self._clock = clock
 
     async def audit(self, prefix: str, *, fix: bool) -> list[Finding]:
-        """Compare everything below `prefix`; with `fix` remove what is found.
+        """Compare everything below `prefix`; with `fix` remove the findings.
 
-        What is found is looked at once more: a running bot may have put it right between the look
-        at the bucket and the one at the ledger. Raises `StoreError`.
+        Each finding is checked once more: a running bot may have corrected it between the listing
+        of the bucket and the reading of the ledger. Raises `StoreError`.
         """
         findings, uploads = await self._look(prefix)
         if findings:
@@ -85,7 +83,7 @@ class Auditor:
         return [await self._fix(finding, uploads) for finding in findings] if fix else findings
 
     async def _look(self, prefix: str) -> tuple[list[Finding], list[PendingUpload]]:
-        # The ledger is read before the bucket and again behind it.
+        # The ledger is read before the bucket and again after it.
         live = await self._objects.live()
         stats = await self._threads.call(lambda: list(self._store.list_objects(prefix)))
         uploads = await self._threads.call(lambda: list(self._store.list_uploads(prefix)))
@@ -130,7 +128,7 @@ class Auditor:
 
     async def _missing(self, live: Sequence[StoredObject], keys: set[str]) -> list[Finding]:
         absent = [stored.key for stored in live if stored.key not in keys]
-        # What ended while the bucket was being listed is not missing.
+        # An object that ended while the bucket was being listed is not missing.
         still = await _in_batches(self._objects.of_keys, absent)
         now = self._clock.now()
         return [
@@ -175,7 +173,7 @@ Ask = Callable[[Sequence[str]], Awaitable[dict[str, StoredObject]]]
 
 
 async def _in_batches(ask: Ask, keys: Sequence[str]) -> dict[str, StoredObject]:
-    """Ask about any number of keys; a statement can name only so many."""
+    """Query any number of keys in batches; the number of keys in a statement is limited."""
     found: dict[str, StoredObject] = {}
     for first in range(0, len(keys), BATCH):
         found |= await ask(keys[first : first + BATCH])
@@ -185,9 +183,7 @@ async def _in_batches(ask: Ask, keys: Sequence[str]) -> dict[str, StoredObject]:
 async def audit_exposure(
     exposure: AnonymousAccessCheck, threads: Threads, bucket: str, *, signed: bool
 ) -> list[Finding]:
-    """Ask what a stranger can do; reading is asked for in signed mode only. Raises
-    `StoreError`.
-    """
+    """Check anonymous access; reading is checked in signed mode only. Raises `StoreError`."""
     findings = []
     if await threads.call(exposure.listing_possible):
         detail = "set the bucket ACL to private, and remove bucket policies for everybody"

@@ -1,5 +1,5 @@
-"""Deduplication: a file that its owner has sent before is copied inside OSS instead of being moved
-again.
+"""Deduplication: a file that its owner has sent before is copied inside OSS instead of being
+transferred again.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ COPIES_AT_ONCE: Final = 4
 
 
 class Copier:
-    """Copies objects of one bucket. Large ones go in parts, several at a time."""
+    """Copies objects of one bucket. Large ones are copied in parts, several at a time."""
 
     def __init__(
         self, store: ObjectStore, pool: TransferPool, *, retry: RetryPolicy | None = None
@@ -41,11 +41,11 @@ class Copier:
         """Copy `source` to `target.key`, with names, type and ACL of the target; return when the
         CRC-64 of both has been compared.
 
-        Undoes nothing, as `Uploader.upload`: the caller decides.
+        Undoes nothing, like `Uploader.upload`: the caller decides.
 
         Raises:
-            ObjectGone: the source is not there (any more).
-            Corrupted: the copy is not what the source is.
+            ObjectGone: the source does not exist (any more).
+            Corrupted: the copy differs from the source.
             StoreError: attempts are used up, or the error is permanent.
         """
         line = StoreCaller(self._store, self._pool, self._retry)
@@ -94,11 +94,13 @@ class Copier:
 
 
 STILL_LIVES_FOR = timedelta(minutes=1)
-"""A source that ends sooner may go while it is copied."""
+"""A source that expires sooner may be deleted during the copy."""
 
 
 class Deduplicator:
-    """Finds what the same owner has already; never across owners, since the speed would tell."""
+    """Finds earlier objects of the same owner; never of another one, because the speed would
+    reveal them.
+    """
 
     def __init__(self, objects: ObjectLedger, copier: Copier, clock: Clock) -> None:
         self._objects = objects
@@ -112,8 +114,8 @@ class Deduplicator:
     async def copy(
         self, earlier: tuple[Job, StoredObject], target: Target, journal: UploadJournal
     ) -> Digest | None:
-        """Copy the earlier object; `None` if it cannot be done, then the file is
-        relayed as usual.
+        """Copy the earlier object; return `None` if that fails, then the file is relayed as
+        usual.
         """
         before, source = earlier
         try:

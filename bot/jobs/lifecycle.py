@@ -1,6 +1,6 @@
-"""The end of a job, in one place: what is written, counted, logged and signalled when a job is
-done, fails, is cancelled or is parked. What leads to the end is decided elsewhere: by the runner,
-by people (`actions`), by `relay-bot send` and by the start.
+"""The end of a job: the ledger, metrics, log and signals when a job is done, fails, is cancelled
+or is parked. The end is decided elsewhere: by the runner, by user actions (`actions`), by
+`relay-bot send` and by the recovery at the start.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ _EVENT: Final = "job ended"
 
 
 class Signals:
-    """Wake-ups without content; those that wait look at the ledger. `outbox` is set when something
-    may have to be said, `deletions` when something may be due.
+    """Wake-ups without content; waiting loops then read the ledger. `outbox` is set when there may
+    be something to send, `deletions` when something may be due.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,12 @@ class Signals:
 
 
 class JobLifecycle:
-    """Ends jobs. Each end is one transaction with the job's object: it becomes live, or it is due
+    """Ends jobs. Each end is one transaction with the job's object, which becomes live, or is due
     at once for the reaper. No thread of the job may run any more.
 
     Every method is fenced (see `JobLedger`). Only a change that was applied is counted
-    (`Metrics.job_ended`), logged as one line "job ended" and signalled, so each job is once.
+    (`Metrics.job_ended`), logged as one line "job ended" and signalled, so each job is counted
+    once.
     """
 
     def __init__(
@@ -47,8 +48,8 @@ class JobLifecycle:
         self._metrics = metrics or NoMetrics()
 
     async def done(self, job: Job, stored: StoredObject, result: Finished) -> bool:
-        """Make a running job done: its link lives from now on. Return `False` if the job has been
-        ended or taken over meanwhile; then `stored` is abandoned.
+        """Make a running job done: its link is live from now on. Return `False` if the job has
+        been ended or taken over meanwhile; then `stored` is abandoned.
         """
         if not await self._jobs.finish(job, stored, result, self._clock.now()):
             self.signals.deletions.set()
@@ -58,8 +59,8 @@ class JobLifecycle:
         return True
 
     async def failed(self, job: Job, error: RelayError, *, cause: Exception) -> bool:
-        """Give a running job up with the code of `error`. The line in the log has the traceback of
-        `cause`. Return `False` if the job has been ended or taken over meanwhile.
+        """Fail a running job with the code of `error`. The log has the traceback of `cause`.
+        Return `False` if the job has been ended or taken over meanwhile.
         """
         if not await self._jobs.fail(job, error.code, _args(error), self._clock.now()):
             log.warning(
@@ -70,8 +71,8 @@ class JobLifecycle:
         return True
 
     async def cancelled(self, job: Job) -> bool:
-        """Cancel a job that is as it was read. Return `False` if it is not, as when it was done
-        before the cancel reached it.
+        """Cancel a job that is still as it was read. Return `False` if it is not, as when it was
+        done before the cancel.
         """
         if not await self._jobs.cancel(job, self._clock.now()):
             return False
@@ -79,7 +80,7 @@ class JobLifecycle:
         return True
 
     async def cancel_waiting(self, job_id: int) -> bool:
-        """Cancel a job that is queued, whichever its attempt. Return `False` if it is not."""
+        """Cancel a job that is queued, in any attempt. Return `False` if it is not queued."""
         job = await self._jobs.cancel_waiting(job_id, self._clock.now())
         if job is None:
             return False
@@ -87,8 +88,9 @@ class JobLifecycle:
         return True
 
     async def recover(self, progress: Mapping[int, int] | None = None) -> list[Job]:
-        """Recover what the previous process left behind (see `JobLedger.recover`): cancel what its
-        user had cancelled, park what crashed too often. Return the unfinished jobs of chats.
+        """Recover what the previous process left behind (see `JobLedger.recover`): cancel jobs
+        that their users had cancelled, park those that crashed too often. Return the unfinished
+        jobs of chats.
 
         Only for the process that holds the lock of the ledger.
         """
@@ -97,12 +99,12 @@ class JobLifecycle:
         return found.unfinished
 
     async def end_left_by_shells(self) -> None:
-        """Cancel the jobs of commands that are gone; only while no command runs."""
+        """Cancel the jobs of commands that have exited; only while no command runs."""
         self._all_ended(await self._jobs.end_left_by_shells(self._clock.now()))
 
     def _all_ended(self, jobs: list[Job]) -> None:
         for job in jobs:
-            # The code of a cancelled job is that of an attempt before, and no reason of its end.
+            # The code of a cancelled job is that of an earlier attempt, not the reason of its end.
             code = job.error_code or "" if job.state is JobState.FAILED else ""
             self._ended(job, job.state, code)
 

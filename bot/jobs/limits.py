@@ -1,4 +1,4 @@
-"""Limits of owners and groups: how much may be relayed in 24 hours, checked before a file is
+"""Limits of owners and groups on the files and bytes in 24 hours, checked before a file is
 accepted.
 """
 
@@ -14,11 +14,11 @@ from bot.core.ports.chats import Accepted, ChatLedger
 from bot.core.ports.views import Notice
 
 WINDOW: Final = timedelta(hours=24)
-"""What was accepted earlier does not count any more: a rolling day, not one of the calendar."""
+"""Files accepted earlier do not count any more: a rolling day, not a calendar day."""
 
 
 class Limit(StrEnum):
-    """What was reached. The values are part of the names of sentences."""
+    """The limit that was reached. The values are part of the names of sentences."""
 
     LARGEST = "largest"
     FILES = "files"
@@ -27,9 +27,9 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LimitRefusal:
-    """Why a file is not accepted now. `most` and `used` are files or bytes, as `limit` says;
-    `size` is that of the file. `frees_in` is the time until it would be accepted, if nothing else
-    is sent meanwhile; `None` if it never would.
+    """The reason why a file is not accepted now. `most` and `used` are files or bytes, as `limit`
+    says; `size` is that of the file. `frees_in` is the time until it would be accepted, if nothing
+    else is sent meanwhile; `None` if it never would.
     """
 
     limit: Limit
@@ -49,14 +49,14 @@ class TransferLimits:
 
     @property
     def is_rolling(self) -> bool:
-        """Whether what was accepted before matters at all."""
+        """Whether earlier files count at all."""
         return self.files > 0 or self.bytes > 0
 
     def check(self, size: int, before: Sequence[Accepted], now: datetime) -> LimitRefusal | None:
-        """Say why a file of `size` bytes may not be accepted now, or `None` if it may.
+        """Return the reason why a file of `size` bytes is not accepted now, or `None` if it is.
 
-        `before` is what was accepted, in any order. Of several limits the one that holds the file
-        back longest is told.
+        `before` are the accepted files, in any order. Of several limits the one with the longest
+        wait is returned.
         """
         if 0 < self.largest < size:
             return LimitRefusal(Limit.LARGEST, self.largest, 0, size)
@@ -77,7 +77,7 @@ class TransferLimits:
         used = len(counted)
         if not self.files or used < self.files:
             return None
-        # So many must leave the window until one more fits.
+        # So many files must leave the window until one more fits.
         last = counted[used - self.files]
         return LimitRefusal(Limit.FILES, self.files, used, size, last.at + WINDOW - now)
 
@@ -106,27 +106,27 @@ TOLD_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class OwnerLimits:
-    """The allowance of each person, and that of each group for all its members together."""
+    """The limits of each person, and those of each group for all its members together."""
 
     owner: TransferLimits = field(default_factory=TransferLimits)
     group: TransferLimits = field(default_factory=TransferLimits)
 
 
 class LimitCheck:
-    """Says whether a file may be accepted. Lives in one event loop.
+    """Checks whether a file may be accepted. Belongs to one event loop.
 
-    Somebody who sends a hundred files over a limit is told once a minute, not a hundred times; the
-    sentence says that it holds for the others too.
+    A user who sends a hundred files over a limit gets one refusal a minute; its text covers the
+    other files too.
     """
 
     def __init__(self, chats: ChatLedger, limits: OwnerLimits) -> None:
         self._chats = chats
         self._limits = limits
-        # An owner who is forgotten is told once more.
+        # An owner with a dropped entry gets the refusal once more.
         self._told: BoundedMap[tuple[int, int, str], tuple[int, datetime]] = BoundedMap()
 
     async def refusal(self, origin: Origin, size: int, now: datetime) -> Notice | None:
-        """Return what to say instead of accepting `size` bytes now, or `None` if they may come."""
+        """Return the refusal of `size` bytes now, or `None` if they are accepted."""
         refusal = await self._of_owner(origin, size, now)
         if refusal is not None:
             return _notice("limit", refusal)
@@ -147,7 +147,9 @@ class LimitCheck:
         return allowance.check(size, before, now)
 
     def should_tell(self, origin: Origin, notice: Notice, now: datetime) -> bool:
-        """Say whether this message is answered with its refusal; a redelivered one as before."""
+        """Return whether this message is answered with its refusal; a redelivered one as
+        before.
+        """
         key = (origin.chat_id, origin.owner_id, notice.name)
         message_id, at = self._told.get(key) or (origin.message_id, now)
         if message_id != origin.message_id and now - at < TOLD_EVERY:
@@ -168,6 +170,6 @@ def _notice(kind: str, refusal: LimitRefusal) -> Notice:
         case Limit.BYTES:
             args = {"size": refusal.size, "used": refusal.used, "limit": refusal.most}
     if refusal.frees_in is not None:
-        # Rounded up: whoever comes back after that time must not come in vain.
+        # Rounded up, so that a new attempt after that time succeeds.
         args["wait"] = -(-refusal.frees_in // timedelta(seconds=1))
     return Notice(name, args)

@@ -1,4 +1,4 @@
-"""Which job runs when: fair between owners, bounded overall, per owner and per group. Owners
+"""The queue of jobs: fair between owners, with limits overall, per owner and per group. Owners
 take turns (round robin); jobs of one owner are first come, first served. Owns the tasks of running
 jobs.
 """
@@ -29,13 +29,13 @@ RUN_AGAIN_AFTER = timedelta(seconds=5)
 CLEARED_AFTER = 60.0
 """Real seconds after which a job that must run alone has shown that it does no harm."""
 LONGEST_HOLD = 1.0
-"""Real seconds for which arriving messages may hold up the start of jobs."""
+"""Real seconds for which arriving messages may delay the start of jobs."""
 
 
 @dataclass
 class RunningJob:
-    """A job that runs. `stop` is set before its task is cancelled, so that the task knows why.
-    `group_id` is the group it came from, `None` for one of a private chat.
+    """A running job. `stop` is set before its task is cancelled, so that the task knows the
+    reason. `group_id` is the group it came from, `None` for one of a private chat.
     """
 
     job_id: int
@@ -52,7 +52,7 @@ Runner = Callable[[RunningJob], Awaitable[datetime | None]]
 
 
 class JobQueue:
-    """The in-process queue. It says only when an id runs; the ledger says whether it may.
+    """The in-process queue. It decides only when a job starts; the ledger decides whether it may.
 
     At most `at_once` jobs run, `per_owner` of them of one owner and `per_group` from one group.
     """
@@ -85,10 +85,10 @@ class JobQueue:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Start nothing inside the block, but never for longer than `LONGEST_HOLD`.
+        """Start no job inside the block, but for at most `LONGEST_HOLD`.
 
-        For messages that arrive together: jobs that start with the first of them would compete
-        with the rest for the ledger, and a command among these would be answered late.
+        For messages that arrive together: jobs started for the first of them would compete with
+        the others for the ledger, and a command among these would be answered late.
         """
         loop = asyncio.get_running_loop()
         self._held_until = loop.time() + LONGEST_HOLD
@@ -126,7 +126,7 @@ class JobQueue:
         self._changed.set()
 
     def withdraw(self, job_id: int) -> None:
-        """Take a job out that waits; nothing happens if it runs or is unknown."""
+        """Remove a waiting job; does nothing if it runs or is unknown."""
         if job_id in self._running:
             return
         owner_id = self._owners.pop(job_id, None)
@@ -137,7 +137,9 @@ class JobQueue:
             heapq.heapify(self._later)
 
     def stop_job(self, job_id: int, reason: StopReason) -> bool:
-        """Cancel the task of a running job; false if it does not run. The first reason stays."""
+        """Cancel the task of a running job; return false if it does not run. The first reason
+        stays.
+        """
         entry = self._running.get(job_id)
         if entry is None:
             return False
@@ -150,15 +152,15 @@ class JobQueue:
         return entry[0] if entry else None
 
     def position(self, job_id: int) -> int | None:
-        """Return the place in the queue, from 1; `None` if the job runs, is unknown, or waits for
-        a moment.
+        """Return the place in the queue, from 1; `None` if the job runs, is unknown, or is not
+        ready yet.
         """
         owner_id = self._owners.get(job_id)
         return None if owner_id is None else self._fair_queue.position(owner_id, job_id)
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many jobs run, and how many wait."""
+        """Return the numbers of running and of waiting jobs."""
         return len(self._running), len(self._fair_queue) + len(self._later)
 
     async def run(self) -> None:
@@ -244,16 +246,16 @@ class JobQueue:
             self._changed.set()
 
     async def finish(self, grace: timedelta) -> None:
-        """Start nothing more, and give running jobs `grace` (real time) to end."""
+        """Start no more jobs, and give running ones `grace` (real time) to end."""
         self._open = False
         if tasks := [task for _, task in self._running.values()]:
             await asyncio.wait(tasks, timeout=grace.total_seconds())
 
     async def stop(self) -> None:
-        """Stop every job that still runs; it keeps what it has for the next start.
+        """Stop every running job; it keeps its data for the next start.
 
-        Returns after a moment at most: a thread that hears nothing is left behind, its job stays
-        in the ledger as it is, and whoever called must leave by `os._exit`.
+        Returns after a moment at most: a job with a thread that cannot be stopped is abandoned and
+        stays in the ledger as it is, and the caller must end the process with `os._exit`.
         """
         self._open = False
         stuck = set()
@@ -269,22 +271,22 @@ class JobQueue:
 def _stop(running: RunningJob, task: asyncio.Task[None], reason: StopReason) -> None:
     running.stop = running.stop or reason
     # In the next turn of the loop, because a task that is cancelled before its first step never
-    # runs: its runner would not hear of it, and its place would stay taken for ever.
+    # runs: its runner would not notice, and its place would stay taken for ever.
     asyncio.get_running_loop().call_soon(task.cancel)
 
 
 MOST_REMEMBERED: Final = 10_000
-"""Owners without jobs whose last turn is remembered; whoever is forgotten counts as new."""
+"""Owners without jobs for which the last turn is remembered; a dropped owner counts as new."""
 
 
 class FairQueue:
-    """Waiting jobs of several owners. Whose last turn is longest ago comes first, whoever had none
-    before everybody who had: one owner with 200 jobs delays another by at most one of them, and
-    ten such owners do not either.
+    """Waiting jobs of several owners. The owner with the oldest last turn comes first, after all
+    owners without one: an owner with 200 jobs delays another by at most one of them, and ten such
+    owners do not either.
     """
 
     def __init__(self) -> None:
-        # The order of the keys is that in which owners came; an owner without jobs has no key.
+        # The keys are in the order in which owners came; an owner without jobs has no key.
         self._lines: dict[int, deque[int]] = {}
         # Owners by their last turn, the latest at the end; the number grows with every turn.
         self._turns: dict[int, int] = {}
@@ -294,11 +296,11 @@ class FairQueue:
         return sum(len(line) for line in self._lines.values())
 
     def add(self, owner_id: int, job_id: int) -> None:
-        """Append a job to the line of its owner."""
+        """Append a job to the jobs of its owner."""
         self._lines.setdefault(owner_id, deque()).append(job_id)
 
     def remove(self, owner_id: int, job_id: int) -> bool:
-        """Take a job out of its line; false if it does not wait."""
+        """Remove a waiting job; return false if it does not wait."""
         line = self._lines.get(owner_id)
         if line is None or job_id not in line:
             return False
@@ -337,8 +339,8 @@ class FairQueue:
             del self._turns[next(iter(self._turns))]
 
     def position(self, owner_id: int, job_id: int) -> int | None:
-        """Return the place in the queue, from 1, if nobody is held back by a limit; `None` if it
-        does not wait.
+        """Return the place in the queue, from 1, if no owner is held back by a limit; `None` if
+        the job does not wait.
         """
         line = self._lines.get(owner_id)
         if line is None or job_id not in line:

@@ -1,4 +1,6 @@
-"""Ends what must end: links at their deadline, leftovers at once, strays when they are found."""
+"""The reaper: deletes objects at their deadline, leftovers at once, and orphans when they are
+found.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -25,30 +27,28 @@ log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 LOOK_EVERY = timedelta(seconds=5)
-"""Other processes write the ledger too, so it is looked at even without news."""
+"""Other processes write the ledger too, so it is read again without a signal."""
 RECONCILE_EVERY = timedelta(hours=1)
 SWEEP_AGAIN_AFTER = timedelta(minutes=10)
-"""A request that broke may still be applied by OSS; what it made is removed by the
-second sweep.
-"""
+"""OSS may still apply a request that broke; the second sweep removes its result."""
 UNKNOWN_AFTER = timedelta(hours=24)
-"""An object that the ledger does not know is ours to delete only when no promise can cover it any
-more.
-"""
+"""An object unknown to the ledger is deleted only when it is older than every link can be."""
 BATCH = 1000
 MOST_REMOVED_BETWEEN_LOOKS = 10
 """Each leftover takes several requests; what falls due meanwhile must not wait for all of them."""
 
 
 class Threads(Protocol):
-    """Where blocking calls run."""
+    """Runs blocking calls in threads."""
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run `work` in a thread and return what it returns."""
 
 
 class Reaper:
-    """Deletes from the ledger's due dates; the bucket's lifecycle rule is only a net below."""
+    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a
+    fallback.
+    """
 
     def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
         self,
@@ -72,8 +72,8 @@ class Reaper:
         self._metrics = metrics or NoMetrics()
 
     async def run(self, prefix: str) -> None:
-        """Sweep whenever something falls due, and beside it, so that a long list of the bucket
-        delays no deadline, reconcile every hour; until cancelled.
+        """Sweep whenever something falls due, and reconcile every hour; until cancelled. Both run
+        in parallel, so that a long listing of the bucket delays no deadline.
         """
         await self.end_links()
         async with asyncio.TaskGroup() as loops:
@@ -165,7 +165,7 @@ class Reaper:
         log.info("links ended", count=len(links), late=latest.total_seconds())
 
     async def _undo(self, stored: StoredObject) -> None:
-        """Remove what an unfinished upload left: every upload of its key, and the object."""
+        """Remove the remains of an unfinished upload: every upload of its key, and the object."""
         store = self._store_of(stored.placement)
         await self._objects.removing([stored.id])
         try:
@@ -200,8 +200,7 @@ class Reaper:
             await self._objects.postpone([stored.id for stored in some], until, code)
 
     async def reconcile(self, prefix: str) -> None:
-        """Compare the bucket with the ledger: remove unknown objects that are old, and uploads
-        without a job.
+        """Remove old objects unknown to the ledger, and uploads without a job.
 
         Raises `StoreError` when the bucket cannot be listed.
         """

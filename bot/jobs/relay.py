@@ -1,5 +1,5 @@
-"""The story of one file: room is reserved, it is fetched and uploaded at the same time, checked,
-linked. The end of its job is in `lifecycle`.
+"""The relay of one file: reserve room, fetch and upload it at the same time, check it, and create
+its link. The end of its job is in `lifecycle`.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from bot.transfer.uploader import Target, UploadJournal
 T = TypeVar("T")
 
 UNFINISHED_DUE = timedelta(hours=24)
-"""When an upload that never finished must be gone, if nothing removed it before."""
+"""Deadline of an upload that never finished, if it was not removed before."""
 
 
 class UploadEngine(Protocol):
-    """What the relay needs of the uploader."""
+    """The part of the uploader that the relay uses."""
 
     async def upload(
         self, content: Content, target: Target, meter: ProgressMeter, journal: UploadJournal
@@ -62,8 +62,8 @@ class Relay:
         self._metrics = metrics or NoMetrics()
 
     async def relay(self, job: Job, meter: ProgressMeter) -> tuple[StoredObject, Finished]:
-        """Upload the file of a running job. Return the planned object, whose bytes are complete
-        and checked, and what makes the job done; the caller stores it before anything else.
+        """Upload the file of a running job. Return the planned object, with its bytes complete and
+        verified, and the result of the job; the caller stores both before anything else.
         """
         begun = await self._objects.planned_for(job.id)
         if begun is None and (copied := await self._copy_earlier(job)) is not None:
@@ -76,7 +76,7 @@ class Relay:
         return stored, await self._result(stored, digest, uploaded.last_modified)
 
     async def _copy_earlier(self, job: Job) -> tuple[StoredObject, Finished] | None:
-        """Copy what the same owner has already into an object of its own, or return `None`."""
+        """Copy an earlier object of the same owner into a new one, or return `None`."""
         earlier = await self._deduplicator.find(job) if self._deduplicator is not None else None
         if self._deduplicator is None or earlier is None or not self._is_in_bucket(earlier[1]):
             return None
@@ -98,8 +98,8 @@ class Relay:
         return self._is_in_bucket(begun) and mode in {None, self._placement.mode}
 
     async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
-        """Go on with what an earlier attempt has begun, or plan a new object; the ledger knows it
-        before OSS does.
+        """Continue with the object of an earlier attempt, or plan a new one; the ledger has it
+        before OSS.
         """
         now = self._clock.now()
         if begun is not None:
@@ -129,7 +129,7 @@ class Relay:
         except ExceptionGroup as group:
             raise leaf(group) from group
         except asyncio.CancelledError:
-            # A cancel after Complete was sent loses: the finished upload wins, and the user can
+            # A cancel after Complete was sent is ignored: the upload is finished, and the user can
             # delete the link.
             if not (_succeeded(fetch) and _succeeded(upload)):
                 raise
@@ -138,7 +138,7 @@ class Relay:
         return fetch.result(), upload.result()
 
     async def _timed(self, span: Span, work: Awaitable[T]) -> T:
-        """Record the seconds of a half that succeeds."""
+        """Record the duration of a phase that succeeds."""
         began = self._clock.now()
         result = await work
         self._metrics.took(span, (self._clock.now() - began).total_seconds())
@@ -166,7 +166,7 @@ class Relay:
 
 
 class _Journal:
-    """Writes what the uploader must not forget into the ledger."""
+    """Writes the uploader's journal into the ledger."""
 
     def __init__(self, objects: ObjectLedger, object_id: int, clock: Clock) -> None:
         self._objects = objects

@@ -1,5 +1,5 @@
-"""One attempt of one job: whether it is followed by another, or how the job ends. The one place
-where errors of jobs are handled.
+"""One attempt of one job: runs it and decides whether another one follows, or how the job ends.
+The errors of jobs are handled only here.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ log = structlog.stdlib.get_logger(__name__)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 MOST_FAILURES = 12
-"""Attempts in all for transient errors: with waits that double up to 15 minutes, about an hour and
-a half.
+"""Most attempts for transient errors: with waits that double up to 15 minutes, about an hour and a
+half.
 """
 MOST_UNEXPECTED = 3
 """Attempts in all that end with an exception that the program does not know by name: of a library
 below, of the system, or a defect of ours. Such as want of memory or threads pass.
 """
 FEW_FAILURES = 3
-"""Attempts in all for errors that are seldom cured by time, such as a file whose size is not the
-announced one.
+"""Most attempts for errors that time seldom cures, such as a file with a size that differs from
+the announced one.
 """
 
 
@@ -74,7 +74,7 @@ class JobRunner:
         if running.job_id in self._unstored:
             outcome = self._unstored[running.job_id]
             return await finish(self._store(running.job_id, outcome))
-        # To its end, because a cancel in the middle would leave a running job without a runner.
+        # To its end, because a cancel in between would leave a running job without a runner.
         job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
         if job is None:
             return await finish(self._not_acquired(running))
@@ -82,7 +82,7 @@ class JobRunner:
             self._metrics.took(Span.WAIT, (self._clock.now() - job.created_at).total_seconds())
         again_at = await finish(self._store(job.id, await self._attempt(job, running)))
         if again_at is not None and running.stop is StopReason.USER:
-            # The cancel came while the failure was written down.
+            # The cancel came while the failure was being stored.
             await finish(self._lifecycle.cancel_waiting(job.id))
             return None
         return again_at
@@ -121,7 +121,7 @@ class JobRunner:
         if running.stop is StopReason.USER:
             await self._lifecycle.cancel_waiting(job.id)
             return None
-        # It waits for a moment that had come when the queue looked: the system's clock was set.
+        # The job is not due in the ledger though it was in the queue: the system's clock was set.
         return job.run_at
 
     async def _stopped(self, job: Job, reason: StopReason) -> datetime | None:
@@ -143,7 +143,7 @@ class JobRunner:
             return None
         now = self._clock.now()
         again_at = now + wait_before(failures)
-        # What OSS has of a useless upload is given up; the next attempt has a key of its own.
+        # The parts of a useless upload are given up; the next attempt has a key of its own.
         abandon_at = now if isinstance(known, UploadGone | Corrupted) else None
         if not await self._jobs.retry_later(
             job, again_at, known.code, abandon_at=abandon_at, unexpected=unexpected

@@ -1,1 +1,1 @@
-"""What the bot sends: answers, outbox and status messages, within Telegram's rate limits."""
+"""Messages of the bot: answers, outbox and status messages, within Telegram's rate limits."""

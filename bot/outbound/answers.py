@@ -1,6 +1,4 @@
-"""Answers: sent once for every ended job, resumed after a failure, corrected when their links
-end.
-"""
+"""Answers: sent once for every ended job, resumed after a failure, edited when their links end."""
 
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -27,8 +25,8 @@ CORRECTED_AGAIN_AFTER = timedelta(seconds=10)
 
 
 class AnswerSender:
-    """Offers answers, merged where the rate limit of a chat is short, and behind everything else
-    the corrections of those whose links have ended.
+    """Offers answers, merged where the rate limit of a chat is low, and with the lowest priority
+    the corrections of those with expired links.
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class AnswerSender:
         return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
     async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
-        """Return answers that a failed call or a previous process left behind."""
+        """Return answers of a failed call or of a previous process."""
         found = await self._ledger.answers.resumable()
         # No call is in flight, so one was cut off: it may have arrived.
         cut_off = [
@@ -93,7 +91,7 @@ class AnswerSender:
     async def _new(self, waiting: Sequence[Job], state: RoundState) -> list[Call]:
         own_status_messages = await self._own_status_messages(waiting)
         chats = await self._delivery.chats_for(waiting)
-        # A cancelled job is answered where its own status message is.
+        # A cancelled job is answered in its own status message.
         chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_status_messages}
         calls = []
         for chat_id, jobs in _by_chat(waiting, chats):
@@ -106,10 +104,10 @@ class AnswerSender:
         return calls
 
     async def _waiting(self) -> tuple[list[Job], datetime | None]:
-        """Return the ended jobs to answer now, and when to look again for albums.
+        """Return the ended jobs to answer now, and when to check again for albums.
 
-        The files of an album are answered together when it is over. Telegram marks no end, so an
-        album is over when no file has come for a while.
+        The files of an album are answered together when it is complete. Telegram marks no end, so
+        an album is complete when no file has come for a while.
         """
         jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         albums = {_album_of(job) for job in jobs if job.origin.album}
@@ -117,14 +115,14 @@ class AnswerSender:
             return jobs, None
         now = self._clock.now()
         albums -= await self._ledger.jobs.open_albums(now - ALBUM_IS_QUIET_AFTER)
-        # Read again, because the last file of an album may have ended between the two looks.
+        # Read again, because the last file of an album may have ended between the two reads.
         jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         over = [job for job in jobs if not job.origin.album or _album_of(job) in albums]
         return over, now + ALBUM_IS_QUIET_AFTER / 2 if len(over) < len(jobs) else None
 
     async def _own_status_messages(self, jobs: Sequence[Job]) -> dict[int, int]:
-        """Return the status messages that become answers, by job: a cancelled job ends in its own,
-        where the user has just pressed the button.
+        """Return the status messages that become answers, by job: a cancelled job is answered in
+        its own, where the user has just pressed the button.
         """
         cancelled = [
             job for job in jobs if job.state is JobState.CANCELLED and job.status_message_id
@@ -163,7 +161,7 @@ def _call(
         kind=CallKind.EDIT if is_edit else CallKind.SEND,
         chat_id=chat_id,
         lane=send_lane(chat_id),
-        # A late edit would bring a status message back that has become an answer.
+        # A late edit would overwrite the answer that the status message has become.
         waits_for=(edit_lane(chat_id),) if is_edit else (),
         priority=Priority.ANSWER,
         unit=Unit.ANSWER,
@@ -174,8 +172,8 @@ def _call(
 
 
 def _choose(jobs: Sequence[Job], left: float) -> list[Job]:
-    """Choose the jobs of one message: one while `left` messages suffice for all of them, as many
-    as fit otherwise. The files of an album are always together.
+    """Choose the jobs of one message: one job while `left` messages suffice for all, otherwise as
+    many as fit. The files of an album are always together.
     """
     first = jobs[0].origin
     if first.album is not None:
@@ -193,7 +191,7 @@ def _album_of(job: Job) -> tuple[int, str | None]:
 
 
 def _by_chat(jobs: Sequence[Job], chats: Mapping[int, int]) -> list[tuple[int, list[Job]]]:
-    """Put jobs together that may share a message: answered in one chat, and from one chat."""
+    """Group the jobs that may share a message: answered in one chat, and from one chat."""
 
     def places(job: Job) -> tuple[int, int]:
         return chats[job.id], job.origin.chat_id

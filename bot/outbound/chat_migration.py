@@ -1,4 +1,4 @@
-"""Chat migration: a group that became a supergroup is followed to its successor, here only."""
+"""Chat migration: resolves the id of a group that became a supergroup. Nothing else does so."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class ChatMigrations:
     """The groups that became supergroups. Call `follow` once before the other methods.
 
-    Everything that acts on a stored chat id resolves it here: calls (`MigratingMessenger`,
+    Every use of a stored chat id resolves it here: calls (`MigratingMessenger`,
     `MigratingMembers`), rate limits (`current`) and the rules of the chat (`rules`).
     """
 
@@ -29,18 +29,18 @@ class ChatMigrations:
         self._migrations: dict[int, int] = {}
 
     async def follow(self) -> None:
-        """Read where groups have gone before this start."""
+        """Read the migrations before this start."""
         self._migrations = await self._chats.migrations()
 
     async def learn(self, chat_id: int, moved_to: int) -> None:
-        """Learn that a group became a supergroup."""
+        """Record that a group became a supergroup."""
         if self._migrations.get(chat_id) != moved_to:
             log.info("group moved", chat=chat_id, to=moved_to)
             await self._chats.migrate(chat_id, moved_to)
             self._migrations[chat_id] = moved_to
 
     def current(self, chat_id: int) -> int:
-        """Return the id under which a chat is reached now."""
+        """Return the present id of a chat."""
         seen = set()
         while chat_id in self._migrations and chat_id not in seen:
             seen.add(chat_id)
@@ -48,16 +48,16 @@ class ChatMigrations:
         return chat_id
 
     async def rules(self, chat_id: int) -> ChatRules:
-        """Return the rules that hold for a chat now: after a move those of its successor."""
+        """Return the present rules of a chat: after a migration those of the supergroup."""
         return await self._chats.chat(self.current(chat_id))
 
 
 class MigratingMessenger:
-    """A `Messenger` that follows groups. Jobs and answers keep the chat they came from; only what
-    is sent goes on.
+    """A `Messenger` that sends to the present id of a group. Jobs and answers keep the chat they
+    came from.
 
-    `gone` is called with every chat that turns out not to be reachable any more, by the id that
-    the caller knows it by.
+    `gone` is called with every chat that cannot be reached any more, by the id that the caller
+    used.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MigratingMessenger:
         silent: bool = False,
         plain: bool = False,
     ) -> int:
-        """Place a message where its chat is now."""
+        """Send a message to the present id of its chat."""
         there = self._place(place, self._migrations.current(place.chat_id))
         send = partial(
             self._messenger.send, view=view, language=language, silent=silent, plain=plain
@@ -87,7 +87,7 @@ class MigratingMessenger:
         try:
             return await send(there)
         except ChatMoved as error:
-            # Nothing was placed, and the answer names the new place: once more, there.
+            # Nothing was sent, and the answer has the new id: repeat the call there.
             await self._migrations.learn(there.chat_id, error.chat_id)
             return await send(self._place(place, error.chat_id))
         except ChatGone:
@@ -97,13 +97,13 @@ class MigratingMessenger:
     def _place(self, place: Place, chat_id: int) -> Place:
         if chat_id == place.chat_id:
             return place
-        # Messages have other ids in the supergroup, and topics begin anew there.
+        # Messages have other ids in the supergroup, and its topics are new.
         return Place(chat_id)
 
     async def edit(
         self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
     ) -> None:
-        """Change a message; one of a group that has moved is gone."""
+        """Edit a message; one of a group that has migrated is gone."""
         with self._nothing_goes_along(chat_id, message_id):
             try:
                 await self._messenger.edit(
@@ -114,7 +114,7 @@ class MigratingMessenger:
                 raise
 
     async def delete(self, chat_id: int, message_id: int) -> None:
-        """Remove a message; one of a group that has moved is gone."""
+        """Delete a message; one of a group that has migrated is gone."""
         with suppress(MessageGone), self._nothing_goes_along(chat_id, message_id):
             await self._messenger.delete(chat_id, message_id)
 
@@ -130,11 +130,11 @@ class MigratingMessenger:
             raise gone from error
 
     async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
-        """Answer the press of a button."""
+        """Answer a callback query."""
         await self._messenger.answer_press(query_id, notice, language=language)
 
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
-        """React to a message; one of a group that has moved stayed behind."""
+        """React to a message; one of a group that has migrated stays in the old group."""
         with self._nothing_goes_along(chat_id, message_id):
             await self._messenger.react(chat_id, message_id, reaction)
 
@@ -150,22 +150,22 @@ class MigratingMessenger:
 
 
 class MigratingMembers:
-    """`Members` that follow groups."""
+    """`Members` that use the present id of a group."""
 
     def __init__(self, members: Members, migrations: ChatMigrations) -> None:
         self._members = members
         self._migrations = migrations
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
-        """Return whether a person looks after a group, wherever it is now."""
+        """Return whether a user is an administrator of a group, by its present id."""
         return await self._there(chat_id, lambda there: self._members.is_admin(there, user_id))
 
     async def sight(self, chat_id: int) -> GroupVisibility:
-        """Return what the bot sees of a group, wherever it is now."""
+        """Return the bot's membership in a group, by its present id."""
         return await self._there(chat_id, self._members.sight)
 
     async def leave(self, chat_id: int) -> None:
-        """Leave a group, wherever it is now."""
+        """Leave a group, by its present id."""
         await self._there(chat_id, self._members.leave)
 
     async def _there(self, chat_id: int, ask: Callable[[int], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""The dispatcher: decides which of the calls that senders offer are made now, by the calls in
+"""The dispatcher: decides which of the calls offered by senders are made now, by the calls in
 flight, the rate limits and the pauses of each chat.
 """
 
@@ -23,10 +23,10 @@ from bot.units import Unit, UnitEdge
 class InFlightCalls:
     """Owns the tasks of calls to the chat service, so that a slow chat delays no other.
 
-    A lane stays taken until its call has returned, which Telegram may delay by a minute (silent
-    flood waits), and then until the next round: a sender that read the ledger in this round may
-    have read it as it was before the call ended, and would offer the same call again.
-    `freed` is called when there is reason for another round.
+    A lane is taken until its call has returned, which Telegram may delay by a minute (silent flood
+    waits), and then until the next round: a sender may have read the ledger in this round before
+    the call ended, and would offer the same call again. `freed` is called when another round is
+    needed.
     """
 
     def __init__(self, freed: Callable[[], None]) -> None:
@@ -39,7 +39,7 @@ class InFlightCalls:
         self._ended.clear()
 
     def is_free(self, key: Hashable) -> bool:
-        """Return whether no call is, or was in this round, in flight on this lane."""
+        """Return whether this lane has had no call in flight in this round."""
         return key not in self._tasks and key not in self._ended
 
     def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
@@ -56,7 +56,7 @@ class InFlightCalls:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no call is, or was in this round, in flight."""
+        """Return whether no lane has had a call in flight in this round."""
         return not (self._tasks or self._ended)
 
     async def wait_for_one(self, timeout: float) -> None:
@@ -68,7 +68,7 @@ class InFlightCalls:
 
     async def drain(self, timeout: float) -> None:
         """Wait until the calls in flight have returned, at most `timeout` seconds; cancel the
-        rest. Begins a round.
+        others. Begins a round.
         """
         if tasks := list(self._tasks.values()):
             _, pending = await asyncio.wait(tasks, timeout=timeout)
@@ -79,7 +79,7 @@ class InFlightCalls:
 
 
 Lane = tuple[str, int]
-"""At most one call of a lane is in flight."""
+"""Key under which at most one call is in flight."""
 
 
 def send_lane(chat_id: int) -> Lane:
@@ -93,22 +93,22 @@ def edit_lane(chat_id: int) -> Lane:
 
 
 def press_lane(row_id: int) -> Lane:
-    """Return the lane of one press of a button, by its row in the outbox."""
+    """Return the lane of one button press, by its row in the outbox."""
     return "press", row_id
 
 
 class CallKind(Enum):
-    """What a call does, which decides what it takes out of the rate limits."""
+    """The kind of a call, which decides its cost in the rate limits."""
 
     SEND = auto()
     EDIT = auto()
     REACT = auto()
-    """Counted as an edit: it is not documented whether reactions count."""
+    """Counted as an edit: Telegram does not document whether reactions count."""
     DELETE = auto()
-    """Takes nothing, but waits while the chat is paused."""
+    """Costs nothing, but waits while the chat is paused."""
     QUERY = auto()
-    """Shows nothing in the chat (the answer to a press, a question about members): it takes
-    nothing, and pauses of the chat do not hold for it. After a failure only its lane waits.
+    """Shows nothing in the chat (the answer to a callback query, a query about members): it costs
+    nothing, and pauses of the chat do not apply. After a failure only its lane waits.
     """
 
 
@@ -155,8 +155,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The calls that a sender could make now, in its order. At `again_at` it wants to be asked
-    again in any case.
+    """The calls that a sender could make now, in its order. `again_at` is a time at which it must
+    be asked again.
     """
 
     calls: Sequence[Call] = ()
@@ -165,7 +165,7 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """The state at the beginning of a round: the moment, the `outbox` as it was read once for all
+    """The state at the beginning of a round: the time, the rows of `outbox`, read once for all
     senders, the calls in flight and the rate limits.
     """
 
@@ -184,23 +184,23 @@ class RoundState:
 
 
 class Sender(Protocol):
-    """Knows what could be sent; sends nothing itself."""
+    """Offers calls; makes none itself."""
 
     async def offer(self, state: RoundState) -> Offers:
-        """Return the calls that could be made now, whether the limits allow them or not."""
+        """Return the calls that could be made now, regardless of the rate limits."""
 
 
 GATHER = 0.05
-"""Seconds between two rounds. Each reads a good part of the ledger, which delays intake."""
+"""Seconds between two rounds. Each reads much of the ledger, which delays intake."""
 MOST_READ: Final = 200
-"""Rows of the outbox that are read of each chat in a round."""
+"""Rows of the outbox that are read per chat in a round."""
 
 
 class ChatDispatcher:
-    """The loop behind everything that is sent. Calls are made by priority, those of equal priority
-    in the order of `senders`.
+    """The loop that makes all calls of senders, by priority, and those of equal priority in the
+    order of `senders`.
 
-    `current` tells under which id a chat is reached now, so that one that moved has one limit.
+    `current` returns the present id of a chat, so that a migrated one has one limit.
     """
 
     def __init__(
@@ -224,19 +224,19 @@ class ChatDispatcher:
         self._rests: dict[tuple[Unit, int], Rest] = {}
 
     async def run(self) -> None:
-        """Begin a round after every change and at the next moment; until cancelled."""
+        """Begin a round after every change and at the next due time; until cancelled."""
         while True:
-            # Cleared before the senders look, or what happens in between would be lost.
+            # Cleared before senders read, or changes meanwhile would be lost.
             self._changed.clear()
             until = await self.round()
-            # Real time, because it is for the machine: the changes of a burst share a round.
+            # Real time, to limit the load: the changes of a burst share a round.
             await pause(GATHER)
             await wait_for_event(self._changed, self._clock, until)
 
     async def round(self) -> datetime | None:
         """Ask every sender and start the calls that are possible now; return when the next may be.
 
-        `None` stands for: not before the next change.
+        `None` means: not before the next change.
         """
         self.calls.begin_round()
         outbox = await self._outbox.pending(MOST_READ)
@@ -273,7 +273,7 @@ class ChatDispatcher:
         self._rests = kept
 
     def _start_or_skip(self, call: Call) -> datetime | None:
-        """Start a call if it is possible now, or return when it may be."""
+        """Start a call if it is possible now, or return when it may be possible."""
         if not all(self.calls.is_free(lane) for lane in (call.lane, *call.waits_for)):
             _skip(call, "busy")
             # The end of the call in flight begins a round.
@@ -325,15 +325,14 @@ class ChatDispatcher:
         self._paused_lanes[call.lane] = until
 
     async def last_words(self, timeout: float) -> None:
-        """Make the calls that are possible now, for `timeout` seconds at most, and cut off what
-        takes longer.
+        """Make the calls that are possible now, for `timeout` seconds at most, and cancel longer
+        ones.
 
-        For the end, when `run` has ended: an answer that is due should not wait for the next
-        start.
+        Call it after `run` has ended: an answer that is due should not wait for the next start.
         """
         ends_at = time.monotonic() + timeout
         await self.round()
-        # Until a round started nothing: a call that ends frees its lane for the next one.
+        # Until a round starts no call: a call that ends frees its lane for the next one.
         while not self.calls.is_idle and (left := ends_at - time.monotonic()) > 0:
             await self.calls.wait_for_one(left)
             await self.round()

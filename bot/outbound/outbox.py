@@ -40,13 +40,13 @@ MOST_TRIES: Final = 5
 MOST_UNCERTAIN: Final = 2
 """Calls of which only the intention is known: the process died in them."""
 STALE_AFTER: Final = timedelta(minutes=2)
-"""By then the answer has told more than a reaction could."""
+"""After this time the answer makes a reaction needless."""
 _NOT_ARGUMENTS: Final = frozenset({"name", "query_id", EDITS})
 
 
 class OutboxSender:
-    """Offers what the outbox holds: replies to commands and presses before everything else,
-    reactions behind it. Requests are offered by `DeferredRequests`.
+    """Offers the rows of the outbox: replies to commands and presses with the highest priority,
+    reactions with the lowest. Requests are offered by `DeferredRequests`.
     """
 
     def __init__(self, outbox: Outbox, messenger: Messenger, views: Views) -> None:
@@ -57,12 +57,12 @@ class OutboxSender:
         self._begun: set[int] = set()
 
     async def offer(self, state: RoundState) -> Offers:
-        """Offer every message of the outbox but those that have become needless."""
+        """Offer every message of the outbox that is still needed."""
         pending = [message for message in state.outbox if message.kind is not OutboxKind.REQUEST]
         latest = {_target(message): message.id for message in pending}
         calls = []
         for message in pending:
-            # A message that is refreshed ten times needs the last refresh only.
+            # Of ten refreshes of a message only the last is needed.
             if latest[_target(message)] != message.id or _is_stale(message, state.now):
                 await self._outbox.delivered(message.id)
             elif code := self._given_up(message):
@@ -143,7 +143,7 @@ class OutboxSender:
             async with self._attempt(message) as tries:
                 await self._place(message, await self._view(message))
         except (ChatUncertain, ChatGone, MessageGone, MessageRefused) as error:
-            # A reply to a command is not worth saying twice; the user can ask again.
+            # A reply to a command is not sent twice; the user can repeat the command.
             log.warning("reply lost", message=message.id, code=error.code)
         except ChatError as error:
             if tries >= MOST_TRIES:
@@ -196,7 +196,7 @@ class OutboxSender:
         await self._delivered(message)
 
     async def _react(self, message: OutboxMessage) -> None:
-        """React once: chats may forbid reactions, and the answer comes anyway."""
+        """React once: chats may forbid reactions, and the answer is sent anyway."""
         reaction = Reaction(str(message.payload["reaction"]))
         try:
             async with self._attempt(message):
@@ -212,7 +212,9 @@ class OutboxSender:
 
 
 def _target(message: OutboxMessage) -> tuple[OutboxKind | str, int, str | int]:
-    """Return what a message changes; of several with one target only the last is needed."""
+    """Return the message that a row edits; of several rows with one target only the last is
+    needed.
+    """
     if EDITS in message.payload:
         return EDITS, message.chat_id, message.payload[EDITS]
     if message.kind is OutboxKind.REACTION:
@@ -251,7 +253,7 @@ def _set_aside(outbox: Outbox, message: OutboxMessage, code: str) -> Call:
 
 
 class Reactions:
-    """Asks for reactions, if it is `enabled`. Of an album the first file stands for all."""
+    """Posts reactions, if `enabled`. The first file of an album stands for all."""
 
     def __init__(self, outbox: Outbox, clock: Clock, *, enabled: bool) -> None:
         self._outbox = outbox
@@ -259,11 +261,11 @@ class Reactions:
         self._enabled = enabled
 
     async def accepted(self, job: Job) -> None:
-        """Show that a file was accepted."""
+        """React to a file that was accepted."""
         await self._post(job.origin, Reaction.ACCEPTED)
 
     async def ended(self, jobs: Sequence[Job]) -> None:
-        """Show what came of jobs that have been answered."""
+        """React to the messages of jobs that have been answered."""
         firsts: dict[tuple[int, str | int], Job] = {}
         for job in sorted(jobs, key=lambda job: job.id):
             firsts.setdefault((job.origin.chat_id, job.origin.album or job.id), job)

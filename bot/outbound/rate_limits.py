@@ -1,10 +1,10 @@
-"""Rate limits towards Telegram: one budget for each chat and one for all chats together.
+"""Rate limits of calls to Telegram: one budget for each chat and one for all chats together.
 
 Source of the figures: Telegram's bots FAQ (one message a second in a chat with short bursts, 20 a
 minute in a group, about 30 a second in all) and the maintainers of TDLib (edits: about 20 a minute
-in one chat, in groups together with messages). A bucket with a burst of b and n more a minute lets
-b + n through in its first minute, so n + b stays at 20; of all together at 28 in a second, because
-calls may bunch on their way.
+in one chat, in groups together with messages). A bucket with a burst of b and n more a minute
+allows b + n in its first minute, so n + b stays at 20; for all together it is 28 in a second,
+because calls may arrive closer together than they were sent.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,13 @@ class Rate:
 
     @property
     def interval(self) -> timedelta:
-        """The time after which one more action is earned."""
+        """The time until one more action is allowed."""
         return self.period / self.count
 
 
 class TokenBucket:
-    """Earns one token per `rate.interval`, holds at most `rate.burst`; starts full. Not
-    thread-safe.
+    """A token bucket: gains one token per `rate.interval`, holds at most `rate.burst`, starts
+    full. Not thread-safe.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -40,7 +40,7 @@ class TokenBucket:
         self._at: datetime | None = None
 
     def available(self, now: datetime) -> float:
-        """Return how many tokens are there at `now` (a clock that goes back earns nothing)."""
+        """Return the number of tokens at `now` (a clock that goes back adds none)."""
         if self._at is not None and now > self._at:
             self._tokens = min(
                 self.rate.burst, self._tokens + (now - self._at) / self.rate.interval
@@ -49,14 +49,16 @@ class TokenBucket:
         return self._tokens
 
     def take(self, now: datetime, *, reserve: float = 0.0) -> bool:
-        """Take one token, unless fewer than `reserve` would be left; say whether it was taken."""
+        """Take one token, unless fewer than `reserve` would be left; return whether it was
+        taken.
+        """
         if self.available(now) < 1.0 + reserve:
             return False
         self._tokens -= 1.0
         return True
 
     def ready_at(self, now: datetime, *, reserve: float = 0.0) -> datetime:
-        """Return the moment at which `take` will succeed (`now` when it would at once)."""
+        """Return when `take` will succeed (`now` if it would at once)."""
         missing = 1.0 + reserve - self.available(now)
         # A microsecond more, because the division may round down and the caller would ask again at
         # once.
@@ -90,7 +92,7 @@ class ChatRateLimit:
         self._paused_until: datetime | None = None
 
     def pause(self, until: datetime) -> None:
-        """Say nothing before `until`: Telegram asked for it, or cannot be reached."""
+        """Allow no call before `until`: Telegram asked for it, or cannot be reached."""
         self._paused_until = max(until, self._paused_until or until)
 
     def ready_at(
@@ -116,9 +118,9 @@ class ChatRateLimit:
 
 
 class RateLimits:
-    """The budgets of all chats. Those of quiet chats are full and may be forgotten.
+    """The budgets of all chats. Those of inactive chats are full and may be dropped.
 
-    `current` tells under which id a chat is reached now, so that one that moved has one budget.
+    `current` returns the present id of a chat, so that a migrated one has one budget.
     """
 
     def __init__(self, current: Callable[[int], int] = lambda chat_id: chat_id) -> None:

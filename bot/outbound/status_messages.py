@@ -25,12 +25,12 @@ from bot.units import Unit
 log = structlog.stdlib.get_logger(__name__)
 
 QUICK = timedelta(seconds=1)
-"""A job that is done by then never shows a status message: file in, link out."""
+"""A job that is done within this time never has a status message, only its answer."""
 LOOK_EVERY = timedelta(seconds=1)
 EDIT_EVERY = timedelta(seconds=2)
 MOST_SINGLE_MESSAGES = 3
-"""With more unfinished jobs than this in a chat, further ones share a message: the rate limit is
-that of the chat.
+"""With more unfinished jobs than this in a chat, further ones share a message, because the rate
+limit is per chat.
 """
 SHOWN_AGAIN_AFTER = timedelta(seconds=5)
 MOST_TRIES = 5
@@ -38,8 +38,8 @@ MOST_TRIES = 5
 
 
 class StatusMessageSender:
-    """Compares the state of jobs with what their status messages show, once a second, and offers
-    the differences. While `paused`, no new ones are opened and all tell that the bot has paused.
+    """Compares the state of jobs with their status messages, once a second, and offers the
+    differences. While `paused`, no new ones are opened and all show that the bot has paused.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class StatusMessageSender:
         self.paused = False
 
     async def offer(self, state: RoundState) -> Offers:
-        """Offer to place, edit and remove status messages."""
+        """Offer to send, edit and delete status messages."""
         unfinished = await self._ledger.jobs.unfinished()
         status_messages = await self._ledger.status_messages.open_status_messages()
         if not self.paused:
@@ -82,14 +82,14 @@ class StatusMessageSender:
         unfinished: Mapping[int, Job],
         state: RoundState,
     ) -> Call | None:
-        """Return the call that brings a status message up to date."""
+        """Return the call that updates a status message."""
         if status_message.attempts >= MOST_TRIES:
             return _call(status_message, CallKind.DELETE, partial(self._give_up, status_message))
         shown = [unfinished[job_id] for job_id in status_message.job_ids if job_id in unfinished]
         if shown:
             together = status_message.album is not None
             if together:
-                # One line per file, the finished ones included.
+                # One line per file, finished ones included.
                 shown = await self._ledger.jobs.get_many(status_message.job_ids)
             view = self._views.status_message(shown, paused=self.paused, together=together)
             return self._show(status_message, view)
@@ -219,8 +219,8 @@ class StatusMessageSender:
             self._shown.pop(status_message.id, None)
             raise
         except ChatError as error:
-            # It may be there without our knowing its id, or never can be: this job goes on
-            # without.
+            # The message may exist with an id unknown to us, or cannot be sent: this job continues
+            # without one.
             log.info("status message given up", status_message=status_message.id, code=error.code)
             await self._ledger.status_messages.close(status_message.id)
         else:
@@ -242,13 +242,13 @@ class StatusMessageSender:
             await self._ledger.status_messages.close(status_message.id)
 
     async def _finish(self, status_message: StoredStatusMessage, state: RoundState) -> Call | None:
-        """Remove a status message whose jobs have all been answered, after the edit that may be
+        """Delete a status message once all its jobs have been answered, after an edit that may be
         in flight.
         """
         if status_message.message_id is not None:
             run = partial(self._remove, status_message, status_message.message_id)
             return _call(status_message, CallKind.DELETE, run)
-        # One that is being placed right now is removed when its id is known.
+        # One that is being sent right now is deleted when its id is known.
         if state.is_free(send_lane(status_message.chat_id)):
             await self._close(status_message)
         return None
@@ -287,7 +287,7 @@ def _call(
         reserve=reserve,
         retry_after=SHOWN_AGAIN_AFTER,
         on_skip=on_skip,
-        # The sender looks again in a second, with newer figures.
+        # The sender checks again in a second, with newer figures.
         wakes=False,
     )
 

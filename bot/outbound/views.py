@@ -1,5 +1,5 @@
-"""Views: composes what a chat is shown, at the moment it is shown, from the ledger and the
-progress of running jobs.
+"""Views: the content of messages, composed when they are sent, from the ledger and the progress of
+running jobs.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ MOST_STATUS_LINES: Final = 8
 
 
 class JobViews:
-    """Composes what is shown of single jobs: links and status lines. Links are made here, late,
-    and stored nowhere.
+    """Composes views of single jobs: links and status lines. Links are made when they are shown,
+    and are not stored.
     """
 
     def __init__(self, queue: JobQueue, signer: LinkSigner, clock: Clock) -> None:
@@ -47,7 +47,7 @@ class JobViews:
         self._clock = clock
 
     def link(self, stored: StoredObject, now: datetime) -> Link:
-        """Make the link of an object that has an open one at `now`; it ends with the object."""
+        """Make the link of an object that has an open one at `now`; it expires with the object."""
         url = self._signer.link(
             stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
         )
@@ -65,7 +65,7 @@ class JobViews:
         return StatusMessage(lines, more=most, together=together)
 
     def line(self, job: Job, *, paused: bool = False) -> StatusLine:
-        """Tell how far a job is."""
+        """Compose the status line of a job."""
         if job.state.is_final:
             return StatusLine(job.id, job.file.name, job.state, code=job.error_code)
         running = self._queue.running(job.id)
@@ -97,7 +97,7 @@ class JobViews:
             total=snapshot.total,
             rate=running.speed.rate(),
             time_left=running.speed.time_left(snapshot),
-            # Shown while nothing else moves, or it would change each view every second.
+            # Shown only if nothing else changes, or it would change each view every second.
             elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
             cancelling=running.stop is StopReason.USER,
             paused=paused,
@@ -116,7 +116,7 @@ class AnswerViews:
         self._clock = clock
 
     async def compose(self, jobs: Sequence[Job], chat_id: int) -> Answer:
-        """Compose the answer to ended jobs for a chat, as things stand now."""
+        """Compose the answer to ended jobs for a chat, in their present state."""
         stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
         now = self._clock.now()
         items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
@@ -140,7 +140,9 @@ def _item_state(stored: StoredObject, now: datetime) -> ItemState:
 
 
 PAGE_SIZE = 8
-"""Entries of one page: with its buttons about a screen of a phone, and always one message."""
+"""Entries of one page: with its buttons about one screen of a phone, and never more than one
+message.
+"""
 
 Live = tuple[Job, StoredObject]
 
@@ -173,14 +175,14 @@ class OverviewViews:
     async def compose(
         self, listing: Listing, subject: int, *, chat_id: int, page: int = 1
     ) -> Overview:
-        """Compose one page; beyond the last one it is the last one.
+        """Compose one page; a number beyond the last page gives the last one.
 
-        `subject` is whose it is. What is read in a group lists only what came from there: the
-        status all unfinished jobs, the links those of the subject.
+        `subject` is the person or group of the list. A list that is shown in a group contains only
+        jobs from there: the status all unfinished ones, the links those of the subject.
         """
         found = await self._find(listing, subject, chat_id)
         lines = [self._jobs.line(job) for job in found.running]
-        # What runs first, then what waits in its order.
+        # Running jobs first, then waiting ones in their order.
         lines.sort(key=lambda line: line.state is not JobState.RUNNING)
         now = self._clock.now()
         live = [(job, stored) for job, stored in found.live if stored.has_open_link(now)]
@@ -222,7 +224,7 @@ class OverviewViews:
         chats = self._ledger.chats
         previous_ids = await chats.previous_ids(self._migrations.current(chat_id))
         live = await self._ledger.objects.live_in(previous_ids)
-        # Where answers are private, links are too.
+        # Where answers are sent in private, links are too.
         discreet = (await self._migrations.rules(chat_id)).privately
         if listing is Listing.LINKS:
             own = [(job, stored) for job, stored in live if job.origin.owner_id == subject]
@@ -265,7 +267,7 @@ class StatisticsViews:
         self._began_at = clock.now()
 
     async def compose(self) -> Statistics:
-        """Look at everything as it is now."""
+        """Read the present state."""
         now = self._clock.now()
         totals = await self._ledger.totals.since(now - PERIOD)
         running, waiting = self._queue.counts
@@ -292,7 +294,7 @@ class StatisticsViews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Everything that composes views. `welcome` never changes."""
+    """All composers of views. `welcome` never changes."""
 
     jobs: JobViews
     answers: AnswerViews

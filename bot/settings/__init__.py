@@ -1,7 +1,6 @@
-"""Settings: from a TOML file and `RELAY_…` variables to frozen values, or to one list of
-mistakes.
+"""Settings: reads a TOML file and `RELAY_…` variables into frozen values, or lists every mistake.
 
-The only place that knows the settings library. Constructors elsewhere take plain values.
+The only package that uses the settings library. Constructors elsewhere take plain values.
 """
 
 from bot.settings.loading import Settings, load, warnings

@@ -1,4 +1,4 @@
-"""Loads the settings from a TOML file and from `RELAY_…` variables."""
+"""Loading of the settings from a TOML file and from `RELAY_…` variables."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -31,13 +31,13 @@ PREFIX: Final = "RELAY_"
 FILE_SUFFIX: Final = "_FILE"
 
 LARGEST_SECRET: Final = 64 << 10
-"""Bytes of a secret's file; whoever names a disk image by mistake is told so."""
+"""Largest size in bytes of a secret's file; a disk image named by mistake is refused."""
 
 
 @dataclass
 class Environment:
-    """What the variables say: `values` by section and key, `origins` the variable behind each
-    dotted key, `problems` one line each.
+    """The settings given by variables: `values` by section and key, `origins` the variable behind
+    each dotted key, `problems` one line each.
     """
 
     values: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Environment:
 def read_environment(environ: Mapping[str, str], secrets: Set[str]) -> Environment:
     """Read every variable that begins with `RELAY_`; empty ones count as not set.
 
-    `secrets` are the dotted keys whose value may come from a file. Reads those files.
+    `secrets` are the dotted keys with values that may come from a file. Reads those files.
     """
     found = Environment()
     for name in sorted(environ):
@@ -99,7 +99,7 @@ def _read_secret(found: Environment, name: str, path: Path) -> str | None:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Made by `load` alone, from a file and variables handed to it."""
+    """All settings. Made only by `load`, from the file and the variables that it is given."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -144,11 +144,13 @@ class Settings(BaseSettings):
         *_: PydanticBaseSettingsSource,
         **sources: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing on its own, above all not this process's variables; `load` binds both."""
+        """Keep the library from reading any source itself, such as the variables of this process;
+        `load` binds both.
+        """
         return (sources["init_settings"],)
 
     def below(self, folder: Path) -> Self:
-        """Return the same settings with relative paths anchored at `folder`."""
+        """Return the same settings with relative paths resolved against `folder`."""
         spool = self.spool.model_copy(update={"folder": folder / self.spool.folder})
         ledger = self.ledger.model_copy(update={"path": folder / self.ledger.path})
         return self.model_copy(update={"spool": spool, "ledger": ledger})
@@ -161,13 +163,13 @@ _SDK_VARIABLES: Final = {
 """Source: alibabacloud_oss_v2 `EnvironmentVariableCredentialsProvider`."""
 
 SECRETS: Final = frozenset(key for key, info in walk(Settings) if allowed_of(info).secret)
-"""The dotted keys whose value is a secret; `RELAY_…_FILE` works for these."""
+"""The dotted keys of secret values; `RELAY_…_FILE` works for these."""
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings: the TOML file at `path`, if any, and over it the variables.
+    """Read the settings from the TOML file at `path`, if any, and from the variables, which win.
 
-    Relative paths start at the file's folder, without a file at the working folder.
+    Relative paths are resolved against the file's folder, or without a file the working folder.
 
     Raises:
         SettingsError: the file cannot be read, or anything in it or in the variables is wrong; it
@@ -190,8 +192,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _read(path: Path | None, variables: dict[str, object]) -> Settings:
-    """Make the settings from these two places and from nowhere else."""
-    # Every section exists, so that what is missing is named by its key.
+    """Make the settings from these two sources only."""
+    # Every section exists, so that an error about a missing value names its key.
     empty: dict[str, object] = {section: {} for section in Settings.model_fields}
 
     class Bound(Settings):
@@ -220,7 +222,9 @@ def _unreadable(path: Path | None, error: Exception) -> str:
 
 
 def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Say early what the SDK would say at the first upload: nobody gave it an access key."""
+    """Report at the start that no access key is set; the SDK would fail only at the first
+    upload.
+    """
     if settings.oss.credentials == "settings":
         return []
     return [
@@ -231,11 +235,11 @@ def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Return one line for each choice that an operator may not have meant; none stops the bot."""
+    """Return one line for each setting that may be a mistake; none stops the bot."""
     found = []
     if not settings.access.everybody:
         found.append(
-            "access.users: is empty, so nobody may use the bot; write to it, it tells you your id"
+            "access.users: is empty, so no user may use the bot; its reply to you has your id"
         )
     if settings.link.mode is LinkMode.PUBLIC:
         found.append(
@@ -253,8 +257,8 @@ def warnings(settings: Settings) -> list[str]:
         )
     if settings.web.port is not None and not ip_address(settings.web.host).is_loopback:
         found.append(
-            f"web.host: whoever reaches {settings.web.host} can read /metrics and /readyz; only a"
-            " network of your own may"
+            f"web.host: anyone with access to {settings.web.host} can read /metrics and /readyz;"
+            " only a network of your own may"
         )
     if settings.log.level == "debug":
         found.append('log.level: "debug" is for looking into a fault, and writes a lot')

@@ -1,5 +1,5 @@
-"""From what pydantic found wrong to one line per mistake, which names the key and what is
-allowed.
+"""Messages for invalid settings: one line per mistake, which names the key and the allowed
+values.
 """
 
 import difflib
@@ -25,7 +25,7 @@ class SettingsError(Exception):
 
 
 def walk(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the dotted key and the description of every setting, in the order of the code."""
+    """Yield the dotted key and the description of every setting, in the order of definition."""
     for section, outer in model.model_fields.items():
         inner = outer.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -34,20 +34,20 @@ def walk(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def allowed_of(info: FieldInfo) -> Allowed:
-    """Return what a setting says of itself.
+    """Return the description of a setting's allowed values.
 
     Raises:
-        LookupError: it says nothing; a test walks through all of them.
+        LookupError: it has none; a test checks all of them.
     """
     for item in _metadata(info):
         if isinstance(item, Allowed):
             return item
-    raise LookupError("this setting does not say what it may be")
+    raise LookupError("this setting has no description of its allowed values")
 
 
 def _metadata(info: FieldInfo) -> Iterator[Any]:
     yield from info.metadata
-    # An optional setting carries its words inside: `Annotated[str, …] | None`.
+    # An optional setting has its description inside: `Annotated[str, …] | None`.
     for argument in getattr(info.annotation, "__args__", ()):
         yield from getattr(argument, "__metadata__", ())
 
@@ -59,7 +59,7 @@ def explain(
     fields = dict(walk(model))
     problems: list[str] = []
     for details in error.errors(include_url=False):
-        # A default made from another value, which is bad itself and reported.
+        # A default made from another value, which is invalid itself and reported.
         if details["type"] == "default_factory_not_called":
             continue
         key = _key_of(details)
@@ -72,7 +72,7 @@ def _key_of(details: ErrorDetails) -> str:
     reason = details.get("ctx", {}).get("error")
     if isinstance(reason, Contradiction) and reason.key:
         return reason.key
-    # Deeper parts are places in a list, which nobody counts.
+    # Deeper parts are positions in a list, which users do not count.
     return ".".join(str(part) for part in details["loc"][:2])
 
 
@@ -101,5 +101,5 @@ def _guess(key: str, fields: Mapping[str, FieldInfo]) -> str:
 
 def _show(value: object) -> str:
     text = repr(value)
-    # What looks like a URL with a password, or is long like a key, stays out of the message.
+    # Text that looks like a URL with a password, or is as long as a key, stays out of the message.
     return text if len(text) <= LONGEST_SHOWN and "@" not in text else "this value"

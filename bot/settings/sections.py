@@ -1,4 +1,4 @@
-"""Sections of the settings, one frozen model per concern. What a setting costs stands in
+"""Sections of the settings, one frozen model per concern. The cost of each setting is described in
 `settings.example.toml`.
 """
 
@@ -28,7 +28,9 @@ from bot.settings.types import Allowed, Contradiction
 
 
 class Section(BaseModel):
-    """Refuses unknown keys, never changes, and never shows what was typed in an error."""
+    """Base of all sections: refuses unknown keys, is frozen, and keeps input values out of
+    errors.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
@@ -36,7 +38,7 @@ class Section(BaseModel):
 
 
 class LinkSettings(Section):
-    """How a link looks and how long it lives."""
+    """Format and lifetime of links."""
 
     mode: Annotated[LinkMode, Allowed('"signed" or "public"')] = LinkMode.SIGNED
     lifetime: types.Lifetime = timedelta(hours=23, minutes=55)
@@ -44,7 +46,7 @@ class LinkSettings(Section):
 
 
 class TransferSettings(Section):
-    """How much happens at once. `minimum_rate` is bytes per second."""
+    """Concurrency and time-outs of transfers. `minimum_rate` is bytes per second."""
 
     connections_per_file: types.Connections = 8
     connections: types.Connections = 32
@@ -71,8 +73,8 @@ class TransferSettings(Section):
 
 
 class SpoolSettings(Section):
-    """Where files wait between the two halves, in bytes at most `quota`; `keep_free` stays
-    unused on that disk.
+    """The folder of files in transfer: at most `quota` bytes, with `keep_free` bytes left on that
+    disk.
     """
 
     folder: types.LocalPath = Path("spool")
@@ -81,13 +83,13 @@ class SpoolSettings(Section):
 
 
 class LedgerSettings(Section):
-    """The file that knows every job and every deadline."""
+    """The file of the ledger."""
 
     path: types.LocalPath = Path("relay.sqlite3")
 
 
 class AccessSettings(Section):
-    """Who may use the bot, by numeric id of users and groups."""
+    """The users and groups that may use the bot, by numeric id."""
 
     users: types.UserIds = ()
     admins: types.UserIds = ()
@@ -95,12 +97,12 @@ class AccessSettings(Section):
 
     @property
     def everybody(self) -> frozenset[int]:
-        """Users and admins together: admins may do what users do."""
+        """Users and admins together: admins may do all that users may."""
         return frozenset(self.users) | frozenset(self.admins)
 
 
 class LogSettings(Section):
-    """What is logged, and in which shape."""
+    """Level and format of the logs."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -112,14 +114,14 @@ class LogSettings(Section):
 
 
 class StopSettings(Section):
-    """How the bot ends."""
+    """Shutdown of the bot."""
 
     grace: types.Grace = timedelta(seconds=20)
 
 
 class LimitSettings(Section):
-    """Files and bytes in any 24 hours, and the bytes of one file; 0 is no limit. Those of a group
-    hold for all its members together.
+    """Limits on files and bytes in any 24 hours, and on the bytes of one file; 0 is no limit.
+    Those of a group hold for all its members together.
     """
 
     owner_files: types.CountOrNone = 1000
@@ -131,12 +133,12 @@ class LimitSettings(Section):
 
     @property
     def owner(self) -> TransferLimits:
-        """What one person may have."""
+        """Limits of one person."""
         return TransferLimits(self.owner_files, self.owner_bytes, self.owner_largest)
 
     @property
     def group(self) -> TransferLimits:
-        """What the members of a group may have together."""
+        """Limits of all members of a group together."""
         return TransferLimits(self.group_files, self.group_bytes, self.group_largest)
 
 
@@ -145,8 +147,8 @@ def _endpoint_of(values: dict[str, Any]) -> str:
 
 
 class OssSettings(Section):
-    """The bucket and the ways to it. Without an access key the SDK's environment variables
-    count.
+    """The bucket and its endpoints. Without an access key the SDK's environment variables are
+    used.
     """
 
     bucket: types.Bucket
@@ -160,13 +162,13 @@ class OssSettings(Section):
 
     @property
     def credentials(self) -> Literal["settings", "environment"]:
-        """Where the access key comes from."""
+        """The source of the access key."""
         return "settings" if self.access_key_id else "environment"
 
     @field_validator("access_key_secret")
     @classmethod
     def _complete_pair(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        # An id with a mistake of its own is absent here, and reported already.
+        # An invalid id is absent here, and reported already.
         if "access_key_id" in info.data and (info.data["access_key_id"] is None) != (
             secret is None
         ):
@@ -178,18 +180,18 @@ class OssSettings(Section):
 
 
 LOCAL_DOWNLOAD_LIMIT: Final = 4 << 30
-"""Bytes that local mode takes at most unless told otherwise: above the 4,000 MiB that Telegram
-lets its paying users send, which it calls 4 GB.
+"""Default of the largest file in bytes in local mode: above the 4,000 MiB that Telegram lets its
+paying users send, which it calls 4 GB.
 """
 
 
 class TelegramMode(StrEnum):
-    """Whose Bot API server hands over the files."""
+    """The Bot API server that serves the files."""
 
     CLOUD = "cloud"
-    """Telegram's own, or one that behaves like it: files up to 20 MiB over HTTP."""
+    """Telegram's own server, or a compatible one: files up to 20 MiB over HTTP."""
     LOCAL = "local"
-    """A server of yours that runs with `--local`: files of any size, as paths on a shared disk."""
+    """Your own server, run with `--local`: files of any size, as paths on a shared disk."""
 
 
 def _is_cloud(info: ValidationInfo) -> bool:
@@ -206,12 +208,12 @@ def _limit_of(values: dict[str, Any]) -> int:
 
 
 class TelegramSettings(Section):
-    """The bot and the way to it. `limit` is bytes; `path_map` leads from the server's paths to
+    """The bot and its Bot API server. `limit` is bytes; `path_map` maps the server's paths to
     ours.
     """
 
     token: types.Token
-    # Stands in front, because what the others may be depends on it.
+    # First, because the allowed values of the others depend on it.
     mode: Annotated[TelegramMode, Allowed('"cloud" or "local"')] = TelegramMode.CLOUD
     base_url: types.WebUrl = "https://api.telegram.org"
     proxy: types.ProxyUrl | None = None
@@ -224,7 +226,7 @@ class TelegramSettings(Section):
 
     @property
     def timezone(self) -> tzinfo:
-        """The zone of the moments that people are told in chats that chose none."""
+        """The time zone of times shown in chats without a zone of their own."""
         return find_zone(self.zone)
 
     @property
@@ -287,7 +289,7 @@ def _address(text: str) -> str:
 
 
 def _number(value: object) -> object:
-    # TOML's `true` is a Python int; nobody who writes it means 1.
+    # TOML's `true` is a Python int and is never meant as 1.
     if isinstance(value, bool):
         raise ValueError("not a number")  # noqa: TRY004 - pydantic reports only this one
     return value
@@ -307,7 +309,7 @@ Port = Annotated[
 
 
 class WebSettings(Section):
-    """Where the bot listens; without a port it does not."""
+    """The address of the web server; without a port there is none."""
 
     host: Address = "127.0.0.1"
     port: Port | None = None

@@ -54,10 +54,10 @@ def parse_size(value: object) -> int:
 def parse_duration(value: object) -> timedelta:
     """Return a duration: text made of numbers with units, largest first or not ("1h30m", "90s").
 
-    A bare number is refused, because nobody can tell whether it means seconds or hours.
+    A bare number is refused, because its unit is unknown.
 
     Raises:
-        ValueError: it is not such text, or too long for the type.
+        ValueError: it is not such text, or exceeds the range of the type.
     """
     if isinstance(value, timedelta):
         return value
@@ -75,7 +75,7 @@ def parse_duration(value: object) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a setting may be, as the end of a sentence; the value of a `secret` one is never
+    """Allowed values of a setting, as the end of a sentence; the value of a `secret` one is never
     shown.
     """
 
@@ -84,7 +84,7 @@ class Allowed:
 
 
 class Contradiction(ValueError):
-    """A value that would be allowed but for another one; the text says which, and why.
+    """A value that is invalid in combination with another one; the text names it and the reason.
 
     `key` is the dotted name where it is not that of the value under validation.
     """
@@ -95,7 +95,7 @@ class Contradiction(ValueError):
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether a URL names this machine itself, by address or as `localhost`."""
+    """Return whether a URL names this machine itself, by address or as `localhost`."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -146,21 +146,21 @@ def _secret_of(pattern: str) -> Callable[[SecretStr], SecretStr]:
 
 
 def _number(value: object) -> object:
-    # TOML's `true` is a Python int; nobody who writes it means 1.
+    # TOML's `true` is a Python int and is never meant as 1.
     if isinstance(value, bool):
         raise ValueError("not a number")  # noqa: TRY004 - pydantic reports only this one
     return value
 
 
 def _split_list(value: object) -> object:
-    """Take "1, 2" where a variable cannot hold a list."""
+    """Parse "1, 2", for variables, which cannot contain a list."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
 
 
 def _split_map(value: object) -> object:
-    """Take "/there=/here, /b=/c" where a variable cannot hold a table."""
+    """Parse "/there=/here, /b=/c", for variables, which cannot contain a table."""
     if not isinstance(value, str):
         return value
     pairs = [item.partition("=") for item in value.split(",") if item.strip()]
@@ -253,12 +253,12 @@ CountOrNone = Annotated[
 UserIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(gt=0)], ...],
     BeforeValidator(_split_list),
-    Allowed("a list of numeric user ids such as [123456789]; the bot tells strangers theirs"),
+    Allowed("a list of numeric user ids such as [123456789]; the bot sends new users their id"),
 ]
 GroupIds = Annotated[
     tuple[Annotated[int, BeforeValidator(_number), Field(lt=0)], ...],
     BeforeValidator(_split_list),
-    Allowed("a list of group ids such as [-1001234567890]; the bot tells groups theirs"),
+    Allowed("a list of group ids such as [-1001234567890]; the bot sends new groups their id"),
 ]
 Zone = Annotated[
     str,

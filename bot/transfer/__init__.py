@@ -1,1 +1,1 @@
-"""Threads and disk: everything that moves bytes between the spool and the network."""
+"""Threads and disk: transfer of bytes between the spool and the network."""

@@ -31,9 +31,9 @@ def combine(crc_a: int, crc_b: int, length_b: int) -> int:
 
 
 class CrcCombiner:
-    """Appends blocks of one fixed length to a checksum, in about a microsecond each.
+    """Combines a checksum with those of blocks of one fixed length, in about a microsecond each.
 
-    Building costs about a millisecond and 2,048 integers; `part_size` is in bytes.
+    Construction takes about a millisecond and 2,048 integers; `part_size` is in bytes.
     """
 
     def __init__(self, part_size: int) -> None:
@@ -41,8 +41,8 @@ class CrcCombiner:
         self._tables = _byte_tables(_shift(part_size))
 
     def append(self, crc_a: int, crc_b: int, length_b: int) -> int:
-        """Return the checksum of A followed by B; quick if B has `part_size` bytes,
-        right always.
+        """Return the checksum of A followed by B; fast if B has `part_size` bytes, correct for any
+        length.
         """
         if length_b != self.part_size:
             return combine(crc_a, crc_b, length_b)
@@ -99,21 +99,22 @@ def _byte_tables(operator: int) -> tuple[tuple[int, ...], ...]:
 
 
 BLOCK: Final = 256 << 10
-"""Bytes that one connection holds in memory. Larger ones make cancel slow and a slow link look
-stalled, because one block is one `sendall` with one deadline; smaller ones cost CPU.
+"""Bytes of a block, which one connection holds in memory. Larger ones make cancel slow and let a
+slow connection look stalled, because one block is one `sendall` with one deadline; smaller ones
+cost CPU.
 """
 
 
 class ContentBody:
-    """A stretch of a `Content` as the body of one request (fulfils the `PartBody` port).
+    """A range of a `Content` as the body of one request (fulfils the `PartBody` port).
 
     Restartable: every `iter()` reads from the beginning and sets the progress back. It has a
     length and no `__next__`, so it is sent with Content-Length and may be sent again. One thread
     at a time iterates it.
 
     Raises:
-        TransferCancelled: the flag was raised; seen at every block.
-        DiskError: they cannot be read.
+        TransferCancelled: the flag was set; it is checked at every block.
+        DiskError: the bytes cannot be read.
         SizeMismatch: the bytes are not on disk (any more).
     """
 
@@ -125,7 +126,7 @@ class ContentBody:
         self._meter = meter
         self._flag = flag
         self.crc64: int | None = None
-        """Checksum of the whole stretch; `None` until an iteration has reached its end."""
+        """Checksum of the whole range; `None` until an iteration has reached its end."""
 
     def __len__(self) -> int:
         return self._part.size
@@ -139,7 +140,7 @@ class ContentBody:
             block = self._read(offset)
             checksum = crc64(block, checksum)
             yield block
-            # Whoever asks for the next block has handed this one to the connection.
+            # A request for the next block means that this one has been passed to the connection.
             offset += len(block)
             self._meter.set_part(self._part.number, offset - self._part.offset)
         self.crc64 = checksum
@@ -148,14 +149,14 @@ class ContentBody:
         try:
             block = self._content.pread(min(BLOCK, self._part.end - offset), offset)
         except OSError as error:
-            # Named here, or the HTTP library would take it for a broken connection.
+            # Translated here, or the HTTP library would take it for a broken connection.
             raise DiskError(f"cannot read at {offset}: {error.strerror}") from error
         if not block:
             raise SizeMismatch(announced=self._part.end, received=offset)
         return block
 
     def read_through(self) -> int:
-        """Read all of it without sending anything; return its checksum. Blocks."""
+        """Read the whole range without sending anything; return its checksum. Blocks."""
         for _ in self:
             pass
         return self.crc64 or 0

@@ -28,11 +28,11 @@ from bot.transfer.pool import StoreCaller, check_crc64, in_own_task, working_for
 
 
 class ConcurrencyWindow:
-    """Adapts to what the line and OSS can take: halved on trouble, one more after each window full
-    of successes, never below 1 nor above `largest`.
+    """Adaptive limit of parts in flight: halved on throttling and stalls, raised by one after each
+    window of successes, always between 1 and `largest`.
 
-    `slot` and what it calls belong to the event loop; `shrink` may be called from any thread and
-    touches no loop: it only lowers a number that the next `enter` reads.
+    `slot` and its callees run in the event loop; `shrink` may be called from any thread and does
+    not use the loop: it only lowers a number that the next `enter` reads.
     """
 
     def __init__(self, largest: int) -> None:
@@ -47,11 +47,11 @@ class ConcurrencyWindow:
 
     @property
     def size(self) -> int:
-        """Parts that may be on their way at this moment."""
+        """Parts that may be in flight at this moment."""
         return self._size
 
     async def enter(self) -> int:
-        """Wait for a place and take it; return a ticket. Whoever enters must `leave`."""
+        """Wait for a free slot and take it; return a ticket. Pair each call with `leaving`."""
         while self._in_flight >= self._size:
             self._freed.clear()
             await self._freed.wait()
@@ -61,9 +61,7 @@ class ConcurrencyWindow:
 
     @contextmanager
     def leaving(self) -> Iterator[None]:
-        """Give the place back at the end of the block, which counts as a success unless it
-        raises.
-        """
+        """Free the slot at the end of the block, which counts as a success unless it raises."""
         try:
             yield
             self._grow()
@@ -74,7 +72,7 @@ class ConcurrencyWindow:
     def shrink(self, ticket: int) -> None:
         """Halve the window because the part with `ticket` was throttled or stalled.
 
-        One bad moment hits all parts in flight; only the first of them counts.
+        A network problem affects all parts in flight; only the first report counts.
         """
         with self._lock:
             if ticket > self._shrunk_at:
@@ -92,8 +90,8 @@ class ConcurrencyWindow:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """An upload that was initiated: where its parts go, how large they are (bytes), and those that
-    OSS has already, by number.
+    """An initiated upload: its key and id, the part size in bytes, and the parts that OSS has, by
+    number.
     """
 
     key: str
@@ -103,10 +101,10 @@ class OpenUpload:
 
 
 class PartSender:
-    """Sends every part of `content` once; lives for one upload.
+    """Sends every part of `content` once; one instance per upload.
 
-    Memory: `window` times one block of 256 KiB and what the connection buffers, whatever the size
-    of a part.
+    Memory: `window` times one block of 256 KiB and the buffers of the connection, for any part
+    size.
     """
 
     def __init__(
@@ -125,13 +123,14 @@ class PartSender:
         self._receipts: dict[int, PartReceipt] = {}
 
     async def send_all(self) -> list[PartReceipt]:
-        """Send all parts and return their receipts, ascending; each CRC-64 is that of the disk.
+        """Send all parts and return their receipts, ascending; each CRC-64 matches the bytes on
+        disk.
 
-        The first failure stops the other parts at once. On failure and on cancel no thread of
-        this upload runs any more when the error leaves.
+        The first failure stops the other parts at once. On failure and on cancel every thread of
+        this upload has ended before the error is raised.
 
         Raises:
-            StoreError, or what `content.wait_for` raises: one plain error, never a group.
+            StoreError, or the errors of `content.wait_for`: one plain error, never a group.
         """
         await in_own_task(self._send_group())
         receipts = [self._receipts[number] for number in sorted(self._receipts)]
@@ -164,7 +163,7 @@ class PartSender:
             with self._window.leaving():
                 self._receipts[part.number] = await self._receipt(part, ticket)
         except BaseException:
-            # At once: the group cancels the other parts only when the loop comes round to it.
+            # Set it now: the group cancels the other parts only when the loop runs it again.
             self._line.flag.set()
             raise
 
@@ -186,7 +185,7 @@ class PartSender:
         return await self._line.call(attempt, on_trouble=on_trouble)
 
     async def _kept(self, part: Part) -> PartReceipt | None:
-        # What OSS has is believed only when the bytes that are on disk now have the same CRC-64.
+        # A part at OSS is reused only if the bytes that are on disk now have the same CRC-64.
         kept = self._upload.kept.get(part.number)
         if kept is None or kept.size != part.size or kept.crc64 is None:
             return None
@@ -199,12 +198,12 @@ class PartSender:
 
 @contextmanager
 def one_error() -> Iterator[None]:
-    """Turn the group that a `TaskGroup` raises into the one error that began it."""
+    """Raise the first cause in place of the group that a `TaskGroup` raises."""
     try:
         yield
     except BaseExceptionGroup as group:
         errors = list(_leaves(group))
-        # Parts that were stopped because another one failed are not the reason of anything.
+        # Parts that were stopped because another one failed are not the cause.
         reasons = [error for error in errors if not isinstance(error, TransferCancelled)]
         raise (reasons or errors)[0] from None
 
@@ -218,14 +217,14 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 BOTH_GONE_AFTER: Final = 3
-"""How often upload and object must both be missing before it is believed: between the two, OSS may
-be busy putting the object together.
+"""Number of checks that must find both upload and object missing: in between, OSS may still be
+assembling the object.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """An object that is certainly there: `size` in bytes, `crc64` of all of it."""
+    """An object that was verified to exist: `size` in bytes, `crc64` of all of it."""
 
     size: int
     crc64: int
@@ -234,8 +233,8 @@ class Uploaded:
 
 
 def expect(parts: Sequence[PartReceipt], part_size: int) -> Uploaded:
-    """Return what OSS must have once the verified `parts` (ascending, of `part_size` bytes but for
-    the last) are put together.
+    """Return the object that the verified `parts` make (ascending, of `part_size` bytes but for
+    the last).
     """
     combiner = CrcCombiner(part_size)
     crc64 = 0
@@ -245,16 +244,16 @@ def expect(parts: Sequence[PartReceipt], part_size: int) -> Uploaded:
 
 
 class Completion:
-    """Sends Complete until its outcome is known.
+    """Repeats Complete until its outcome is known.
 
-    OSS goes on with a Complete whose client has gone, and the upload id becomes invalid by it
-    (source: OSS API reference, "CompleteMultipartUpload"). So after a lost answer, and after
-    `UploadGone`, the object itself is looked at. A missing object proves nothing while the upload
+    OSS finishes a Complete after the client has disconnected, and the upload id becomes invalid
+    then (source: OSS API reference, "CompleteMultipartUpload"). So after a lost answer, and after
+    `UploadGone`, the object itself is checked. A missing object proves nothing while the upload
     still exists: Complete is repeated until it succeeds, or until both are gone.
 
-    The rule for a cancel: before the first Complete is sent, it wins. Afterwards it loses against
-    success: the request that is under way is never cut, and an object that is there is reported
-    as uploaded. Only while attempts fail does a cancel end the waiting between them.
+    A cancel before the first Complete stops the upload. A cancel after it does not interrupt the
+    request, and is ignored if the object exists: it is then reported as uploaded. If an attempt
+    fails, the cancel ends the wait before the next one.
     """
 
     def __init__(
@@ -273,13 +272,13 @@ class Completion:
         self._last_modified: datetime | None = None
 
     async def settle(self) -> Uploaded:
-        """Complete the upload. A cancel that comes too late is forgotten, as said above.
+        """Complete the upload. A cancel that comes too late is ignored, see the class.
 
         Raises:
             UploadGone: neither the upload nor its object exists.
-            Corrupted: the object is there, but its bytes are not ours.
+            Corrupted: the object exists, but its bytes differ from ours.
             StoreError: the attempts are used up, or an error is permanent; the object may or may
-                not be there.
+                not exist.
         """
         return await self._line.pool.run(self._settle, self._line.flag, result_wins=True)
 
@@ -313,7 +312,9 @@ class Completion:
         return self._expected
 
     def _look(self, error: StoreError) -> bool | None:
-        """Say whether the object is there after `error`; `None` if that cannot be told now."""
+        """Return whether the object exists after `error`; `None` if that cannot be determined
+        now.
+        """
         if not isinstance(error, UploadGone | StoreUnavailable):
             return None
         try:

@@ -1,5 +1,5 @@
-"""The thread pool of transfers, the flag that stops the threads of one transfer, and calls of the
-store in them: retried, stopped by the flag.
+"""The thread pool of transfers, the flag that stops the threads of one transfer, and store calls
+that are retried and can be stopped by the flag.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ _running = threading.local()
 
 
 class CancelFlag:
-    """Raised once, never lowered. Everything here is thread-safe.
+    """A flag that stops the threads of one transfer; set once, never cleared. Thread-safe.
 
-    Three kinds of code hear it: bodies look at it at every block, waits between attempts end with
-    it, and sockets that hang are cut by a callback.
+    It acts in three ways: bodies check it at every block, waits between attempts end when it is
+    set, and a callback closes hanging sockets.
     """
 
     def __init__(self) -> None:
@@ -40,9 +40,7 @@ class CancelFlag:
         return self._event.is_set()
 
     def set(self) -> None:
-        """Raise the flag and run the callbacks in this thread; they must neither block nor
-        raise.
-        """
+        """Set the flag and run the callbacks in this thread; they must neither block nor raise."""
         self._event.set()
         with self._lock:
             for callback in list(self._callbacks):
@@ -51,18 +49,18 @@ class CancelFlag:
     def raise_if_set(self) -> None:
         """Raise `TransferCancelled` if the transfer must stop."""
         if self.is_set:
-            raise TransferCancelled("the transfer was told to stop")
+            raise TransferCancelled("the transfer must stop")
 
     def wait(self, seconds: float) -> bool:
-        """Block for `seconds`, or until the flag is raised; return whether it is."""
+        """Block for `seconds`, or until the flag is set; return whether it is."""
         return self._event.wait(seconds)
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Run `callback` when the flag is raised inside the block, at once if it is already.
+        """Run `callback` when the flag is set inside the block, at once if it is set already.
 
-        When the block has been left, the callback neither runs nor will run: a socket that went
-        back to the pool is never cut on behalf of its former user.
+        After the block the callback neither runs nor will run, so a socket that was returned to
+        the pool is never closed for a former user.
         """
         with self._lock:
             self._callbacks.append(callback)
@@ -83,9 +81,9 @@ def current_flag() -> CancelFlag | None:
 
 @contextmanager
 def working_for(flag: CancelFlag | None) -> Iterator[None]:
-    """Name the flag that everything below in this thread hears.
+    """Set the flag that code inside the block checks in this thread.
 
-    `None` hides an outer one, for a request that must run to its answer whatever happens.
+    `None` hides an outer one, for a request that must not be interrupted.
     """
     outer = current_flag()
     _running.flag = flag
@@ -96,29 +94,28 @@ def working_for(flag: CancelFlag | None) -> Iterator[None]:
 
 
 class TransferPool:
-    """Runs blocking calls in at most `threads` threads; everybody else waits in line, first come,
-    first served.
+    """Runs blocking calls in at most `threads` threads; further calls wait in order of arrival.
 
-    The promise: when `run` returns or raises, its thread is done. A cancelled await does not stop
-    a thread, so cancelling raises the flag of the call and waits until the thread has heard it.
-    What cannot hear it (a socket in the middle of connecting) is waited for; whoever must not wait
-    any longer looks at `running` and leaves the process with `os._exit`, because the interpreter
-    itself would join the threads.
+    Guarantee: when `run` returns or raises, its thread is done. A cancelled await does not stop a
+    thread, so a cancel sets the flag of the call and waits until the thread has ended, also where
+    the flag has no effect (a socket in the middle of connecting). A caller that must not wait
+    longer checks `running` and ends the process with `os._exit`, because the interpreter itself
+    would join the threads.
 
-    Memory: a thread costs about 50 KB, besides what its call holds.
+    Memory: a thread costs about 50 KB, without the memory of its call.
     """
 
     def __init__(self, threads: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="transfer")
-        # Waiting happens here and not in the executor's queue: what has not begun can be
-        # cancelled at once, and the line can be left from the middle.
+        # Calls wait here and not in the executor's queue: a call that has not started can be
+        # cancelled at once, and can leave from the middle of the queue.
         self._permits = asyncio.Semaphore(threads)
         self._running = 0
         self._closed = False
 
     @property
     def running(self) -> int:
-        """How many calls are in a thread at this moment."""
+        """Number of calls that are in a thread at this moment."""
         return self._running
 
     async def __aenter__(self) -> Self:
@@ -133,7 +130,7 @@ class TransferPool:
         self.close()
 
     def close(self) -> None:
-        """Refuse new calls; idle threads end, busy ones after their call. Does not wait."""
+        """Refuse new calls; idle threads end now, busy ones after their call. Does not wait."""
         self._closed = True
         self._executor.shutdown(wait=False)
 
@@ -142,9 +139,9 @@ class TransferPool:
     ) -> T:
         """Run `call` in a thread that works for `flag`, and return what it returns.
 
-        On cancel the flag is raised; as soon as the thread has ended, `CancelledError` goes on,
-        however often it was sent meanwhile. With `result_wins` a value that the thread returned
-        in spite of it is returned, and the cancel is forgotten.
+        On cancel the flag is set; once the thread has ended, `CancelledError` is raised, also
+        after several cancels. With `result_wins` a value that the thread returned nevertheless is
+        returned, and the cancel is ignored.
 
         Raises:
             RuntimeError: the pool is closed.
@@ -177,8 +174,8 @@ def _work(call: Callable[[], T], flag: CancelFlag) -> T:
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end, however often the caller is cancelled meanwhile; then re-raise.
 
-    For undoing things, which a second, impatient cancel must not skip. If the work fails and a
-    cancel came too, `CancelledError` is raised with the failure as its cause.
+    For cleanup that a second cancel must not skip. If the work fails and a cancel came too,
+    `CancelledError` is raised with the failure as its cause.
     """
     task = asyncio.ensure_future(work)
     return _result(task, await _wait_out(task, on_cancel=lambda: None))
@@ -186,9 +183,9 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end and return its result, however often the caller is cancelled
-    meanwhile; the cancellations are forgotten by the caller's code, though not by its task.
+    meanwhile; the caller's code does not see the cancellations, though its task counts them.
 
-    Only for the end of a task that has decided already how it ends.
+    Only for the end of a task with an outcome that is already decided.
     """
     task = asyncio.ensure_future(work)
     await _wait_out(task, on_cancel=lambda: None)
@@ -196,11 +193,10 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` in a task of its own; a cancel is passed on to it, and goes on once it has
-    ended.
+    """Await `work` in a task of its own; pass a cancel on to it, and re-raise once it has ended.
 
-    Keeps a `TaskGroup` from cancelling its caller: in Python 3.11 and 3.12 a task whose group
-    failed while it was waiting in the group's exit looks cancelled ever after.
+    Keeps a `TaskGroup` from cancelling its caller: in Python 3.11 and 3.12 a task stays marked as
+    cancelled if its group fails while the task waits in the group's exit.
     """
     task = asyncio.ensure_future(work)
     return _result(task, await _wait_out(task, on_cancel=task.cancel))
@@ -209,7 +205,7 @@ async def in_own_task(work: Coroutine[Any, Any, T]) -> T:
 async def _wait_out(
     future: asyncio.Future[Any], *, on_cancel: Callable[[], object]
 ) -> list[asyncio.CancelledError]:
-    # asyncio.wait neither cancels what it waits for nor raises what that raised.
+    # asyncio.wait neither cancels the tasks that it waits for nor raises their errors.
     cancels = []
     while not future.done():
         try:
@@ -221,7 +217,7 @@ async def _wait_out(
 
 
 def _forget(cancels: list[asyncio.CancelledError]) -> None:
-    # The task goes on living, so it must not look cancelled to time-outs and groups around it.
+    # The task continues, so it must not look cancelled to time-outs and groups around it.
     task = asyncio.current_task()
     for _ in cancels:
         if task:
@@ -236,14 +232,14 @@ def _result(future: asyncio.Future[T], cancels: list[asyncio.CancelledError]) ->
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently the calls of a transfer are repeated; times are seconds.
+    """Attempts and delays of the calls of a transfer; times are seconds.
 
     Ten attempts with full jitter up to 20 s last half a minute on average and a little over a
-    minute at most, which covers a restart of whatever stands between us and OSS. `longest_asked`
-    bounds a delay that OSS asks for, so that a mad header cannot hold a transfer for a day.
+    minute at most, which covers a restart of a router or proxy in between. `longest_asked` bounds
+    a delay that OSS asks for, so that an absurd header cannot hold a transfer for a day.
 
     stamina, which the rest of the program uses, is not used here: it sleeps with `time.sleep`,
-    which a raised flag cannot end, and a cancelled transfer would keep its thread for up to 20 s.
+    which a flag cannot interrupt, so a cancelled transfer would keep its thread for up to 20 s.
     """
 
     attempts: int = 10
@@ -251,9 +247,9 @@ class RetryPolicy:
     cap: float = 20.0
     longest_asked: float = 120.0
     draw: Callable[[], float] = random.random
-    """Gives the jitter, from 0 to 1."""
+    """Returns the jitter, from 0 to 1."""
     wait: Callable[[CancelFlag, float], bool] = CancelFlag.wait
-    """Waits and says whether the flag was raised."""
+    """Waits and returns whether the flag was set."""
 
     def delay(self, failures: int, error: StoreError) -> float:
         """Return the seconds to wait after the failure number `failures`, counted from 1."""
@@ -265,7 +261,7 @@ class RetryPolicy:
         """Wait before the next attempt, or raise `error` if there is none left.
 
         Raises:
-            TransferCancelled: the flag was raised before or while waiting.
+            TransferCancelled: the flag was set before or during the wait.
         """
         if error.permanent or failures >= self.attempts:
             raise error
@@ -280,14 +276,14 @@ def call(
     flag: CancelFlag,
     on_trouble: Callable[[StoreError], None] = lambda _: None,
 ) -> T:
-    """Call `attempt` until it returns. Blocks; `on_trouble` hears of every failure.
+    """Call `attempt` until it returns. Blocks; every failure is passed to `on_trouble`.
 
-    Permanent errors, and `UploadGone` (no repetition brings an upload back), are raised at once;
-    transient ones when the attempts are used up.
+    Permanent errors, and `UploadGone` (no retry restores an upload), are raised at once; transient
+    ones when the attempts are used up.
 
     Raises:
-        StoreError: as said above.
-        TransferCancelled: the flag was raised; a wait ends at once.
+        StoreError: see above.
+        TransferCancelled: the flag was set; a wait ends at once.
     """
     failures = 0
     while True:
@@ -303,7 +299,7 @@ def call(
 
 
 class StoreCaller:
-    """Everything that one upload needs in order to talk to the store; `flag` stops all of it."""
+    """The dependencies of one upload's store calls; `flag` stops all of them."""
 
     def __init__(self, store: ObjectStore, pool: TransferPool, policy: RetryPolicy) -> None:
         self.store = store
@@ -317,10 +313,10 @@ class StoreCaller:
         *,
         on_trouble: Callable[[StoreError], None] = lambda _: None,
     ) -> T:
-        """Run `attempt` in a thread until it succeeds, as `RetryPolicy` says.
+        """Run `attempt` in a thread and retry it as `RetryPolicy` defines.
 
-        On cancel its thread has ended before `CancelledError` goes on. Raises what
-        `call` raises; `on_trouble` is called in the thread.
+        On cancel its thread has ended before `CancelledError` is raised. Raises the errors of the
+        function `call`; `on_trouble` is called in the thread.
         """
         return await self.pool.run(
             lambda: call(attempt, policy=self.policy, flag=self.flag, on_trouble=on_trouble),
@@ -329,7 +325,7 @@ class StoreCaller:
 
 
 def check_crc64(told: int | None, ours: int | None, what: str) -> int:
-    """Compare what OSS says that it received with what was read from disk; return it.
+    """Compare the CRC-64 that OSS reports with that of the bytes read from disk; return it.
 
     Raises:
         Corrupted: they differ, or one of them is missing; unchecked bytes are never trusted.
@@ -342,7 +338,7 @@ def check_crc64(told: int | None, ours: int | None, what: str) -> int:
 async def abort_orphans(line: StoreCaller, key: str, *, known: str | None) -> int:
     """Abort every pending upload of exactly `key` but `known`; return how many there were.
 
-    An `initiate` whose answer was lost leaves such an upload behind.
+    Such an upload is left behind if the answer to `initiate` was lost.
     """
 
     pending = await line.call(lambda: pending_of(line.store, key))

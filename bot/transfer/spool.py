@@ -1,5 +1,5 @@
-"""The spool: files on their way from Telegram to OSS, within a quota and above a floor of free
-disk space.
+"""The spool: files between Telegram and OSS, within a quota and above a minimum of free disk
+space.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
-    """Return an id that changes at every boot; empty where the system tells none.
+    """Return an id that changes at every boot; empty if the system has none.
 
-    Bytes in a file that were written before a reboot may never have reached the disk, whatever its
-    size says (source: `man 5 proc`, random/boot_id).
+    Bytes that were written before a reboot may never have reached the disk, though the file's size
+    includes them (source: `man 5 proc`, random/boot_id).
     """
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
@@ -31,10 +31,10 @@ def boot_id() -> str:
 
 
 class SpaceReservation:
-    """So many bytes for all together. Lives in one event loop.
+    """Divides a number of bytes among the files of the spool. Belongs to one event loop.
 
-    The order is strict: a small file does not overtake a large one that waits, or the large one
-    might wait for ever.
+    The order is strict: a small file does not overtake a large one that waits, which might
+    otherwise wait for ever.
     """
 
     def __init__(self, total: int) -> None:
@@ -44,22 +44,22 @@ class SpaceReservation:
 
     @property
     def reserved(self) -> int:
-        """Bytes that are taken at this moment."""
+        """Bytes that are reserved at this moment."""
         return self._reserved
 
     @property
     def waiting(self) -> int:
-        """How many wait for room."""
+        """Number of files that wait for room."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def reserve(self, size: int) -> AsyncIterator[None]:
         """Wait until `size` bytes are free, and hold them inside the block.
 
-        A cancel while waiting leaves the line at once.
+        A cancel while waiting leaves the queue at once.
 
         Raises:
-            SpoolQuotaTooSmall: they would not be free if nobody else were there.
+            SpoolQuotaTooSmall: `size` is more than all bytes together.
         """
         if size > self.total:
             raise SpoolQuotaTooSmall(f"{size} bytes, the spool may have {self.total}")
@@ -80,10 +80,10 @@ class SpaceReservation:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._waiting.remove((size, turn))
-                # Whoever stood behind may fit where this one did not.
+                # The next file in the queue may fit where this one did not.
                 self._admit()
             else:
-                # The room came in the same moment as the cancel.
+                # The room was granted at the same moment as the cancel.
                 self._give_back(size)
             raise
 
@@ -109,11 +109,11 @@ _NAME: Final = re.compile(r"([0-9]+)\.part")
 
 
 class Spool:
-    """A folder with one file `<job id>.part` per running job. Lives in one event loop.
+    """A folder with one file `<job id>.part` per running job. Belongs to one event loop.
 
     `quota` is bytes for all files together, `keep_free` bytes that must stay free on the disk.
     `keeps` is set when the process stops: from then on files stay for the next start. A folder
-    that is made here has mode 0700; one that exists keeps the mode that its owner gave it.
+    that is created here has mode 0700; an existing one keeps its mode.
     """
 
     def __init__(self, folder: Path, *, quota: int, keep_free: int) -> None:
@@ -125,22 +125,22 @@ class Spool:
 
     @property
     def quota(self) -> SpaceReservation:
-        """The room of the spool."""
+        """The quota of the spool and its reservations."""
         return self._quota
 
     @asynccontextmanager
     async def open(
         self, job_id: int, *, largest: int, resume: bool = False
     ) -> AsyncIterator[SpoolFile]:
-        """Reserve `largest` bytes, and open a file that may become so large.
+        """Reserve `largest` bytes, and open a file of at most that size.
 
-        Waits for room in the order of the calls. With `resume` what an earlier run has left is
-        taken over. On the way out the file is removed and the room given back, whatever happened.
+        Waits for room in the order of the calls. With `resume` the file of an earlier run is
+        reused. On exit, with or without an error, the file is removed and the room released.
 
         Raises:
             SpoolQuotaTooSmall: `largest` is more than the whole quota.
             DiskFull: the disk would have less than `keep_free` left.
-            DiskError: the disk does not let us.
+            DiskError: the file cannot be created or opened.
             ValueError: the job has a file open already.
         """
         if job_id in self._files:
@@ -160,7 +160,7 @@ class Spool:
 
     def _check_floor(self, size: int) -> None:
         disk = os.statvfs(self.folder)
-        # Room that others have reserved and not yet written looks free and is not.
+        # Reserved room that is not yet written looks free but is not.
         promised = sum(file.largest - file.size for file in self._files.values())
         left = disk.f_bavail * disk.f_frsize - promised - size
         if left < self.keep_free:
@@ -178,11 +178,11 @@ class Spool:
                 pass
 
     def missing(self) -> int:
-        """Return how many bytes the disk has less than `keep_free`, 0 where it has enough."""
+        """Return the number of bytes that the disk has below `keep_free`, 0 if it has enough."""
         return max(0, self.keep_free - self.free())
 
     def free(self) -> int:
-        """Return how many bytes are free on the disk."""
+        """Return the number of free bytes on the disk."""
         folder = self.folder.absolute()
         while not folder.exists():
             folder = folder.parent
@@ -205,8 +205,8 @@ class Spool:
     def sweep(self, keep: Set[int]) -> int:
         """Remove every file of a job that is neither in `keep` nor running; return how many.
 
-        Blocks for as long as it takes to list the folder; meant for the start. What does not look
-        like a file of the spool is left alone.
+        Blocks for as long as it takes to list the folder; meant for the start. Other files are
+        left alone.
 
         Raises:
             DiskError: a file cannot be removed.

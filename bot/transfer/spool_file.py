@@ -1,4 +1,4 @@
-"""One file on its way: it grows at the end, and is read behind it while it grows."""
+"""One file in transfer, read while it grows at the end."""
 
 import asyncio
 import errno
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Translate what the system says of the disk."""
+    """Translate errors of the disk into `DiskFull` and `DiskError`."""
     try:
         yield
     except OSError as error:
@@ -36,9 +36,9 @@ def disk_errors() -> Iterator[None]:
 class SpoolFile:
     """A file that one coroutine fills and one upload reads; mode 0600.
 
-    Bytes that are on disk never change and never go away before `close`. So an upload may send
-    them at once, and the digest is that of what was sent. `pread` may be called from any thread;
-    everything else belongs to the event loop.
+    Bytes that are on disk never change and are never removed before `close`. So an upload may send
+    them at once, and the digest is that of the bytes sent. `pread` may be called from any thread;
+    call all other methods from the event loop.
     """
 
     def __init__(self, path: Path, largest: int) -> None:
@@ -63,10 +63,10 @@ class SpoolFile:
         return self._whole
 
     async def open(self, *, resume: bool = False) -> None:
-        """Create the file, or with `resume` take over what an earlier run has left of it.
+        """Create the file, or with `resume` reuse that of an earlier run.
 
         Raises:
-            DiskFull, DiskError: the disk does not let us.
+            DiskFull, DiskError: the file cannot be created or opened.
         """
         await to_the_end(self._open(resume=resume and self.path.exists()))
 
@@ -91,11 +91,11 @@ class SpoolFile:
         """Write `block` at the end; when this returns it is on disk. On cancel the write ends
         first.
 
-        After `restart` it is compared with what is there, until that is over.
+        After `restart` blocks are compared with the bytes on disk, up to the end of these.
 
         Raises:
-            DiskFull, DiskError: the disk does not take it; nothing more can be appended.
-            SourceUnavailable: after a restart other bytes came than before.
+            DiskFull, DiskError: the block cannot be written; nothing more can be appended.
+            SourceUnavailable: after a restart the bytes differ from the earlier ones.
         """
         if self._failure is not None:
             raise self._failure
@@ -104,7 +104,7 @@ class SpoolFile:
         try:
             await to_the_end(self._append(block))
         except (DiskError, SourceUnavailable) as error:
-            # Where the position is now, nobody knows.
+            # The position is unknown now.
             self.fail(error)
             raise
 
@@ -115,7 +115,7 @@ class SpoolFile:
             if known and not await self._is_there(file, block[:known]):
                 raise SourceUnavailable("the file changed between two connections")
             rest = memoryview(block)[known:]
-            # A raw file may take less than it is given.
+            # A raw file may write less than it is given.
             while rest:
                 written = await file.write(rest)
                 self._hash.update(rest[:written])
@@ -125,7 +125,9 @@ class SpoolFile:
         self._wake()
 
     async def _is_there(self, file: AsyncFileIO, block: bytes) -> bool:
-        """Read on from the position, which thereby ends up where writing goes on."""
+        """Return whether the next bytes of the file are `block`; the position moves behind
+        them.
+        """
         there = b""
         while len(there) < len(block):
             more = await file.read(len(block) - len(there))
@@ -136,31 +138,33 @@ class SpoolFile:
         return there == block
 
     async def restart(self) -> None:
-        """Expect the file from its beginning once more, because the source cannot go on from the
+        """Expect the file from its beginning again, because the source cannot continue from the
         middle.
 
-        What is on disk stays: parts of it may have been uploaded. The bytes that come again are
-        compared with it, not trusted to be the same.
+        The bytes on disk stay: parts of them may have been uploaded. The repeated bytes are
+        compared with them.
 
         Raises:
-            DiskError: the disk does not let us.
+            DiskError: the file cannot be accessed.
         """
         with disk_errors():
             await to_the_end(self._opened().seek(0))
         self._position = 0
 
     async def resume(self) -> None:
-        """Go on behind the last byte on disk, wherever a restart had got to.
+        """Continue behind the last byte on disk, also in the middle of a restart.
 
         Raises:
-            DiskError: the disk does not let us.
+            DiskError: the file cannot be accessed.
         """
         with disk_errors():
             await to_the_end(self._opened().seek(self._size))
         self._position = self._size
 
     def finish(self) -> Digest:
-        """Say that the last byte has been appended; wakes whoever waits."""
+        """Mark the file as whole, after the last byte was appended, and wake the waiting
+        readers.
+        """
         if self._position < self._size:
             raise SourceUnavailable("the file is shorter than it was on an earlier connection")
         self._whole = True
@@ -168,7 +172,7 @@ class SpoolFile:
         return Digest(self._size, self._hash.hexdigest())
 
     def fail(self, error: Exception) -> None:
-        """Say that no more bytes will come; whoever waits gets `error`. The first one counts."""
+        """Mark the file as failed: waiting readers get `error`. Only the first call counts."""
         if self._failure is None and not self._whole:
             self._failure = error
             self._wake()
@@ -178,7 +182,7 @@ class SpoolFile:
         bytes on disk.
 
         Raises:
-            Exception: what `fail` was told.
+            Exception: the error given to `fail`.
         """
         while not self._whole and self._size < end:
             if self._failure is not None:
@@ -187,7 +191,8 @@ class SpoolFile:
         return self._size
 
     def _wake(self) -> None:
-        # Each growth has an event of its own, so nobody has to reset one that others wait for.
+        # Each growth has an event of its own, so no reader has to reset an event that others wait
+        # for.
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -199,7 +204,7 @@ class SpoolFile:
             return os.pread(self._opened().fileno(), count, offset)
 
     async def close(self, *, keep: bool = False) -> None:
-        """Close the file and, unless it is to be kept for the next start, remove it.
+        """Close the file and remove it, unless `keep` leaves it for the next start.
 
         No thread may read it any more. Does nothing if the file was never opened.
         """
@@ -208,15 +213,15 @@ class SpoolFile:
             await to_the_end(self._close(self._file, keep=keep))
 
     async def _close(self, file: AsyncFileIO, *, keep: bool) -> None:
-        # The name goes first: whatever happens now, nothing is left behind.
+        # The name goes first, so that an error further on leaves no file behind.
         try:
             if not keep:
                 await aiofiles.os.unlink(self.path)
         except FileNotFoundError:
-            pass  # somebody tidied up by hand
+            pass  # Removed by hand.
         except OSError as error:
-            # Not worth more than the error that may be on its way already; the next sweep gets it.
-            log.warning("spool file left", path=str(self.path), why=error.strerror)
+            # A failure here must not hide an error in progress; the next sweep removes the file.
+            log.warning("cannot remove spool file", path=str(self.path), why=error.strerror)
         finally:
             await file.close()
 

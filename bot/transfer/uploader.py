@@ -32,8 +32,8 @@ from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, abort_orph
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to become of a file. `upload_id` and `part_size` (bytes) are both set, from the
-    journal, when an earlier run has initiated the upload; then its parts are kept.
+    """The object to create. `upload_id` and `part_size` (bytes) are both set, from the journal, if
+    an earlier run has initiated the upload; then its parts are kept.
     """
 
     key: str
@@ -43,13 +43,13 @@ class Target:
 
 
 class UploadJournal(Protocol):
-    """Remembers what must not be forgotten in a crash."""
+    """Records the data that must survive a crash."""
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Commit that parts of `part_size` bytes are about to be sent to `upload_id`.
 
-        Awaited before the first part leaves. A second call replaces the first, whose upload is
-        gone.
+        Awaited before the first part leaves. A second call replaces the first; the earlier upload
+        is gone.
         """
 
     async def completing(self) -> None:
@@ -61,7 +61,7 @@ class UploadJournal(Protocol):
 
 
 class UploadSession:
-    """One upload; lives as long as it."""
+    """One upload; an instance is used once."""
 
     def __init__(
         self,
@@ -78,14 +78,14 @@ class UploadSession:
         self._journal = journal
 
     async def go(self, window: ConcurrencyWindow) -> Uploaded:
-        """Do all of it; the contract is that of `Uploader.upload`."""
+        """Run the upload; the contract is that of `Uploader.upload`."""
         self._meter.restart_parts()
         upload = None
         if self._target.upload_id is not None and self._target.part_size is not None:
             upload = await self._reopen(self._target.upload_id, self._target.part_size)
             if upload is None and (finished := await self._find_object()):
                 return finished
-        # Nothing is initiated before there is a byte to send.
+        # Nothing is initiated before the first byte has arrived.
         if await self._content.wait_for(1) == 0:
             raise FileEmpty("the file has no bytes")
         self._meter.phase = Phase.MOVING
@@ -131,8 +131,8 @@ class UploadSession:
         )
         await self._journal.initiated(upload_id, part_size)
         if any(isinstance(error, StoreUnavailable) for error in lost):
-            # An earlier attempt may have succeeded without telling us. Where that cannot be found
-            # out now, the reaper will: no unfinished job owns such an upload.
+            # An earlier attempt may have succeeded unnoticed. If that cannot be checked now, the
+            # reaper will do it: no unfinished job owns such an upload.
             with suppress(StoreError):
                 await abort_orphans(self._line, key, known=upload_id)
         return OpenUpload(key, upload_id, part_size, kept={})
@@ -146,7 +146,7 @@ class UploadSession:
         return OpenUpload(key, upload_id, part_size, _by_number(parts))
 
     async def _find_object(self) -> Uploaded | None:
-        """Look whether the upload that is gone was completed, with the bytes that we have."""
+        """Return the object if the missing upload was completed with the bytes that we have."""
         key = self._target.key
         stat = await self._line.call(lambda: self._line.store.head(key))
         if stat is None:
@@ -165,11 +165,11 @@ def _by_number(parts: list[PartReceipt]) -> Mapping[int, PartReceipt]:
 
 
 class Uploader:
-    """Uploads files in parts, while they still arrive.
+    """Uploads files in parts while they arrive.
 
     `connections_per_file` bounds the parts in flight of one file, the pool those of all files
-    together. Memory for one file: one block of 256 KiB for each part in flight and what its
-    connection buffers, together below 1 MiB; nothing grows with the size of the file.
+    together. Memory for one file: one block of 256 KiB and the connection's buffers for each part
+    in flight, together below 1 MiB, independent of the size of the file.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Construction: `resources` is what is opened, `bot` is what runs on it."""
+"""Construction: `resources` opens external resources, `bot` builds the parts that use them."""

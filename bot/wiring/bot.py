@@ -1,4 +1,4 @@
-"""Construction of the bot from opened resources. Nothing runs before `bot.app` runs it."""
+"""Construction of the bot from opened resources. `bot.app` runs it."""
 
 import platform
 from collections.abc import Awaitable, Callable, Mapping
@@ -49,7 +49,7 @@ from bot.wiring.resources import LinkResources, MonitoredParts, Resources, place
 
 @dataclass(frozen=True)
 class Bot:
-    """The parts that run, and those that start and stop have to know."""
+    """The parts that run, and those that starting and stopping need."""
 
     lifecycle: JobLifecycle
     queue: JobQueue
@@ -145,8 +145,8 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
     deduplicator: Deduplicator | None = None,
     metrics: Metrics | None = None,
 ) -> Relay:
-    """Build a relay whose uploads run in `pool`, as the settings describe it. The bot and
-    `relay-bot send` use it.
+    """Build a relay with uploads in `pool`, according to the settings. The bot and `relay-bot
+    send` use it.
     """
     connections = settings.transfer.connections_per_file
     return Relay(

@@ -1,5 +1,5 @@
-"""What the bot is built on: monitoring, the connection to OSS, and everything else that is opened
-from the settings and has to be closed again. The commands of the CLI open the same pieces.
+"""Resources of the bot: monitoring, the connection to OSS, and everything else that is opened from
+the settings and must be closed. The commands of the CLI open the same ones.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
 
 ADMINISTRATIVE_THREADS = 2
-"""Deletions never wait behind uploads."""
+"""Threads of their own, so that deletions never wait behind uploads."""
 ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
 
 
@@ -81,7 +81,7 @@ def folder_trouble(folder: Path) -> str:
 class Monitoring:
     """Metrics, health and readiness of the process, and the pages that show them.
 
-    Built before everything else, so that a bot that waits for Telegram can already say so.
+    Built first, so that readiness can be queried while the bot waits for Telegram.
     """
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
@@ -176,7 +176,7 @@ async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStac
 
 @dataclass(frozen=True)
 class StoreAccess:
-    """A connection to OSS, the bucket behind it, and threads for calls that block."""
+    """A connection to OSS, its bucket, and threads for blocking calls."""
 
     oss: OssConnection
     store: OssBucket
@@ -188,7 +188,7 @@ class StoreAccess:
 async def open_store_access(
     settings: Settings, clock: Clock, answered: Answered = unnoted
 ) -> AsyncIterator[StoreAccess]:
-    """Open the connection that the settings describe; nothing is sent yet. `answered` hears of
+    """Open the connection that the settings describe; send nothing yet. `answered` is called after
     every call.
 
     Raises:
@@ -206,7 +206,7 @@ async def open_store_access(
 
 
 def open_oss(settings: Settings, clock: Clock) -> OssConnection:
-    """Build the connection to OSS that the settings describe; nothing is sent yet."""
+    """Build the connection to OSS that the settings describe; send nothing yet."""
     given, transfer = settings.oss, settings.transfer
     key = None
     if given.access_key_id is not None and given.access_key_secret is not None:
@@ -251,7 +251,7 @@ def placement(settings: Settings) -> Placement:
 
 
 def plain(value: SecretStr | None) -> str | None:
-    """Return what a secret setting hides, if it is set."""
+    """Return the value of a secret setting, if it is set."""
     return value.get_secret_value() if value is not None else None
 
 
@@ -310,17 +310,17 @@ async def open_link_resources(
 
 @dataclass(frozen=True)
 class Resources:
-    """What everything else is built on."""
+    """The opened resources that all parts use."""
 
     links: LinkResources
     pool: TransferPool
-    """For parts of uploads."""
+    """Threads for parts of uploads."""
     disk: TransferPool
-    """For files that are read where they are."""
+    """Threads for files that are read in place."""
     spool: Spool
     telegram: TelegramResources
     trusted: set[int] = field(default_factory=set)
-    """Jobs whose spool file an earlier process of this boot has left."""
+    """Jobs with a spool file that an earlier process of this boot has left."""
 
     @property
     def settings(self) -> Settings:
@@ -364,7 +364,7 @@ class Resources:
 
     @property
     def is_local(self) -> bool:
-        """Whether files come from a Bot API server of our own."""
+        """Whether files come from a local Bot API server."""
         return self.settings.telegram.mode is TelegramMode.LOCAL
 
     @property

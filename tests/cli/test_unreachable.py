@@ -81,7 +81,7 @@ async def test_run(
     await stage.start_bot(1)
     await stage.stop_bot()
     logged = capsys.readouterr().out
-    (line,) = [line for line in logged.splitlines() if "cannot look at the bucket" in line]
+    (line,) = [line for line in logged.splitlines() if "cannot check anonymous access" in line]
 
     assert f"{unreachable}: " in line
     assert "Traceback" not in logged

@@ -1,1 +1,3 @@
-"""The only package that imports `sqlalchemy`: jobs, deadlines and what must still be said."""
+"""The ledger in SQLite: jobs, deadlines and pending messages. The only package that imports
+`sqlalchemy`.
+"""

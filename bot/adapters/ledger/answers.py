@@ -24,7 +24,7 @@ from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer, Stored
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 NOTHING = 0
-"""Stands for a reply to no message: the column takes no NULL, and no message has this id."""
+"""Message id of a reply to no message: the column accepts no NULL, and no message has this id."""
 
 _UNANSWERED = first_of_each_chat(
     select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED)),
@@ -55,7 +55,7 @@ _MEMBERS = (
 
 
 def unanswered(connection: Connection, limit: int) -> list[Job]:
-    """Return ended jobs that no answer includes yet."""
+    """Return ended jobs that belong to no answer yet."""
     return [to_job(row) for row in connection.execute(_UNANSWERED, {"limit": limit}).mappings()]
 
 
@@ -66,7 +66,7 @@ def begin(
     *,
     chat_id: int | None = None,
 ) -> StoredAnswer:
-    """Create the answer for jobs of one chat and topic, state SENDING; close the status message
+    """Create the answer for jobs of one chat and topic, in state SENDING; close the status message
     that becomes it.
     """
     first = jobs_[0].origin
@@ -92,8 +92,8 @@ def begin(
         .values(answer_id=answer_id)
     )
     if placed_message_id is not None:
-        # In the same transaction, or after a crash the message would be a status message and an
-        # answer, and be removed as the one once it has been sent as the other.
+        # In the same transaction, or after a crash the message would be both a status message and
+        # an answer, and be deleted as the former after it was sent as the latter.
         is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
         connection.execute(update(cards).where(is_it).values(open=False))
     return _read(connection, select(answers).where(answers.c.id == answer_id))[0]
@@ -105,7 +105,7 @@ def resumable(connection: Connection) -> list[StoredAnswer]:
 
 
 def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
-    """Return sent answers whose items have changed since they were shown."""
+    """Return sent answers with items that changed after the last edit."""
     return _read(connection, _STALE, {"limit": limit})
 
 
@@ -116,7 +116,7 @@ def sending(connection: Connection, answer_id: int) -> None:
 
 
 def sent(connection: Connection, answer_id: int, message_id: int) -> None:
-    """Store that the answer is placed."""
+    """Record that the answer was sent."""
     _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id, attempts=0)
 
 
@@ -186,12 +186,12 @@ def _move(
 
 
 def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
-    """Store that the answer shows the first `changes` changes."""
+    """Record that the answer shows the first `changes` changes."""
     _set(connection, answer_id, shown=changes)
 
 
 def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
-    """Store that a call failed."""
+    """Record that a call failed."""
     tries = _UNCERTAIN if uncertain else answers.c.tries
     _set(
         connection,
@@ -246,8 +246,8 @@ def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
     )
 
 
-# Correlated, so that a look costs as much as there are open status messages and not as there
-# ever were answers.
+# Correlated, so that the cost grows with the open status messages and not with all answers ever
+# sent.
 _IS_UNANSWERED = ~exists().where(
     answers.c.id == jobs.c.answer_id,
     answers.c.state.in_([AnswerState.SENT.value, AnswerState.LOST.value]),
@@ -284,20 +284,20 @@ def open_status_message(
 def join_status_message(
     connection: Connection, status_message_id: int, job_ids: Sequence[int]
 ) -> None:
-    """Let an open status message show further jobs."""
+    """Add further jobs to an open status message."""
     connection.execute(
         update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=status_message_id)
     )
 
 
 def place_status_message(connection: Connection, status_message_id: int, message_id: int) -> None:
-    """Store where the status message is."""
+    """Record the message id of the status message."""
     is_it = cards.c.id == status_message_id
     connection.execute(update(cards).where(is_it).values(message_id=message_id))
 
 
 def close_status_message(connection: Connection, status_message_id: int) -> None:
-    """Forget the status message."""
+    """Delete the row of the status message."""
     connection.execute(update(cards).where(cards.c.id == status_message_id).values(open=False))
 
 

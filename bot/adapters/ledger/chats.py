@@ -27,16 +27,16 @@ def set_chat(
     allowed: bool | None = None,
     zone: str | None = None,
 ) -> None:
-    """Change what is given and leave the rest."""
+    """Change the given rules and keep the others."""
     given = {"auto": auto, "privately": privately, "allowed": allowed, "zone": zone}
     _upsert(connection, chats, {"chat_id": chat_id}, given)
 
 
 def migrate(connection: Connection, chat_id: int, moved_to: int) -> None:
-    """Store that a group became a supergroup; its rules go along.
+    """Record that a group became a supergroup, and copy its rules.
 
-    They go once: Telegram tells of a migration in both chats, and in answers to later calls, and
-    what was set in the supergroup meanwhile stays.
+    Rules are copied once: Telegram reports a migration in both chats and in answers to later
+    calls, and rules that were set in the supergroup meanwhile must stay.
     """
     rules = chat(connection, chat_id)
     if rules.moved_to == moved_to:
@@ -53,23 +53,23 @@ def migrate(connection: Connection, chat_id: int, moved_to: int) -> None:
 
 
 def migrations(connection: Connection) -> dict[int, int]:
-    """Return where every group that moved has gone."""
+    """Return every group that became a supergroup, with the new id."""
     statement = select(chats.c.chat_id, chats.c.moved_to).where(chats.c.moved_to.is_not(None))
     return {row.chat_id: row.moved_to for row in connection.execute(statement)}
 
 
 def previous_ids(connection: Connection, chat_id: int) -> list[int]:
-    """Return the ids under which a chat was known, the present one first."""
+    """Return all ids that a chat has had, the present one first."""
     moves = migrations(connection)
     known = [chat_id]
     for current in known:
-        # What is known already is left out: a circle would be a mistake, and must end.
+        # Known ids are left out: a cycle would be a mistake, and must end.
         known += [old for old, new in moves.items() if new == current and old not in known]
     return known
 
 
 def owner(connection: Connection, owner_id: int) -> OwnerRules:
-    """Return what is known of an owner."""
+    """Return the rules of an owner."""
     found = connection.execute(select(owners).where(owners.c.owner_id == owner_id))
     row = found.mappings().one_or_none()
     return OwnerRules(**row) if row else OwnerRules(owner_id)
@@ -83,7 +83,7 @@ def set_owner(
     banned: bool | None = None,
     allowed: bool | None = None,
 ) -> None:
-    """Change what is given and leave the rest."""
+    """Change the given rules and keep the others."""
     given = {"language": language, "banned": banned, "allowed": allowed}
     _upsert(connection, owners, {"owner_id": owner_id}, given)
 
@@ -101,14 +101,14 @@ def _upsert(
 
 
 def accepted_by(connection: Connection, owner_id: int, since: datetime) -> list[Accepted]:
-    """Return what was accepted of an owner after `since`, the oldest first."""
+    """Return the files of an owner accepted after `since`, the oldest first."""
     return _accepted(connection, jobs.c.owner_id == owner_id, since)
 
 
 def accepted_in(
     connection: Connection, chat_ids: Sequence[int], since: datetime
 ) -> list[Accepted]:
-    """Return what was accepted in these chats after `since`."""
+    """Return the files from these chats accepted after `since`."""
     return _accepted(connection, jobs.c.chat_id.in_(chat_ids), since)
 
 

@@ -1,5 +1,5 @@
-"""One SQLite file: how it is opened, migrated, read and written, each connection in a thread of
-its own. Operations are functions of a connection and stand in the modules of their tables.
+"""One SQLite file: opening, migrating, reading and writing it, each connection in a thread of its
+own. Operations are functions of a connection, in the modules of their tables.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ P = ParamSpec("P")
 class ConnectionThread:
     """A connection and the only thread that uses it.
 
-    A transaction is one visit to the thread. A driver that is asynchronous itself makes ten visits
-    of each transaction, and every one of them waits for its turn with the interpreter while the
-    event loop is busy.
+    A transaction is one call in the thread. An asynchronous driver makes ten calls for each
+    transaction, and every one of them waits for the interpreter's lock while the event loop is
+    busy.
     """
 
     def __init__(self, engine: Engine, file: LedgerFile | None = None) -> None:
@@ -41,7 +41,7 @@ class ConnectionThread:
         self._file = file
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
-        # What waits here can still be cancelled; what waits in the executor would still run.
+        # A call that waits here can still be cancelled; one in the executor's queue would run.
         self._lock = asyncio.Lock()
 
     async def run(
@@ -50,8 +50,8 @@ class ConnectionThread:
         """Run `operation` on the connection in a transaction of its own: committed when it
         returns, rolled back when it raises. Transactions run in the order of the calls.
 
-        If the caller is cancelled, it waits for the end of a transaction that has begun before
-        `CancelledError` goes on, so the connection is idle for the next caller.
+        If the caller is cancelled, wait for the end of a transaction that has begun before
+        re-raising, so the connection is idle for the next caller.
         """
         async with self._lock:
             return await self._visit(partial(self._transact, operation, *args, **kwargs))
@@ -86,7 +86,7 @@ class ConnectionThread:
         return await to_the_end(wait())
 
     async def close(self) -> None:
-        """Close the connection and let the thread end, after a transaction that is under way."""
+        """Close the connection and end the thread, after a transaction in progress."""
         async with self._lock:
             await self._visit(self._close)
         self._executor.shutdown(wait=False)
@@ -261,7 +261,7 @@ def write_page(connection: Connection) -> None:
 
 
 class SqlPart:
-    """One port of the ledger. Its methods are operations of a module, by `writes` and `reads`."""
+    """One port of the ledger. Its methods run operations of a module, by `writes` and `reads`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -301,8 +301,8 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _record: object) -> None:
-        # The driver must not begin transactions behind our back (facts of sqlite3: legacy
-        # isolation levels).
+        # The driver must not begin transactions itself (facts of sqlite3: legacy isolation
+        # levels).
         dbapi_connection.isolation_level = None
         _configure(dbapi_connection)
 
@@ -347,7 +347,7 @@ def _migrate(path: Path) -> None:
             refuse_foreign_tables(connection, path)
             connection.execute(text("PRAGMA journal_mode=WAL"))
             if version_of(connection) != VERSION:
-                # Takes a fifth of a second to import, which most starts can do without.
+                # Importing it takes a fifth of a second, which most starts can avoid.
                 from bot.adapters.ledger.migration import upgrade
 
                 upgrade(connection, path)

@@ -1,4 +1,4 @@
-"""Translation of what goes wrong with the file of a ledger into errors that have a name."""
+"""Translation of errors of the ledger's file into named errors."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _FILE_FAULTS: Final = _DAMAGE | {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }
-"""Result codes that blame the file or its disk; all others are defects of a statement."""
+"""Result codes of faults of the file or its disk; all others are defects of a statement."""
 _PRIMARY: Final = 0xFF
 """The part of an extended result code that is the primary one (source: sqlite.org/rescode)."""
 
@@ -47,7 +47,7 @@ def opening(path: Path) -> Iterator[None]:
     """Translate every failure to open or migrate the ledger at `path`, or a lock beside it.
 
     Raises:
-        LedgerUnusable: the system or SQLite refused.
+        LedgerUnusable: the system or SQLite refuses it.
     """
     try:
         yield
@@ -61,10 +61,10 @@ def opening(path: Path) -> Iterator[None]:
 @contextmanager
 def using(path: Path) -> Iterator[None]:
     """Translate failures of the file itself while the ledger at `path` is open. Errors of
-    statements pass unchanged, because they are defects and need their traceback.
+    statements propagate unchanged, because they are defects and need their traceback.
 
     Raises:
-        LedgerUnusable: the file is damaged, or the disk does not read or write it.
+        LedgerUnusable: the file is damaged, or the disk cannot read or write it.
     """
     try:
         yield

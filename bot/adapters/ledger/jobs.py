@@ -1,5 +1,5 @@
 """Jobs in SQL. Every change of state is one conditional update that names the state and the
-attempt it expects. A job that ends without a link takes its planned object along, in the same
+attempt it expects. A job that ends without a link gives up its planned object in the same
 transaction.
 """
 
@@ -51,7 +51,7 @@ _OPEN_ALBUMS = (
 def accept(
     connection: Connection, origin: Origin, file: IncomingFile, now: datetime
 ) -> Job | None:
-    """Store a new job, or return `None` if this file of this message is known already."""
+    """Store a new job, or return `None` if this file of this message was accepted before."""
     statement = insert_for(connection, jobs).values(from_new_job(origin, file, now))
     made = connection.execute(statement.on_conflict_do_nothing().returning(jobs))
     row = made.mappings().one_or_none()
@@ -61,7 +61,7 @@ def accept(
 def accept_from_shell(
     connection: Connection, origin: Origin, file: IncomingFile, now: datetime
 ) -> Job:
-    """Store a new job of a command together with its answer, which nothing is sent for."""
+    """Store a new job of a command together with its answer, which sends no message."""
     shown = {
         "chat_id": origin.chat_id,
         "reply_to": origin.message_id,
@@ -89,7 +89,7 @@ def knows(connection: Connection, origin: Origin, file: IncomingFile) -> bool:
 
 
 def speak(connection: Connection, owner_id: int, language: str) -> None:
-    """Let what has not been answered yet of an owner be answered in this language."""
+    """Set the language of an owner's unanswered jobs."""
     connection.execute(
         update(jobs)
         .where(jobs.c.owner_id == owner_id, jobs.c.answer_id.is_(None))
@@ -107,7 +107,7 @@ def get(connection: Connection, job_id: int) -> Job | None:
 
 
 def get_many(connection: Connection, job_ids: Sequence[int]) -> list[Job]:
-    """Return the jobs of these ids that exist, in the order of their ids."""
+    """Return the existing jobs of these ids, in the order of their ids."""
     rows = connection.execute(_OF_IDS, {"ids": list(job_ids)})
     return [to_job(row) for row in rows.mappings()]
 
@@ -134,12 +134,12 @@ def unfinished_in(connection: Connection, chat_ids: Sequence[int]) -> list[Job]:
 
 
 def request_cancel(connection: Connection, job_id: int) -> None:
-    """Store that the user wants the job to end, so that a restart does not forget it."""
+    """Record that the user cancelled the job, so that a restart does not lose it."""
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True))
 
 
 def acquire(connection: Connection, job_id: int, now: datetime, boot_id: str = "") -> Job | None:
-    """Atomically claim a queued job that is due, and store in which boot it runs."""
+    """Atomically claim a queued job that is due, and record the boot in which it runs."""
     statement = (
         update(jobs)
         .where(
@@ -155,7 +155,7 @@ def acquire(connection: Connection, job_id: int, now: datetime, boot_id: str = "
 
 
 def give_back(connection: Connection, job: Job) -> bool:
-    """Put a running job back as it was."""
+    """Put a running job back as it was; count no failure."""
     return _change(connection, job, state=JobState.QUEUED.value)
 
 
@@ -188,8 +188,8 @@ def retry_later(
 def finish(
     connection: Connection, job: Job, stored: StoredObject, result: Finished, now: datetime
 ) -> bool:
-    """Make a running job done and its object live; a job that is not running any more has its
-    object abandoned.
+    """Mark a running job DONE and its object live; give up the object if the job is not running
+    any more.
     """
     changed = _change(
         connection,
@@ -213,7 +213,7 @@ def finish(
 
 
 def fail(connection: Connection, job: Job, code: str, args: dict[str, int], now: datetime) -> bool:
-    """Give a running job up, and its object."""
+    """Mark a running job FAILED, and give up its object."""
     changed = _change(
         connection,
         job,
@@ -229,7 +229,7 @@ def fail(connection: Connection, job: Job, code: str, args: dict[str, int], now:
 
 
 def cancel(connection: Connection, job: Job, now: datetime) -> bool:
-    """Make a job cancelled that is as it was when it was read, and give up its object."""
+    """Mark a job CANCELLED if it is as it was read, and give up its object."""
     changed = _change(connection, job, state=JobState.CANCELLED.value, finished_at=now)
     if changed:
         _abandon(connection, objects.c.job_id == job.id, now)
@@ -237,14 +237,14 @@ def cancel(connection: Connection, job: Job, now: datetime) -> bool:
 
 
 def cancel_waiting(connection: Connection, job_id: int, now: datetime) -> Job | None:
-    """Make a queued job cancelled, whichever its attempt, and give up its object; return it."""
+    """Mark a queued job CANCELLED, in any attempt, and give up its object; return the job."""
     is_waiting = (jobs.c.id == job_id) & (jobs.c.state == JobState.QUEUED.value)
     ended = _end(connection, is_waiting, {"state": JobState.CANCELLED.value}, now)
     return ended[0] if ended else None
 
 
 def end_left_by_shells(connection: Connection, now: datetime) -> list[Job]:
-    """Cancel jobs whose command is gone; only while no command runs. Return them."""
+    """Cancel jobs of commands that have exited, and return them; only while no command runs."""
     return _end(connection, _IS_LEFT_BY_A_SHELL, {"state": JobState.CANCELLED.value}, now)
 
 
@@ -302,7 +302,7 @@ def _read(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[J
 
 
 def _change(connection: Connection, job: Job, **values: Any) -> bool:
-    # The fence: a caller that holds an older attempt, or an older state, changes nothing.
+    # The fence: a caller with an older attempt, or an older state, changes nothing.
     result = connection.execute(
         update(jobs)
         .where(
@@ -318,7 +318,7 @@ def _change(connection: Connection, job: Job, **values: Any) -> bool:
 def _end(
     connection: Connection, which: ColumnElement[bool], values: dict[str, str], now: datetime
 ) -> list[Job]:
-    """End jobs that have no runner, and give up their objects; return them as they are now."""
+    """End jobs that have no runner, and give up their objects; return the jobs as stored then."""
     ended = connection.execute(
         update(jobs).where(which).values(values | {"finished_at": now}).returning(jobs)
     )
@@ -328,7 +328,7 @@ def _end(
 
 
 def _abandon(connection: Connection, whose: ColumnElement[bool], due_at: datetime) -> None:
-    """Make what was begun to be uploaded due; the reaper aborts and deletes it."""
+    """Make the object of an unfinished upload due; the reaper aborts and deletes it."""
     is_planned = objects.c.state == ObjectState.PLANNED.value
     connection.execute(
         update(objects)

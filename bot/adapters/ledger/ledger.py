@@ -1,4 +1,4 @@
-"""The ports of the ledger on one database: which operation is which method."""
+"""The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bot.core.ports.jobs import Recovered
 
 
 class SqlJobs(SqlPart):
-    """Implements `JobLedger`. `boot_id` names this boot of the machine; every attempt stores
+    """Implements `JobLedger`. `boot_id` names this boot of the machine; every attempt records
     it.
     """
 
@@ -45,7 +45,7 @@ class SqlJobs(SqlPart):
         return await self._database.write(jobs.acquire, job_id, now, self._boot_id)
 
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
-        """Recover what the previous process left behind."""
+        """Recover the jobs that the previous process left behind."""
         shells_run = await asyncio.to_thread(someone_sends, self._database.path)
         return await self._database.write(jobs.recover, now, progress or {}, shells_run=shells_run)
 
@@ -193,7 +193,7 @@ class SqlChats(SqlPart):
 
 
 class SqlCliJobs(SqlPart):
-    """Jobs that no chat has asked for, and an overview of all jobs: for commands."""
+    """Jobs of commands, and an overview of all jobs."""
 
     accept = writes(jobs.accept_from_shell)
     overview = reads(totals.overview)

@@ -1,5 +1,5 @@
-"""Versions of the schema: which one a file has, how Alembic brings it up to date, and a read-only
-look at the file.
+"""Versions of the schema: that of a file, its migration by Alembic, and a read-only inspection of
+the file.
 """
 
 import re
@@ -76,13 +76,14 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def known_versions() -> frozenset[str]:
-    """Return the versions that this program can bring up to date, the newest one included."""
+    """Return the versions that this program can migrate, the newest one included."""
     scripts = ScriptDirectory.from_config(_config())
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def upgrade(connection: Connection, path: Path, *, to: str = "head") -> None:
-    """Create the tables, or bring older ones to version `to`. Blocks; `path` is only told.
+    """Create the tables, or migrate older ones to version `to`. Blocks; `path` is only for
+    messages.
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
@@ -159,7 +160,7 @@ def _examine(connection: Connection, path: Path) -> LedgerInspection:
 def _is_known(version: str) -> bool:
     if version == VERSION:
         return True
-    # Takes a fifth of a second to import, which most commands can do without.
+    # Importing it takes a fifth of a second, which most commands can avoid.
     from bot.adapters.ledger.migration import known_versions
 
     return version in known_versions()

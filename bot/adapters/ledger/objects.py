@@ -24,7 +24,7 @@ from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 _IS_LEFT = objects.c.state != ObjectState.GONE.value
-# A planned object belongs to its job until that has ended; only then is it the reaper's.
+# A planned object belongs to its job until that has ended, and then to the reaper.
 _HAS_NO_RUNNER = or_(
     _IS_LIVE,
     objects.c.ending.is_not(None),
@@ -63,7 +63,7 @@ def plan(
     due_at: datetime,
     placement: Placement = Placement(),  # noqa: B008 -- frozen.
 ) -> StoredObject:
-    """Store the intention to create `key`."""
+    """Record the intention to create `key`."""
     values = {
         "job_id": job.id,
         "key": key,
@@ -79,7 +79,7 @@ def plan(
 
 
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
-    """Store the upload id and the part size."""
+    """Record the upload id and the part size."""
     _update(connection, objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
 
 
@@ -126,7 +126,7 @@ def live_in(connection: Connection, chat_ids: Sequence[int]) -> list[tuple[Job, 
 def same_file(
     connection: Connection, job: Job, live_until: datetime
 ) -> tuple[Job, StoredObject] | None:
-    """Return an earlier job with the same file and owner whose object lives long enough."""
+    """Return an earlier job with the same file and owner and an object that lives long enough."""
     statement = (
         select(jobs)
         .join(objects, objects.c.job_id == jobs.c.id)
@@ -144,7 +144,7 @@ def same_file(
 
 
 def revoke(connection: Connection, job_id: int, now: datetime) -> bool:
-    """Make the live object of a job due now, because its owner said so."""
+    """Make the live object of a job due now, because its owner deleted it."""
     changed = _update(
         connection,
         objects.c.job_id == job_id,
@@ -170,7 +170,7 @@ def abandon(connection: Connection, object_id: int, now: datetime) -> None:
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[StoredObject]:
-    """Return objects that must go now: links before leftovers, the longest overdue first."""
+    """Return objects that are due: live ones before planned ones, the longest overdue first."""
     rows = connection.execute(_DUE, {"now": now, "limit": limit})
     return [to_object(row) for row in rows.mappings()]
 
@@ -192,17 +192,17 @@ def overdue(connection: Connection, now: datetime) -> list[StoredObject]:
 
 
 def of_keys(connection: Connection, keys: Sequence[str]) -> dict[str, StoredObject]:
-    """Return the rows of those keys that the ledger knows, gone ones included."""
+    """Return the rows of those keys that are in the ledger, gone ones included."""
     return _by_key(_select(connection, objects.c.key.in_(keys)))
 
 
 def owners_of_keys(connection: Connection, keys: Sequence[str]) -> dict[str, StoredObject]:
-    """Return the rows of those keys that the ledger knows and that are not gone."""
+    """Return the rows of those keys that are in the ledger and not gone."""
     return _by_key(_select(connection, objects.c.key.in_(keys), _IS_LEFT))
 
 
 def of_unfinished_jobs(connection: Connection, keys: Sequence[str]) -> dict[str, StoredObject]:
-    """Return the rows of those keys that a queued or running job goes on with."""
+    """Return the rows of those keys that a queued or running job continues with."""
     found = _select(
         connection,
         objects.c.key.in_(keys),
@@ -214,7 +214,7 @@ def of_unfinished_jobs(connection: Connection, keys: Sequence[str]) -> dict[str,
 
 
 def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> None:
-    """Store that objects and uploads are gone; answers that showed them become stale."""
+    """Record that objects and uploads are gone; answers that show them become stale."""
     shown = (
         select(jobs.c.answer_id)
         .join(objects, objects.c.job_id == jobs.c.id)
@@ -233,7 +233,7 @@ def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> No
 
 
 def swept(connection: Connection, object_ids: Sequence[int], again_at: datetime) -> None:
-    """Store that these planned objects were removed once, and must be again."""
+    """Record that these planned objects were removed once, and must be removed again."""
     sweeps = objects.c.sweeps + 1
     _update(connection, objects.c.id.in_(object_ids), sweeps=sweeps, not_before=again_at)
 

@@ -10,8 +10,8 @@ from bot.adapters.ledger.schema import outbox
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
-"""Rows that are said stay this long, so that an update that is delivered again (Telegram: 24 h)
-says nothing twice.
+"""Sent rows are kept for this time, so that a redelivered update (Telegram: 24 h) sends nothing
+twice.
 """
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
@@ -19,25 +19,25 @@ _PENDING = first_of_each_chat(
 
 
 def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
-    """Store a message; false if `dedupe` is known already."""
+    """Store a message; return false if `dedupe` is stored already."""
     connection.execute(delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR))
     statement = insert_for(connection, outbox).values(_values(message, now))
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 
 
 def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
-    """Return what must still be said, by priority, then age."""
+    """Return the messages to send, by priority, then age."""
     return [_message(row) for row in connection.execute(_PENDING, {"limit": limit}).mappings()]
 
 
 def delivered(connection: Connection, row_id: int) -> None:
-    """Store that it has been said."""
+    """Record that the message was sent."""
     values = {"said": True, "error_code": None}
     connection.execute(update(outbox).where(outbox.c.id == row_id).values(values))
 
 
 def begin_attempt(connection: Connection, row_id: int) -> int:
-    """Store the intention before a call; return how many calls there have been."""
+    """Record a call before it is made; return the number of calls so far."""
     statement = (
         update(outbox)
         .where(outbox.c.id == row_id)

@@ -1,5 +1,5 @@
-"""Locks that tell which processes work on a ledger: one bot, and any number of commands that send
-files. Locks of the operating system, so that they go with their process, however it ends.
+"""Locks of the processes that use a ledger: one bot, and any number of commands that send files.
+They are locks of the operating system, so they are released when their process ends in any way.
 """
 
 import fcntl
@@ -16,11 +16,11 @@ _PRIVATE = 0o600
 
 @contextmanager
 def process_lock(path: Path) -> Iterator[None]:
-    """Hold the lock beside the ledger that makes this process the only one that runs jobs.
+    """Hold the lock beside the ledger, so that no other process runs jobs.
 
     Raises:
         LedgerLocked: another process holds it.
-        LedgerUnusable: it cannot be made there.
+        LedgerUnusable: the lock cannot be created there.
     """
     with opening(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,10 +36,10 @@ def process_lock(path: Path) -> Iterator[None]:
 
 
 class SendingLock:
-    """Says that this process sends files. Blocks a moment at the most, while others look.
+    """Marks this process as one that sends files. Blocks for a moment at most, while others check.
 
     Raises:
-        LedgerUnusable: the lock cannot be made beside the ledger.
+        LedgerUnusable: the lock cannot be created beside the ledger.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class SendingLock:
             self._descriptor = os.open(f"{path}.send", flags, _PRIVATE)
 
     def take_alone(self) -> bool:
-        """Take it for this process only, if it is free; no other command begins meanwhile."""
+        """Take it exclusively, if it is free; no other command starts meanwhile."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,21 +56,21 @@ class SendingLock:
         return True
 
     def share(self) -> None:
-        """Hold it together with every other command that sends."""
+        """Hold it together with all other commands that send."""
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Let it go, as the end of the process does."""
+        """Release it, as the end of the process does."""
         os.close(self._descriptor)
 
 
 def someone_sends(path: Path) -> bool:
-    """Say whether a command that sends files runs on the ledger at `path`."""
+    """Return whether a command that sends files runs on the ledger at `path`."""
     return _is_locked(path, "send")
 
 
 def bot_runs(path: Path) -> bool:
-    """Say whether a bot runs on the ledger at `path`."""
+    """Return whether a bot runs on the ledger at `path`."""
     return _is_locked(path, "lock")
 
 

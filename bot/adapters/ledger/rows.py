@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def insert_for(connection: Connection, table: Table) -> "Insert":
-    """Return an INSERT that knows ON CONFLICT, in the dialect of the connection.
+    """Return an INSERT that supports ON CONFLICT, in the dialect of the connection.
 
     SQLAlchemy has no general one; those for SQLite and PostgreSQL take the same arguments.
     """
@@ -48,8 +48,8 @@ def insert_for(connection: Connection, table: Table) -> "Insert":
 def first_of_each_chat(
     rows: Select[*tuple[Any, ...]], table: Table, order: Sequence[Column[Any]]
 ) -> Select[*tuple[Any, ...]]:
-    """Keep the first rows of each chat, as many as the parameter `limit` says, so that a chat with
-    many hides no other; all of them stand in the given order.
+    """Select the first `limit` rows of each chat (a parameter), so that a chat with many rows
+    hides no other; all are in the given order.
 
     `rows` selects from `table` alone, which has the columns `id` and `chat_id`.
     """
@@ -64,7 +64,7 @@ def first_of_each_chat(
 
 
 def to_job(row: RowMapping) -> Job:
-    """Read a row of `jobs`."""
+    """Convert a row of `jobs`."""
     return Job(
         id=row["id"],
         origin=Origin(
@@ -102,7 +102,9 @@ def to_job(row: RowMapping) -> Job:
 
 
 def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str, Any]:
-    """Return the columns of a new job: what comes from the message, and how every job begins."""
+    """Return the columns of a new job: those of the message, and the initial values of every
+    job.
+    """
     return {
         "state": JobState.QUEUED.value,
         "attempt": 0,
@@ -130,7 +132,7 @@ def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str,
 
 
 def to_object(row: RowMapping) -> StoredObject:
-    """Read a row of `objects`."""
+    """Convert a row of `objects`."""
     return StoredObject(
         id=row["id"],
         job_id=row["job_id"],

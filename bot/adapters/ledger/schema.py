@@ -1,4 +1,4 @@
-"""The tables. Migrations in `migrations/` create them; a test holds the two against each other."""
+"""The tables. Migrations in `migrations/` create them; a test compares the two."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,9 +65,9 @@ cards = Table(
     Column("album", String(64)),
     Column("message_id", BigInteger),
     Column("open", Boolean, nullable=False),
-    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    # Calls so far, counted before each of them, so that limits hold across restarts.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # The last error; set where the row was set aside.
+    # The last error; set if the row was given up.
     Column("error_code", String(64)),
     Index(None, "open"),
 )
@@ -83,17 +83,17 @@ answers = Table(
     Column("state", String(16), nullable=False),
     Column("tries", Integer, nullable=False),
     Column("message_id", BigInteger),
-    # How often an item has changed since the message was placed, and how many of these it shows.
+    # Changes of items since the message was sent, and how many of these it shows.
     Column("changes", Integer, nullable=False),
     Column("shown", Integer, nullable=False),
-    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    # Calls so far, counted before each of them, so that limits hold across restarts.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # The last error; set where the row was set aside.
+    # The last error; set if the row was given up.
     Column("error_code", String(64)),
-    # How it is worded: in full, or plain after Telegram refused the full form.
+    # The form of the text: full, or plain after Telegram refused the full form.
     Column("form", String(16), nullable=False, server_default="full"),
     Index(None, "state"),
-    # Few answers wait for a correction, and they are asked for at every look.
+    # Few answers need a correction, and every round queries them.
     Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
 )
 
@@ -120,9 +120,9 @@ jobs = Table(
     Column("run_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("cancel_requested", Boolean, nullable=False),
-    # How often the process died while the job ran.
+    # Crashes of the process while the job ran.
     Column("crashes", Integer, nullable=False),
-    # The same while no other job ran, and the bytes that were on disk at the last crash.
+    # Crashes while no other job ran, and the bytes that were on disk at the last one.
     Column("crashes_alone", Integer, nullable=False, server_default="0"),
     Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
@@ -151,22 +151,22 @@ objects = Table(
     Column("key", String(1023), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
     Column("due_at", Instant, nullable=False),
-    # Not looked at before this moment: OSS could not be reached when it was due.
+    # Excluded before this time: OSS could not be reached when it was due.
     Column("not_before", Instant),
     Column("upload_id", String(128)),
     Column("part_size", BigInteger),
     Column("ending", String(16)),
     Column("sweeps", Integer, nullable=False),
     Column("gone_at", Instant),
-    # Where and how it is stored, whatever the settings say later; "" in rows of before.
+    # Bucket, region and mode of the object, independent of later settings; "" in older rows.
     Column("bucket", String(63), nullable=False, server_default=""),
     Column("region", String(64), nullable=False, server_default=""),
     Column("mode", String(16), nullable=False, server_default=""),
-    # When OSS completed it, at the earliest: the deadline counts from then.
+    # The earliest time at which OSS may have completed it: the deadline counts from then.
     Column("completed_at", Instant),
-    # Calls that were begun, counted before each of them, so that limits hold across restarts.
+    # Calls so far, counted before each of them, so that limits hold across restarts.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # The last error; set where the row was set aside.
+    # The last error; set if the row was given up.
     Column("error_code", String(64)),
     Index("ix_objects_due", "state", "due_at"),
     Index(None, "job_id"),
@@ -188,7 +188,7 @@ outbox = Table(
     Column("tries", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("said", Boolean, nullable=False),
-    # The last error; set where the row was set aside.
+    # The last error; set if the row was given up.
     Column("error_code", String(64)),
     Index("ix_outbox_unsaid", "said", "priority", "id"),
 )
@@ -221,7 +221,7 @@ dead_updates = Table(
     Column("error", Text, nullable=False),
     Column("buried_at", Instant, nullable=False),
     Column("chat_id", BigInteger),
-    # "dead", or "failing" while it is still tried again.
+    # "dead", or "failing" while it is still retried.
     Column("state", String(16), nullable=False, server_default="dead"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", Instant),

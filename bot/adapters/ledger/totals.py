@@ -1,4 +1,4 @@
-"""Totals and overviews in SQL, and whether the ledger can be written: for operators."""
+"""Totals and overviews in SQL, and a write check of the ledger, for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 
 
 def since(connection: Connection, moment: datetime) -> Totals:
-    """Sum up the jobs that ended after `moment`. Reads all jobs; it is seldom asked for."""
+    """Sum up the jobs that ended after `moment`. Reads all jobs; it is called seldom."""
     statement = (
         select(
             jobs.c.state,
@@ -73,7 +73,7 @@ class LedgerOverview:
 
 
 def overview(connection: Connection) -> LedgerOverview:
-    """Return what is under way and alive."""
+    """Return the unfinished jobs and live links."""
     is_unfinished = jobs.c.state.in_(UNFINISHED)
     is_linked = jobs.c.id.in_(select(objects.c.job_id).where(_IS_LIVE))
     under_way = _jobs(connection, is_unfinished)
@@ -109,7 +109,7 @@ def _count_unsaid(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
-    """How many links work, and how many of them should have ended."""
+    """The number of live links, and the number of overdue ones among them."""
 
     live: int
     overdue: int
@@ -147,7 +147,7 @@ def count_set_aside(connection: Connection) -> dict[str, int]:
 
 
 class LedgerHealth(SqlPart):
-    """Looks at the ledger as a whole; what it cannot do is an answer and no error."""
+    """Checks of the ledger as a whole; a failure is a result and no error."""
 
     @property
     def known_trouble(self) -> str:
@@ -170,7 +170,7 @@ class LedgerHealth(SqlPart):
         return ""
 
     async def links(self, now: datetime) -> LinkCounts | None:
-        """Count the links; `None` where the ledger cannot be read."""
+        """Count the links; `None` if the ledger cannot be read."""
         try:
             return await self._database.try_read(count_links, now)
         except (LedgerUnusable, SQLAlchemyError):

@@ -1,5 +1,5 @@
-"""Checks by unsigned requests: whether strangers can list or read the bucket, and one round trip
-of a test object from its upload to the end of its link.
+"""Checks by unsigned requests: whether the bucket can be listed or read anonymously, and one round
+trip of a test object from its upload to the end of its link.
 """
 
 import secrets
@@ -17,13 +17,13 @@ from bot.core.ports.store import LinkSigner, ObjectMeta, ObjectStore
 from bot.transfer.body import BLOCK
 
 HALF: Final = 512 << 10
-"""Bytes of each of the two parts; OSS takes none below 100 KB but the last."""
+"""Bytes of each of the two parts; OSS accepts only the last below 100 KB."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnonymousAnswer:
-    """What a stranger got: HTTP status, the error code of a refusal ("" if none), the disposition
-    of a download, and whether the bytes are those that were stored.
+    """The answer to an anonymous request: HTTP status, the error code of a refusal ("" if none),
+    the disposition of a download, and whether the bytes are those that were stored.
     """
 
     status: int
@@ -34,8 +34,8 @@ class AnonymousAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RoundTripResult:
-    """What happened on the way. `plain` is the answer to a URL without a signature while the
-    object was there, `after` that to the link once it had been deleted.
+    """The results of a round trip. `plain` is the answer to a URL without a signature while the
+    object existed, `after` that to the link once the object had been deleted.
     """
 
     link: AnonymousAnswer
@@ -46,7 +46,7 @@ class RoundTripResult:
 
 
 class RoundTripCheck:
-    """Walks the way below `prefix`; blocks for about a dozen requests."""
+    """Does a round trip below `prefix`; blocks for about a dozen requests."""
 
     def __init__(
         self, connection: OssConnection, store: OssBucket, signer: LinkSigner, mode: LinkMode
@@ -57,12 +57,12 @@ class RoundTripCheck:
         self._is_public = mode is LinkMode.PUBLIC
 
     def go(self, prefix: str, link_ends: Callable[[], datetime]) -> RoundTripResult:
-        """Store 1 MiB in two parts, open it as a stranger, delete it, try once more.
+        """Store 1 MiB in two parts, open it anonymously, delete it, and try to open it once more.
 
-        Leaves nothing behind, also where it fails, as far as the store lets it.
+        Deletes the object also after a failure, if OSS allows it.
 
         Raises:
-            StoreError: a step was refused, or a link did not lead to anything that answers.
+            StoreError: a step was refused, or a link had no answer.
         """
         key = f"{prefix}doctor-{secrets.token_urlsafe(16)}/test.bin"
         content = secrets.token_bytes(2 * HALF)
@@ -113,7 +113,7 @@ def _code(document: bytes) -> str:
 
 
 class _Bytes:
-    """A body that is in memory already."""
+    """A body in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -127,16 +127,16 @@ class _Bytes:
 
 
 class BucketExposed(Exception):
-    """Strangers can read objects that are private: a bucket policy, or a bucket of another kind,
-    opens them.
+    """Private objects can be read anonymously: a bucket policy, or a bucket of another kind, opens
+    them.
     """
 
 
 def anonymous_status(connection: OssConnection, key: str) -> int:
-    """Return the HTTP status that anybody gets who asks for `key` without a signature. Blocks.
+    """Return the HTTP status of an unsigned request for `key`. Blocks.
 
-    200 means readable, 403 refused; 404 means that a stranger may ask, and that there is no such
-    object: it is said of a public-read bucket, whose objects may be private all the same.
+    200 means readable, 403 refused; 404 means that anonymous requests are allowed, and that there
+    is no such object: a public-read bucket answers so, though its objects may be private.
 
     Raises:
         StoreUnavailable: no answer came.
@@ -146,11 +146,11 @@ def anonymous_status(connection: OssConnection, key: str) -> int:
 
 
 def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -> None:
-    """Store a private object below `prefix`, ask for it as a stranger, delete it. Blocks.
+    """Store a private object below `prefix`, request it anonymously, delete it. Blocks.
 
     Raises:
-        BucketExposed: the stranger got it.
-        StoreError: it could not be stored or asked for.
+        BucketExposed: the anonymous request succeeded.
+        StoreError: it could not be stored or requested.
     """
     key = f"{prefix}probe-{secrets.token_urlsafe(16)}"
     meta = ObjectMeta(SAFE_CONTENT_TYPE, "attachment", public=False)
@@ -167,7 +167,7 @@ def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -
 
 
 def anonymous_listing_possible(connection: OssConnection) -> bool:
-    """Say whether a stranger can list the bucket. Blocks.
+    """Return whether an unsigned request can list the bucket. Blocks.
 
     Raises:
         StoreUnavailable: no answer came.
@@ -184,7 +184,7 @@ def _status(connection: OssConnection, url: str, params: Mapping[str, str] | Non
 
 
 class AnonymousAccess:
-    """What a stranger can do with a bucket; asks by requests without a signature."""
+    """Checks of anonymous access to a bucket, by requests without a signature."""
 
     def __init__(self, connection: OssConnection, store: ObjectStore, prefix: str) -> None:
         self._connection = connection

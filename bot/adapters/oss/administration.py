@@ -1,7 +1,7 @@
-"""The bucket as its owner sees it: what is configured, and how to change it. Nothing is retried.
+"""The configuration of the bucket: reading and changing it. Nothing is retried.
 
-Documents are read and written as they are, and not through the SDK's models, which know only part
-of what a lifecycle rule can hold and would drop the rest.
+Documents are read and written as they are, and not through the SDK's models, which know only a
+part of a lifecycle rule's elements and would drop the others.
 """
 
 import base64
@@ -26,7 +26,7 @@ _BLOCK: Final = "publicAccessBlock"
 
 @dataclass(frozen=True, slots=True)
 class BucketInfo:
-    """What a bucket says of itself. `owner` is the account's id, `versioning` is "", "Enabled" or
+    """Properties of a bucket. `owner` is the account's id, `versioning` is "", "Enabled" or
     "Suspended", `redundancy` "LRS" or "ZRS".
     """
 
@@ -40,7 +40,8 @@ class BucketInfo:
 class BucketAdministration:
     """Reads and changes the configuration of one bucket. Thread-safe; every method blocks.
 
-    Every method may raise what `ObjectStore` may raise; `StoreForbidden` where the key may not.
+    Every method may raise the errors of `ObjectStore`; `StoreForbidden` if the key lacks the
+    permission.
     """
 
     def __init__(self, connection: OssConnection) -> None:
@@ -48,7 +49,7 @@ class BucketAdministration:
         self._bucket = connection.address.bucket
 
     def info(self) -> BucketInfo | None:
-        """Return what the bucket says of itself, `None` if there is no bucket of this name."""
+        """Return the properties of the bucket, `None` if there is no bucket of this name."""
         try:
             with translated():
                 tree = _xml(self._invoke("GetBucketInfo", "GET", "bucketInfo"))
@@ -63,8 +64,8 @@ class BucketAdministration:
         )
 
     def create(self) -> None:
-        """Create the bucket: private, locally redundant. Without the latter some consoles and
-        clients make a zone-redundant one, which costs more and cannot be changed back.
+        """Create the bucket: private, locally redundant. Some consoles and clients make a
+        zone-redundant one by default, which costs more and cannot be changed back.
         """
         configuration = oss.CreateBucketConfiguration(
             storage_class="Standard", data_redundancy_type="LRS"
@@ -86,12 +87,12 @@ class BucketAdministration:
             return _blocked(self._invoke("GetBucketPublicAccessBlock", "GET", _BLOCK))
 
     def account_blocks_public_access(self) -> bool:
-        """Whether the whole account blocks public access, whatever the bucket says."""
+        """Whether the whole account blocks public access; this overrides the bucket's setting."""
         with translated():
             return _blocked(self._invoke("GetPublicAccessBlock", "GET", _BLOCK, bucket=None))
 
     def set_public_access_block(self, *, blocked: bool) -> None:
-        """Block public access to the bucket, or stop doing so."""
+        """Block public access to the bucket, or lift the block."""
         document = (
             "<PublicAccessBlockConfiguration>"
             f"<BlockPublicAccess>{str(blocked).lower()}</BlockPublicAccess>"
@@ -101,12 +102,12 @@ class BucketAdministration:
             self._put("PutBucketPublicAccessBlock", _BLOCK, document.encode())
 
     def policy(self) -> str | None:
-        """Return the policy as it was put, or `None`."""
+        """Return the policy as it was stored, or `None`."""
         found = self._read("GetBucketPolicy", "policy", absent="NoSuchBucketPolicy")
         return None if found is None else found.decode("utf-8", "replace")
 
     def put_policy(self, text: str | None) -> None:
-        """Put a policy in the place of the present one; `None` deletes it."""
+        """Replace the policy; `None` deletes it."""
         with translated():
             if text is None:
                 self._invoke("DeleteBucketPolicy", "DELETE", "policy")
@@ -118,8 +119,8 @@ class BucketAdministration:
         return self._read("GetBucketLifecycle", "lifecycle", absent="NoSuchLifecycle")
 
     def put_lifecycle(self, document: bytes | None, *, overlaps: bool = False) -> None:
-        """Put rules in the place of all present ones; `None` deletes them. `overlaps` allows
-        prefixes of different rules to overlap.
+        """Replace all lifecycle rules; `None` deletes them. `overlaps` allows prefixes of
+        different rules to overlap.
         """
         more = {"x-oss-allow-same-action-overlap": "true"} if overlaps else {}
         with translated():

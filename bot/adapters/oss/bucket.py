@@ -1,4 +1,4 @@
-"""One bucket as the rest of the program uses it, and the links to its objects."""
+"""One bucket: the `ObjectStore` port, and the links to its objects."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, 
 
 
 class OssLinkSigner:
-    """Fulfils the `LinkSigner` port; computes only, in about 0.1 ms, from any thread.
+    """Implements the `LinkSigner` port; pure computation, about 0.1 ms, from any thread.
 
     The file name and type are stored with the object, so the URL need not repeat them. With an STS
-    token a signed link dies with the token: see `credentials_are_temporary`.
+    token a signed link expires with the token: see `credentials_are_temporary`.
     """
 
     def __init__(self, connection: OssConnection, mode: LinkMode) -> None:
@@ -90,9 +90,9 @@ KEY_IN_ANSWER: Final = 300
 
 
 class OssBucket:
-    """Fulfils the `ObjectStore` port through the SDK's synchronous client. Thread-safe.
+    """Implements the `ObjectStore` port through the SDK's synchronous client. Thread-safe.
 
-    `answered` hears of every call of the port but those that were cancelled.
+    `answered` is called after every call of the port that was not cancelled.
     """
 
     def __init__(self, connection: OssConnection, answered: Answered = unnoted) -> None:
@@ -117,7 +117,7 @@ class OssBucket:
             return _crc64(self._client.put_object(request).hash_crc64)
 
     def initiate(self, key: str, meta: ObjectMeta) -> str:
-        """Initiate a multipart upload. The ACL is set by Complete, which is where OSS takes it."""
+        """Initiate a multipart upload. The ACL is set by Complete, where OSS accepts it."""
         request = oss.InitiateMultipartUploadRequest(
             bucket=self._bucket,
             key=key,
@@ -183,7 +183,7 @@ class OssBucket:
         return _crc64(result.hash_crc64)
 
     def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
-        """Copy a stretch of an object as a part."""
+        """Copy a range of an object as a part."""
         request = oss.UploadPartCopyRequest(
             bucket=self._bucket,
             key=key,
@@ -198,7 +198,7 @@ class OssBucket:
         return PartReceipt(part.number, result.etag or "", part.size, None)
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Abort the upload; gone is as good."""
+        """Abort the upload; one that is gone is no error."""
         request = oss.AbortMultipartUploadRequest(
             bucket=self._bucket, key=key, upload_id=upload_id
         )
@@ -206,7 +206,7 @@ class OssBucket:
             self._client.abort_multipart_upload(request)
 
     def head(self, key: str) -> ObjectStat | None:
-        """Look at an object."""
+        """Return the object, or `None` if there is none."""
         request = oss.HeadObjectRequest(bucket=self._bucket, key=key)
         with self._call("head"), suppress(ObjectMissing), translated():
             result = self._client.head_object(request)
@@ -237,7 +237,7 @@ class OssBucket:
             ]
 
     def delete(self, keys: Sequence[str]) -> dict[str, StoreError]:
-        """Delete objects; a single one with the cheaper call."""
+        """Delete objects; a single one by the cheaper call."""
         with self._call("delete"):
             if len(keys) == 1:
                 self._client.delete_object(
@@ -250,7 +250,7 @@ class OssBucket:
             return left
 
     def _delete_batch(self, keys: Sequence[str]) -> dict[str, StoreError]:
-        # Verbose, because a quiet answer is empty: only this one says which keys are gone.
+        # Verbose, because a quiet answer is empty: only a verbose one lists the deleted keys.
         listed = [oss.ObjectIdentifier(key=key) for key in keys]
         request = oss.DeleteMultipleObjectsRequest(
             bucket=self._bucket, encoding_type="url", delete=oss.Delete(objects=listed)
@@ -333,7 +333,7 @@ def _source_may_be_gone(source: str) -> Iterator[None]:
 
 
 def _each(pages: Iterator[P]) -> Iterator[P]:
-    # Only the request is translated, not what the caller does with a page.
+    # Only errors of the request are translated, not those of the caller's loop body.
     while True:
         with translated():
             page = next(pages, None)
@@ -351,5 +351,5 @@ def _crc64(text: str | None) -> int | None:
 
 
 def _utc(at: datetime | None) -> datetime:
-    # OSS always tells; without it the object counts as new, which no clean-up touches.
+    # OSS always sends it; without it the object counts as new, which no clean-up touches.
     return at.astimezone(UTC) if at else datetime.now(UTC)

@@ -1,5 +1,5 @@
-"""The connection to OSS: the SDK's client built from plain values, the addresses of the bucket,
-and the clock of OSS.
+"""The connection to OSS: the SDK's client built from plain values, the URLs of the bucket, and the
+clock of OSS.
 """
 
 import time
@@ -39,13 +39,12 @@ from bot.transfer.pool import current_flag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketAddress:
-    """A bucket and the hosts under which it is reached. Endpoints without a scheme are https.
+    """A bucket and its hosts. Endpoints without a scheme are https.
 
     `endpoint` is the public one, derived from the region if not given; `upload_endpoint` is used
     for everything but links (an internal one costs nothing and is faster inside the region).
     `link_domain` is a domain of the operator that is bound to the bucket. `path_style` puts the
-    bucket into the path, as endpoints that are IP addresses need; those are recognized by
-    themselves.
+    bucket into the path, as endpoints that are IP addresses need; those are detected.
     """
 
     bucket: str
@@ -79,7 +78,7 @@ class BucketAddress:
 
     @property
     def public_host(self) -> str:
-        """Host, and port if there is one, of every URL for the public."""
+        """Host, and port if there is one, of every public URL."""
         return urlsplit(self._bucket_base).netloc
 
     @property
@@ -116,8 +115,8 @@ _RESOLUTION: Final = timedelta(seconds=1)
 class OssTime:
     """Our clock plus the offset of OSS's clock. Thread-safe.
 
-    Requests signed more than 15 minutes off are refused (RequestTimeTooSkewed), and a presigned
-    link would live longer by as much as our clock is fast; the SDK corrects neither.
+    Requests signed with a time more than 15 minutes off are refused (RequestTimeTooSkewed), and a
+    presigned link would live longer by as much as our clock is fast; the SDK corrects neither.
     """
 
     def __init__(self, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -129,7 +128,7 @@ class OssTime:
 
     @property
     def offset(self) -> timedelta:
-        """How much OSS's clock is ahead of ours, as far as answers have told."""
+        """How far OSS's clock is ahead of ours, by the answers so far."""
         return self._offset
 
     def start_with(self, offset: timedelta) -> None:
@@ -164,11 +163,12 @@ class OssTime:
         return self._clock.now() + self._offset
 
     def learn(self, date: str | None, asked_at: datetime) -> None:
-        """Take an answer's Date header into account; `asked_at` is our time before the request.
+        """Update the offset from an answer's Date header; `asked_at` is our time before the
+        request.
 
-        The answer was written between then and now, so it bounds the offset from both sides. An
-        offset within the bounds stays, which keeps time steady while a clock is moved during a
-        request; otherwise the lower one is taken, because a link may end early but not late.
+        The answer was made between `asked_at` and now, so it bounds the offset from both sides. An
+        offset within the bounds stays, which keeps the time steady if a clock is set during a
+        request; otherwise the lower bound is taken, because a link may end early but not late.
         """
         written_at = _parse(date)
         if written_at is None:
@@ -194,7 +194,7 @@ REQUEST_ID: Final = "x-oss-request-id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """Who signs. Nothing of it shows in a `repr` but the id, which every link shows too."""
+    """Credentials for signing. A `repr` shows only the id, which every link shows too."""
 
     access_key_id: str
     access_key_secret: str = field(repr=False)
@@ -203,10 +203,10 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """How the line is used; times are seconds.
+    """Limits of connections; times are seconds.
 
     `connections` must be at least the number of threads that use it. `minimum_rate` is bytes per
-    second of one connection; a block that takes longer than that is a stall. `proxy` is a URL.
+    second of one connection; a slower block counts as a stall. `proxy` is a URL.
     """
 
     connections: int = 32
@@ -224,7 +224,7 @@ class ConnectionLimits:
 
     @property
     def send_deadline(self) -> float:
-        """Seconds in which one block must get through."""
+        """Seconds in which one block must be sent."""
         return BLOCK / self.minimum_rate
 
     def deadline_for(self, size: int) -> float:
@@ -233,8 +233,8 @@ class ConnectionLimits:
 
 
 class OssConnection:
-    """What bucket and signer share. Thread-safe; without an access key the SDK's environment
-    variables are read, once.
+    """The connection that bucket and signer share. Thread-safe; without an access key the SDK's
+    environment variables are read, once.
 
     Raises:
         StoreKeyRefused: there is neither a key nor the environment variables.
@@ -273,11 +273,13 @@ class OssConnection:
 
     @property
     def credentials_are_temporary(self) -> bool:
-        """Whether an STS token signs: then links die with the token, whatever they say."""
+        """Whether an STS token signs: links then expire with the token, before their own
+        expiry.
+        """
         return bool(self.credentials().security_token)
 
     def credentials(self) -> Credentials:
-        """Return what signs at this moment."""
+        """Return the current credentials."""
         return self._provider.get_credentials()
 
     @contextmanager
@@ -335,7 +337,7 @@ def _provider(key: AccessKey | None) -> CredentialsProvider:
 
 
 def _open_session(limits: ConnectionLimits) -> requests.Session:
-    # Made here and not lazily by the SDK, which does that without a lock. trust_env off: a .netrc
+    # Created here and not lazily by the SDK, which does so without a lock. trust_env off: a .netrc
     # entry for the host would replace the signature.
     session = requests.Session()
     session.trust_env = False
@@ -375,8 +377,8 @@ class ClockedSigner(SignerV4):
 
 
 class CancellableHttpClient(RequestsHttpClient):
-    """Sends the SDK's requests so that the flag of the thread can cut them, and learns the time
-    from every answer.
+    """Sends the SDK's requests so that the flag of the thread can interrupt them, and updates the
+    time at OSS from every answer.
     """
 
     def __init__(self, session: requests.Session, time: OssTime, limits: ConnectionLimits) -> None:

@@ -48,7 +48,9 @@ class CancellableConnection:
         self._socket: socket.socket | None = None
 
     def attach(self, sock: socket.socket) -> None:
-        """Take the socket that the request uses; it is cut at once if the order came before."""
+        """Register the socket that the request uses; close it at once if `cut` was called
+        before.
+        """
         with self._lock:
             self._socket = sock
             if self.is_cut:
@@ -63,7 +65,7 @@ class CancellableConnection:
 
     @contextmanager
     def in_this_thread(self) -> Iterator[None]:
-        """Receive the sockets of the request that this thread makes inside the block."""
+        """Register the sockets of the request that this thread makes inside the block."""
         _thread.wire = self
         try:
             with self._ending:
@@ -86,8 +88,8 @@ class CancellableConnection:
 
 
 def _shut_down(sock: socket.socket) -> None:
-    # The method of the plain socket, also for TLS: that of SSLSocket drops the encryption first,
-    # and a thread in the middle of sending would go on in clear text until the shutdown.
+    # The method of the plain socket, also for TLS: that of SSLSocket removes the encryption first,
+    # and a thread in the middle of sending would continue in clear text until the shutdown.
     with suppress(OSError):  # It is closed already, or was never connected.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
@@ -98,8 +100,8 @@ def _current_wire() -> CancellableConnection | None:
 
 
 class _Announcing(HTTPConnection):
-    """Tells the wire of its thread which socket it uses, and keeps the deadline for sending apart
-    from that for connecting, which urllib3 does not.
+    """Passes its socket to the `CancellableConnection` of the thread, and separates the deadline
+    for sending from that for connecting, which urllib3 does not.
     """
 
     def connect(self) -> None:
@@ -168,7 +170,7 @@ _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 
 
 class CancellableAdapter(HTTPAdapter):
-    """The transport of a requests session whose connections announce themselves; never retries."""
+    """The transport of a requests session with cancellable connections; never retries."""
 
     def __init__(self, connections: int) -> None:
         never = Retry(total=False, redirect=False, raise_on_status=False)
@@ -180,7 +182,7 @@ class CancellableAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Use our connection classes through HTTP proxies too; SOCKS has its own."""
+        """Use our connection classes for HTTP proxies too; SOCKS has its own."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
@@ -188,13 +190,13 @@ class CancellableAdapter(HTTPAdapter):
 
 
 def _wait_until_sent(sock: socket.socket, deadline: float) -> None:
-    """Wait until the kernel has got rid of the body, or an answer is there.
+    """Wait until the kernel has sent the body, or an answer has arrived.
 
-    The kernel buffers megabytes, so the body has "left" long before it arrives; a fixed time-out
-    for the answer would take a slow line for a dead one, or a dead one for a slow one.
+    The kernel buffers megabytes, so a body is accepted long before it arrives; a fixed time-out
+    for the answer could not tell a slow connection from a dead one.
 
     Raises:
-        TimeoutError: less than a block got through within `deadline`.
+        TimeoutError: less than a block was sent within `deadline`.
     """
     waiting = select.poll()
     waiting.register(sock, select.POLLIN)
@@ -206,8 +208,8 @@ def _wait_until_sent(sock: socket.socket, deadline: float) -> None:
 
 
 def _unsent(sock: socket.socket) -> int:
-    # SIOCOUTQ of tcp(7): bytes that the other side has not acknowledged. Where the system does not
-    # offer it, the time-out for the answer has to do.
+    # SIOCOUTQ of tcp(7): bytes that the other side has not acknowledged. If the system lacks it,
+    # the time-out for the answer must suffice.
     try:
         answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
     except OSError:

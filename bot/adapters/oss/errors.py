@@ -1,4 +1,4 @@
-"""What the SDK raises becomes what the program knows, once, here."""
+"""Translation of the SDK's errors into those of `bot.core.errors`."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ from bot.transfer.pool import current_flag
 
 
 class ObjectMissing(StoreRefused):
-    """There is no object of this key; never leaves this package."""
+    """There is no object of this key; never raised outside of this package."""
 
 
 _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
@@ -47,7 +47,7 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
     "InDebt": AccountOverdue,
     "InDebtOverdue": AccountOverdue,
     "AbnormalBucketOwnerStatus": AccountOverdue,
-    # What OSS has is not what was sent to it.
+    # OSS received other bytes than were sent.
     "InvalidPart": Corrupted,
     "FilePartNotExist": Corrupted,
     "InvalidDigest": Corrupted,
@@ -55,25 +55,26 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
     "InternalError": StoreUnavailable,
 }
 _UNREADABLE: Final = "BadErrorResponse"
-"""The SDK's own code where an answer carries no error that it can read, as to a HEAD."""
+"""The SDK's own code for an answer without a readable error, such as that to a HEAD."""
 _WRONG_REGION_ECS: Final = frozenset({"0002-00000226", "0002-00000228"})
-"""The region in the signature is not that of the bucket (source: OSS help, pages of these
+"""The region in the signature differs from that of the bucket (source: OSS help, pages of these
 names).
 """
 _NETWORK: Final = (HTTPError, OSError)
-"""What no answer came for. urllib3's own errors come out as they are where its retries are off
-(source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
+"""Errors of requests without an answer. urllib3's own errors are raised as they are if its retries
+are off (source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
 """
 
 
 @contextmanager
 def translated(operation: str = "OSS") -> Iterator[None]:
-    """Translate what the block raises. One attempt, one error; `TransferCancelled` stays itself.
+    """Translate the errors of the block. One attempt, one error; `TransferCancelled` propagates
+    unchanged.
 
     `operation` begins the text of an error that does not name the call itself.
 
-    The original is not chained: its text has the URL of the request, and with it the key, which in
-    public mode is the link itself and must never reach a log.
+    The original is not chained: its text contains the URL of the request, and with it the key,
+    which in public mode is the link itself and must never reach a log.
     """
     try:
         yield
@@ -82,7 +83,9 @@ def translated(operation: str = "OSS") -> Iterator[None]:
 
 
 Answered = Callable[[str, str], None]
-"""Takes the operation and the error code ("" after a success) of every call, in its thread."""
+"""Called with the operation and the error code ("" after a success) of every call, in its
+thread.
+"""
 
 
 def unnoted(_operation: str, _code: str) -> None:
@@ -93,7 +96,7 @@ def unnoted(_operation: str, _code: str) -> None:
 def noted(operation: str, answered: Answered) -> Iterator[None]:
     """Report the outcome of the block, which is one call of the `ObjectStore` port.
 
-    A call that was cancelled says nothing about the store and is not reported.
+    A cancelled call shows nothing about the store and is not reported.
     """
     try:
         yield
@@ -158,7 +161,7 @@ def _asked_delay(error: sdk.ServiceError) -> float | None:
 
 
 def _number(text: str | None) -> float:
-    # Retry-After may be a date; OSS sends none such, and our own backoff serves as well.
+    # Retry-After may be a date; OSS sends no dates, and our own backoff serves as well.
     return float(text) if text and text.isdigit() else 0.0
 
 
@@ -175,8 +178,8 @@ def _from_client(error: Exception, operation: str) -> StoreError:
 
 
 def _kind(error: BaseException) -> str:
-    """Name the reasons behind `error`, innermost first, without their texts, which may have an
-    address in them.
+    """Name the causes of `error`, innermost first, without their texts, which may contain a
+    URL.
     """
     return " ← ".join(type(reason).__name__ for reason in reversed(list(_reasons(error))))
 
@@ -198,7 +201,7 @@ def _reasons(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason_of(error: BaseException) -> BaseException | None:
-    # The SDK has `unwrap`, urllib3 `reason` or an argument among others.
+    # The SDK has `unwrap`, urllib3 `reason` or an argument that is an error.
     if isinstance(error, sdk.RequestError | sdk.ResponseError):
         candidates: tuple[object, ...] = (error.unwrap(),)
     else:

@@ -1,12 +1,11 @@
 """Documents of a bucket: its policy, which names a RAM user, that of the RAM user, which names the
 bucket (both as a person pastes them into the console), and our rule among its lifecycle rules.
 
-PutBucketLifecycle replaces every rule, so ours goes into the document as it came. Rules of others
-are kept as XML and never read into objects, because what a reader does not know would be lost.
+PutBucketLifecycle replaces every rule, so ours is added to the present document. Other rules are
+kept as XML and never parsed into objects, because elements unknown to a parser would be lost.
 
 Sources: OSS documentation, "Bucket policy" and "RAM policy"; OSS API reference,
-"PutBucketLifecycle"; the actions of each call are those of
-the API reference.
+"PutBucketLifecycle"; the actions of each call are those of the API reference.
 """
 
 import json
@@ -37,7 +36,7 @@ READ_AND_WRITE: Final = (
     "oss:GetObjectVersionAcl",
     "oss:RestoreObjectVersion",
 )
-"""What the console grants as "read/write"."""
+"""Actions that the console grants as "read/write"."""
 
 RUN_OBJECTS: Final = (
     "oss:AbortMultipartUpload",
@@ -47,16 +46,16 @@ RUN_OBJECTS: Final = (
     "oss:PutObject",
     "oss:PutObjectAcl",
 )
-"""What `run`, `send` and `audit` call on objects."""
+"""Calls of `run`, `send` and `audit` on objects."""
 RUN_BUCKET: Final = ("oss:ListMultipartUploads", "oss:ListObjects")
-"""What they call on the bucket."""
+"""Their calls on the bucket."""
 DOCTOR_BUCKET: Final = (
     "oss:GetBucketInfo",
     "oss:GetBucketLifecycle",
     "oss:GetBucketPolicy",
     "oss:GetBucketPublicAccessBlock",
 )
-"""What `doctor` looks at, and `setup` too."""
+"""Calls of `doctor`, and of `setup` too."""
 DOCTOR_ACCOUNT: Final = ("oss:GetPublicAccessBlock",)
 SETUP_BUCKET: Final = (
     "oss:DeleteBucketLifecycle",
@@ -67,12 +66,14 @@ SETUP_BUCKET: Final = (
     "oss:PutBucketPolicy",
     "oss:PutBucketPublicAccessBlock",
 )
-"""What only `setup` does; a key of its own may have these."""
+"""Calls of `setup` alone; a separate key may have these."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyGrant:
-    """Whom our statements serve: RAM user ids, in the bucket `bucket` of the account `owner`."""
+    """The users whom our statements grant access: RAM user ids, in the bucket `bucket` of the
+    account `owner`.
+    """
 
     bucket: str
     owner: str
@@ -102,10 +103,10 @@ def bucket_statements(grant: PolicyGrant) -> list[Statement]:
 
 
 def parse_policy(text: str | None) -> Policy:
-    """Read the policy of a bucket; an empty one where there is none.
+    """Parse the policy of a bucket; an empty one if there is none.
 
     Raises:
-        StoreRefused: it cannot be read, so nothing can be added to it without losing something.
+        StoreRefused: it cannot be parsed, so an addition could lose parts of it.
     """
     if text is None:
         return {"Version": "1", "Statement": []}
@@ -120,7 +121,7 @@ def parse_policy(text: str | None) -> Policy:
 
 
 def is_ours(statement: Mapping[str, Any], bucket: str) -> bool:
-    """Say whether a statement is one of ours, word for word, for whichever user and account."""
+    """Return whether a statement equals one of ours, for any user and account."""
     principals = statement.get("Principal")
     resources = statement.get("Resource")
     if not isinstance(principals, list) or not isinstance(resources, list) or not resources:
@@ -131,13 +132,13 @@ def is_ours(statement: Mapping[str, Any], bucket: str) -> bool:
 
 
 def users_granted(policy: Policy, bucket: str) -> list[str]:
-    """Return the RAM users that statements of ours serve, each once."""
+    """Return the RAM users of our statements, each once."""
     ours = [statement for statement in policy["Statement"] if is_ours(statement, bucket)]
     return list(dict.fromkeys(user for statement in ours for user in statement["Principal"]))
 
 
 def merge_statements(policy: Policy, grant: PolicyGrant) -> Policy | None:
-    """Return the policy with our statements behind those of others, or `None` if it has them."""
+    """Return the policy with our statements after all others, or `None` if it has them."""
     present: Sequence[Statement] = policy["Statement"]
     missing = [ours for ours in bucket_statements(grant) if ours not in present]
     return {**policy, "Statement": [*present, *missing]} if missing else None
@@ -151,8 +152,8 @@ def remove_statements(policy: Policy, bucket: str) -> Policy | None:
 
 
 def ram_policy(bucket: str, prefix: str, *, setup: bool = False, secure: bool = True) -> Policy:
-    """Return the least that a RAM user needs: to run the bot and to examine it, with `setup` also
-    to set the bucket up. `secure` allows it over https only.
+    """Return the smallest policy for a RAM user: to run and check the bot, with `setup` also to
+    set the bucket up. `secure` allows it over https only.
     """
     where = f"acs:oss:*:*:{bucket}"
     condition = HTTPS_ONLY if secure else {}
@@ -173,29 +174,29 @@ def ram_policy(bucket: str, prefix: str, *, setup: bool = False, secure: bool = 
 ROOT: Final = "LifecycleConfiguration"
 DAYS: Final = "1"
 """The shortest period there is. An object lives 24 to 72 hours under such a rule, so the rule is a
-net below the bot and never what keeps the promise (source: OSS documentation, "Lifecycle rules
-based on the last modified time").
+fallback and never ends a link on time (source: OSS documentation, "Lifecycle rules based on the
+last modified time").
 """
 
 
 def rule_id(prefix: str) -> str:
-    """Return the name of our rule for a prefix; what is named so is ours."""
+    """Return the name of our rule for a prefix; a rule with this name is ours."""
     return f"file-relay-bot:{prefix}"
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCoverage:
-    """What the enabled rules of a bucket do below a prefix within a day."""
+    """The effects of the enabled rules of a bucket below a prefix within a day."""
 
     expires: bool
     aborts: bool
 
 
 def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes | None:
-    """Return the document with our rule in it, or `None` where it is there already, as it must be.
+    """Return the document with our rule in it, or `None` if it contains the correct rule already.
 
-    In a bucket with versions the rule also removes what our deletions leave behind. Raises
-    `StoreRefused` if the document cannot be read.
+    In a bucket with versions the rule also removes the versions that our deletions leave. Raises
+    `StoreRefused` if the document cannot be parsed.
     """
     tree = _read(document)
     ours = _make_rule(prefix, versioned=versioned)
@@ -209,9 +210,9 @@ def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes
 
 
 def remove_rule(document: bytes | None, prefix: str) -> bytes | None:
-    """Return the document without our rule, b"" if no rule is left, `None` if ours was not there.
+    """Return the document without our rule, b"" if no rule is left, `None` if ours was absent.
 
-    Raises `StoreRefused` if the document cannot be read.
+    Raises `StoreRefused` if the document cannot be parsed.
     """
     tree = _read(document)
     found = _ours(tree, prefix)
@@ -223,13 +224,13 @@ def remove_rule(document: bytes | None, prefix: str) -> bytes | None:
 
 
 def has_foreign_rules(document: bytes | None, prefix: str) -> bool:
-    """Say whether there are rules of others."""
+    """Return whether there are rules other than ours."""
     tree = _read(document)
     return len(tree.findall("Rule")) > len(_ours(tree, prefix))
 
 
 def net_below(document: bytes | None, prefix: str) -> RuleCoverage:
-    """Return what happens to everything below `prefix`, by whosever rule."""
+    """Return the effects of all rules below `prefix`."""
     covering = [rule for rule in _read(document).findall("Rule") if _covers(rule, prefix)]
     return RuleCoverage(
         expires=any(rule.findtext("Expiration/Days") == DAYS for rule in covering),
@@ -273,7 +274,7 @@ def _make_rule(prefix: str, *, versioned: bool) -> Element:
 
 
 def _meaning(rule: Element) -> dict[str, str]:
-    """What a rule says, whatever the order in which it says it."""
+    """Return the content of a rule, independent of the order of its elements."""
     said: dict[str, str] = {}
     for child in rule:
         for leaf in [child] if not len(child) else child:

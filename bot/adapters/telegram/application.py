@@ -1,4 +1,4 @@
-"""The Telegram side: the PTB application with its requests, renderer and buttons."""
+"""The PTB application with its requests, renderer and buttons."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class TelegramResources:
-    """What the rest of the program needs of Telegram."""
+    """The objects of this package that the wiring uses."""
 
     application: App
     bot_id: int
@@ -41,9 +41,10 @@ async def open_telegram(
     zone: tzinfo = UTC,
     answered: Answered = lambda _method, _status: None,
 ) -> AsyncIterator[TelegramResources]:
-    """Build the application without an updater and greet Telegram; waits while it is out of reach.
+    """Build the application without an updater and initialize it; wait while Telegram is
+    unreachable.
 
-    `zone` is that of the moments that are told; `answered` hears of every call.
+    `zone` is the time zone of shown times; `answered` is called after every call.
 
     Raises:
         TokenRefused: Telegram does not know the token.

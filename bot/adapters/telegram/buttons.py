@@ -1,4 +1,4 @@
-"""Buttons: what they say, what a press does, and their signed callback data."""
+"""Buttons: their texts, their actions, and their signed callback data."""
 
 import hashlib
 import hmac
@@ -26,19 +26,19 @@ REPLY_MARKUP_TOO_LONG).
 
 
 class Action(StrEnum):
-    """What a press asks for. The values are part of buttons that are out there: never rename."""
+    """The actions of buttons. The values are part of the data of sent buttons: never rename."""
 
     CANCEL = "cancel"
     """Stop the job while it waits or runs."""
     DELETE = "delete"
     """End the link and delete the file now."""
     CANCEL_ALL = "cancelall"
-    """Stop all jobs of an album that are left; any of them names it."""
+    """Stop all unfinished jobs of an album; the data names any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobButton:
-    """A press of one of our own buttons that is about a job."""
+    """A press of a button of the bot that concerns a job."""
 
     action: Action
     job_id: int
@@ -46,8 +46,8 @@ class JobButton:
 
 @dataclass(frozen=True, slots=True)
 class PageButton:
-    """A press that turns the page of a list, or shows the same page anew. `subject` is the person
-    or group whose list it is.
+    """A press that turns the page of a list, or refreshes it. `subject` is the person or group
+    that the list belongs to.
     """
 
     listing: Listing
@@ -57,21 +57,19 @@ class PageButton:
 
 @dataclass(frozen=True, slots=True)
 class LanguageButton:
-    """A press that chooses a language for a person; `number` is its place in the list of those
-    that can be chosen.
-    """
+    """A press that chooses a language for a person; `number` is its index in `CHOICES`."""
 
     owner_id: int
     number: int
 
 
 ButtonData = JobButton | PageButton | LanguageButton
-"""What a button can ask for."""
+"""The data that a button can carry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button: `text`, and exactly one of what it opens, copies, or asks for."""
+    """A button: `text`, and exactly one of the URL it opens, the text it copies, or its data."""
 
     text: str
     url: str | None = None
@@ -84,12 +82,12 @@ Buttons = tuple[tuple[Button, ...], ...]
 
 
 def rows(buttons: Sequence[Button], width: int = LONGEST_ROW) -> Buttons:
-    """Lay buttons out in rows of at most `width`."""
+    """Arrange buttons in rows of at most `width`."""
     return tuple(tuple(buttons[start : start + width]) for start in range(0, len(buttons), width))
 
 
 def only_presses(buttons: Buttons) -> Buttons:
-    """Return the buttons that ask the bot for something, without those that open or copy."""
+    """Return the callback buttons, without those that open or copy."""
     kept = (tuple(button for button in row if button.press is not None) for row in buttons)
     return tuple(row for row in kept if row)
 
@@ -109,13 +107,13 @@ CHOOSE: Final = "language"
 
 
 class ButtonCodec:
-    """Makes keyboards and reads presses.
+    """Encodes keyboards and parses callback data.
 
     Callback data is `verb:object:tag`, at most 64 bytes: an action and its job, a listing with its
     subject and page, or a choice. The tag is 96 bits of an HMAC-SHA256 over the first two, keyed
-    from `secret` (the bot token): data that somebody made up, or moved to another job, is not
-    ours. Nothing is stored, so buttons work after a restart; a new token ends those of the old
-    one. Who may press is not decided here.
+    from `secret` (the bot token): data that is forged, or moved to another job, is refused.
+    Nothing is stored, so buttons work after a restart; a new token invalidates those of the old
+    one. Access is checked elsewhere.
 
     Raises:
         ValueError: the secret is empty.
@@ -124,7 +122,7 @@ class ButtonCodec:
     def __init__(self, secret: bytes) -> None:
         if not secret:
             raise ValueError("buttons cannot be signed with an empty secret")
-        # A key of its own, so that no tag says anything about the token in another use.
+        # A derived key, so that no tag reveals anything about the token.
         self._key = hmac.digest(secret, b"file-relay-bot buttons", hashlib.sha256)
 
     def encode(self, desired: ButtonData) -> str:
@@ -139,7 +137,7 @@ class ButtonCodec:
         return f"{verb}:{what}:{self._tag(verb, what)}"
 
     def parse(self, data: str) -> ButtonData | None:
-        """Return what a press asks for, or `None` if the data is not ours."""
+        """Return the content of callback data, or `None` if it is not signed by this bot."""
         match = _DATA.fullmatch(data)
         if match is None:
             return None
@@ -169,7 +167,7 @@ class ButtonCodec:
 
 
 def _desired(verb: str, id_: int, number: str | None) -> ButtonData | None:
-    # A newer version may have made the button; its verb is not known here.
+    # A newer version may have made the button, with a verb unknown here.
     if number is None:
         return JobButton(Action(verb), id_) if verb in set(Action) else None
     if verb == CHOOSE:

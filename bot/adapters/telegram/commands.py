@@ -1,4 +1,4 @@
-"""Commands: one row each in `COMMANDS`, with its handler and the menus that show it.
+"""Commands: one row each in `COMMANDS`, with its handler and its menus.
 
 To add one: a method of a use case in `bot.inbound`, a row here, `command-<name>` in the locale
 files, and a row in the rights matrix of the tests.
@@ -37,8 +37,8 @@ from bot.inbound.use_cases import UseCases
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """A command: `name` in lower case without the slash, and the words behind it in lower case.
-    `is_addressed` says that it names this bot (`/share@relay_bot`).
+    """A command: `name` in lower case without the slash, and the words after it in lower case.
+    `is_addressed` means that it names this bot (`/share@relay_bot`).
     """
 
     name: str
@@ -47,12 +47,12 @@ class CommandLine:
 
     @property
     def word(self) -> str:
-        """The first word behind the command, or ""."""
+        """The first word after the command, or ""."""
         return self.words[0] if self.words else ""
 
     @property
     def rest(self) -> str:
-        """All words behind the command, with a space between them."""
+        """All words after the command, with a space between them."""
         return " ".join(self.words)
 
 
@@ -60,7 +60,7 @@ def read_command(message: Message, username: str) -> CommandLine | None:
     """Return the command with which a text or a caption begins; `None` if there is none, or if it
     is for a bot that is not called `username`.
 
-    The library's own handler looks at texts only (source: python-telegram-bot
+    The library's own handler reads texts only (source: python-telegram-bot
     `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
     """
     text = message.text or message.caption or ""
@@ -68,7 +68,7 @@ def read_command(message: Message, username: str) -> CommandLine | None:
     first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
     if first is None or first.offset != 0:
         return None
-    # Commands are ASCII, so that UTF-16 units and characters are the same up to their end.
+    # Commands are ASCII, so UTF-16 units and characters are the same up to their end.
     name, _, addressee = text[1 : first.length].lower().partition("@")
     if addressee and addressee != username.lower():
         return None
@@ -98,7 +98,7 @@ class Menu(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command without its slash. One with `in_captions` is also obeyed below a file."""
+    """A command without its slash. One with `in_captions` also works in the caption of a file."""
 
     name: str
     handle: Callable[[CommandCall], Awaitable[None]]
@@ -107,7 +107,7 @@ class Command:
 
 
 async def _start(call: CommandCall) -> None:
-    # `t.me/<bot>?start=links` puts the word behind `/start`.
+    # `t.me/<bot>?start=links` puts the word after `/start`.
     if call.line.word == "links" and call.origin.is_private:
         await call.use_cases.user_commands.links(call.origin)
     else:
@@ -123,13 +123,14 @@ _ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 def _target(call: CommandCall) -> int | None:
-    """Return the id that a command names, or the sender of the message that it replies to, of a
-    forwarded one its first sender. The bot itself is no target.
+    """Return the id that a command names, or the sender of the message that it replies to (for a
+    forwarded message the first sender). The bot itself is no target.
     """
     if _ID.fullmatch(call.line.word):
         return int(call.line.word) or None
     reply = call.message.reply_to_message
-    # In a topic whatever is no reply looks like one to the message that opened the topic.
+    # In a topic every message that is no reply looks like one to the message that opened the
+    # topic.
     if reply is None or reply.forum_topic_created is not None:
         return None
     sender = _sender_of(reply)
@@ -146,7 +147,7 @@ def _sender_of(message: Message) -> int | None:
             sender = message.sender_chat or message.from_user
             return sender.id if sender is not None else None
         case _:
-            # A person who hides behind their name.
+            # A forwarded message of a person who hides their account.
             return None
 
 
@@ -214,21 +215,23 @@ SCOPES: Final[tuple[tuple[BotCommandScope, tuple[str, ...]], ...]] = (
     (BotCommandScopeAllGroupChats(), GROUP_MENU),
     (BotCommandScopeAllChatAdministrators(), GROUP_ADMIN_MENU),
 )
-"""Which commands are shown where; of several that fit, Telegram shows the last here."""
+"""The commands shown in each scope; of several scopes that match, Telegram uses the last one
+here.
+"""
 
 AUDIENCES: Final = {"": ENGLISH, "zh": CHINESE}
-"""Telegram's language codes (two letters; "" is all others) and what they are shown."""
+"""Telegram's language codes (two letters; "" is all others) and the locale shown for them."""
 
 
 async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] = ()) -> None:
-    """Tell Telegram the commands of each kind of chat and the descriptions, in every language.
-    `admins` look after the bot and see more commands in private.
+    """Register the commands of each scope and their descriptions in every language. `admins` are
+    the bot admins, who see more commands in private.
 
-    Only what differs from what Telegram already has is set, so that a restart writes nothing.
+    Only differences from the registered commands are set, so that a restart writes nothing.
 
     Raises:
-        ChatError: as the `Messenger` port says; nothing of the bot depends on it, so a caller may
-            log it and go on.
+        ChatError: as for the `Messenger` port; the bot works without the menus, so a caller may
+            log it and continue.
     """
     with chat_errors():
         for code, language in AUDIENCES.items():
@@ -237,7 +240,7 @@ async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] 
             await _descriptions(bot, renderer, code, language)
             for admin in admins:
                 shown = _worded(renderer, language, BOT_ADMIN_MENU)
-                # Whoever has never written to the bot has no chat with it.
+                # A user who has never written to the bot has no chat with it.
                 with suppress(BadRequest):
                     await _commands(bot, BotCommandScopeChat(admin), shown, code)
 

@@ -1,4 +1,4 @@
-"""Downloads: asks `getFile` where the bytes are and streams them into the spool."""
+"""Downloads: request the file's path with `getFile` and stream the file into the spool."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ from bot.transfer.spool_file import SpoolFile
 
 @dataclass(frozen=True, slots=True)
 class MinimumThroughput:
-    """At least `minimum_rate` bytes per second, measured over `patience`; silence for so long is
+    """At least `minimum_rate` bytes per second, measured over `patience`; no data for that long is
     too slow at any rate.
     """
 
@@ -34,7 +34,9 @@ class MinimumThroughput:
 
 
 class ThroughputCheck:
-    """Watches one connection. Only the time spent waiting for it counts, not that of our disk."""
+    """Measures the rate of one connection. Only the time spent waiting for data counts, not that
+    of the disk.
+    """
 
     def __init__(self, throughput: MinimumThroughput) -> None:
         self._throughput = throughput
@@ -45,7 +47,7 @@ class ThroughputCheck:
         """Record that `count` bytes came after a wait of `seconds`.
 
         Raises:
-            SourceUnavailable: the connection trickles.
+            SourceUnavailable: the connection is too slow.
         """
         self._waited += seconds
         self._received += count
@@ -68,13 +70,13 @@ _TOO_BIG: Final = "file is too big"
 
 
 class SourceFlooded(SourceUnavailable):
-    """Telegram asks for a pause; asking again at once would only make it longer."""
+    """Telegram asks for a pause; another call at once would only make it longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFile:
-    """Where a file is: `path` as the server names it, relative or, in local mode, absolute; `size`
-    bytes or `None` where the server does not say.
+    """The path of a file: `path` as the server names it, relative or, in local mode, absolute;
+    `size` bytes or `None` if the server sends none.
     """
 
     path: str = field(repr=False)
@@ -87,11 +89,11 @@ async def look_up(
     """Ask for the path of a file. The answer may take as long as `read_timeout` (seconds).
 
     Raises:
-        FileTooLarge: the server does not hand out so much, `limit` being what we know of that.
-        SourceGone: twice it did not know the file; once proves nothing, because it says the same
-            when it has troubles of its own.
-        SourceFlooded: it wants to be left alone for a while.
-        SourceUnavailable: it was out of reach, or refused for another reason.
+        FileTooLarge: the file is over the server's limit; `limit` is our knowledge of it.
+        SourceGone: the file was unknown twice; once proves nothing, because the server gives the
+            same answer for internal errors.
+        SourceFlooded: the server asks for a pause.
+        SourceUnavailable: the server was unreachable, or refused for another reason.
     """
     async for attempt in stamina.retry_context(
         on=SourceGone, attempts=2, wait_initial=0.5, timeout=None
@@ -99,19 +101,19 @@ async def look_up(
         with attempt, source_errors(file, limit):
             answer = await bot.get_file(file.file_id, read_timeout=read_timeout)
     if not answer.file_path:
-        # The server leaves the path out where it would not serve the file.
+        # The server omits the path if it would not serve the file.
         if answer.file_size and answer.file_size > limit:
             raise FileTooLarge(answer.file_size, limit)
         raise SourceUnavailable("getFile: the answer has no path")
-    # The library has put its own address in front, unless a file of that name exists on this
-    # machine, which proves nothing at all (source: telegram/_bot.py, `Bot.get_file`).
+    # The library has added its own address as a prefix, unless a file of that name exists on this
+    # machine, which proves nothing (source: telegram/_bot.py, `Bot.get_file`).
     path = answer.file_path.removeprefix(f"{bot.base_file_url}/")
     return ServerFile(path=path, size=answer.file_size)
 
 
 @contextmanager
 def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
-    """Translate what the library raises for `getFile`."""
+    """Translate the library's errors for `getFile`."""
     try:
         with readable_answers():
             yield
@@ -123,14 +125,14 @@ def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
     except RetryAfter as error:
         raise SourceFlooded("getFile: too many requests") from error
     except TelegramError as error:
-        # No more than its kind: a message may have been made from an answer of anybody.
+        # Only its type: the message may contain text of any sender.
         raise SourceUnavailable(f"getFile: {type(error).__name__}") from error
 
 
 SMALL_BLOCK: Final = 64 << 10
 PAUSE: Final = 0.05
-"""Seconds until more is taken from a line that brought less than a small block: on a slow line
-bytes come in many small pieces, and each write costs a visit to a thread.
+"""Seconds until more is read from a connection that brought less than a small block: on a slow
+connection bytes come in many small pieces, and each write costs a call in a thread.
 """
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -140,13 +142,13 @@ _SPAN: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class AddressExpired(SourceUnavailable):
-    """The file server does not know the path (any more); `getFile` gives a new one."""
+    """The file server does not know the path (any more); `getFile` returns a new one."""
 
 
 class Download:
-    """Brings bytes into a spool file, over one connection after the other.
+    """Downloads into a spool file, over one connection after the other.
 
-    `size` is bytes as announced, `None` until somebody says it; at most `limit` are taken.
+    `size` is bytes as announced, `None` while it is unknown; at most `limit` are accepted.
     """
 
     def __init__(
@@ -168,11 +170,11 @@ class Download:
         self._at = 0
 
     def announce(self, size: int) -> None:
-        """Take note of what somebody says of the size; everybody must say the same.
+        """Record the file's size as announced or as the server sends it; all sources must agree.
 
         Raises:
             FileTooLarge: it is over the limit.
-            SizeMismatch: somebody said something else.
+            SizeMismatch: it differs from the recorded size.
         """
         if size > self.limit:
             raise FileTooLarge(size, self.limit)
@@ -182,16 +184,16 @@ class Download:
         self._meter.total = size
 
     async def receive(self, url: str) -> None:
-        """Receive what is still missing, until the server says that this was all.
+        """Receive the missing bytes, until the server ends the body.
 
         Raises:
             AddressExpired: a new address is needed.
-            SourceUnavailable: the connection broke; what came is in the spool.
-            FileTooLarge, SizeMismatch: not what was announced.
-            DiskFull, DiskError: the spool could not take it.
+            SourceUnavailable: the connection broke; the bytes received are in the spool.
+            FileTooLarge, SizeMismatch: the file is not as announced.
+            DiskFull, DiskError: the spool could not store it.
         """
         if self.size is not None and self.size == self._file.size:
-            return  # it broke behind the last byte
+            return  # The connection broke behind the last byte.
         timeout = aiohttp.ClientTimeout(
             total=None,
             sock_connect=CONNECT_TIMEOUT,
@@ -214,7 +216,7 @@ class Download:
         return headers
 
     async def _begin(self, response: aiohttp.ClientResponse) -> None:
-        """Look at status and headers, and put the spool where the body begins."""
+        """Check status and headers, and move the spool file to where the body begins."""
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise SourceUnavailable("file: the body is compressed")
         if response.status == 206:
@@ -228,7 +230,7 @@ class Download:
         span = _SPAN.fullmatch(content_range)
         if span is None or int(span[1]) != self._file.size:
             self._ranges = False
-            raise SourceUnavailable("file: another range than asked for")
+            raise SourceUnavailable("file: not the requested range")
         if span[2] != "*":
             self.announce(int(span[2]))
         await self._file.resume()
@@ -242,7 +244,8 @@ class Download:
 
     def _refused(self, status: int) -> SourceError:
         if status == 416:
-            # It has less than we have; only from the beginning can we tell what is wrong.
+            # The server has fewer bytes than the spool; only a read from the beginning can show
+            # the cause.
             self._ranges = False
         if status in {401, 403, 404, 410, 416}:
             return AddressExpired(f"file: HTTP {status}")

@@ -1,4 +1,4 @@
-"""Telegram's refusals, translated once into the errors that the program knows by name.
+"""Translation of Telegram's errors into those of `bot.core.errors`.
 
     RetryAfter                                      ChatFlooded
     ChatMigrated                                    ChatMoved
@@ -11,9 +11,9 @@
     TimedOut, NetworkError, 5xx, anything else      ChatUncertain, or ChatUnavailable where the
                                                     connection was never made
 
-An invalid token is `ChatUnavailable`: certainly nothing was placed, and what is to be said stays
-in the outbox until the operator has put the token right; it is no fault of this one message.
-A 5xx is uncertain, because a server that stops may have sent on what it was asked to send.
+An invalid token is `ChatUnavailable`: certainly nothing was sent, and the messages stay in the
+outbox until the operator has corrected the token. A 5xx is uncertain, because a server that stops
+may have applied the call already.
 """
 
 import os
@@ -45,8 +45,9 @@ from bot.core.errors import (
     MessageRefused,
 )
 
-# PTB warns at each flood error until somebody opts in to time spans, and this variable is its only
-# switch (source: python-telegram-bot 22.8, `telegram/_utils/datetime.py`, `get_timedelta_value`).
+# PTB warns at each flood error until the program opts in to time spans, and this variable is its
+# only switch (source: python-telegram-bot 22.8, `telegram/_utils/datetime.py`,
+# `get_timedelta_value`).
 os.environ["PTB_TIMEDELTA"] = "true"
 
 # Descriptions from tdlib/telegram-bot-api `Client.cpp` and tdlib/td `MessagesManager.cpp`, in
@@ -78,7 +79,7 @@ _CHAT_GONE: Final = (
     "not enough rights to send",
     "no rights to send",
 )
-# The request never left this machine. PTB has a library of its own below (httpx); the bot's is
+# The request was never sent. PTB uses a library of its own (httpx) by default; the bot uses
 # aiohttp.
 _NEVER_CONNECTED: Final = (
     httpx.ConnectError,
@@ -91,14 +92,14 @@ _NEVER_CONNECTED: Final = (
 
 
 def says(error: TelegramError, descriptions: tuple[str, ...]) -> bool:
-    """Say whether the refusal is one of these (in lower case)."""
+    """Return whether the error has one of these descriptions (in lower case)."""
     message = error.message.lower()
     return any(description in message for description in descriptions)
 
 
 @contextmanager
 def chat_errors() -> Iterator[None]:
-    """Translate what the library raises inside into a `ChatError`, once and chained."""
+    """Translate the library's errors inside the block into a `ChatError`, chained."""
     try:
         with readable_answers():
             yield
@@ -107,7 +108,7 @@ def chat_errors() -> Iterator[None]:
 
 
 def translate(error: TelegramError) -> ChatError:
-    """Return the named error for a failure of the library. No address and no token is in it."""
+    """Return the named error for an error of the library. It contains no address and no token."""
     match error:
         case RetryAfter():
             wait = error.retry_after
@@ -119,7 +120,7 @@ def translate(error: TelegramError) -> ChatError:
             return _refusal(error)
         case InvalidToken():
             return ChatUnavailable("Telegram does not accept the bot's token")
-        # Also an answer that nobody could read, such as the page of a proxy with status 200.
+        # Also an answer that cannot be parsed, such as the page of a proxy with status 200.
         case _:
             return _lost(error)
 
@@ -133,7 +134,7 @@ def _refusal(error: BadRequest | Forbidden) -> ChatError:
 
 
 def _lost(error: TelegramError) -> ChatError:
-    # Only the kinds of errors are named: their texts may hold the address, and that the token.
+    # Only the types of errors are named: their texts may contain the address, and the token in it.
     kinds = [type(cause).__name__ for cause in _causes(error)]
     message = " from ".join([type(error).__name__, *kinds])
     if any(isinstance(cause, _NEVER_CONNECTED) for cause in _causes(error)):
@@ -152,11 +153,11 @@ class TokenRefused(Exception):
     """Telegram does not know the token (any more)."""
 
     def __init__(self) -> None:
-        super().__init__("Telegram refuses telegram.token; @BotFather tells the current one")
+        super().__init__("Telegram refuses telegram.token; @BotFather shows the current one")
 
 
-# The library reads JSON without checking it: what is missing or of another type comes out as any
-# of these, from deep inside. Other servers than Telegram's own, and proxies, send such things.
+# The library reads JSON without checking it: a missing field or one of another type causes any of
+# these errors, deep inside. Other servers than Telegram's own, and proxies, send such answers.
 UNREADABLE: Final = (
     TypeError,
     ValueError,
@@ -169,16 +170,16 @@ UNREADABLE: Final = (
 
 
 class UnreadableAnswer(TelegramError):
-    """There was an answer, and the library could not read it; whether the call was applied is
-    unknown. The text has nothing of the answer.
+    """The library could not read an answer; whether the call was applied is unknown. The text
+    contains nothing of the answer.
     """
 
 
 @contextmanager
 def readable_answers() -> Iterator[None]:
-    """Turn what the library raises inside while it reads an answer into `UnreadableAnswer`.
+    """Translate errors of the library while it reads an answer into `UnreadableAnswer`.
 
-    Errors that do not come from inside the library are defects of ours and pass untouched.
+    Errors that do not come from inside the library are defects of ours and propagate unchanged.
     """
     try:
         yield
@@ -199,7 +200,7 @@ LONGEST_WAIT: Final = 30.0
 
 
 def wait_after(error: TelegramError, troubles: int) -> float:
-    """Return the seconds to wait after the failure number `troubles` (from 1) in a row: as long as
+    """Return the seconds to wait after failure number `troubles` (from 1) in a row: as long as
     Telegram asks, or twice as long each time.
     """
     if isinstance(error, RetryAfter):

@@ -1,8 +1,8 @@
-"""Files in messages, and their bytes from Telegram's own Bot API server: found with `getFile`,
-streamed into the spool.
+"""Files in messages, and their download from Telegram's own Bot API server: located with
+`getFile`, streamed into the spool.
 
-Never through the library's download, which holds whole files in memory, and in this mode may hand
-over a file of this machine instead of the user's.
+The library's own download is not used: it holds whole files in memory, and in this mode may return
+a file of this machine instead of the user's.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ from bot.transfer.spool import Spool
 from bot.transfer.spool_file import SpoolFile
 
 Carrier = Message | ExternalReplyInfo
-"""What carries files; of a message in another chat the server tells only this much."""
+"""Types that carry files; for a message in another chat the server sends only the latter."""
 
 Attachment = Animation | Audio | Document | PhotoSize | Sticker | Video | VideoNote | Voice
 
@@ -84,15 +84,14 @@ _MIME_TYPES: Final = {FileKind.PHOTO: "image/jpeg", FileKind.VIDEO_NOTE: "video/
 def find_file(message: Message) -> IncomingFile | None:
     """Return the file that the message carries, or `None`. Of a photo it is the largest size.
 
-    Where Telegram gives no name one is made up from kind and time:
-    `photo_2026-11-24_14-30-05.jpg`.
+    If Telegram gives no name, one is made from kind and time: `photo_2026-11-24_14-30-05.jpg`.
     """
     return _find(message, message.date)
 
 
 def find_meant_file(message: Message) -> IncomingFile | None:
-    """Return the file that a command is about: the one that it stands below, or the one of the
-    message that it replies to, here or in another chat. `None` if there is none.
+    """Return the file that a command refers to: the one with the command in its caption, or the
+    one of the message that it replies to, here or in another chat. `None` if there is none.
     """
     own = find_file(message)
     if own is not None:
@@ -134,15 +133,16 @@ def _extension(kind: FileKind, attachment: Attachment) -> str:
 
 
 ATTEMPTS: Final = 6
-"""Connections for one file, the waits between them up to a few seconds; after that the queue
-decides."""
+"""Connections for one file, with waits of up to a few seconds between them; after that the queue
+decides.
+"""
 
 
 class CloudFiles:
-    """A `FileSource` in cloud mode. Lives in one event loop.
+    """A `FileSource` in cloud mode. Belongs to one event loop.
 
-    `base_url` is the server's root without `/bot`. `trusts` says of a job whether bytes in the
-    spool from before the start are still good; by default they are not.
+    `base_url` is the server's root without `/bot`. `trusts` returns whether a job's bytes in the
+    spool from before the start are valid; by default they are not.
     """
 
     def __init__(  # noqa: PLR0913 - independent knobs, all but the first two by keyword.
@@ -178,11 +178,11 @@ class CloudFiles:
     async def open(
         self, job_id: int, file: IncomingFile, meter: ProgressMeter
     ) -> AsyncIterator["CloudContent"]:
-        """Reserve room for the file; on exit it is gone from this machine.
+        """Reserve room for the file; remove it from this machine on exit.
 
         Raises:
-            FileTooLarge, FileEmpty: Telegram has announced it so; nothing is asked for.
-            SpoolQuotaTooSmall, DiskFull, DiskError: the spool cannot take it.
+            FileTooLarge, FileEmpty: the announced size is out of bounds; nothing is requested.
+            SpoolQuotaTooSmall, DiskFull, DiskError: the spool cannot store it.
         """
         if file.announced_size is not None and file.announced_size > self._limit:
             raise FileTooLarge(file.announced_size, self._limit)
@@ -206,7 +206,9 @@ class CloudFiles:
 
     @asynccontextmanager
     async def _shared_session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Share connections between files that come together; the last to leave closes them."""
+        """Share connections between files that arrive together; the last one to finish closes
+        them.
+        """
         if self._session is None:
             self._session = open_session(proxy=self._proxy, connections=0)
         self._users += 1
@@ -221,7 +223,7 @@ class CloudFiles:
 
 
 class CloudContent:
-    """The bytes of one file while they arrive; fulfils the `Content` port."""
+    """The bytes of one file while they arrive; implements the `Content` port."""
 
     def __init__(
         self, bot: Bot, root: str, file: IncomingFile, spooled: SpoolFile, download: Download
@@ -235,12 +237,12 @@ class CloudContent:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole file, as soon as anybody has said so."""
+        """Size of the whole file in bytes, once it is known."""
         return self._file.size if self._file.is_whole else self._download.size
 
     @property
     def largest(self) -> int:
-        """Bytes that the file can have at most."""
+        """Upper bound of the file's size in bytes."""
         return self._file.largest
 
     @property
@@ -249,7 +251,7 @@ class CloudContent:
         return self._file.is_whole
 
     async def fill(self) -> Digest:
-        """Bring in every byte; see the port for what it raises. Whoever waits hears of the end."""
+        """Fetch every byte and wake waiting readers at the end. Raises the errors of the port."""
         try:
             await self._fill()
             return self._file.finish()

@@ -1,4 +1,4 @@
-"""Notices, and sizes, durations, moments and bars as people write them."""
+"""Formats of notices, sizes, durations, times and progress bars."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
@@ -14,10 +14,10 @@ BAR_CELLS: Final = 10
 
 
 def size(count: int) -> str:
-    """Write bytes as a phone shows them: `12.4 MB`, in steps of 1024, three digits at most.
+    """Format bytes as Telegram's apps do: `12.4 MB`, in steps of 1024, three digits at most.
 
     Telegram's own apps call 2**20 bytes a "MB", and the user compares with the size on their file:
-    20,971,520 bytes, the most that the cloud Bot API hands out, are "20 MB" there and here.
+    20,971,520 bytes, the limit of the cloud Bot API, are "20 MB" there and here.
     """
     value, unit = float(count), 0
     while unit < len(UNITS) - 1 and round(value, 1 if value < 100 else 0) >= 1024:
@@ -27,7 +27,7 @@ def size(count: int) -> str:
 
 
 def sizes(language: Language, counts: dict[str, int]) -> dict[str, str]:
-    """Write several sizes of one sentence: in full where two that differ would look alike."""
+    """Format several sizes of one sentence: in full if two different ones would look alike."""
     short = {name: size(count) for name, count in counts.items()}
     if len(set(short.values())) == len(set(counts.values())):
         return short
@@ -35,7 +35,7 @@ def sizes(language: Language, counts: dict[str, int]) -> dict[str, str]:
 
 
 def duration(language: Language, time: timedelta) -> str:
-    """Write a time span, rounded down: hours and minutes, or minutes, or seconds."""
+    """Format a time span, rounded down: hours and minutes, or minutes, or seconds."""
     seconds = max(0, int(time.total_seconds()))
     if seconds < 60:
         return language.say("duration-seconds", seconds=str(seconds))
@@ -48,31 +48,31 @@ def duration(language: Language, time: timedelta) -> str:
 
 
 def remaining(language: Language, time: timedelta) -> str:
-    """Write how long a link still works: never more than is true, to the minute."""
+    """Format the remaining life of a link, rounded down to the minute."""
     if time < timedelta(minutes=1):
         return language.say("duration-moment")
     return duration(language, time)
 
 
 def estimate(language: Language, time: timedelta) -> str:
-    """Write an estimate, rounded up: to 5 seconds below a minute, else to whole minutes."""
+    """Format an estimate, rounded up: to 5 seconds below a minute, else to whole minutes."""
     seconds = max(0.0, time.total_seconds())
     step = 5 if seconds <= 55 else 60
     return duration(language, timedelta(seconds=max(step, -(-seconds // step) * step)))
 
 
 def moment(at: datetime, zone: tzinfo) -> str:
-    """Write a point in time with its zone: `2026-11-25 14:20 UTC`, `2026-11-25 22:20 UTC+8`.
+    """Format a point in time with its zone: `2026-11-25 14:20 UTC`, `2026-11-25 22:20 UTC+8`.
 
-    Rounded down to the minute. The offset instead of the zone's own abbreviation, because those
-    are ambiguous (CST is China and Chicago).
+    Rounded down to the minute. The offset is used instead of the zone's abbreviation, because
+    those are ambiguous (CST is China and Chicago).
     """
     local = at.astimezone(zone)
     return f"{local:%Y-%m-%d %H:%M} {name_of_offset(local.utcoffset() or timedelta(0))}"
 
 
 def percent(fraction: float) -> str:
-    """Write a share from 0 to 1 in whole percent, rounded down: 100 only when all is done."""
+    """Format a share from 0 to 1 in whole percent, rounded down: 100 only when all is done."""
     return f"{_whole(fraction, 100)}%"
 
 
@@ -88,22 +88,22 @@ def _whole(fraction: float, of: int) -> int:
 
 
 SIZES: Final = frozenset({"size", "limit", "used", "announced", "received"})
-"""Variables that are bytes, wherever they occur."""
+"""Variables that are bytes, in any message."""
 
 TIMES: Final = frozenset({"wait"})
-"""Variables that are seconds, told rounded up."""
+"""Variables that are seconds, shown rounded up."""
 
 PLURALS: Final = frozenset({"count", "links"})
-"""Variables that stay numbers, because they decide a plural."""
+"""Variables that stay numbers, because they select a plural form."""
 
 
 def notice(language: Language, name: str, args: Mapping[str, str | int]) -> str:
-    """Word a notice as plain text, as an answer to a press shows it."""
+    """Compose a notice as plain text, for the answer to a press."""
     return language.say(_best(language, name, args), **_worded(language, args))
 
 
 def notice_html(language: Language, name: str, args: Mapping[str, str | int]) -> Html:
-    """Word a notice as HTML; an id can be copied with one tap."""
+    """Compose a notice as HTML; an id can be copied with one tap."""
     worded: dict[str, str | int] = dict(_worded(language, args))
     if "id" in worded:
         worded["id"] = code(str(worded["id"]))
@@ -111,19 +111,19 @@ def notice_html(language: Language, name: str, args: Mapping[str, str | int]) ->
 
 
 def error(language: Language, error_code: str | None, args: Mapping[str, int]) -> Html:
-    """Say what happened and what to do. A code that this version does not know is unexpected."""
+    """Compose what happened and what to do. An unknown code is shown as an unexpected error."""
     name = f"error-{(error_code or '').replace('_', '-')}"
     return notice_html(language, name if name in language.messages else "error-unexpected", args)
 
 
 def reason(language: Language, error_code: str | None) -> str:
-    """Say in a few words why a job waits for its next try."""
+    """Compose in a few words why a job waits for its next attempt."""
     name = f"reason-{(error_code or '').replace('_', '-')}"
     return language.say(name if name in language.messages else "reason-other")
 
 
 def _best(language: Language, name: str, args: Mapping[str, str | int]) -> str:
-    """Return the most telling twin of a message whose variables are all known."""
+    """Return the most detailed variant of a message for which all variables are known."""
     for twin in (name, f"{name}-partly", f"{name}-bare"):
         needed = language.messages.get(twin)
         if needed is not None and needed <= {*args, "where"}:
@@ -136,7 +136,7 @@ def _worded(language: Language, args: Mapping[str, str | int]) -> dict[str, str 
     worded: dict[str, str | int] = {
         key: value if key in PLURALS else str(value) for key, value in args.items()
     }
-    # A limit above that of the cloud Bot API is one that the operator has chosen.
+    # A limit above that of the cloud Bot API was set by the operator.
     limit = counts.get("limit", 0)
     where = "cloud" if limit == CLOUD_DOWNLOAD_LIMIT else "local"
     times = {

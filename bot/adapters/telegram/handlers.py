@@ -1,5 +1,5 @@
-"""Updates become calls of the use cases: messages, chat updates and button presses. Handlers
-translate and leave.
+"""Handlers of updates: messages, chat updates and button presses. They translate an update into a
+call of a use case.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -40,10 +40,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class ProcessedUpdates:
-    """Which updates are done with: `process_update` swallows exceptions, so its return proves
+    """The updates that are processed: `process_update` swallows exceptions, so its return proves
     nothing.
 
-    An update that nobody has marked is delivered again; `take_error` tells why it failed.
+    An update without a mark is handled again; `take_error` returns the reason of its failure.
     """
 
     def __init__(self) -> None:
@@ -51,15 +51,15 @@ class ProcessedUpdates:
         self._errors: dict[int, BaseException] = {}
 
     def done(self, update_id: int) -> None:
-        """Mark an update: it is in the ledger, or deliberately ignored."""
+        """Mark an update as processed: it is in the ledger, or deliberately ignored."""
         self._done.add(update_id)
 
     def failed(self, update_id: int, error: BaseException) -> None:
-        """Remember why a handler failed."""
+        """Store the error of a handler."""
         self._errors[update_id] = error
 
     def take(self, update_id: int) -> bool:
-        """Say whether the update is done with, and forget the mark."""
+        """Return whether the update is processed, and drop the mark."""
         if update_id not in self._done:
             return False
         self._done.remove(update_id)
@@ -67,12 +67,12 @@ class ProcessedUpdates:
         return True
 
     def take_error(self, update_id: int) -> BaseException | None:
-        """Return the last error of an update, and forget it."""
+        """Return the last error of an update, and drop it."""
         return self._errors.pop(update_id, None)
 
 
 class MessageHandlers:
-    """Translates messages. `bot_id` and `username` are those of the bot itself."""
+    """Translates messages. `bot_id` and `username` are the bot's own."""
 
     def __init__(self, use_cases: UseCases, *, bot_id: int, username: str) -> None:
         self._use_cases = use_cases
@@ -81,7 +81,7 @@ class MessageHandlers:
         self._chat_languages = ChatLanguages()
 
     async def private(self, update: Update) -> None:
-        """In private everything is meant for the bot."""
+        """Handle a private message; in private all messages are for the bot."""
         message = _message_of(update)
         if _is_by_a_bot(message) or await self._obey(message):
             return
@@ -93,11 +93,13 @@ class MessageHandlers:
             await self._use_cases.uploads.sent(origin, file)
 
     async def group(self, update: Update) -> None:
-        """In a group only commands are, and documents where the group wants all of them."""
+        """Handle a message in a group: commands are for the bot, and documents if the group has
+        auto mode on.
+        """
         message = _message_of(update)
         if _is_by_a_bot(message):
             return
-        # Nobody gives commands in what a linked channel published.
+        # Posts of a linked channel contain no commands.
         if not message.is_automatic_forward and await self._obey(message):
             return
         file = find_file(message)
@@ -105,12 +107,13 @@ class MessageHandlers:
             await self._use_cases.uploads.seen(await self._origin(message), file)
 
     async def _obey(self, message: Message) -> bool:
-        """Do what a command says; return whether there was one to be answered."""
+        """Execute the command of a message; return whether there was one to be answered."""
         line = read_command(message, self._username)
         command = COMMANDS_BY_NAME.get(line.name) if line is not None else None
         is_caption = message.text is None
         if line is None or (is_caption and (command is None or not command.in_captions)):
-            # Below a file only one command makes sense; others are what somebody wrote about it.
+            # Only one command makes sense in the caption of a file; others are part of the text
+            # about it.
             return False
         if command is not None:
             origin = await self._origin(message)
@@ -121,15 +124,15 @@ class MessageHandlers:
 
     async def _origin(self, message: Message) -> Origin:
         user, as_chat = message.from_user, message.sender_chat
-        # Who hides behind a chat is that chat: the user that stands there is the same for all of
-        # them (source: Bot API, "Message", `sender_chat`).
+        # A user who writes as a chat is identified by that chat: the user in `from` is the same
+        # for all of them (source: Bot API, "Message", `sender_chat`).
         sender = as_chat or user or message.chat
         return Origin(
             bot_id=self._bot_id,
             chat_id=message.chat.id,
             message_id=message.message_id,
             owner_id=sender.id,
-            # Elsewhere the field names a reply chain, which is no place to send to.
+            # Elsewhere the field names a reply chain, which cannot be a destination.
             thread_id=message.message_thread_id if message.is_topic_message else None,
             language=await self._use_cases.replies.language_of(
                 sender.id, self._chat_languages.of(message)
@@ -146,7 +149,7 @@ def _message_of(update: Update) -> Message:
 
 
 def _is_by_a_bot(message: Message) -> bool:
-    # The stand-in for who hides behind a chat is a bot by name only.
+    # The stand-in user of anonymous senders is a bot by name only.
     user = message.from_user
     if user is None:
         # In private the chat is its user; in groups Telegram tells who wrote.
@@ -155,14 +158,14 @@ def _is_by_a_bot(message: Message) -> bool:
 
 
 class ChatHandlers:
-    """Translates memberships and migrations."""
+    """Translates changes of membership and migrations."""
 
     def __init__(self, chats: GroupCommands, replies: Replies) -> None:
         self._chats = chats
         self._replies = replies
 
     async def membership(self, update: Update) -> None:
-        """The bot came in or out; a change of its rights is neither."""
+        """Handle that the bot was added or removed; a change of its rights is neither."""
         change = update.my_chat_member
         if change is None:
             return
@@ -182,7 +185,7 @@ class ChatHandlers:
         )
 
     async def migration(self, update: Update) -> None:
-        """A group became a supergroup; both of them say so."""
+        """Handle that a group became a supergroup; there is an update from each of them."""
         message = update.message
         if message is None:
             return
@@ -194,14 +197,14 @@ class ChatHandlers:
 
 
 class PressHandlers:
-    """Translates presses."""
+    """Translates callback queries."""
 
     def __init__(self, use_cases: UseCases, keyboards: ButtonCodec) -> None:
         self._use_cases = use_cases
         self._keyboards = keyboards
 
     async def press(self, update: Update) -> None:
-        """Somebody pressed a button, or claims so: its data comes from their app."""
+        """Handle a callback query. Its data comes from the user's client and may be forged."""
         query = update.callback_query
         if query is None or query.message is None:
             return
@@ -264,8 +267,8 @@ class PressHandlers:
 
 
 def _is_shown(query: CallbackQuery) -> bool:
-    """Return whether the message has such a button now. An app can send any data for any message
-    with buttons, and what is signed for one must not change another.
+    """Return whether the message has such a button now. A client can send any data for any message
+    with buttons, and data signed for one message must not change another.
     """
     message = query.message
     if not isinstance(message, Message) or message.reply_markup is None:
@@ -280,12 +283,12 @@ __all__ = ["App", "Handlers", "ProcessedUpdates"]
 App = Application[Any, Any, Any, Any, Any, Any]
 Handle = Callable[[Update], Awaitable[None]]
 
-# Edited messages, channel posts and what comes by way of other bots start nothing.
+# Edited messages, channel posts and messages by way of other bots start nothing.
 _ASKED = filters.UpdateType.MESSAGE & ~filters.VIA_BOT & ~filters.StatusUpdate.ALL
 
 
 class Handlers:
-    """Everything that the bot listens to. `bot_id` and `username` are those of the bot itself."""
+    """All handlers of the bot. `bot_id` and `username` are the bot's own."""
 
     def __init__(
         self,
@@ -302,7 +305,7 @@ class Handlers:
         self._presses = PressHandlers(use_cases, keyboards)
 
     def register(self, application: App) -> None:
-        """Add all handlers; the last one ignores, deliberately, what no other wants."""
+        """Add all handlers; the last one deliberately ignores all other updates."""
         messages, chats = self._messages, self._chats
         private, groups = filters.ChatType.PRIVATE, filters.ChatType.GROUPS
         for wanted, handle in (

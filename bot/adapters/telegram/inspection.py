@@ -1,5 +1,5 @@
-"""Questions to Telegram outside of the relay: who is what in a group, and what a token, webhook
-and server look like.
+"""Queries to Telegram outside of the relay: members of groups, and checks of token, webhook and
+server.
 """
 
 import asyncio
@@ -24,26 +24,25 @@ _ABSENT: Final = frozenset({ChatMemberStatus.LEFT, ChatMemberStatus.BANNED})
 
 
 class TelegramMembers:
-    """Fulfils the `Members` port through `getChatMember`, `getMe` and `leaveChat`.
+    """Implements the `Members` port through `getChatMember`, `getMe` and `leaveChat`.
 
-    The answers are not kept: rights change without the bot being told, and nobody asks often.
+    Answers are not cached: rights change without an update, and queries are rare.
     """
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
-        """Return whether a person looks after a group. Raises what the port says."""
+        """Return whether a user is an administrator of a group. Raises the errors of the port."""
         with chat_errors():
             member = await self._bot.get_chat_member(chat_id, user_id)
         return member.status in _CHIEFS
 
     async def sight(self, chat_id: int) -> GroupVisibility:
-        """Return what the bot sees of a group. Raises what the port says.
+        """Return the bot's membership in a group. Raises the errors of the port.
 
-        Whether privacy mode is on is the setting of this moment; a group keeps the one that held
-        when the bot came in (source: core.telegram.org/bots/features, "Privacy mode"), and nothing
-        tells that one.
+        The privacy mode is the present one; a group keeps the mode from when the bot was added
+        (source: core.telegram.org/bots/features, "Privacy mode"), which no method returns.
         """
         try:
             with chat_errors():
@@ -58,7 +57,7 @@ class TelegramMembers:
         return GroupVisibility(is_here=True, sees_files=bool(me.can_read_all_group_messages))
 
     async def leave(self, chat_id: int) -> None:
-        """Leave a group. Raises what the port says, never `ChatGone`."""
+        """Leave a group. Raises the errors of the port, never `ChatGone`."""
         try:
             with chat_errors():
                 await self._bot.leave_chat(chat_id)
@@ -67,20 +66,20 @@ class TelegramMembers:
 
 
 def is_present(member: ChatMember) -> bool:
-    """Return whether somebody is in the chat."""
+    """Return whether the user is in the chat."""
     if isinstance(member, ChatMemberRestricted):
         return member.is_member
     return member.status not in _ABSENT
 
 
 CALL_TIMEOUT: Final = 15.0
-"""Seconds for one call, beyond what it is told to wait."""
+"""Seconds for one call, in addition to the wait that it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class BotProfile:
-    """What `getMe` says. `reads_groups` is true where privacy mode is off; `told_at` is the
-    server's time, `None` where it told none.
+    """The answer to `getMe`. `reads_groups` is true if privacy mode is off; `told_at` is the
+    server's time, `None` if it sent none.
     """
 
     id: int
@@ -91,7 +90,7 @@ class BotProfile:
 
 @dataclass(frozen=True, slots=True)
 class MessageAuthor:
-    """Somebody who wrote to the bot."""
+    """A person who wrote to the bot."""
 
     id: int
     name: str
@@ -108,7 +107,7 @@ class BotInspection:
         self._address = f"{base_url}/bot{token}"
 
     async def profile(self) -> BotProfile:
-        """Return who the bot is."""
+        """Return the bot's profile."""
         told, told_at = await self._call("getMe")
         with _usable("getMe"):
             return BotProfile(
@@ -125,7 +124,7 @@ class BotInspection:
             return str(told.get("url", ""))
 
     async def wait_for_writers(self, seconds: int) -> list[MessageAuthor]:
-        """Wait for private messages, and return who wrote them, each once, the latest first.
+        """Wait for private messages, and return their authors, each once, the latest first.
 
         Confirms nothing: a bot that runs afterwards gets the same messages.
         """
@@ -185,7 +184,7 @@ async def open_examination(
     """Open a session for a few calls.
 
     Raises:
-        RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
+        RuntimeError: the proxy is a SOCKS proxy, and the library for that is not installed.
     """
     async with open_session(proxy=proxy, connections=2) as session:
         yield BotInspection(session, base_url, token)

@@ -1,4 +1,4 @@
-"""Receives updates at least once, by long polling or by webhook."""
+"""Receiving updates at least once, by long polling or by webhook."""
 
 import asyncio
 import hashlib
@@ -49,7 +49,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 ALLOWED_UPDATES: Final = ("message", "callback_query", "my_chat_member")
 POLL_SECONDS: Final = 30
-"""How long Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
+"""Seconds that Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
 """Seconds before an update that failed is tried again; further waits are five times as long."""
@@ -67,8 +67,8 @@ class Tell(Protocol):
 
 
 class Intake:
-    """The poll loop. One bug in a handler costs one update, kept in the ledger, and never the
-    others. `hold` is entered while a batch is handled.
+    """The poll loop. A defect in a handler affects one update, which is stored in the ledger, and
+    no others. `hold` is entered while a batch is handled.
     """
 
     def __init__(  # noqa: PLR0913 -- what an update passes; the options by keyword.
@@ -157,11 +157,11 @@ class Intake:
         return _identified(answer)
 
     async def _take_all(self, updates: list[dict[str, Any]]) -> None:
-        """Handle a batch side by side, begun in its order.
+        """Handle a batch in parallel, started in its order.
 
-        One after the other, each update of a burst would wait for the writes of running transfers
-        in between, and a command behind fifty files for all of them. Only that a group has moved
-        comes first: what follows there is understood by what was said before.
+        In sequence, each update of a burst would wait for the writes of running transfers in
+        between, and a command behind fifty files for all of them. Only migrations of groups are
+        handled first: later updates of the supergroup depend on the rules of the group.
         """
         for raw in filter(_is_move, updates):
             await self.take(raw)
@@ -273,7 +273,7 @@ class Intake:
         return self._read(without_optional_parts(raw, int(self._clock.now().timestamp())))
 
     def _read(self, raw: dict[str, Any]) -> Update:
-        # The library empties the dictionary that it reads.
+        # The library empties the dictionary that it parses.
         return Update.de_json(json.loads(json.dumps(raw)), self._application.bot)
 
 
@@ -290,8 +290,8 @@ def _is_move(raw: dict[str, Any]) -> bool:
 
 
 def _identified(answer: object) -> list[dict[str, Any]]:
-    """Return the updates of an answer that have a usable id, and pass over the others: without an
-    id they can be neither stored nor confirmed.
+    """Return the updates of an answer that have a usable id, and skip the others: without an id
+    they can be neither stored nor confirmed.
 
     Raises:
         UnreadableAnswer: there is no list, or nothing in it is usable.
@@ -307,21 +307,21 @@ def _identified(answer: object) -> list[dict[str, Any]]:
 
 
 def _is_id(value: object) -> bool:
-    # What the ledger can hold; bool is an int.
+    # The range of the ledger's column; bool is an int.
     return type(value) is int and 0 <= value < 1 << 63
 
 
 CONNECTIONS: Final = 40
-"""Deliveries at the same time, each of another chat (source: Bot API, "setWebhook", 1 to 100)."""
+"""Deliveries at the same time, each for another chat (source: Bot API, "setWebhook", 1 to 100)."""
 LOOK_EVERY: Final = timedelta(minutes=1)
 
 
 class WebhookRefused(Exception):
-    """Telegram does not accept the address; the text says why."""
+    """Telegram does not accept the address; the text has the reason."""
 
 
 def webhook_secret(token: str) -> str:
-    """Return what proves that a delivery comes from Telegram; it changes with the token.
+    """Return the secret that authenticates deliveries of Telegram; it changes with the token.
 
     Allowed are 1 to 256 of A-Z, a-z, 0-9, _ and - (source: Bot API, "setWebhook").
     """
@@ -329,7 +329,7 @@ def webhook_secret(token: str) -> str:
 
 
 class WebhookIntake:
-    """Keeps the webhook set. What it delivers goes to `take`, by way of the web server."""
+    """Keeps the webhook set. The web server passes its deliveries to `take`."""
 
     def __init__(
         self,
@@ -392,15 +392,15 @@ class WebhookIntake:
     async def _set_if_needed(self) -> None:
         bot = self._application.bot
         info = await bot.get_webhook_info()
-        # The secret does not show in what Telegram tells, so the first call sets it always.
+        # Telegram does not report the secret, so the first call always sets the webhook.
         if info.url != self._url and self._is_set:
             self._foreign_webhooks.found(_host(info.url))
             # It is told once, however often the call that sets it right must be repeated.
             self._is_set = False
         if info.url != self._url or not self._is_set:
             if info.url and info.pending_update_count:
-                # What could not be delivered while nobody ran would wait for up to two minutes
-                # more; a webhook that is set anew gets it at once.
+                # Updates that could not be delivered while the bot was down would wait for up to
+                # two minutes more; a webhook that is set anew gets them at once.
                 await bot.delete_webhook(drop_pending_updates=False)
             await bot.set_webhook(
                 self._url,
@@ -409,7 +409,7 @@ class WebhookIntake:
                 allowed_updates=list(ALLOWED_UPDATES),
                 drop_pending_updates=False,
             )
-            # Hosts only: many a bot has its token in the path.
+            # Hosts only: the path often contains the token.
             self._health_state.webhook_error = ""
             log.info("webhook set", host=_host(self._url), instead_of=_host(info.url))
             self._is_set = True
@@ -418,7 +418,7 @@ class WebhookIntake:
         self._note(info)
 
     def _note(self, info: WebhookInfo) -> None:
-        """Tell who watches when Telegram has failed to deliver and nothing has come since."""
+        """Report a webhook that Telegram fails to deliver to, unless an update came since."""
         failed_at, last_poll_at = info.last_error_date, self._health_state.last_poll_at
         is_failing = failed_at is not None and (last_poll_at is None or last_poll_at < failed_at)
         if not is_failing or not info.pending_update_count:

@@ -1,5 +1,5 @@
-"""The languages of the bot: one locale file each, the choice between them, and the HTML that their
-messages are made of.
+"""The languages of the bot: one locale file each, the choice between them, and the HTML of their
+messages.
 """
 
 import re
@@ -58,11 +58,10 @@ def link(text: str, url: str) -> Html:
 
 
 def shown_name(name: str) -> str:
-    """Shorten a file name, and isolate one that runs from right to left from the figures beside
-    it.
+    """Shorten a file name, and isolate a right-to-left name from the figures next to it.
 
     The name is still plain text. U+2068 and U+2069 are the only bidi controls in a message, and
-    come from here: `clean_name` has removed those of the sender.
+    are added here: `clean_name` has removed those of the sender.
     """
     short = shorten(name)
     if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in short):
@@ -71,7 +70,7 @@ def shown_name(name: str) -> str:
 
 
 def visible_length(html: str) -> int:
-    """Count the UTF-16 units that Telegram counts: what is left when the tags are gone."""
+    """Count the UTF-16 units that Telegram counts: the text without tags."""
     return len(unescape(_TAG.sub("", html)).encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -85,7 +84,7 @@ def without_markup(html: str) -> str:
 
 
 def fits(html: str) -> bool:
-    """Say whether Telegram takes this text as one message."""
+    """Return whether the text fits into one message."""
     return visible_length(html) <= LONGEST_TEXT and len(html.encode()) <= LONGEST_RAW
 
 
@@ -96,16 +95,16 @@ ENGLISH: Final = "en"
 CHINESE: Final = "zh-Hans"
 
 CHOICES: Final = ("", ENGLISH, CHINESE)
-"""What a person can choose; "" is what Telegram says. The places are part of buttons that are out
-there: only append.
+"""The languages that a person can choose; "" is the language that Telegram reports. The indices
+are part of the data of sent buttons: only append.
 """
 
 
 def pick_language(tag: str) -> str:
-    """Return the tag of the locale file that serves a user best: `en` or `zh-Hans`.
+    """Return the tag of the best locale file for a user: `en` or `zh-Hans`.
 
-    `tag` is the IETF tag that Telegram gives, or "". Traditional Chinese gets Simplified Chinese,
-    the nearest that there is; everybody else gets English.
+    `tag` is the IETF tag that Telegram reports, or "". Traditional Chinese maps to Simplified
+    Chinese, the nearest one available; all other languages map to English.
     """
     primary = tag.replace("_", "-").partition("-")[0].lower()
     return CHINESE if primary == "zh" else ENGLISH
@@ -135,11 +134,12 @@ class Language:
 
     @property
     def messages(self) -> Mapping[str, frozenset[str]]:
-        """The name of every message, with the variables that it needs."""
+        """The name of every message, with its variables."""
         return self._variables
 
     def say(self, name: str, **args: str | int) -> str:
-        """Return a message as plain text. An `int` decides a plural and is grouped by thousands.
+        """Return a message as plain text. An `int` selects a plural form and is grouped by
+        thousands.
 
         Raises:
             MessageRefused: there is no such message, or one of its variables is missing.
@@ -155,7 +155,7 @@ class Language:
     def html(self, name: str, **args: str | int) -> Html:
         """Return a message as HTML: arguments are escaped, unless they are HTML already.
 
-        The message itself has nothing to escape; a test holds that.
+        The message itself needs no escaping; a test checks that.
         """
         safe = {key: _escaped(value) for key, value in args.items()}
         return Html(self.say(name, **safe))
@@ -163,8 +163,8 @@ class Language:
 
 @cache
 def load_languages(folder: Path = LOCALES) -> Mapping[str, Language]:
-    """Read every locale file of a folder, once in the life of a process; the file's name is the
-    language's tag. Blocks.
+    """Read every locale file of a folder, once per process; the file's name is the language's tag.
+    Blocks.
 
     Raises:
         ValueError: a file cannot be read as Fluent.
@@ -192,17 +192,17 @@ def _variables(node: object) -> Iterator[str]:
 
 
 class ChatLanguages:
-    """The language of the last person in a chat whose client told it.
+    """The language of the last person in a chat with a client that reported one.
 
-    Who hides behind a chat tells none (source: Bot API, "User": `language_code` is that of the
-    stand-in), and is best answered as the others there are. Forgotten with the process.
+    A user who writes as a chat has none (source: Bot API, "User": `language_code` is that of the
+    stand-in); the language of the others there fits best. Kept in memory only.
     """
 
     def __init__(self) -> None:
         self._last: BoundedMap[int, str] = BoundedMap()
 
     def of(self, message: Message) -> str:
-        """Return the IETF tag in which to answer a message, "" if nothing tells."""
+        """Return the IETF tag for the reply to a message, "" if none is known."""
         user, chat_id = message.from_user, message.chat.id
         if message.sender_chat is not None or user is None or not user.language_code:
             return self._last.get(chat_id) or ""

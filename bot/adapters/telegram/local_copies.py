@@ -1,4 +1,4 @@
-"""The copies that a local Bot API server has made for us: where they are, and that they go."""
+"""The copies of files that a local Bot API server keeps for the bot: finding and removing them."""
 
 import errno
 import os
@@ -22,10 +22,10 @@ _NOTE: Final = re.compile(r"([0-9]+)\.copy")
 
 
 class FileRoot:
-    """The server's folder as this machine sees it. Nothing outside of it is ever touched.
+    """The server's folder as this machine sees it. No file outside of it is ever touched.
 
-    `path_map` says where folders of the server are here; the longest that matches counts. Every
-    method blocks; call it from a thread.
+    `path_map` maps folders of the server to folders here; the longest match wins. Every method
+    blocks; call it from a thread.
     """
 
     def __init__(self, root: Path, path_map: Mapping[str, Path]) -> None:
@@ -33,11 +33,11 @@ class FileRoot:
         self._map = sorted(path_map.items(), key=lambda pair: len(pair[0]), reverse=True)
 
     def locate(self, server_path: str) -> Path:
-        """Return where a file of the server is here, all links resolved.
+        """Return the path of a server's file on this machine, all links resolved.
 
         Raises:
-            SourceUnavailable: it is not there (any more), or may not be looked at.
-            SourceGone: it is not inside the folder, whatever that means.
+            SourceUnavailable: it does not exist (any more), or is not accessible.
+            SourceGone: it is outside of the folder.
         """
         path = PurePosixPath(server_path)
         if not path.is_absolute():
@@ -119,27 +119,27 @@ class _Outside(OSError):
 
 @dataclass(frozen=True, slots=True)
 class ServerCopy:
-    """A file of the server that a job has had opened, and the `file_unique_id` it stands for."""
+    """A server's file that a job has opened, and its `file_unique_id`."""
 
     file_unique_id: str
     place: Path
 
 
 class CopyRecords:
-    """Which job has which copy, on disk: one note `<job id>.copy` per job, so that a copy is found
-    and removed after a crash too.
+    """The copies of jobs, recorded on disk: one file `<job id>.copy` per job, so that a copy is
+    found and removed after a crash too.
 
-    Every method blocks, but not longer than a small file takes.
+    Every method blocks for the time of reading or writing a small file.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def write(self, job_id: int, copy: ServerCopy) -> None:
-        """Remember that a job has a copy.
+        """Record that a job has a copy.
 
         Raises:
-            DiskFull, DiskError: the disk does not let us.
+            DiskFull, DiskError: the record cannot be written.
         """
         with disk_errors():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -148,18 +148,18 @@ class CopyRecords:
                 file.write(copy.file_unique_id.encode() + b"\n" + os.fsencode(copy.place))
 
     def forget(self, job_id: int) -> None:
-        """Drop the note of a job."""
+        """Remove the record of a job."""
         with disk_errors():
             self._path(job_id).unlink(missing_ok=True)
 
     def read(self) -> dict[int, ServerCopy]:
-        """Return the copies of all jobs."""
+        """Return the recorded copies of all jobs."""
         found = {}
         with disk_errors():
             for path in self._folder.iterdir() if self._folder.is_dir() else ():
                 if match := _NOTE.fullmatch(path.name):
                     unique_id, _, place = path.read_bytes().partition(b"\n")
-                    # A note that a crash cut off names nothing, and is dropped with the others.
+                    # A record that a crash cut off names no copy, and is removed with the others.
                     found[int(match[1])] = ServerCopy(unique_id.decode(), Path(os.fsdecode(place)))
         return found
 
@@ -168,7 +168,7 @@ class CopyRecords:
 
 
 class ServerCopies:
-    """Both together: hands out files of the server and removes them when nobody needs them."""
+    """Opens files of the server, records them, and removes them once no job needs them."""
 
     def __init__(self, root: FileRoot, notes: CopyRecords) -> None:
         self._root = root
@@ -181,13 +181,13 @@ class ServerCopies:
             SourceUnavailable, SourceGone, DiskFull, DiskError: see `FileRoot` and `CopyRecords`.
         """
         place = self._root.locate(server_path)
-        # Before it is opened: whatever happens from now on, somebody knows of it.
+        # Before it is opened, so that the record exists if anything fails from now on.
         self._notes.write(job_id, ServerCopy(file_unique_id, place))
         return self._root.open(place)
 
     def sweep(self, unfinished: Mapping[int, str]) -> int:
-        """Remove every copy that no unfinished job (id and `file_unique_id`) needs; return how
-        many jobs they belonged to. Blocks.
+        """Remove every copy that no unfinished job (id and `file_unique_id`) needs; return the
+        number of their jobs. Blocks.
         """
         copies = self._notes.read()
         needed = set(unfinished.values())

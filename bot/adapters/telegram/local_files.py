@@ -1,4 +1,4 @@
-"""Files of a local Bot API server (`--local`): read where they are, never copied."""
+"""Files of a local Bot API server (`--local`): read in place, never copied."""
 
 import asyncio
 import hashlib
@@ -32,23 +32,25 @@ from bot.transfer.pool import CancelFlag, TransferPool, to_the_end
 log = structlog.get_logger(__name__)
 
 PATIENCE: Final = timedelta(seconds=480)
-"""How long one `getFile` may take; the server itself hangs up after 500 s (source:
-tdlib/telegram-bot-api `HttpServer.h`)."""
+"""Longest wait for one `getFile`; the server itself closes the connection after 500 s (source:
+tdlib/telegram-bot-api `HttpServer.h`).
+"""
 
 ATTEMPTS: Final = 6
-"""Quick failures in a row, the waits between them up to a few seconds; after that the queue
-decides."""
+"""Quick failures in a row, with waits of up to a few seconds between them; after that the queue
+decides.
+"""
 
 
 class StillFetching(SourceUnavailable):
-    """The server worked on it for long and then hung up, or we did; asking again joins in."""
+    """The server or the bot ended a long call; another call waits for the same download."""
 
 
 class LocalServer:
-    """Asks until the server has a file.
+    """Repeats `getFile` until the server has a file.
 
-    However long that takes: asking again joins the download that runs, and a user who has waited
-    enough can cancel. Only failures that come quickly are counted, for they mean something else.
+    There is no limit on the time: a further call joins the running download, and the user can
+    cancel. Only quick failures count, because they have another cause.
     """
 
     def __init__(
@@ -63,13 +65,13 @@ class LocalServer:
         self, file: IncomingFile, open_here: Callable[[ServerFile], int], flag: CancelFlag
     ) -> int:
         """Wait until the server has the file and `open_here`, called in a thread, has opened it;
-        return what that returns.
+        return its result.
 
-        A file that has gone before it was opened is asked for again.
+        A file that was removed before it was opened is requested again.
 
         Raises:
             FileTooLarge, SourceGone, SourceUnavailable: see `look_up`.
-            Exception: what `open_here` raises, `SourceUnavailable` after several tries.
+            Exception: the errors of `open_here`, `SourceUnavailable` after several tries.
         """
         persistent = stamina.AsyncRetryingCaller(
             attempts=ATTEMPTS, wait_initial=0.2, wait_max=3.0, timeout=None
@@ -90,7 +92,7 @@ class LocalServer:
         except SourceFlooded:
             raise
         except SourceUnavailable as error:
-            # A server that is down or restarts is known within seconds.
+            # A server that is down or restarting is noticed within seconds.
             if time.monotonic() - asked < self._patience / 8:
                 raise
             raise StillFetching("the server is still fetching the file") from error
@@ -103,11 +105,11 @@ def _is_quick_failure(error: Exception) -> bool:
 
 
 BLOCK: Final = 1 << 20
-"""Bytes that are hashed at once; the flag is looked at in between."""
+"""Bytes that are hashed at once; the flag is checked in between."""
 
 
 class LocalContent:
-    """A file that is complete as soon as it can be opened, and is read where it lies; fulfils the
+    """A file that is complete once it can be opened, and is read in place; implements the
     `Content` port.
     """
 
@@ -134,22 +136,22 @@ class LocalContent:
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole file, as announced and then as found."""
+        """Size of the whole file in bytes, first as announced, then as found."""
         return self._size
 
     @property
     def largest(self) -> int:
-        """Bytes that the file can have at most."""
+        """Upper bound of the file's size in bytes."""
         return self._server.limit if self._size is None else self._size
 
     @property
     def is_whole(self) -> bool:
-        """Whether the file is here; it comes as a whole."""
+        """Whether the file is available; it arrives as a whole."""
         return self._settled.is_set() and self._failure is None
 
     async def fill(self) -> Digest:
-        """Wait for the server, then read the file once, in a thread; see the port for the
-        errors.
+        """Wait for the server, then read the file once, in a thread. Raises the errors of the
+        port.
         """
         try:
             await self._server.bring(self.file, self._open, self._flag)
@@ -163,7 +165,7 @@ class LocalContent:
             raise
 
     async def wait_for(self, end: int) -> int:  # noqa: ARG002 - the port's; it comes as a whole.
-        """Wait until the file is here; return its size."""
+        """Wait until the file is available; return its size."""
         await self._settled.wait()
         if self._failure is not None:
             raise self._failure
@@ -182,9 +184,9 @@ class LocalContent:
             self._handle = None
 
     def _open(self, found: ServerFile) -> int:
-        """Open what the server has, and look at it before anybody reads it. In a thread."""
+        """Open the server's file and check it before it is read. In a thread."""
         if self._handle is None:
-            # Kept at once: a cancel may come before anybody else has seen it.
+            # Stored at once: a cancel may come before the descriptor is returned.
             self._handle = self._copies.take(self.job_id, self.file.file_unique_id, found.path)
         status = os.fstat(self._handle)
         if status.st_size == 0:
@@ -240,11 +242,11 @@ Unfinished = Callable[[], Awaitable[Mapping[int, str]]]
 
 
 class LocalFiles:
-    """A `FileSource` in local mode. Lives in one event loop; blocking work is done in `pool`.
+    """A `FileSource` in local mode. Belongs to one event loop; blocking work is done in `pool`.
 
     `keeps` is set when the process stops: from then on copies stay for the next start. So does
-    that of an attempt which may be repeated; if it is not, `sweep` finds it, at the end of another
-    job or at the next start.
+    that of an attempt which may be repeated; if it is not repeated, `sweep` removes it, at the end
+    of another job or at the next start.
     """
 
     def __init__(
@@ -268,14 +270,14 @@ class LocalFiles:
         return self._server.limit
 
     async def sweep(self, *, over: int | None = None) -> int:
-        """Remove the copies that no unfinished job needs; return of how many jobs they were.
+        """Remove the copies that no unfinished job needs; return the number of their jobs.
 
-        The job `over` counts as finished, whatever the ledger still says.
+        The job `over` counts as finished, even if the ledger has it as unfinished.
 
         Raises:
-            DiskError: the notes cannot be read or removed.
+            DiskError: the records cannot be read or removed.
         """
-        # Running ones too: one may have begun after the ledger was asked.
+        # Running ones too: one may have started after the ledger was read.
         unfinished = {**await self._unfinished(), **self._running}
         if over is not None:
             unfinished.pop(over, None)
@@ -285,11 +287,11 @@ class LocalFiles:
     async def open(
         self, job_id: int, file: IncomingFile, meter: ProgressMeter
     ) -> AsyncIterator[LocalContent]:
-        """Hand over a file that the server will have; on exit its copy is removed, unless it is
+        """Open a file that the server is going to have; remove its copy on exit, unless it is
         needed again. Takes no room in the spool.
 
         Raises:
-            FileTooLarge, FileEmpty: Telegram has announced it so; nothing is asked for.
+            FileTooLarge, FileEmpty: the announced size is out of bounds; nothing is requested.
         """
         if file.announced_size is not None and file.announced_size > self.limit:
             raise FileTooLarge(file.announced_size, self.limit)
@@ -314,5 +316,6 @@ class LocalFiles:
         try:
             await self.sweep(over=over)
         except DiskError as error:
-            # Not worth more than the result of the job; the next sweep finds what is left.
-            log.warning("server copies left", why=str(error))
+            # A failure here must not replace the result of the job; the next sweep removes the
+            # rest.
+            log.warning("cannot remove server copies", why=str(error))

@@ -1,4 +1,4 @@
-"""Messages in chats: placed, changed, removed, each by one call that is one attempt."""
+"""Sending, editing and deleting messages; each call is one attempt."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,12 +25,12 @@ from bot.core.ports.views import Answer, Notice, View
 
 SILENT_WAIT: Final = 65.0
 """Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as
-too many (source: tdlib/td `NetQueryDelayer.cpp`), and an answer that nobody waited for is a
-message that may be sent twice.
+too many (source: tdlib/td `NetQueryDelayer.cpp`), and a message may be sent twice if its answer
+was not awaited.
 """
 
 PRESS_WAIT: Final = 10.0
-"""Seconds to wait for the answer to a press; Telegram forgets the press soon after."""
+"""Seconds to wait for the answer to `answerCallbackQuery`; the query expires soon after."""
 
 PROBE_WAIT: Final = 10.0
 """Seconds to wait for an answer that only shows that Telegram answers."""
@@ -47,13 +47,14 @@ T = TypeVar("T")
 
 
 class TelegramMessenger:
-    """Fulfils the `Messenger` port through the Bot API. One event loop; any number of calls at
+    """Implements the `Messenger` port through the Bot API. One event loop; any number of calls at
     once.
 
-    What is said never depends on the bot's defaults: parse mode, preview and reply are given with
-    each call. What Telegram refuses for a side issue (a topic, a button that opens a link) is said
-    without it, because the refusal is certain and the words matter more. Cancelling a call leaves
-    open whether it was applied. `patience` is the number of seconds to wait for an answer.
+    No message depends on the bot's defaults: parse mode, preview and reply are given with each
+    call. A message that Telegram refuses for a minor part (a topic, a button that opens a link) is
+    sent without that part, because the refusal is certain and the text matters more. After the
+    cancel of a call it is unknown whether it was applied. `patience` is the number of seconds to
+    wait for an answer.
     """
 
     def __init__(
@@ -78,10 +79,10 @@ class TelegramMessenger:
         silent: bool = False,
         plain: bool = False,
     ) -> int:
-        """Place a message and return its id.
+        """Send a message and return its id.
 
-        A reply to a message that is gone is placed without it, one in a topic that is gone or
-        closed in the General topic. Raises what the port says, never `MessageGone`.
+        A reply to a message that is gone is sent without it, one in a topic that is gone or closed
+        in the General topic. Raises the errors of the port, never `MessageGone`.
         """
         rendered = self._renderer.render(view, language, plain=plain)
         with chat_errors():
@@ -114,16 +115,16 @@ class TelegramMessenger:
 
         message: object = await _with_buttons(call, rendered.buttons)
         if not isinstance(message, Message):
-            # The library hands on a bare `true` as it is.
+            # The library returns a bare `true` as it is.
             raise UnreadableAnswer("sendMessage: no message")
         return message
 
     async def edit(
         self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
     ) -> None:
-        """Change a message; unchanged text is no error, and buttons that the view has not go.
+        """Change a message; unchanged text is no error. Buttons that the view lacks are removed.
 
-        Raises what the port says.
+        Raises the errors of the port.
         """
         rendered = self._renderer.render(view, language, plain=plain)
 
@@ -146,8 +147,8 @@ class TelegramMessenger:
                     raise
 
     async def delete(self, chat_id: int, message_id: int) -> None:
-        """Remove a message. One that is gone, or that Telegram no longer lets go (48 hours), is no
-        error: nothing more can be done about it.
+        """Delete a message. One that is gone, or too old to be deleted (48 hours), is no error,
+        because no later call could delete it.
         """
         try:
             with chat_errors():
@@ -156,9 +157,7 @@ class TelegramMessenger:
             return
 
     async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
-        """Answer the press of a button with a short line, if any; a query that is too old is no
-        error.
-        """
+        """Answer a callback query with a short line, if any; an expired query is no error."""
         text = self._renderer.notice(notice, language) if notice is not None else None
         with chat_errors():
             try:
@@ -168,7 +167,7 @@ class TelegramMessenger:
                     raise
 
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
-        """React to a message. Raises what the port says."""
+        """React to a message. Raises the errors of the port."""
         with chat_errors():
             await self._bot.set_message_reaction(
                 chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
@@ -195,9 +194,9 @@ def _parse_mode(rendered: Rendered) -> ParseMode | None:
 
 
 async def _with_buttons(call: Callable[[Buttons], Awaitable[T]], buttons: Buttons) -> T:
-    """Make a call; once more with the buttons that only press, if Telegram refuses the others.
+    """Make a call, and repeat it with only the callback buttons if Telegram refuses the others.
 
-    It does so for addresses that it does not take for one, and the text has the link anyway.
+    Telegram does so for URLs that it considers invalid. The text contains the link too.
     """
     try:
         return await call(buttons)

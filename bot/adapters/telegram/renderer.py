@@ -1,4 +1,4 @@
-"""The renderer: views become messages of Telegram, in the language of the reader."""
+"""The renderer: composes messages from views, in the language of the reader."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -56,20 +56,20 @@ from bot.core.ports.views import (
 )
 
 LONGEST_SHOWN_URL: Final = 2048
-"""Characters of a URL that is shown for copying; a longer one can only be opened, or a single
-answer could exceed a message.
+"""Characters of a URL that is shown for copying; a longer one can only be opened, because one
+answer must fit into a message.
 """
 
 
 class AnswerRenderer:
-    """Words answers in one language. `zone` is that of the moments that are shown."""
+    """Composes answers in one language. `zone` is the time zone of shown times."""
 
     def __init__(self, language: Language, zone: tzinfo) -> None:
         self._language = language
         self._zone = zone
 
     def text(self, items: Sequence[AnswerItem], now: datetime) -> Html:
-        """Word one item in full, or several as a numbered list."""
+        """Compose one item in full, or several as a numbered list."""
         if len(items) == 1:
             return self._single(items[0], now)
         text = self._list(items, now, compact=False)
@@ -86,7 +86,7 @@ class AnswerRenderer:
         return Html("\n\n".join(blocks))
 
     def buttons(self, items: Sequence[AnswerItem]) -> Buttons:
-        """Return what can still be done: only live links have buttons."""
+        """Return the buttons of live links; other items have none."""
         if len(items) == 1:
             return self._single_buttons(items[0])
         return rows(
@@ -101,10 +101,9 @@ class AnswerRenderer:
         )
 
     def fit(self, items: Sequence[AnswerItem], now: datetime, *, together: bool = False) -> int:
-        """Count how many leading items (at least 1) one message can hold. Linear in their
-        number.
+        """Count how many leading items (at least 1) one message can hold. Linear in their number.
 
-        Items that belong `together` may lose the address that is shown for copying.
+        Items that belong `together` may be shown without the URL for copying.
         """
         full = self._fit(items, now, compact=False)
         if not together or full == len(items):
@@ -118,7 +117,8 @@ class AnswerRenderer:
 
     def _fit(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> int:
         visible = raw = 0
-        # Judged as if each item told its own end, which takes at least as much as the shared line.
+        # Measured as if each item had its own expiry line, which is at least as long as the shared
+        # one.
         for number, item in enumerate(items[:MOST_BUTTONS], 1):
             block = self._block(number, item, now, alone=True, compact=compact)
             visible += visible_length(block) + 2
@@ -159,7 +159,7 @@ class AnswerRenderer:
     def _ending(self, item: AnswerItem) -> Html:
         if item.state is ItemState.FAILED:
             return formats.error(self._language, item.code, item.args)
-        # A live item without a link is a defect; it is told as one that has ended, never lost.
+        # A live item without a link is a defect; it is shown as expired, never dropped.
         name = "expired" if item.state is ItemState.LIVE else item.state.value
         return self._language.html(f"answer-{name}")
 
@@ -177,7 +177,7 @@ class AnswerRenderer:
         return self._language.html(name, at=formats.moment(at, self._zone), left=left)
 
     def _shared_expiry(self, items: Sequence[AnswerItem]) -> datetime | None:
-        """Return the end that all live items share to the minute, the earliest of them."""
+        """Return the expiry that all live items share to the minute, the earliest of them."""
         ends = [i.link.expires_at for i in items if i.state is ItemState.LIVE and i.link]
         if len(ends) < 2 or len({formats.moment(end, self._zone) for end in ends}) > 1:
             return None
@@ -224,11 +224,11 @@ class Rendered:
 
 
 class Renderer:
-    """Words every view in every language. `zone` is that of the moments that are shown in chats
-    that chose none, `username` the bot's, for sentences that name it.
+    """Composes every view in every language. `zone` is the time zone of chats that chose none,
+    `username` the bot's, for sentences that name it.
 
-    Every `language` is an IETF tag as Telegram gives it, or "". Reads the locale files at once
-    (blocks); afterwards everything is pure computation.
+    Every `language` is an IETF tag as Telegram reports it, or "". The constructor reads the locale
+    files (blocks); the methods are pure computation.
 
     Raises:
         ValueError: a locale file cannot be read as Fluent.
@@ -246,7 +246,7 @@ class Renderer:
         self._reports = {tag: StatisticsRenderer(lang) for tag, lang in self._languages.items()}
 
     def language(self, tag: str) -> Language:
-        """Return the language that serves a user with this tag best."""
+        """Return the best language for a user with this tag."""
         return self._languages[pick_language(tag)]
 
     def render(self, view: View, language: str, *, plain: bool = False) -> Rendered:
@@ -285,7 +285,7 @@ class Renderer:
         return rendered
 
     def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
-        # Each language in its own words, so that whoever got the wrong one finds theirs.
+        # Each language by its own name, so that users of a wrong language find their own.
         names = [self._languages[tag].say("language-name") for tag in CHOICES if tag]
         renderer = [language.say("language-auto"), *names]
         buttons = [
@@ -295,10 +295,10 @@ class Renderer:
         return Rendered(html, rows([*buttons[1:], buttons[0]], width=2))
 
     def notice(self, notice: Notice, language: str) -> str:
-        """Word a notice as plain text, as the answer to a press shows it (at most 200 characters).
+        """Compose a notice as plain text for the answer to a press (at most 200 characters).
 
         Raises:
-            MessageRefused: a notice that no locale file has, or one without its variables.
+            MessageRefused: the notice is in no locale file, or a variable is missing.
         """
         args = self._own | notice.args
         return formats.notice(self.language(language), notice.name, args)
@@ -316,7 +316,7 @@ class Renderer:
 
     def _words(self, answer: Answer, tag: str) -> AnswerRenderer:
         zone = self._zone
-        # A zone that was chosen may be unknown after a move to another machine.
+        # A chosen zone may be unknown after a move to another machine.
         with suppress(ValueError):
             zone = find_zone(answer.zone) if answer.zone else zone
         return AnswerRenderer(self._languages[tag], zone)

@@ -1,5 +1,5 @@
-"""HTTP towards Telegram over aiohttp: sessions with the proxy of the settings, and the Bot API
-calls of PTB.
+"""HTTP to Telegram over aiohttp: sessions with the proxy of the settings, and PTB's Bot API
+calls.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from telegram.request import BaseRequest, RequestData
 SOCKS: Final = ("socks4", "socks5", "socks5h")
 
 READ_BUFFER: Final = 256 << 10
-"""Bytes that a connection reads ahead; twice as many may wait in it before it is paused."""
+"""Bytes that a connection reads ahead; twice as many may be buffered before reading is paused."""
 
 
 def open_session(*, proxy: str | None, connections: int) -> aiohttp.ClientSession:
@@ -25,7 +25,7 @@ def open_session(*, proxy: str | None, connections: int) -> aiohttp.ClientSessio
     Call it inside the event loop, and close the session there.
 
     Raises:
-        RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
+        RuntimeError: the proxy is a SOCKS proxy, and the library for that is not installed.
     """
     is_socks = proxy is not None and urlsplit(proxy).scheme in SOCKS
     connector = (
@@ -43,8 +43,8 @@ def open_session(*, proxy: str | None, connections: int) -> aiohttp.ClientSessio
 
 
 def without_address(error: Exception) -> Exception:
-    """Return an error of the network as it may be chained: itself, or one like it where its text
-    may have the address, and that the token or a password.
+    """Return a network error that is safe to chain: itself, or a copy without its text if that may
+    contain the address, and with it the token or a password.
     """
     if isinstance(error, TimeoutError):
         return type(error)("too late")
@@ -56,36 +56,36 @@ def without_address(error: Exception) -> Exception:
 
 def _socks_connector(proxy: str, connections: int) -> aiohttp.BaseConnector:
     try:
-        # An extra, for those few who need it.
+        # An optional dependency, which few need.
         from aiohttp_socks import ProxyConnector
     except ImportError as error:
         raise RuntimeError(
             "telegram.proxy: SOCKS needs the extra of that name: file-relay-bot[socks]"
         ) from error
-    # Names are resolved by the proxy, whose side may know hosts that ours must not even ask for;
-    # that is what the h in "socks5h" means, and the library knows only the plain word.
+    # Names are resolved by the proxy, which may know hosts that must not be looked up on our side;
+    # that is the meaning of the h in "socks5h", and the library knows only the plain word.
     url = proxy.replace("socks5h://", "socks5://", 1)
     return ProxyConnector.from_url(url, limit=connections, rdns=True)
 
 
 POOL: Final = 64
-"""Calls at the same time; more wait for a connection, as long as `pool_timeout` allows."""
+"""Calls at the same time; further ones wait for a connection, at most `pool_timeout`."""
 
 Answered = Callable[[str, int], None]
-"""Hears of every call: its method, and the HTTP status of its answer, 0 where none came."""
+"""Called after every call with its method and the HTTP status of its answer, 0 without one."""
 
 _DEFAULT: Final = BaseRequest.DEFAULT_NONE
 
 
 class AiohttpRequest(BaseRequest):
-    """The seam that the library offers for another HTTP client; behaves as its own one does.
+    """PTB's interface for HTTP clients over aiohttp; behaves like PTB's own client.
 
-    Time-outs are seconds: `connect_timeout` for a connection, `pool_timeout` for its turn to get
-    one, `read_timeout` for silence while an answer is awaited. There is no time-out for writing,
-    because aiohttp has none; what this bot sends fits into the buffers of the system.
+    Time-outs are seconds: `connect_timeout` for a connection, `pool_timeout` for a free place in
+    the pool, `read_timeout` between bytes of an answer. There is no time-out for writing, because
+    aiohttp has none; the bot's requests fit into the buffers of the system.
 
-    Raises `TimedOut` and `NetworkError`; neither they nor their causes name the address, because
-    it holds the token. A cause of the type `aiohttp.ClientConnectorError` or
+    Raises `TimedOut` and `NetworkError`; neither they nor their causes contain the address,
+    because it includes the token. A cause of the type `aiohttp.ClientConnectorError` or
     `aiohttp.ConnectionTimeoutError` means that nothing was sent.
     """
 
@@ -112,20 +112,20 @@ class AiohttpRequest(BaseRequest):
 
     @property
     def read_timeout(self) -> float | None:
-        """Seconds of silence that a call bears unless it is told otherwise."""
+        """Default of the seconds without data before a call fails."""
         return self._read
 
     async def initialize(self) -> None:
         """Open the session; does nothing if it is open.
 
         Raises:
-            RuntimeError: the proxy speaks SOCKS, and the library for that is not installed.
+            RuntimeError: the proxy is a SOCKS proxy, and the library for that is not installed.
         """
         if self._session is None or self._session.closed:
             self._session = open_session(proxy=self._proxy, connections=self._connections)
 
     async def shutdown(self) -> None:
-        """Close every connection; does nothing if that has been done."""
+        """Close every connection; does nothing if they are closed."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -140,7 +140,9 @@ class AiohttpRequest(BaseRequest):
         connect_timeout: ODVInput[float] = _DEFAULT,
         pool_timeout: ODVInput[float] = _DEFAULT,
     ) -> tuple[int, bytes]:
-        """Send one request and return status and body of whatever answer comes."""
+        """Send one request and return status and body of the answer, whether it succeeded or
+        not.
+        """
         timeout = _timeout(
             read=_given(read_timeout, self._read),
             connect=_given(connect_timeout, self._connect),
@@ -156,7 +158,7 @@ class AiohttpRequest(BaseRequest):
         except (aiohttp.ClientError, OSError) as error:
             raise NetworkError(f"aiohttp.{type(error).__name__}") from without_address(error)
         finally:
-            # The rest of the URL has the token in it.
+            # The rest of the URL contains the token.
             self._answered(url.rpartition("/")[2], status)
         return status, body
 
@@ -188,7 +190,7 @@ def _given(value: ODVInput[float], default: float | None) -> float | None:
 def _timeout(
     *, read: float | None, connect: float | None, pool: float | None
 ) -> aiohttp.ClientTimeout:
-    # aiohttp's `connect` covers the wait for a free connection as well as the making of one.
+    # aiohttp's `connect` covers both the wait for a free connection and establishing one.
     turn = None if connect is None or pool is None else connect + pool
     return aiohttp.ClientTimeout(total=None, connect=turn, sock_connect=connect, sock_read=read)
 

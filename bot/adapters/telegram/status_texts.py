@@ -22,22 +22,22 @@ from bot.core.ports.views import (
 from bot.core.progress import Phase
 
 MOST_LINES: Final = 8
-"""Jobs that one status message shows; two lines each, or a phone would have to scroll."""
+"""Jobs that one status message shows; two lines each, more would make a phone scroll."""
 
 
 class StatusMessageRenderer:
-    """Words jobs under way in one language."""
+    """Composes status messages in one language."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
 
     def text(self, status_message: StatusMessage) -> Html:
-        """Word a status message: each job with its name and how far it is."""
+        """Compose the text of a status message: each job with its name and progress."""
         shown = status_message.lines[:MOST_LINES]
         numbered = len(status_message.lines) > 1
         blocks = [self.block(line, n if numbered else None) for n, line in enumerate(shown, 1)]
         blocks += self.more(status_message.more + len(status_message.lines) - len(shown))
-        # A card without jobs is one whose last job has just ended.
+        # A message without jobs is one with a last job that has just ended.
         return Html("\n".join(blocks)) or self._language.html("card-done")
 
     def buttons(self, status_message: StatusMessage) -> Buttons:
@@ -54,7 +54,7 @@ class StatusMessageRenderer:
         left = [
             line for line in status_message.lines if not (line.cancelling or line.state.is_final)
         ]
-        # Those without a line may be left too; whoever presses too late is told so.
+        # Jobs without a line may be left too; a press that comes too late gets a notice.
         if not left and not status_message.more:
             return ()
         press = JobButton(Action.CANCEL_ALL, status_message.lines[0].job_id)
@@ -71,12 +71,12 @@ class StatusMessageRenderer:
         ]
 
     def block(self, line: StatusLine, number: int | None) -> Html:
-        """Word one job: its name, and below how far it is."""
+        """Compose the lines of one job: its name, and below it the progress."""
         prefix = f"{number}. " if number else ""
         return Html(f"{prefix}{bold(shown_name(line.name))}\n{self._progress(line)}")
 
     def more(self, count: int) -> list[Html]:
-        """Say how many are not shown, if any."""
+        """Return the line with the number of jobs not shown, if any."""
         return [self._language.html("card-more", count=count)] if count > 0 else []
 
     def _cancel_text(self, number: int | None) -> str:
@@ -140,10 +140,10 @@ class StatusMessageRenderer:
 
 
 class StatusViewRenderer:
-    """Words overviews in one language.
+    """Composes status views in one language.
 
-    Running jobs and live links of a page are numbered through, so that a button's number means one
-    thing. A page is short enough for one message.
+    Running jobs and live links of a page share one numbering, so that a button's number is unique.
+    A page is short enough for one message.
     """
 
     def __init__(self, language: Language) -> None:
@@ -151,7 +151,9 @@ class StatusViewRenderer:
         self._status_messages = StatusMessageRenderer(language)
 
     def render(self, view: Overview) -> tuple[Html, Buttons]:
-        """Word what runs and what is alive, with a button for each, and how to see the rest."""
+        """Compose the running jobs and live links, with a button for each, and the way to further
+        pages.
+        """
         return self._text(view), self._buttons(view)
 
     def _text(self, view: Overview) -> Html:
@@ -211,7 +213,7 @@ class StatusViewRenderer:
         return (*rows(cancel + delete), self._turns(view))
 
     def _turns(self, view: Overview) -> tuple[Button, ...]:
-        """Return the row that leads to the other pages and shows this one anew."""
+        """Return the row of buttons for the other pages and for a refresh of this one."""
         say, page = self._language.say, view.page
         turns = [(say("button-refresh"), page)]
         if page > 1:
@@ -223,7 +225,9 @@ class StatusViewRenderer:
         )
 
     def welcome(self, view: Welcome) -> Html:
-        """Say what the bot does, what it keeps and how long, and the limit that holds here."""
+        """Compose the description of the bot, of the data it keeps and how long, and the limit
+        that applies.
+        """
         lifetime = formats.duration(self._language, view.lifetime)
         return Html(
             "\n\n".join(
@@ -244,13 +248,13 @@ def _nothing(view: Overview) -> str:
 
 
 class StatisticsRenderer:
-    """Words statistics in one language."""
+    """Composes statistics in one language."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
 
     def text(self, view: Statistics) -> Html:
-        """Word what was, what is, and what runs here."""
+        """Compose the totals, the present state, and the versions."""
         return Html("\n\n".join("\n".join(part) for part in self._parts(view) if part))
 
     def _parts(self, view: Statistics) -> list[list[Html]]:

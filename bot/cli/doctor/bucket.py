@@ -1,4 +1,4 @@
-"""Rows about the configuration of the bucket. Those that ask OSS block and raise `StoreError`."""
+"""Checks of the bucket's configuration. Those that call OSS block and raise `StoreError`."""
 
 from typing import Any, Final
 
@@ -14,26 +14,26 @@ SETUP: Final = "relay-bot setup does it"
 
 
 def prefix_of(settings: Settings) -> str:
-    """Return the part of the bucket that is the bot's."""
+    """Return the prefix of the bot's objects in the bucket."""
     return key_prefix(settings.telegram.bot_id)
 
 
 def acl_row(info: BucketInfo, mode: LinkMode) -> Row:
-    """Return the row about the bucket's ACL; objects carry their own."""
+    """Return the row about the bucket's ACL; objects have their own."""
     if info.acl == PRIVATE:
         return ok("bucket ACL", "private")
     if info.acl == "public-read-write":
-        meaning = "public-read-write: anybody can store files here, at your cost"
+        meaning = "public-read-write: anyone can store files here, at your cost"
         return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
     if mode is LinkMode.SIGNED:
-        meaning = f"{info.acl}: whatever has no ACL of its own is open, and can be listed"
+        meaning = f"{info.acl}: objects without an ACL of their own are public, and can be listed"
         return broken("bucket ACL", meaning, f"set it to private: {SETUP}")
     meaning = f"{info.acl}: everything in the bucket can be read, not only links of the bot"
     return warning("bucket ACL", meaning, f"public links need no public bucket: {SETUP}")
 
 
 def versioning_row(info: BucketInfo) -> Row:
-    """Return the row about versions, which outlive a deletion."""
+    """Return the row about versioning, which keeps deleted objects."""
     if info.versioning == "Enabled":
         return broken(
             "versioning",
@@ -54,7 +54,7 @@ def block_row(asked: BucketAdministration, mode: LinkMode) -> Row:
     if by_account:
         return broken(
             name,
-            "the whole account blocks it, whatever the bucket says: public links cannot be opened",
+            "the whole account blocks it, overriding the bucket: public links cannot be opened",
             f'switch the account\'s block off at {ACCOUNT_BLOCK}, or set link.mode = "signed"',
         )
     if blocked:
@@ -72,18 +72,19 @@ def _blocked_by_account(asked: BucketAdministration) -> bool:
     try:
         return asked.account_blocks_public_access()
     except StoreForbidden:
-        # A key of a RAM user seldom may ask; the round trip shows whether links open.
+        # The key of a RAM user seldom has this permission; the round trip shows whether links
+        # open.
         return False
 
 
 def policy_row(asked: BucketAdministration, bucket: str) -> Row:
-    """Return the row about the policy: whether it opens the bucket to everybody."""
+    """Return the row about the bucket policy, and whether it makes the bucket public."""
     name, policy = "bucket policy", parse_policy(asked.policy())
     if any(_is_open(statement) for statement in policy["Statement"]):
         return broken(
             name,
-            "a statement lets everybody in, whatever the ACLs say",
-            "remove the statement for everybody (Principal *) in the console: bucket, permission"
+            "a statement grants access to everyone, which overrides the ACLs",
+            "remove the statement for everyone (Principal *) in the console: bucket, permission"
             " control, bucket policy",
         )
     users = users_granted(policy, bucket)
@@ -102,7 +103,7 @@ def _is_open(statement: dict[str, Any]) -> bool:
 
 
 def lifecycle_row(asked: BucketAdministration, prefix: str) -> Row:
-    """Return the row about the net below the bot."""
+    """Return the row about the lifecycle rule."""
     name, net = "lifecycle", net_below(asked.lifecycle(), prefix)
     if net.expires and net.aborts:
         return ok(name, "removes after 24 to 72 hours what the bot could not")

@@ -1,4 +1,4 @@
-"""`relay-bot doctor`: run every check and print the rows."""
+"""`relay-bot doctor`: runs every check and prints the rows."""
 
 import asyncio
 import os
@@ -24,9 +24,9 @@ from bot.settings import Settings, SettingsError, load, warnings
 async def examine(
     path: Path | None, environ: Mapping[str, str], *, clock: Clock | None = None
 ) -> list[Row]:
-    """Examine everything that these settings name; without usable settings only them.
+    """Check everything that these settings refer to; if they are unusable, only the settings.
 
-    Nothing is changed but for a test object below the bot's own prefix, which is deleted again.
+    Changes nothing except for a test object below the bot's own prefix, which is deleted again.
     """
     try:
         settings = load(path, environ)
@@ -57,13 +57,13 @@ def doctor(
     settings: SettingsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
 ) -> None:
-    """Examine settings, Telegram, OSS and this machine; say what each finding means and what to
-    do. Exit code 0: all ok, 3: warnings only, 1: something is broken.
+    """Check settings, Telegram, OSS and this machine; print the meaning and remedy of each
+    finding. Exit code 0: all ok, 3: warnings only, 1: something is broken.
 
     Example: relay-bot doctor --settings /etc/relay-bot/settings.toml
     """
     path = settings_file(settings)
-    # What is wrong comes as a row; whoever reads it needs no log beside it.
+    # Problems become rows, so no log is needed beside them.
     try:
         log_quietly(load(path, os.environ), "error")
     except SettingsError:
@@ -74,7 +74,7 @@ def doctor(
 
 
 def show_rows(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Print what an examination found."""
+    """Print the rows of a check."""
     if as_json:
         for row in rows:
             print_json(asdict(row))

@@ -1,4 +1,4 @@
-"""Rows about this machine: the spool's disk, the ledger, limits of the process, proxies."""
+"""Checks of this machine: the spool's disk, the ledger, limits of the process, proxies."""
 
 import asyncio
 import os
@@ -15,18 +15,18 @@ from bot.core.jobs import MIB
 from bot.settings import Settings
 
 SAMPLE: Final = 32 * MIB
-"""Bytes that are written to learn how fast the disk is."""
+"""Bytes that are written to measure the speed of the disk."""
 SLOW: Final = 20 * MIB
-"""Bytes per second below which the disk, not the network, is likely to bound a transfer."""
+"""Bytes per second below which the disk, not the network, is likely to limit a transfer."""
 SPARE_FILES: Final = 64
-"""Descriptors beside those of transfers: ledger, spool, logs, the Bot API."""
+"""Descriptors needed beside those of transfers: ledger, spool, logs, the Bot API."""
 PROXIES: Final = tuple(
     name for upper in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") for name in (upper, upper.lower())
 )
 
 
 async def examine_machine(settings: Settings, environ: Mapping[str, str]) -> list[Row]:
-    """Look at what this machine offers. Writes 32 MiB into the spool, and removes them."""
+    """Check this machine. Writes 32 MiB into the spool, and removes them."""
     return [
         await asyncio.to_thread(_spool, settings),
         await asyncio.to_thread(_ledger, settings),
@@ -36,7 +36,7 @@ async def examine_machine(settings: Settings, environ: Mapping[str, str]) -> lis
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists: the rest will be made."""
+    """Return the folder, or its nearest existing parent: the rest will be created."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
@@ -72,7 +72,9 @@ def _spool(settings: Settings) -> Row:
 
 
 def _write_rate(folder: Path) -> float:
-    """Return bytes per second down to the disk. The file has no name, so nothing can stay."""
+    """Measure the write rate of the disk in bytes per second. The file has no name, so it cannot
+    be left behind.
+    """
     block = os.urandom(MIB)
     with tempfile.TemporaryFile(dir=folder) as file:
         begun = time.monotonic()
@@ -147,7 +149,7 @@ def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
     if found and unset:
         return warning(
             "proxy",
-            f"{found[0]} is set, and the bot does not look at it",
+            f"{found[0]} is set, and the bot does not use it",
             f"if this machine needs it, set {' and '.join(unset)}",
         )
     used = "none" if len(unset) == 2 else "as the settings say"

@@ -1,6 +1,4 @@
-"""Rows about OSS: the key, the bucket, its configuration, and a test object stored, opened and
-deleted.
-"""
+"""Checks of OSS: the key, the bucket, its configuration, and the round trip of a test object."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -27,7 +25,7 @@ from bot.wiring.resources import StoreAccess, open_store_access
 T = TypeVar("T")
 
 LIFE: Final = timedelta(minutes=5)
-"""Of the link to the test object, which is deleted in seconds."""
+"""Lifetime of the link to the test object, which is deleted in seconds."""
 
 _REFUSALS: Final = {
     "PublicEndpointForbidden": (
@@ -55,7 +53,7 @@ _REFUSALS: Final = {
 
 
 async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
-    """Walk the way of a file once. Raises `StoreError` where a step is refused."""
+    """Do one round trip of a test object. Raises `StoreError` if a step is refused."""
     mode = settings.link.mode
     walk = RoundTripCheck(line.oss, line.store, OssLinkSigner(line.oss, mode), mode)
     prefix = prefix_of(settings)
@@ -126,8 +124,8 @@ def _download(result: RoundTripResult) -> Row:
 
 
 async def examine_store(settings: Settings, clock: Clock) -> list[Row]:
-    """Look at the bucket as its owner, as the bot and as a stranger; what follows from a failure
-    is left out.
+    """Check the bucket by the key's own calls, by a round trip and by anonymous requests; skip
+    checks that depend on a failed one.
     """
     try:
         async with open_store_access(settings, clock) as line:
@@ -144,7 +142,7 @@ class _Examination:
         self._administration = BucketAdministration(line.oss)
 
     async def rows(self) -> list[Row]:
-        """Return everything about OSS; raises the `StoreError` of the very first call."""
+        """Return all rows about OSS; raises the `StoreError` of the very first call."""
         rows = [*endpoint_rows(self._settings)]
         try:
             info = await self._call(self._administration.info)
@@ -194,7 +192,8 @@ class _Examination:
             if any(
                 row.name == "public access" and row.verdict is Verdict.BROKEN for row in so_far
             ):
-                # OSS would refuse to store anything public, and seem to mean the key.
+                # OSS would refuse to store anything public, with an error that seems to concern
+                # the key.
                 return [_listing(possible=listing)]
             result = await examine_trip(self._settings, self._line)
         except StoreError as error:
@@ -218,8 +217,8 @@ def _listing(*, possible: bool) -> Row:
 
 
 def endpoint_rows(settings: Settings) -> list[Row]:
-    """Return what is wrong with the endpoints as they are written, and what the platform will not
-    do through them.
+    """Return the problems with the configured endpoints, and the limits of the platform for
+    them.
     """
     rows = []
     region = settings.oss.region

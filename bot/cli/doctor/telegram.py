@@ -1,4 +1,4 @@
-"""Rows about Telegram: the token, what the bot sees, how updates come, how large files may be."""
+"""Checks of Telegram: the token, access to messages, delivery of updates, and the largest file."""
 
 import os
 from datetime import timedelta
@@ -16,11 +16,13 @@ from bot.settings import Settings, TelegramMode
 from bot.wiring.resources import plain
 
 MOST_SKEW: Final = timedelta(minutes=1)
-"""Telegram itself does not mind; the promised end of a link does."""
+"""Telegram itself accepts more; the deadline of a link does not."""
 
 
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
-    """Ask the Bot API server about the bot; what follows from an unknown token is left out."""
+    """Check the bot at its Bot API server; skip checks that depend on a valid token if it is
+    unknown.
+    """
     given = settings.telegram
     rows = [_mode(settings)]
     try:
@@ -95,7 +97,7 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
         return ok(name, f"set to {host}, as the settings say")
     return warning(
         name,
-        f"somebody has set one, to {host}: updates go there until the bot starts and takes over",
+        f"it was set to {host}: updates go there until the bot starts and takes over",
         "if another program uses this token, give one of them another bot: @BotFather, /newbot",
     )
 
@@ -103,12 +105,12 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
 def _clock(profile: BotProfile, clock: Clock) -> Row:
     name = "clock and Telegram"
     if profile.told_at is None:
-        return warning(name, "the server tells no time", "check what answers at telegram.base_url")
+        return warning(name, "the server sends no time", "check what answers at telegram.base_url")
     return clock_row(name, profile.told_at - clock.now())
 
 
 def clock_row(name: str, ahead: timedelta) -> Row:
-    """Return the row about a clock that differs from ours by `ahead`."""
+    """Return the row about a clock that is ahead of ours by `ahead`."""
     seconds = ahead.total_seconds()
     if abs(ahead) <= MOST_SKEW:
         return ok(name, f"they agree within {max(1, abs(round(seconds)))} s")

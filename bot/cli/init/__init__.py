@@ -1,1 +1,1 @@
-"""`relay-bot init`: from nothing to a checked settings file."""
+"""`relay-bot init`: creates a checked settings file."""

@@ -18,12 +18,12 @@ _UNANSWERED: Final = {
     "RELAY_OSS__ACCESS_KEY_ID": "not-answered-yet",
     "RELAY_OSS__ACCESS_KEY_SECRET": "not-answered-yet",
 }
-"""So that one answer can be checked before the others are there."""
+"""Place-holders, so that one answer can be checked before the others are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """Answers as texts; "" is one that was not given, or where the default counts."""
+    """Answers as texts; "" is one that was not given, or for which the default is used."""
 
     token: str = field(default="", repr=False)
     base_url: str = ""
@@ -36,7 +36,7 @@ class Draft:
     admins: tuple[int, ...] = ()
 
     def values(self) -> dict[str, str | list[int]]:
-        """Return what was answered, by the dotted keys of the settings."""
+        """Return the given answers, by the dotted keys of the settings."""
         renderer = {
             "telegram.token": self.token,
             "telegram.base_url": self.base_url,
@@ -48,11 +48,11 @@ class Draft:
             "link.mode": self.mode,
         }
         given: dict[str, str | list[int]] = {key: text for key, text in renderer.items() if text}
-        # Admins may do what users may; the users of the example are nobody's.
+        # Admins may do all that users may; the user ids of the example belong to no real user.
         return given | {"access.users": [], "access.admins": list(self.admins)}
 
     def variables(self) -> dict[str, str]:
-        """Return the same as variables of the environment, with place-holders for the rest."""
+        """Return the answers as environment variables, with place-holders for missing ones."""
         given = {
             f"RELAY_{key.upper().replace('.', '__')}": value
             if isinstance(value, str)
@@ -63,11 +63,11 @@ class Draft:
 
 
 POLL_SECONDS = 10
-"""How long the server is asked to wait for a message."""
+"""Time that the server may hold one poll for messages."""
 
 
 class BadAnswer(Exception):
-    """An answer cannot be right; the text says why, and never repeats a secret."""
+    """An answer cannot be right; the text has the reason, and never repeats a secret."""
 
 
 def _settings(draft: Draft) -> Settings:
@@ -94,7 +94,8 @@ async def find_bot(draft: Draft) -> BotProfile:
 
 
 async def watch_writers(draft: Draft) -> AsyncIterator[list[MessageAuthor]]:
-    """Wait for private messages to the bot, and yield who wrote, every few seconds, without end.
+    """Wait for private messages to the bot, and yield their authors, every few seconds, without
+    end.
 
     Nothing is confirmed: the bot gets the same messages once it runs. A webhook is not removed.
 
@@ -117,17 +118,17 @@ async def watch_writers(draft: Draft) -> AsyncIterator[list[MessageAuthor]]:
 
 
 async def check_key(draft: Draft) -> None:
-    """Sign one call that names no bucket, to see whether OSS knows the key.
+    """Sign one call that names no bucket, to check whether OSS knows the key.
 
     Raises:
-        BadAnswer: it does not, or the region is none, or there is no answer.
+        BadAnswer: OSS does not know it, or the region does not exist, or there is no answer.
     """
     async with open_store_access(_settings(draft), SystemClock()) as line:
         administration = BucketAdministration(line.oss)
         try:
             await line.threads.call(administration.account_blocks_public_access)
         except StoreForbidden:
-            # Known, and without this right: that is how it should be.
+            # The key is known and lacks this right, as it should.
             return
         except StoreError as error:
             raise BadAnswer(str(error)) from error
@@ -137,7 +138,7 @@ async def find_bucket(draft: Draft) -> BucketInfo | None:
     """Return the bucket, `None` if there is none of this name.
 
     Raises:
-        BadAnswer: it is in another region, or of another account, or there is no answer.
+        BadAnswer: it is in another region, or belongs to another account, or there is no answer.
     """
     async with open_store_access(_settings(draft), SystemClock()) as line:
         administration = BucketAdministration(line.oss)

@@ -1,4 +1,4 @@
-"""`relay-bot init`: the dialogue, from nothing to a settings file."""
+"""`relay-bot init`: the dialogue that writes a settings file."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class Dialogue:
-    """Asks a person, where there is one; else what was given on the command line must do."""
+    """Asks a person on a terminal; without one the command line must give every answer."""
 
     def __init__(self) -> None:
         self.is_interactive = sys.stdin.isatty()
@@ -45,10 +45,10 @@ class Dialogue:
         default: str | None = None,
         secret: bool = False,
     ) -> tuple[str, T]:
-        """Return an answer that `check` lets pass, and what `check` found.
+        """Return an answer that passes `check`, and the result of `check`.
 
-        `given` is tried first; whoever is asked is asked again until the answer is right. Leaves
-        the program where nobody can be asked.
+        `given` is tried first; on a terminal the question is repeated until the answer is right.
+        Exits without a terminal.
         """
         while True:
             text = self.ask(question, given, option, default=default, secret=secret)
@@ -66,22 +66,22 @@ class Dialogue:
         default: str | None = None,
         secret: bool = False,
     ) -> str:
-        """Return `given` if there is such, else what a person answers, else the default. Leaves
-        the program where there is none of them.
+        """Return `given` if it is set, else the answer of a person, else the default. Exits if
+        there is none of them.
         """
         if given:
             return given
         if not self.is_interactive:
             if default is not None:
                 return default
-            typer.echo(f"relay-bot: nobody can be asked here; {option} is needed", err=True)
+            typer.echo(f"relay-bot: no terminal for questions; {option} is needed", err=True)
             raise typer.Exit(BAD_SETTINGS)
         asked: str = typer.prompt(question, default=default, hide_input=secret)
         return asked.strip()
 
     def is_right(self, check: Callable[[], None]) -> bool:
-        """Say whether `check` passes, and to the person why not. Leaves the program where nobody
-        can be asked again.
+        """Return whether `check` passes, and print why not. Exits if the question cannot be
+        repeated.
         """
         try:
             check()
@@ -93,12 +93,12 @@ class Dialogue:
         return True
 
     def agrees(self, question: str) -> bool:
-        """Ask for a yes; without anybody to ask, it is a no."""
+        """Ask for a yes; without a terminal the answer is no."""
         return self.is_interactive and typer.confirm(question, default=True)
 
 
 PATIENCE = 300.0
-"""Seconds that somebody has to write to the bot."""
+"""Seconds to wait for a person to write to the bot."""
 
 Text = str | None
 
@@ -128,7 +128,7 @@ def init(  # noqa: PLR0913 - one option for each question.
     ] = None,
     admin: Annotated[
         list[int] | None,
-        typer.Option(help="User id of an admin; else who writes is asked."),
+        typer.Option(help="User id of an admin; without it, write to the bot when asked."),
     ] = None,
     base_url: Annotated[
         str, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
@@ -141,13 +141,13 @@ def init(  # noqa: PLR0913 - one option for each question.
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
-    """Ask for what the bot needs, check each answer at once, and write the settings file; ends
-    with the doctor. Everything can be given by options or variables (secrets best by variables),
-    then nobody is asked.
+    """Ask for what the bot needs, check each answer at once, and write the settings file; then run
+    the doctor. Every answer can be given by options or variables (secrets best by variables); then
+    there are no questions.
 
     Example: relay-bot init --settings settings.toml
     """
-    # What goes wrong is said in place; there is no log to read yet.
+    # Problems are printed in place; there is no log to read yet.
     logging.disable(logging.CRITICAL)
     dialogue = Dialogue()
     if settings.exists() and not force:
@@ -195,7 +195,7 @@ def _ask_key(dialogue: Dialogue, draft: Draft, region: Text, key_id: Text, secre
                 "AccessKey secret", secret, "--access-key-secret", secret=True
             ),
         )
-        # Only together can they be checked, and any of them may be the wrong one.
+        # They can be checked only together, and any of them may be the wrong one.
         if dialogue.is_right(lambda: asyncio.run(check_key(answered))):  # noqa: B023 - called at once.
             typer.echo("  OSS knows this key")
             return answered
@@ -233,11 +233,11 @@ def _ask_mode(dialogue: Dialogue, draft: Draft, given: Text) -> Draft:
 
 def _find_admin(dialogue: Dialogue, draft: Draft, profile: BotProfile) -> int:
     if not dialogue.is_interactive:
-        fail("nobody can be asked who the admin is; give the id by --admin")
+        fail("there is no terminal to ask for the admin; give the id by --admin")
     typer.echo(f"Who looks after the bot? Write anything to @{profile.username} now, in Telegram.")
     admin = asyncio.run(_wait_for_admin(dialogue, draft))
     if admin is None:
-        fail("nobody has written; give the id by --admin")
+        fail("no message has arrived; give the id by --admin")
     return admin
 
 
@@ -259,7 +259,7 @@ async def _wait_for_admin(dialogue: Dialogue, draft: Draft) -> int | None:
 
 def _describe(writer: MessageAuthor) -> str:
     username = f" @{writer.username}" if writer.username else ""
-    # Anybody may be called anything, and this goes to a terminal.
+    # Names are chosen by users, and this goes to a terminal.
     name = "".join(char for char in writer.name if char.isprintable())
     return f"{name}{username} (id {writer.id})"
 
@@ -280,7 +280,7 @@ _SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")
 
 
 def example() -> str:
-    """Return the text of `settings.example.toml`: of the package, or of the source tree."""
+    """Return the text of `settings.example.toml` from the package or the source tree."""
     packaged = resources.files("bot.settings") / "example.toml"
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
@@ -288,10 +288,10 @@ def example() -> str:
 
 
 def render(values: Mapping[str, str | list[int]]) -> str:
-    """Return the example with these values, by dotted key, in the lines that show the settings.
+    """Return the example with these values, by dotted key, in the lines of the settings.
 
     Raises:
-        LookupError: the example does not show one of them.
+        LookupError: the example has no line for one of them.
     """
     section, left, lines = "", dict(values), []
     for line in example().splitlines():
@@ -299,7 +299,7 @@ def render(values: Mapping[str, str | list[int]]) -> str:
             section = found[1]
         setting = _SETTING.match(line)
         key = f"{section}.{setting[1]}" if setting else ""
-        # JSON's texts and lists of numbers are TOML's too.
+        # JSON's strings and lists of numbers are valid TOML.
         lines.append(
             f"{key.partition('.')[2]} = {json.dumps(left.pop(key), ensure_ascii=False)}"
             if key in left
@@ -311,10 +311,10 @@ def render(values: Mapping[str, str | list[int]]) -> str:
 
 
 def write_settings(path: Path, text: str, *, force: bool) -> None:
-    """Write the file, readable by its owner only, whole or not at all.
+    """Write the file atomically, readable by its owner only.
 
     Raises:
-        OperationImpossible: it is there already and must not be overwritten, or cannot be written.
+        OperationImpossible: it exists already and must not be overwritten, or cannot be written.
     """
     if path.exists() and not force:
         raise CommandFailed(f"{path} is there already; --force overwrites it")

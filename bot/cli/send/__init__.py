@@ -1,1 +1,1 @@
-"""`relay-bot send`: the same relay as in a chat, from a shell."""
+"""`relay-bot send`: relays files from a shell, in the same way as from a chat."""

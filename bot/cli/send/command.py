@@ -1,4 +1,4 @@
-"""`relay-bot send`."""
+"""The command line of `relay-bot send`."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ from bot.core.progress import ProgressMeter
 from bot.settings import Settings
 
 LOOK_EVERY = 0.2
-"""Seconds between two looks at the progress."""
+"""Seconds between two readings of the progress."""
 STANDARD_INPUT = "-"
 
 
@@ -51,15 +51,15 @@ def send(
     ] = "stdin.bin",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
 ) -> None:
-    """Relay files from this machine: link, end, size and SHA-256 of each. The link ends like any
-    other. Without a running bot only signed links can be made. Exit code 1 if any file failed;
-    Ctrl-C leaves nothing of the present one.
+    """Relay files from this machine and print link, expiry, size and SHA-256 of each. The link
+    expires like any other. Without a running bot only signed links can be made. Exit code 1 if any
+    file failed; Ctrl-C removes the unfinished one.
 
     Example: tar c photos | relay-bot send --name photos.tar -
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    # These lines are for the log of a bot; here every failure is told in one line of its own.
+    # These lines are for the log of a bot; here every failure is printed in one line of its own.
     for module in ("runner", "lifecycle"):
         logging.getLogger(f"bot.jobs.{module}").setLevel(logging.CRITICAL)
     try:
@@ -92,9 +92,9 @@ async def _send_all(settings: Settings, files: Sequence[str], name: str, *, as_j
 
 
 def _cancel_on_sigterm() -> None:
-    """Let SIGTERM do what Ctrl-C does: nothing of an unfinished file shall stay."""
+    """Make SIGTERM act as Ctrl-C does: the unfinished file is removed."""
     task = asyncio.current_task()
-    # Only the main thread may listen to signals, and only it gets them.
+    # Only the main thread may handle signals.
     if task is not None and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 

@@ -24,14 +24,14 @@ from bot.transfer.spool_file import SpoolFile, disk_errors
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An open file or pipe. `size` is `None` where it can only be known at the end."""
+    """An open file or pipe. `size` is `None` if it is known only at the end."""
 
     descriptor: int
     name: str
     size: int | None
 
     def describe(self) -> IncomingFile:
-        """Return it as the ledger knows files."""
+        """Return it as a file of the ledger."""
         mime_type, _ = mimetypes.guess_type(self.name)
         return shell_file(self.name, mime_type=mime_type, size=self.size)
 
@@ -50,7 +50,7 @@ def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode):
-            # What a shell has read of it already is not sent again.
+            # The part that a shell has read of it already is not sent again.
             skipped = os.lseek(descriptor, 0, os.SEEK_CUR)
             if skipped:
                 raise CommandFailed(f"{name} has been read already")
@@ -71,8 +71,8 @@ LARGEST: Final = 40 << 40
 
 
 class ShellFiles:
-    """Fulfils the `FileSource` port for one input. A file is read where it lies; a pipe goes
-    through a file of the spool folder that has no name, so that nothing of it can stay.
+    """Implements the `FileSource` port for one input. A file is read in place; a pipe is copied to
+    an unnamed file in the spool folder, which cannot be left behind.
     """
 
     limit = LARGEST
@@ -87,7 +87,7 @@ class ShellFiles:
     async def open(
         self, job_id: int, file: IncomingFile, meter: ProgressMeter
     ) -> AsyncIterator["WholeFile | PipedFile"]:
-        """Open the content; see the port."""
+        """Open the content as defined by the port."""
         meter.total, meter.phase = file.announced_size, Phase.MOVING
         if self._given.size is not None:
             if self._given.size == 0:
@@ -118,7 +118,7 @@ class ShellFiles:
 
 
 class WholeFile:
-    """A file that is here already; fulfils the `Content` port."""
+    """A file of this machine; implements the `Content` port."""
 
     is_whole = True
 
@@ -134,7 +134,7 @@ class WholeFile:
         """Read the file once, in a thread.
 
         Raises:
-            SizeMismatch: it became longer or shorter meanwhile.
+            SizeMismatch: its size changed meanwhile.
             SourceUnavailable: it cannot be read.
         """
         return await self._pool.run(self._digest, CancelFlag())
@@ -166,7 +166,7 @@ class WholeFile:
 
 
 class PipedFile:
-    """What comes out of a pipe: it is uploaded while it arrives; fulfils the `Content` port."""
+    """The data of a pipe, uploaded while it arrives; implements the `Content` port."""
 
     size = None
 
@@ -185,8 +185,8 @@ class PipedFile:
         """Read the pipe to its end.
 
         Raises:
-            FileEmpty: nothing came out.
-            DiskFull, DiskError: the spool does not take it.
+            FileEmpty: the pipe had no data.
+            DiskFull, DiskError: the spool cannot store it.
         """
         try:
             return await self._read()
@@ -197,7 +197,7 @@ class PipedFile:
     async def _read(self) -> Digest:
         reader, loop = asyncio.StreamReader(limit=BLOCK), asyncio.get_running_loop()
         pipe = os.fdopen(os.dup(self._descriptor), "rb", buffering=0)
-        # Not a thread: nothing could end one that waits for a pipe into which nobody writes.
+        # Not a thread: one that waits for an idle pipe cannot be interrupted.
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), pipe
         )
@@ -215,9 +215,9 @@ class PipedFile:
         return self._spooled.finish()
 
     async def wait_for(self, end: int) -> int:
-        """Wait until these bytes have come, or the end."""
+        """Wait until these bytes have arrived, or the pipe has ended."""
         return await self._spooled.wait_for(end)
 
     def pread(self, count: int, offset: int) -> bytes:
-        """Read bytes that have come, from any thread."""
+        """Read bytes that have arrived, from any thread."""
         return self._spooled.pread(count, offset)

@@ -1,4 +1,4 @@
-"""The course of one file from a shell: a job like any other, run here to its end."""
+"""Relaying one file from a shell: a job like any other, run here to its end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,12 +30,12 @@ from bot.wiring.bot import build_relay
 from bot.wiring.resources import StoreAccess, open_store_access, refuse_unrenewable_key
 
 Wait = Callable[[str, datetime], None]
-"""Hears of an error code, and of the moment of the next attempt."""
+"""Called with an error code and the time of the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A file that has become a link. Treat the link like a secret: it never belongs in a log."""
+    """A relayed file. Its link is a secret: never log it."""
 
     name: str
     link: str = field(repr=False)
@@ -45,7 +45,7 @@ class Sent:
 
 
 class SendFailed(Exception):
-    """A file has not become a link. `code` is that of the error, as the README explains it."""
+    """A file that was not relayed. `code` is that of the error, as the README explains it."""
 
     def __init__(self, name: str, code: str) -> None:
         super().__init__(f"{name}: {code}")
@@ -53,10 +53,10 @@ class SendFailed(Exception):
 
 
 class FileSender:
-    """Sends files, one after the other. Lives while `open_sender` does.
+    """Sends files, one after the other. Usable inside `open_sender`.
 
-    `beside_bot` says whether a bot runs on the same ledger; without one the bytes of a link that
-    has ended go at its next start.
+    `beside_bot` is whether a bot runs on the same ledger; without one the bytes of an expired link
+    are deleted at the bot's next start.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class FileSender:
         self._lifecycle = JobLifecycle(ledger.jobs, clock, self._signals)
 
     async def check(self) -> None:
-        """Refuse where the promise about links could not be kept.
+        """Raise an error if the deadline or the privacy of links could not be guaranteed.
 
         Raises:
-            OperationImpossible: only a running bot ends public links, and none runs; or strangers
-                could read the files.
-            StoreError: OSS cannot be asked.
+            OperationImpossible: only a running bot ends public links, and none runs; or private
+                objects can be read anonymously.
+            StoreError: OSS cannot be reached, or refuses.
         """
         if self._settings.link.mode is LinkMode.PUBLIC:
             if not self.beside_bot:
@@ -100,10 +100,11 @@ class FileSender:
             raise CommandFailed(str(error)) from error
 
     async def send(self, given: Input, meter: ProgressMeter, *, on_wait: Wait) -> Sent:
-        """Relay one file and return its link. A cancel undoes everything before it goes on.
+        """Relay one file and return its link. On cancel everything is undone before
+        `CancelledError` is raised.
 
         Raises:
-            SendFailed: it was given up; nothing of it is left.
+            SendFailed: the job failed; nothing of it is left.
             OperationImpossible: its link expired before it could be shown.
         """
         file = given.describe()
@@ -149,14 +150,14 @@ class FileSender:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            # Whoever presses Ctrl-C wants nothing of it to stay.
+            # Ctrl-C asks that nothing of the file stays.
             running.stop = StopReason.USER
             task.cancel()
             await asyncio.wait({task})
             raise
 
     async def _sweep(self) -> None:
-        """Remove what is due, above all what a failure of this file has left in OSS."""
+        """Delete what is due, above all what a failure of this file has left in OSS."""
         line = self._line
         reaper = Reaper(
             self._ledger.objects,
@@ -201,7 +202,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
     Raises:
         OperationImpossible: see `FileSender.check`.
         LedgerError: the ledger cannot be used.
-        StoreError: OSS cannot be asked.
+        StoreError: OSS cannot be reached, or refuses.
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
@@ -210,7 +211,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
         lock = SendingLock(settings.ledger.path)
         stack.callback(lock.close)
         if lock.take_alone():
-            # What a command left behind that was killed in the middle.
+            # Jobs of a command that was killed.
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))

@@ -1,1 +1,1 @@
-"""`relay-bot setup`: makes the bucket what the bot needs; changes nothing else unasked."""
+"""`relay-bot setup`: configures the bucket for the bot; changes nothing else unasked."""

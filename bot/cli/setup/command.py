@@ -1,4 +1,4 @@
-"""`relay-bot setup`: compare the bucket with what the bot needs, show the changes, ask, apply
+"""`relay-bot setup`: compares the bucket with the bot's needs, shows the changes, asks, applies
 them.
 """
 
@@ -43,13 +43,13 @@ from bot.settings.types import is_loopback
 from bot.wiring.resources import StoreAccess, open_store_access
 
 Agree = Callable[[Sequence[Change]], bool]
-"""Asks a person about changes that touch more than ours."""
+"""Asks a person about changes that affect more than the bot's own prefix and statements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a setup has done: the changes that were made, those that were not agreed to, notes in
-    words, and the least that the RAM user needs.
+    """The result of a setup: the changes that were made, those that were declined, notes in words,
+    and the smallest policy that the RAM user needs.
     """
 
     planned: list[Change]
@@ -68,14 +68,14 @@ async def run_setup(
     dry_run: bool = False,
     clock: Clock | None = None,
 ) -> Outcome:
-    """Make the bucket what `desired` says, or with `remove` take back what is ours.
+    """Configure the bucket as `desired`, or with `remove` undo the bot's own changes.
 
-    `agree` is asked once, before anything is changed, if any change touches more than our prefix
-    and our statements. With `dry_run` nothing is asked and nothing is changed.
+    `agree` is called once, before any change, if a change affects more than our prefix and our
+    statements. With `dry_run` there are no questions and no changes.
 
     Raises:
-        OperationImpossible: the account blocks what the settings need.
-        StoreError: OSS could not be asked, or refuses; earlier changes stay.
+        OperationImpossible: the account blocks public access that the settings need.
+        StoreError: OSS could not be reached, or refuses; earlier changes stay.
     """
     async with open_store_access(settings, clock or SystemClock()) as line:
         course = _Setup(line, BucketAdministration(line.oss), desired)
@@ -105,7 +105,7 @@ class _Setup:
         self._actual: ActualBucket | None = None
 
     async def plan(self, *, remove: bool) -> list[Change]:
-        """Look, and return every change that is needed."""
+        """Inspect the bucket, and return every change that is needed."""
         self._actual = await self._look()
         if remove:
             return plan_removal(self._actual, self._desired) if self._actual else []
@@ -117,14 +117,14 @@ class _Setup:
         return [plan_creation(self._desired), *plan_setup(expected, self._desired)]
 
     async def make(self, planned: Sequence[Change], declined: Sequence[Change]) -> list[Change]:
-        """Make the changes, but those that were declined."""
+        """Make the changes, except those that were declined."""
         made: list[Change] = []
         left = [change for change in planned if change not in declined]
         if left and self._actual is None:
             await self._make(left[0])
             made.append(left[0])
             created = await self._look()
-            # What it is in fact, which may differ from what was expected of a new one.
+            # The real state, which may differ from the expected one of a new bucket.
             left = plan_setup(replace(created, fresh=True), self._desired) if created else []
         for change in left:
             await self._make(change)
@@ -186,8 +186,8 @@ def setup(  # noqa: PLR0913 - a command has its options.
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Make the bucket what the bot needs; run it again at any time. Rules and statements of others
-    stay as they are. Exit code 1 if something was refused or not agreed to.
+    """Configure the bucket for the bot; run it again at any time. Other rules and statements stay
+    as they are. Exit code 1 if a change was refused or declined.
 
     Example: relay-bot setup --dry-run
     """
@@ -243,7 +243,7 @@ def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
 
 def _explain_forbidden(error: StoreForbidden) -> str:
     return (
-        f"the access key may not do this: {error}. Use the key of somebody who may, for this"
+        f"the access key may not do this: {error}. Use a key with this permission, for this"
         " command alone: RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup"
     )
 
@@ -256,7 +256,7 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
     elif outcome.made:
         _show_changes("changed", outcome.made)
     if outcome.declined:
-        _show_changes("not changed, because nobody agreed", outcome.declined)
+        _show_changes("not changed, because it was not confirmed", outcome.declined)
     for note in outcome.notes:
         typer.echo(f"note: {note}")
 
@@ -282,8 +282,8 @@ What only you can do, once, in the console:
     if desired.user is None:
         typer.echo(
             """
-Or, in place of 2, let a bucket policy serve the user: relay-bot setup --user-id UID
-(doctor can then not look at the configuration of the bucket)."""
+Or, in place of 2, let a bucket policy grant the user access: relay-bot setup --user-id UID
+(doctor can then not read the configuration of the bucket)."""
         )
 
 

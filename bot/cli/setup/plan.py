@@ -1,4 +1,4 @@
-"""Actual and desired configuration of the bucket, and the changes between them. Sends nothing but
+"""Actual and desired configuration of the bucket, and the changes between them. Sends only
 reads.
 """
 
@@ -29,10 +29,10 @@ from bot.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference, in words, and how to make it.
+    """One change: its description, and the call that makes it.
 
-    `ours` says that it touches only our prefix and our own statements; whatever touches others
-    too is asked for first. `make` blocks and may raise `StoreError`; it may be repeated.
+    `ours` means that it affects only our prefix and our own statements; any other change needs
+    consent first. `make` blocks and may raise `StoreError`; it may be repeated.
     """
 
     what: str
@@ -44,8 +44,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ActualBucket:
-    """What the bucket is. `account_blocked` is `None` where the key may not ask. A `fresh` bucket
-    has just been made, or will be: nobody else uses it yet.
+    """The bucket's actual configuration. `account_blocked` is `None` if the key may not read it. A
+    `fresh` bucket has just been created, or will be: it has no other users yet.
     """
 
     info: BucketInfo
@@ -57,7 +57,7 @@ class ActualBucket:
 
 
 def look(administration: BucketAdministration) -> ActualBucket | None:
-    """Return what the bucket is, `None` if there is none. Blocks; raises `StoreError`."""
+    """Return the bucket's configuration, `None` if there is none. Blocks; raises `StoreError`."""
     info = administration.info()
     if info is None:
         return None
@@ -71,8 +71,8 @@ def look(administration: BucketAdministration) -> ActualBucket | None:
 
 
 def expect_new(administration: BucketAdministration, region: str) -> ActualBucket:
-    """Return what a new bucket will be; those made through the API block public access (source:
-    OSS documentation, "Block public access"). Blocks.
+    """Return the expected configuration of a new bucket; those created through the API block
+    public access (source: OSS documentation, "Block public access"). Blocks.
     """
     return ActualBucket(
         info=BucketInfo(region, "*", PRIVATE, "", "LRS"),
@@ -93,11 +93,11 @@ def _account_blocked(administration: BucketAdministration) -> bool | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredBucket:
-    """What the bucket shall be for one bot.
+    """The bucket configuration that one bot needs.
 
-    `public_read` makes the whole bucket readable, as the plain recipe for public links has it;
-    without it, objects carry their own ACL and the bucket stays private. `user` is the id of the
-    RAM user whom the bucket policy shall serve; `None` leaves the policy alone.
+    `public_read` makes the whole bucket readable, the simplest way to public links; without it,
+    objects have their own ACL and the bucket stays private. `user` is the id of the RAM user to
+    grant access in the bucket policy; `None` leaves the policy alone.
     """
 
     bucket: str
@@ -109,7 +109,7 @@ class DesiredBucket:
 
     @property
     def blocked(self) -> bool:
-        """Whether public access shall be blocked: nothing is public in signed mode."""
+        """Whether to block public access: nothing is public in signed mode."""
         return self.mode is LinkMode.SIGNED
 
     @property
@@ -121,7 +121,7 @@ class DesiredBucket:
 def desired_for(
     settings: Settings, *, public_read: bool = False, user: str | None = None
 ) -> DesiredBucket:
-    """Return what these settings need."""
+    """Return the configuration that these settings need."""
     return DesiredBucket(
         bucket=settings.oss.bucket,
         region=settings.oss.region,
@@ -136,15 +136,16 @@ ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
 def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
-    """Return the changes in the order in which they must be made; none if all is as it shall be.
+    """Return the changes in the order in which they must be made; none if the bucket is as
+    desired.
 
     Raises:
-        OperationImpossible: the account blocks what the settings need.
+        OperationImpossible: the account blocks public access that the settings need.
     """
     if actual.account_blocked and not desired.blocked:
         raise CommandFailed(
-            'link.mode = "public" needs public access, and the whole account blocks it, whatever'
-            f" the bucket says: switch the account's block off at {ACCOUNT_BLOCK}, or set"
+            'link.mode = "public" needs public access, and the whole account blocks it, which'
+            f" overrides the bucket: switch the account's block off at {ACCOUNT_BLOCK}, or set"
             ' link.mode = "signed", which needs no public access'
         )
     block = list(_plan_block(actual, desired))
@@ -153,18 +154,18 @@ def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
         *_plan_policy(actual, desired),
         *_plan_rule(actual, desired),
     ]
-    # While the block is on, OSS refuses to store anything public: an ACL, or a policy that holds
-    # somebody's public statement. So it goes first and comes last.
+    # While the block is on, OSS refuses every public ACL, and every policy that contains a public
+    # statement, also a foreign one. So it is lifted first and set last.
     return [*others, *block] if desired.blocked else [*block, *others]
 
 
 def plan_removal(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
-    """Return the changes that take back our rule and our statements, and nothing else."""
+    """Return the changes that remove our rule and our statements, and nothing else."""
     return [*_remove_rule(actual, desired), *_remove_statements(actual, desired)]
 
 
 def plan_creation(desired: DesiredBucket) -> Change:
-    """Return the change that makes the bucket."""
+    """Return the change that creates the bucket."""
     after = f"{desired.bucket} in {desired.region}, locally redundant, private"
     return Change("bucket", "there is none", after, ours=True, make=BucketAdministration.create)
 
@@ -200,7 +201,7 @@ def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
             "bucket policy",
             _count(actual.policy),
             f"and ours: RAM user {desired.user} may read and write the bucket, over https only",
-            ours=True,  # Those of others stay word for word.
+            ours=True,  # Other rules and statements stay unchanged.
             make=_putting(merged),
         )
 
@@ -227,7 +228,7 @@ def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]
         f"rule {rule_id(desired.prefix)}: objects expire 1 day after the last modification,"
         " multipart uploads are aborted after 1 day"
         + (", old versions go after 1 day" if versioned else ""),
-        ours=True,  # Those of others stay word for word.
+        ours=True,  # Other rules and statements stay unchanged.
         make=partial(BucketAdministration.put_lifecycle, document=merged, overlaps=foreign),
     )
 

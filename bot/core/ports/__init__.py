@@ -1,1 +1,1 @@
-"""Contracts between the layers: what each side guarantees, which errors it raises."""
+"""Contracts between the layers: guarantees of each side, and the errors raised."""

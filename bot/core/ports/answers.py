@@ -9,7 +9,7 @@ from bot.core.jobs import Job
 
 
 class AnswerState(StrEnum):
-    """Where an answer stands."""
+    """The state of an answer."""
 
     PENDING = "pending"
     """Must be sent."""
@@ -17,7 +17,7 @@ class AnswerState(StrEnum):
     """The call is under way, or was when the process died."""
     SENT = "sent"
     SHOWN = "shown"
-    """Nothing is sent: the command that made the job shows its outcome itself."""
+    """Nothing is sent: the command that created the job shows the outcome itself."""
     LOST = "lost"
     """Cannot be placed in any form; its row keeps the last error."""
 
@@ -67,8 +67,8 @@ class StoredAnswer:
 
 
 class AnswerLedger(Protocol):
-    """Which message concludes which jobs. A job belongs to at most one answer, and every ended job
-    gets one.
+    """The answers and their jobs. A job belongs to at most one answer, and every ended job gets
+    one.
     """
 
     async def unanswered(self, limit: int) -> list[Job]:
@@ -79,12 +79,10 @@ class AnswerLedger(Protocol):
     async def begin(
         self, jobs: Sequence[Job], placed_message_id: int | None, *, chat_id: int | None = None
     ) -> StoredAnswer:
-        """Create the answer for jobs of one chat and topic, state SENDING: the intention before
-        the call.
+        """Create the answer for jobs of one chat and topic, in state SENDING, before the call.
 
         With `placed_message_id` the status message itself becomes the answer by being edited; its
-        row is closed. With `chat_id` the answer goes to that chat instead, and replies to
-        nothing.
+        row is closed. With `chat_id` the answer goes to that chat instead, and replies to nothing.
         """
 
     async def resumable(self) -> list[StoredAnswer]:
@@ -94,7 +92,7 @@ class AnswerLedger(Protocol):
         """Store the intention before another call, and count it."""
 
     async def sent(self, answer_id: int, message_id: int) -> None:
-        """Store that the answer is placed."""
+        """Record that the answer was sent."""
 
     async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
         """Store that a call failed: PENDING again, and no attempt is open. Counts an `uncertain`
@@ -125,12 +123,12 @@ class AnswerLedger(Protocol):
         """
 
     async def stale(self, limit: int) -> list[StoredAnswer]:
-        """Return sent answers whose items have changed since they were shown, at most `limit` of
-        each chat.
+        """Return sent answers with items that changed after the last edit, at most `limit` of each
+        chat.
         """
 
     async def refreshed(self, answer_id: int, changes: int) -> None:
-        """Store that the answer shows the first `changes` changes; later ones leave it stale."""
+        """Record that the answer shows the first `changes` changes; later ones leave it stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ class StoredStatusMessage:
 
 
 class StatusMessageLedger(Protocol):
-    """Status messages, so that a restart goes on in the same one."""
+    """Status messages, so that after a restart the bot edits the same ones."""
 
     async def open(
         self, jobs: Sequence[Job], *, shared: bool, album: str | None = None
@@ -161,16 +159,16 @@ class StatusMessageLedger(Protocol):
         """Create a status message for jobs of one chat and topic, or for those of an album."""
 
     async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
-        """Let an open status message show further jobs."""
+        """Add further jobs to an open status message."""
 
     async def placed(self, status_message_id: int, message_id: int) -> None:
-        """Store where the status message is."""
+        """Record the message id of the status message."""
 
     async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Return all status messages that have not been closed, oldest first."""
 
     async def close(self, status_message_id: int) -> None:
-        """Forget the status message: it is gone or has become an answer."""
+        """Delete the row of a status message that was removed or has become an answer."""
 
     async def begin_attempt(self, status_message_id: int) -> None:
         """Count a call before it is made."""

@@ -15,7 +15,7 @@ from bot.core.ports.views import (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to say something: chat, forum topic (or `None`), and the message to reply to (or
+    """The destination of a message: chat, forum topic (or `None`), and the message to reply to (or
     `None`).
     """
 
@@ -25,18 +25,18 @@ class Place:
 
 
 class Reaction(StrEnum):
-    """What the bot shows on the message that brought a file. Stored in the ledger: never
+    """A reaction of the bot on the message that brought a file. Stored in the ledger: never
     rename.
     """
 
     ACCEPTED = "accepted"
     DONE = "done"
     NONE = "none"
-    """Nothing came of it; the answer says why."""
+    """No link was made; the answer has the reason."""
 
 
 class Messenger(Protocol):
-    """Places, changes and removes messages. One call is one attempt; each is worded in `language`.
+    """Sends, edits and deletes messages. One call is one attempt; texts are in `language`.
 
     Raises `ChatFlooded`, `ChatUnavailable`, `ChatUncertain`, `ChatMoved`, `ChatGone`,
     `MessageRefused`.
@@ -59,19 +59,19 @@ class Messenger(Protocol):
     async def edit(
         self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
     ) -> None:
-        """Change a message; unchanged text is no error. Raises `MessageGone`."""
+        """Edit a message; unchanged text is no error. Raises `MessageGone`."""
 
     async def delete(self, chat_id: int, message_id: int) -> None:
-        """Remove a message; a message that is gone is no error."""
+        """Delete a message; a message that is gone is no error."""
 
     async def answer_press(self, query_id: str, notice: Notice | None, *, language: str) -> None:
-        """Answer the press of a button, without a word where there is no `notice`; a query that is
-        too old is no error.
+        """Answer a callback query, without a text if there is no `notice`; an expired query is no
+        error.
         """
 
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
-        """Show a reaction of the bot on a message, in place of the one before. Raises
-        `MessageRefused` where the chat does not allow it.
+        """Set the bot's reaction on a message, in place of the one before. Raises `MessageRefused`
+        where the chat does not allow it.
         """
 
     async def probe(self) -> None:
@@ -80,15 +80,15 @@ class Messenger(Protocol):
     def fit(
         self, answer: Answer, *, language: str, together: bool = False, plain: bool = False
     ) -> int:
-        """Return how many leading items (at least 1) one message can hold. Items that belong
-        `together`, as those of an album, are worded shorter where that makes room for all.
+        """Return how many leading items (at least 1) fit into one message. Items that belong
+        `together`, as those of an album, use shorter texts where that makes room for all.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class GroupVisibility:
-    """What the bot sees of a group: `is_here` whether it is in it, `sees_files` whether messages
-    that are not addressed to it reach it.
+    """The bot's membership in a group: `is_here` whether it is a member, `sees_files` whether it
+    receives messages that are not addressed to it.
     """
 
     is_here: bool
@@ -96,17 +96,17 @@ class GroupVisibility:
 
 
 class Members(Protocol):
-    """Asks about groups, and leaves them. One call is one attempt.
+    """Queries about groups, and leaving them. One call is one attempt.
 
     Raises `ChatFlooded`, `ChatUnavailable`, `ChatUncertain`, `ChatMoved`, `ChatGone`,
     `MessageRefused` (there is no such person).
     """
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
-        """Return whether a person looks after a group."""
+        """Return whether a user is an administrator of a group."""
 
     async def sight(self, chat_id: int) -> GroupVisibility:
-        """Return what the bot sees of a group. One that it is not in is no error."""
+        """Return the bot's membership in a group. A group that it is not in is no error."""
 
     async def leave(self, chat_id: int) -> None:
-        """Leave a group; one that it is not in is no error."""
+        """Leave a group; a group that the bot is not in is no error."""

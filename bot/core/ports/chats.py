@@ -1,4 +1,4 @@
-"""What the ledger remembers about chats and the people in them."""
+"""The ledger of chats and of the people in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A file that was accepted: when, and its bytes as announced (the real size once it is
-    known).
+    """A file that was accepted: the time, and its size in bytes as announced (the real size once
+    it is known).
     """
 
     at: datetime
@@ -18,10 +18,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class ChatRules:
-    """How the bot behaves in a chat. `auto` relays every document it sees; `privately` delivers
-    answers to the person who asked; `moved_to` is the supergroup that this group has become;
-    `allowed` is what a bot admin said, `None` where none did; `zone` names the zone in
-    which moments are told (`clock.read_zone`), "" for that of the settings.
+    """Rules of a chat. `auto` relays every document that the bot receives there; `privately`
+    delivers answers to the requester in private; `moved_to` is the supergroup that this group has
+    become; `allowed` is the decision of a bot admin, `None` without one; `zone` names the time
+    zone of shown times (`clock.read_zone`), "" for the one of the settings.
     """
 
     chat_id: int
@@ -34,8 +34,8 @@ class ChatRules:
 
 @dataclass(frozen=True, slots=True)
 class OwnerRules:
-    """What is known of an owner: a chosen `language` ("" = as Telegram says), `banned`, and
-    whether a bot admin `allowed` them beside the settings.
+    """Rules of an owner: a chosen `language` ("" = as Telegram reports), `banned`, and whether a
+    bot admin `allowed` them beside the settings.
     """
 
     owner_id: int
@@ -48,7 +48,7 @@ class ChatLedger(Protocol):
     """Rules of chats and owners; every method is one transaction."""
 
     async def chat(self, chat_id: int) -> ChatRules:
-        """Return the rules of a chat; the defaults if nothing was ever said."""
+        """Return the rules of a chat; the defaults if none are stored."""
 
     async def set_chat(
         self,
@@ -59,19 +59,19 @@ class ChatLedger(Protocol):
         allowed: bool | None = None,
         zone: str | None = None,
     ) -> None:
-        """Change what is given and leave the rest."""
+        """Change the given rules and keep the others."""
 
     async def migrate(self, chat_id: int, moved_to: int) -> None:
-        """Store that a group became a supergroup; its rules go along."""
+        """Record that a group became a supergroup, which takes over its rules."""
 
     async def migrations(self) -> dict[int, int]:
-        """Return where every group that moved has gone."""
+        """Return every group that became a supergroup, with the new id."""
 
     async def previous_ids(self, chat_id: int) -> list[int]:
-        """Return the ids under which a chat was known, the present one first."""
+        """Return all ids that a chat has had, the present one first."""
 
     async def owner(self, owner_id: int) -> OwnerRules:
-        """Return what is known of an owner; the defaults if nothing is."""
+        """Return the rules of an owner; the defaults if none are stored."""
 
     async def set_owner(
         self,
@@ -81,12 +81,12 @@ class ChatLedger(Protocol):
         banned: bool | None = None,
         allowed: bool | None = None,
     ) -> None:
-        """Change what is given and leave the rest."""
+        """Change the given rules and keep the others."""
 
     async def accepted_by(self, owner_id: int, since: datetime) -> list[Accepted]:
-        """Return what was accepted of an owner after `since`, the oldest first; not what failed,
-        which is no fault of theirs.
+        """Return the files of an owner accepted after `since`, the oldest first, without those of
+        failed jobs.
         """
 
     async def accepted_in(self, chat_ids: Sequence[int], since: datetime) -> list[Accepted]:
-        """Return what was accepted in these chats after `since`, as `accepted_by` does."""
+        """Return the files from these chats accepted after `since`, as `accepted_by` does."""

@@ -19,24 +19,24 @@ class JobLedger(Protocol):
     """Jobs, from acceptance to their final state."""
 
     async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
-        """Store a new job, or return `None` if this file of this message is known already."""
+        """Store a new job, or return `None` if this file of this message was accepted before."""
 
     async def knows(self, origin: Origin, file: IncomingFile) -> bool:
         """Return whether this file of this message has been accepted."""
 
     async def speak(self, owner_id: int, language: str) -> None:
-        """Let what has not been answered yet of an owner be answered in this language, and the
-        status messages in their private chat go on in it.
+        """Set the language of an owner's unanswered jobs and of the open status messages in their
+        private chat.
         """
 
     async def get(self, job_id: int) -> Job | None:
         """Return a job, or `None` if there is none."""
 
     async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
-        """Return the jobs of these ids that exist, in the order of their ids."""
+        """Return the existing jobs of these ids, in the order of their ids."""
 
     async def request_cancel(self, job_id: int) -> None:
-        """Store that the user wants the job to end, so that a restart does not forget it."""
+        """Record that the user cancelled the job, so that a restart does not lose it."""
 
     async def recover(
         self, now: datetime, progress: Mapping[int, int] | None = None
@@ -51,8 +51,8 @@ class JobLedger(Protocol):
         """
 
     async def end_left_by_shells(self, now: datetime) -> list[Job]:
-        """Cancel the jobs of commands that are gone, and return them; only while no command
-        runs.
+        """Cancel the jobs of commands that have exited, and return them. Call it only while no
+        command runs.
         """
 
     async def acquire(self, job_id: int, now: datetime) -> Job | None:
@@ -61,7 +61,7 @@ class JobLedger(Protocol):
         """
 
     async def give_back(self, job: Job) -> bool:
-        """Put a running job back as it was: the process stops, no failure is counted."""
+        """Put a running job back as it was, because the process stops; count no failure."""
 
     async def retry_later(
         self,
@@ -82,28 +82,28 @@ class JobLedger(Protocol):
     async def finish(
         self, job: Job, stored: StoredObject, result: "Finished", now: datetime
     ) -> bool:
-        """Make a running job done and its object live, due at `result.expires_at`. If the job is
-        not as expected, its object is due at `now` instead.
+        """Mark a job DONE and its object live, due at `result.expires_at`. If the job is not as
+        expected, its object is due at `now` instead.
         """
 
     async def fail(self, job: Job, code: str, args: dict[str, int], now: datetime) -> bool:
-        """Give a running job up with a code and the variables of its sentence. The object that it
-        has planned is due at `now`.
+        """Mark a job FAILED with a code and the variables of its sentence. Its planned object is
+        due at `now`.
         """
 
     async def cancel(self, job: Job, now: datetime) -> bool:
-        """Make a job cancelled that is in the state and attempt in which `job` was read. The
-        object that it has planned is due at `now`.
+        """Mark a job CANCELLED if its state and attempt are those of `job`. Its planned object is
+        due at `now`.
         """
 
     async def cancel_waiting(self, job_id: int, now: datetime) -> Job | None:
-        """Make a job cancelled that is queued, as `cancel` does, and return it as it is then.
-        Return `None` if it is not queued.
+        """Mark a queued job CANCELLED, as `cancel` does, and return it as stored then. Return
+        `None` if it is not queued.
         """
 
     async def open_albums(self, quiet_since: datetime) -> set[tuple[int, str]]:
-        """Return chat and album of those albums that may still grow (a file came after
-        `quiet_since`) or of which a job has not ended.
+        """Return chat and album of the albums that may still grow (a file came after
+        `quiet_since`) or have an unfinished job.
         """
 
     async def unfinished(self) -> list[Job]:
@@ -118,7 +118,7 @@ class JobLedger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a relay achieved: size in bytes, SHA-256 in hex, and the end of the link."""
+    """The result of a relay: size in bytes, SHA-256 in hex, and the end of the link."""
 
     size: int
     sha256: str
@@ -127,7 +127,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a start found: all unfinished jobs of chats, oldest first, and the jobs that it has
+    """The result of `recover`: all unfinished jobs of chats, oldest first, and the jobs that it
     ended.
     """
 
@@ -137,7 +137,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Jobs that failed with one code: how many, and when the last of them did."""
+    """Jobs that failed with one code: their number, and when the last of them did."""
 
     code: str
     count: int
@@ -146,8 +146,8 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What became of the jobs that ended in some time: how many are done and their bytes, how many
-    were cancelled, and the failures by code, the latest first.
+    """Totals of the jobs that ended in a period: the number done and their bytes, the number
+    cancelled, and the failures by code, the latest first.
     """
 
     done: int = 0
@@ -157,7 +157,7 @@ class Totals:
 
 
 class TotalsLedger(Protocol):
-    """What has become of jobs."""
+    """Totals of ended jobs."""
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
@@ -182,7 +182,7 @@ class ObjectLedger(Protocol):
         """Store the intention to create `key` there, before any request that names it."""
 
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
-        """Store the upload id and the part size, before the first part is sent."""
+        """Record the upload id and the part size, before the first part is sent."""
 
     async def completing(self, object_id: int, at: datetime) -> datetime:
         """Store that the store may have completed the object at `at`, before the first request
@@ -190,7 +190,7 @@ class ObjectLedger(Protocol):
         """
 
     async def planned_for(self, job_id: int) -> StoredObject | None:
-        """Return the newest planned object of a job, to go on with it."""
+        """Return the newest planned object of a job, to continue with it."""
 
     async def of_jobs(self, job_ids: Sequence[int]) -> dict[int, StoredObject]:
         """Return the newest object of each of these jobs."""
@@ -202,29 +202,29 @@ class ObjectLedger(Protocol):
         """Return the live objects that came from these chats with their jobs, the newest first."""
 
     async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
-        """Return the newest done job of the same bot and owner with the same `file_unique_id`
-        whose object lives at least until then, with that object.
+        """Return the newest done job of the same bot and owner with the same `file_unique_id` and
+        an object that lives at least until `live_until`, together with that object.
         """
 
     async def revoke(self, job_id: int, now: datetime) -> bool:
-        """Make the live object of a job due now, because its owner said so."""
+        """Make the live object of a job due now, because its owner deleted it."""
 
     async def abandon(self, object_id: int, now: datetime) -> None:
-        """Make a planned object due now: what exists of it must go."""
+        """Make a planned object due now; the reaper removes what exists of it."""
 
     async def due(self, now: datetime, limit: int) -> list[StoredObject]:
-        """Return objects that must go now, links before leftovers, the longest overdue first; none
-        that a running job still works on.
+        """Return objects that are due, live ones before planned ones, the longest overdue first;
+        none that a running job still uses.
         """
 
     async def live(self) -> list[StoredObject]:
         """Return all live objects."""
 
     async def of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
-        """Return the rows of those keys that the ledger knows, gone ones included."""
+        """Return the rows of those keys that are in the ledger, gone ones included."""
 
     async def of_unfinished_jobs(self, keys: Sequence[str]) -> dict[str, StoredObject]:
-        """Return the rows of those keys that a queued or running job goes on with."""
+        """Return the rows of those keys that a queued or running job continues with."""
 
     async def overdue(self, now: datetime) -> list[StoredObject]:
         """Return live objects that should be gone, postponed ones included."""
@@ -233,11 +233,11 @@ class ObjectLedger(Protocol):
         """Return when the next object falls due."""
 
     async def gone(self, object_ids: Sequence[int], now: datetime) -> None:
-        """Store that objects and uploads are gone; answers that showed them become stale."""
+        """Record that objects and uploads are gone; answers that show them become stale."""
 
     async def swept(self, object_ids: Sequence[int], again_at: datetime) -> None:
-        """Store that these planned objects were removed once, and that they must be again: a
-        request that was under way may have been applied after the removal.
+        """Record that these planned objects were removed once and must be removed again: a request
+        that was in flight may have been applied after the removal.
         """
 
     async def removing(self, object_ids: Sequence[int]) -> None:
@@ -249,4 +249,4 @@ class ObjectLedger(Protocol):
         """
 
     async def owners_of_keys(self, keys: Sequence[str]) -> dict[str, StoredObject]:
-        """Return the rows of those keys that the ledger knows and that are not gone."""
+        """Return the rows of those keys that are in the ledger and not gone."""

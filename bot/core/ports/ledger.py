@@ -1,4 +1,4 @@
-"""The ledger: the truth about jobs, deadlines, and what must still be said.
+"""The ledger: the durable record of jobs, deadlines and pending messages.
 
 Every method is one transaction, committed when it returns. State changes name the state and the
 attempt (the fence) that they expect; a method that returns `bool` says whether the row was still
@@ -26,7 +26,7 @@ class Ledger(Protocol):
 
     @property
     def answers(self) -> AnswerLedger:
-        """Which message concludes which jobs."""
+        """Answers and their jobs."""
 
     @property
     def status_messages(self) -> StatusMessageLedger:
@@ -34,7 +34,7 @@ class Ledger(Protocol):
 
     @property
     def outbox(self) -> Outbox:
-        """What must be said beside answers."""
+        """Messages to send other than answers."""
 
     @property
     def dead_updates(self) -> DeadUpdates:
@@ -42,8 +42,8 @@ class Ledger(Protocol):
 
     @property
     def totals(self) -> TotalsLedger:
-        """What has become of jobs."""
+        """Totals of ended jobs."""
 
     @property
     def chats(self) -> ChatLedger:
-        """Rules of chats and owners, and what they have used."""
+        """Rules of chats and owners, and their usage."""

@@ -1,4 +1,4 @@
-"""What is counted for the one who runs the bot. Nothing here tells one user from another."""
+"""Metrics for the operator. No label identifies a user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,23 +7,21 @@ from typing import Protocol
 
 
 class Span(StrEnum):
-    """A stretch of a job whose seconds are measured. The values are stable: dashboards name
-    them.
-    """
+    """A measured phase of a job, in seconds. The values are stable: dashboards use them."""
 
     WAIT = "wait"
     """From acceptance to the first attempt."""
     FETCH = "fetch"
     """From Telegram to this machine; in local mode until the server has the file."""
     UPLOAD = "upload"
-    """From this machine to OSS, beside the fetch where that is possible."""
+    """From this machine to OSS, in parallel with the fetch where possible."""
     WHOLE = "whole"
     """From acceptance to the link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Values that are looked up at each scrape, and not counted. `spool_reserved` is bytes."""
+    """Gauges that are read at each scrape. `spool_reserved` is bytes."""
 
     jobs_running: int = 0
     jobs_waiting: int = 0
@@ -35,8 +33,8 @@ class Readings:
 
 
 class Metrics(Protocol):
-    """Counts what happens. Every method returns at once, raises nothing, and may be called from
-    any thread. An empty `code` means that there was no error.
+    """Counters. Every method returns at once, raises nothing, and may be called from any thread.
+    An empty `code` means that there was no error.
     """
 
     def job_ended(self, outcome: str, code: str = "") -> None:
@@ -46,10 +44,10 @@ class Metrics(Protocol):
         """Count an attempt that failed and will be followed by another."""
 
     def took(self, span: Span, seconds: float) -> None:
-        """Record how long a stretch took that ended well."""
+        """Record the duration of a phase that succeeded."""
 
     def moved(self, *, downloaded: int, uploaded: int) -> None:
-        """Count the bytes of an attempt, however it ended."""
+        """Count the bytes of an attempt, successful or not."""
 
     def link_ended(self, late: float) -> None:
         """Record how many seconds after its deadline a link's bytes were deleted."""
@@ -63,10 +61,10 @@ class Metrics(Protocol):
         """
 
     def edit_skipped(self, reason: str) -> None:
-        """Count news that a status message did not show, because newer ones follow."""
+        """Count an update that a status message did not show, because newer ones follow."""
 
     def telegram_answered(self, method: str, status: int) -> None:
-        """Count a call of the Bot API; `status` is that of HTTP, 0 where no answer came."""
+        """Count a call of the Bot API; `status` is the HTTP status, 0 if there was no answer."""
 
     def oss_answered(self, operation: str, code: str) -> None:
         """Count a call of OSS."""
@@ -79,7 +77,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """Counts nothing: for processes without metrics."""
+    """Metrics that count nothing, for processes without metrics."""
 
     def job_ended(self, outcome: str, code: str = "") -> None:
         """Do nothing."""

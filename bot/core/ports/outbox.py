@@ -1,4 +1,4 @@
-"""The outbox: what must be sent beside answers, and updates that could not be handled.
+"""The outbox: messages to send other than answers, and updates that could not be handled.
 
 Every method is one transaction.
 """
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 
 class Priority(IntEnum):
-    """The order in which things are said; lower goes first."""
+    """The order in which messages are sent; lower goes first."""
 
     PRESS = 0
     REPLY = 1
@@ -22,35 +22,33 @@ class Priority(IntEnum):
 
 
 EDITS: Final = "edits"
-"""In the payload of a message: the one that is changed instead of a new one being sent."""
+"""Key in the payload of a message: the id of the message to edit instead of sending a new one."""
 
 
 class OutboxKind(StrEnum):
-    """What a row of the outbox says; everything that can change is worded when it is sent, not
-    before.
-    """
+    """The kind of an outbox row. Texts that can change are composed when the row is sent."""
 
     NOTICE = "notice"
     PRESS = "press"
-    """The answer to a button; `payload["query_id"]`. Without a `name` it is one without a word."""
+    """The answer to a callback query; `payload["query_id"]`. Without a `name` it has no text."""
     OVERVIEW = "overview"
-    """What is under way and alive; `payload` has `listing`, `subject` and `page`, see the view of
-    that name.
+    """The jobs in progress and the live links; `payload` has `listing`, `subject` and `page`, see
+    the view of that name.
     """
     WELCOME = "welcome"
     REACTION = "reaction"
-    """Nothing in words: `payload["reaction"]` on the message `payload["to"]`."""
+    """A reaction without text: `payload["reaction"]` on the message `payload["to"]`."""
     STATISTICS = "statistics"
-    """How the bot does, for those who look after it."""
+    """Statistics of the bot, for bot admins."""
     LANGUAGES = "languages"
-    """Which languages the owner can choose from."""
+    """The languages that the owner can choose from."""
     REQUEST = "request"
-    """Nothing to say yet: the chat service must be asked first; `payload["do"]` names what for."""
+    """A deferred request: the chat service must be asked first; `payload["do"]` names its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """A row of the outbox. `dedupe` makes a redelivered update say nothing twice."""
+    """A row of the outbox. `dedupe` keeps a redelivered update from posting a message twice."""
 
     kind: OutboxKind
     priority: Priority
@@ -69,16 +67,16 @@ class OutboxMessage:
 
 
 class Outbox(Protocol):
-    """What must be said beside answers."""
+    """Messages to send other than answers."""
 
     async def post(self, message: OutboxMessage, now: datetime) -> bool:
-        """Store a message; false if `dedupe` is known already."""
+        """Store a message; return false if `dedupe` is stored already."""
 
     async def pending(self, limit: int) -> list[OutboxMessage]:
-        """Return what must still be said, by priority, then age, at most `limit` of each chat."""
+        """Return the messages to send, by priority, then age, at most `limit` of each chat."""
 
     async def delivered(self, row_id: int) -> None:
-        """Store that it has been said (or never will be)."""
+        """Record that the message was sent (or never will be)."""
 
     async def begin_attempt(self, row_id: int) -> int:
         """Store the intention before a call, and forget the last error; return how many calls

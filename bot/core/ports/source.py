@@ -1,4 +1,4 @@
-"""Where files come from."""
+"""The source of files: the chat service."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,35 +10,32 @@ from bot.core.progress import ProgressMeter
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What arrived: `size` in bytes, `sha256` in hex."""
+    """Size and checksum of the file that arrived: `size` in bytes, `sha256` in hex."""
 
     size: int
     sha256: str
 
 
 class Content(Protocol):
-    """The bytes of one file on this machine: growing while they arrive, or complete from the
-    start.
+    """The bytes of one file on this machine, growing while they arrive or complete from the start.
 
-    One coroutine fills it, one upload reads it. Reading goes through `pread` and may be done from
-    any thread.
+    One coroutine fills it, one upload reads it. `pread` may be called from any thread.
     """
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole file as announced or known; `None` while nobody knows."""
+        """Size of the whole file in bytes, as announced or known; `None` if unknown."""
 
     @property
     def largest(self) -> int:
-        """Bytes that the file can have at most."""
+        """Upper bound of the file's size in bytes."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether every byte is on disk already."""
+        """Whether the whole file is on disk."""
 
     async def fill(self) -> Digest:
-        """Bring in every byte (or, where they are here already, read them once) and return what
-        arrived.
+        """Fetch every byte (or read the file once if it is on this machine) and return its digest.
 
         Raises `SourceUnavailable`, `SourceGone`, `SizeMismatch`, `FileTooLarge`, `FileEmpty`,
         `DiskFull`.
@@ -58,18 +55,18 @@ class Content(Protocol):
 
 
 class FileSource(Protocol):
-    """Hands over the files of the chat service."""
+    """Opens the files of the chat service."""
 
     @property
     def limit(self) -> int:
-        """The largest file in bytes that can be handed over."""
+        """Return the largest file in bytes that the source can open."""
 
     def open(
         self, job_id: int, file: IncomingFile, meter: ProgressMeter
     ) -> AbstractAsyncContextManager[Content]:
-        """Reserve room for the file and open its content; on exit everything of it on this machine
-        is removed.
+        """Reserve room for the file and open its content; remove its bytes from this machine on
+        exit.
 
         Entering may wait for room. Raises `SpoolQuotaTooSmall`, `DiskFull`. `meter.downloaded`
-        follows the bytes.
+        counts the bytes.
         """

@@ -26,7 +26,7 @@ class PartBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
-    """What is stored with an object. `public` sets the object ACL: public-read, or private where
+    """Metadata stored with an object. `public` sets the object ACL: public-read, or private where
     false.
     """
 
@@ -100,16 +100,16 @@ class ObjectStore(Protocol):
 
     def copy_object(self, source: str, key: str, meta: ObjectMeta) -> int | None:
         """Copy an object of this bucket, at most 1 GiB, inside OSS; return the CRC-64 of the copy
-        where OSS tells it. `meta` is set anew. Raises `ObjectGone`.
+        if OSS sends it. `meta` is set anew. Raises `ObjectGone`.
         """
 
     def copy_part(self, source: str, key: str, upload_id: str, part: Part) -> PartReceipt:
-        """Copy a stretch of an object of this bucket as a part of an upload; the receipt has no
-        CRC. Raises `ObjectGone`, `UploadGone`.
+        """Copy a range of an object of this bucket as a part of an upload; The receipt has no CRC.
+        Raises `ObjectGone`, `UploadGone`.
         """
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Abort a multipart upload; one that is gone is no error. No part may be under way."""
+        """Abort a multipart upload; one that is gone is no error. No part may be in flight."""
 
     def head(self, key: str) -> ObjectStat | None:
         """Return the object, or `None` if there is none."""
@@ -126,10 +126,10 @@ class ObjectStore(Protocol):
         """
 
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
-        """Walk all objects below `prefix`, in the order of their keys."""
+        """Iterate over all objects below `prefix`, in the order of their keys."""
 
     def list_uploads(self, prefix: str) -> Iterator[PendingUpload]:
-        """Walk all pending multipart uploads below `prefix`."""
+        """Iterate over all pending multipart uploads below `prefix`."""
 
 
 class StoreTime(Protocol):
@@ -168,8 +168,8 @@ class LinkSigner(Protocol):
 
 
 class AnonymousAccessCheck(Protocol):
-    """Checks by unsigned requests. Every method blocks, and raises `StoreError` when it cannot be
-    found out.
+    """Checks by unsigned requests. Every method blocks, and raises `StoreError` if the check
+    fails.
     """
 
     def listing_possible(self) -> bool:

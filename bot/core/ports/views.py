@@ -1,4 +1,6 @@
-"""What is said in a chat, as data; an adapter words it. No sentence for users lives here."""
+"""Views: the content of messages as data. An adapter composes the texts; no sentence for users
+stands here.
+"""
 
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +20,7 @@ class Notice:
 
 
 class ItemState(StrEnum):
-    """What an answer says of one job."""
+    """The state of one job in an answer."""
 
     LIVE = "live"
     EXPIRED = "expired"
@@ -29,8 +31,8 @@ class ItemState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnswerItem:
-    """One job in an answer. `link`, `size` (bytes), `sha256` (hex) belong to live ones; `code` to
-    failed ones.
+    """One job in an answer. `link`, `size` (bytes) and `sha256` (hex) are set for live ones,
+    `code` for failed ones.
 
     `args` are further variables of the sentence for `code` (sizes in bytes).
     """
@@ -48,8 +50,8 @@ class AnswerItem:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of one or several jobs. `zone` names the zone in which the chat is told moments, ""
-    for that of the settings.
+    """The end of one or several jobs. `zone` names the time zone of the chat, "" for that of the
+    settings.
     """
 
     items: tuple[AnswerItem, ...]
@@ -59,7 +61,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """One job on a status message. `position` counts from 1; `retry_in` is the wait before the
+    """One job in a status message. `position` counts from 1; `retry_in` is the wait before the
     next attempt.
     """
 
@@ -83,8 +85,8 @@ class StatusLine:
 
 @dataclass(frozen=True, slots=True)
 class StatusMessage:
-    """A status message: the jobs it shows, and how many more there are than lines. Those of an
-    album belong `together`: one button cancels all that are left.
+    """A status message: the jobs it shows, and the number of jobs beyond its lines. Those of an
+    album belong `together`: one button cancels all unfinished ones.
     """
 
     lines: tuple[StatusLine, ...]
@@ -104,17 +106,19 @@ class LiveLink:
 
 
 class Listing(StrEnum):
-    """What can be listed. The values are part of buttons that are out there: never rename."""
+    """The lists that a user can open. The values are part of the data of sent buttons: never
+    rename.
+    """
 
     STATUS = "status"
-    """What runs or waits, and what is alive."""
+    """Running and waiting jobs, and live links."""
     LINKS = "links"
-    """What is alive."""
+    """Live links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was accepted in the last 24 hours, and how much of it is allowed (0: no limit)."""
+    """Files and bytes accepted in the last 24 hours, and the limits (0: no limit)."""
 
     files: int
     bytes: int
@@ -124,10 +128,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One page of what runs or waits and of what is alive, of `subject`: a person, or a group.
-    Pages count from 1.
+    """One page of the running and waiting jobs and the live links of `subject`: a person, or a
+    group. Pages count from 1.
 
-    `in_group` says that a group reads it; with `discreet` live files are named, not linked to.
+    `in_group` means that it is shown in a group; with `discreet` live files are named without
+    links.
     """
 
     running: tuple[StatusLine, ...]
@@ -145,7 +150,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The answer to `/start` and `/help`: the limit (bytes) and lifetime that hold here."""
+    """The answer to `/start` and `/help`: the limit (bytes) and the lifetime of links."""
 
     limit: int
     lifetime: timedelta
@@ -153,7 +158,9 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """How many jobs failed with a code in the last 24 hours, and how long ago the last one did."""
+    """Failures with one code in the last 24 hours: their number, and the time since the last
+    one.
+    """
 
     code: str
     count: int
@@ -162,7 +169,7 @@ class FailureCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """The answer to `/stats`: jobs that ended in the last 24 hours, what there is now, sizes in
+    """The answer to `/stats`: jobs that ended in the last 24 hours, the present state, sizes in
     bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the
     programs.
     """
@@ -184,7 +191,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class LanguageMenu:
-    """The answer to `/language` of one person: which languages there are to choose from."""
+    """The answer to `/language` of one person: the languages to choose from."""
 
     owner_id: int
 

@@ -130,7 +130,7 @@ async def test_public_links_need_a_bot(stage: LocalStack, file: Path) -> None:
 async def test_an_open_bucket(stage: LocalStack, file: Path) -> None:
     """Where strangers can read everything, nothing is sent in signed mode."""
     stage.bucket.policy = _open_policy()
-    with pytest.raises(CommandFailed, match="anybody can read"):
+    with pytest.raises(CommandFailed, match="can be read anonymously"):
         await send(stage, file)
 
     assert stage.bucket.objects == {}

@@ -1,4 +1,4 @@
-"""Alembic's entry point: migrates over the connection that `migration.upgrade` hands in."""
+"""Alembic's entry point: migrates over the connection of `migration.upgrade`."""
 
 from alembic import context
 

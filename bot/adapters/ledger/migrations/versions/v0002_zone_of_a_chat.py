@@ -1,4 +1,4 @@
-"""The zone in which a chat is told moments; corrections are found without reading all answers."""
+"""The time zone of a chat, and an index to find corrections without reading all answers."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,7 @@
-"""Attempts and errors of every unit, where an object is stored, and the time of OSS.
+"""Attempts and errors of every unit, the location of an object, and the time at OSS.
 
-What is tried is counted before each call, so that limits hold across restarts; what is set aside
-keeps the code of its last error. An object knows its bucket, region and mode.
+Attempts are counted before each call, so that limits hold across restarts; a unit that was given
+up keeps the code of its last error. An object has its bucket, region and mode.
 """
 
 import sqlalchemy as sa
