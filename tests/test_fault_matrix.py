@@ -30,7 +30,7 @@ from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations
-from bot.outbound.dispatcher import ChatDispatcher
+from bot.outbound.dispatcher import ChatDispatcher, Sender
 from bot.outbound.outbox import OutboxSender, Reactions
 from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
@@ -161,7 +161,7 @@ class Everything:
             ),
             welcome=Welcome(20 << 20, LIFETIME),
         )
-        senders = [
+        senders: list[Sender] = [
             DeferredRequests(
                 ledger.outbox,
                 RequestHandler(ledger, access, actions, members, messenger),

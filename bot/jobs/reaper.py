@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bot.clock import wait_for_event
-from bot.core.errors import StoreError, StoreForbidden
+from bot.core.errors import RelayError, StoreError, StoreForbidden, Unexpected
 from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
@@ -18,6 +18,7 @@ from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
 from bot.jobs.lifecycle import Signals
 from bot.transfer.store_caller import pending_of
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Reaper:
         self._clock = clock
         self._signals = signals
         self._metrics = metrics or NoMetrics()
+        self._edge = UnitEdge(metrics)
 
     async def run(self, prefix: str) -> None:
         """Sweep whenever something falls due, and beside it, so that a long list of the bucket
@@ -86,10 +88,12 @@ class Reaper:
 
     async def _reconcile_on(self, prefix: str) -> None:
         while True:
-            try:
-                await self.reconcile(prefix)
-            except StoreError as error:
-                log.warning("cannot reconcile with the bucket", code=error.code)
+            # A defect here must not stop the sweeps, which end links.
+            with self._edge.contain(Unit.LOOP, "reconcile"):
+                try:
+                    await self.reconcile(prefix)
+                except StoreError as error:
+                    log.warning("cannot reconcile with the bucket", code=error.code)
             await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:
@@ -112,6 +116,10 @@ class Reaper:
         except StoreError as error:
             await self._postpone(ids, error)
             return
+        except Exception as error:  # noqa: BLE001 -- the edge of a deletion.
+            self._edge.failed(Unit.DELETION, live[0].id, error)
+            await self._postpone(ids, Unexpected())
+            return
         now = self._clock.now()
         await self._objects.gone(ids, now)
         for stored in live:
@@ -125,6 +133,10 @@ class Reaper:
             await self._threads.call(lambda: self._remove(stored))
         except StoreError as error:
             await self._postpone([stored.id], error)
+            return
+        except Exception as error:  # noqa: BLE001 -- the edge of a deletion.
+            self._edge.failed(Unit.DELETION, stored.id, error)
+            await self._postpone([stored.id], Unexpected())
             return
         now = self._clock.now()
         if stored.sweeps == 0:
@@ -143,7 +155,7 @@ class Reaper:
             log.warning("the key may not list multipart uploads; strays stay until the lifecycle")
         self._store.delete([stored.key])
 
-    async def _postpone(self, ids: Sequence[int], error: StoreError) -> None:
+    async def _postpone(self, ids: Sequence[int], error: RelayError) -> None:
         log.error("cannot delete yet", count=len(ids), code=error.code)
         await self._objects.postpone(ids, self._clock.now() + RETRY_AFTER)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
+from bot.core.errors import StoreForbidden, StoreUnavailable
 from bot.core.jobs import Ending, ObjectState
 from bot.jobs import reaper
 from bot.jobs.reaper import BATCH, RETRY_AFTER, SWEEP_AGAIN_AFTER
@@ -24,7 +24,7 @@ def yard(database: Database) -> Graveyard:
     return Graveyard(database)
 
 
-def fail(error: StoreError) -> None:
+def fail(error: Exception) -> None:
     """Raise an error, as a call to the store."""
     raise error
 
@@ -78,9 +78,12 @@ async def test_revoked_link_goes_as_deleted(yard: Graveyard) -> None:
     assert yard.store.objects == {}
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("reset"), StoreForbidden("AccessDenied")])
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("reset"), StoreForbidden("AccessDenied"), MemoryError("no room")],
+)
 async def test_link_that_oss_does_not_let_go_is_tried_again(
-    yard: Graveyard, error: StoreError
+    yard: Graveyard, error: Exception
 ) -> None:
     """For ever, a little later each time; it counts as live until it is gone."""
     stored = await yard.live()

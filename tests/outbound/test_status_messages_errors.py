@@ -195,7 +195,7 @@ async def test_status_message_that_always_fails_is_set_aside(
     trouble = Trouble(call, MemoryError("no room"), times=MOST_TRIES + 1)
     stage.messenger.trouble(trouble)
     for number in range(MOST_TRIES + 4):
-        running.meter.uploaded = number
+        running.meter.downloaded = number
         await stage.after(3)
         stage.restart()
     await stage.done(job)
