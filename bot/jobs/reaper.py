@@ -22,6 +22,7 @@ from bot.jobs.deletion import delete_each, wait_after
 from bot.jobs.lifecycle import Signals
 from bot.jobs.store_time import StoreClockKeeper
 from bot.transfer.pool import pending_of
+from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class Reaper:
         self._clock = clock
         self._signals = signals
         self._metrics = metrics or NoMetrics()
+        self._edge = UnitEdge(metrics)
 
     async def run(self, prefix: str) -> None:
         """Sweep whenever something falls due, and reconcile every hour; until cancelled. Both run
@@ -98,10 +100,12 @@ class Reaper:
 
     async def _reconcile_on(self, prefix: str) -> None:
         while True:
-            try:
-                await self.reconcile(prefix)
-            except StoreError as error:
-                log.warning("cannot reconcile with the bucket", code=error.code)
+            # A defect here must not stop the sweeps, which end links.
+            with self._edge.contain(Unit.LOOP, "reconcile"):
+                try:
+                    await self.reconcile(prefix)
+                except StoreError as error:
+                    log.warning("cannot reconcile with the bucket", code=error.code)
             await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:
@@ -150,7 +154,7 @@ class Reaper:
                 await self._threads.call(lambda: delete_each(store, keys))
             )
         except Exception as error:  # noqa: BLE001 -- the edge of a deletion: it is tried again.
-            left = dict.fromkeys(keys, _named(error))
+            left = dict.fromkeys(keys, self._named(live[0], error))
         gone = [stored for stored in live if stored.key not in left]
         if gone:
             await self._ended(gone)
@@ -171,13 +175,19 @@ class Reaper:
         try:
             await self._threads.call(lambda: _remove(store, stored))
         except Exception as error:  # noqa: BLE001 -- the edge of a removal: it is tried again.
-            await self._postpone([(stored, _named(error))])
+            await self._postpone([(stored, self._named(stored, error))])
             return
         now = self._clock.now()
         if stored.sweeps == 0:
             await self._objects.swept([stored.id], now + SWEEP_AGAIN_AFTER)
         else:
             await self._objects.gone([stored.id], now)
+
+    def _named(self, stored: StoredObject, error: Exception) -> RelayError:
+        if isinstance(error, RelayError):
+            return error
+        self._edge.failed(Unit.DELETION, stored.id, error)
+        return Unexpected(type(error).__name__)
 
     async def _postpone(self, failures: Sequence[tuple[StoredObject, RelayError]]) -> None:
         """Let each object wait by its own attempts. One line in the log for each reason."""
@@ -221,13 +231,6 @@ class Reaper:
             if upload.key not in owned:
                 log.warning("aborting an upload without a job", key=upload.key)
                 await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))
-
-
-def _named(error: Exception) -> RelayError:
-    if isinstance(error, RelayError):
-        return error
-    log.error("a deletion failed unexpectedly", exc_info=error)
-    return Unexpected(type(error).__name__)
 
 
 def _remove(store: ObjectStore, stored: StoredObject) -> None:

@@ -28,7 +28,7 @@ def yard(database: Database) -> Graveyard:
     return Graveyard(database)
 
 
-def fail(error: StoreError) -> None:
+def fail(error: Exception) -> None:
     """Raise an error, as a call to the store."""
     raise error
 
@@ -82,9 +82,12 @@ async def test_revoked_link_goes_as_deleted(yard: Graveyard) -> None:
     assert yard.store.objects == {}
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("reset"), StoreForbidden("AccessDenied")])
+@pytest.mark.parametrize(
+    "error",
+    [StoreUnavailable("reset"), StoreForbidden("AccessDenied"), MemoryError("no room")],
+)
 async def test_link_that_oss_does_not_let_go_is_tried_again(
-    yard: Graveyard, error: StoreError
+    yard: Graveyard, error: Exception
 ) -> None:
     """For ever, a little later each time; it counts as live until it is gone."""
     stored = await yard.live()
