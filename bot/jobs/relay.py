@@ -179,6 +179,9 @@ class _Journal:
     async def completing(self) -> None:
         await self._objects.completing(self._object_id, self._clock.now())
 
+    async def completed(self) -> None:
+        await self._objects.completed(self._object_id, self._clock.now())
+
 
 def _succeeded(task: "asyncio.Task[Digest] | asyncio.Task[Uploaded] | None") -> bool:
     return task is not None and task.done() and not task.cancelled() and task.exception() is None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.core.errors import (
+    ClockSkewed,
     FileEmpty,
     SizeMismatch,
     StoreError,
@@ -57,6 +58,11 @@ class UploadJournal(Protocol):
 
         Awaited before each Complete, PutObject or CopyObject; the first one counts, since its
         answer may be lost.
+        """
+
+    async def completed(self) -> None:
+        """Commit that the object became complete just now and not before: every earlier request
+        was refused.
         """
 
 
@@ -121,7 +127,12 @@ class UploadSession:
             return Uploaded(part.size, check_crc64(told, body.crc64, "the object"))
 
         await self._journal.completing()
-        return await self._line.call(attempt)
+        troubles: list[StoreError] = []
+        uploaded = await self._line.call(attempt, on_trouble=troubles.append)
+        if troubles and all(isinstance(trouble, ClockSkewed) for trouble in troubles):
+            # The clock has been corrected since the moment before the first request.
+            await self._journal.completed()
+        return uploaded
 
     async def _initiate(self, part_size: int) -> OpenUpload:
         key, meta = self._target.key, self._target.meta

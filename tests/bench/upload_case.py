@@ -63,6 +63,9 @@ class NoJournal:
     async def completing(self) -> None:
         """Forget it."""
 
+    async def completed(self) -> None:
+        """Nothing is recorded."""
+
 
 async def ours(endpoint: str, path: Path, connections: int, *, bucket: str = BUCKET) -> None:
     """Upload with the engine of this project."""

@@ -31,6 +31,9 @@ class Journal:
         """Count an intention."""
         self.completions += 1
 
+    async def completed(self) -> None:
+        """Nothing is recorded."""
+
 
 @pytest.fixture
 def store() -> FakeStore:

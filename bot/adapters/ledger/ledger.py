@@ -56,6 +56,7 @@ class SqlObjects(SqlPart):
     plan = writes(objects.plan)
     initiated = writes(objects.initiated)
     completing = writes(objects.completing)
+    completed = writes(objects.completed)
     planned_for = reads(objects.planned_for)
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)

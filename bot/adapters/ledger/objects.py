@@ -96,6 +96,11 @@ def completing(connection: Connection, object_id: int, at: datetime) -> datetime
     return found
 
 
+def completed(connection: Connection, object_id: int, at: datetime) -> None:
+    """Store that the object was completed at `at` and not before."""
+    _update(connection, objects.c.id == object_id, completed_at=at)
+
+
 def planned_for(connection: Connection, job_id: int) -> StoredObject | None:
     """Return the newest planned object of a job that has not been abandoned."""
     found = _select(

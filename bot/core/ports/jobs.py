@@ -189,6 +189,9 @@ class ObjectLedger(Protocol):
         that does so, or when the store tells a time; return the earliest of these moments.
         """
 
+    async def completed(self, object_id: int, at: datetime) -> None:
+        """Store that the store completed the object at `at` and not before."""
+
     async def planned_for(self, job_id: int) -> StoredObject | None:
         """Return the newest planned object of a job, to continue with it."""
 

@@ -44,6 +44,9 @@ class Journal:
     async def completing(self) -> None:
         """Nothing is remembered of it."""
 
+    async def completed(self) -> None:
+        """Nothing is recorded."""
+
 
 @dataclass
 class Relay:
