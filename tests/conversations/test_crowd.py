@@ -136,6 +136,7 @@ MOST_LATER = 3.0
 """Real seconds that a crowd of strangers may cost a member."""
 
 
+@pytest.mark.long
 async def test_strangers_write_once_each(stage: LocalStack, alice: Person) -> None:
     """A member who sends a file right after them waits hardly longer than alone, and few of them
     are told that they are strangers.

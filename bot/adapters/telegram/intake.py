@@ -346,6 +346,7 @@ class WebhookIntake:
         self._clock = clock
         self._url = url
         self._is_set = False
+        self._is_foreign = False
         self._foreign_webhooks = ForeignWebhooks(health_state, clock)
         self._secret = webhook_secret(application.bot.token)
 
@@ -393,10 +394,10 @@ class WebhookIntake:
         bot = self._application.bot
         info = await bot.get_webhook_info()
         # Telegram does not report the secret, so the first call always sets the webhook.
-        if info.url != self._url and self._is_set:
+        if info.url != self._url and self._is_set and not self._is_foreign:
             self._foreign_webhooks.found(_host(info.url))
             # It is told once, however often the call that sets it right must be repeated.
-            self._is_set = False
+            self._is_foreign = True
         if info.url != self._url or not self._is_set:
             if info.url and info.pending_update_count:
                 # Updates that could not be delivered while the bot was down would wait for up to
@@ -412,7 +413,7 @@ class WebhookIntake:
             # Hosts only: the path often contains the token.
             self._health_state.webhook_error = ""
             log.info("webhook set", host=_host(self._url), instead_of=_host(info.url))
-            self._is_set = True
+            self._is_set, self._is_foreign = True, False
             return
         self._foreign_webhooks.well()
         self._note(info)

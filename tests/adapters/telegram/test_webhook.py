@@ -184,6 +184,20 @@ async def test_another_program_sets_it_again_and_again(telegram: TelegramStandIn
     assert bot.health_state.webhook_conflict == ""
 
 
+async def test_refusal_after_another_program_ends_nothing(telegram: TelegramStandIn) -> None:
+    """The address was accepted once, so that it is tried again."""
+    async with bot_on(telegram) as bot:
+        await bot.run()
+        await telegram.intrude_webhook()
+        args: dict[str, str | int | float] = {"status": 400, "description": "Bad Request: later"}
+        fault = telegram.faults.add(Fault("setWebhook", Effect.ERROR, args=args))
+        await bot.look_again(2)
+
+    assert fault.hits == 1
+    assert telegram.world.webhook.target is not None
+    assert telegram.world.webhook.target.url == URL
+
+
 async def test_out_of_reach(telegram: TelegramStandIn) -> None:
     """While Telegram is out of reach the webhook is set later."""
     telegram.faults.add(Fault("setWebhook", Effect.ERROR, args={"status": 502}))
