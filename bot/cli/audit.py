@@ -17,8 +17,8 @@ from bot.cli.common import (
     load_settings,
     log_quietly,
     require_ledger,
+    show_findings,
 )
-from bot.cli.output import show_findings
 from bot.clock import SystemClock
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock

@@ -1,21 +1,181 @@
-"""Shared by the commands: exit codes, loading of the settings, and error messages."""
+"""What the commands share: exit codes, settings, failures, and results as tables or JSON."""
 
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Final, NoReturn, ParamSpec
+from typing import Annotated, Any, Final, NoReturn, ParamSpec
 
 import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
 
 from bot.adapters.ledger.errors import opening
 from bot.adapters.telegram.intake import webhook_secret
-from bot.core.errors import RelayError, leaf
+from bot.core.errors import (
+    AccountOverdue,
+    BucketMissing,
+    ClockSkewed,
+    RelayError,
+    StoreError,
+    StoreForbidden,
+    StoreKeyRefused,
+    StoreThrottled,
+    StoreUnavailable,
+    WrongRegion,
+    leaf,
+)
+from bot.jobs.audit import Finding
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
+
+
+def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print the findings of an audit, or that there are none."""
+    if as_json:
+        for finding in findings:
+            print_json(asdict(finding))
+        return
+    if not findings:
+        typer.echo("audit: nothing found")
+        return
+    rows = [
+        (finding.kind.value, finding.subject, finding.detail, "yes" if finding.fixed else "no")
+        for finding in findings
+    ]
+    print_table(f"{len(findings)} found", ("what", "where", "detail", "fixed"), rows)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on a line of its own; texts stay readable, times are ISO 8601."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    styles: Sequence[str] = (),
+) -> None:
+    """Print a table; long cells are wrapped, never cut. `styles` are those of the rows, and appear
+    on a terminal only.
+    """
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for number, row in enumerate(rows):
+        style = styles[number] if number < len(styles) else None
+        # As text objects, because square brackets of a name are no markup.
+        table.add_row(*(Text(cell) for cell in row), style=style)
+    Console().print(table)
+
+
+def size(count: int | None) -> str:
+    """Format a number of bytes in decimal units; `None` is an unknown size."""
+    return "?" if count is None else decimal(count)
+
+
+def duration(length: timedelta) -> str:
+    """Format a duration to the minute, below a minute to the second."""
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+class Verdict(StrEnum):
+    """Result of a check, from good to bad. The values are stable: scripts read them."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, but needs attention."""
+    BROKEN = "broken"
+    """The bot cannot work, or cannot delete links on time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One check: its stable name, the result and its meaning, and the remedy (empty if it is in
+    order).
+    """
+
+    name: str
+    verdict: Verdict
+    meaning: str
+    remedy: str = ""
+
+
+def ok(name: str, meaning: str) -> Row:
+    """Return a row about a check that passed."""
+    return Row(name, Verdict.OK, meaning)
+
+
+def warning(name: str, meaning: str, remedy: str) -> Row:
+    """Return a row about a check with a warning."""
+    return Row(name, Verdict.WARNING, meaning, remedy)
+
+
+def broken(name: str, meaning: str, remedy: str) -> Row:
+    """Return a row about a check that failed."""
+    return Row(name, Verdict.BROKEN, meaning, remedy)
+
+
+def worst(rows: Sequence[Row]) -> Verdict:
+    """Return the worst verdict of all rows; `OK` without any."""
+    order = list(Verdict)
+    return max((row.verdict for row in rows), key=order.index, default=Verdict.OK)
+
+
+RAM_REMEDY: Final = "attach the RAM policy that relay-bot setup prints to the RAM user of the key"
+
+_ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
+    (
+        StoreKeyRefused,
+        "OSS key",
+        "check oss.access_key_id and oss.access_key_secret: in the RAM console the key must exist"
+        " and be enabled; a wrong oss.region looks the same",
+    ),
+    (BucketMissing, "OSS bucket", "check oss.bucket, or let relay-bot setup create it"),
+    (
+        WrongRegion,
+        "OSS region",
+        "set oss.region (and oss.endpoint, if it is set) to where the bucket is",
+    ),
+    (
+        AccountOverdue,
+        "OSS account",
+        "the account is overdue or frozen: top it up, and read the console's message centre",
+    ),
+    (ClockSkewed, "clock and OSS", "set the clock, best by NTP: timedatectl set-ntp true"),
+    (StoreForbidden, "OSS rights", RAM_REMEDY),
+    (StoreThrottled, "OSS", "OSS asks to slow down: lower transfer.connections"),
+    (
+        StoreUnavailable,
+        "OSS",
+        "check the network, oss.endpoint, oss.upload_endpoint, link.domain and oss.proxy; an"
+        " internal endpoint works inside its region only",
+    ),
+)
+
+
+def failure_row(error: StoreError) -> Row:
+    """Return the row about a failed call to OSS."""
+    for kind, name, remedy in _ADVICE:
+        if isinstance(error, kind):
+            return broken(name, str(error), remedy)
+    return broken("OSS", str(error), "look the code and the EC up in the documentation of OSS")
+
 
 P = ParamSpec("P")
 

@@ -14,12 +14,15 @@ from bot.adapters.ledger.process_locks import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
     SettingsFile,
+    duration,
     failing_in_a_line,
     load_settings,
     log_quietly,
+    print_json,
+    print_table,
     require_ledger,
+    size,
 )
-from bot.cli.output import duration, print_json, print_table, size
 from bot.clock import SystemClock
 from bot.core.jobs import Job
 from bot.core.ports.clock import Clock

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot.core.jobs import Job
-from bot.core.ports.chats import ChatLedger
 from bot.core.ports.jobs import JobLedger
+from bot.core.ports.ledger import ChatLedger
 from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind

@@ -6,10 +6,9 @@ from datetime import timedelta
 
 from bot.clock import read_zone
 from bot.core.jobs import Origin
-from bot.core.ports.chats import ChatLedger
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import JobLedger
-from bot.core.ports.ledger import Ledger
+from bot.core.ports.ledger import ChatLedger, Ledger
 from bot.core.ports.outbox import OutboxKind
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind

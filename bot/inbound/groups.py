@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.core.jobs import Origin
-from bot.core.ports.chats import ChatLedger
+from bot.core.ports.ledger import ChatLedger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.jobs.actions import JobActions

@@ -10,7 +10,8 @@ from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.store import AnonymousAccessCheck, ObjectStat, ObjectStore, PendingUpload
-from bot.jobs.reaper import BATCH, UNKNOWN_AFTER, Threads
+from bot.jobs.deletion import Threads
+from bot.jobs.reaper import BATCH, UNKNOWN_AFTER
 
 TOLERANCE = timedelta(seconds=60)
 """Deadline for the deletion of bytes; younger objects are handled by a running bot."""

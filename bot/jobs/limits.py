@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.core.bounded import BoundedMap
 from bot.core.jobs import Origin
-from bot.core.ports.chats import Accepted, ChatLedger
+from bot.core.ports.ledger import Accepted, ChatLedger
 from bot.core.ports.views import Notice
 
 WINDOW: Final = timedelta(hours=24)

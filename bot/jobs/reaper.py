@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
 
 import structlog
 
@@ -18,14 +17,12 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore
-from bot.jobs.deletion import delete_each, wait_after
+from bot.jobs.deletion import StoreClockKeeper, Threads, delete_each, wait_after
 from bot.jobs.lifecycle import Signals
-from bot.jobs.store_time import StoreClockKeeper
 from bot.transfer.pool import pending_of
 from bot.units import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
-T = TypeVar("T")
 
 LOOK_EVERY = timedelta(seconds=5)
 """Other processes write the ledger too, so it is read again without a signal."""
@@ -37,13 +34,6 @@ UNKNOWN_AFTER = timedelta(hours=24)
 BATCH = 1000
 MOST_REMOVED_BETWEEN_LOOKS = 10
 """Each leftover takes several requests; what falls due meanwhile must not wait for all of them."""
-
-
-class Threads(Protocol):
-    """Runs blocking calls in threads."""
-
-    async def call(self, work: Callable[[], T]) -> T:
-        """Run `work` in a thread and return what it returns."""
 
 
 class Reaper:

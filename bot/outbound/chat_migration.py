@@ -9,7 +9,7 @@ import structlog
 
 from bot.core.errors import ChatGone, ChatMoved, MessageGone
 from bot.core.ports.chat import GroupVisibility, Members, Messenger, Place, Reaction
-from bot.core.ports.chats import ChatLedger, ChatRules
+from bot.core.ports.ledger import ChatLedger, ChatRules
 from bot.core.ports.views import Answer, Notice, View
 
 log = structlog.stdlib.get_logger(__name__)

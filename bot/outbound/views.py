@@ -9,9 +9,8 @@ from typing import Final
 
 from bot.core.jobs import Ending, Job, JobState, StopReason, StoredObject
 from bot.core.links import Link
-from bot.core.ports.chats import Accepted
 from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
+from bot.core.ports.ledger import Accepted, Ledger
 from bot.core.ports.store import LinkSigner
 from bot.core.ports.views import (
     Answer,

@@ -26,14 +26,13 @@ from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.use_cases import UseCases
 from bot.jobs.actions import JobActions
 from bot.jobs.deduplicate import Copier, Deduplicator
+from bot.jobs.deletion import LinkGuard, StoreClockKeeper
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.limits import OwnerLimits
-from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Relay
 from bot.jobs.runner import JobRunner
-from bot.jobs.store_time import StoreClockKeeper
 from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
@@ -297,6 +296,7 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         store.threads,
         links.link_clock,
         lambda: links.ledger.probe.known_trouble,
+        store_of=store.stores.of,
     )
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.cli.output import duration, print_table, size
+from bot.cli.common import duration, print_table, size
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.core.ports.chats import OwnerRules
+from bot.core.ports.ledger import OwnerRules
 from bot.core.ports.outbox import EDITS, OutboxKind
 from bot.inbound.buttons import ButtonPress
 from tests.fakes.samples import GROUP, OWNER, accept, get, make_origin

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core import bounded
 from bot.core.ports.outbox import Priority
-from bot.inbound.strangers import RATES, TOLD_EVERY, StrangerAct, Strangers
+from bot.inbound.access import RATES, TOLD_EVERY, StrangerAct, Strangers
 from bot.jobs.actions import JobAction
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import GROUP, NOW, make_origin

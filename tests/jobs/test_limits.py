@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.ports.chats import Accepted
+from bot.core.ports.ledger import Accepted
 from bot.jobs.limits import WINDOW, Limit, LimitRefusal, TransferLimits
 from tests.fakes.samples import NOW
 

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreUnavailable
 from bot.core.jobs import ObjectState
-from bot.jobs.link_guard import LinkGuard
+from bot.jobs.deletion import LinkGuard
 from tests.fakes.samples import LIFETIME
 from tests.fakes.store import Trouble
 from tests.jobs.reaper_fixture import Graveyard

@@ -10,8 +10,8 @@ from bot.adapters.oss.client import OssTime
 from bot.clock import CorrectedClock
 from bot.core.errors import StoreUnavailable
 from bot.core.jobs import ObjectState
+from bot.jobs.deletion import StoreClockKeeper
 from bot.jobs.reaper import Reaper
-from bot.jobs.store_time import StoreClockKeeper
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW
 from tests.fakes.store import Trouble

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select
 from bot.adapters.ledger.rows import insert_for
 from bot.adapters.ledger.schema import chats, jobs, owners
 from bot.core.jobs import JobState
-from bot.core.ports.chats import Accepted, ChatRules, OwnerRules
+from bot.core.ports.ledger import Accepted, ChatRules, OwnerRules
 
 
 def chat(connection: Connection, chat_id: int) -> ChatRules:

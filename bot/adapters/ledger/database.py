@@ -18,8 +18,8 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.errors import is_lock, opening, using
-from bot.adapters.ledger.file_state import Access, LedgerFile
 from bot.adapters.ledger.migration import refuse_foreign_tables, require_tables, version_of
+from bot.adapters.ledger.process_locks import FileUse, LedgerFile
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerUnusable
 from bot.transfer.pool import to_the_end
@@ -170,7 +170,7 @@ class Database:
             self.file.require_in_place()
             return operation(connection, *args, **kwargs)
 
-        return await self._note(Access.WRITE, self._writer.run(guarded))
+        return await self._note(FileUse.WRITE, self._writer.run(guarded))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -192,9 +192,9 @@ class Database:
         Raises:
             LedgerUnusable: the file does not work.
         """
-        return await self._note(Access.READ, self._reader.run(operation, *args, **kwargs))
+        return await self._note(FileUse.READ, self._reader.run(operation, *args, **kwargs))
 
-    async def _note(self, access: Access, work: Coroutine[Any, Any, T]) -> T:
+    async def _note(self, access: FileUse, work: Coroutine[Any, Any, T]) -> T:
         if self._closing:
             work.close()
             raise LedgerUnusable(self.path, "it was closed")
@@ -230,7 +230,7 @@ class Database:
             await asyncio.sleep(LOOK_EVERY)
             with suppress(LedgerUnusable):
                 if not self.file.trouble:
-                    await self._note(Access.WRITE, asyncio.to_thread(self.file.require_in_place))
+                    await self._note(FileUse.WRITE, asyncio.to_thread(self.file.require_in_place))
                 elif not self.is_waited_for:
                     await self.try_read(version_of)
                     await self.try_write(write_page)

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.adapters.ledger import answers, chats, dead_updates, jobs, objects, outbox, state, totals
+from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.bounded import BoundedMap
 from bot.core.jobs import Job
-from bot.core.ports.chats import OwnerRules
 from bot.core.ports.jobs import Recovered
+from bot.core.ports.ledger import OwnerRules
 
 
 class SqlJobs(SqlPart):
@@ -80,8 +80,8 @@ class SqlObjects(SqlPart):
 class SqlOffset(SqlPart):
     """Implements `OffsetLedger`."""
 
-    oss_offset = reads(state.oss_offset)
-    set_oss_offset = writes(state.set_oss_offset)
+    oss_offset = reads(totals.oss_offset)
+    set_oss_offset = writes(totals.set_oss_offset)
 
 
 class SqlAnswers(SqlPart):
@@ -131,13 +131,13 @@ class SqlOutbox(SqlPart):
 class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
-    add = writes(dead_updates.add)
-    failing = writes(dead_updates.failing)
-    due = reads(dead_updates.due)
-    next_due_at = reads(dead_updates.next_due_at)
-    begin_attempt = writes(dead_updates.begin_attempt)
-    handled = writes(dead_updates.handled)
-    prune = writes(dead_updates.prune)
+    add = writes(outbox.add)
+    failing = writes(outbox.failing)
+    due = reads(outbox.due)
+    next_due_at = reads(outbox.next_due_at)
+    begin_attempt = writes(outbox.begin_retry)
+    handled = writes(outbox.handled)
+    prune = writes(outbox.prune)
 
 
 class SqlTotals(SqlPart):

@@ -1,13 +1,13 @@
-"""Messages that must still be sent beside answers, in SQL."""
+"""The outbox in SQL: messages to send beside answers, and updates that failed."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, select, update
 
 from bot.adapters.ledger.rows import first_of_each_chat, insert_for
-from bot.adapters.ledger.schema import outbox
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.adapters.ledger.schema import dead_updates, outbox
+from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, Priority
 
 KEPT_FOR = timedelta(hours=48)
 """Sent rows are kept for this time, so that a redelivered update (Telegram: 24 h) sends nothing
@@ -92,3 +92,97 @@ def _message(row: RowMapping) -> OutboxMessage:
         created_at=row["created_at"],
         error_code=row["error_code"],
     )
+
+
+DEAD, FAILING = "dead", "failing"
+_IS_FAILING = dead_updates.c.state == FAILING
+
+
+def add(
+    connection: Connection,
+    update_id: int,
+    body: str,
+    error: str,
+    now: datetime,
+    chat_id: int | None = None,
+) -> None:
+    """Set an update aside; one that has been already is left as it is."""
+    values = {
+        "body": body,
+        "error": error,
+        "buried_at": now,
+        "chat_id": chat_id,
+        "state": DEAD,
+        "not_before": None,
+    }
+    statement = insert_for(connection, dead_updates).values(values | {"update_id": update_id})
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[dead_updates.c.update_id], set_=values, where=_IS_FAILING
+        )
+    )
+
+
+def failing(
+    connection: Connection,
+    update_id: int,
+    body: str,
+    error: str,
+    now: datetime,
+    again_at: datetime,
+) -> None:
+    """Store that handling has failed once; an update that is stored already is left as it is."""
+    values = {
+        "update_id": update_id,
+        "body": body,
+        "error": error,
+        "buried_at": now,
+        "state": FAILING,
+        "attempts": 1,
+        "not_before": again_at,
+    }
+    statement = insert_for(connection, dead_updates).values(values)
+    connection.execute(statement.on_conflict_do_nothing())
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[FailingUpdate]:
+    """Return failing updates that are due, the longest due first."""
+    statement = (
+        select(dead_updates)
+        .where(_IS_FAILING, dead_updates.c.not_before <= now)
+        .order_by(dead_updates.c.not_before, dead_updates.c.update_id)
+        .limit(limit)
+    )
+    rows = connection.execute(statement).mappings()
+    return [FailingUpdate(row["update_id"], row["body"], row["attempts"]) for row in rows]
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """Return when the next failing update is due."""
+    statement = select(func.min(dead_updates.c.not_before)).where(_IS_FAILING)
+    found: datetime | None = connection.execute(statement).scalar_one()
+    return found
+
+
+def begin_retry(connection: Connection, update_id: int, again_at: datetime) -> None:
+    """Count a try before it is made."""
+    connection.execute(
+        update(dead_updates)
+        .where(dead_updates.c.update_id == update_id, _IS_FAILING)
+        .values(attempts=dead_updates.c.attempts + 1, not_before=again_at)
+    )
+
+
+def handled(connection: Connection, update_id: int) -> None:
+    """Remove a failing update."""
+    connection.execute(
+        delete(dead_updates).where(dead_updates.c.update_id == update_id, _IS_FAILING)
+    )
+
+
+def prune(connection: Connection, before: datetime) -> None:
+    """Remove what was set aside before that moment, and texts that earlier versions kept."""
+    is_dead = dead_updates.c.state == DEAD
+    connection.execute(delete(dead_updates).where(is_dead, dead_updates.c.buried_at < before))
+    has_text = dead_updates.c.body.like('%"update_id"%')
+    connection.execute(update(dead_updates).where(is_dead, has_text).values(body=""))

@@ -1,9 +1,9 @@
-"""Totals and overviews in SQL, and a write check of the ledger, for operators."""
+"""Totals, overviews and single values in SQL, and whether the ledger can be written."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.database import SqlPart, write_page
@@ -17,11 +17,28 @@ from bot.adapters.ledger.schema import (
     metadata,
     objects,
     outbox,
+    state,
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
+
+_OSS_OFFSET = "oss_offset"
+
+
+def oss_offset(connection: Connection) -> timedelta:
+    """Return the offset of OSS's clock as stored last; zero if never."""
+    found = connection.execute(select(state.c.value).where(state.c.name == _OSS_OFFSET))
+    return timedelta(seconds=float(found.scalar_one_or_none() or 0.0))
+
+
+def set_oss_offset(connection: Connection, offset: timedelta) -> None:
+    """Store the offset of OSS's clock."""
+    connection.execute(delete(state).where(state.c.name == _OSS_OFFSET))
+    row = {"name": _OSS_OFFSET, "value": repr(offset.total_seconds())}
+    connection.execute(insert(state).values(row))
+
 
 _UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
 _IS_LOST = answers.c.state == AnswerState.LOST.value

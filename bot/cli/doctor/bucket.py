@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
 from bot.adapters.oss.policies import net_below, parse_policy, users_granted
-from bot.cli.output import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, warning
 from bot.cli.setup.plan import ACCOUNT_BLOCK
 from bot.core.errors import StoreForbidden
 from bot.core.links import LinkMode, key_prefix

@@ -10,11 +10,25 @@ from typing import Annotated, Final
 
 import typer
 
-from bot.cli.common import FAILED, OK, WARNED, SettingsFile, log_quietly, settings_file
+from bot.cli.common import (
+    FAILED,
+    OK,
+    WARNED,
+    Row,
+    SettingsFile,
+    Verdict,
+    broken,
+    log_quietly,
+    ok,
+    print_json,
+    print_table,
+    settings_file,
+    warning,
+    worst,
+)
 from bot.cli.doctor.machine import examine_machine
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
-from bot.cli.output import Row, Verdict, broken, ok, print_json, print_table, warning, worst
 from bot.clock import SystemClock
 from bot.core.ports.clock import Clock
 from bot.logs import configure

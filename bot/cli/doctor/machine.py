@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
-from bot.cli.output import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, warning
 from bot.core.jobs import MIB
 from bot.settings import Settings
 

@@ -12,10 +12,10 @@ from bot.adapters.oss.access_checks import (
 )
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.oss.bucket import OssLinkSigner
+from bot.cli.common import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
 from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.telegram import clock_row
-from bot.cli.output import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock

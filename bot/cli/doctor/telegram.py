@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
-from bot.cli.output import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, warning
 from bot.core.errors import ChatUnavailable
 from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock

@@ -16,10 +16,18 @@ from typing import Annotated, TypeVar
 import typer
 
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor
-from bot.cli.common import BAD_SETTINGS, DEFAULT_FILE, FAILED, OK, CommandFailed, fail
+from bot.cli.common import (
+    BAD_SETTINGS,
+    DEFAULT_FILE,
+    FAILED,
+    OK,
+    CommandFailed,
+    Verdict,
+    fail,
+    worst,
+)
 from bot.cli.doctor.command import examine, show_rows
 from bot.cli.init.checks import BadAnswer, Draft, check_key, find_bot, find_bucket, watch_writers
-from bot.cli.output import Verdict, worst
 from bot.cli.setup.command import run_setup
 from bot.cli.setup.plan import desired_for
 from bot.core.errors import RelayError

@@ -26,12 +26,14 @@ from bot.cli.common import (
     OK,
     CommandFailed,
     SettingsFile,
+    duration,
     fail,
     failing_in_a_line,
     load_settings,
     log_quietly,
+    print_json,
+    size,
 )
-from bot.cli.output import duration, print_json, size
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
 from bot.core.progress import ProgressMeter

@@ -18,11 +18,11 @@ from bot.core.jobs import Job, JobState, StopReason, shell_origin
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.progress import ProgressMeter
+from bot.jobs.deletion import StoreClockKeeper
 from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.runner import JobRunner
-from bot.jobs.store_time import StoreClockKeeper
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id

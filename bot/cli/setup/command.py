@@ -21,8 +21,9 @@ from bot.cli.common import (
     fail,
     load_settings,
     log_quietly,
+    print_json,
+    print_table,
 )
-from bot.cli.output import print_json, print_table
 from bot.cli.setup.plan import (
     ActualBucket,
     Change,

@@ -1,16 +1,99 @@
-"""The ledger: the durable record of jobs, deadlines and pending messages.
+"""The whole ledger, and its part about chats and owners. Every method is one transaction."""
 
-Every method is one transaction, committed when it returns. State changes name the state and the
-attempt (the fence) that they expect; a method that returns `bool` says whether the row was still
-as expected, and does not change it where it was not.
-"""
-
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from bot.core.ports.answers import AnswerLedger, StatusMessageLedger
-from bot.core.ports.chats import ChatLedger
 from bot.core.ports.jobs import JobLedger, ObjectLedger, TotalsLedger
 from bot.core.ports.outbox import DeadUpdates, Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A file that was accepted: the time, and its size in bytes as announced (the real size once
+    it is known).
+    """
+
+    at: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRules:
+    """Rules of a chat. `auto` relays every document that the bot receives there; `privately`
+    delivers answers to the requester in private; `moved_to` is the supergroup that this group has
+    become; `allowed` is the decision of a bot admin, `None` without one; `zone` names the time
+    zone of shown times (`clock.read_zone`), "" for the one of the settings.
+    """
+
+    chat_id: int
+    auto: bool = False
+    privately: bool = False
+    moved_to: int | None = None
+    allowed: bool | None = None
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRules:
+    """Rules of an owner: a chosen `language` ("" = as Telegram reports), `banned`, and whether a
+    bot admin `allowed` them beside the settings.
+    """
+
+    owner_id: int
+    language: str = ""
+    banned: bool = False
+    allowed: bool = False
+
+
+class ChatLedger(Protocol):
+    """Rules of chats and owners; every method is one transaction."""
+
+    async def chat(self, chat_id: int) -> ChatRules:
+        """Return the rules of a chat; the defaults if none are stored."""
+
+    async def set_chat(
+        self,
+        chat_id: int,
+        *,
+        auto: bool | None = None,
+        privately: bool | None = None,
+        allowed: bool | None = None,
+        zone: str | None = None,
+    ) -> None:
+        """Change the given rules and keep the others."""
+
+    async def migrate(self, chat_id: int, moved_to: int) -> None:
+        """Record that a group became a supergroup, which takes over its rules."""
+
+    async def migrations(self) -> dict[int, int]:
+        """Return every group that became a supergroup, with the new id."""
+
+    async def previous_ids(self, chat_id: int) -> list[int]:
+        """Return all ids that a chat has had, the present one first."""
+
+    async def owner(self, owner_id: int) -> OwnerRules:
+        """Return the rules of an owner; the defaults if none are stored."""
+
+    async def set_owner(
+        self,
+        owner_id: int,
+        *,
+        language: str | None = None,
+        banned: bool | None = None,
+        allowed: bool | None = None,
+    ) -> None:
+        """Change the given rules and keep the others."""
+
+    async def accepted_by(self, owner_id: int, since: datetime) -> list[Accepted]:
+        """Return the files of an owner accepted after `since`, the oldest first, without those of
+        failed jobs.
+        """
+
+    async def accepted_in(self, chat_ids: Sequence[int], since: datetime) -> list[Accepted]:
+        """Return the files from these chats accepted after `since`, as `accepted_by` does."""
 
 
 class Ledger(Protocol):

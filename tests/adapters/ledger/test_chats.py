@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.chats import Accepted, ChatRules, OwnerRules
+from bot.core.ports.ledger import Accepted, ChatRules, OwnerRules
 from tests.fakes.samples import (
     GROUP,
     NOW,

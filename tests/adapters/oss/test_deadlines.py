@@ -11,7 +11,7 @@ import pytest
 from bot.adapters.oss.access_checks import anonymous_status
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
-from bot.adapters.oss.deadlines import DeadlineThread
+from bot.adapters.oss.connections import DeadlineThread
 from bot.core.errors import StoreUnavailable, TransferCancelled
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.common import Row, Verdict, worst
 from bot.cli.doctor.command import examine
 from bot.cli.doctor.store import endpoint_rows
-from bot.cli.output import Row, Verdict, worst
 from bot.demo.local_stack import LocalStack
 from tests.cli.doctor.faulty_setups import WORLDS, World, make_healthy
 

@@ -1,6 +1,6 @@
 """The verdict of an examination."""
 
-from bot.cli.output import Row, Verdict, broken, ok, warning, worst
+from bot.cli.common import Row, Verdict, broken, ok, warning, worst
 
 FINE, ODD, BAD = ok("a", "fine"), warning("b", "odd", "look"), broken("c", "bad", "mend")
 
