@@ -162,7 +162,7 @@ async def _refuse_exposed_bucket(links: LinkResources) -> None:
         await store.threads.call(lambda: assert_private(store.oss, store.store, links.prefix))
     except StoreError as error:
         # The bot starts all the same: OSS may come back, and until then every sender is told.
-        log.warning("cannot look at the bucket", code=error.code, why=str(error))
+        log.warning("cannot check anonymous access", code=error.code, why=str(error))
 
 
 async def _prepare(resources: Resources, parts: Bot) -> None:

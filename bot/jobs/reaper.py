@@ -11,7 +11,13 @@ from itertools import islice
 import structlog
 
 from bot.clock import wait_for_event
-from bot.core.errors import RelayError, StoreError, StoreForbidden, Unexpected
+from bot.core.errors import (
+    RelayError,
+    StoreError,
+    StoreForbidden,
+    TransferCancelled,
+    Unexpected,
+)
 from bot.core.jobs import ObjectState, Placement, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
@@ -96,6 +102,8 @@ class Reaper:
                     await self.reconcile(prefix)
                 except StoreError as error:
                     log.warning("cannot reconcile with the bucket", code=error.code)
+                except TransferCancelled:
+                    log.debug("reconciling was cut short: the process stops")
             await self._clock.sleep_until(self._clock.now() + RECONCILE_EVERY)
 
     async def sweep(self) -> None:

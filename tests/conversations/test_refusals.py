@@ -29,21 +29,23 @@ def _wrong_token(stage: LocalStack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "why"),
+    ("spoil", "code", "why"),
     [
-        (_newer_ledger, "newer version of this program"),
-        (_open_bucket, BUCKET),
-        (_wrong_token, "Telegram refuses telegram.token"),
+        (_newer_ledger, 1, "newer version of this program"),
+        (_open_bucket, 2, BUCKET),
+        (_wrong_token, 2, "Telegram refuses telegram.token"),
     ],
 )
 async def test_said_in_a_line(
-    stage: LocalStack, spoil: Callable[[LocalStack], None], why: str
+    stage: LocalStack, spoil: Callable[[LocalStack], None], code: int, why: str
 ) -> None:
-    """Each mistake is told with what to do, and the exit code is that of a failure."""
+    """Each mistake is one line that says what to do; the exit code tells settings (2) from the
+    ledger (1).
+    """
     spoil(stage)
     ended = await run(stage, "run")
 
-    assert (ended.code, "Traceback" in ended.out + ended.err) == (1, False)
+    assert (ended.code, "Traceback" in ended.out + ended.err) == (code, False)
     assert why in ended.out + ended.err
     assert "a-token-of-nobody" not in ended.out + ended.err
 

@@ -145,7 +145,7 @@ async def test_unreadable_update(
     await alice.answered(second)
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
     logged = caplog.text
-    (line,) = [line for line in logged.splitlines() if "unreadable update stored" in line]
+    (line,) = [line for line in logged.splitlines() if "update set aside" in line]
 
     told = int(isinstance(message, dict) and "document" in message)
     await alice.until(lambda: len(alice.said) == 2 + told)

@@ -161,8 +161,8 @@ def assert_private(connection: OssConnection, store: ObjectStore, prefix: str) -
         store.delete([key])
     if status == HTTPStatus.OK:
         raise BucketExposed(
-            f"anybody can read private objects of the bucket {connection.address.bucket};"
-            " a bucket policy must be opening them"
+            f"private objects of the bucket {connection.address.bucket} can be read anonymously;"
+            " a bucket policy allows it"
         )
 
 

@@ -289,4 +289,5 @@ reason-clock-skewed = the storage rejected the clock
 reason-corrupted = a part was damaged during the transfer
 reason-upload-gone = the storage lost the upload
 reason-object-gone = the stored file no longer exists
+reason-unexpected = an unexpected error occurred
 reason-other = the last attempt failed

@@ -253,4 +253,5 @@ reason-clock-skewed = 存储拒绝了机器人的时钟
 reason-corrupted = 有一个分片在传输中损坏
 reason-upload-gone = 存储丢失了上传
 reason-object-gone = 存储中的文件已不存在
+reason-unexpected = 发生了意外错误
 reason-other = 上次尝试失败
