@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent
 ALONE = (
     "bench",
-    "adapters/oss/test_wire.py",
+    "adapters/oss/test_connections.py",
     "conversations/test_burst.py",
     "conversations/test_crowd.py",
     "sandbox/test_shaping.py",
@@ -23,6 +24,9 @@ def pytest_configure() -> None:
     background of a shell, which lets its children ignore it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A machine that does other things beside a test says nothing about the code.
+    settings.register_profile("without deadlines", deadline=None)
+    settings.load_profile("without deadlines")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
