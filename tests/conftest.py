@@ -11,6 +11,7 @@ from hypothesis import settings
 ROOT = Path(__file__).parent
 ALONE = (
     "bench",
+    "demo",
     "adapters/oss/test_connections.py",
     "conversations/test_burst.py",
     "conversations/test_crowd.py",
