@@ -5,8 +5,10 @@ from the settings and has to be closed again. The commands of the CLI open the s
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import SecretStr
 
 from bot import __version__
@@ -18,15 +20,19 @@ from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.oss.errors import Answered, unnoted
+from bot.adapters.oss.keys import Fetch, environment_key
+from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.core.errors import StoreKeyRefused
+from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.jobs import Placement
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
+from bot.core.ports.store import LinkLimit
 from bot.jobs.queue import JobQueue
+from bot.logs import hide
 from bot.monitoring import Check, HealthState, Readiness
 from bot.settings import Settings, TelegramMode
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
@@ -37,6 +43,11 @@ ADMINISTRATIVE_THREADS = 2
 ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
 
 
+KEY_EVERY = timedelta(seconds=10)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
 @dataclass(frozen=True)
 class MonitoredParts:
     """Parts that metrics and readiness read."""
@@ -44,6 +55,7 @@ class MonitoredParts:
     queue: JobQueue
     spool: Spool
     probe: LedgerHealth
+    link_clock: Clock
 
 
 class Monitoring:
@@ -87,7 +99,7 @@ class Monitoring:
         if self._monitored is None:
             return Readings()
         running, waiting = self._monitored.queue.counts
-        links = await self._monitored.probe.links(self._clock.now())
+        links = await self._monitored.probe.links(self._monitored.link_clock.now())
         if links is None:
             return None
         return Readings(
@@ -124,6 +136,21 @@ class StoreAccess:
     stores: OssStores
     threads: StoreCaller
 
+    async def latest_end(self, wanted: datetime) -> datetime:
+        """Fulfil the `LinkLimit` port; a key that stays is not looked at in a thread."""
+        if self.oss.signable_until(wanted) == wanted:
+            return wanted
+        return await self.threads.call(lambda: self.oss.prepare_link(wanted))
+
+    async def first_key(self) -> None:
+        """Get the key that signs, which a view cannot wait for.
+
+        Raises:
+            StoreError: there is none to be had.
+        """
+        if self.oss.keys.is_renewable:
+            await self.threads.call(self.oss.keys.get_credentials)
+
 
 @asynccontextmanager
 async def open_store_access(
@@ -146,15 +173,51 @@ async def open_store_access(
         oss.close()
 
 
-def open_oss(settings: Settings, clock: Clock) -> OssConnection:
-    """Build the connection to OSS that the settings describe; nothing is sent yet."""
-    given, transfer = settings.oss, settings.transfer
-    key = None
+def access_key(settings: Settings) -> AccessKey | Fetch:
+    """Return the key that the settings give, or what gives keys.
+
+    Raises:
+        StoreKeyRefused: the SDK's environment variables are to be read, and not set.
+    """
+    given = settings.oss
     if given.access_key_id is not None and given.access_key_secret is not None:
-        key = AccessKey(
+        return AccessKey(
             access_key_id=given.access_key_id.get_secret_value(),
             access_key_secret=given.access_key_secret.get_secret_value(),
         )
+    if given.credentials in ("access_key", "environment"):
+        key = environment_key(given.token_expires_at)
+        hide(_secrets_of(key))
+        return key
+    return hidden(
+        RoleKeys(
+            kind=given.credentials,
+            role_name=given.role_name,
+            profile=given.profile,
+            lifetime=given.token_lifetime,
+        ).fetch
+    )
+
+
+def hidden(fetch: Fetch) -> Fetch:
+    """Return a `fetch` whose keys no log shows."""
+
+    def fetch_hidden() -> AccessKey:
+        key = fetch()
+        hide(_secrets_of(key))
+        return key
+
+    return fetch_hidden
+
+
+def _secrets_of(key: AccessKey) -> list[str]:
+    """Return what must not show in a log."""
+    return [key.access_key_secret, *([key.security_token] if key.security_token else [])]
+
+
+def open_oss(settings: Settings, clock: Clock) -> OssConnection:
+    """Build the connection to OSS that the settings describe; nothing is sent yet."""
+    given, transfer = settings.oss, settings.transfer
     address = BucketAddress(
         bucket=given.bucket,
         region=given.region,
@@ -168,7 +231,23 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
         minimum_rate=transfer.minimum_rate,
         proxy=plain(given.proxy),
     )
-    return OssConnection(address, clock, key=key, limits=limits)
+    return OssConnection(address, clock, key=access_key(settings), limits=limits)
+
+
+async def wait_for_key(store: StoreAccess, clock: Clock) -> None:
+    """Wait until there is a key that signs: without one no link can be ended or shown.
+
+    Raises:
+        StoreKeyRefused: there will be none.
+    """
+    while True:
+        try:
+            await store.first_key()
+        except StoreUnavailable as error:
+            log.error("there is no access key yet; nothing is taken in", why=str(error))  # noqa: TRY400 -- the text says it all.
+            await clock.sleep_until(clock.now() + KEY_EVERY)
+        else:
+            return
 
 
 def refuse_unrenewable_key(settings: Settings, oss: OssConnection) -> None:
@@ -178,7 +257,9 @@ def refuse_unrenewable_key(settings: Settings, oss: OssConnection) -> None:
     Raises:
         StoreKeyRefused: the key is temporary, and links are public.
     """
-    if settings.link.mode is LinkMode.PUBLIC and oss.credentials_are_temporary:
+    if settings.link.mode is not LinkMode.PUBLIC or oss.keys.is_renewable:
+        return
+    if oss.credentials_are_temporary:
         raise StoreKeyRefused(
             'link.mode = "public" needs a key without a token: when the token expires, the bot'
             " cannot end links any more"
@@ -212,6 +293,7 @@ class Resources:
     """For files that are read where they are."""
     threads: StoreCaller
     stores: OssStores
+    link_limit: LinkLimit
     spool: Spool
     telegram: TelegramResources
     monitoring: Monitoring
@@ -245,6 +327,7 @@ async def open_resources(
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
+    await wait_for_key(store, clock)
     refuse_unrenewable_key(settings, store.oss)
     pool = await stack.enter_async_context(TransferPool(settings.transfer.connections))
     # Two for each file: one opens or hashes it, one waits for the server.
@@ -270,6 +353,7 @@ async def open_resources(
         disk=disk,
         threads=store.threads,
         stores=store.stores,
+        link_limit=store,
         spool=Spool(
             settings.spool.folder,
             quota=settings.spool.quota,

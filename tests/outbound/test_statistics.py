@@ -16,7 +16,9 @@ async def test_statistics_of_this_moment(database: Database, tmp_path: Path) -> 
     stage = OutboundFixture(database)
     spool = Spool(tmp_path / "spool", quota=5000, keep_free=0)
     versions = [("program", "1.2")]
-    statistician = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, versions)
+    statistician = StatisticsViews(
+        stage.ledger, stage.queue, spool, stage.clock, versions, link_clock=stage.clock
+    )
     await stage.done(await stage.accept())
     stage.clock.advance(timedelta(hours=20))
     await stage.done(await stage.accept())
@@ -46,7 +48,8 @@ async def test_only_the_latest_codes_are_told(database: Database, tmp_path: Path
     for number in range(MOST_CODES + 3):
         await stage.fail(await stage.accept(), f"code_{number}")
         stage.clock.advance(timedelta(seconds=1))
-    told = await StatisticsViews(stage.ledger, stage.queue, spool, stage.clock).compose()
+    views = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, link_clock=stage.clock)
+    told = await views.compose()
 
     assert [f"code_{number}" for number in range(MOST_CODES + 2, 2, -1)] == [
         failed.code for failed in told.failures

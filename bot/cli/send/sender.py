@@ -131,6 +131,7 @@ class FileSender:
             pool,
             self._ledger.objects,
             self._line.oss.link_clock,
+            link_limit=self._line,
         )
         return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 
@@ -214,6 +215,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
+        await line.first_key()
         refuse_unrenewable_key(settings, line.oss)
         line.oss.time.start_with(await ledger.offset.oss_offset())
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
