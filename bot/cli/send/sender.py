@@ -157,8 +157,17 @@ class FileSender:
             raise
 
     async def _sweep(self) -> None:
-        """Remove what is due, above all what a failure of this file has left in OSS."""
+        """Remove what is due, above all what a failure of this file has left in OSS, and store
+        what was learned of OSS's clock.
+        """
         line = self._line
+        keeper = StoreClockKeeper(
+            line.oss.time,
+            self._ledger.offset,
+            line.store,
+            line.threads,
+            prefix=key_prefix(self._settings.telegram.bot_id),
+        )
         reaper = Reaper(
             self._ledger.objects,
             line.store,
@@ -166,14 +175,9 @@ class FileSender:
             line.oss.link_clock,
             self._signals,
             store_of=line.stores.of,
-            time=StoreClockKeeper(
-                line.oss.time,
-                self._ledger.offset,
-                line.store,
-                line.threads,
-                prefix=key_prefix(self._settings.telegram.bot_id),
-            ),
+            time=keeper,
         )
+        await keeper.correct()
         await reaper.sweep()
 
     async def _outcome(self, job: Job) -> Sent:
