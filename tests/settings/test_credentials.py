@@ -1,7 +1,6 @@
 """Where the access key comes from, and what goes with it."""
 
 import sys
-from collections.abc import Mapping
 
 import pytest
 
@@ -39,7 +38,7 @@ def kind(name: str) -> dict[str, str]:
         (kind("profile") | {"RELAY_OSS__PROFILE": "relay"}, "profile"),
     ],
 )
-def test_accepted(environ: Mapping[str, str], found: str) -> None:
+def test_accepted(environ: dict[str, str], found: str) -> None:
     """A key that stays or is renewed goes with everything, a temporary one with its end."""
     assert load(None, MINIMAL | environ).oss.credentials == found
 
@@ -58,7 +57,7 @@ def test_accepted(environ: Mapping[str, str], found: str) -> None:
         (TEMPORARY | UNTIL | PUBLIC, 'link.mode: "public" needs a key that is renewed'),
     ],
 )
-def test_refused(environ: Mapping[str, str], line: str) -> None:
+def test_refused(environ: dict[str, str], line: str) -> None:
     """One line says what is wrong."""
     with pytest.raises(SettingsError) as caught:
         load(None, MINIMAL | environ)
