@@ -108,7 +108,8 @@ def _raise(error: Exception, operation: str) -> NoReturn:
     if isinstance(error, sdk.OperationError):
         reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
     if isinstance(reason, sdk.CredentialsFetchError):
-        reason = reason.kwargs["error"]
+        inner = reason.kwargs.get("error")
+        reason = inner if isinstance(inner, RelayError) else reason
     if isinstance(reason, RelayError) and not isinstance(reason, StoreUnavailable):
         raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
     flag = current_flag()
