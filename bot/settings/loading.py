@@ -250,7 +250,7 @@ def _missing_extra(credentials: str) -> list[str]:
 
 
 def _unrenewable(settings: Settings) -> list[str]:
-    """Say why a key with a token that nobody renews cannot keep what links promise."""
+    """Report a key with a token that is not renewed and may expire before its links."""
     if settings.link.mode is LinkMode.PUBLIC:
         return [
             f'link.mode: "public" needs a key that is renewed or has no token, and {_TOKEN} is'

@@ -186,7 +186,7 @@ def _parse(date: str | None) -> datetime | None:
 
 PRODUCT: Final = "oss"
 TOKEN_MARGIN: Final = timedelta(seconds=10)
-"""How long before its token a link ends: whoever opens it then still gets the file."""
+"""Time by which a link ends before its token, so that a download begun at its end still works."""
 REQUEST_ID: Final = "x-oss-request-id"
 
 

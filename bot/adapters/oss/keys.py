@@ -70,7 +70,7 @@ class KeySource(CredentialsProvider):
 
         Raises:
             StoreKeyRefused: there is no key to be had.
-            StoreUnavailable: who gives the keys does not answer.
+            StoreUnavailable: the source of the keys does not answer.
         """
 
     @abstractmethod

@@ -45,7 +45,7 @@ class RoleKeys:
         Raises:
             StoreKeyRefused: the library is not installed, its settings are wrong, or there is no
                 such role.
-            StoreUnavailable: nobody answers, or with something unreadable.
+            StoreUnavailable: there is no answer, or an unreadable one.
         """
         library = _library()
         try:
