@@ -55,23 +55,40 @@ _SHAPES: Final = [
 ]
 
 
+RENEWED_KNOWN: Final = 16
+"""Secrets that replace one another; those of some hours are enough, since the older ones have
+expired.
+"""
+
+
+def _any_of(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+    known |= {quote(secret, safe="") for secret in known}
+    # Longest first, or a secret that contains another would lose only its middle.
+    alternatives = "|".join(re.escape(s) for s in sorted(known, key=len, reverse=True))
+    return re.compile(alternatives) if alternatives else None
+
+
 class Redactor:
     """Redacts secrets in text. Thread-safe."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        known |= {quote(secret, safe="") for secret in known}
-        # Longest first, or a secret that contains another would lose only its middle.
-        alternatives = "|".join(re.escape(s) for s in sorted(known, key=len, reverse=True))
-        self._known = re.compile(alternatives) if alternatives else None
+        self._always = tuple(secrets)
+        self._renewed: tuple[str, ...] = ()
+        self._known = _any_of(self._always)
 
     def __repr__(self) -> str:
         return "Redactor(<hidden>)"
 
+    def add_renewed(self, secrets: Iterable[str]) -> None:
+        """Know these too; of those of earlier calls only the last ones stay known."""
+        self._renewed = (*self._renewed, *secrets)[-RENEWED_KNOWN:]
+        self._known = _any_of(self._always + self._renewed)
+
     def redact(self, text: str) -> str:
         """Return `text` with every secret in it replaced."""
-        if self._known:
-            text = self._known.sub(HIDDEN, text)
+        if (known := self._known) is not None:
+            text = known.sub(HIDDEN, text)
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
         return text
@@ -103,17 +120,17 @@ class RedactingFilter(logging.Filter):
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
-        self._redactor = redactor
+        self.redactor = redactor
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, with its secrets redacted."""
         # A dictionary is a line of structlog; the processor does it.
         if not isinstance(record.msg, dict):
-            record.msg = self._redactor.redact(_message(record))
+            record.msg = self.redactor.redact(_message(record))
             record.args = ()
         if record.exc_info and record.exc_info[1] is not None:
             text = "".join(traceback.format_exception(record.exc_info[1]))
-            record.exc_text = self._redactor.redact(text.rstrip("\n"))
+            record.exc_text = self.redactor.redact(text.rstrip("\n"))
         return True
 
 
@@ -244,6 +261,14 @@ def configure(
         # Loggers made before this call must follow it, and so must a second call.
         cache_logger_on_first_use=False,
     )
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Let secrets that are known only now, such as a renewed key, not appear from now on."""
+    for handler in logging.getLogger().handlers:
+        for found in handler.filters if isinstance(handler, RelayHandler) else ():
+            if isinstance(found, RedactingFilter):
+                found.redactor.add_renewed(secrets)
 
 
 class RelayHandler(logging.StreamHandler[TextIO]):

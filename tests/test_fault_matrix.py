@@ -159,7 +159,11 @@ class Everything:
             answers=AnswerViews(ledger, jobs, migrations, clock),
             overviews=OverviewViews(ledger, jobs, migrations, clock, OwnerLimits()),
             statistics=StatisticsViews(
-                ledger, self.queue, Spool(Path("unused"), quota=1, keep_free=0), clock, []
+                ledger,
+                self.queue,
+                Spool(Path("unused"), quota=1, keep_free=0),
+                clock,
+                link_clock=clock,
             ),
             welcome=Welcome(20 << 20, LIFETIME),
         )

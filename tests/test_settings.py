@@ -37,7 +37,7 @@ def test_defaults() -> None:
     assert settings.telegram.bot_id == 123456789
     assert settings.telegram.limit == 20_971_520
     assert settings.oss.endpoint == "https://oss-cn-hongkong.aliyuncs.com"
-    assert settings.oss.credentials == "settings"
+    assert settings.oss.credentials == "access_key"
     assert settings.link.mode is LinkMode.SIGNED
     assert settings.link.lifetime == timedelta(hours=23, minutes=55)
     assert settings.transfer.minimum_rate == 8192

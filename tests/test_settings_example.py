@@ -10,6 +10,13 @@ from bot.settings import Settings, load
 from bot.settings.problems import walk
 
 MANUAL = Path(__file__).parents[1] / "settings.example.toml"
+KEYS = {
+    "oss.role_name": "ecs_ram_role",
+    "oss.profile": "profile",
+    "oss.token_expires_at": "environment",
+}
+"""Settings that go with one kind of `oss.credentials`."""
+SDK_KEY = {"OSS_ACCESS_KEY_ID": "LTAI", "OSS_ACCESS_KEY_SECRET": "the-secret"}
 SECTION = re.compile(r"\[(\w+)\]")
 LINE = re.compile(r"(?P<mark>#|# e\.g\. |)(?P<key>\w+) = (?P<value>.+)")
 
@@ -50,6 +57,9 @@ def with_line(toml: str, key: str, folder: Path) -> Settings:
         environ["RELAY_TELEGRAM__FILE_ROOT"] = "/srv/telegram-bot-api"
     if key == "telegram.webhook_url":
         environ["RELAY_WEB__PORT"] = "8080"
+    if key in KEYS:
+        environ = {name: value for name, value in environ.items() if "ACCESS_KEY" not in name}
+        environ |= SDK_KEY | {"RELAY_OSS__CREDENTIALS": KEYS[key]}
     path = folder / "settings.toml"
     path.write_text(toml, encoding="utf-8")
     return load(path, environ)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.ledger import SqlCliJobs
+from bot.adapters.ledger.ledger import SqlCliJobs, SqlOffset
 from bot.adapters.ledger.process_locks import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
@@ -31,10 +31,13 @@ from bot.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the bot at the moment `now`."""
+    """The state of the bot at the moment `now` of the system's clock. `oss_now` is the same moment
+    by OSS's clock, as far as the ledger has its offset; it decides about links.
+    """
 
     bot_runs: bool
     now: datetime
+    oss_now: datetime
     seen: LedgerOverview
 
 
@@ -49,7 +52,9 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
     require_ledger(path)
     async with open_database(path) as database:
         seen = await SqlCliJobs(database).overview()
-    return Status(bot_runs(path), clock.now(), seen)
+        offset = await SqlOffset(database).oss_offset()
+    now = clock.now()
+    return Status(bot_runs(path), now, now + offset, seen)
 
 
 def status(
@@ -86,7 +91,7 @@ def _show(found: Status) -> None:
         print_table("under way", ("job", "state", "file", "size", "for", "failures"), rows)
     if seen.links:
         rows = [
-            (str(job.id), job.file.name, size(job.size), _ends(stored.due_at - found.now))
+            (str(job.id), job.file.name, size(job.size), _ends(stored.due_at - found.oss_now))
             for job, stored in seen.links
         ]
         print_table("links", ("job", "file", "size", "ends"), rows)
@@ -126,6 +131,7 @@ def _as_dict(found: Status) -> dict[str, Any]:
     return {
         "bot_runs": found.bot_runs,
         "now": found.now.isoformat(),
+        "oss_now": found.oss_now.isoformat(),
         "running": jobs(found.seen.running),
         "queued": jobs(found.seen.queued),
         "links": [

@@ -14,7 +14,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished, ObjectLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.core.ports.source import Content, Digest, FileSource
-from bot.core.ports.store import ObjectMeta
+from bot.core.ports.store import LinkLimit, ObjectMeta
 from bot.core.progress import ProgressMeter
 from bot.jobs.deduplicate import Deduplicator
 from bot.transfer.multipart import Uploaded
@@ -50,6 +50,7 @@ class Relay:
         lifetime: timedelta,
         placement: Placement,
         deduplicator: Deduplicator | None = None,
+        link_limit: LinkLimit | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._source = source
@@ -59,6 +60,7 @@ class Relay:
         self._lifetime = lifetime
         self._placement = placement
         self._deduplicator = deduplicator
+        self._link_limit = link_limit
         self._metrics = metrics or NoMetrics()
 
     async def relay(self, job: Job, meter: ProgressMeter) -> tuple[StoredObject, Finished]:
@@ -162,7 +164,10 @@ class Relay:
         """
         told = last_modified or self._clock.now()
         completed_at = await self._objects.completing(stored.id, told)
-        return Finished(digest.size, digest.sha256, deadline(completed_at, self._lifetime))
+        ends_at = deadline(completed_at, self._lifetime)
+        if self._link_limit is not None and self._placement.mode is LinkMode.SIGNED:
+            ends_at = await self._link_limit.latest_end(ends_at)
+        return Finished(digest.size, digest.sha256, ends_at)
 
 
 class _Journal:

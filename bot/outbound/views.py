@@ -46,11 +46,13 @@ class JobViews:
         self._clock = clock
 
     def link(self, stored: StoredObject, now: datetime) -> Link:
-        """Make the link of an object that has an open one at `now`; it expires with the object."""
+        """Make the link of an object that has an open one at `now`; it expires with the object, or
+        earlier with the key that signs it.
+        """
         url = self._signer.link(
             stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
         )
-        return Link(url, stored.due_at)
+        return Link(url, self._signer.end_of(stored.due_at, stored.placement))
 
     def status_message(
         self, jobs: Sequence[Job], *, paused: bool = False, together: bool = False
@@ -248,7 +250,9 @@ MOST_CODES: Final = 5
 
 
 class StatisticsViews:
-    """Composes the answer to `/stats`. `versions` are names and versions of the programs."""
+    """Composes the answer to `/stats`. `versions` are names and versions of the programs;
+    `link_clock` decides which links are open.
+    """
 
     def __init__(
         self,
@@ -257,8 +261,11 @@ class StatisticsViews:
         spool: Spool,
         clock: Clock,
         versions: Sequence[tuple[str, str]] = (),
+        *,
+        link_clock: Clock,
     ) -> None:
         self._ledger = ledger
+        self._link_clock = link_clock
         self._queue = queue
         self._spool = spool
         self._clock = clock
@@ -267,7 +274,7 @@ class StatisticsViews:
 
     async def compose(self) -> Statistics:
         """Read the present state."""
-        now = self._clock.now()
+        now, link_now = self._clock.now(), self._link_clock.now()
         totals = await self._ledger.totals.since(now - PERIOD)
         running, waiting = self._queue.counts
         live = await self._ledger.objects.live()
@@ -282,7 +289,7 @@ class StatisticsViews:
             ),
             running=running,
             waiting=waiting,
-            links=sum(1 for stored in live if stored.has_open_link(now)),
+            links=sum(1 for stored in live if stored.has_open_link(link_now)),
             spool_used=self._spool.quota.reserved,
             spool_quota=self._spool.quota.total,
             disk_free=self._spool.free(),

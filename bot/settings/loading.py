@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Self
@@ -162,6 +163,8 @@ _SDK_VARIABLES: Final = {
 }
 """Source: alibabacloud_oss_v2 `EnvironmentVariableCredentialsProvider`."""
 
+_TOKEN: Final = "OSS_SESSION_TOKEN"  # noqa: S105 -- the name of a variable.
+
 SECRETS: Final = frozenset(key for key, info in walk(Settings) if allowed_of(info).secret)
 """The dotted keys of secret values; `RELAY_…_FILE` works for these."""
 
@@ -222,16 +225,43 @@ def _unreadable(path: Path | None, error: Exception) -> str:
 
 
 def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Report at the start that no access key is set; the SDK would fail only at the first
-    upload.
+    """Report at the start that no access key is set, or one that cannot be renewed; the SDK would
+    fail only at the first upload.
     """
-    if settings.oss.credentials == "settings":
+    if settings.oss.credentials == "access_key":
         return []
-    return [
+    if settings.oss.credentials != "environment":
+        return _missing_extra(settings.oss.credentials)
+    missing = [
         f"oss.{key}: is missing, and {name} is not set either"
         for key, name in _SDK_VARIABLES.items()
         if not environ.get(name)
     ]
+    return missing or (_unrenewable(settings) if environ.get(_TOKEN) else [])
+
+
+def _missing_extra(credentials: str) -> list[str]:
+    if find_spec("alibabacloud_credentials") is not None:
+        return []
+    return [
+        f'oss.credentials: "{credentials}" needs the extra "credentials":'
+        " pip install 'file-relay-bot[credentials]'"
+    ]
+
+
+def _unrenewable(settings: Settings) -> list[str]:
+    """Report a key with a token that is not renewed and may expire before its links."""
+    if settings.link.mode is LinkMode.PUBLIC:
+        return [
+            f'link.mode: "public" needs a key that is renewed or has no token, and {_TOKEN} is'
+            " set: when the token expires, the bot cannot end links any more; see oss.credentials"
+        ]
+    if settings.oss.token_expires_at is None:
+        return [
+            f"oss.token_expires_at: is missing, and {_TOKEN} is set; no link lives longer than"
+            " the token that signed it"
+        ]
+    return []
 
 
 def warnings(settings: Settings) -> list[str]:

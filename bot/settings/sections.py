@@ -6,7 +6,7 @@ import ipaddress
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,8 @@ from bot.core.links import LinkMode
 from bot.jobs.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
+
+T = TypeVar("T")
 
 
 class Section(BaseModel):
@@ -146,9 +148,17 @@ def _endpoint_of(values: dict[str, Any]) -> str:
     return f"https://oss-{values.get('region', 'cn-hongkong')}.aliyuncs.com"
 
 
+Credentials = Literal["access_key", "environment", "ecs_ram_role", "oidc_role_arn", "profile"]
+
+
+def _credentials_of(values: dict[str, Any]) -> Credentials:
+    return "access_key" if values.get("access_key_id") else "environment"
+
+
 class OssSettings(Section):
-    """The bucket and its endpoints. Without an access key the SDK's environment variables are
-    used.
+    """The bucket and its endpoints. `credentials` is the source of the access key: the settings
+    or, without one there, the SDK's environment variables; the other names are those of the
+    library `alibabacloud-credentials`.
     """
 
     bucket: types.Bucket
@@ -157,13 +167,16 @@ class OssSettings(Section):
     upload_endpoint: types.WebOrigin | None = None
     access_key_id: types.AccessKey | None = None
     access_key_secret: types.AccessKey | None = None
+    credentials: Annotated[
+        Credentials,
+        Allowed('"access_key", "environment", "ecs_ram_role", "oidc_role_arn" or "profile"'),
+    ] = Field(default_factory=_credentials_of)
+    role_name: types.KeyName | None = None
+    profile: types.KeyName | None = None
+    token_lifetime: types.TokenLifetime = timedelta(hours=1)
+    token_expires_at: types.Moment | None = None
     path_style: Annotated[bool, Allowed("true or false")] = False
     proxy: types.ProxyUrl | None = None
-
-    @property
-    def credentials(self) -> Literal["settings", "environment"]:
-        """The source of the access key."""
-        return "settings" if self.access_key_id else "environment"
 
     @field_validator("access_key_secret")
     @classmethod
@@ -177,6 +190,36 @@ class OssSettings(Section):
                 " OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
             )
         return secret
+
+    @field_validator("credentials")
+    @classmethod
+    def _one_key(cls, credentials: str, info: ValidationInfo) -> str:
+        if "access_key_id" not in info.data:
+            return credentials
+        has_key = info.data["access_key_id"] is not None
+        if has_key != (credentials == "access_key"):
+            raise Contradiction(
+                f'"{credentials}" does not go with oss.access_key_id; leave one of them out'
+                if has_key
+                else '"access_key" needs oss.access_key_id and oss.access_key_secret'
+            )
+        return credentials
+
+    @field_validator("role_name", "profile", "token_expires_at")
+    @classmethod
+    def _belong(cls, value: T, info: ValidationInfo) -> T:
+        credentials, wanted = info.data.get("credentials"), _OWNERS[info.field_name or ""]
+        if value is not None and credentials not in {None, wanted}:
+            raise Contradiction(f'goes only with oss.credentials = "{wanted}"')
+        return value
+
+
+_OWNERS: Final = {
+    "role_name": "ecs_ram_role",
+    "profile": "profile",
+    "token_expires_at": "environment",
+}
+"""What a setting about keys goes with."""
 
 
 LOCAL_DOWNLOAD_LIMIT: Final = 4 << 30

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr
 
 from bot.clock import find_zone
 from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME
@@ -228,6 +228,19 @@ Lifetime = Annotated[
     BeforeValidator(parse_duration),
     Field(ge=SHORTEST_LIFETIME, le=LONGEST_LIFETIME),
     Allowed('at least 1 s and at most 23 h 55 min, such as "23h55m", "90m", "3600s"'),
+]
+TokenLifetime = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(ge=timedelta(minutes=15), le=timedelta(hours=12)),
+    Allowed('from "15m" to "12h"'),
+]
+"""Source: STS API reference, AssumeRoleWithOIDC, DurationSeconds."""
+Moment = Annotated[
+    AwareDatetime, Allowed("a date and time with its zone, such as 2026-01-31T18:00:00Z")
+]
+KeyName = Annotated[
+    str, Field(pattern=r"^[\w.@-]{1,64}$"), Allowed("a name of letters, digits, and . @ - _")
 ]
 Grace = Annotated[
     timedelta,

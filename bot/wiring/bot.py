@@ -19,7 +19,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.source import FileSource
-from bot.core.ports.store import ObjectStore
+from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.deferred import DeferredRequests, RequestHandler
@@ -121,6 +121,7 @@ def _queue(
         ledger.objects,
         resources.link_clock,
         deduplicator=Deduplicator(ledger.objects, copier, resources.link_clock),
+        link_limit=resources.link_limit,
         metrics=metrics,
     )
     return JobQueue(
@@ -142,6 +143,7 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
     clock: Clock,
     *,
     deduplicator: Deduplicator | None = None,
+    link_limit: LinkLimit | None = None,
     metrics: Metrics | None = None,
 ) -> Relay:
     """Build a relay with uploads in `pool`, according to the settings. The bot and `relay-bot
@@ -156,6 +158,7 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
         lifetime=settings.link.lifetime,
         placement=placement(settings),
         deduplicator=deduplicator,
+        link_limit=link_limit,
         metrics=metrics,
     )
 
@@ -201,7 +204,9 @@ def _views(
         jobs=jobs,
         answers=AnswerViews(ledger, jobs, migrations, resources.link_clock),
         overviews=OverviewViews(ledger, jobs, migrations, resources.link_clock, limits),
-        statistics=StatisticsViews(ledger, queue, resources.spool, clock, _versions()),
+        statistics=StatisticsViews(
+            ledger, queue, resources.spool, clock, _versions(), link_clock=resources.link_clock
+        ),
         welcome=Welcome(limit, settings.link.lifetime),
     )
 

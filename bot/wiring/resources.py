@@ -7,11 +7,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import SecretStr
 
 from bot import __version__
@@ -21,26 +22,32 @@ from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.totals import LedgerHealth, touch_tables
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.oss.bucket import OssBucket, OssStores
-from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.core.errors import DiskError, StoreKeyRefused
+from bot.core.errors import DiskError, StoreKeyRefused, StoreUnavailable
 from bot.core.jobs import Placement
 from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
+from bot.core.ports.store import LinkLimit
 from bot.jobs.lifecycle import Signals
 from bot.jobs.queue import JobQueue
 from bot.monitoring import Check, HealthState, Readiness
 from bot.settings import Settings, TelegramMode
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
+from bot.wiring.keys import access_key
 
 ADMINISTRATIVE_THREADS = 2
 """Threads of their own, so that deletions never wait behind uploads."""
 ADMINISTRATIVE_RETRIES = RetryPolicy(attempts=3, cap=2.0)
+KEY_EVERY = timedelta(seconds=10)
+"""Between two attempts to get a first access key."""
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,9 +93,9 @@ class Monitoring:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         telegram = settings.telegram
-        self._clock = clock
         self._monitored: MonitoredParts | None = None
         self._probe: LedgerHealth | None = None
+        self._link_clock = clock
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
@@ -104,15 +111,17 @@ class Monitoring:
     def _ledger_trouble(self) -> str:
         return self._probe.known_trouble if self._probe is not None else ""
 
-    def observe_links(self, ledger: SqlLedger, *, is_public: bool) -> None:
-        """Include the ledger from now on, and links that only we can end."""
-        self._probe = ledger.probe
+    def observe_links(self, ledger: SqlLedger, link_clock: Clock, *, is_public: bool) -> None:
+        """Include the ledger from now on, and links that only we can end; `link_clock` is OSS's
+        time.
+        """
+        self._probe, self._link_clock = ledger.probe, link_clock
         self.readiness.add({"ledger": ledger.probe.trouble})
         if not is_public:
             return
 
         async def overdue() -> str:
-            links = await ledger.probe.links(self._clock.now() - LATE)
+            links = await ledger.probe.links(link_clock.now() - LATE)
             count = links.overdue if links is not None else 0
             return f"{count} are open past their end" if count else ""
 
@@ -142,7 +151,7 @@ class Monitoring:
     async def _readings(self) -> Readings | None:
         if self._probe is None:
             return Readings()
-        links = await self._probe.links(self._clock.now())
+        links = await self._probe.links(self._link_clock.now())
         if links is None:
             return None
         found = Readings(links_live=links.live, links_overdue=links.overdue)
@@ -183,6 +192,21 @@ class StoreAccess:
     stores: OssStores
     threads: StoreCaller
 
+    async def latest_end(self, wanted: datetime) -> datetime:
+        """Implement the `LinkLimit` port; only a key that must be renewed needs a thread."""
+        if self.oss.signable_until(wanted) == wanted:
+            return wanted
+        return await self.threads.call(lambda: self.oss.prepare_link(wanted))
+
+    async def first_key(self) -> None:
+        """Get the key that signs, which a view cannot wait for.
+
+        Raises:
+            StoreError: there is none to be had.
+        """
+        if self.oss.keys.is_renewable:
+            await self.threads.call(self.oss.keys.get_credentials)
+
 
 @asynccontextmanager
 async def open_store_access(
@@ -208,12 +232,6 @@ async def open_store_access(
 def open_oss(settings: Settings, clock: Clock) -> OssConnection:
     """Build the connection to OSS that the settings describe; send nothing yet."""
     given, transfer = settings.oss, settings.transfer
-    key = None
-    if given.access_key_id is not None and given.access_key_secret is not None:
-        key = AccessKey(
-            access_key_id=given.access_key_id.get_secret_value(),
-            access_key_secret=given.access_key_secret.get_secret_value(),
-        )
     address = BucketAddress(
         bucket=given.bucket,
         region=given.region,
@@ -227,17 +245,35 @@ def open_oss(settings: Settings, clock: Clock) -> OssConnection:
         minimum_rate=transfer.minimum_rate,
         proxy=plain(given.proxy),
     )
-    return OssConnection(address, clock, key=key, limits=limits)
+    return OssConnection(address, clock, key=access_key(settings), limits=limits)
+
+
+async def wait_for_key(store: StoreAccess, clock: Clock) -> None:
+    """Wait until there is a key that signs: without one no link can be deleted or shown.
+
+    Raises:
+        StoreKeyRefused: there is no key, and another attempt would not help.
+    """
+    while True:
+        try:
+            await store.first_key()
+        except StoreUnavailable as error:
+            log.error("there is no access key yet; nothing is taken in", why=str(error))  # noqa: TRY400 -- the text says it all.
+            await clock.sleep_until(clock.now() + KEY_EVERY)
+        else:
+            return
 
 
 def refuse_unrenewable_key(settings: Settings, oss: OssConnection) -> None:
-    """Refuse what cannot keep its promise: public links end by deletion only, and a key with a
-    token that nobody renews deletes nothing once the token has expired.
+    """Refuse public links with a key that is not renewed: they end only by deletion, and a key
+    with an expired token deletes nothing.
 
     Raises:
         StoreKeyRefused: the key is temporary, and links are public.
     """
-    if settings.link.mode is LinkMode.PUBLIC and oss.credentials_are_temporary:
+    if settings.link.mode is not LinkMode.PUBLIC or oss.keys.is_renewable:
+        return
+    if oss.credentials_are_temporary:
         raise StoreKeyRefused(
             'link.mode = "public" needs a key without a token: when the token expires, the bot'
             " cannot end links any more"
@@ -273,6 +309,11 @@ class LinkResources:
         return self.store.oss.link_clock
 
     @property
+    def link_limit(self) -> LinkLimit:
+        """The latest end of a link that the present access key can sign."""
+        return self.store
+
+    @property
     def prefix(self) -> str:
         """The part of the bucket that is ours."""
         return key_prefix(self.settings.telegram.bot_id)
@@ -298,13 +339,16 @@ async def open_link_resources(
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
-    refuse_unrenewable_key(settings, store.oss)
     ledger = SqlLedger(database, boot_id=boot_id())
     # A damaged file shows itself only when it is read.
     await database.read(touch_tables)
+    # Before the key, because its end counts by the time of OSS.
     store.oss.time.start_with(await ledger.offset.oss_offset())
+    await wait_for_key(store, clock)
+    refuse_unrenewable_key(settings, store.oss)
     database.endure()
-    monitoring.observe_links(ledger, is_public=settings.link.mode is LinkMode.PUBLIC)
+    is_public = settings.link.mode is LinkMode.PUBLIC
+    monitoring.observe_links(ledger, store.oss.link_clock, is_public=is_public)
     return LinkResources(settings, clock, monitoring, database, ledger, store, Signals())
 
 
@@ -346,6 +390,11 @@ class Resources:
     def link_clock(self) -> Clock:
         """OSS's time; see `LinkResources.link_clock`."""
         return self.links.link_clock
+
+    @property
+    def link_limit(self) -> LinkLimit:
+        """The latest end of a link; see `LinkResources.link_limit`."""
+        return self.links.link_limit
 
     @property
     def threads(self) -> StoreCaller:

@@ -44,3 +44,15 @@ async def test_without_a_ledger(stage: LocalStack) -> None:
 
     assert (done.code, "no ledger" in done.err) == (1, True)
     assert not (stage.folder / "relay.sqlite3").exists()
+
+
+async def test_by_the_clock_of_oss(stage: LocalStack) -> None:
+    """What is left of a link is told by OSS's clock, as the ledger knows it."""
+    stage.oss.world.clock_skew = timedelta(hours=-2)
+    (stage.folder / "mine.bin").write_bytes(b"y" * 10)
+    await type_in(stage, "send", str(stage.folder / "mine.bin"))
+    found = await look_at_status(stage.settings(1), clock=stage.clock)
+    (_, stored) = found.seen.links[0]
+
+    assert abs(found.oss_now - found.now + timedelta(hours=2)) < timedelta(seconds=5)
+    assert timedelta(hours=23) < stored.due_at - found.oss_now < timedelta(hours=24)

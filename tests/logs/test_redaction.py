@@ -130,3 +130,13 @@ def test_filter_redacts_tracebacks() -> None:
 def test_filter_survives_bad_calls() -> None:
     """A call with arguments that do not fit its message still gets its line, redacted."""
     assert filtered("%d items", "hunter2") == f"%d items ('{HIDDEN}',)"
+
+
+def test_renewed_secrets() -> None:
+    """A key that comes later is hidden too; only the last ones are remembered."""
+    redactor = Redactor(["from-the-start"])
+    for number in range(20):
+        redactor.add_renewed([f"secret-<{number}>", f"token-<{number}>"])
+
+    assert redactor.redact("from-the-start secret-<19> token-<13>") == " ".join([HIDDEN] * 3)
+    assert redactor.redact("secret-<0>") == "secret-<0>"

@@ -33,7 +33,13 @@ MOST_ROUNDS = 300
 
 
 class FakeSigner:
-    """Fulfils the `LinkSigner` port."""
+    """Fulfils the `LinkSigner` port; `key_ends_at` is that of a token."""
+
+    key_ends_at: datetime | None = None
+
+    def end_of(self, expires_at: datetime, placement: Placement = Placement()) -> datetime:  # noqa: ARG002, B008 -- the port's.
+        """Return when a link made now ends."""
+        return min(expires_at, self.key_ends_at or expires_at)
 
     def link(
         self,
@@ -117,7 +123,12 @@ class OutboundFixture:
             answers=AnswerViews(self.ledger, jobs, self.migrations, self.clock),
             overviews=self.overviews(jobs),
             statistics=StatisticsViews(
-                self.ledger, self.queue, spool, self.clock, [("program", "1.2")]
+                self.ledger,
+                self.queue,
+                spool,
+                self.clock,
+                [("program", "1.2")],
+                link_clock=self.clock,
             ),
             welcome=Welcome(20 << 20, LIFETIME),
         )

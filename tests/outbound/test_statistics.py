@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.adapters.ledger.database import Database
+from bot.clock import CorrectedClock
 from bot.core.ports.views import FailureCount
 from bot.outbound.views import MOST_CODES, StatisticsViews
 from bot.transfer.spool import Spool
@@ -16,7 +17,9 @@ async def test_statistics_of_this_moment(database: Database, tmp_path: Path) -> 
     stage = OutboundFixture(database)
     spool = Spool(tmp_path / "spool", quota=5000, keep_free=0)
     versions = [("program", "1.2")]
-    statistician = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, versions)
+    statistician = StatisticsViews(
+        stage.ledger, stage.queue, spool, stage.clock, versions, link_clock=stage.clock
+    )
     await stage.done(await stage.accept())
     stage.clock.advance(timedelta(hours=20))
     await stage.done(await stage.accept())
@@ -46,9 +49,24 @@ async def test_only_the_latest_codes_are_told(database: Database, tmp_path: Path
     for number in range(MOST_CODES + 3):
         await stage.fail(await stage.accept(), f"code_{number}")
         stage.clock.advance(timedelta(seconds=1))
-    told = await StatisticsViews(stage.ledger, stage.queue, spool, stage.clock).compose()
+    views = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, link_clock=stage.clock)
+    told = await views.compose()
 
     assert [f"code_{number}" for number in range(MOST_CODES + 2, 2, -1)] == [
         failed.code for failed in told.failures
     ]
     assert told.failed == MOST_CODES + 3
+
+
+async def test_links_by_the_clock_of_oss(database: Database, tmp_path: Path) -> None:
+    """A link is live as long as OSS serves it, whatever the clock of the machine says."""
+    stage = OutboundFixture(database)
+    spool = Spool(tmp_path, quota=5000, keep_free=0)
+    await stage.done(await stage.accept())
+    found = []
+    for ahead in (timedelta(0), LIFETIME):
+        oss = CorrectedClock(stage.clock, lambda ahead=ahead: ahead)  # type: ignore[misc]  # bound early.
+        views = StatisticsViews(stage.ledger, stage.queue, spool, stage.clock, link_clock=oss)
+        found.append((await views.compose()).links)
+
+    assert found == [1, 0]

@@ -69,6 +69,20 @@ async def test_counts_what_it_does(tmp_path: Path, port: int) -> None:
     assert (alive, well) == ((200, "ok\n"), (200, []))
 
 
+async def test_overdue_by_the_clock_of_oss(tmp_path: Path, port: int) -> None:
+    """A link is overdue when it is so for OSS: not because this machine's clock is fast."""
+    async with watched(tmp_path, port) as stage:
+        alice = Person(stage)
+        stage.oss.world.clock_skew = timedelta(hours=-2)
+        await stage.start_bot(alice.id)
+        await alice.answered(await alice.send(b"x" * 3000, NAME))
+        stage.clock.advance(timedelta(hours=23))
+        _, page = await get(port, "/metrics")
+
+    assert "relay_links_live 1.0" in page
+    assert "relay_links_overdue 0.0" in page
+
+
 async def test_says_that_it_waits(tmp_path: Path, port: int) -> None:
     """A bot that cannot reach Telegram listens already, and says that it has not begun."""
     async with watched(tmp_path, port) as stage:

@@ -11,6 +11,7 @@ from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
 from bot.adapters.oss.client import PRODUCT, BucketAddress, OssConnection
 from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
+from bot.adapters.oss.keys import with_second_try
 from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
 from bot.core.jobs import Part, Placement
 from bot.core.links import LinkMode, is_open
@@ -21,7 +22,7 @@ class OssLinkSigner:
     """Implements the `LinkSigner` port; pure computation, about 0.1 ms, from any thread.
 
     The file name and type are stored with the object, so the URL need not repeat them. With an STS
-    token a signed link expires with the token: see `credentials_are_temporary`.
+    token a signed link expires with the token: see `end_of`.
     """
 
     def __init__(self, connection: OssConnection, mode: LinkMode) -> None:
@@ -32,6 +33,14 @@ class OssLinkSigner:
     def credentials_are_temporary(self) -> bool:
         """Whether signed links may end before `expires_at`, because an STS token signs them."""
         return self._connection.credentials_are_temporary
+
+    def end_of(self, expires_at: datetime, placement: Placement = Placement()) -> datetime:  # noqa: B008 -- frozen.
+        """Return when a link made now stops working: with the token that signs it, at the
+        latest.
+        """
+        if (placement.mode or self._mode) is LinkMode.PUBLIC:
+            return expires_at
+        return self._connection.signable_until(expires_at)
 
     def link(
         self,
@@ -64,7 +73,7 @@ class OssLinkSigner:
             bucket=address.bucket,
             key=key,
             request=request,
-            credentials=self._connection.credentials(),
+            credentials=self._connection.keys.current().for_sdk(),
             signing_time=now,
         )
         # Signed by hand and not with Client.presign, which reads the system's clock.
@@ -97,6 +106,7 @@ class OssBucket:
 
     def __init__(self, connection: OssConnection, answered: Answered = unnoted) -> None:
         self._client = connection.client
+        self._keys = connection.keys
         self._answered = answered
         self._bucket = connection.address.bucket
         self._limits = connection.limits
@@ -289,7 +299,7 @@ class OssBucket:
 
     @contextmanager
     def _call(self, operation: str) -> Iterator[None]:
-        with noted(operation, self._answered), translated():
+        with noted(operation, self._answered), with_second_try(self._keys), translated():
             yield
 
 

@@ -13,25 +13,21 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
-from alibabacloud_oss_v2 import credentials
 from alibabacloud_oss_v2 import exceptions as sdk
 from alibabacloud_oss_v2.client import Client
 from alibabacloud_oss_v2.config import Config
 from alibabacloud_oss_v2.signer.v4 import SignerV4
 from alibabacloud_oss_v2.transport.requests_client import RequestsHttpClient
-from alibabacloud_oss_v2.types import (
-    Credentials,
-    CredentialsProvider,
-    HttpRequest,
-    HttpResponse,
-    SigningContext,
-)
+from alibabacloud_oss_v2.types import HttpRequest, HttpResponse, SigningContext
 from urllib3.exceptions import HTTPError
 
 from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
 from bot.adapters.oss.errors import translated
+from bot.adapters.oss.keys import AccessKey as AccessKey  # a part of the connection for others
+from bot.adapters.oss.keys import Fetch, FixedKey, KeySource, RenewedKey, environment_key
 from bot.clock import CorrectedClock
 from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
+from bot.core.links import is_open
 from bot.core.ports.clock import Clock
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import current_flag
@@ -189,16 +185,9 @@ def _parse(date: str | None) -> datetime | None:
 
 
 PRODUCT: Final = "oss"
+TOKEN_MARGIN: Final = timedelta(seconds=10)
+"""Time by which a link ends before its token, so that a download begun at its end still works."""
 REQUEST_ID: Final = "x-oss-request-id"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessKey:
-    """Credentials for signing. A `repr` shows only the id, which every link shows too."""
-
-    access_key_id: str
-    access_key_secret: str = field(repr=False)
-    security_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +222,8 @@ class ConnectionLimits:
 
 
 class OssConnection:
-    """The connection that bucket and signer share. Thread-safe; without an access key the SDK's
-    environment variables are read, once.
+    """The connection that bucket and signer share. Thread-safe; `key` is an access key, or a
+    source of renewed ones. Without it the SDK's environment variables are read, once.
 
     Raises:
         StoreKeyRefused: there is neither a key nor the environment variables.
@@ -245,7 +234,7 @@ class OssConnection:
         address: BucketAddress,
         clock: Clock,
         *,
-        key: AccessKey | None = None,
+        key: AccessKey | Fetch | KeySource | None = None,
         limits: ConnectionLimits | None = None,
     ) -> None:
         self.address = address
@@ -254,9 +243,8 @@ class OssConnection:
         self.link_clock = CorrectedClock(clock, lambda: self.time.offset)
         self.signer = ClockedSigner(self.time)
         self.session = _open_session(self.limits)
-        self._key = key
         self._clock = clock
-        self._provider = _provider(key)
+        self.keys = _key_source(key, self.link_clock)
         self.client = Client(self._config(), signer=self.signer)
 
     def _config(self) -> Config:
@@ -264,7 +252,7 @@ class OssConnection:
         return Config(
             region=self.address.region,
             endpoint=self.address.upload_base,
-            credentials_provider=self._provider,
+            credentials_provider=self.keys,
             http_client=http_client,
             use_path_style=self.address.path_style,
             retry_max_attempts=1,  # One call is one attempt; bot.transfer.pool owns the others.
@@ -276,11 +264,27 @@ class OssConnection:
         """Whether an STS token signs: links then expire with the token, before their own
         expiry.
         """
-        return bool(self.credentials().security_token)
+        return bool(self.keys.current().security_token)
 
-    def credentials(self) -> Credentials:
-        """Return the current credentials."""
-        return self._provider.get_credentials()
+    def signable_until(self, wanted: datetime) -> datetime:
+        """Return when a link ends that is signed now, and should end at `wanted`: not after the
+        token of the key that signs it. Computes only.
+        """
+        ends_at = self.keys.current().expires_at
+        return wanted if ends_at is None else min(wanted, ends_at - TOKEN_MARGIN)
+
+    def prepare_link(self, wanted: datetime) -> datetime:
+        """Renew the key if a link until `wanted` needs it, and return when the link ends. May
+        block.
+
+        Raises:
+            StoreError: there is no key that a link can be signed with.
+        """
+        key = self.keys.lasting_until(wanted)
+        ends_at = self.signable_until(wanted)
+        if key.expires_at is not None and not is_open(ends_at, self.link_clock.now()):
+            raise StoreKeyRefused("the token of the access key has expired")
+        return ends_at
 
     @contextmanager
     def open_as_stranger(
@@ -316,24 +320,19 @@ class OssConnection:
         address = self.address.of(bucket, region)
         if address == self.address:
             return self
-        return OssConnection(address, self._clock, key=self._key, limits=self.limits)
+        return OssConnection(address, self._clock, key=self.keys, limits=self.limits)
 
     def close(self) -> None:
         """Close idle connections; those in use end with their requests."""
         self.session.close()
 
 
-def _provider(key: AccessKey | None) -> CredentialsProvider:
-    if key is not None:
-        return credentials.StaticCredentialsProvider(
-            key.access_key_id, key.access_key_secret, key.security_token
-        )
-    try:
-        return credentials.EnvironmentVariableCredentialsProvider()
-    except sdk.CredentialsEmptyError:
-        raise StoreKeyRefused(
-            "no access key: OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET are not set"
-        ) from None
+def _key_source(key: AccessKey | Fetch | KeySource | None, clock: Clock) -> KeySource:
+    if key is None:
+        return FixedKey(environment_key())
+    if isinstance(key, AccessKey):
+        return FixedKey(key)
+    return RenewedKey(key, clock) if callable(key) else key
 
 
 def _open_session(limits: ConnectionLimits) -> requests.Session:

@@ -110,6 +110,9 @@ def _raise(error: Exception, operation: str) -> NoReturn:
     reason = error
     if isinstance(error, sdk.OperationError):
         reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
+    if isinstance(reason, sdk.CredentialsFetchError):
+        inner = reason.kwargs.get("error")
+        reason = inner if isinstance(inner, RelayError) else reason
     if isinstance(reason, RelayError) and not isinstance(reason, StoreUnavailable):
         raise reason from None  # Raised by a body; what the SDK wrapped around it says nothing.
     flag = current_flag()

@@ -159,14 +159,18 @@ class _Examination:
         return rows + await self._from_outside(rows)
 
     def _key(self, info: BucketInfo) -> Row:
+        keys = self._line.oss.keys
         if self._line.oss.credentials_are_temporary:
-            if self._settings.link.mode is LinkMode.PUBLIC:
-                meaning = "it is temporary: when its token expires, no public link can be ended"
-                return broken("OSS key", meaning, "use the key of a RAM user")
+            ends_at = keys.current().expires_at
+            until = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "an unknown moment"
+            if keys.is_renewable:
+                by = self._settings.oss.credentials
+                meaning = f"renewed by {by}, latest until {until}; a signed link ends with it"
+                return ok("OSS key", meaning)
             return warning(
                 "OSS key",
-                "it is temporary: a signed link ends with it, if that is before its deadline",
-                "use the key of a RAM user",
+                f"it is temporary: it, and each link, ends at {until}",
+                "use the key of a RAM user, or one that is renewed (oss.credentials)",
             )
         return ok("OSS key", f"known, bucket {self._settings.oss.bucket} in {info.region}")
 

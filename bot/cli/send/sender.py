@@ -132,6 +132,7 @@ class FileSender:
             pool,
             self._ledger.objects,
             self._line.oss.link_clock,
+            link_limit=self._line,
         )
         return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 
@@ -157,8 +158,17 @@ class FileSender:
             raise
 
     async def _sweep(self) -> None:
-        """Delete what is due, above all what a failure of this file has left in OSS."""
+        """Delete what is due, above all what a failure of this file has left in OSS, and store the
+        measured offset of OSS's clock.
+        """
         line = self._line
+        keeper = StoreClockKeeper(
+            line.oss.time,
+            self._ledger.offset,
+            line.store,
+            line.threads,
+            prefix=key_prefix(self._settings.telegram.bot_id),
+        )
         reaper = Reaper(
             self._ledger.objects,
             line.store,
@@ -166,14 +176,9 @@ class FileSender:
             line.oss.link_clock,
             self._signals,
             store_of=line.stores.of,
-            time=StoreClockKeeper(
-                line.oss.time,
-                self._ledger.offset,
-                line.store,
-                line.threads,
-                prefix=key_prefix(self._settings.telegram.bot_id),
-            ),
+            time=keeper,
         )
+        await keeper.correct()
         await reaper.sweep()
 
     async def _outcome(self, job: Job) -> Sent:
@@ -215,6 +220,7 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
         lock.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
+        await line.first_key()
         refuse_unrenewable_key(settings, line.oss)
         line.oss.time.start_with(await ledger.offset.oss_offset())
         sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)

@@ -166,6 +166,22 @@ class LinkSigner(Protocol):
         mode it is plain.
         """
 
+    def end_of(self, expires_at: datetime, placement: Placement = ...) -> datetime:
+        """Return when a link made now with these arguments stops working: at `expires_at`, or
+        with the token that signs it.
+        """
+
+
+class LinkLimit(Protocol):
+    """Says how long a link can live that is about to be promised."""
+
+    async def latest_end(self, wanted: datetime) -> datetime:
+        """Return `wanted`, or the moment at which the key ends that can sign now.
+
+        Raises:
+            StoreError: no key can sign now.
+        """
+
 
 class AnonymousAccessCheck(Protocol):
     """Checks by unsigned requests. Every method blocks, and raises `StoreError` if the check

@@ -1,0 +1,27 @@
+"""`relay-bot run --check` as an operator types it."""
+
+from bot.demo.local_stack import LocalStack
+from tests.cli.shell import type_in
+
+TEMPORARY = {
+    "RELAY_OSS__ACCESS_KEY_ID": "",
+    "RELAY_OSS__ACCESS_KEY_SECRET": "",
+    "RELAY_OSS__TOKEN_EXPIRES_AT": "2099-01-31T18:00:00Z",
+    "OSS_ACCESS_KEY_ID": "STS.id",
+    "OSS_ACCESS_KEY_SECRET": "sts-secret",
+    "OSS_SESSION_TOKEN": "sts-token",
+}
+
+
+async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
+    """A key that nobody renews is refused in public mode, in a line, and only there."""
+    stage.more |= TEMPORARY
+    signed = await type_in(stage, "run", "--check")
+    stage.more["RELAY_LINK__MODE"] = "public"
+    public = await type_in(stage, "run", "--check")
+    lines = [line for line in public.err.splitlines() if line.startswith("settings: ")]
+
+    assert (signed.code, public.code) == (0, 2)
+    assert len(lines) == 1
+    assert "needs a key that is renewed" in lines[0]
+    assert "sts-secret" not in public.err
