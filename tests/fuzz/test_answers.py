@@ -12,10 +12,11 @@ from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Message
 from tests.conversations.people import Person
 from tests.fuzz.mutations import Change, answer_changes
-from tests.fuzz.samples import RUNNING, STARTING
+from tests.fuzz.samples import POLLING, RUNNING, STARTING
 
 A_WHILE: Final = timedelta(minutes=1)
 """Longer than a file waits for its second try."""
+POLLS: Final = 18
 ROUNDS: Final = 3
 """Seeds; each changes one answer of every method."""
 
@@ -61,6 +62,18 @@ async def test_changed_answers(stage: LocalStack, seed: int) -> None:
         await person.answered(await person.write("/help"))
         if sent is not None:
             await person.answered(sent)
+
+
+async def test_changed_polls(stage: LocalStack) -> None:
+    """Whatever a poll is answered, the next requests are served."""
+    changes = list(islice(answer_changes(0, POLLING), POLLS))
+    people = [Person(stage) for _ in changes]
+    await stage.start_bot(*(person.id for person in people))
+    for (method, change), person in zip(changes, people, strict=True):
+        fault = change_next(stage, method, change)
+        await person.write("/status")  # May be among what the changed answer loses.
+        await person.until(lambda fault=fault: fault.hits == 1)  # type: ignore[misc]
+        await person.answered(await person.write("/help"))
 
 
 async def provoke(
