@@ -123,7 +123,6 @@ FILES: Final[dict[str, Callable[[Ids], Json]]] = {
     "document": _with_document(),
     "caption": _with_document(caption="x", caption_entities=[BOLD]),
     "album item": _with_document(media_group_id="12345678901234567"),
-    "via a bot": _with_document(via_bot=BOT),
     "protected": _with_document(has_protected_content=True, has_media_spoiler=True),
     "edited": _with_document(edit_date=DATE + 5, author_signature="A"),
     "link preview": _with_document(link_preview_options={"is_disabled": True}),
@@ -151,6 +150,7 @@ FILES: Final[dict[str, Callable[[Ids], Json]]] = {
 """Messages that carry a file which the bot relays."""
 
 OTHERS: Final[dict[str, Callable[[Ids], Json]]] = {
+    "via a bot": _with_document(via_bot=BOT),
     "command": _command("/help"),
     "text": lambda ids: _message(ids, text="hello", entities=[BOLD]),
     "contact": lambda ids: _message(ids, contact={"phone_number": "1", "first_name": "C"}),
@@ -161,7 +161,7 @@ OTHERS: Final[dict[str, Callable[[Ids], Json]]] = {
     "membership": _membership,
     "restriction": _restriction,
 }
-"""Updates without a file."""
+"""Updates without a file, or with one that the bot does not relay."""
 
 UPDATES: Final = {**FILES, **OTHERS}
 

@@ -70,9 +70,12 @@ async def test_changed_polls(stage: LocalStack) -> None:
     people = [Person(stage) for _ in changes]
     await stage.start_bot(*(person.id for person in people))
     for (method, change), person in zip(changes, people, strict=True):
+        await person.until(lambda: _is_polled(stage))
         fault = change_next(stage, method, change)
-        await person.write("/status")  # May be among what the changed answer loses.
+        # The poll that waits already is answered as it is; the next one is changed.
+        await person.answered(await person.write("/help"))
         await person.until(lambda fault=fault: fault.hits == 1)  # type: ignore[misc]
+        await person.write("/status")  # May be what the changed answer loses.
         await person.answered(await person.write("/help"))
 
 
@@ -92,3 +95,9 @@ async def provoke(
         fault = change_next(stage, method, change)
         return fault, await person.send(b"bytes")
     return fault, None
+
+
+def _is_polled(stage: LocalStack) -> bool:
+    """Return whether a poll waits that no later fault applies to."""
+    polls = stage.telegram.log.of("getUpdates")
+    return bool(polls) and polls[-1].status == 0
