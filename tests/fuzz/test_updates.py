@@ -22,7 +22,7 @@ EACH: Final = 220
 """Mutations in one bot's life."""
 BATCH: Final = 22
 """Mutations that one poll brings, together with one valid update."""
-PATIENCE: Final = 60.0
+PATIENCE: Final = 90.0
 """Real seconds until what is still missing is called missing."""
 A_MOMENT: Final = 0.05
 """Real seconds between two steps of the clock."""
@@ -155,7 +155,9 @@ async def all_done(look: Look, neighbours: list[Neighbour], tries: list[tuple[in
     """
     telegram = look.stage.telegram
     ended = {neighbour.update_id for neighbour in neighbours}
-    await telegram.wait_for(lambda: ended <= {id_ for id_, what in tries if what == "ended"})
+    await telegram.wait_for(
+        lambda: ended <= {id_ for id_, what in tries if what == "ended"}, timeout=PATIENCE
+    )
     async with asyncio.timeout(PATIENCE):
         while True:
             with suppress(TimeoutError):
@@ -183,7 +185,7 @@ def _has_link(case: Case) -> bool:
     return any(map(links_of, case.person.said))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "seed",
     [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))],
