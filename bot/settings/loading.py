@@ -207,8 +207,10 @@ def _merged(*sources: Mapping[str, object]) -> dict[str, Any]:
     for source in sources:
         for section, value in source.items():
             before = merged.get(section)
-            is_section = isinstance(before, dict) and isinstance(value, dict)
-            merged[section] = {**before, **value} if is_section else value
+            if isinstance(before, dict) and isinstance(value, dict):
+                merged[section] = {**before, **value}
+            else:
+                merged[section] = value
     return merged
 
 
