@@ -56,6 +56,11 @@ class BucketAddress:
         return _with_scheme(self.upload_endpoint) if self.upload_endpoint else self._public_base
 
     @property
+    def upload_is_ip(self) -> bool:
+        """Whether that endpoint is an IP address, which no bucket can stand in front of."""
+        return _is_ip(urlsplit(self.upload_base).hostname)
+
+    @property
     def _public_base(self) -> str:
         return _with_scheme(self.endpoint or f"oss-{self.region}.aliyuncs.com")
 
@@ -254,7 +259,8 @@ class OssConnection:
             endpoint=self.address.upload_base,
             credentials_provider=self.keys,
             http_client=http_client,
-            use_path_style=self.address.path_style,
+            # The SDK recognizes addresses of IPv4 alone.
+            use_path_style=self.address.path_style or self.address.upload_is_ip,
             retry_max_attempts=1,  # One call is one attempt; bot.transfer.pool owns the others.
             disable_upload_crc64_check=True,  # 498 MB/s, GIL held; bodies use fastcrc.
         )
