@@ -19,7 +19,7 @@ from bot.cli.doctor.telegram import clock_row
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.links import LinkMode
 from bot.core.ports.clock import Clock
-from bot.settings import Settings
+from bot.settings import Settings, endpoint_problems
 from bot.wiring.resources import StoreAccess, open_store_access
 
 T = TypeVar("T")
@@ -224,13 +224,16 @@ def endpoint_rows(settings: Settings) -> list[Row]:
     """Return the problems with the configured endpoints, and the limits of the platform for
     them.
     """
-    rows = []
     region = settings.oss.region
-    for name in ("endpoint", "upload_endpoint"):
-        host: str = urlsplit(getattr(settings.oss, name) or "").hostname or ""
-        if host.endswith(".aliyuncs.com") and region not in host and "accelerate" not in host:
-            meaning = f"oss.{name} is {host}, and oss.region {region}"
-            rows.append(broken("OSS endpoint", meaning, "let both name the bucket's region"))
+    found = endpoint_problems(settings)
+    elsewhere = [line for line in found if line.startswith("oss.")]
+    rows = []
+    if elsewhere:
+        remedy = "name the public endpoint of the bucket's region, or leave it out"
+        rows.append(broken("OSS endpoint", "; ".join(elsewhere), remedy))
+    if len(elsewhere) < len(found):
+        remedy = "leave link.domain out, or set a domain of yours that is bound to the bucket"
+        return [*rows, warning("link domain", found[-1], remedy)]
     if settings.link.domain:
         own = urlsplit(settings.link.domain).hostname
         return [*rows, ok("link domain", f"{own}, which serves every kind of file")]

@@ -74,6 +74,14 @@ def test_there_are_enough_worlds() -> None:
         ({}, {"link domain": Verdict.OK}),
         ({"RELAY_LINK__DOMAIN": "https://f.example"}, {"link domain": Verdict.OK}),
         (
+            {"RELAY_LINK__DOMAIN": "relay-sandbox.oss-cn-hongkong.aliyuncs.com"},
+            {"link domain": Verdict.WARNING},
+        ),
+        (
+            {"RELAY_OSS__ENDPOINT": "oss-cn-hongkong-internal.aliyuncs.com"},
+            {"OSS endpoint": Verdict.BROKEN, "link domain": Verdict.OK},
+        ),
+        (
             {"RELAY_OSS__UPLOAD_ENDPOINT": "oss-cn-beijing-internal.aliyuncs.com"},
             {"OSS endpoint": Verdict.BROKEN, "link domain": Verdict.OK},
         ),
@@ -87,6 +95,7 @@ def test_there_are_enough_worlds() -> None:
 def test_endpoints(tmp_path: Path, variables: dict[str, str], rows: dict[str, Verdict]) -> None:
     """Endpoints are judged as they are written, before anything is sent."""
     stage = LocalStack(tmp_path)
-    stage.more = {"RELAY_OSS__ENDPOINT": "", "RELAY_OSS__PATH_STYLE": "", **variables}
+    unset = ("RELAY_OSS__ENDPOINT", "RELAY_OSS__PATH_STYLE", "RELAY_TELEGRAM__BASE_URL")
+    stage.more = dict.fromkeys(unset, "") | variables
 
     assert {row.name: row.verdict for row in endpoint_rows(stage.settings(1))} == rows
