@@ -17,7 +17,7 @@ from typing import Annotated, Final, NoReturn
 import structlog
 import typer
 
-from bot.adapters.oss.access_checks import BucketExposed
+from bot.adapters.oss.access_checks import BucketUnfit
 from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.web import PortTaken
@@ -118,7 +118,7 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 UNUSABLE_SETTINGS: Final = (
-    BucketExposed,
+    BucketUnfit,
     TokenRefused,
     PortTaken,
     WebhookRefused,

@@ -68,6 +68,19 @@ class BucketAddress:
         """Return the plain URL of an object for the public."""
         return f"{self._bucket_base}/{quote(key)}"
 
+    def object_urls(self, key: str) -> list[str]:
+        """Return every plain URL of an object: that for the public, and with a domain also that of
+        OSS's own endpoint, at which the object is readable too.
+        """
+        own = replace(self, link_domain=None)
+        return list(dict.fromkeys((self.object_url(key), own.object_url(key))))
+
+    def name_of(self, url: str) -> str:
+        """Return the host of a URL for a message, with the name of its setting if it has one."""
+        host = urlsplit(url).netloc
+        is_domain = self.link_domain is not None and host == self.public_host
+        return f"link.domain {host}" if is_domain else host
+
     def of(self, bucket: str, region: str) -> "BucketAddress":
         """Return the address of an earlier bucket, whose region may be another; "" is that of
         here. A domain is bound to one bucket, and endpoints to one region.
@@ -294,10 +307,15 @@ class OssConnection:
 
     @contextmanager
     def open_as_stranger(
-        self, url: str, *, params: Mapping[str, str] | None = None, size: int = 0
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        size: int = 0,
+        body: bytes | None = None,
     ) -> Iterator[requests.Response]:
-        """Ask for `url` without a signature; its content is read inside the block, and is expected
-        to have `size` bytes.
+        """Ask for `url` without a signature, or with a `body` store it there; the content of the
+        answer is read inside the block, and is expected to have `size` bytes.
 
         Raises:
             StoreUnavailable: no answer came, or not in time.
@@ -309,11 +327,13 @@ class OssConnection:
             deadline=limits.deadline_for(size),
         )
         with (
-            translated(self.address.public_host),
+            translated(self.address.name_of(url)),
             as_one_call(wire),
-            self.session.get(
+            self.session.request(
+                "GET" if body is None else "PUT",
                 url,
                 params=params,
+                data=body,
                 timeout=(limits.connect_timeout, limits.answer_timeout),
                 allow_redirects=False,
                 stream=True,
