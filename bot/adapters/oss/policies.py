@@ -253,10 +253,17 @@ class RuleCoverage:
 
     expires: bool
     aborts: bool
+    expires_versions: bool = False
+    """Whether the versions that deletions leave expire too."""
+
+    def suffices(self, *, versioned: bool) -> bool:
+        """Return whether the rules do what ours would."""
+        return self.expires and self.aborts and (self.expires_versions or not versioned)
 
 
 def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes | None:
-    """Return the document with our rule in it, or `None` if it contains the correct rule already.
+    """Return the document with our rule in it, or `None` if it contains the correct rule already,
+    or others that do the same: OSS takes no two rules for one prefix (0014-00000085).
 
     In a bucket with versions the rule also removes the versions that our deletions leave. Raises
     `StoreRefused` if the document cannot be parsed.
@@ -264,6 +271,8 @@ def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes
     tree = _read(document)
     ours = _make_rule(prefix, versioned=versioned)
     found = _ours(tree, prefix)
+    if not found and net_below(document, prefix).suffices(versioned=versioned):
+        return None
     if len(found) == 1 and _meaning(found[0]) == _meaning(ours):
         return None
     for rule in found:
@@ -298,6 +307,10 @@ def net_below(document: bytes | None, prefix: str) -> RuleCoverage:
     return RuleCoverage(
         expires=any(rule.findtext("Expiration/Days") == DAYS for rule in covering),
         aborts=any(rule.findtext("AbortMultipartUpload/Days") == DAYS for rule in covering),
+        expires_versions=any(
+            rule.findtext("NoncurrentVersionExpiration/NoncurrentDays") == DAYS
+            for rule in covering
+        ),
     )
 
 
