@@ -16,7 +16,7 @@ import requests
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import REQUEST_ID, OssConnection
 from bot.core.errors import PublicAccessBlocked, StoreError, StoreIntercepted, StoreUnavailable
-from bot.core.links import SAFE_CONTENT_TYPE, LinkMode, content_disposition
+from bot.core.files import SAFE_CONTENT_TYPE, LinkMode, content_disposition
 from bot.core.ports.store import LinkSigner, ObjectMeta, ObjectStore
 from bot.transfer.body import BLOCK
 

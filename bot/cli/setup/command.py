@@ -38,7 +38,7 @@ from bot.cli.setup.plan import (
 )
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreError, StoreForbidden
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 from bot.settings.types import is_loopback

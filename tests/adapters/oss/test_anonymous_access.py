@@ -20,7 +20,7 @@ from bot.adapters.oss.access_checks import (
 from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import StoreIntercepted, StoreUnavailable
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.store import ObjectMeta, PartBody
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
