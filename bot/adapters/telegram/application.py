@@ -15,7 +15,7 @@ from bot.adapters.telegram.errors import TokenRefused, readable_answers, wait_af
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.renderer import Renderer
-from bot.adapters.telegram.request import AiohttpRequest, Answered
+from bot.adapters.telegram.request import AiohttpRequest, Answered, RelayBot
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -51,11 +51,15 @@ async def open_telegram(
     """
     application: App = (
         Application.builder()
-        .token(token)
-        .base_url(f"{base_url}/bot")
-        .base_file_url(f"{base_url}/file/bot")
-        .request(AiohttpRequest(proxy=proxy, answered=answered))
-        .get_updates_request(AiohttpRequest(proxy=proxy, answered=answered))
+        .bot(
+            RelayBot(
+                token,
+                base_url=f"{base_url}/bot",
+                base_file_url=f"{base_url}/file/bot",
+                request=AiohttpRequest(proxy=proxy, answered=answered),
+                get_updates_request=AiohttpRequest(proxy=proxy, answered=answered),
+            )
+        )
         .updater(None)
         .job_queue(None)
         .concurrent_updates(1)

@@ -61,6 +61,7 @@ BUTTON_REFUSED: Final = (
     "reply markup is too long",
     "reply_markup",
 )
+METHOD_MISSING: Final = "method not found"
 QUERY_OLD: Final = ("query is too old", "query_id_invalid")
 _MESSAGE_GONE: Final = (
     "message to edit not found",
@@ -201,9 +202,10 @@ LONGEST_WAIT: Final = 30.0
 
 def wait_after(error: TelegramError, troubles: int) -> float:
     """Return the seconds to wait after failure number `troubles` (from 1) in a row: as long as
-    Telegram asks, or twice as long each time.
+    Telegram asks, but at least one, or twice as long each time.
     """
     if isinstance(error, RetryAfter):
         wait = error.retry_after
-        return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+        # A proxy may ask for none at all.
+        return max(1.0, wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
     return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))

@@ -6,11 +6,12 @@ from typing import Final, TypeVar
 
 from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode, ReactionEmoji
-from telegram.error import BadRequest
+from telegram.error import BadRequest, InvalidToken
 
 from bot.adapters.telegram.buttons import ButtonCodec, Buttons, only_presses
 from bot.adapters.telegram.errors import (
     BUTTON_REFUSED,
+    METHOD_MISSING,
     QUERY_OLD,
     THREAD_GONE,
     UNCHANGED,
@@ -19,7 +20,7 @@ from bot.adapters.telegram.errors import (
     says,
 )
 from bot.adapters.telegram.renderer import Rendered, Renderer
-from bot.core.errors import ChatUncertain, MessageGone
+from bot.core.errors import ChatUncertain, MessageGone, MessageRefused
 from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.views import Answer, Notice, View
 
@@ -169,9 +170,15 @@ class TelegramMessenger:
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
         """React to a message. Raises the errors of the port."""
         with chat_errors():
-            await self._bot.set_message_reaction(
-                chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
-            )
+            try:
+                await self._bot.set_message_reaction(
+                    chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
+                )
+            except InvalidToken as error:
+                if not says(error, (METHOD_MISSING,)):
+                    raise
+                # The library's name for every 404, here of a server older than Bot API 7.0.
+                raise MessageRefused(error.message) from error
 
     async def probe(self) -> None:
         """Ask Telegram who the bot is. An answer that cannot be read is one too."""
