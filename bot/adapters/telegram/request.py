@@ -213,7 +213,8 @@ def _body(
     if not request_data.contains_files:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         return request_data.url_encoded_parameters().encode()
-    form = aiohttp.FormData()
+    # Names of files as they are: the server does not decode percent signs.
+    form = aiohttp.FormData(quote_fields=False)
     for name, value in request_data.json_parameters.items():
         form.add_field(name, value)
     for name, (filename, content, mime_type) in request_data.multipart_data.items():
