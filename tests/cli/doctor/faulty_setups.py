@@ -113,7 +113,7 @@ def _less_rights(stage: LocalStack) -> None:
 
 
 def _policy_without_status(stage: LocalStack) -> None:
-    names = ("PutObject", "PutObjectAcl", "GetObject", "ListObjects", "ListParts")
+    names = ["PutObject", "PutObjectAcl", "GetObject", "ListObjects", "ListParts"]
     names += ("DeleteObject", "AbortMultipartUpload", "ListMultipartUploads", "GetBucketInfo")
     names += ("GetBucketLifecycle", "GetBucketPolicy", "GetBucketPublicAccessBlock")
     stage.oss.add_key("LTAI-less", "less-secret", user="7", allow=[f"oss:{n}" for n in names])
