@@ -24,13 +24,12 @@ from bot.adapters.telegram.handlers import App, Handlers, ProcessedUpdates
 from bot.adapters.telegram.intake import Intake
 from bot.core.errors import leaf
 from bot.inbound.access import Access
+from bot.inbound.actions import JobActions
 from bot.inbound.use_cases import UseCases
-from bot.jobs.actions import JobActions
-from bot.jobs.lifecycle import JobLifecycle, Signals
-from bot.monitoring import HealthState
+from bot.jobs.runner import JobLifecycle, Signals
 from bot.outbound.chat_migration import ChatMigrations
 from bot.sandbox.clock import SandboxClock
-from bot.units import Supervisor
+from bot.supervision import HealthState, Supervisor
 from tests.fakes.ledger import empty_ledger
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.recorder import Recorder, every, naming, sample
@@ -49,8 +48,9 @@ def _user(id_: int) -> dict[str, Any]:
 
 
 def _from(id_: int, number: int, chat_id: int | None = None, **content: Any) -> dict[str, Any]:
-    chat = {"id": chat_id or id_, "type": "private" if chat_id is None else "supergroup"}
-    head = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
+    type_ = "private" if chat_id is None else "supergroup"
+    chat: dict[str, Any] = {"id": chat_id or id_, "type": type_}
+    head: dict[str, Any] = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
     return {"message": {**head, **content}}
 
 
@@ -72,7 +72,10 @@ def _press(language: object) -> dict[str, Any]:
 
 def _membership() -> dict[str, Any]:
     was, now = ({"user": _user(BOT_ID), "status": status} for status in ("left", "member"))
-    change = {"chat": {"id": GROUP, "type": "supergroup", "title": "T"}, "from": _user(OWNER)}
+    change: dict[str, Any] = {
+        "chat": {"id": GROUP, "type": "supergroup", "title": "T"},
+        "from": _user(OWNER),
+    }
     change |= {"date": DATE, "old_chat_member": was, "new_chat_member": now}
     return {"my_chat_member": change}
 

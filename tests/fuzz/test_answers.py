@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bot.adapters.telegram import errors
+from bot.adapters.telegram import request
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Message
@@ -24,7 +24,7 @@ ROUNDS: Final = 3
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask Telegram again at once; these waits are real seconds."""
-    monkeypatch.setattr(errors, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(request, "LONGEST_WAIT", 0.01)
 
 
 def change_next(stage: LocalStack, method: str, change: Change) -> Fault:

@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import objects
+from bot.clock import StoreClockKeeper
 from bot.core.errors import StoreUnavailable, leaf
 from bot.core.jobs import ObjectState
-from bot.jobs.deletion import StoreClockKeeper
 from bot.jobs.reaper import Reaper
-from bot.units import Supervisor
+from bot.supervision import Supervisor
 from tests.fakes.ledger import empty_ledger
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.recorder import Recorder, every, naming, sample
