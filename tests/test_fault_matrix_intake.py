@@ -48,8 +48,9 @@ def _user(id_: int) -> dict[str, Any]:
 
 
 def _from(id_: int, number: int, chat_id: int | None = None, **content: Any) -> dict[str, Any]:
-    chat = {"id": chat_id or id_, "type": "private" if chat_id is None else "supergroup"}
-    head = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
+    type_ = "private" if chat_id is None else "supergroup"
+    chat: dict[str, Any] = {"id": chat_id or id_, "type": type_}
+    head: dict[str, Any] = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
     return {"message": {**head, **content}}
 
 
