@@ -248,6 +248,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         "retries": parts.intake.retry,
         "queue": parts.queue.run,
         "dispatcher": parts.dispatcher.run,
+        "bot_name": partial(resources.telegram.username.keep_up, resources.clock),
     }
 
 
@@ -264,9 +265,11 @@ async def _run(
         for name, run in _loops(resources, parts).items()
     )
     try:
-        log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
+        log.info(
+            "ready", bot=resources.telegram.username(), mode=resources.settings.link.mode.value
+        )
         _begin(resources.monitoring, parts)
-        ready(resources.telegram.username)
+        ready(resources.telegram.username())
         await until_stopped(stop, [intake, *others, *endings])
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)

@@ -63,8 +63,13 @@ def key_name(name: str) -> str:
     """Reduce a file name to ASCII letters, digits, dot, dash and underscore; never empty, never
     only dots.
     """
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    stem, extension = split_extension(re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-."))
+    # The real name is split: of "报告.pdf" nothing but the extension is left in ASCII.
+    stem, extension = map(_in_ascii, split_extension(unicodedata.normalize("NFKD", name)))
+    extension = extension.strip("-._")
+    extension = f".{extension}" if extension else ""
+    if stem.startswith("."):
+        # "报告.tar.gz": an extension before the last one is no name either.
+        stem = f"file{stem}"
     if extension[1:].lower() in BLOCKED_EXTENSIONS:
         extension = ""
     stem = stem.strip("-._")[: LONGEST_KEY_NAME - len(extension)]
@@ -72,6 +77,10 @@ def key_name(name: str) -> str:
     while split_extension(stem)[1][1:].lower() in BLOCKED_EXTENSIONS:
         stem = split_extension(stem)[0]
     return (stem or "file") + extension
+
+
+def _in_ascii(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.encode("ascii", "ignore").decode())
 
 
 def content_disposition(name: str) -> str:

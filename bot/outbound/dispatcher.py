@@ -88,7 +88,7 @@ def send_lane(chat_id: int) -> Lane:
 
 
 def edit_lane(chat_id: int) -> Lane:
-    """Return the lane of edits and deletions in a chat."""
+    """Return the lane of edits in a chat."""
     return "edit", chat_id
 
 

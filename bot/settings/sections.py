@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from bot.clock import find_zone
-from bot.core.files import CLOUD_DOWNLOAD_LIMIT
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT, shown_size
 from bot.core.links import LinkMode
 from bot.jobs.limits import TransferLimits
 from bot.settings import types
@@ -311,8 +311,9 @@ class TelegramSettings(Section):
     def _obey_cloud(cls, limit: int, info: ValidationInfo) -> int:
         if _is_cloud(info) and limit > CLOUD_DOWNLOAD_LIMIT:
             raise Contradiction(
-                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT} (20 MiB) that Telegram's"
-                ' own server hands out; larger files need telegram.mode = "local"'
+                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT}"
+                f" ({shown_size(CLOUD_DOWNLOAD_LIMIT)}) that Telegram's own server hands out;"
+                ' larger files need telegram.mode = "local"'
             )
         return limit
 

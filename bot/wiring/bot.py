@@ -86,7 +86,7 @@ def build_bot(resources: Resources) -> Bot:
         actions=actions,
         migrations=migrations,
         clock=clock,
-        signals=signals,
+        lifecycle=lifecycle,
         limit=source.limit,
         limits=limits,
         reactions=reactions,

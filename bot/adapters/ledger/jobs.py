@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from bot.adapters.ledger.rows import from_new_job, insert_for, to_job
 from bot.adapters.ledger.schema import answers, cards, jobs, objects
@@ -116,6 +126,14 @@ def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int,
     """Return chat and album of those albums that may still grow or have unfinished jobs."""
     rows = connection.execute(_OPEN_ALBUMS, {"quiet_since": quiet_since})
     return {(row.chat_id, row.album) for row in rows}
+
+
+def count_album(connection: Connection, chat_id: int, album: str, since: datetime) -> int:
+    """Return how many files of an album have been accepted since that moment."""
+    # The moment bounds the cost: there is an index of chat and time.
+    is_of_chat = (jobs.c.chat_id == chat_id) & (jobs.c.created_at > since)
+    of_album = is_of_chat & (jobs.c.album == album)
+    return connection.execute(select(func.count()).select_from(jobs).where(of_album)).scalar_one()
 
 
 def unfinished(connection: Connection) -> list[Job]:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
+from typing import Final
 
 import structlog
+from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application
 
@@ -16,8 +18,37 @@ from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.renderer import Renderer
 from bot.adapters.telegram.request import AiohttpRequest, Answered
+from bot.core.ports.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+NAME_ASKED_EVERY: Final = timedelta(minutes=5)
+
+
+class BotName:
+    """The bot's present username. Its owner may change it at @BotFather at any time, and anybody
+    can take the old one.
+    """
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self._name = str(bot.username)
+
+    def __call__(self) -> str:
+        """Return the name without the "@"."""
+        return self._name
+
+    async def keep_up(self, clock: Clock) -> None:
+        """Ask for the name now and then, until cancelled."""
+        while True:
+            await clock.sleep_until(clock.now() + NAME_ASKED_EVERY)
+            # The intake finds out what is wrong with the token or with Telegram.
+            with suppress(TelegramError), readable_answers():
+                told = (await self._bot.get_me()).username
+                if told and told != self._name:
+                    log.info("the bot has been renamed", before=self._name, now=told)
+                    self._name = told
 
 
 @dataclass(frozen=True)
@@ -26,7 +57,7 @@ class TelegramResources:
 
     application: App
     bot_id: int
-    username: str
+    username: BotName
     messenger: TelegramMessenger
     renderer: Renderer
     keyboards: ButtonCodec
@@ -63,12 +94,13 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        renderer = Renderer(zone=zone, username=application.bot.username)
+        username = BotName(application.bot)
+        renderer = Renderer(zone=zone, username=username)
         keyboards = ButtonCodec(token.encode())
         yield TelegramResources(
             application=application,
             bot_id=application.bot.id,
-            username=application.bot.username,
+            username=username,
             messenger=TelegramMessenger(application.bot, renderer, keyboards),
             renderer=renderer,
             keyboards=keyboards,
