@@ -133,8 +133,10 @@ class AnswerViews:
         """Return whether this is the only file of an album. An album has two at least, so the bot
         has not seen the others: in a group with privacy mode on it sees what is addressed to it.
         """
+        if len(jobs) != 1:
+            return False
         origin = jobs[0].origin
-        if len(jobs) > 1 or origin.is_private or origin.album is None:
+        if origin.is_private or origin.album is None:
             return False
         since = jobs[0].created_at - WINDOW
         count = await self._ledger.jobs.count_album(origin.chat_id, origin.album, since)

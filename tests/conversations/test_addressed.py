@@ -60,15 +60,13 @@ async def test_ban_by_reply_to_any_message(seeing: Room, chief: Person, ben: Use
     assert (await seeing.answered(asked)).text.startswith(f"{ben.id} is banned")
 
 
+@pytest.mark.usefixtures("seeing")
 @pytest.mark.parametrize("command", ["/ban", "/allow", "/unban"])
 @pytest.mark.parametrize(
     "number", ["9" * 19, "-" + "9" * 19, "9223372036854775808", "1" * 30, "4503599627370496", "0"]
 )
-async def test_numbers_that_are_no_ids(
-    seeing: Room, chief: Person, command: str, number: str
-) -> None:
+async def test_numbers_that_are_no_ids(chief: Person, command: str, number: str) -> None:
     """They are answered with the sentence that says how."""
-    assert seeing
     asked = await chief.write(f"{command} {number}")
 
     assert (await chief.answered(asked)).text.startswith("Give an id, for example /ban 123456789")

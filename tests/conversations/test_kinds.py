@@ -97,6 +97,28 @@ async def test_share_of_files_that_lie_deeper(
     assert await _bodies(links_of(answer)) == [content]
 
 
+@pytest.mark.parametrize("inside", ["live_photo", "paid_media", "rich_message"])
+async def test_file_that_lies_deeper_beside_a_part_that_cannot_be_read(
+    stage: LocalStack, alice: Person, inside: str
+) -> None:
+    """The part is not needed: the file is relayed all the same."""
+    content = os.urandom(1000)
+    item = stage.telegram.add_file(content, kind="live_photo")
+    fields = {
+        "live_photo": item.json(),
+        "paid_media": paid_media([item]),
+        "rich_message": rich_message([item]),
+    }[inside]
+    message = alice.chat.new_message(alice.user)
+    alice.chat.place(message, by_bot=True)  # So that the bot is told only what follows.
+    raw = {**message.json(), **fields, "caption_entities": [None]}
+    await stage.telegram.send_raw_update({"message": raw})
+    bodies = await _bodies(links_of(await alice.answered(message)))
+
+    assert content in bodies
+    assert len(bodies) == 2
+
+
 NOT_TO_BE_HAD: list[tuple[str, str]] = [
     ("locked", "until then bots cannot have the files"),
     ("story", "does not give bots the files of stories"),

@@ -129,7 +129,7 @@ async def test_status_message_while_the_answer_is_held_back(
     await alice.answered(message)
 
     assert "The answer follows as soon as Telegram accepts it." in shown.text
-    assert shown.buttons == []
+    assert shown.buttons == ()
     await assert_nothing_left(alice, links=1)
 
 
