@@ -7,17 +7,16 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from bot.clock import find_zone
-from bot.core.bounded import BoundedMap
 from bot.core.errors import FileEmpty, FileTooLarge, Rejected
 from bot.core.files import IncomingFile, MessageFiles, NoFile
 from bot.core.jobs import Origin
+from bot.core.limits import WINDOW, BoundedMap, LimitCheck, OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission, Replies
-from bot.jobs.lifecycle import JobLifecycle
-from bot.jobs.limits import WINDOW, LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.outbound.outbox import Reactions
+from bot.jobs.runner import JobLifecycle
+from bot.outbound.answer_delivery import Reactions
 
 MOST_ALBUMS: Final = 1_000
 """Albums that are remembered, of at most ten messages each: a few MB."""

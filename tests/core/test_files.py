@@ -6,13 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.core.files import (
-    LONGEST_DOWNLOAD_NAME,
-    LONGEST_SHOWN_NAME,
-    clean_name,
-    shorten,
-    split_extension,
-)
+from bot.adapters.telegram.languages import LONGEST_SHOWN_NAME, shorten
+from bot.core.files import LONGEST_DOWNLOAD_NAME, clean_name, split_extension
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 """The flag: a black flag, then the tags of "gbsct"."""

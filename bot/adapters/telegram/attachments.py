@@ -2,9 +2,11 @@
 fields that neither of us knows yet.
 """
 
+import mimetypes
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from telegram import (
@@ -15,7 +17,7 @@ from telegram import (
     Sticker,
 )
 
-from bot.core.files import FileKind, IncomingFile, MessageFiles, NoFile, clean_name, extension_for
+from bot.core.files import FileKind, IncomingFile, MessageFiles, NoFile, clean_name
 
 Carrier = Message | ExternalReplyInfo
 """Types that carry files; for a message in another chat the server sends only the latter."""
@@ -188,3 +190,93 @@ def _sticker_type(value: Any) -> str | None:
     if value.is_video:
         return "video/webm"
     return "application/x-tgsticker" if value.is_animated else "image/webp"
+
+
+_EXTENSIONS: Final[Mapping[FileKind, str]] = {
+    FileKind.ANIMATION: "mp4",
+    FileKind.AUDIO: "mp3",
+    FileKind.DOCUMENT: "bin",
+    FileKind.PHOTO: "jpg",
+    FileKind.STICKER: "webp",
+    FileKind.VIDEO: "mp4",
+    FileKind.VIDEO_NOTE: "mp4",
+    FileKind.VOICE: "ogg",
+    FileKind.LIVE_PHOTO: "mp4",
+}
+_MIME_EXTENSIONS: Final[Mapping[str, str]] = {
+    "application/epub+zip": "epub",
+    "application/gzip": "gz",
+    "application/msword": "doc",
+    "application/octet-stream": "",
+    "application/ogg": "ogg",
+    "application/rtf": "rtf",
+    "application/vnd.android.package-archive": "apk",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.oasis.opendocument.presentation": "odp",
+    "application/vnd.oasis.opendocument.spreadsheet": "ods",
+    "application/vnd.oasis.opendocument.text": "odt",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.rar": "rar",
+    "application/x-7z-compressed": "7z",
+    "application/x-bittorrent": "torrent",
+    "application/x-gzip": "gz",
+    "application/x-rar-compressed": "rar",
+    "application/x-tgsticker": "tgs",
+    "application/x-zip-compressed": "zip",
+    "application/xml": "xml",
+    "audio/aac": "aac",
+    "audio/amr": "amr",
+    "audio/flac": "flac",
+    "audio/m4a": "m4a",
+    "audio/midi": "mid",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/mpeg": "mp3",
+    "audio/mpeg3": "mp3",
+    "audio/ogg": "ogg",
+    "audio/opus": "opus",
+    "audio/wav": "wav",
+    "audio/webm": "webm",
+    "audio/x-flac": "flac",
+    "audio/x-m4a": "m4a",
+    "audio/x-wav": "wav",
+    "image/heic": "heic",
+    "image/heif": "heif",
+    "image/jpeg": "jpg",
+    "image/jpg": "jpg",
+    "image/tiff": "tiff",
+    "image/webp": "webp",
+    "text/calendar": "ics",
+    "text/markdown": "md",
+    "text/plain": "txt",
+    "text/vcard": "vcf",
+    "video/3gpp": "3gp",
+    "video/avi": "avi",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "video/x-m4v": "m4v",
+    "video/x-matroska": "mkv",
+    "video/x-msvideo": "avi",
+}
+"""Extensions of types that Python's own table does not know, or for which it has another one
+(source: the IANA registry of media types; the "x-" ones are what Telegram's apps report).
+"""
+
+
+@cache
+def _python_types() -> mimetypes.MimeTypes:
+    # Without the files of the machine, or names would differ between machines.
+    return mimetypes.MimeTypes(filenames=())
+
+
+def extension_for(kind: FileKind, mime_type: str | None) -> str:
+    """Return the extension, without its dot, of a file that has no name."""
+    mime = (mime_type or "").partition(";")[0].strip().lower()
+    known = _MIME_EXTENSIONS.get(mime)
+    if known is None:
+        known = (_python_types().guess_extension(mime) or "")[1:]
+    return known or _EXTENSIONS[kind]

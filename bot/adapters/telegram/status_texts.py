@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from bot.adapters.telegram import formats
+from bot.adapters.telegram import languages
 from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
 from bot.adapters.telegram.languages import Html, Language, bold, code, link, plain, shown_name
 from bot.core.files import shown_size
-from bot.core.jobs import JobState
+from bot.core.jobs import JobState, Phase
 from bot.core.ports.views import (
     FailureCount,
     Listing,
@@ -20,7 +20,6 @@ from bot.core.ports.views import (
     Usage,
     Welcome,
 )
-from bot.core.progress import Phase
 
 MOST_LINES: Final = 8
 """Jobs that one status message shows; two lines each, more would make a phone scroll."""
@@ -89,7 +88,7 @@ class StatusMessageRenderer:
 
     def _progress(self, line: StatusLine) -> Html:
         if line.state is JobState.FAILED:
-            return formats.error(self._language, line.code, {})
+            return languages.error(self._language, line.code, {})
         if line.state.is_final:
             return self._language.html(f"card-{line.state.value}")
         if line.cancelling:
@@ -102,10 +101,10 @@ class StatusMessageRenderer:
 
     def _waiting(self, line: StatusLine) -> Html:
         if line.retry_in is not None:
-            why = formats.reason(self._language, line.code)
+            why = languages.reason(self._language, line.code)
             if line.retry_in <= timedelta(0):
                 return self._language.html("card-retry-now", reason=why)
-            wait = formats.estimate(self._language, line.retry_in)
+            wait = languages.estimate(self._language, line.retry_in)
             return self._language.html("card-retry", reason=why, time=wait)
         if line.position is not None:
             return self._language.html("card-position", position=str(line.position))
@@ -117,20 +116,20 @@ class StatusMessageRenderer:
         if line.phase in {None, Phase.FETCHING}:
             return self._fetching(line)
         if line.phase is Phase.FINISHING:
-            return plain(f"{formats.bar(1.0)} {self._language.say('card-finishing')}")
+            return plain(f"{languages.bar(1.0)} {self._language.say('card-finishing')}")
         return plain(" · ".join(self._moving(line)))
 
     def _fetching(self, line: StatusLine) -> Html:
         if line.elapsed is None or line.elapsed < timedelta(seconds=1):
             return self._language.html("card-fetching")
-        since = formats.duration(self._language, line.elapsed)
+        since = languages.duration(self._language, line.elapsed)
         return self._language.html("card-fetching-since", time=since)
 
     def _moving(self, line: StatusLine) -> list[str]:
         say, moved = self._language.say, shown_size(line.moved)
         parts = []
         if line.fraction is not None:
-            parts.append(f"{formats.bar(line.fraction)} {formats.percent(line.fraction)}")
+            parts.append(f"{languages.bar(line.fraction)} {languages.percent(line.fraction)}")
         if line.total is not None:
             parts.append(say("part-of-total", moved=moved, total=shown_size(line.total)))
         else:
@@ -138,7 +137,7 @@ class StatusMessageRenderer:
         if line.rate:
             parts.append(say("speed", size=shown_size(int(line.rate))))
         if line.time_left is not None:
-            parts.append(say("time-left", time=formats.estimate(self._language, line.time_left)))
+            parts.append(say("time-left", time=languages.estimate(self._language, line.time_left)))
         return parts
 
 
@@ -197,7 +196,7 @@ class StatusViewRenderer:
         return self._language.html("overview-use", files=files, size=size)
 
     def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
-        left = formats.remaining(self._language, item.link.expires_at - view.now)
+        left = languages.remaining(self._language, item.link.expires_at - view.now)
         time = self._language.html("time-left", time=left)
         shown = shown_name(item.name)
         name = plain(shown) if view.discreet else link(shown, item.link.url)
@@ -231,7 +230,7 @@ class StatusViewRenderer:
         """Compose the description of the bot, of the data it keeps and how long, and the limit
         that applies.
         """
-        lifetime = formats.duration(self._language, view.lifetime)
+        lifetime = languages.duration(self._language, view.lifetime)
         return Html(
             "\n\n".join(
                 [
@@ -262,7 +261,7 @@ class StatisticsRenderer:
 
     def _parts(self, view: Statistics) -> list[list[Html]]:
         say, language = self._language.html, self._language
-        uptime = formats.duration(language, view.uptime)
+        uptime = languages.duration(language, view.uptime)
         return [
             [
                 bold(language.say("stats-period")),
@@ -300,7 +299,7 @@ class StatisticsRenderer:
         return [title, *(self._failure(failed) for failed in view.failures)]
 
     def _failure(self, failed: FailureCount) -> Html:
-        ago = formats.remaining(self._language, failed.ago)
+        ago = languages.remaining(self._language, failed.ago)
         return self._language.html(
             "stats-error", code=code(failed.code), count=failed.count, ago=ago
         )
