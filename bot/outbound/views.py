@@ -132,13 +132,11 @@ class AnswerViews:
         """Return whether this is the only file of an album. An album has two at least, so the bot
         has not seen the others: in a group with privacy mode on it sees what is addressed to it.
         """
-        if len(jobs) != 1:
+        album = jobs[0].origin.album if len(jobs) == 1 else None
+        if album is None or jobs[0].origin.is_private:
             return False
-        origin = jobs[0].origin
-        if origin.is_private or origin.album is None:
-            return False
-        since = jobs[0].created_at - WINDOW
-        count = await self._ledger.jobs.count_album(origin.chat_id, origin.album, since)
+        chat_id, since = jobs[0].origin.chat_id, jobs[0].created_at - WINDOW
+        count = await self._ledger.jobs.count_album(chat_id, album, since)
         return count == 1
 
     def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:

@@ -263,7 +263,7 @@ def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
         telegram.keyboards,
         processed_updates,
         bot_id=telegram.bot_id,
-        username=telegram.username,
+        name=telegram.name,
     ).register(telegram.application)
     return processed_updates
 

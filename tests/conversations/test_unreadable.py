@@ -13,7 +13,7 @@ import pytest
 from telegram import Message
 
 from bot.adapters.telegram import handlers, intake, request
-from bot.adapters.telegram.attachments import find_files
+from bot.adapters.telegram.contents import find_files
 from bot.core.files import MessageFiles
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault

@@ -15,7 +15,7 @@ from telegram.ext import Application
 from bot.adapters.telegram.buttons import ButtonCodec
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
-from bot.adapters.telegram.renderer import Renderer
+from bot.adapters.telegram.renderer import BotName, Renderer
 from bot.adapters.telegram.request import (
     AiohttpRequest,
     Answered,
@@ -31,29 +31,18 @@ log = structlog.stdlib.get_logger(__name__)
 NAME_ASKED_EVERY: Final = timedelta(minutes=5)
 
 
-class BotName:
-    """The bot's present username. Its owner may change it at @BotFather at any time, and anybody
-    can take the old one.
+async def keep_name(name: BotName, bot: Bot, clock: Clock) -> None:
+    """Ask for the bot's name now and then, until cancelled. Its owner may change it at @BotFather
+    at any time, and anybody can take the old one.
     """
-
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
-        self._name = str(bot.username)
-
-    def __call__(self) -> str:
-        """Return the name without the "@"."""
-        return self._name
-
-    async def keep_up(self, clock: Clock) -> None:
-        """Ask for the name now and then, until cancelled."""
-        while True:
-            await clock.sleep_until(clock.now() + NAME_ASKED_EVERY)
-            # The intake finds out what is wrong with the token or with Telegram.
-            with suppress(TelegramError), readable_answers():
-                told = (await self._bot.get_me()).username
-                if told and told != self._name:
-                    log.info("the bot has been renamed", before=self._name, now=told)
-                    self._name = told
+    while True:
+        await clock.sleep_until(clock.now() + NAME_ASKED_EVERY)
+        # The intake finds out what is wrong with the token or with Telegram.
+        with suppress(TelegramError), readable_answers():
+            told = (await bot.get_me()).username
+            if told and told != name.current:
+                log.info("the bot has been renamed", before=name.current, now=told)
+                name.current = told
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,7 @@ class TelegramResources:
 
     application: App
     bot_id: int
-    username: BotName
+    name: BotName
     messenger: TelegramMessenger
     renderer: Renderer
     keyboards: ButtonCodec
@@ -99,13 +88,13 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        username = BotName(application.bot)
-        renderer = Renderer(zone=zone, username=username)
+        name = BotName(application.bot.username)
+        renderer = Renderer(zone=zone, name=name)
         keyboards = ButtonCodec(token.encode())
         yield TelegramResources(
             application=application,
             bot_id=application.bot.id,
-            username=username,
+            name=name,
             messenger=TelegramMessenger(application.bot, renderer, keyboards),
             renderer=renderer,
             keyboards=keyboards,

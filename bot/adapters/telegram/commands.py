@@ -21,37 +21,18 @@ from telegram import (
     BotCommandScopeChat,
     Chat,
     Message,
-    MessageEntity,
     MessageOriginChannel,
     MessageOriginChat,
     MessageOriginUser,
 )
 from telegram.error import BadRequest
 
-from bot.adapters.telegram.attachments import find_meant_files
+from bot.adapters.telegram.contents import CommandLine, find_meant_files
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.messenger import chat_errors
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin
 from bot.inbound.use_cases import UseCases
-
-
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """A command: `name` in lower case without the slash, the words after it in lower case, and
-    the `rest` as it was written. `is_addressed` means that it names this bot
-    (`/share@relay_bot`).
-    """
-
-    name: str
-    words: tuple[str, ...] = ()
-    is_addressed: bool = False
-    rest: str = ""
-
-    @property
-    def word(self) -> str:
-        """The first word after the command, or ""."""
-        return self.words[0] if self.words else ""
 
 
 def is_heard(command: "Command", line: CommandLine, message: Message) -> bool:
@@ -63,26 +44,6 @@ def is_heard(command: "Command", line: CommandLine, message: Message) -> bool:
     """
     is_private = message.chat.type == Chat.PRIVATE
     return is_private or line.is_addressed or not command.needs_address
-
-
-def read_command(message: Message, username: str) -> CommandLine | None:
-    """Return the command with which a text or a caption begins; `None` if there is none, or if it
-    is for a bot that is not called `username`.
-
-    The library's own handler reads texts only (source: python-telegram-bot
-    `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
-    """
-    text = message.text or message.caption or ""
-    entities = message.entities or message.caption_entities
-    first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
-    if first is None or first.offset != 0:
-        return None
-    # Commands are ASCII, so UTF-16 units and characters are the same up to their end.
-    name, _, addressee = text[1 : first.length].lower().partition("@")
-    if addressee and addressee != username.lower():
-        return None
-    rest = " ".join(text[first.length :].split())
-    return CommandLine(name, tuple(rest.lower().split()), bool(addressee), rest)
 
 
 @dataclass(frozen=True, slots=True)

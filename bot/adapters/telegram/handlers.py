@@ -17,7 +17,6 @@ from telegram.ext import (
     filters,
 )
 
-from bot.adapters.telegram.attachments import find_files
 from bot.adapters.telegram.buttons import (
     Action,
     ButtonCodec,
@@ -25,9 +24,11 @@ from bot.adapters.telegram.buttons import (
     LanguageButton,
     PageButton,
 )
-from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, is_heard, read_command
+from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, is_heard
+from bot.adapters.telegram.contents import find_files, read_command
 from bot.adapters.telegram.inspection import is_present
 from bot.adapters.telegram.languages import CHOICES, ChatLanguages
+from bot.adapters.telegram.renderer import BotName
 from bot.core.jobs import Origin
 from bot.inbound.access import Replies
 from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
@@ -70,12 +71,12 @@ class ProcessedUpdates:
 
 
 class MessageHandlers:
-    """Translates messages. `bot_id` is the bot's own, `username` returns its name."""
+    """Translates messages. `bot_id` is the bot's own, `name` its username."""
 
-    def __init__(self, use_cases: UseCases, *, bot_id: int, username: Callable[[], str]) -> None:
+    def __init__(self, use_cases: UseCases, *, bot_id: int, name: BotName) -> None:
         self._use_cases = use_cases
         self._bot_id = bot_id
-        self._username = username
+        self._name = name
         self._chat_languages = ChatLanguages()
 
     async def private(self, update: Update) -> None:
@@ -113,7 +114,7 @@ class MessageHandlers:
         """
         if message.via_bot is not None:
             return False
-        line = read_command(message, self._username())
+        line = read_command(message, self._name.current)
         command = COMMANDS_BY_NAME.get(line.name) if line is not None else None
         is_caption = message.text is None
         if line is None or (is_caption and (command is None or not command.in_captions)):
@@ -295,7 +296,7 @@ _ASKED = filters.UpdateType.MESSAGE & ~filters.StatusUpdate.ALL
 
 
 class Handlers:
-    """All handlers of the bot. `bot_id` is the bot's own, `username` returns its name."""
+    """All handlers of the bot. `bot_id` is the bot's own, `name` its username."""
 
     def __init__(
         self,
@@ -304,10 +305,10 @@ class Handlers:
         processed_updates: ProcessedUpdates,
         *,
         bot_id: int,
-        username: Callable[[], str],
+        name: BotName,
     ) -> None:
         self._processed_updates = processed_updates
-        self._messages = MessageHandlers(use_cases, bot_id=bot_id, username=username)
+        self._messages = MessageHandlers(use_cases, bot_id=bot_id, name=name)
         self._chats = ChatHandlers(use_cases.groups, use_cases.replies)
         self._presses = PressHandlers(use_cases, keyboards)
 

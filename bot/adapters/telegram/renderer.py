@@ -1,6 +1,6 @@
 """The renderer: composes messages from views, in the language of the reader."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -223,9 +223,16 @@ class Rendered:
         return without_markup(self.html) if self.is_plain else self.html
 
 
+@dataclass(slots=True)
+class BotName:
+    """The bot's username as known last, without the "@"."""
+
+    current: str = ""
+
+
 class Renderer:
     """Composes every view in every language. `zone` is the time zone of chats that chose none,
-    `username` returns the bot's, for sentences that name it.
+    `name` is the bot's, for sentences that name it.
 
     Every `language` is an IETF tag as Telegram reports it, or "". The constructor reads the locale
     files (blocks); the methods are pure computation.
@@ -240,9 +247,9 @@ class Renderer:
         locales: Path = LOCALES,
         *,
         zone: tzinfo = UTC,
-        username: Callable[[], str] = lambda: "",
+        name: BotName | None = None,
     ) -> None:
-        self._username = username
+        self._name = name or BotName()
         self._languages = load_languages(locales)
         self._zone = zone
         self._status_messages = {
@@ -253,7 +260,7 @@ class Renderer:
 
     @property
     def _own(self) -> dict[str, str | int]:
-        return {"bot": self._username()}
+        return {"bot": self._name.current}
 
     def language(self, tag: str) -> Language:
         """Return the best language for a user with this tag."""

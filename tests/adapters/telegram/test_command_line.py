@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from telegram import Chat, Message, MessageEntity
 
-from bot.adapters.telegram.commands import CommandLine, read_command
+from bot.adapters.telegram.contents import CommandLine, read_command
 from bot.sandbox.telegram.text import Formatted, detect
 
 BOT = "Relay_Bot"

@@ -1,10 +1,11 @@
-"""Files in messages: in the fields that the library knows, in the blocks of rich messages, and in
-fields that neither of us knows yet.
+"""Contents of messages: the command with which one begins, and files: in the fields that the
+library knows, in the blocks of rich messages, and in fields that neither of us knows yet.
 """
 
 import mimetypes
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -12,12 +13,52 @@ from typing import Any, Final
 from telegram import (
     ExternalReplyInfo,
     Message,
+    MessageEntity,
     PaidMediaInfo,
     PaidMediaPreview,
     Sticker,
 )
 
 from bot.core.files import FileKind, IncomingFile, MessageFiles, NoFile, clean_name
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command: `name` in lower case without the slash, the words after it in lower case, and
+    the `rest` as it was written. `is_addressed` means that it names this bot
+    (`/share@relay_bot`).
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    is_addressed: bool = False
+    rest: str = ""
+
+    @property
+    def word(self) -> str:
+        """The first word after the command, or ""."""
+        return self.words[0] if self.words else ""
+
+
+def read_command(message: Message, username: str) -> CommandLine | None:
+    """Return the command with which a text or a caption begins; `None` if there is none, or if it
+    is for a bot that is not called `username`.
+
+    The library's own handler reads texts only (source: python-telegram-bot
+    `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
+    """
+    text = message.text or message.caption or ""
+    entities = message.entities or message.caption_entities
+    first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
+    if first is None or first.offset != 0:
+        return None
+    # Commands are ASCII, so UTF-16 units and characters are the same up to their end.
+    name, _, addressee = text[1 : first.length].lower().partition("@")
+    if addressee and addressee != username.lower():
+        return None
+    rest = " ".join(text[first.length :].split())
+    return CommandLine(name, tuple(rest.lower().split()), bool(addressee), rest)
+
 
 Carrier = Message | ExternalReplyInfo
 """Types that carry files; for a message in another chat the server sends only the latter."""
