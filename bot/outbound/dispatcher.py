@@ -178,6 +178,10 @@ class RoundState:
         """Return whether no call is in flight on a lane."""
         return self.calls.is_free(lane)
 
+    def is_paused(self, chat_id: int) -> bool:
+        """Return whether no call may be made in a chat now: Telegram asked for a pause."""
+        return self.rate_limits.of(chat_id).ready_at(None, self.now) > self.now
+
     def messages_left(self, chat_id: int) -> float:
         """Return how many messages the rate limit of a chat allows now."""
         return self.rate_limits.of(chat_id).messages.available(self.now)

@@ -70,6 +70,8 @@ class StatusMessageSender:
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
         # Those for which a call of this process has returned: their calls are not counted.
         self._settled: set[int] = set()
+        # Since when the answer of these could be sent, and is not there.
+        self._late_since: dict[int, datetime] = {}
         self.paused = False
 
     async def offer(self, state: RoundState) -> Offers:
@@ -107,16 +109,22 @@ class StatusMessageSender:
             return self._show(status_message, view)
         if not status_message.job_ids:
             return await self._finish(status_message, state)
-        return await self._show_ended(status_message)
+        return await self._show_ended(status_message, state)
 
-    async def _show_ended(self, status_message: StoredStatusMessage) -> Call | None:
+    async def _show_ended(
+        self, status_message: StoredStatusMessage, state: RoundState
+    ) -> Call | None:
         """Return the call that shows that all jobs have ended, if their answer is held up: the
         progress from before would be wrong, and nothing can be cancelled any more.
         """
-        jobs = await self._ledger.jobs.get_many(status_message.job_ids)
-        ends = [job.finished_at for job in jobs if job.finished_at is not None]
-        if not ends or self._clock.now() - max(ends) < ANSWER_IS_LATE_AFTER:
+        if state.is_paused(status_message.chat_id):
+            # The first call after the pause is the answer.
+            self._late_since.pop(status_message.id, None)
             return None
+        since = self._late_since.setdefault(status_message.id, state.now)
+        if state.now - since < ANSWER_IS_LATE_AFTER:
+            return None
+        jobs = await self._ledger.jobs.get_many(status_message.job_ids)
         # The answer to a cancelled job is an edit of the status message itself.
         if any(job.state is JobState.CANCELLED for job in jobs):
             return None
@@ -127,6 +135,7 @@ class StatusMessageSender:
         for status_message_id in self._shown.keys() - open_ids:
             del self._shown[status_message_id]
         self._settled &= open_ids
+        self._late_since = {id_: at for id_, at in self._late_since.items() if id_ in open_ids}
 
     async def _give_up(self, status_message: StoredStatusMessage) -> None:
         unit, code = Unit.STATUS_MESSAGE.value, Unexpected.code
