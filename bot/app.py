@@ -14,6 +14,7 @@ import structlog
 
 from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
+from bot.adapters.telegram.application import keep_name
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
@@ -244,6 +245,12 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         "retries": parts.intake.retry,
         "queue": parts.queue.run,
         "dispatcher": parts.dispatcher.run,
+        "bot_name": partial(
+            keep_name,
+            resources.telegram.name,
+            resources.telegram.application.bot,
+            resources.clock,
+        ),
     }
 
 
@@ -260,9 +267,11 @@ async def _run(
         for name, run in _loops(resources, parts).items()
     )
     try:
-        log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
+        log.info(
+            "ready", bot=resources.telegram.name.current, mode=resources.settings.link.mode.value
+        )
         _begin(resources.monitoring, parts)
-        ready(resources.telegram.username)
+        ready(resources.telegram.name.current)
         await until_stopped(stop, [intake, *others, *endings])
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)

@@ -51,6 +51,7 @@ LOOPS: Final = (
     "retries",
     "queue",
     "dispatcher",
+    "bot_name",
     "reaper",
     "link_guard",
     "ledger_watch",

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +38,7 @@ from bot.core.errors import (
     WrongRegion,
     leaf,
 )
+from bot.core.files import shown_size
 from bot.jobs.audit import Finding
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
@@ -86,8 +86,8 @@ def print_table(
 
 
 def size(count: int | None) -> str:
-    """Format a number of bytes in decimal units; `None` is an unknown size."""
-    return "?" if count is None else decimal(count)
+    """Format a number of bytes as everywhere; `None` is an unknown size."""
+    return "?" if count is None else shown_size(count)
 
 
 def duration(length: timedelta) -> str:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from bot.clock import find_zone
-from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode, shown_size
 from bot.core.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
@@ -322,8 +322,9 @@ class TelegramSettings(Section):
     def _obey_cloud(cls, limit: int, info: ValidationInfo) -> int:
         if _is_cloud(info) and limit > CLOUD_DOWNLOAD_LIMIT:
             raise Contradiction(
-                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT} (20 MiB) that Telegram's"
-                ' own server hands out; larger files need telegram.mode = "local"'
+                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT}"
+                f" ({shown_size(CLOUD_DOWNLOAD_LIMIT)}) that Telegram's own server hands out;"
+                ' larger files need telegram.mode = "local"'
             )
         return limit
 

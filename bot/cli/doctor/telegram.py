@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
 from bot.adapters.telegram.request import TokenRefused
-from bot.cli.common import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, size, warning
 from bot.core.errors import ChatUnavailable
-from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode
 from bot.wiring.resources import plain
@@ -74,7 +73,7 @@ def _token_remedy(settings: Settings) -> str:
 def _mode(settings: Settings) -> Row:
     given, name = settings.telegram, "telegram mode"
     if given.mode is TelegramMode.CLOUD:
-        return ok(name, f"cloud: files up to {given.limit / MIB:.0f} MiB ({given.limit} bytes)")
+        return ok(name, f"cloud: files up to {size(given.limit)} ({given.limit} bytes)")
     root = given.file_root or Path()
     if not root.is_dir():
         return broken(
@@ -88,7 +87,7 @@ def _mode(settings: Settings) -> Row:
             f"local: {root} cannot be read and tidied up by this user",
             "run bot and server as the same user, or in a group that may write there",
         )
-    return ok(name, f"local: files up to {given.limit / MIB:.0f} MiB, read below {root}")
+    return ok(name, f"local: files up to {size(given.limit)}, read below {root}")
 
 
 def _privacy(settings: Settings, profile: BotProfile) -> Row:

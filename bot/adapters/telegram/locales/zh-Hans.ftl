@@ -35,6 +35,7 @@ answer-expiry-all = 所有链接将于 { $at } 失效（{ $left }后）。
 answer-expired = 链接已失效，文件已删除。
 answer-deleted = 已删除，链接和文件均已不存在。
 answer-cancelled = 已取消，未保留任何内容。
+answer-one-of-several = 这是一起发送的多个文件中的一个；我在这里看不到其他文件。请用 /share@{ $bot } 逐个回复其他文件。
 
 ## 状态消息
 
@@ -51,6 +52,7 @@ card-cancelling = 正在取消…
 cancelling-count = 正在取消 { $count } 个传输。
 card-paused = 已暂停，重启后继续
 card-done = 已完成
+card-answer-follows = Telegram 一旦接受，回复就会发出。
 card-cancelled = 已取消
 card-more = 还有 { $count } 个
 
@@ -90,9 +92,9 @@ deliver-here = 从现在起，我在本群回复。
 deliver-private = 从现在起，我私聊回复每个人，并在这里留一条简短提示。
 deliver-is-here = 目前在本群回复。管理员可以用 /deliver private 更改。
 deliver-is-private = 目前私聊回复每个人。管理员可以用 /deliver here 更改。
-zone-is = 这里的时间按 { $zone } 显示。更改：/zone Hong Kong 或 /zone +8。
+zone-is = 这里的时间按 { $zone } 显示。更改：/zone 北京 或 /zone +8。
 zone-chosen = 从现在起，这里的时间按 { $zone } 显示。
-zone-unknown = 未知时区“{ $zone }”。请写城市的英文名，例如 /zone Hong Kong，或与 UTC 的时差，例如 /zone +8。
+zone-unknown = 未知时区“{ $zone }”。请写城市名，例如 /zone 北京，或与 UTC 的时差，例如 /zone +8。
 delivered-privately = 已在私聊中回复你。
 deliver-start-first = 我还不能给你发私聊消息。请打开 https://t.me/{ $bot }?start=links 并点“开始”，即可看到你的链接。
 message-not-handled = 我无法处理这条消息，请重新发送。
@@ -129,6 +131,7 @@ stats-now = 现在
 stats-jobs = 进行中 { $running } 个，排队 { $waiting } 个
 stats-links = 有效链接 { $count } 个
 stats-spool = 暂存区已预留 { $used } / { $quota }，磁盘剩余 { $free }
+stats-set-aside = 出错后放弃：消息 { $updates } 条，回复及其他 { $others } 项；详见 relay-bot status
 stats-uptime = 已运行 { $time }
 stats-errors = 最近的错误
 stats-error = { $code }：{ $count } 次，最近一次在 { $ago }前
@@ -146,6 +149,9 @@ language-of-people = 我只能保存个人的语言；在这里我使用 Telegra
 help-any-text = 发送文件给我，我会回复链接。详情见 /help。
 stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给机器人管理员。
 unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
+paid-media-locked = 付费媒体只有在付费后才能转存；在此之前机器人拿不到文件。
+story-closed = 这是一条动态；Telegram 不向机器人提供动态的文件。
+kind-unknown = 这种文件我还不认识。请把它作为文件发送。
 press-not-yours = 只有发起请求的人或群管理员可以这样做。
 press-too-late = 太晚了，这个任务已经结束。
 press-unknown = 这个按钮已失效，请用 /status 获取当前的按钮。
