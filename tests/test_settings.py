@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.settings import Settings, SettingsError, TelegramMode, load, warnings
 from bot.settings.problems import allowed_of, walk
 
@@ -179,7 +179,15 @@ def test_key_from_environment() -> None:
         ("oss", 'region = "oss_cn"', "oss.region"),
         ("oss", 'endpoint = "http://oss-cn-hongkong.aliyuncs.com"', "oss.endpoint"),
         ("oss", 'upload_endpoint = "ftp://x"', "oss.upload_endpoint"),
+        ("oss", 'endpoint = "https://my-bucket.oss-cn-hongkong.aliyuncs.com"', "oss.endpoint"),
+        ("oss", 'endpoint = "https://oss..aliyuncs.com"', "oss.endpoint"),
+        ("oss", 'endpoint = "https://127.0.0.1.1:9000"', "oss.endpoint"),
+        ("oss", 'endpoint = "https://oss.example.com:0"', "oss.endpoint"),
+        ("oss", 'upload_endpoint = "my-bucket.oss-cn-x.aliyuncs.com"', "oss.upload_endpoint"),
         ("oss", 'proxy = "proxy:3128"', "oss.proxy"),
+        ("oss", 'proxy = "http://pro xy:3128"', "oss.proxy"),
+        ("oss", 'proxy = "http://127.0.0.1:0"', "oss.proxy"),
+        ("oss", f'proxy = "http://{"x" * 64}.example:1"', "oss.proxy"),
         ("oss", 'proxy = "http://127.0.0.1"', "oss.proxy"),
         ("oss", 'path_style = "perhaps"', "oss.path_style"),
         ("telegram", 'base_url = "http://api.telegram.org"', "telegram.base_url"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.adapters.telegram import errors
+from bot.adapters.telegram import request
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Message, User
@@ -19,7 +19,7 @@ CONTENT = os.urandom(3_000)
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Ask Telegram, and try transfers, again at once."""
-    monkeypatch.setattr(errors, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(request, "LONGEST_WAIT", 0.01)
     with second_tries_at_once(monkeypatch):
         yield
 

@@ -144,7 +144,7 @@ class SelfMadeServer:
     def _done(self, _: dict[str, str]) -> dict[str, Any]:
         return _ok(True)  # noqa: FBT003 -- the result is the Boolean true.
 
-    _methods: ClassVar[dict[str, Callable[[Any, dict[str, str]], dict[str, Any]]]] = {
+    _methods: ClassVar[dict[str, Callable[["SelfMadeServer", dict[str, str]], dict[str, Any]]]] = {
         "getMe": _get_me,
         "deleteWebhook": _done,
         "getUpdates": _get_updates,

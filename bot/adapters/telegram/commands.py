@@ -27,9 +27,9 @@ from telegram import (
 )
 from telegram.error import BadRequest, InvalidToken
 
-from bot.adapters.telegram.errors import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.files import find_meant_file
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
+from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin
 from bot.inbound.use_cases import UseCases

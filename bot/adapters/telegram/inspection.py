@@ -16,14 +16,15 @@ import aiohttp
 from telegram import ChatMember, ChatMemberRestricted
 from telegram.constants import ChatMemberStatus
 
-from bot.adapters.telegram.errors import (
-    METHOD_MISSING,
+from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors
+from bot.adapters.telegram.request import (
     UNREADABLE,
+    RelayBot,
     TokenRefused,
     UnreadableAnswer,
-    chat_errors,
+    open_session,
+    without_address,
 )
-from bot.adapters.telegram.request import RelayBot, open_session, without_address
 from bot.core.errors import ChatGone, ChatUnavailable
 from bot.core.ports.chat import GroupVisibility
 

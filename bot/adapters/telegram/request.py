@@ -2,14 +2,17 @@
 PTB's bot with calls whose answers are left unread.
 """
 
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
-from telegram.error import NetworkError, TimedOut
+from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.ext import ExtBot
 from telegram.request import BaseRequest, RequestData
 
@@ -242,3 +245,64 @@ class RelayBot(ExtBot[None]):
         API 9.5).
         """
         return await self._post("getChatMember", {"chat_id": chat_id, "user_id": user_id})
+
+
+class TokenRefused(Exception):
+    """Telegram does not know the token (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("Telegram refuses telegram.token; @BotFather shows the current one")
+
+
+# The library reads JSON without checking it: a missing field or one of another type causes any of
+# these errors, deep inside. Other servers than Telegram's own, and proxies, send such answers.
+UNREADABLE: Final = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,  # OverflowError, from a date; OSError likewise.
+    OSError,
+    RecursionError,
+)
+
+
+class UnreadableAnswer(TelegramError):
+    """The library could not read an answer; whether the call was applied is unknown. The text
+    contains nothing of the answer.
+    """
+
+
+@contextmanager
+def readable_answers() -> Iterator[None]:
+    """Translate errors of the library while it reads an answer into `UnreadableAnswer`.
+
+    Errors that do not come from inside the library are defects of ours and propagate unchanged.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        if not _came_from_library(error):
+            raise
+        raise UnreadableAnswer(f"unreadable answer: {type(error).__name__}") from error
+
+
+def _came_from_library(error: BaseException) -> bool:
+    modules = (
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+    return any(module.partition(".")[0] == "telegram" for module in modules)
+
+
+LONGEST_WAIT: Final = 30.0
+
+
+def wait_after(error: TelegramError, troubles: int) -> float:
+    """Return the seconds to wait after failure number `troubles` (from 1) in a row: as long as
+    Telegram asks, but at least one, or twice as long each time.
+    """
+    if isinstance(error, RetryAfter):
+        wait = error.retry_after
+        # A proxy may ask for none at all.
+        return max(1.0, wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
+    return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 # It lives in an environment of its own.
-import telebot  # type: ignore[import-not-found]
+import telebot
 from telebot import apihelper, types
 
 JOB = json.load(sys.stdin)
@@ -21,7 +21,7 @@ apihelper.API_URL = JOB["server"] + "/bot{0}/{1}"
 apihelper.FILE_URL = JOB["server"] + "/file/bot{0}/{1}"
 
 
-class Loud(telebot.ExceptionHandler):  # type: ignore[misc]  # lives in an environment of its own.
+class Loud(telebot.ExceptionHandler):
     """Let an unexpected error end the bot, so that the test sees it."""
 
     def handle(self, exception: Exception) -> bool:
