@@ -55,6 +55,7 @@ class SqlObjects(SqlPart):
 
     plan = writes(objects.plan)
     initiated = writes(objects.initiated)
+    progressed = writes(objects.progressed)
     completing = writes(objects.completing)
     completed = writes(objects.completed)
     planned_for = reads(objects.planned_for)

@@ -1,7 +1,7 @@
 """The tables. Migrations in `migrations/` create them; a test compares the two."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -97,6 +97,9 @@ answers = Table(
     Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
 )
 
+PROGRESSED: Final = -1
+"""In `jobs.crash_progress`: a part was stored after the last crash."""
+
 jobs = Table(
     "jobs",
     metadata,
@@ -120,10 +123,10 @@ jobs = Table(
     Column("run_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("cancel_requested", Boolean, nullable=False),
-    # Crashes of the process while the job ran.
+    # Crashes of the process while the job ran and made no progress, and while it ran alone.
     Column("crashes", Integer, nullable=False),
-    # Crashes while no other job ran, and the bytes that were on disk at the last one.
     Column("crashes_alone", Integer, nullable=False, server_default="0"),
+    # The bytes on disk at the last crash, or `PROGRESSED`.
     Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),
