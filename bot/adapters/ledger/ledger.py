@@ -101,6 +101,9 @@ class SqlAnswers(SqlPart):
     anew = writes(answers.anew)
     release = writes(answers.release)
     redirect = writes(answers.redirect)
+    apart = writes(answers.apart)
+    correcting = writes(answers.correcting)
+    settle = writes(answers.settle)
     refreshed = writes(answers.refreshed)
 
 
