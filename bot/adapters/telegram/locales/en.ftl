@@ -183,6 +183,7 @@ help-any-text = Send me a file and I reply with a link. /help explains more.
 stranger = This bot is private. To get access, send your id { $id } to the bot’s admin.
 unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
+press-not-handled = I could not process this. Please press the button again.
 press-too-late = Too late: this has already finished.
 press-unknown = This button no longer works. /status shows the current ones.
 cancelling = Cancelling…

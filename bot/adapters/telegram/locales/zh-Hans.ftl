@@ -147,6 +147,7 @@ help-any-text = 发送文件给我，我会回复链接。详情见 /help。
 stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给机器人管理员。
 unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
 press-not-yours = 只有发起请求的人或群管理员可以这样做。
+press-not-handled = 我无法处理这次操作，请再按一次。
 press-too-late = 太晚了，这个任务已经结束。
 press-unknown = 这个按钮已失效，请用 /status 获取当前的按钮。
 cancelling = 正在取消…
