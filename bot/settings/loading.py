@@ -188,7 +188,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(problems) from None  # what pydantic says may repeat a secret
     except (OSError, ValueError) as error:
         raise SettingsError([*environment.problems, _unreadable(path, error)]) from error
-    problems = environment.problems + _missing_key(settings, environ)
+    problems = environment.problems + _missing_key(settings, environ) + _missing_socks(settings)
     if problems:
         raise SettingsError(problems)
     return settings.below((path.parent if path else Path()).absolute())
@@ -241,12 +241,31 @@ def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 
 def _missing_extra(credentials: str) -> list[str]:
-    if find_spec("alibabacloud_credentials") is not None:
+    if _is_installed("alibabacloud_credentials"):
         return []
     return [
         f'oss.credentials: "{credentials}" needs the extra "credentials":'
         " pip install 'file-relay-bot[credentials]'"
     ]
+
+
+def _missing_socks(settings: Settings) -> list[str]:
+    """Report SOCKS proxies without the library for them."""
+    proxies = (
+        ("telegram.proxy", settings.telegram.proxy, "aiohttp_socks"),
+        ("oss.proxy", settings.oss.proxy, "python_socks"),
+    )
+    return [
+        f"{key}: SOCKS needs the extra \"socks\": pip install 'file-relay-bot[socks]'"
+        for key, proxy, module in proxies
+        if proxy is not None
+        and proxy.get_secret_value().lower().startswith("socks")
+        and not _is_installed(module)
+    ]
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 def _unrenewable(settings: Settings) -> list[str]:

@@ -74,7 +74,7 @@ def is_well_typed(raw: Mapping[str, Any]) -> bool:
             return _is_well_typed(given)
         if "callback_query" in raw:
             press = _press(raw["callback_query"], now=-1)
-            return press.get("data") == raw["callback_query"].get("data")
+            return bool(press.get("data") == raw["callback_query"].get("data"))
         if "my_chat_member" in raw:
             _membership(raw["my_chat_member"], now=-1)
     except PartMissing:
