@@ -5,13 +5,13 @@ import asyncio
 from bot.core.errors import FileEmpty, FileTooLarge
 from bot.core.files import IncomingFile
 from bot.core.jobs import Origin
+from bot.core.limits import LimitCheck, OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission, Replies
-from bot.jobs.lifecycle import Signals
-from bot.jobs.limits import LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.outbound.outbox import Reactions
+from bot.jobs.runner import Signals
+from bot.outbound.answer_delivery import Reactions
 
 
 class Uploads:

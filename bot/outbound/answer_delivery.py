@@ -21,19 +21,18 @@ from bot.core.errors import (
     MessageRefused,
     Unexpected,
 )
-from bot.core.jobs import Job
-from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer
-from bot.core.ports.chat import Messenger, Place
+from bot.core.jobs import Job, JobState, Origin
+from bot.core.ports.answers import PLAIN_FORMS, AnswerForm, AnswerState, StoredAnswer
+from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import Call, CallKind
-from bot.outbound.outbox import Reactions
 from bot.outbound.views import AnswerViews
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -153,6 +152,44 @@ def _wait(tries: int) -> timedelta:
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(tries - 1, 20)))
 
 
+class Reactions:
+    """Posts reactions, if `enabled`. The first file of an album stands for all."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, enabled: bool) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._enabled = enabled
+
+    async def accepted(self, job: Job) -> None:
+        """React to a file that was accepted."""
+        await self._post(job.origin, Reaction.ACCEPTED)
+
+    async def ended(self, jobs: Sequence[Job]) -> None:
+        """React to the messages of jobs that have been answered."""
+        firsts: dict[tuple[int, str | int], Job] = {}
+        for job in sorted(jobs, key=lambda job: job.id):
+            firsts.setdefault((job.origin.chat_id, job.origin.album or job.id), job)
+        for job in firsts.values():
+            is_done = job.state is JobState.DONE
+            await self._post(job.origin, Reaction.DONE if is_done else Reaction.NONE)
+
+    async def _post(self, origin: Origin, reaction: Reaction) -> None:
+        if not self._enabled:
+            return
+        what = f"album:{origin.album}" if origin.album else f"{origin.message_id}"
+        await self._outbox.post(
+            OutboxMessage(
+                kind=OutboxKind.REACTION,
+                priority=Priority.REFRESH,
+                chat_id=origin.chat_id,
+                language=origin.language,
+                dedupe=f"reaction:{origin.chat_id}:{what}:{reaction}",
+                payload={"to": origin.message_id, "reaction": reaction.value},
+            ),
+            self._clock.now(),
+        )
+
+
 MOST_UNREADABLE: Final = 2
 """Calls that may be answered with something unreadable: their messages are there, most likely."""
 MOST_ATTEMPTS: Final = 5
@@ -226,7 +263,7 @@ class AnswerCalls:
             jobs = await self._jobs.get_many(answer.job_ids)
             view = await self._views.compose(jobs, answer.chat_id)
             is_album = jobs[0].origin.album is not None
-            plain = answer.form.is_plain
+            plain = answer.form in PLAIN_FORMS
             count = self._messenger.fit(
                 view, language=answer.language, together=is_album, plain=plain
             )
@@ -238,7 +275,7 @@ class AnswerCalls:
         return jobs[:count], replace(view, items=view.items[:count])
 
     async def _place(self, answer: StoredAnswer, view: Answer) -> int:
-        language, plain = answer.language, answer.form.is_plain
+        language, plain = answer.language, answer.form in PLAIN_FORMS
         if answer.message_id is not None:
             try:
                 await self._messenger.edit(
@@ -257,7 +294,7 @@ class AnswerCalls:
         self, answer: StoredAnswer, jobs: Sequence[Job], error: ChatGone | MessageRefused
     ) -> None:
         log.warning("answer refused", answer=answer.id, form=answer.form, code=error.code)
-        if isinstance(error, MessageRefused) and not answer.form.is_plain:
+        if isinstance(error, MessageRefused) and answer.form not in PLAIN_FORMS:
             await self._answers.reword(answer.id, answer.form.plainer)
         elif _is_in_group(answer, jobs):
             await self._answers.redirect(answer.id, error.code)
@@ -289,13 +326,13 @@ class AnswerCalls:
                 answer.message_id or 0,
                 await self._views.compose(jobs, answer.chat_id),
                 language=answer.language,
-                plain=answer.form.is_plain,
+                plain=answer.form in PLAIN_FORMS,
             )
         except ChatError as error:
             if not error.permanent:
                 await self._answers.settle(answer.id)
                 raise
-            if isinstance(error, MessageRefused) and not answer.form.is_plain:
+            if isinstance(error, MessageRefused) and answer.form not in PLAIN_FORMS:
                 await self._answers.reword(answer.id, answer.form.plainer)
                 return
             # The message is gone: nothing is left that could be wrong.

@@ -9,10 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from bot.core.jobs import Job, JobState
+from bot.core.limits import RESERVED_FOR_REPLIES
 from bot.core.ports.answers import AnswerState, StoredAnswer
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import Priority
+from bot.core.ports.outbox import Priority, Work
 from bot.outbound.answer_delivery import (
     MOST_ATTEMPTS,
     MOST_TOGETHER,
@@ -21,8 +22,7 @@ from bot.outbound.answer_delivery import (
     Repetitions,
 )
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
-from bot.outbound.rate_limits import RESERVED_FOR_REPLIES
-from bot.units import Unit
+from bot.supervision import Unit
 
 ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
 MOST_UNANSWERED = 200
@@ -34,6 +34,8 @@ class AnswerSender:
     """Offers answers, merged where the rate limit of a chat is low, and with the lowest priority
     the corrections of those with expired links.
     """
+
+    work = Work.ANSWERS
 
     def __init__(
         self,

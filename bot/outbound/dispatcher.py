@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 
 from bot.clock import wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
+from bot.core.limits import ChatRateLimit, RateLimits, TokenBucket
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import Outbox, OutboxMessage, Priority
-from bot.outbound.rate_limits import ChatRateLimit, RateLimits, TokenBucket
-from bot.units import Unit, UnitEdge
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, PendingWork, Priority, Work
+from bot.supervision import Unit, UnitEdge
 
 
 class InFlightCalls:
@@ -184,7 +184,11 @@ class RoundState:
 
 
 class Sender(Protocol):
-    """Offers calls; makes none itself."""
+    """Offers calls; makes none itself. It is asked while there is work of its kinds, and once
+    afterwards.
+    """
+
+    work: Work
 
     async def offer(self, state: RoundState) -> Offers:
         """Return the calls that could be made now, regardless of the rate limits."""
@@ -221,6 +225,7 @@ class ChatDispatcher:
         self.calls = InFlightCalls(changed.set)
         self.rate_limits = RateLimits(current)
         self._paused_lanes: dict[Lane, datetime] = {}
+        self._last_work = ~Work(0)
         self._rests: dict[tuple[Unit, int], Rest] = {}
 
     async def run(self) -> None:
@@ -239,9 +244,13 @@ class ChatDispatcher:
         `None` means: not before the next change.
         """
         self.calls.begin_round()
-        outbox = await self._outbox.pending(MOST_READ)
-        state = RoundState(self._clock.now(), outbox, self.calls, self.rate_limits)
-        offers = [await self._ask(sender, state) for sender in self._senders]
+        pending = await self._outbox.pending_work(MOST_READ)
+        state = RoundState(self._clock.now(), pending.messages, self.calls, self.rate_limits)
+        # Once more after the last work, so that a sender can forget what it remembers of it.
+        found = _kinds(pending)
+        work, self._last_work = found | self._last_work, found
+        asked = [sender for sender in self._senders if sender.work & work]
+        offers = [await self._ask(sender, state) for sender in asked]
         self._forget_rests(state.now)
         calls = [call for offer in offers for call in offer.calls]
         calls.sort(key=lambda call: call.priority)
@@ -337,6 +346,18 @@ class ChatDispatcher:
             await self.calls.wait_for_one(left)
             await self.round()
         await self.calls.drain(0)
+
+
+def _kinds(pending: PendingWork) -> Work:
+    """Return the kinds of work of which there is some."""
+    requests = sum(message.kind is OutboxKind.REQUEST for message in pending.messages)
+    found = {
+        Work.MESSAGES: len(pending.messages) > requests,
+        Work.REQUESTS: requests > 0,
+        Work.ANSWERS: pending.has_answers,
+        Work.STATUS_MESSAGES: pending.has_status_messages,
+    }
+    return Work(sum(kind.value for kind, is_there in found.items() if is_there))
 
 
 def _bucket(call: Call, limit: ChatRateLimit) -> TokenBucket | None:

@@ -10,17 +10,17 @@ import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable, Unexpected
 from bot.core.jobs import Job
+from bot.core.limits import RESERVED_FOR_ANSWERS
 from bot.core.ports.answers import StoredStatusMessage
 from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import Priority
+from bot.core.ports.outbox import Priority, Work
 from bot.core.ports.views import StatusMessage
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
-from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import JobViews
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,6 +41,8 @@ class StatusMessageSender:
     """Compares the state of jobs with their status messages, once a second, and offers the
     differences. While `paused`, no new ones are opened and all show that the bot has paused.
     """
+
+    work = Work.STATUS_MESSAGES
 
     def __init__(
         self,

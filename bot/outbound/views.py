@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.core.jobs import Ending, Job, JobState, StopReason, StoredObject
-from bot.core.links import Link
+from bot.core.files import Link
+from bot.core.jobs import Ending, Job, JobState, Phase, StopReason, StoredObject
+from bot.core.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Accepted, Ledger
 from bot.core.ports.store import LinkSigner
@@ -26,8 +27,6 @@ from bot.core.ports.views import (
     Usage,
     Welcome,
 )
-from bot.core.progress import Phase
-from bot.jobs.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.outbound.chat_migration import ChatMigrations
 from bot.transfer.spool import Spool

@@ -5,15 +5,13 @@ from datetime import datetime
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
-from bot.core.jobs import Job, Placement, StopReason, StoredObject
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
+from bot.core.jobs import Job, Placement, ProgressMeter, StopReason, StoredObject
 from bot.core.ports.jobs import Finished
 from bot.core.ports.metrics import Metrics
-from bot.core.progress import ProgressMeter
-from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay, UploadEngine
-from bot.jobs.runner import JobRunner
+from bot.jobs.runner import JobLifecycle, JobRunner, Signals
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW, accept
 from tests.fakes.source import FakeSource

@@ -73,7 +73,7 @@ def test_socks_without_its_library(monkeypatch: pytest.MonkeyPatch, key: str, mo
     """It is a mistake in the settings, not in the first call."""
     variable = f"RELAY_{key.upper().replace('.', '__')}"
     environ = MINIMAL | IN_SETTINGS | {variable: "socks5h://me:hunter2@127.0.0.1:1080"}
-    assert load(None, environ)
+    assert load(None, environ).oss.bucket == "files"
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SettingsError) as caught:
         load(None, environ)

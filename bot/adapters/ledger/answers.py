@@ -17,8 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.rows import first_of_each_chat, to_job
-from bot.adapters.ledger.schema import answers, cards, jobs
+from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, jobs, to_job
 from bot.core.jobs import Job, JobState
 from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer, StoredStatusMessage
 
@@ -26,27 +25,20 @@ _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 NOTHING = 0
 """Message id of a reply to no message: the column accepts no NULL, and no message has this id."""
 
+IS_UNANSWERED = jobs.c.answer_id.is_(None) & jobs.c.state.in_(_ENDED)
 _UNANSWERED = first_of_each_chat(
-    select(jobs).where(jobs.c.answer_id.is_(None), jobs.c.state.in_(_ENDED)),
+    select(jobs).where(IS_UNANSWERED),
     jobs,
     (jobs.c.finished_at, jobs.c.id),
 )
-_RESUMABLE = (
-    select(answers)
-    .where(answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value]))
-    .order_by(answers.c.id)
-)
+IS_RESUMABLE = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
+_RESUMABLE = select(answers).where(IS_RESUMABLE).order_by(answers.c.id)
 # Only while it is being sent: what has been placed is never sent again.
 _IS_SENDING = answers.c.state == AnswerState.SENDING.value
 # An edit may be repeated at will; a message may have been placed.
 _UNCERTAIN = answers.c.tries + case((answers.c.message_id.is_(None), 1), else_=0)
-_STALE = first_of_each_chat(
-    select(answers).where(
-        answers.c.state == AnswerState.SENT.value, answers.c.changes > answers.c.shown
-    ),
-    answers,
-    (answers.c.id,),
-)
+IS_STALE = (answers.c.state == AnswerState.SENT.value) & (answers.c.changes > answers.c.shown)
+_STALE = first_of_each_chat(select(answers).where(IS_STALE), answers, (answers.c.id,))
 _MEMBERS = (
     select(jobs.c.answer_id, jobs.c.id)
     .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))

@@ -18,8 +18,15 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.jobs import UNFINISHED
-from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import PROGRESSED, Instant, answers, jobs, objects
+from bot.adapters.ledger.schema import (
+    PROGRESSED,
+    Instant,
+    answers,
+    jobs,
+    objects,
+    to_job,
+    to_object,
+)
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value

@@ -20,16 +20,9 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.adapters.telegram.errors import (
-    UNREADABLE,
-    TokenRefused,
-    UnreadableAnswer,
-    readable_answers,
-    says,
-    wait_after,
-)
 from bot.adapters.telegram.foreign_webhooks import WEBHOOK_ACTIVE, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
+from bot.adapters.telegram.messenger import says
 from bot.adapters.telegram.raw_updates import (
     is_command,
     is_well_typed,
@@ -38,19 +31,27 @@ from bot.adapters.telegram.raw_updates import (
     summary,
     without_optional_parts,
 )
+from bot.adapters.telegram.request import (
+    UNREADABLE,
+    TokenRefused,
+    UnreadableAnswer,
+    readable_answers,
+    wait_after,
+)
 from bot.clock import wait_for_event
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import DeadUpdates, FailingUpdate
-from bot.monitoring import HealthState
-from bot.units import Unit, UnitEdge
+from bot.supervision import HealthState, Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
 ALLOWED_UPDATES: Final = ("message", "callback_query", "my_chat_member")
 POLL_SECONDS: Final = 30
 """Seconds that Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
+MOST_ID: Final = 2_000_000_000
+"""The highest id of an update (source: github tdlib/td `TQueue.h`, `EventId::MAX_ID`)."""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
 """Seconds before an update that failed is tried again; further waits are five times as long."""
@@ -76,7 +77,8 @@ class Tell(Protocol):
 
 class Intake:
     """The poll loop. A defect in a handler affects one update, which is stored in the ledger, and
-    no others. `hold` is entered while a batch is handled.
+    no others. `hold` is entered while several updates
+    are handled.
     """
 
     def __init__(  # noqa: PLR0913 -- what an update passes; the options by keyword.
@@ -125,8 +127,10 @@ class Intake:
                 has_webhook = await self._note_trouble(error, troubles, has_webhook=has_webhook)
                 continue
             troubles = 0
-            self._foreign_webhooks.well()
-            with self._hold():
+            if self._foreign_webhooks.seen:
+                self._foreign_webhooks.well()
+            # A single message has no others to compete with.
+            with self._hold() if len(updates) > 1 else nullcontext():
                 await self._take_all(updates)
 
     async def _note_trouble(
@@ -319,8 +323,8 @@ def _identified(answer: object) -> list[dict[str, Any]]:
 
 
 def _is_id(value: object) -> bool:
-    # The range of the ledger's column; bool is an int.
-    return type(value) is int and 0 <= value < 1 << 63
+    # An offset beyond the range would confirm nothing; bool is an int.
+    return type(value) is int and 0 <= value <= MOST_ID
 
 
 CONNECTIONS: Final = 40
@@ -363,8 +367,11 @@ class WebhookIntake:
         self._secret = webhook_secret(application.bot.token)
 
     async def take(self, raw: dict[str, Any]) -> None:
-        """Handle one update as `Intake.take` does."""
+        """Handle one update as `Intake.take` does. One without a usable id is passed over."""
         self._health_state.poll_answered()
+        if not _is_id(raw.get("update_id")):
+            log.error("updates without ids passed over", count=1)
+            return
         await self._intake.take(raw)
 
     async def retry(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from bot.core.jobs import Job
 
@@ -33,16 +33,15 @@ class AnswerForm(StrEnum):
     PRIVATE_PLAIN = "private-plain"
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is worded without formatting and buttons."""
-        return self in {AnswerForm.PLAIN, AnswerForm.PRIVATE_PLAIN}
-
-    @property
     def plainer(self) -> "AnswerForm":
         """The same place, without formatting and buttons."""
         if self in {AnswerForm.PRIVATE, AnswerForm.PRIVATE_PLAIN}:
             return AnswerForm.PRIVATE_PLAIN
         return AnswerForm.PLAIN
+
+
+PLAIN_FORMS: Final = frozenset({AnswerForm.PLAIN, AnswerForm.PRIVATE_PLAIN})
+"""Those without formatting and buttons."""
 
 
 @dataclass(frozen=True, slots=True)

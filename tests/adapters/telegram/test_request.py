@@ -11,7 +11,7 @@ from telegram import Bot, InputFile
 from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
-from bot.adapters.telegram.errors import translate
+from bot.adapters.telegram.messenger import translate
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.errors import ChatUnavailable
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence

@@ -11,7 +11,6 @@ from telegram.ext import Application
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.foreign_webhooks import REMEMBERED, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.intake import (
@@ -22,11 +21,11 @@ from bot.adapters.telegram.intake import (
     WebhookRefused,
     webhook_secret,
 )
-from bot.adapters.telegram.request import AiohttpRequest
-from bot.monitoring import HealthState
+from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
+from bot.supervision import HealthState
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import NOW
 
@@ -235,3 +234,12 @@ async def test_refused_later(telegram: TelegramStandIn) -> None:
         await bot.clock.until_waits(2, within=LOOK_EVERY)
 
     assert bot.health_state.webhook_error == ""
+
+
+@pytest.mark.parametrize("update", [{}, {"update_id": True}, {"update_id": 10**30}], ids=str)
+async def test_delivery_without_an_id(telegram: TelegramStandIn, update: dict[str, int]) -> None:
+    """It is passed over: Telegram would deliver it again and again."""
+    async with bot_on(telegram) as bot:
+        await bot.webhook.take(update)
+
+    assert bot.health_state.last_poll_at is not None

@@ -14,8 +14,7 @@ from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
-from bot.core.jobs import SHELL, JobState, shell_file, shell_origin
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import SHELL, JobState, ProgressMeter, shell_file, shell_origin
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import Policy, parse_policy
