@@ -23,7 +23,12 @@ from bot.adapters.telegram.intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,
+    CertificateRefused,
     ClockSkewed,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
     RelayError,
     StoreError,
     StoreForbidden,
@@ -138,6 +143,17 @@ def worst(rows: Sequence[Row]) -> Verdict:
 
 
 RAM_REMEDY: Final = "attach the RAM policy that relay-bot setup prints to the RAM user of the key"
+REFERER_REMEDY: Final = (
+    "in the console, bucket, hotlink protection: allow an empty Referer, or switch it off"
+)
+ARCHIVE_REMEDY: Final = (
+    "find out what changes the class of new objects, such as a lifecycle rule or a gateway in"
+    " between, or give the bot a bucket of its own"
+)
+RETENTION_REMEDY: Final = (
+    "give the bot a bucket without a retention policy (WORM): a policy that is locked cannot be"
+    " removed before its period is over"
+)
 
 _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
     (
@@ -156,6 +172,21 @@ _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
         AccountOverdue,
         "OSS account",
         "the account is overdue or frozen: top it up, and read the console's message centre",
+    ),
+    (ObjectRetained, "retention", RETENTION_REMEDY),
+    (ObjectArchived, "storage class", ARCHIVE_REMEDY),
+    (RefererRefused, "referer whitelist", REFERER_REMEDY),
+    (
+        PublicAccessBlocked,
+        "public access",
+        "allow it for the bucket: relay-bot setup does it; for the account: "
+        "https://oss.console.aliyun.com/public-access-block",
+    ),
+    (
+        CertificateRefused,
+        "certificate",
+        "for link.domain: bind a certificate of that name to it in the console (bucket, domain"
+        " names), or renew it; for OSS's own hosts: check the clock, and proxies that decrypt TLS",
     ),
     (ClockSkewed, "clock and OSS", "set the clock, best by NTP: timedatectl set-ntp true"),
     (StoreForbidden, "OSS rights", RAM_REMEDY),

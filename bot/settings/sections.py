@@ -7,6 +7,7 @@ from datetime import timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -176,6 +177,17 @@ class OssSettings(Section):
     token_expires_at: types.Moment | None = None
     path_style: Annotated[bool, Allowed("true or false")] = False
     proxy: types.ProxyUrl | None = None
+
+    @field_validator("endpoint", "upload_endpoint")
+    @classmethod
+    def _leave_bucket_out(cls, url: str | None, info: ValidationInfo) -> str | None:
+        host, bucket = urlsplit(url or "").hostname or "", info.data.get("bucket")
+        if host.startswith(f"{bucket}.") and types.is_of_oss(host):
+            raise Contradiction(
+                f"has the name of the bucket in front, which is added by itself: leave {bucket}."
+                " out"
+            )
+        return url
 
     @field_validator("access_key_secret")
     @classmethod

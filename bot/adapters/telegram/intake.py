@@ -49,6 +49,8 @@ log = structlog.stdlib.get_logger(__name__)
 ALLOWED_UPDATES: Final = ("message", "callback_query", "my_chat_member")
 POLL_SECONDS: Final = 30
 """Seconds that Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
+MOST_ID: Final = 2_000_000_000
+"""The highest id of an update (source: github tdlib/td `TQueue.h`, `EventId::MAX_ID`)."""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
 """Seconds before an update that failed is tried again; further waits are five times as long."""
@@ -309,8 +311,8 @@ def _identified(answer: object) -> list[dict[str, Any]]:
 
 
 def _is_id(value: object) -> bool:
-    # The range of the ledger's column; bool is an int.
-    return type(value) is int and 0 <= value < 1 << 63
+    # An offset beyond the range would confirm nothing; bool is an int.
+    return type(value) is int and 0 <= value <= MOST_ID
 
 
 CONNECTIONS: Final = 40
@@ -353,8 +355,11 @@ class WebhookIntake:
         self._secret = webhook_secret(application.bot.token)
 
     async def take(self, raw: dict[str, Any]) -> None:
-        """Handle one update as `Intake.take` does."""
+        """Handle one update as `Intake.take` does. One without a usable id is passed over."""
         self._health_state.poll_answered()
+        if not _is_id(raw.get("update_id")):
+            log.error("updates without ids passed over", count=1)
+            return
         await self._intake.take(raw)
 
     async def retry(self) -> None:
