@@ -49,8 +49,9 @@ def _user(id_: int) -> dict[str, Any]:
 
 
 def _from(id_: int, number: int, chat_id: int | None = None, **content: Any) -> dict[str, Any]:
-    chat = {"id": chat_id or id_, "type": "private" if chat_id is None else "supergroup"}
-    head = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
+    type_ = "private" if chat_id is None else "supergroup"
+    chat: dict[str, Any] = {"id": chat_id or id_, "type": type_}
+    head: dict[str, Any] = {"message_id": number, "date": DATE, "chat": chat, "from": _user(id_)}
     return {"message": {**head, **content}}
 
 
@@ -158,10 +159,10 @@ class IntakeStage:
         self.intake = self._build()
 
     def _build(self) -> Intake:
-        ledger, clock, signals = self._ledger, self.clock, Signals()
+        ledger, clock = self._ledger, self.clock
         queue = QueueOfStops(clock)
-        lifecycle = JobLifecycle(ledger.jobs, clock, signals, self.metrics)
         access = Access(ledger.chats, users={OWNER, NEIGHBOUR}, admins={CHIEF}, groups={GROUP})
+        lifecycle = JobLifecycle(ledger.jobs, clock, Signals(), self.metrics)
         use_cases = UseCases.build(
             ledger=ledger,
             queue=queue,

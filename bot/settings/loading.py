@@ -333,11 +333,11 @@ def endpoint_problems(settings: Settings) -> list[str]:
     Cloud tell what they are.
     """
     oss, domain = settings.oss, urlsplit(settings.link.domain or "").hostname or ""
-    found = []
-    for name, url in (("endpoint", oss.endpoint), ("upload_endpoint", oss.upload_endpoint)):
-        host = urlsplit(url or "").hostname or ""
-        if is_of_oss(host) and oss.region not in host and "accelerate" not in host:
-            found.append(f"oss.{name}: {host} is not in the region {oss.region} (oss.region)")
+    found = [
+        line
+        for name, url in (("endpoint", oss.endpoint), ("upload_endpoint", oss.upload_endpoint))
+        for line in _host_problems(name, urlsplit(url or "").hostname or "", oss)
+    ]
     host = urlsplit(oss.endpoint).hostname or ""
     if is_of_oss(host) and "-internal." in host and not domain:
         found.append(
@@ -350,6 +350,15 @@ def endpoint_problems(settings: Settings) -> list[str]:
             " leave it out"
         )
     return found
+
+
+def _host_problems(name: str, host: str, oss: OssSettings) -> Iterator[str]:
+    if is_of_oss(host) and oss.region not in host and "accelerate" not in host:
+        yield f"oss.{name}: {host} is not in the region {oss.region} (oss.region)"
+    if host.endswith(".aliyun.com"):
+        yield f"oss.{name}: {host} is no endpoint; those of OSS end with aliyuncs.com"
+    if is_of_oss(host) and oss.path_style:
+        yield f"oss.path_style: {host} refuses it (SecondLevelDomainForbidden)"
 
 
 def _is_local(settings: Settings) -> bool:

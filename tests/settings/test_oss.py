@@ -38,6 +38,9 @@ def warned(**more: str) -> list[str]:
         ({"OSS__UPLOAD_ENDPOINT": "oss-cn-beijing.aliyuncs.com"}, ["oss.upload_endpoint"]),
         ({"OSS__ENDPOINT": "oss-accelerate.aliyuncs.com"}, []),
         ({"OSS__ENDPOINT": "http://127.0.0.1:9000"}, []),
+        # Reports: halo-dev/plugin-s3#184, rustfs/cli#150, vesoft-inc/nebula-br#62.
+        ({"OSS__ENDPOINT": "oss-cn-hongkong.aliyun.com"}, ["oss.endpoint"]),
+        ({"OSS__PATH_STYLE": "true"}, ["oss.path_style"]),
         ({"LINK__DOMAIN": "bucket.oss-cn-hongkong.aliyuncs.com"}, ["link.domain"]),
         ({"ACCESS__USERS": "123456789"}, ["access.users"]),
         ({}, []),

@@ -1,6 +1,7 @@
 """Construction of the connection."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -211,14 +212,17 @@ async def test_socks_proxy(oss: OssStandIn) -> None:
     oss.faults.add(Fault("HeadObject", Effect.LATE, args={"seconds": 30}))
     async with await asyncio.start_server(socks.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        limits = replace(QUICK, proxy=f"socks5h://127.0.0.1:{port}", call_deadline=0.5)
+        proxy = f"socks5h://127.0.0.1:{port}"
+        limits = replace(QUICK, proxy=proxy, call_deadline=0.5, answer_timeout=60.0)
         address = f"http://oss-{oss.region}.aliyuncs.com"
         await put(connect(oss, endpoint=address, limits=limits))
         connection = connect(oss, endpoint=address, limits=limits)
+        begun = time.monotonic()
         with pytest.raises(StoreUnavailable, match="no whole answer came in time"):
             await asyncio.to_thread(OssBucket(connection).head, "relay/1/x")
         connection.close()
 
+    assert time.monotonic() - begun < 15
     assert list(oss.buckets[BUCKET].objects) == ["relay/1/x"]
     assert set(socks.asked) == {f"{BUCKET}.oss-{oss.region}.aliyuncs.com".encode()}
 
