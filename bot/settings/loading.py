@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
-    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -201,22 +200,21 @@ def _read(path: Path | None, variables: dict[str, object]) -> Settings:
     """Make the settings from these two sources only."""
     # Every section exists, so that an error about a missing value names its key.
     empty: dict[str, object] = {section: {} for section in Settings.model_fields}
+    file = TomlConfigSettingsSource(Settings, path)()
+    return Settings(**_merged(empty, file, variables))
 
-    class Bound(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            *_: PydanticBaseSettingsSource,
-            **__: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (
-                InitSettingsSource(settings_cls, variables),
-                TomlConfigSettingsSource(settings_cls, path),
-                InitSettingsSource(settings_cls, empty),
-            )
 
-    return Bound()  # type: ignore[call-arg]  # the sources bring every section.
+def _merged(*sources: Mapping[str, object]) -> dict[str, Any]:
+    """Merge sections key by key; of several values the last one wins."""
+    merged: dict[str, Any] = {}
+    for source in sources:
+        for section, value in source.items():
+            before = merged.get(section)
+            if isinstance(before, dict) and isinstance(value, dict):
+                merged[section] = {**before, **value}
+            else:
+                merged[section] = value
+    return merged
 
 
 def _unreadable(path: Path | None, error: Exception) -> str:

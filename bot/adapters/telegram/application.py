@@ -17,6 +17,7 @@ from bot.adapters.telegram.renderer import Renderer
 from bot.adapters.telegram.request import (
     AiohttpRequest,
     Answered,
+    RelayBot,
     TokenRefused,
     readable_answers,
     wait_after,
@@ -56,11 +57,15 @@ async def open_telegram(
     """
     application: App = (
         Application.builder()
-        .token(token)
-        .base_url(f"{base_url}/bot")
-        .base_file_url(f"{base_url}/file/bot")
-        .request(AiohttpRequest(proxy=proxy, answered=answered))
-        .get_updates_request(AiohttpRequest(proxy=proxy, answered=answered))
+        .bot(
+            RelayBot(
+                token,
+                base_url=f"{base_url}/bot",
+                base_file_url=f"{base_url}/file/bot",
+                request=AiohttpRequest(proxy=proxy, answered=answered),
+                get_updates_request=AiohttpRequest(proxy=proxy, answered=answered),
+            )
+        )
         .updater(None)
         .job_queue(None)
         .concurrent_updates(1)

@@ -25,11 +25,11 @@ from telegram import (
     MessageOriginChat,
     MessageOriginUser,
 )
-from telegram.error import BadRequest
+from telegram.error import BadRequest, InvalidToken
 
 from bot.adapters.telegram.files import find_meant_file
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
-from bot.adapters.telegram.messenger import chat_errors
+from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin
 from bot.inbound.use_cases import UseCases
@@ -237,7 +237,12 @@ async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] 
         for code, language in AUDIENCES.items():
             for scope, names in SCOPES:
                 await _commands(bot, scope, _worded(renderer, language, names), code)
-            await _descriptions(bot, renderer, code, language)
+            try:
+                await _descriptions(bot, renderer, code, language)
+            except InvalidToken as error:
+                # A server older than Bot API 6.6 has commands, and no descriptions.
+                if not says(error, (METHOD_MISSING,)):
+                    raise
             for admin in admins:
                 shown = _worded(renderer, language, BOT_ADMIN_MENU)
                 # A user who has never written to the bot has no chat with it.

@@ -18,6 +18,23 @@ from bot.wiring.resources import plain
 MOST_SKEW: Final = timedelta(minutes=1)
 """Telegram itself accepts more; the deadline of a link does not."""
 
+LEAST_VERSION: Final = "7.11"
+"""Bot API of the newest thing that the bot uses: buttons that copy a text (source: Bot API,
+"Recent changes", October 31, 2024).
+"""
+_VERSIONS: Final = (
+    (
+        "setMessageReaction",
+        "7.0",
+        "answers are no replies, links get previews, and there are no reactions",
+    ),
+    ("savePreparedInlineMessage", "8.0", f"before {LEAST_VERSION} no button copies the link"),
+)
+"""A server does not tell its version, but it lacks the methods of newer ones (source: Bot API,
+"Recent changes"): a method that is refused without parameters, the version that brought it, and
+what an older server lacks.
+"""
+
 
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
     """Check the bot at its Bot API server; skip checks that depend on a valid token if it is
@@ -34,6 +51,7 @@ async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
                 ok("telegram token", f"@{profile.username}, id {profile.id}"),
                 _privacy(settings, profile),
                 await _webhook(settings, bot),
+                await _version(bot),
                 _clock(profile, clock),
             ]
     except TokenRefused as error:
@@ -100,6 +118,18 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
         f"it was set to {host}: updates go there until the bot starts and takes over",
         "if another program uses this token, give one of them another bot: @BotFather, /newbot",
     )
+
+
+async def _version(bot: BotInspection) -> Row:
+    name = "Bot API server"
+    for method, version, missing in _VERSIONS:
+        if not await bot.knows(method):
+            return warning(
+                name,
+                f"it is older than Bot API {version}: {missing}; files are relayed all the same",
+                f"build a newer telegram-bot-api: at least Bot API {LEAST_VERSION}",
+            )
+    return ok(name, f"has what the bot uses, which is of Bot API {LEAST_VERSION} and before")
 
 
 def _clock(profile: BotProfile, clock: Clock) -> Row:

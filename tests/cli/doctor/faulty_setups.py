@@ -113,7 +113,7 @@ def _less_rights(stage: LocalStack) -> None:
 
 
 def _policy_without_status(stage: LocalStack) -> None:
-    names = ["PutObject", "PutObjectAcl", "GetObject", "ListObjects", "ListParts"]
+    names: tuple[str, ...] = ("PutObject", "PutObjectAcl", "GetObject", "ListObjects", "ListParts")
     names += ("DeleteObject", "AbortMultipartUpload", "ListMultipartUploads", "GetBucketInfo")
     names += ("GetBucketLifecycle", "GetBucketPolicy", "GetBucketPublicAccessBlock")
     stage.oss.add_key("LTAI-less", "less-secret", user="7", allow=[f"oss:{n}" for n in names])
@@ -142,6 +142,8 @@ WORLDS = (
     World("somebody's webhook", {"telegram webhook": "/newbot"}, _set_webhook, warns=True),
     World("privacy mode in groups", {"telegram privacy mode": "/setprivacy"}, warns=True,
           more={"RELAY_ACCESS__GROUPS": "-1001"}),
+    World("an old Bot API server", {"Bot API server": "at least Bot API 7.11"}, warns=True,
+          spoil=lambda s: s.telegram.world.missing_methods.add("setMessageReaction")),
     World("no folder of the local server", {"telegram mode": "telegram.file_root"},
           more={"RELAY_TELEGRAM__MODE": "local", "RELAY_TELEGRAM__FILE_ROOT": "/nowhere/at/all"}),
     World("the clock is off", {"clock and OSS": "NTP"}, warns=True,

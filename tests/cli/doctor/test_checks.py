@@ -35,7 +35,7 @@ async def test_healthy(stage: LocalStack) -> None:
     rows = await diagnose(stage)
 
     assert {row.name: row.verdict for row in rows if row.verdict is not Verdict.OK} == {}
-    assert (len(rows), len({row.name for row in rows})) == (25, 25)
+    assert (len(rows), len({row.name for row in rows})) == (26, 26)
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
 
 
