@@ -77,6 +77,8 @@ class Control:
             return _refusal(400, f"missing or unknown: {error}")
         except self.refusals as error:
             return _refusal(400, str(error))
+        # A verb may have changed what others wait for.
+        await self.log.touch()
         return web.json_response(self.envelope(result))
 
     def envelope(self, result: Any) -> Any:
@@ -128,7 +130,6 @@ class Control:
     async def _advance_clock(self, body: Body) -> str:
         """Move the clock by `advance` seconds, if given, and return its time."""
         self.clock.advance(timedelta(seconds=float(body.get("advance", 0))))
-        await self.log.touch()
         return self.clock.now().isoformat()
 
 

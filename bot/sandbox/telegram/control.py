@@ -96,9 +96,7 @@ class TelegramControl(Control):
     async def _language(self, arguments: Body) -> Any:
         """Change the language of a person's app."""
         user = replace(self._user(arguments), language_code=arguments["language_code"])
-        self._world.add_user(user)
-        await self.log.touch()
-        return asdict(user)
+        return asdict(self._world.add_user(user))
 
     async def _add_user(self, arguments: Body) -> Any:
         return asdict(self._fixtures.add_user(**arguments))

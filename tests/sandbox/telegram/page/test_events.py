@@ -84,8 +84,8 @@ async def test_messages(tg: TelegramStandIn, call: Call, chat: PrivateChat) -> N
 async def test_surroundings(
     tg: TelegramStandIn, remote: RemoteTelegram, clock: SandboxClock, alice: User
 ) -> None:
-    """People, chats, switches and the clock arrive when they change, whole."""
-    async with listening(tg) as page:
+    """People, chats, switches and the clock arrive at once when they change, whole."""
+    async with asyncio.timeout(events.BEAT / 2), listening(tg) as page:
         await page.next()
         before = clock.now()
         await remote.advance(timedelta(hours=6))

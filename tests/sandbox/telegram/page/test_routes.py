@@ -1,6 +1,8 @@
 """The paths of the page: what they answer, with which headers, and to which pages."""
 
 import re
+from itertools import product
+from operator import mul
 from pathlib import Path
 
 import aiohttp
@@ -57,6 +59,33 @@ def test_texts_are_in_both_languages() -> None:
 
     assert english == chinese
     assert named <= english
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of `#rrggbb` (source: WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return float(sum(map(mul, (0.2126, 0.7152, 0.0722), linear)))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("words", "back"),
+    [
+        *product(("words", "faint", "accent"), ("panel", "bubble", "chosen", "back")),
+        ("words", "own"),
+        ("words", "code"),
+        ("on-accent", "accent"),
+        ("warn", "warn-back"),
+    ],
+)
+def test_contrast(scheme: int, words: str, back: str) -> None:
+    """Words can be read in both schemes: 4.5 to 1 is the bound of WCAG 2.2, level AA."""
+    css = (STATIC / "chat.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", css.split("@media")[scheme]))
+    darker, lighter = sorted(luminance(colours[name]) for name in (words, back))
+
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
