@@ -79,6 +79,9 @@ class ChatPage:
         except UploadRefused as error:
             refusal = {"error": str(error)}
             return web.json_response(refusal, status=error.status, headers=HEADERS)
+        except ConnectionError:
+            # The page has gone; the answer reaches no one, and a traceback would tell nothing.
+            return web.Response(status=400, headers=HEADERS)
         shown = {**asdict(upload), "path": str(upload.path)}
         return web.json_response({"result": shown}, headers=HEADERS)
 

@@ -122,3 +122,19 @@ async def test_a_broken_connection(tmp_path: Path) -> None:
             await uploads.receive(cast("web.BaseRequest", BrokenRequest()))
 
     assert stored(tmp_path) == []
+
+
+async def test_a_page_that_goes(
+    tg: TelegramStandIn,
+    http: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An upload that breaks off is no error of the server."""
+    broken = cast("web.BaseRequest", BrokenRequest())
+    receive = tg.uploads.receive
+    monkeypatch.setattr(tg.uploads, "receive", lambda _: receive(broken))
+    async with http.post(f"{tg.control_url}/page/upload", data=b"123") as answer:
+        assert answer.status == 400
+
+    assert caplog.records == []
