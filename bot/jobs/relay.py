@@ -287,6 +287,9 @@ class _Journal:
     async def initiated(self, upload_id: str, part_size: int) -> None:
         await self._objects.initiated(self._object_id, upload_id, part_size)
 
+    async def progressed(self) -> None:
+        await self._objects.progressed(self._object_id)
+
     async def completing(self) -> None:
         await self._objects.completing(self._object_id, self._clock.now())
 

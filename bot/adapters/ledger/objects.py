@@ -18,7 +18,15 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.jobs import UNFINISHED
-from bot.adapters.ledger.schema import Instant, answers, jobs, objects, to_job, to_object
+from bot.adapters.ledger.schema import (
+    PROGRESSED,
+    Instant,
+    answers,
+    jobs,
+    objects,
+    to_job,
+    to_object,
+)
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
@@ -80,6 +88,14 @@ def plan(
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
     """Record the upload id and the part size."""
     _update(connection, objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
+
+
+def progressed(connection: Connection, object_id: int) -> None:
+    """Store that the job of this object has made progress since its last crash."""
+    is_its_job = (
+        jobs.c.id == select(objects.c.job_id).where(objects.c.id == object_id).scalar_subquery()
+    )
+    connection.execute(update(jobs).where(is_its_job).values(crash_progress=PROGRESSED))
 
 
 def completing(connection: Connection, object_id: int, at: datetime) -> datetime:

@@ -42,7 +42,6 @@ def set_oss_offset(connection: Connection, offset: timedelta) -> None:
 
 
 _UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
-_IS_LOST = answers.c.state == AnswerState.LOST.value
 _IS_GONE = objects.c.state == ObjectState.GONE.value
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 
@@ -153,7 +152,7 @@ def count_set_aside(connection: Connection) -> dict[str, int]:
         "update": (dead_updates, dead_updates.c.state == "dead"),
         "update_failing": (dead_updates, dead_updates.c.state == "failing"),
         "outbox": (outbox, outbox.c.said & outbox.c.error_code.is_not(None)),
-        "answer": (answers, answers.c.error_code.is_not(None) & _IS_LOST),
+        "answer": (answers, answers.c.error_code.is_not(None)),
         "status_message": (cards, ~cards.c.open & cards.c.error_code.is_not(None)),
         "deletion": (objects, objects.c.error_code.is_not(None) & ~_IS_GONE),
     }

@@ -7,6 +7,7 @@ The names of fields, and which of them are required, are those of the Bot API ("
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.core.jobs import Origin
@@ -19,6 +20,7 @@ _FILES: Final[Mapping[str, Mapping[str, object]]] = {
     "video": _SIZED,
     "voice": {"duration": 0},
     "video_note": {"length": 0, "duration": 0},
+    "live_photo": _SIZED,
     "sticker": {
         "type": "regular",
         "width": 0,
@@ -38,6 +40,17 @@ _OPTIONAL: Final[Mapping[str, type]] = {
     "migrate_to_chat_id": int,
     "migrate_from_chat_id": int,
 }
+_NAMED: Final = (
+    "file_name",
+    "mime_type",
+    "file_size",
+    "language_code",
+    "entities",
+    "caption_entities",
+)
+"""Optional parts of a message and of what is in it, which the program uses where they are."""
+_MOST: Final = 1 << 31
+"""Widths, durations and the like are below it, as 32-bit integers are."""
 _CHAT_TYPES: Final = ("private", "group", "supergroup", "channel")
 _PRESENT: Final = ("creator", "administrator", "member")
 
@@ -55,7 +68,7 @@ def without_optional_parts(raw: Mapping[str, Any], now: int) -> dict[str, Any]:
     """
     update: dict[str, Any] = {"update_id": raw["update_id"]}
     if "message" in raw:
-        update["message"] = _message(raw["message"], now)
+        update["message"] = _received(raw["message"], now)
     elif "callback_query" in raw:
         update["callback_query"] = _press(raw["callback_query"], now)
     elif "my_chat_member" in raw:
@@ -64,24 +77,34 @@ def without_optional_parts(raw: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 
 def is_well_typed(raw: Mapping[str, Any]) -> bool:
-    """Return whether the needed parts of a message have the right types. The library does not
-    look: a chat of an unknown type would be ignored without a word. True for other updates.
+    """Return whether the parts of an update that the program uses have the right types. The
+    library does not look: a chat of an unknown type would be ignored without a word, and a name
+    that is a number would fail in a handler.
     """
     given = raw.get("message")
-    if not isinstance(given, dict):
-        return True
     try:
-        needed = _message(given, now=-1)
+        if isinstance(given, dict):
+            return _is_well_typed(given)
+        if "callback_query" in raw:
+            press = _press(raw["callback_query"], now=-1)
+            return bool(press.get("data") == raw["callback_query"].get("data"))
+        if "my_chat_member" in raw:
+            _membership(raw["my_chat_member"], now=-1)
     except PartMissing:
         return False
+    return True
+
+
+def _is_well_typed(given: Mapping[str, Any]) -> bool:
+    needed = _received(given, now=-1)
     dropped = [name for name in _OPTIONAL if given.get(name) is not None and name not in needed]
     return not dropped and _agrees(needed, given)
 
 
 def _agrees(needed: object, given: object) -> bool:
-    """Return whether what is needed was given so; what was not given has been filled in."""
+    """Return whether what is used was given so; what was not given has been filled in."""
     if isinstance(needed, dict) and isinstance(given, dict):
-        return all(
+        return all(name in needed or given.get(name) is None for name in _NAMED) and all(
             _agrees(value, given[name])
             for name, value in needed.items()
             if name in given and name != "via_bot"
@@ -89,6 +112,18 @@ def _agrees(needed: object, given: object) -> bool:
     if isinstance(needed, list) and isinstance(given, list):
         return len(needed) == len(given) and all(map(_agrees, needed, given))
     return needed == given
+
+
+def _received(value: object, now: int) -> dict[str, Any]:
+    """Read a message that a person has sent. In a private chat only its user sends: if the ids
+    differ, one of them is wrong, and a file must not reach another person.
+    """
+    message = _message(value, now)
+    chat, sender = message["chat"], message.get("from")
+    is_own = sender is None or sender["id"] == chat["id"]
+    if chat["type"] == "private" and not is_own:
+        raise PartMissing("user.id")
+    return message
 
 
 def _message(value: object, now: int, *, is_reply: bool = False) -> dict[str, Any]:
@@ -131,12 +166,33 @@ def _files(given: Mapping[str, Any]) -> dict[str, Any]:
         kind: _file(given[kind], required) for kind, required in _FILES.items() if kind in given
     }
     if "photo" in given:
-        sizes = given["photo"] if isinstance(given["photo"], list) else []
-        usable = [size for size in sizes if _is_file(size)]
-        if not usable:
-            raise PartMissing("photo")
-        files["photo"] = [_file(size, {"width": 0, "height": 0}) for size in usable]
-    return files
+        files["photo"] = _sizes(given["photo"])
+    if "live_photo" in files and "photo" in given["live_photo"]:
+        files["live_photo"]["photo"] = _sizes(given["live_photo"]["photo"])
+    if "paid_media" in given:
+        files["paid_media"] = {"star_count": 0, "paid_media": _paid(given["paid_media"])}
+    # The library does not read it.
+    return files | _typed(given, {"rich_message": dict})
+
+
+def _sizes(value: object) -> list[dict[str, Any]]:
+    sizes = value if isinstance(value, list) else []
+    usable = [size for size in sizes if _is_file(size)]
+    if not usable:
+        raise PartMissing("photo")
+    return [_file(size, {"width": 0, "height": 0}) for size in usable]
+
+
+def _paid(value: object) -> list[dict[str, Any]]:
+    items = _dict(value, "paid_media").get("paid_media")
+    if not isinstance(items, list):
+        raise PartMissing("paid_media")
+    kept = ("photo", "video", "live_photo")
+    return [
+        {**_typed(item, {"type": str}), **_files({k: item[k] for k in kept if k in item})}
+        for item in items
+        if isinstance(item, dict)
+    ]
 
 
 def _is_file(value: object) -> bool:
@@ -149,11 +205,16 @@ def _file(value: object, required: Mapping[str, object]) -> dict[str, Any]:
     if not isinstance(value, dict) or not _is_file(value):
         raise PartMissing("file_id")
     file = {name: value[name] for name in ("file_id", "file_unique_id")}
-    file |= {**required, **_typed(value, {name: type(low) for name, low in required.items()})}
+    given = _typed(value, {name: type(low) for name, low in required.items()})
+    file |= {**required, **{name: it for name, it in given.items() if _is_small(it)}}
     size = value.get("file_size")
     if type(size) is int and 0 <= size < 1 << 63:
         file["file_size"] = size
     return file | _typed(value, {"file_name": str, "mime_type": str})
+
+
+def _is_small(value: object) -> bool:
+    return not isinstance(value, int) or 0 <= value < _MOST
 
 
 def _entities(given: Iterable[object]) -> Iterable[dict[str, Any]]:
@@ -273,7 +334,8 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
         return None
     sender = message.get("from")
     user = sender if isinstance(sender, dict) else {}
-    user_id, language = user.get("id"), user.get("language_code")
+    # A private chat has the id of its user, whoever the update says that wrote.
+    user_id, language = user.get("id") if chat_id < 0 else chat_id, user.get("language_code")
     return Origin(
         bot_id=bot_id,
         chat_id=chat_id,
@@ -281,6 +343,41 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
         owner_id=user_id if type(user_id) is int and abs(user_id) < 1 << 63 else chat_id,
         language=language if isinstance(language, str) else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RawPress:
+    """A press of a button, as far as it can be read: 0 and "" stand for what cannot be."""
+
+    query_id: str
+    user_id: int
+    chat_id: int
+    language: str
+
+
+def press_of(raw: Mapping[str, Any]) -> RawPress | None:
+    """Return the press of an update; `None` if it is none, or has no id to answer it with."""
+    given = raw.get("callback_query")
+    query_id = given.get("id") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or not isinstance(query_id, str) or not query_id:
+        return None
+    message = given.get("message")
+    chat = message.get("chat") if isinstance(message, dict) else None
+    user = given.get("from")
+    language = user.get("language_code") if isinstance(user, dict) else None
+    return RawPress(
+        query_id=query_id,
+        user_id=_id_or_0(user),
+        chat_id=_id_or_0(chat),
+        language=language if isinstance(language, str) else "",
+    )
+
+
+def _id_or_0(value: object) -> int:
+    try:
+        return _id(_dict(value, "").get("id"), "")
+    except PartMissing:
+        return 0
 
 
 def is_command(raw: Mapping[str, Any]) -> bool:

@@ -45,7 +45,8 @@ class JobLedger(Protocol):
         asked for it, those that crashed too often, and those of commands that are gone.
 
         The crash counts for a job that has no more than at its last crash: `progress` has the
-        bytes on the disk by job, none if it is not in there.
+        bytes on the disk by job, none if it is not in there, and `ObjectLedger.progressed` tells
+        of parts.
 
         Only for the process that holds the lock of the ledger.
         """
@@ -106,6 +107,9 @@ class JobLedger(Protocol):
         `quiet_since`) or have an unfinished job.
         """
 
+    async def count_album(self, chat_id: int, album: str, since: datetime) -> int:
+        """Return how many files of an album have been accepted since that moment."""
+
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs, oldest first."""
 
@@ -157,10 +161,15 @@ class Totals:
 
 
 class TotalsLedger(Protocol):
-    """Totals of ended jobs."""
+    """Totals of ended jobs, and of what was given up."""
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
+
+    async def set_aside(self) -> dict[str, int]:
+        """Count what was given up after unexpected errors, by kind of unit: "update" for updates
+        set aside, "update_failing" for those that are tried again. Kinds without any are left out.
+        """
 
 
 class OffsetLedger(Protocol):
@@ -183,6 +192,11 @@ class ObjectLedger(Protocol):
 
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
         """Record the upload id and the part size, before the first part is sent."""
+
+    async def progressed(self, object_id: int) -> None:
+        """Record that a part was stored, so that the next crash does not count for the job: see
+        `JobLedger.recover`.
+        """
 
     async def completing(self, object_id: int, at: datetime) -> datetime:
         """Store that the store may have completed the object at `at`, before the first request
