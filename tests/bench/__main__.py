@@ -10,10 +10,11 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import large, load, overlap, uploads
+from tests.bench import burst, large, load, overlap, uploads
 from tests.bench.report import Sheet, show
 
 BENCHES: dict[str, Callable[[], Sheet]] = {
+    "burst": burst.measure,
     "overlap": overlap.measure,
     "load": load.measure,
     "large": large.measure,
