@@ -90,8 +90,7 @@ class Rival:
 
 async def _relay(chat: RemoteChat, person: User, path: Path, count: int) -> None:
     sent = [
-        await chat.send_file(person, content=path, name=f"{number}.bin")
-        for number in range(count)
+        await chat.send_file(person, content=path, name=f"{number}.bin") for number in range(count)
     ]
     await answers(chat, count, after=sent[0])
 
