@@ -28,13 +28,13 @@ def count() -> None:
     """Count from now on."""
     from sqlalchemy import Connection, Engine, event
 
-    from bot.adapters.ledger import database
+    from bot.adapters.ledger import connection
 
-    database.ThreadPoolExecutor = CountingExecutor  # type: ignore[misc] -- the only seam.
+    connection.ThreadPoolExecutor = CountingExecutor  # type: ignore[misc] -- the only seam.
 
     @event.listens_for(Engine, "commit")
-    def committed(connection: Connection) -> None:
-        begin = connection.get_execution_options().get("begin", "")
+    def committed(used: Connection) -> None:
+        begin = used.get_execution_options().get("begin", "")
         COUNTS["commits"] += begin == "BEGIN IMMEDIATE"
 
     @event.listens_for(Engine, "before_cursor_execute")
