@@ -3,7 +3,7 @@ transferred again.
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -12,7 +12,6 @@ import structlog
 from bot.core.errors import Corrupted, ObjectGone, StoreError, leaf
 from bot.core.jobs import Job, StoredObject, plan_parts
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectStat, ObjectStore, PartReceipt
 from bot.transfer.multipart import Completion, OpenUpload, Uploaded
@@ -98,18 +97,17 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 
 
 class Deduplicator:
-    """Finds earlier objects of the same owner; never of another one, because the speed would
+    """Copies earlier objects of the same owner; never of another one, because the speed would
     reveal them.
     """
 
-    def __init__(self, objects: ObjectLedger, copier: Copier, clock: Clock) -> None:
-        self._objects = objects
+    def __init__(self, copier: Copier, clock: Clock) -> None:
         self._copier = copier
         self._clock = clock
 
-    async def find(self, job: Job) -> tuple[Job, StoredObject] | None:
-        """Return an earlier job with the same file and owner, and its live object, if any."""
-        return await self._objects.same_file(job, self._clock.now() + STILL_LIVES_FOR)
+    def alike_until(self) -> datetime:
+        """Return until when an object must live to be copied."""
+        return self._clock.now() + STILL_LIVES_FOR
 
     async def copy(
         self, earlier: tuple[Job, StoredObject], target: Target, journal: UploadJournal

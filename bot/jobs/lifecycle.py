@@ -5,6 +5,7 @@ or is parked. The end is decided elsewhere: by the runner, by user actions (`act
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ from bot.core.ports.metrics import Metrics, NoMetrics, Span
 log = structlog.stdlib.get_logger(__name__)
 
 _EVENT: Final = "job ended"
+_SOON: Final = timedelta(minutes=1)
+"""A link that ends later is found by the reaper's regular look at the ledger."""
 
 
 class Signals:
@@ -56,6 +59,8 @@ class JobLifecycle:
             return False
         self._metrics.took(Span.WHOLE, self._age(job))
         self._ended(job, JobState.DONE, size=result.size)
+        if result.expires_at - self._clock.now() < _SOON:
+            self.signals.deletions.set()
         return True
 
     async def failed(self, job: Job, error: RelayError, *, cause: Exception) -> bool:
@@ -131,7 +136,8 @@ class JobLifecycle:
         else:
             log.info(_EVENT, **fields)
         self.signals.outbox.set()
-        self.signals.deletions.set()
+        if state is not JobState.DONE:
+            self.signals.deletions.set()
 
     def _age(self, job: Job) -> float:
         return (self._clock.now() - job.created_at).total_seconds()

@@ -14,7 +14,7 @@ import structlog
 from bot.core.errors import Corrupted, RelayError, SizeMismatch, Unexpected, UploadGone
 from bot.core.jobs import Job, JobState, StopReason, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import Finished, JobLedger
+from bot.core.ports.jobs import Claim, Finished, JobLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.jobs.lifecycle import JobLifecycle
 from bot.jobs.queue import RunningJob
@@ -75,23 +75,26 @@ class JobRunner:
             outcome = self._unstored[running.job_id]
             return await finish(self._store(running.job_id, outcome))
         # To its end, because a cancel in between would leave a running job without a runner.
-        job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
-        if job is None:
+        now = self._clock.now()
+        claim = await finish(self._jobs.claim(running.job_id, now, self._relay.plan))
+        if claim is None:
             return await finish(self._not_acquired(running))
+        job = claim.job
         if job.attempt == 1:
             self._metrics.took(Span.WAIT, (self._clock.now() - job.created_at).total_seconds())
-        again_at = await finish(self._store(job.id, await self._attempt(job, running)))
+        again_at = await finish(self._store(job.id, await self._attempt(claim, running)))
         if again_at is not None and running.stop is StopReason.USER:
             # The cancel came while the failure was being stored.
             await finish(self._lifecycle.cancel_waiting(job.id))
             return None
         return again_at
 
-    async def _attempt(self, job: Job, running: RunningJob) -> Outcome:
-        """Relay the file of an acquired job; return what is to be stored about the attempt."""
+    async def _attempt(self, claim: Claim, running: RunningJob) -> Outcome:
+        """Relay the file of a claimed job; return what is to be stored about the attempt."""
+        job = claim.job
         try:
             _raise_if_stopped(running)
-            stored, result = await self._relay.relay(job, running.meter)
+            stored, result = await self._relay.relay(job, running.meter, claim.prepared)
         except asyncio.CancelledError:
             return partial(self._stopped, job, running.stop or StopReason.SHUTDOWN)
         except Exception as error:  # noqa: BLE001 -- every failure of a job is handled here.

@@ -107,16 +107,21 @@ class ConnectionThread:
         call = _Call(lambda connection: operation(connection, *args, **kwargs))
         self._waiting.append(call)
         if self._idle.is_set():
-            self._visit()
+            self._idle.clear()
+            # At the end of this turn of the loop, so that all that is asked in it is one visit.
+            asyncio.get_running_loop().call_soon(self._visit)
         return await call.outcome(self._waiting.remove)
 
     def _visit(self) -> None:
         """Hand all that waits to the thread."""
         count = min(len(self._waiting), LARGEST_GROUP)
         group = [self._waiting.popleft() for _ in range(count)]
+        if not group:
+            # All were cancelled before it began.
+            self._idle.set()
+            return
         for call in group:
             call.has_begun = True
-        self._idle.clear()
         loop = asyncio.get_running_loop()
         visit = self._executor.submit(self._transact, group)
         visit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._visited, group, done))

@@ -205,7 +205,11 @@ def finish(
         connection.execute(
             update(objects)
             .where(objects.c.id == stored.id)
-            .values(state=ObjectState.LIVE.value, due_at=result.expires_at)
+            .values(
+                state=ObjectState.LIVE.value,
+                due_at=result.expires_at,
+                completed_at=result.completed_at,
+            )
         )
     else:
         _abandon(connection, objects.c.id == stored.id, now)

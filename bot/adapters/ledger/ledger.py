@@ -1,7 +1,7 @@
 """The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
@@ -9,7 +9,7 @@ from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.bounded import BoundedMap
 from bot.core.jobs import Job
-from bot.core.ports.jobs import Recovered
+from bot.core.ports.jobs import Claim, NewObject, Recovered
 from bot.core.ports.ledger import OwnerRules
 
 
@@ -40,9 +40,11 @@ class SqlJobs(SqlPart):
     cancel_waiting = writes(jobs.cancel_waiting)
     end_left_by_shells = writes(jobs.end_left_by_shells)
 
-    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+    async def claim(
+        self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
+    ) -> Claim | None:
         """Claim a queued job that is due, for this boot."""
-        return await self._database.write(jobs.acquire, job_id, now, self._boot_id)
+        return await self._database.write(objects.claim, job_id, now, plan, self._boot_id)
 
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover the jobs that the previous process left behind."""
@@ -54,6 +56,7 @@ class SqlObjects(SqlPart):
     """Implements `ObjectLedger`."""
 
     plan = writes(objects.plan)
+    prepare = writes(objects.prepare)
     initiated = writes(objects.initiated)
     completing = writes(objects.completing)
     completed = writes(objects.completed)

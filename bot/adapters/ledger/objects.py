@@ -1,6 +1,6 @@
 """Objects and their due dates in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -17,10 +17,11 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.jobs import UNFINISHED
+from bot.adapters.ledger.jobs import UNFINISHED, acquire
 from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import Instant, answers, jobs, objects
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
+from bot.core.ports.jobs import Claim, NewObject, Prepared
 
 _IS_LIVE = objects.c.state == ObjectState.LIVE.value
 _IS_LEFT = objects.c.state != ObjectState.GONE.value
@@ -76,6 +77,32 @@ def plan(
     }
     made = connection.execute(insert(objects).values(values).returning(objects))
     return to_object(made.mappings().one())
+
+
+def claim(
+    connection: Connection,
+    job_id: int,
+    now: datetime,
+    plan: Callable[[Job], NewObject] | None = None,
+    boot_id: str = "",
+) -> Claim | None:
+    """Claim a queued job that is due for one attempt, and find or plan its object."""
+    job = acquire(connection, job_id, now, boot_id)
+    if job is None:
+        return None
+    return Claim(job, None if plan is None else prepare(connection, job, plan(job)))
+
+
+def prepare(connection: Connection, job: Job, new: NewObject) -> Prepared:
+    """Return what a job continues with, or record the intention to create `new`."""
+    begun = planned_for(connection, job.id)
+    if begun is not None:
+        return Prepared(begun=begun)
+    if new.alike_until is not None:
+        earlier = same_file(connection, job, new.alike_until)
+        if earlier is not None:
+            return Prepared(earlier=earlier)
+    return Prepared(planned=plan(connection, job, new.key, new.due_at, new.placement))
 
 
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
