@@ -14,18 +14,25 @@ import structlog
 
 from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.telegram.commands import register_commands
-from bot.adapters.telegram.errors import TokenRefused
-from bot.adapters.telegram.intake import Intake, WebhookIntake, WebhookRefused
+from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
+from bot.adapters.telegram.request import TokenRefused
 from bot.aio import end, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
-from bot.monitoring import TOKEN, ProcessPhase
 from bot.settings import Settings
+from bot.supervision import (
+    LOOK_AGAIN_AFTER,
+    TOKEN,
+    ProcessPhase,
+    Supervisor,
+    Unit,
+    UnitEdge,
+    run_despite,
+)
 from bot.transfer.spool import boot_id
-from bot.units import Supervisor, Unit, UnitEdge
 from bot.wiring.bot import Bot, build_bot, build_clock_keeper, build_link_guard, build_reaper
 from bot.wiring.resources import (
     LinkResources,
@@ -44,8 +51,6 @@ LAST_WORDS = timedelta(seconds=3)
 """Time at the end to show "paused", and to answer ended jobs, in addition to the grace."""
 OVERDUE_EVERY = timedelta(seconds=10)
 LOOK_AT_OVERDUE = timedelta(seconds=0.2)
-LOOK_AGAIN_AFTER = timedelta(seconds=30)
-"""Between two tries with a token that was refused, or a bucket that was exposed."""
 
 
 async def serve(
@@ -124,18 +129,17 @@ async def _hold(
 
     Raises what `work` raises when no link is live (any more).
     """
-    obstacles = links.monitoring.health_state.obstacles
+    health_state = links.monitoring.health_state
     while True:
         try:
             result = await work()
         except refusal as error:
             if not await links.any_live():
                 raise
-            obstacles[name] = str(error)
-            log.error("nothing is taken in, links are ended", cause=name, why=str(error))  # noqa: TRY400 -- named.
+            health_state.obstruct(name, error)
             await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
         else:
-            obstacles.pop(name, None)
+            health_state.obstacles.pop(name, None)
             return result
 
 
@@ -213,22 +217,6 @@ async def _sweep_copies(source: LocalFiles) -> None:
         log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
 
 
-async def _take_in(links: LinkResources, intake: Intake | WebhookIntake) -> None:
-    """Take updates in until cancelled. A token that is revoked meanwhile ends nothing else; it is
-    tried again now and then.
-
-    Raises:
-        WebhookRefused: see `WebhookIntake.run`.
-    """
-    while True:
-        try:
-            await intake.run()
-        except TokenRefused as error:
-            links.monitoring.health_state.obstacles[TOKEN] = str(error)
-            log.error("nothing is taken in, links are ended", cause=TOKEN, why=str(error))  # noqa: TRY400 -- named.
-        await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
-
-
 def _begin(monitoring: Monitoring, parts: Bot) -> None:
     monitoring.health_state.begin(ProcessPhase.RUNNING)
     if monitoring.webhook_route is not None:
@@ -242,9 +230,15 @@ def _end(monitoring: Monitoring) -> None:
 
 
 def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
-    """Return the loops by name (`bot.units.LOOPS`), the intake first."""
+    """Return the loops by name (`bot.supervision.LOOPS`), the intake first."""
     return {
-        "intake": partial(_take_in, resources.links, parts.intake),
+        "intake": partial(
+            run_despite,
+            TokenRefused,
+            parts.intake.run,
+            resources.monitoring.health_state,
+            resources.clock,
+        ),
         "retries": parts.intake.retry,
         "queue": parts.queue.run,
         "dispatcher": parts.dispatcher.run,

@@ -17,28 +17,27 @@ from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.files import LinkMode
 from bot.core.jobs import JobState, Placement
-from bot.core.links import LinkMode
+from bot.core.limits import OwnerLimits
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, Welcome
 from bot.inbound.access import Access, RequestKind
+from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
-from bot.jobs.actions import JobActions
-from bot.jobs.lifecycle import JobLifecycle, Signals
-from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
 from bot.jobs.relay import Relay
-from bot.jobs.runner import JobRunner
-from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
+from bot.jobs.runner import JobLifecycle, JobRunner, Signals
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Reactions, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import ChatDispatcher, Sender
-from bot.outbound.outbox import OutboxSender, Reactions
+from bot.outbound.outbox import OutboxSender
 from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.sandbox.clock import SandboxClock
+from bot.supervision import Supervisor, Unit, UnitEdge
 from bot.transfer.spool import Spool
-from bot.units import Supervisor, Unit, UnitEdge
 from tests.fakes.ledger import empty_ledger
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.settings import Settings, SettingsError, TelegramMode, load, warnings
 from bot.settings.problems import allowed_of, walk
 

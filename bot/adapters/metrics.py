@@ -12,7 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from bot.core.ports.metrics import Readings, Span
-from bot.units import LOOPS, Unit
+from bot.supervision import LOOPS, Unit
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 

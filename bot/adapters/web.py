@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from bot.adapters.web_limits import Connections, WebLimits
-from bot.monitoring import ReadinessReport
+from bot.supervision import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from bot.cli.common import (
     show_findings,
 )
 from bot.clock import SystemClock
-from bot.core.links import LinkMode, key_prefix
+from bot.core.files import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings

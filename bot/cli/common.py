@@ -19,7 +19,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from bot.adapters.ledger.errors import opening
+from bot.adapters.ledger.file import opening
 from bot.adapters.telegram.intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,

@@ -18,8 +18,8 @@ import structlog
 import typer
 
 from bot.adapters.oss.access_checks import BucketExposed
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.intake import WebhookRefused
+from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.web import PortTaken
 from bot.app import serve
 from bot.cli.common import BAD_SETTINGS, FAILED, OK, SettingsFile, load_settings, secrets_of

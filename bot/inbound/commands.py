@@ -12,8 +12,7 @@ from bot.core.ports.ledger import ChatLedger, Ledger
 from bot.core.ports.outbox import OutboxKind
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind
-from bot.inbound.buttons import ButtonPress, ButtonReplies
-from bot.jobs.actions import JobActions
+from bot.inbound.actions import ButtonPress, ButtonReplies, JobActions
 
 LONGEST_LIFE = timedelta(hours=24)
 """No link is older."""

@@ -12,12 +12,12 @@ from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused, 
 from bot.core.ports.chat import Members, Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Work
 from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
-from bot.jobs.actions import TOO_LATE, JobAction, JobActions
+from bot.inbound.actions import TOO_LATE, JobAction, JobActions
 from bot.outbound.dispatcher import Call, CallKind, Lane, Offers, RoundState, press_lane
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -178,6 +178,8 @@ class DeferredRequests:
 
     The requests of a chat are served one after the other, button presses in parallel.
     """
+
+    work = Work.REQUESTS
 
     def __init__(self, outbox: Outbox, request_handler: RequestHandler, clock: Clock) -> None:
         self._outbox = outbox

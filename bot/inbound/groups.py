@@ -6,7 +6,7 @@ from bot.core.jobs import Origin
 from bot.core.ports.ledger import ChatLedger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Replies, RequestKind
-from bot.jobs.actions import JobActions
+from bot.inbound.actions import JobActions
 from bot.outbound.chat_migration import ChatMigrations
 
 

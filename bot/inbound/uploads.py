@@ -1,17 +1,18 @@
 """Files to relay."""
 
 import asyncio
+from weakref import WeakValueDictionary
 
 from bot.core.errors import FileEmpty, FileTooLarge
 from bot.core.files import IncomingFile
 from bot.core.jobs import Origin
+from bot.core.limits import LimitCheck, OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission, Replies
-from bot.jobs.lifecycle import Signals
-from bot.jobs.limits import LimitCheck, OwnerLimits
 from bot.jobs.queue import JobQueue
-from bot.outbound.outbox import Reactions
+from bot.jobs.runner import Signals
+from bot.outbound.answer_delivery import Reactions
 
 
 class Uploads:
@@ -41,8 +42,7 @@ class Uploads:
         self._limit = limit
         self._reactions = reactions
         self._check = LimitCheck(ledger.chats, limits)
-        # Files that arrive at the same time must not all be checked before the first one counts.
-        self._door = asyncio.Lock()
+        self._doors: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def sent(self, origin: Origin, file: IncomingFile) -> None:
         """Accept a file that was sent to the bot itself."""
@@ -73,8 +73,18 @@ class Uploads:
         elif file.announced_size == 0:
             await self._replies.notice(origin, _sentence(FileEmpty.code))
         else:
-            async with self._door:
-                await self._let_in(origin, file)
+            async with self._door(origin.owner_id):
+                if origin.is_private or origin.chat_id == origin.owner_id:
+                    await self._let_in(origin, file)
+                    return
+                async with self._door(origin.chat_id):
+                    await self._let_in(origin, file)
+
+    def _door(self, id_: int) -> asyncio.Lock:
+        """Return the lock of a person or group: files that arrive at the same time must not all be
+        checked before the first one counts.
+        """
+        return self._doors.setdefault(id_, asyncio.Lock())
 
     async def _let_in(self, origin: Origin, file: IncomingFile) -> None:
         now = self._clock.now()

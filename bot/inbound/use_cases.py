@@ -3,20 +3,19 @@
 from dataclasses import dataclass
 from typing import Self
 
+from bot.core.limits import OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Replies
+from bot.inbound.actions import ButtonReplies, JobActions, JobButtons, Pagination
 from bot.inbound.admin import AdminCommands
-from bot.inbound.buttons import ButtonReplies, JobButtons, Pagination
 from bot.inbound.commands import CancelCommand, LanguageCommands, UserCommands, ZoneCommand
 from bot.inbound.groups import GroupCommands
 from bot.inbound.uploads import Uploads
-from bot.jobs.actions import JobActions
-from bot.jobs.lifecycle import Signals
-from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue
+from bot.jobs.runner import Signals
+from bot.outbound.answer_delivery import Reactions
 from bot.outbound.chat_migration import ChatMigrations
-from bot.outbound.outbox import Reactions
 
 
 @dataclass(frozen=True)

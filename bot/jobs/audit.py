@@ -9,8 +9,13 @@ from functools import partial
 from bot.core.jobs import ObjectState, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
-from bot.core.ports.store import AnonymousAccessCheck, ObjectStat, ObjectStore, PendingUpload
-from bot.jobs.deletion import Threads
+from bot.core.ports.store import (
+    AnonymousAccessCheck,
+    ObjectStat,
+    ObjectStore,
+    PendingUpload,
+    Threads,
+)
 from bot.jobs.reaper import BATCH, UNKNOWN_AFTER
 
 TOLERANCE = timedelta(seconds=60)

@@ -16,11 +16,10 @@ import structlog
 
 from bot.aio import STUCK_AFTER
 from bot.clock import wait_for_event
-from bot.core.jobs import StopReason
+from bot.core.jobs import ProgressMeter, Speed, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
-from bot.core.progress import ProgressMeter, Speed
-from bot.units import Unit, UnitEdge
+from bot.supervision import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -20,19 +20,18 @@ from bot.core.errors import (
     MessageGone,
     MessageRefused,
 )
-from bot.core.jobs import Job
-from bot.core.ports.answers import AnswerForm, StoredAnswer
-from bot.core.ports.chat import Messenger, Place
+from bot.core.jobs import Job, JobState, Origin
+from bot.core.ports.answers import PLAIN_FORMS, AnswerContent, AnswerForm, StoredAnswer
+from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import Call, CallKind
-from bot.outbound.outbox import Reactions
 from bot.outbound.views import AnswerViews
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -152,6 +151,44 @@ def _wait(tries: int) -> timedelta:
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(tries - 1, 20)))
 
 
+class Reactions:
+    """Posts reactions, if `enabled`. The first file of an album stands for all."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, *, enabled: bool) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._enabled = enabled
+
+    async def accepted(self, job: Job) -> None:
+        """React to a file that was accepted."""
+        await self._post(job.origin, Reaction.ACCEPTED)
+
+    async def ended(self, jobs: Sequence[Job]) -> None:
+        """React to the messages of jobs that have been answered."""
+        firsts: dict[tuple[int, str | int], Job] = {}
+        for job in sorted(jobs, key=lambda job: job.id):
+            firsts.setdefault((job.origin.chat_id, job.origin.album or job.id), job)
+        for job in firsts.values():
+            is_done = job.state is JobState.DONE
+            await self._post(job.origin, Reaction.DONE if is_done else Reaction.NONE)
+
+    async def _post(self, origin: Origin, reaction: Reaction) -> None:
+        if not self._enabled:
+            return
+        what = f"album:{origin.album}" if origin.album else f"{origin.message_id}"
+        await self._outbox.post(
+            OutboxMessage(
+                kind=OutboxKind.REACTION,
+                priority=Priority.REFRESH,
+                chat_id=origin.chat_id,
+                language=origin.language,
+                dedupe=f"reaction:{origin.chat_id}:{what}:{reaction}",
+                payload={"to": origin.message_id, "reaction": reaction.value},
+            ),
+            self._clock.now(),
+        )
+
+
 MOST_UNREADABLE: Final = 2
 """Calls that may be answered with something unreadable: their messages are there, most likely."""
 MOST_ATTEMPTS: Final = 5
@@ -182,24 +219,27 @@ class AnswerCalls:
         """Answer as many of these jobs in a chat as one message can hold; with `status_message` by
         changing that.
         """
-        language = jobs[0].origin.language
-        view = await self._views.compose(jobs, chat_id)
-        together = jobs[0].origin.album is not None
-        count = self._messenger.fit(view, language=language, together=together)
+        count = await self._fit(jobs, chat_id) if len(jobs) > 1 else 1
         await self.deliver(
             await self._answers.begin(jobs[:count], status_message, chat_id=chat_id)
         )
 
+    async def _fit(self, jobs: Sequence[Job], chat_id: int) -> int:
+        view = await self._views.compose(jobs, chat_id)
+        together = jobs[0].origin.album is not None
+        return self._messenger.fit(view, language=jobs[0].origin.language, together=together)
+
     async def send_again(self, answer: StoredAnswer) -> None:
         """Place an answer that is PENDING."""
-        await self._answers.sending(answer.id)
-        await self.deliver(answer)
+        content = await self._answers.sending(answer.id)
+        await self.deliver(replace(answer, content=content))
 
     async def deliver(self, answer: StoredAnswer) -> None:
-        """Place an answer that is SENDING."""
-        jobs = await self._jobs.get_many(answer.job_ids)
+        """Place an answer that is SENDING, with its content."""
+        content = answer.content or AnswerContent((), {})
+        jobs = content.jobs
         try:
-            message_id = await self._place(answer, jobs)
+            message_id = await self._place(answer, content)
         except ChatUncertain as error:
             if error.answered and answer.tries + 1 >= MOST_UNREADABLE:
                 await self._lose(answer, jobs, error.code)
@@ -217,9 +257,9 @@ class AnswerCalls:
             await self._answers.sent(answer.id, message_id)
             await self._reactions.ended(jobs)
 
-    async def _place(self, answer: StoredAnswer, jobs: Sequence[Job]) -> int:
-        view, plain = await self._views.compose(jobs, answer.chat_id), answer.form.is_plain
-        language = answer.language
+    async def _place(self, answer: StoredAnswer, content: AnswerContent) -> int:
+        view = await self._views.compose(content.jobs, answer.chat_id, content.objects)
+        language, plain = answer.language, answer.form in PLAIN_FORMS
         if answer.message_id is not None:
             try:
                 await self._messenger.edit(
@@ -248,7 +288,7 @@ class AnswerCalls:
         self, answer: StoredAnswer, jobs: Sequence[Job], error: ChatGone | MessageRefused
     ) -> None:
         log.warning("answer refused", answer=answer.id, form=answer.form, code=error.code)
-        if isinstance(error, MessageRefused) and not answer.form.is_plain:
+        if isinstance(error, MessageRefused) and answer.form not in PLAIN_FORMS:
             await self._answers.reword(answer.id, answer.form.plainer)
         elif _is_in_group(answer, jobs):
             await self._answers.redirect(answer.id, error.code)
@@ -277,12 +317,12 @@ class AnswerCalls:
                 answer.message_id or 0,
                 view,
                 language=answer.language,
-                plain=answer.form.is_plain,
+                plain=answer.form in PLAIN_FORMS,
             )
         except ChatError as error:
             if not error.permanent:
                 raise
-            if isinstance(error, MessageRefused) and not answer.form.is_plain:
+            if isinstance(error, MessageRefused) and answer.form not in PLAIN_FORMS:
                 await self._answers.reword(answer.id, answer.form.plainer)
                 return
             # The message is gone: nothing is left that could be wrong.

@@ -1,5 +1,6 @@
 """Answers: sent once for every ended job, resumed after a failure, edited when their links end."""
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -9,14 +10,14 @@ from itertools import groupby
 from typing import Any
 
 from bot.core.jobs import Job, JobState
+from bot.core.limits import RESERVED_FOR_REPLIES
 from bot.core.ports.answers import AnswerState, StoredAnswer
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import Priority
+from bot.core.ports.outbox import Priority, Work
 from bot.outbound.answer_delivery import MOST_ATTEMPTS, AnswerCalls, AnswerDelivery, Repetitions
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
-from bot.outbound.rate_limits import RESERVED_FOR_REPLIES
-from bot.units import Unit
+from bot.supervision import Unit
 
 ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
 MOST_UNANSWERED = 200
@@ -28,6 +29,8 @@ class AnswerSender:
     """Offers answers, merged where the rate limit of a chat is low, and with the lowest priority
     the corrections of those with expired links.
     """
+
+    work = Work.ANSWERS
 
     def __init__(
         self,
@@ -48,11 +51,14 @@ class AnswerSender:
 
         While it is unknown whether the service answers, nothing new is begun.
         """
-        left_behind = await self._resumable(state)
+        answers = self._ledger.answers
+        # At the same moment, which is one visit to the ledger.
+        found, outdated, unanswered = await asyncio.gather(
+            answers.resumable(), answers.stale(MOST_CORRECTED), answers.unanswered(MOST_UNANSWERED)
+        )
+        left_behind = await self._resumable(found, state)
         self._repetitions.update(left_behind)
-        stale = [
-            self._correction(stale) for stale in await self._ledger.answers.stale(MOST_CORRECTED)
-        ]
+        stale = [self._correction(answer) for answer in outdated]
         resumed = [
             self._resumption(answer, wait.until)
             for answer in left_behind
@@ -60,12 +66,11 @@ class AnswerSender:
         ]
         if (probe := self._repetitions.probe) is not None:
             return Offers([probe, *resumed, *stale])
-        waiting, again_at = await self._waiting()
+        waiting, again_at = await self._waiting(unanswered)
         return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
-    async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
+    async def _resumable(self, found: list[StoredAnswer], state: RoundState) -> list[StoredAnswer]:
         """Return answers of a failed call or of a previous process."""
-        found = await self._ledger.answers.resumable()
         # No call is in flight, so one was cut off: it may have arrived.
         cut_off = [
             answer
@@ -103,13 +108,12 @@ class AnswerSender:
             calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
         return calls
 
-    async def _waiting(self) -> tuple[list[Job], datetime | None]:
+    async def _waiting(self, jobs: list[Job]) -> tuple[list[Job], datetime | None]:
         """Return the ended jobs to answer now, and when to check again for albums.
 
         The files of an album are answered together when it is complete. Telegram marks no end, so
         an album is complete when no file has come for a while.
         """
-        jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         albums = {_album_of(job) for job in jobs if job.origin.album}
         if not albums:
             return jobs, None

@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 
 from bot.clock import wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
+from bot.core.limits import ChatRateLimit, RateLimits, TokenBucket
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import Outbox, OutboxMessage, Priority
-from bot.outbound.rate_limits import ChatRateLimit, RateLimits, TokenBucket
-from bot.units import Unit, UnitEdge
+from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, PendingWork, Priority, Work
+from bot.supervision import Unit, UnitEdge
 
 
 class InFlightCalls:
@@ -184,16 +184,37 @@ class RoundState:
 
 
 class Sender(Protocol):
-    """Offers calls; makes none itself."""
+    """Offers calls; makes none itself. It is asked while there is work of its kinds, and once
+    afterwards.
+    """
+
+    work: Work
 
     async def offer(self, state: RoundState) -> Offers:
         """Return the calls that could be made now, regardless of the rate limits."""
 
 
-GATHER = 0.05
-"""Seconds between two rounds. Each reads much of the ledger, which delays intake."""
+GATHER: Final = 0.05
+"""Seconds between two rounds on average. Each reads much of the ledger, which delays intake."""
+ROUNDS_AT_ONCE: Final = 8
+"""Rounds after a rest without a pause: a single file needs four."""
 MOST_READ: Final = 200
 """Rows of the outbox that are read per chat in a round."""
+
+
+class _Pace:
+    """Limits the rounds to one in `GATHER` on average, a few more after a rest: what happens to a
+    single file waits for nothing, and the changes of a burst share a round. In real time, because
+    it limits the load.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def wait(self, now: float) -> float:
+        """Count a round; return the seconds until the next one may begin."""
+        self._due = max(self._due, now - ROUNDS_AT_ONCE * GATHER) + GATHER
+        return max(0.0, self._due - now)
 
 
 class ChatDispatcher:
@@ -220,7 +241,9 @@ class ChatDispatcher:
         self._edge = UnitEdge(metrics)
         self.calls = InFlightCalls(changed.set)
         self.rate_limits = RateLimits(current)
+        self._pace = _Pace()
         self._paused_lanes: dict[Lane, datetime] = {}
+        self._last_work = ~Work(0)
         self._rests: dict[tuple[Unit, int], Rest] = {}
 
     async def run(self) -> None:
@@ -229,8 +252,7 @@ class ChatDispatcher:
             # Cleared before senders read, or changes meanwhile would be lost.
             self._changed.clear()
             until = await self.round()
-            # Real time, to limit the load: the changes of a burst share a round.
-            await pause(GATHER)
+            await pause(self._pace.wait(time.monotonic()))
             await wait_for_event(self._changed, self._clock, until)
 
     async def round(self) -> datetime | None:
@@ -239,9 +261,14 @@ class ChatDispatcher:
         `None` means: not before the next change.
         """
         self.calls.begin_round()
-        outbox = await self._outbox.pending(MOST_READ)
-        state = RoundState(self._clock.now(), outbox, self.calls, self.rate_limits)
-        offers = [await self._ask(sender, state) for sender in self._senders]
+        pending = await self._outbox.pending_work(MOST_READ)
+        state = RoundState(self._clock.now(), pending.messages, self.calls, self.rate_limits)
+        # Once more after the last work, so that a sender can forget what it remembers of it.
+        found = _kinds(pending)
+        work, self._last_work = found | self._last_work, found
+        asked = [sender for sender in self._senders if sender.work & work]
+        # At the same moment, so that their reads share a visit to the ledger.
+        offers = await asyncio.gather(*(self._ask(sender, state) for sender in asked))
         self._forget_rests(state.now)
         calls = [call for offer in offers for call in offer.calls]
         calls.sort(key=lambda call: call.priority)
@@ -337,6 +364,18 @@ class ChatDispatcher:
             await self.calls.wait_for_one(left)
             await self.round()
         await self.calls.drain(0)
+
+
+def _kinds(pending: PendingWork) -> Work:
+    """Return the kinds of work of which there is some."""
+    requests = sum(message.kind is OutboxKind.REQUEST for message in pending.messages)
+    found = {
+        Work.MESSAGES: len(pending.messages) > requests,
+        Work.REQUESTS: requests > 0,
+        Work.ANSWERS: pending.has_answers,
+        Work.STATUS_MESSAGES: pending.has_status_messages,
+    }
+    return Work(sum(kind.value for kind, is_there in found.items() if is_there))
 
 
 def _bucket(call: Call, limit: ChatRateLimit) -> TokenBucket | None:

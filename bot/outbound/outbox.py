@@ -1,6 +1,6 @@
 """The outbox: replies to commands and presses, and reactions."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,10 +16,9 @@ from bot.core.errors import (
     MessageRefused,
     Unexpected,
 )
-from bot.core.jobs import Job, JobState, Origin
+from bot.core.limits import RESERVED_FOR_ANSWERS
 from bot.core.ports.chat import Messenger, Place, Reaction
-from bot.core.ports.clock import Clock
-from bot.core.ports.outbox import EDITS, Outbox, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import EDITS, Outbox, OutboxKind, OutboxMessage, Priority, Work
 from bot.core.ports.views import LanguageMenu, Listing, Notice, View
 from bot.outbound.dispatcher import (
     Call,
@@ -30,9 +29,8 @@ from bot.outbound.dispatcher import (
     press_lane,
     send_lane,
 )
-from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import Views
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -48,6 +46,8 @@ class OutboxSender:
     """Offers the rows of the outbox: replies to commands and presses with the highest priority,
     reactions with the lowest. Requests are offered by `DeferredRequests`.
     """
+
+    work = Work.MESSAGES
 
     def __init__(self, outbox: Outbox, messenger: Messenger, views: Views) -> None:
         self._outbox = outbox
@@ -250,41 +250,3 @@ def _set_aside(outbox: Outbox, message: OutboxMessage, code: str) -> Call:
         row=message.id,
         run=run,
     )
-
-
-class Reactions:
-    """Posts reactions, if `enabled`. The first file of an album stands for all."""
-
-    def __init__(self, outbox: Outbox, clock: Clock, *, enabled: bool) -> None:
-        self._outbox = outbox
-        self._clock = clock
-        self._enabled = enabled
-
-    async def accepted(self, job: Job) -> None:
-        """React to a file that was accepted."""
-        await self._post(job.origin, Reaction.ACCEPTED)
-
-    async def ended(self, jobs: Sequence[Job]) -> None:
-        """React to the messages of jobs that have been answered."""
-        firsts: dict[tuple[int, str | int], Job] = {}
-        for job in sorted(jobs, key=lambda job: job.id):
-            firsts.setdefault((job.origin.chat_id, job.origin.album or job.id), job)
-        for job in firsts.values():
-            is_done = job.state is JobState.DONE
-            await self._post(job.origin, Reaction.DONE if is_done else Reaction.NONE)
-
-    async def _post(self, origin: Origin, reaction: Reaction) -> None:
-        if not self._enabled:
-            return
-        what = f"album:{origin.album}" if origin.album else f"{origin.message_id}"
-        await self._outbox.post(
-            OutboxMessage(
-                kind=OutboxKind.REACTION,
-                priority=Priority.REFRESH,
-                chat_id=origin.chat_id,
-                language=origin.language,
-                dedupe=f"reaction:{origin.chat_id}:{what}:{reaction}",
-                payload={"to": origin.message_id, "reaction": reaction.value},
-            ),
-            self._clock.now(),
-        )

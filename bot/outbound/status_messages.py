@@ -1,5 +1,6 @@
 """Status messages: one for each slow job, a shared one where a chat has many jobs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -10,17 +11,17 @@ import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable, Unexpected
 from bot.core.jobs import Job
+from bot.core.limits import RESERVED_FOR_ANSWERS
 from bot.core.ports.answers import StoredStatusMessage
 from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import Priority
+from bot.core.ports.outbox import Priority, Work
 from bot.core.ports.views import StatusMessage
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
-from bot.outbound.rate_limits import RESERVED_FOR_ANSWERS
 from bot.outbound.views import JobViews
-from bot.units import Unit
+from bot.supervision import Unit
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -42,6 +43,8 @@ class StatusMessageSender:
     differences. While `paused`, no new ones are opened and all show that the bot has paused.
     """
 
+    work = Work.STATUS_MESSAGES
+
     def __init__(
         self,
         ledger: Ledger,
@@ -62,8 +65,10 @@ class StatusMessageSender:
 
     async def offer(self, state: RoundState) -> Offers:
         """Offer to send, edit and delete status messages."""
-        unfinished = await self._ledger.jobs.unfinished()
-        status_messages = await self._ledger.status_messages.open_status_messages()
+        unfinished, status_messages = await asyncio.gather(
+            self._ledger.jobs.unfinished(),
+            self._ledger.status_messages.open_status_messages(),
+        )
         if not self.paused:
             status_messages += await self._open_status_messages(unfinished, status_messages)
         self._forget_all_but({status_message.id for status_message in status_messages})

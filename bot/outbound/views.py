@@ -2,13 +2,14 @@
 running jobs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.core.jobs import Ending, Job, JobState, StopReason, StoredObject
-from bot.core.links import Link
+from bot.core.files import Link
+from bot.core.jobs import Ending, Job, JobState, Phase, StopReason, StoredObject
+from bot.core.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Accepted, Ledger
 from bot.core.ports.store import LinkSigner
@@ -26,8 +27,6 @@ from bot.core.ports.views import (
     Usage,
     Welcome,
 )
-from bot.core.progress import Phase
-from bot.jobs.limits import WINDOW, OwnerLimits, TransferLimits
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.outbound.chat_migration import ChatMigrations
 from bot.transfer.spool import Spool
@@ -116,9 +115,17 @@ class AnswerViews:
         self._migrations = migrations
         self._clock = clock
 
-    async def compose(self, jobs: Sequence[Job], chat_id: int) -> Answer:
-        """Compose the answer to ended jobs for a chat, in their present state."""
-        stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
+    async def compose(
+        self,
+        jobs: Sequence[Job],
+        chat_id: int,
+        stored: Mapping[int, StoredObject] | None = None,
+    ) -> Answer:
+        """Compose the answer to ended jobs for a chat, in their present state, or with their
+        objects as they are `stored`.
+        """
+        if stored is None:
+            stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
         now = self._clock.now()
         items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
         return Answer(items, now, zone=(await self._migrations.rules(chat_id)).zone)

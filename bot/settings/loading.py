@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.settings import sections
 from bot.settings.problems import SettingsError, allowed_of, explain, walk
 from bot.settings.sections import (

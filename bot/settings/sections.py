@@ -20,9 +20,8 @@ from pydantic import (
 )
 
 from bot.clock import find_zone
-from bot.core.files import CLOUD_DOWNLOAD_LIMIT
-from bot.core.links import LinkMode
-from bot.jobs.limits import TransferLimits
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode
+from bot.core.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
 

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr
 
 from bot.clock import find_zone
-from bot.core.links import LONGEST_LIFETIME, SHORTEST_LIFETIME
+from bot.core.files import LONGEST_LIFETIME, SHORTEST_LIFETIME
 
 _SIZE_UNITS: Final = {
     "": 1,

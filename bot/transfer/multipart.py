@@ -19,10 +19,9 @@ from bot.core.errors import (
     TransferCancelled,
     UploadGone,
 )
-from bot.core.jobs import Part, plan_parts
+from bot.core.jobs import Part, ProgressMeter, plan_parts
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta, PartReceipt
-from bot.core.progress import ProgressMeter
 from bot.transfer.body import ContentBody, CrcCombiner
 from bot.transfer.pool import StoreCaller, check_crc64, in_own_task, working_for
 

@@ -15,10 +15,9 @@ from bot.core.errors import (
     StoreUnavailable,
     UploadGone,
 )
-from bot.core.jobs import Part, choose_part_size
+from bot.core.jobs import Part, Phase, ProgressMeter, choose_part_size
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta, ObjectStore, PartReceipt
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import ContentBody
 from bot.transfer.multipart import (
     Completion,

@@ -15,6 +15,8 @@ from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import Intake, WebhookIntake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
+from bot.clock import StoreClockKeeper
+from bot.core.limits import OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
@@ -22,22 +24,19 @@ from bot.core.ports.source import FileSource
 from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
+from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.use_cases import UseCases
-from bot.jobs.actions import JobActions
-from bot.jobs.deduplicate import Copier, Deduplicator
-from bot.jobs.deletion import LinkGuard, StoreClockKeeper
-from bot.jobs.lifecycle import JobLifecycle, Signals
-from bot.jobs.limits import OwnerLimits
+from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
-from bot.jobs.relay import Relay
-from bot.jobs.runner import JobRunner
-from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
+from bot.jobs.relay import Copier, Deduplicator, Relay
+from bot.jobs.runner import JobLifecycle, JobRunner, Signals
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Reactions, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, MigratingMessenger
 from bot.outbound.dispatcher import ChatDispatcher, Sender
-from bot.outbound.outbox import OutboxSender, Reactions
+from bot.outbound.outbox import OutboxSender
 from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.settings import Settings
@@ -300,7 +299,7 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         store.store,
         store.threads,
         links.link_clock,
-        lambda: links.ledger.probe.known_trouble,
+        links.database.file.in_trouble,
         store_of=store.stores.of,
     )
 

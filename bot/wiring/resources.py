@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,26 +17,26 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.adapters.ledger.database import Database, open_database
+from bot.adapters.ledger.file import process_lock
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.totals import LedgerHealth, touch_tables
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.oss.bucket import OssBucket, OssStores
-from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection
+from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.adapters.telegram.intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
 from bot.core.errors import DiskError, StoreKeyRefused, StoreUnavailable
+from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
-from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Readings
 from bot.core.ports.store import LinkLimit
-from bot.jobs.lifecycle import Signals
 from bot.jobs.queue import JobQueue
-from bot.monitoring import Check, HealthState, Readiness
+from bot.jobs.runner import Signals
 from bot.settings import Settings, TelegramMode
+from bot.supervision import Check, HealthState, Readiness
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
@@ -193,11 +193,10 @@ class StoreAccess:
     stores: OssStores
     threads: StoreCaller
 
-    async def latest_end(self, wanted: datetime) -> datetime:
-        """Implement the `LinkLimit` port; only a key that must be renewed needs a thread."""
-        if self.oss.signable_until(wanted) == wanted:
-            return wanted
-        return await self.threads.call(lambda: self.oss.prepare_link(wanted))
+    @property
+    def link_limit(self) -> OssLinkLimit:
+        """The latest end of a link: that of the key that signs it."""
+        return OssLinkLimit(self.oss, self.threads)
 
     async def first_key(self) -> None:
         """Get the key that signs, which a view cannot wait for.
@@ -312,7 +311,7 @@ class LinkResources:
     @property
     def link_limit(self) -> LinkLimit:
         """The latest end of a link that the present access key can sign."""
-        return self.store
+        return self.store.link_limit
 
     @property
     def prefix(self) -> str:

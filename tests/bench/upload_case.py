@@ -18,9 +18,9 @@ from alibabacloud_oss_v2.credentials import StaticCredentialsProvider
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
+from bot.core.jobs import ProgressMeter
 from bot.core.ports.source import Digest
 from bot.core.ports.store import ObjectMeta
-from bot.core.progress import ProgressMeter
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploader

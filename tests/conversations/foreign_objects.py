@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from bot.core.links import key_prefix
+from bot.core.files import key_prefix
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.model import MultipartUpload, StoredObject

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.schema import answers, jobs, objects
+from bot.core.files import key_prefix
 from bot.core.jobs import JobState, ObjectState
-from bot.core.links import key_prefix
 from bot.core.ports.answers import AnswerState
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import ObjectData

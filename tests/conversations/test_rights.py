@@ -13,7 +13,7 @@ from bot.cli.send.files import open_input
 from bot.cli.send.sender import open_sender
 from bot.cli.setup.command import run_setup
 from bot.cli.setup.plan import desired_for
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import ProgressMeter
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import operations

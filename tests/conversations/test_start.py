@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.oss.access_checks import BucketExposed
-from bot.adapters.telegram.errors import TokenRefused
+from bot.adapters.telegram.request import TokenRefused
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import parse_policy

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from telegram import Message
 
-from bot.adapters.telegram import errors, handlers, intake
+from bot.adapters.telegram import handlers, intake, request
 from bot.adapters.telegram.files import find_file
 from bot.core.files import IncomingFile
 from bot.demo.local_stack import LocalStack
@@ -26,7 +26,7 @@ SECRET = "a text that no log may have"
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask Telegram again at once; these waits are real seconds."""
-    monkeypatch.setattr(errors, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(request, "LONGEST_WAIT", 0.01)
 
 
 def odd(stage: LocalStack, method: str, result: str) -> Fault:

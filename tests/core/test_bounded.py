@@ -1,6 +1,6 @@
 """A map that forgets."""
 
-from bot.core.bounded import BoundedMap
+from bot.core.limits import BoundedMap
 
 
 def test_longest_unset_is_forgotten() -> None:

@@ -6,13 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.core.files import (
-    LONGEST_DOWNLOAD_NAME,
-    LONGEST_SHOWN_NAME,
-    clean_name,
-    shorten,
-    split_extension,
-)
+from bot.adapters.telegram.languages import LONGEST_SHOWN_NAME, shorten
+from bot.core.files import LONGEST_DOWNLOAD_NAME, clean_name, split_extension
 
 NASTY = st.text(
     st.one_of(

@@ -9,13 +9,14 @@ from aiohttp import content_disposition_filename, parse_content_disposition
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.core.files import BLOCKED_EXTENSIONS, clean_name
-from bot.core.links import (
+from bot.core.files import (
+    BLOCKED_EXTENSIONS,
     LONGEST_KEY_NAME,
     LONGEST_LIFETIME,
     SAFE_CONTENT_TYPE,
     SHORTEST_LIFETIME,
     Link,
+    clean_name,
     content_disposition,
     content_type,
     deadline,

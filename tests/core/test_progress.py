@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.progress import Phase, ProgressMeter, Snapshot, Speed
+from bot.core.jobs import Phase, ProgressMeter, Snapshot, Speed
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from bot.core.errors import RelayError
 from bot.core.files import IncomingFile
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import ProgressMeter
 from tests.fakes.content import FakeContent
 
 

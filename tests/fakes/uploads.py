@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 
+from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Content
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import crc64
 from bot.transfer.multipart import Uploaded
 from bot.transfer.uploader import Target, UploadJournal

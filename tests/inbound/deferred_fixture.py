@@ -7,10 +7,10 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, RequestKind
+from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
-from bot.jobs.actions import JobActions
-from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import JobQueue
+from bot.jobs.runner import JobLifecycle, Signals
 from bot.outbound.dispatcher import ChatDispatcher
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.members import FakeMembers

@@ -5,14 +5,13 @@ from datetime import datetime
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
+from bot.core.limits import OwnerLimits
 from bot.core.ports.outbox import OutboxMessage
 from bot.inbound.access import Access
-from bot.inbound.buttons import JobButtonPress
+from bot.inbound.actions import JobAction, JobActions, JobButtonPress
 from bot.inbound.use_cases import UseCases
-from bot.jobs.actions import JobAction, JobActions
-from bot.jobs.lifecycle import JobLifecycle, Signals
-from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
+from bot.jobs.runner import JobLifecycle, Signals
 from bot.outbound.chat_migration import ChatMigrations
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, OWNER

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.jobs.limits import OwnerLimits, TransferLimits
+from bot.core.limits import OwnerLimits, TransferLimits
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
 from tests.inbound.inbound_fixture import InboundFixture
 

@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage
 from bot.core.ports.views import Listing
-from bot.inbound.buttons import ButtonPress
+from bot.inbound.actions import ButtonPress
 from tests.fakes.samples import GROUP, OWNER
 from tests.inbound.inbound_fixture import ADMIN, OTHER, InboundFixture
 

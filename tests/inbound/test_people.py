@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.jobs import JobState
 from bot.core.ports.outbox import OutboxKind, Priority
-from bot.jobs.actions import JobAction
+from bot.inbound.actions import JobAction
 from tests.fakes.samples import OWNER, accept, acquire, finish, get, make_file, make_origin
 from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, InboundFixture
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core import bounded
+from bot.core import limits as bounded
 from bot.core.ports.outbox import Priority
 from bot.inbound.access import RATES, TOLD_EVERY, StrangerAct, Strangers
-from bot.jobs.actions import JobAction
+from bot.inbound.actions import JobAction
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import GROUP, NOW, make_origin
 from tests.inbound.inbound_fixture import OTHER, InboundFixture

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, insert, select, update
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import jobs, objects
+from bot.core.files import key_prefix
 from bot.core.jobs import StoredObject
-from bot.core.links import key_prefix
 from bot.core.ports.store import ObjectMeta
-from bot.jobs.lifecycle import Signals
 from bot.jobs.reaper import Reaper
+from bot.jobs.runner import Signals
 from tests.fakes import samples
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import BOT_ID, NOW

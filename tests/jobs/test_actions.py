@@ -8,8 +8,8 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
 from bot.core.jobs import Ending, Job, JobState, StopReason
-from bot.jobs.actions import JobAction, JobActions
-from bot.jobs.lifecycle import JobLifecycle, Signals
+from bot.inbound.actions import JobAction, JobActions
+from bot.jobs.runner import JobLifecycle, Signals
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import NOW, accept, acquire, at, finish, get, make_file, make_origin, plan
 from tests.inbound.inbound_fixture import QueueOfStops

@@ -8,9 +8,9 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Job, Placement
 from bot.core.jobs import StoredObject as Row
-from bot.core.links import LinkMode, key_prefix
 from bot.core.ports.store import ObjectMeta
 from bot.jobs.audit import Auditor, Finding, FindingKind
 from bot.sandbox.clock import SandboxClock

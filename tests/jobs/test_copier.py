@@ -5,8 +5,8 @@ import pytest
 from bot.core.errors import Corrupted, ObjectGone
 from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta
-from bot.jobs import deduplicate
-from bot.jobs.deduplicate import Copier
+from bot.jobs import relay as deduplicate
+from bot.jobs.relay import Copier
 from bot.transfer.body import crc64
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target

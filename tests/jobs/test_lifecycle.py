@@ -11,7 +11,7 @@ from bot.adapters.ledger.jobs import MOST_CRASHES_ALONE
 from bot.adapters.ledger.ledger import SqlCliJobs
 from bot.core.errors import DiskFull, StoreForbidden
 from bot.core.jobs import Ending, Job, JobState, StopReason, shell_file, shell_origin
-from bot.jobs.actions import JobActions
+from bot.inbound.actions import JobActions
 from bot.jobs.queue import JobQueue
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW, a_result, acquire, at, cancel, plan

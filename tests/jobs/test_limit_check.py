@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.limits import TOLD_EVERY, LimitCheck, OwnerLimits, TransferLimits
 from bot.core.ports.views import Notice
-from bot.jobs.limits import TOLD_EVERY, LimitCheck, OwnerLimits, TransferLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, accept, acquire, at, make_origin
 
 HOUR = timedelta(hours=1)

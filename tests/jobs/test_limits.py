@@ -5,8 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.core.limits import WINDOW, Limit, LimitRefusal, TransferLimits
 from bot.core.ports.ledger import Accepted
-from bot.jobs.limits import WINDOW, Limit, LimitRefusal, TransferLimits
 from tests.fakes.samples import NOW
 
 TICK = timedelta(microseconds=1)

@@ -1,5 +1,6 @@
 """Links end while the ledger cannot be written."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreUnavailable
 from bot.core.jobs import ObjectState
-from bot.jobs.deletion import LinkGuard
+from bot.jobs.link_guard import LinkGuard
 from tests.fakes.samples import LIFETIME
 from tests.fakes.store import Trouble
 from tests.jobs.reaper_fixture import Graveyard
@@ -21,24 +22,24 @@ def yard(database: Database) -> Graveyard:
     return Graveyard(database)
 
 
-def guard_of(yard: Graveyard, trouble: list[str]) -> LinkGuard:
-    """Return a guard for which the ledger is in trouble while there is a reason."""
+def guard_of(yard: Graveyard, in_trouble: asyncio.Event) -> LinkGuard:
+    """Return a guard for which the ledger is in trouble while the event is set."""
     return LinkGuard(
         yard.ledger.objects,
         yard.store,
         yard.threads,
         yard.clock,
-        lambda: trouble[0] if trouble else "",
+        in_trouble,
     )
 
 
 async def test_link_ends_without_the_ledger(yard: Graveyard) -> None:
     """Not before its deadline, and once; the reaper stores the end when the ledger works."""
     stored = await yard.live()
-    trouble: list[str] = []
-    guard = guard_of(yard, trouble)
+    in_trouble = asyncio.Event()
+    guard = guard_of(yard, in_trouble)
     await guard.look()
-    trouble.append("database or disk is full")
+    in_trouble.set()
     await guard.look()
     before = list(yard.store.objects)
     yard.clock.advance(LIFETIME)
@@ -47,7 +48,7 @@ async def test_link_ends_without_the_ledger(yard: Graveyard) -> None:
         yard.clock.advance(SECOND)
     deletions = yard.store.count("delete")
     is_known = (await yard.read(stored)).state
-    trouble.clear()
+    in_trouble.clear()
     await yard.reaper.sweep()
 
     assert (before, yard.store.objects) == ([stored.key], {})
@@ -58,11 +59,11 @@ async def test_link_ends_without_the_ledger(yard: Graveyard) -> None:
 async def test_ledger_that_cannot_be_read(yard: Graveyard, database: Database) -> None:
     """What was read last counts."""
     await yard.live()
-    trouble: list[str] = []
-    guard = guard_of(yard, trouble)
+    in_trouble = asyncio.Event()
+    guard = guard_of(yard, in_trouble)
     await guard.look()
     await database.close()
-    trouble.append("the file was deleted")
+    in_trouble.set()
     yard.clock.advance(LIFETIME)
     await guard.look()
 
@@ -72,7 +73,7 @@ async def test_ledger_that_cannot_be_read(yard: Graveyard, database: Database) -
 async def test_nothing_while_the_ledger_works(yard: Graveyard) -> None:
     """The reaper ends links then, and alone."""
     stored = await yard.live()
-    guard = guard_of(yard, [])
+    guard = guard_of(yard, asyncio.Event())
     yard.clock.advance(LIFETIME)
     await guard.look()
 
@@ -82,7 +83,9 @@ async def test_nothing_while_the_ledger_works(yard: Graveyard) -> None:
 async def test_deletion_fails(yard: Graveyard) -> None:
     """It is repeated at the next look."""
     await yard.live()
-    guard = guard_of(yard, ["locked"])
+    in_trouble = asyncio.Event()
+    in_trouble.set()
+    guard = guard_of(yard, in_trouble)
     yard.clock.advance(LIFETIME)
 
     def fail() -> None:

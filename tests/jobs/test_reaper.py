@@ -7,11 +7,10 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreError, StoreForbidden, StoreUnavailable
+from bot.core.files import LinkMode
 from bot.core.jobs import Ending, ObjectState, Placement
-from bot.core.links import LinkMode
 from bot.jobs import reaper
-from bot.jobs.deletion import FIRST_WAIT, LONGEST_WAIT_AFTER_REFUSAL
-from bot.jobs.reaper import BATCH, SWEEP_AGAIN_AFTER
+from bot.jobs.reaper import BATCH, FIRST_WAIT, LONGEST_WAIT_AFTER_REFUSAL, SWEEP_AGAIN_AFTER
 from tests.fakes.body import BytesBody
 from tests.fakes.samples import LIFETIME, NOW, a_result, accept, acquire, plan
 from tests.fakes.store import FakeStore, Trouble

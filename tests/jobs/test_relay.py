@@ -11,10 +11,9 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import SizeMismatch, SourceUnavailable, StoreForbidden
-from bot.core.jobs import Ending, JobState, ObjectState, Placement
-from bot.core.links import LinkMode, key_prefix
+from bot.core.files import LinkMode, key_prefix
+from bot.core.jobs import Ending, JobState, ObjectState, Placement, ProgressMeter
 from bot.core.ports.source import Content
-from bot.core.progress import ProgressMeter
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploader, UploadJournal

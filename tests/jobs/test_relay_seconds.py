@@ -7,8 +7,8 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreUnavailable
+from bot.core.jobs import ProgressMeter
 from bot.core.ports.metrics import NoMetrics, Span
-from bot.core.progress import ProgressMeter
 from tests.fakes.content import FakeContent
 from tests.fakes.samples import acquire
 from tests.jobs.runner_fixture import RunnerFixture

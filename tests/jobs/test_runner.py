@@ -84,7 +84,7 @@ async def test_job_that_is_not_to_be_had_is_left_alone(shop: RunnerFixture) -> N
     """It was cancelled, or runs already."""
     ended, running = await shop.accept(), await shop.accept()
     await cancel(shop.ledger, ended)
-    await shop.jobs.acquire(running.id, NOW)
+    await shop.jobs.claim(running.id, NOW)
 
     assert [await shop.attempt(job) for job in (ended, running)] == [None, None]
     assert shop.source.opened == []
@@ -95,9 +95,9 @@ async def test_job_that_is_not_due_yet_comes_back(shop: RunnerFixture) -> None:
     is never forgotten.
     """
     job = await shop.accept()
-    acquired = await shop.jobs.acquire(job.id, NOW)
-    assert acquired is not None
-    await shop.jobs.retry_later(acquired, at(5), "disk_full")
+    claim = await shop.jobs.claim(job.id, NOW)
+    assert claim is not None
+    await shop.jobs.retry_later(claim.job, at(5), "disk_full")
 
     assert await shop.attempt(job) == at(5)
     assert shop.source.opened == []

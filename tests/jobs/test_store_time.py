@@ -7,10 +7,9 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.oss.client import OssTime
-from bot.clock import CorrectedClock
+from bot.clock import CorrectedClock, StoreClockKeeper
 from bot.core.errors import StoreUnavailable
 from bot.core.jobs import ObjectState
-from bot.jobs.deletion import StoreClockKeeper
 from bot.jobs.reaper import Reaper
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.samples import LIFETIME, NOW

@@ -9,17 +9,17 @@ from pathlib import Path
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, Placement, StopReason, StoredObject
+from bot.core.limits import OwnerLimits
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, PendingWork, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
-from bot.jobs.lifecycle import Signals
-from bot.jobs.limits import OwnerLimits
 from bot.jobs.queue import JobQueue, RunningJob
-from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Repetitions
+from bot.jobs.runner import Signals
+from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Reactions, Repetitions
 from bot.outbound.answers import AnswerSender
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import ChatDispatcher, Sender
-from bot.outbound.outbox import OutboxSender, Reactions
+from bot.outbound.outbox import OutboxSender
 from bot.outbound.status_messages import StatusMessageSender
 from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
 from bot.sandbox.clock import SandboxClock
@@ -81,6 +81,10 @@ class NoOutbox:
     async def pending(self, limit: int) -> list[OutboxMessage]:  # noqa: ARG002 -- the port has it.
         """Return nothing."""
         return []
+
+    async def pending_work(self, limit: int) -> PendingWork:  # noqa: ARG002 -- the port has it.
+        """Return no messages; there may be other work."""
+        return PendingWork((), has_answers=True, has_status_messages=True)
 
     async def delivered(self, row_id: int) -> None:
         """Refuse: there are no rows."""

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
+from bot.core.ports.outbox import Work
 from bot.outbound.dispatcher import ChatDispatcher, Offers, RoundState
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.metrics import FakeMetrics
@@ -19,6 +20,8 @@ SLOW, QUICK = 201, 202
 
 class Stutter:
     """A sender that remembers when it was asked and answers by a script."""
+
+    work = ~Work(0)
 
     def __init__(self, clock: SandboxClock) -> None:
         self.asked: list[datetime] = []

@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
-from bot.core.ports.outbox import OutboxMessage, Priority
+from bot.core.limits import STRANGERS
+from bot.core.ports.outbox import PendingWork, Priority, Work
 from bot.outbound.dispatcher import (
     RETRY_AFTER,
     Call,
@@ -22,9 +23,8 @@ from bot.outbound.dispatcher import (
     press_lane,
     send_lane,
 )
-from bot.outbound.rate_limits import STRANGERS
 from bot.sandbox.clock import SandboxClock
-from bot.units import Unit
+from bot.supervision import Unit
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.samples import NOW, OWNER, at
 from tests.outbound.outbound_fixture import NoOutbox
@@ -38,14 +38,16 @@ class CountingOutbox(NoOutbox):
     def __init__(self) -> None:
         self.reads = 0
 
-    async def pending(self, limit: int) -> list[OutboxMessage]:
+    async def pending_work(self, limit: int) -> PendingWork:
         """Count."""
         self.reads += 1
-        return await super().pending(limit)
+        return await super().pending_work(limit)
 
 
 class Script:
     """A sender that offers what the test says, each call until it has been made."""
+
+    work = ~Work(0)
 
     def __init__(self) -> None:
         self.calls: list[Call] = []

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlAnswers, SqlOutbox, SqlStatusMessages
 from bot.core.ports.answers import StoredAnswer, StoredStatusMessage
-from bot.core.ports.outbox import OutboxMessage
+from bot.core.ports.outbox import PendingWork
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, ids_of
 
@@ -48,9 +48,9 @@ class LateOutbox(SqlOutbox):
         super().__init__(database)
         self._late = late
 
-    async def pending(self, limit: int) -> list[OutboxMessage]:
+    async def pending_work(self, limit: int) -> PendingWork:
         """Read, then wait."""
-        found = await super().pending(limit)
+        found = await super().pending_work(limit)
         await self._late.hold()
         return found
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.core.ports.outbox import Work
 from bot.outbound import dispatcher
 from bot.outbound.dispatcher import Offers, RoundState
 from bot.sandbox.clock import SandboxClock
@@ -13,6 +14,8 @@ from tests.outbound.outbound_fixture import NoOutbox
 
 class Counter:
     """A sender that counts its ticks and has nothing to send."""
+
+    work = ~Work(0)
 
     def __init__(self) -> None:
         self.looks = 0

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.core.ports.outbox import Priority
+from bot.core.ports.outbox import Priority, Work
 from bot.outbound.dispatcher import (
     Call,
     CallKind,
@@ -12,13 +12,15 @@ from bot.outbound.dispatcher import (
     send_lane,
 )
 from bot.sandbox.clock import SandboxClock
-from bot.units import Unit
+from bot.supervision import Unit
 from tests.fakes.samples import NOW
 from tests.outbound.outbound_fixture import NoOutbox
 
 
 class Sentences:
     """A sender that has one sentence after the other for one chat; `None` hangs for ever."""
+
+    work = ~Work(0)
 
     def __init__(self, *sentences: str | None, chat_id: int = 1) -> None:
         self.said: list[str] = []

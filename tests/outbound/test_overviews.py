@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job
+from bot.core.limits import OwnerLimits, TransferLimits
 from bot.core.ports.views import Listing, Overview, Usage
-from bot.jobs.limits import OwnerLimits, TransferLimits
 from bot.outbound.views import PAGE_SIZE
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER

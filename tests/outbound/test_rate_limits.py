@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core import bounded
-from bot.outbound.rate_limits import ChatRateLimit, RateLimits
+from bot.core import limits as bounded
+from bot.core.limits import ChatRateLimit, RateLimits
 from tests.fakes.flood import FloodLimits
 from tests.fakes.samples import GROUP, NOW, OWNER, at
 

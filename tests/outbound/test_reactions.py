@@ -10,7 +10,8 @@ from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
 from bot.core.jobs import Job
 from bot.core.ports.chat import Reaction
 from bot.core.ports.outbox import OutboxKind
-from bot.outbound.outbox import STALE_AFTER, Reactions
+from bot.outbound.answer_delivery import Reactions
+from bot.outbound.outbox import STALE_AFTER
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER, make_file, make_origin
 from tests.outbound.outbound_fixture import OutboundFixture

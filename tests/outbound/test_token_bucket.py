@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.outbound.rate_limits import Rate, TokenBucket
+from bot.core.limits import Rate, TokenBucket
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GROUP = Rate(count=20, period=timedelta(minutes=1), burst=5)

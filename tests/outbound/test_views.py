@@ -5,9 +5,8 @@ from datetime import timedelta
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core.jobs import JobState
+from bot.core.jobs import JobState, Phase
 from bot.core.ports.views import ItemState
-from bot.core.progress import Phase
 from tests.fakes import samples
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, SHA256, at
 from tests.outbound.outbound_fixture import OutboundFixture

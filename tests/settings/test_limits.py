@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.jobs.limits import TransferLimits
+from bot.core.limits import TransferLimits
 from bot.settings import SettingsError, load
 from tests.test_settings import MINIMAL
 

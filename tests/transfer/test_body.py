@@ -3,8 +3,7 @@
 import pytest
 
 from bot.core.errors import DiskError, SizeMismatch, TransferCancelled
-from bot.core.jobs import Part
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import Part, ProgressMeter
 from bot.transfer.body import BLOCK, ContentBody, crc64
 from bot.transfer.pool import CancelFlag
 from tests.fakes.content import FakeContent

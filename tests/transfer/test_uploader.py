@@ -15,9 +15,8 @@ from bot.core.errors import (
     StoreThrottled,
     StoreUnavailable,
 )
-from bot.core.jobs import MIB
+from bot.core.jobs import MIB, Phase, ProgressMeter
 from bot.core.ports.store import ObjectMeta, PartBody, PartReceipt
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.body import CrcCombiner, crc64
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool

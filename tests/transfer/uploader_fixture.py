@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.core.errors import StoreError
-from bot.core.jobs import MIB
+from bot.core.jobs import MIB, ProgressMeter
 from bot.core.ports.source import Content
 from bot.core.ports.store import ObjectMeta
-from bot.core.progress import ProgressMeter
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import CancelFlag, RetryPolicy, TransferPool
 from bot.transfer.uploader import Target, Uploader

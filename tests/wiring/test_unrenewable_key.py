@@ -4,7 +4,7 @@ import pytest
 
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
 from bot.core.errors import StoreKeyRefused
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.sandbox.clock import SandboxClock
 from bot.settings import load
 from bot.wiring.resources import refuse_unrenewable_key

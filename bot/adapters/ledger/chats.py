@@ -1,14 +1,11 @@
 """Rules of chats and owners in SQL."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select
+from sqlalchemy import Connection, Table, select
 
-from bot.adapters.ledger.rows import insert_for
-from bot.adapters.ledger.schema import chats, jobs, owners
-from bot.core.jobs import JobState
-from bot.core.ports.ledger import Accepted, ChatRules, OwnerRules
+from bot.adapters.ledger.schema import chats, insert_for, owners
+from bot.core.ports.ledger import ChatRules, OwnerRules
 
 
 def chat(connection: Connection, chat_id: int) -> ChatRules:
@@ -98,27 +95,3 @@ def _upsert(
     else:
         statement = statement.on_conflict_do_nothing()
     connection.execute(statement)
-
-
-def accepted_by(connection: Connection, owner_id: int, since: datetime) -> list[Accepted]:
-    """Return the files of an owner accepted after `since`, the oldest first."""
-    return _accepted(connection, jobs.c.owner_id == owner_id, since)
-
-
-def accepted_in(
-    connection: Connection, chat_ids: Sequence[int], since: datetime
-) -> list[Accepted]:
-    """Return the files from these chats accepted after `since`."""
-    return _accepted(connection, jobs.c.chat_id.in_(chat_ids), since)
-
-
-def _accepted(
-    connection: Connection, whose: ColumnElement[bool], since: datetime
-) -> list[Accepted]:
-    size = func.coalesce(jobs.c.size, jobs.c.announced_size, 0)
-    statement = (
-        select(jobs.c.created_at, size)
-        .where(whose, jobs.c.created_at > since, jobs.c.state != JobState.FAILED.value)
-        .order_by(jobs.c.created_at, jobs.c.id)
-    )
-    return [Accepted(at, bytes_) for at, bytes_ in connection.execute(statement)]

@@ -12,8 +12,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.adapters.ledger.errors import using
-from bot.adapters.ledger.process_locks import LedgerFile
+from bot.adapters.ledger.file import LedgerFile, using
 from bot.core.errors import LedgerUnusable
 from bot.transfer.pool import to_the_end
 

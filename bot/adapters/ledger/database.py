@@ -17,9 +17,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.connection import ConnectionThread
-from bot.adapters.ledger.errors import is_lock, opening
+from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening
 from bot.adapters.ledger.migration import refuse_foreign_tables, require_tables, version_of
-from bot.adapters.ledger.process_locks import FileUse, LedgerFile
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerUnusable
 

@@ -7,10 +7,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from bot.adapters.ledger.rows import from_new_job, insert_for, to_job
-from bot.adapters.ledger.schema import answers, cards, jobs, objects
+from bot.adapters.ledger.schema import (
+    answers,
+    cards,
+    from_new_job,
+    insert_for,
+    jobs,
+    objects,
+    to_job,
+)
 from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import (
@@ -25,6 +42,7 @@ from bot.core.jobs import (
 )
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished, Recovered
+from bot.core.ports.ledger import Accepted
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 MOST_CRASHES_ALONE = 3
@@ -33,16 +51,16 @@ MOST_CRASHES = 20
 the others down for ever: while nothing else ran, or in all.
 """
 
-_IS_UNFINISHED = jobs.c.state.in_(UNFINISHED)
-_IS_FROM_A_CHAT = jobs.c.chat_id != SHELL
-_IS_LEFT_BY_A_SHELL = (jobs.c.chat_id == SHELL) & _IS_UNFINISHED
+IS_UNFINISHED = jobs.c.state.in_(UNFINISHED)
+IS_FROM_A_CHAT = jobs.c.chat_id != SHELL
+_IS_LEFT_BY_A_SHELL = (jobs.c.chat_id == SHELL) & IS_UNFINISHED
 
 _OF_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
 _OPEN_ALBUMS = (
     select(jobs.c.chat_id, jobs.c.album)
     .where(
         jobs.c.album.is_not(None),
-        or_(_IS_UNFINISHED, jobs.c.created_at > bindparam("quiet_since")),
+        or_(IS_UNFINISHED, jobs.c.created_at > bindparam("quiet_since")),
     )
     .distinct()
 )
@@ -120,7 +138,7 @@ def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int,
 
 def unfinished(connection: Connection) -> list[Job]:
     """Return all unfinished jobs of chats, oldest first."""
-    return _read(connection, _unfinished_where(_IS_FROM_A_CHAT))
+    return _read(connection, _unfinished_where(IS_FROM_A_CHAT))
 
 
 def unfinished_of(connection: Connection, owner_id: int) -> list[Job]:
@@ -262,8 +280,8 @@ def recover(
     A job from a shell lives and ends with its command: it is left alone while one runs, and ended
     when none does.
     """
-    is_unfinished = _IS_FROM_A_CHAT & _IS_UNFINISHED
-    is_running = _IS_FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
+    is_unfinished = IS_FROM_A_CHAT & IS_UNFINISHED
+    is_running = IS_FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
     cancelled = {"state": JobState.CANCELLED.value}
     parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
     too_often = (jobs.c.crashes >= MOST_CRASHES) | (jobs.c.crashes_alone >= MOST_CRASHES_ALONE)
@@ -298,7 +316,7 @@ def _count_crash(
 
 
 def _unfinished_where(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    return select(jobs).where(condition, _IS_UNFINISHED).order_by(jobs.c.id)
+    return select(jobs).where(condition, IS_UNFINISHED).order_by(jobs.c.id)
 
 
 def _read(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Job]:
@@ -339,3 +357,27 @@ def _abandon(connection: Connection, whose: ColumnElement[bool], due_at: datetim
         .where(whose, is_planned, objects.c.ending.is_(None))
         .values(due_at=due_at, ending=Ending.UNDONE.value)
     )
+
+
+def accepted_by(connection: Connection, owner_id: int, since: datetime) -> list[Accepted]:
+    """Return the files of an owner accepted after `since`, the oldest first."""
+    return _accepted(connection, jobs.c.owner_id == owner_id, since)
+
+
+def accepted_in(
+    connection: Connection, chat_ids: Sequence[int], since: datetime
+) -> list[Accepted]:
+    """Return the files from these chats accepted after `since`."""
+    return _accepted(connection, jobs.c.chat_id.in_(chat_ids), since)
+
+
+def _accepted(
+    connection: Connection, whose: ColumnElement[bool], since: datetime
+) -> list[Accepted]:
+    size = func.coalesce(jobs.c.size, jobs.c.announced_size, 0)
+    statement = (
+        select(jobs.c.created_at, size)
+        .where(whose, jobs.c.created_at > since, jobs.c.state != JobState.FAILED.value)
+        .order_by(jobs.c.created_at, jobs.c.id)
+    )
+    return [Accepted(at, bytes_) for at, bytes_ in connection.execute(statement)]

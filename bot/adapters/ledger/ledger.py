@@ -1,16 +1,18 @@
 """The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
-from bot.adapters.ledger.process_locks import someone_sends
-from bot.core.bounded import BoundedMap
+from bot.adapters.ledger.file import someone_sends
 from bot.core.jobs import Job
+from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
-from bot.core.ports.ledger import OwnerRules
+from bot.core.ports.ledger import ChatRules, OwnerRules
 
 
 class SqlJobs(SqlPart):
@@ -64,7 +66,6 @@ class SqlObjects(SqlPart):
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)
     live_in = reads(objects.live_in)
-    same_file = reads(objects.same_file)
     revoke = writes(objects.revoke)
     abandon = writes(objects.abandon)
     due = reads(objects.due)
@@ -125,6 +126,7 @@ class SqlOutbox(SqlPart):
 
     post = writes(outbox.post)
     pending = reads(outbox.pending)
+    pending_work = reads(outbox.pending_work)
     delivered = writes(outbox.delivered)
     begin_attempt = writes(outbox.begin_attempt)
     failed = writes(outbox.failed)
@@ -150,22 +152,55 @@ class SqlTotals(SqlPart):
 
 
 class SqlChats(SqlPart):
-    """Implements `ChatLedger`. Owners are asked for several times with each message, and no other
-    process changes them, so that those of the last messages are remembered.
+    """Implements `ChatLedger`. Chats and owners are asked for several times with each message, and
+    no other process changes them, so that those of the last messages are remembered.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self._chats: BoundedMap[int, ChatRules] = BoundedMap()
         self._owners: BoundedMap[int, OwnerRules] = BoundedMap()
         self._changes = 0
 
-    chat = reads(chats.chat)
-    set_chat = writes(chats.set_chat)
-    migrate = writes(chats.migrate)
     migrations = reads(chats.migrations)
     previous_ids = reads(chats.previous_ids)
-    accepted_by = reads(chats.accepted_by)
-    accepted_in = reads(chats.accepted_in)
+    accepted_by = reads(jobs.accepted_by)
+    accepted_in = reads(jobs.accepted_in)
+
+    async def chat(self, chat_id: int) -> ChatRules:
+        """Return the rules of a chat."""
+        if (known := self._chats.get(chat_id)) is not None:
+            return known
+        changes = self._changes
+        found = await self._database.read(chats.chat, chat_id)
+        if changes == self._changes:
+            self._chats.set(chat_id, found)
+        return found
+
+    async def set_chat(
+        self,
+        chat_id: int,
+        *,
+        auto: bool | None = None,
+        privately: bool | None = None,
+        allowed: bool | None = None,
+        zone: str | None = None,
+    ) -> None:
+        """Change what is given and leave the rest."""
+        with self._changing(self._chats, chat_id):
+            await self._database.write(
+                chats.set_chat,
+                chat_id,
+                auto=auto,
+                privately=privately,
+                allowed=allowed,
+                zone=zone,
+            )
+
+    async def migrate(self, chat_id: int, moved_to: int) -> None:
+        """Record that a group became a supergroup, and copy its rules."""
+        with self._changing(self._chats, chat_id, moved_to):
+            await self._database.write(chats.migrate, chat_id, moved_to)
 
     async def owner(self, owner_id: int) -> OwnerRules:
         """Return what is known of an owner."""
@@ -173,7 +208,6 @@ class SqlChats(SqlPart):
             return known
         changes = self._changes
         found = await self._database.read(chats.owner, owner_id)
-        # What was read before a change must not be remembered after it.
         if changes == self._changes:
             self._owners.set(owner_id, found)
         return found
@@ -187,13 +221,20 @@ class SqlChats(SqlPart):
         allowed: bool | None = None,
     ) -> None:
         """Change what is given and leave the rest."""
-        try:
+        with self._changing(self._owners, owner_id):
             await self._database.write(
                 chats.set_owner, owner_id, language=language, banned=banned, allowed=allowed
             )
+
+    @contextmanager
+    def _changing(self, remembered: BoundedMap[int, Any], *ids: int) -> Iterator[None]:
+        # What was read before a change must not be remembered after it.
+        try:
+            yield
         finally:
             self._changes += 1
-            self._owners.forget(owner_id)
+            for id_ in ids:
+                remembered.forget(id_)
 
 
 class SqlCliJobs(SqlPart):

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DatabaseError
 
-from bot.adapters.ledger.errors import is_damage
+from bot.adapters.ledger.file import is_damage
 from bot.adapters.ledger.schema import VERSION, metadata
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 

@@ -18,8 +18,7 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.jobs import UNFINISHED, acquire
-from bot.adapters.ledger.rows import to_job, to_object
-from bot.adapters.ledger.schema import Instant, answers, jobs, objects
+from bot.adapters.ledger.schema import Instant, answers, jobs, objects, to_job, to_object
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 from bot.core.ports.jobs import Claim, NewObject, Prepared
 

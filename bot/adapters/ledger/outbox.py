@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select, update
+from sqlalchemy import Connection, RowMapping, delete, exists, func, or_, select, update
 
-from bot.adapters.ledger.rows import first_of_each_chat, insert_for
-from bot.adapters.ledger.schema import dead_updates, outbox
-from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, Priority
+from bot.adapters.ledger.answers import IS_RESUMABLE, IS_STALE, IS_UNANSWERED
+from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED
+from bot.adapters.ledger.schema import cards, dead_updates, first_of_each_chat, insert_for, outbox
+from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, PendingWork, Priority
 
 KEPT_FOR = timedelta(hours=48)
 """Sent rows are kept for this time, so that a redelivered update (Telegram: 24 h) sends nothing
@@ -15,6 +16,11 @@ twice.
 """
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
+)
+
+_WORK = select(
+    or_(exists().where(IS_UNANSWERED), exists().where(IS_RESUMABLE), exists().where(IS_STALE)),
+    or_(exists().where(cards.c.open), exists().where(IS_UNFINISHED, IS_FROM_A_CHAT)),
 )
 
 
@@ -28,6 +34,12 @@ def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
 def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
     """Return the messages to send, by priority, then age."""
     return [_message(row) for row in connection.execute(_PENDING, {"limit": limit}).mappings()]
+
+
+def pending_work(connection: Connection, limit: int) -> PendingWork:
+    """Return what there is to do for the senders."""
+    has_answers, has_status_messages = connection.execute(_WORK).one()
+    return PendingWork(pending(connection, limit), has_answers, has_status_messages)
 
 
 def delivered(connection: Connection, row_id: int) -> None:

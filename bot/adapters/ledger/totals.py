@@ -8,7 +8,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.database import SqlPart, write_page
 from bot.adapters.ledger.jobs import UNFINISHED
-from bot.adapters.ledger.rows import to_job, to_object
 from bot.adapters.ledger.schema import (
     answers,
     cards,
@@ -18,6 +17,8 @@ from bot.adapters.ledger.schema import (
     objects,
     outbox,
     state,
+    to_job,
+    to_object,
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import ParseError, fromstring
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection, assert_from_oss
-from bot.core.links import SAFE_CONTENT_TYPE, LinkMode, content_disposition
+from bot.core.files import SAFE_CONTENT_TYPE, LinkMode, content_disposition
 from bot.core.ports.store import LinkSigner, ObjectMeta, ObjectStore
 from bot.transfer.body import BLOCK
 

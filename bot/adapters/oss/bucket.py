@@ -13,8 +13,8 @@ from bot.adapters.oss.client import PRODUCT, BucketAddress, OssConnection
 from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
 from bot.adapters.oss.keys import with_second_try
 from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
+from bot.core.files import LinkMode, is_open
 from bot.core.jobs import Part, Placement
-from bot.core.links import LinkMode, is_open
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
 

@@ -27,8 +27,9 @@ from bot.adapters.oss.keys import AccessKey as AccessKey  # a part of the connec
 from bot.adapters.oss.keys import Fetch, FixedKey, KeySource, RenewedKey, environment_key
 from bot.clock import CorrectedClock
 from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
-from bot.core.links import is_open
+from bot.core.files import is_open
 from bot.core.ports.clock import Clock
+from bot.core.ports.store import Threads
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import current_flag
 
@@ -432,3 +433,17 @@ def as_one_call(wire: CancellableConnection) -> Iterator[None]:
             raise
     if wire.is_cut:  # An answer that was cut inside its headers looks like a whole one.
         raise StoreUnavailable("no whole answer came in time")
+
+
+class OssLinkLimit:
+    """Implements `LinkLimit`; only a key that must be renewed needs a thread."""
+
+    def __init__(self, connection: OssConnection, threads: Threads) -> None:
+        self._connection = connection
+        self._threads = threads
+
+    async def latest_end(self, wanted: datetime) -> datetime:
+        """Return when a link that should end at `wanted` ends."""
+        if self._connection.signable_until(wanted) == wanted:
+            return wanted
+        return await self._threads.call(lambda: self._connection.prepare_link(wanted))

@@ -144,24 +144,10 @@ def _library() -> _Library:
         make: Any = provider.EcsRamRoleCredentialsProvider
         return make(role_name=role_name, async_update_enabled=False)
 
-    class Profile(provider.ProfileCredentialsProvider):
-        """Returns the key with its end, which the library's own class drops."""
-
-        inner: Any = None
-
-        def _get_credentials_provider(self, section: dict[str, str]) -> Any:
-            is_ecs = section.get("type") == "ecs_ram_role"
-            make = super()._get_credentials_provider
-            self.inner = ecs(section.get("role_name")) if is_ecs else make(section)
-            return self.inner
-
-        def get_credentials(self) -> Any:
-            super().get_credentials()
-            return self.inner.get_credentials()
+    profile_class: Any = _profile_class(provider, ecs)
 
     def profile(name: str | None) -> Any:
-        make: Any = Profile
-        return make(profile_name=name)
+        return profile_class(profile_name=name)
 
     return _Library(
         ecs=ecs,
@@ -177,3 +163,24 @@ def _library() -> _Library:
             AttributeError,
         ),
     )
+
+
+def _profile_class(provider: Any, ecs: Callable[[str | None], Any]) -> type:
+    """Return the library's class for profiles, with what it lacks."""
+
+    class Profile(provider.ProfileCredentialsProvider):  # type: ignore[misc] # not typed.
+        """Returns the key with its end, which the library's own class drops."""
+
+        inner: Any = None
+
+        def _get_credentials_provider(self, section: dict[str, str]) -> Any:
+            is_ecs = section.get("type") == "ecs_ram_role"
+            make = super()._get_credentials_provider
+            self.inner = ecs(section.get("role_name")) if is_ecs else make(section)
+            return self.inner
+
+        def get_credentials(self) -> Any:
+            super().get_credentials()
+            return self.inner.get_credentials()
+
+    return Profile

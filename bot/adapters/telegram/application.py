@@ -11,11 +11,16 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application
 
 from bot.adapters.telegram.buttons import ButtonCodec
-from bot.adapters.telegram.errors import TokenRefused, readable_answers, wait_after
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.renderer import Renderer
-from bot.adapters.telegram.request import AiohttpRequest, Answered
+from bot.adapters.telegram.request import (
+    AiohttpRequest,
+    Answered,
+    TokenRefused,
+    readable_answers,
+    wait_after,
+)
 
 log = structlog.stdlib.get_logger(__name__)
 

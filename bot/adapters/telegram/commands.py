@@ -27,9 +27,9 @@ from telegram import (
 )
 from telegram.error import BadRequest
 
-from bot.adapters.telegram.errors import chat_errors
 from bot.adapters.telegram.files import find_meant_file
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
+from bot.adapters.telegram.messenger import chat_errors
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin
 from bot.inbound.use_cases import UseCases

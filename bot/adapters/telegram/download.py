@@ -14,11 +14,10 @@ import stamina
 from telegram import Bot
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
-from bot.adapters.telegram.errors import readable_answers
-from bot.adapters.telegram.request import without_address
+from bot.adapters.telegram.request import readable_answers, without_address
 from bot.core.errors import FileTooLarge, SizeMismatch, SourceError, SourceGone, SourceUnavailable
 from bot.core.files import IncomingFile
-from bot.core.progress import Phase, ProgressMeter
+from bot.core.jobs import Phase, ProgressMeter
 from bot.transfer.body import BLOCK
 from bot.transfer.spool_file import SpoolFile
 

@@ -46,8 +46,8 @@ from bot.core.errors import (
     TransferCancelled,
 )
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, FileKind, IncomingFile, clean_name
+from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Digest
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.pool import to_the_end
 from bot.transfer.spool import Spool
 from bot.transfer.spool_file import SpoolFile

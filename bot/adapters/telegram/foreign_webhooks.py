@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from bot.core.ports.clock import Clock
-from bot.monitoring import HealthState
+from bot.supervision import HealthState
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -26,14 +26,15 @@ class ForeignWebhooks:
     def __init__(self, health_state: HealthState, clock: Clock) -> None:
         self._health_state = health_state
         self._clock = clock
-        self._seen: deque[datetime] = deque(maxlen=MOST_QUIET)
+        self.seen: deque[datetime] = deque(maxlen=MOST_QUIET)
+        """When the latest changes were found; they are forgotten after a while without trouble."""
 
     def found(self, host: str | None) -> None:
         """Note a webhook that is not the bot's; `host` is that of its address, `None` where the
         bot's own was removed.
         """
         log.error("another program changed the webhook of this token; undoing it", host=host)
-        self._seen.append(self._clock.now())
+        self.seen.append(self._clock.now())
         self._tell()
         if self._health_state.webhook_conflict:
             log.error(
@@ -44,14 +45,12 @@ class ForeignWebhooks:
 
     def well(self) -> None:
         """Note that all is as the bot wants it."""
-        while self._seen and self._clock.now() - self._seen[0] > REMEMBERED:
-            self._seen.popleft()
+        while self.seen and self._clock.now() - self.seen[0] > REMEMBERED:
+            self.seen.popleft()
         self._tell()
 
     def _tell(self) -> None:
-        is_conflict = len(self._seen) >= MOST_QUIET and (
-            self._seen[-1] - self._seen[0] <= REMEMBERED
-        )
+        is_conflict = len(self.seen) >= MOST_QUIET and (self.seen[-1] - self.seen[0] <= REMEMBERED)
         self._health_state.webhook_conflict = (
             "another program with the same token changes the webhook again and again"
             if is_conflict

@@ -31,10 +31,9 @@ from bot.adapters.telegram.languages import CHOICES, ChatLanguages
 from bot.core.files import FileKind
 from bot.core.jobs import Origin
 from bot.inbound.access import Replies
-from bot.inbound.buttons import ButtonPress, JobButtonPress
+from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
 from bot.inbound.groups import GroupCommands, Membership
 from bot.inbound.use_cases import UseCases
-from bot.jobs.actions import JobAction
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -14,8 +14,8 @@ import aiohttp
 from telegram import Bot, ChatMember, ChatMemberRestricted
 from telegram.constants import ChatMemberStatus
 
-from bot.adapters.telegram.errors import UNREADABLE, TokenRefused, chat_errors
-from bot.adapters.telegram.request import open_session, without_address
+from bot.adapters.telegram.messenger import chat_errors
+from bot.adapters.telegram.request import UNREADABLE, TokenRefused, open_session, without_address
 from bot.core.errors import ChatGone, ChatUnavailable
 from bot.core.ports.chat import GroupVisibility
 

@@ -20,16 +20,9 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.adapters.telegram.errors import (
-    UNREADABLE,
-    TokenRefused,
-    UnreadableAnswer,
-    readable_answers,
-    says,
-    wait_after,
-)
 from bot.adapters.telegram.foreign_webhooks import WEBHOOK_ACTIVE, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
+from bot.adapters.telegram.messenger import says
 from bot.adapters.telegram.raw_updates import (
     is_command,
     is_well_typed,
@@ -37,13 +30,19 @@ from bot.adapters.telegram.raw_updates import (
     summary,
     without_optional_parts,
 )
+from bot.adapters.telegram.request import (
+    UNREADABLE,
+    TokenRefused,
+    UnreadableAnswer,
+    readable_answers,
+    wait_after,
+)
 from bot.clock import wait_for_event
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import DeadUpdates, FailingUpdate
-from bot.monitoring import HealthState
-from bot.units import Unit, UnitEdge
+from bot.supervision import HealthState, Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -68,7 +67,8 @@ class Tell(Protocol):
 
 class Intake:
     """The poll loop. A defect in a handler affects one update, which is stored in the ledger, and
-    no others. `hold` is entered while a batch is handled.
+    no others. `hold` is entered while several updates
+    are handled.
     """
 
     def __init__(  # noqa: PLR0913 -- what an update passes; the options by keyword.
@@ -117,8 +117,10 @@ class Intake:
                 has_webhook = await self._note_trouble(error, troubles, has_webhook=has_webhook)
                 continue
             troubles = 0
-            self._foreign_webhooks.well()
-            with self._hold():
+            if self._foreign_webhooks.seen:
+                self._foreign_webhooks.well()
+            # A single message has no others to compete with.
+            with self._hold() if len(updates) > 1 else nullcontext():
                 await self._take_all(updates)
 
     async def _note_trouble(

@@ -25,8 +25,8 @@ from bot.core.errors import (
     TransferCancelled,
 )
 from bot.core.files import IncomingFile
+from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Digest
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.pool import CancelFlag, TransferPool, to_the_end
 
 log = structlog.get_logger(__name__)

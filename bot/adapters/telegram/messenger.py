@@ -1,27 +1,163 @@
-"""Sending, editing and deleting messages; each call is one attempt."""
+"""The `Messenger` port on the Bot API, and the translation of Telegram's errors into those of
+`bot.core.errors`.
 
-from collections.abc import Awaitable, Callable
+    RetryAfter                                      ChatFlooded
+    ChatMigrated                                    ChatMoved
+    BadRequest: chat not found, no right to write   ChatGone
+    BadRequest: message not found, not editable     MessageGone
+    BadRequest: anything else                       MessageRefused
+    Forbidden (blocked, kicked, deactivated)        ChatGone
+    InvalidToken (401 and 404)                      ChatUnavailable
+    an answer that the library cannot read          ChatUncertain, answered
+    TimedOut, NetworkError, 5xx, anything else      ChatUncertain, or ChatUnavailable where the
+                                                    connection was never made
+
+An invalid token is `ChatUnavailable`: certainly nothing was sent, and the messages stay in the
+outbox until the operator has corrected the token. A 5xx is uncertain, because a server that stops
+may have applied the call already.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final, TypeVar
 
+import aiohttp
+import httpx
 from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode, ReactionEmoji
-from telegram.error import BadRequest
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+)
 
 from bot.adapters.telegram.buttons import ButtonCodec, Buttons, only_presses
-from bot.adapters.telegram.errors import (
-    BUTTON_REFUSED,
-    QUERY_OLD,
-    THREAD_GONE,
-    UNCHANGED,
-    UnreadableAnswer,
-    chat_errors,
-    says,
-)
 from bot.adapters.telegram.renderer import Rendered, Renderer
-from bot.core.errors import ChatUncertain, MessageGone
+from bot.adapters.telegram.request import UnreadableAnswer, readable_answers
+from bot.core.errors import (
+    ChatError,
+    ChatFlooded,
+    ChatGone,
+    ChatMoved,
+    ChatUnavailable,
+    ChatUncertain,
+    MessageGone,
+    MessageRefused,
+)
 from bot.core.ports.chat import Place, Reaction
 from bot.core.ports.views import Answer, Notice, View
+
+T = TypeVar("T")
+
+# PTB warns at each flood error until the program opts in to time spans, and this variable is its
+# only switch (source: python-telegram-bot 22.8, `telegram/_utils/datetime.py`,
+# `get_timedelta_value`).
+os.environ["PTB_TIMEDELTA"] = "true"
+
+# Descriptions from tdlib/telegram-bot-api `Client.cpp` and tdlib/td `MessagesManager.cpp`, in
+# lower case: PTB changes their case (`telegram/error.py`, `TelegramError.__init__`).
+UNCHANGED: Final = ("message is not modified",)
+THREAD_GONE: Final = ("message thread not found", "topic_deleted", "topic_closed")
+BUTTON_REFUSED: Final = (
+    "button_",
+    "inline keyboard button",
+    # What the server makes of REPLY_MARKUP_TOO_LONG, and the name itself.
+    "reply markup is too long",
+    "reply_markup",
+)
+QUERY_OLD: Final = ("query is too old", "query_id_invalid")
+_MESSAGE_GONE: Final = (
+    "message to edit not found",
+    "message can't be edited",
+    "there is no text in the message to edit",
+    "message to delete not found",
+    "message can't be deleted",
+    "message_id_invalid",
+)
+_CHAT_GONE: Final = (
+    "chat not found",
+    "user not found",
+    "peer_id_invalid",
+    "group is deactivated",
+    "chat_write_forbidden",
+    "not enough rights to send",
+    "no rights to send",
+)
+# The request was never sent. PTB uses a library of its own (httpx) by default; the bot uses
+# aiohttp.
+_NEVER_CONNECTED: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    ConnectionRefusedError,
+)
+
+
+def says(error: TelegramError, descriptions: tuple[str, ...]) -> bool:
+    """Return whether the error has one of these descriptions (in lower case)."""
+    message = error.message.lower()
+    return any(description in message for description in descriptions)
+
+
+@contextmanager
+def chat_errors() -> Iterator[None]:
+    """Translate the library's errors inside the block into a `ChatError`, chained."""
+    try:
+        with readable_answers():
+            yield
+    except TelegramError as error:
+        raise translate(error) from error
+
+
+def translate(error: TelegramError) -> ChatError:
+    """Return the named error for an error of the library. It contains no address and no token."""
+    match error:
+        case RetryAfter():
+            wait = error.retry_after
+            return ChatFlooded(wait.total_seconds() if isinstance(wait, timedelta) else wait)
+        case ChatMigrated():
+            return ChatMoved(error.new_chat_id)
+        # Before NetworkError, because BadRequest is a subclass of it.
+        case BadRequest() | Forbidden():
+            return _refusal(error)
+        case InvalidToken():
+            return ChatUnavailable("Telegram does not accept the bot's token")
+        # Also an answer that cannot be parsed, such as the page of a proxy with status 200.
+        case _:
+            return _lost(error)
+
+
+def _refusal(error: BadRequest | Forbidden) -> ChatError:
+    if says(error, _MESSAGE_GONE):
+        return MessageGone(error.message)
+    if isinstance(error, Forbidden) or says(error, _CHAT_GONE):
+        return ChatGone(error.message)
+    return MessageRefused(error.message)
+
+
+def _lost(error: TelegramError) -> ChatError:
+    # Only the types of errors are named: their texts may contain the address, and the token in it.
+    kinds = [type(cause).__name__ for cause in _causes(error)]
+    message = " from ".join([type(error).__name__, *kinds])
+    if any(isinstance(cause, _NEVER_CONNECTED) for cause in _causes(error)):
+        return ChatUnavailable(message)
+    return ChatUncertain(message, answered=isinstance(error, UnreadableAnswer))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
 
 SILENT_WAIT: Final = 65.0
 """Seconds to wait for an answer: Telegram holds calls back for up to 60 s before it refuses one as
@@ -42,8 +178,6 @@ _EMOJI: Final = {
 }
 
 _NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
-
-T = TypeVar("T")
 
 
 class TelegramMessenger:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, assert_never
 
-from bot.adapters.telegram import formats
+from bot.adapters.telegram import languages
 from bot.adapters.telegram.buttons import (
     LONGEST_COPIED,
     MOST_BUTTONS,
@@ -41,7 +41,7 @@ from bot.adapters.telegram.status_texts import (
     StatusViewRenderer,
 )
 from bot.clock import find_zone
-from bot.core.links import Link
+from bot.core.files import Link
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
@@ -158,13 +158,13 @@ class AnswerRenderer:
 
     def _ending(self, item: AnswerItem) -> Html:
         if item.state is ItemState.FAILED:
-            return formats.error(self._language, item.code, item.args)
+            return languages.error(self._language, item.code, item.args)
         # A live item without a link is a defect; it is shown as expired, never dropped.
         name = "expired" if item.state is ItemState.LIVE else item.state.value
         return self._language.html(f"answer-{name}")
 
     def _with_size(self, title: Html, item: AnswerItem) -> Html:
-        return title if item.size is None else Html(f"{title} · {formats.size(item.size)}")
+        return title if item.size is None else Html(f"{title} · {languages.size(item.size)}")
 
     def _hash(self, item: AnswerItem) -> list[Html]:
         if item.sha256 is None:
@@ -173,13 +173,13 @@ class AnswerRenderer:
         return [Html(f"{label} {code(item.sha256)}")]
 
     def _expiry(self, name: str, at: datetime, now: datetime) -> Html:
-        left = formats.remaining(self._language, at - now)
-        return self._language.html(name, at=formats.moment(at, self._zone), left=left)
+        left = languages.remaining(self._language, at - now)
+        return self._language.html(name, at=languages.moment(at, self._zone), left=left)
 
     def _shared_expiry(self, items: Sequence[AnswerItem]) -> datetime | None:
         """Return the expiry that all live items share to the minute, the earliest of them."""
         ends = [i.link.expires_at for i in items if i.state is ItemState.LIVE and i.link]
-        if len(ends) < 2 or len({formats.moment(end, self._zone) for end in ends}) > 1:
+        if len(ends) < 2 or len({languages.moment(end, self._zone) for end in ends}) > 1:
             return None
         return min(ends)
 
@@ -264,7 +264,7 @@ class Renderer:
         match view:
             case Notice():
                 args = self._own | view.args
-                rendered = Rendered(formats.notice_html(self._languages[tag], view.name, args))
+                rendered = Rendered(languages.notice_html(self._languages[tag], view.name, args))
             case Answer():
                 words = self._words(view, tag)
                 rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
@@ -301,7 +301,7 @@ class Renderer:
             MessageRefused: the notice is in no locale file, or a variable is missing.
         """
         args = self._own | notice.args
-        return formats.notice(self.language(language), notice.name, args)
+        return languages.notice(self.language(language), notice.name, args)
 
     def fit(
         self, answer: Answer, language: str, *, together: bool = False, plain: bool = False

@@ -2,14 +2,17 @@
 calls.
 """
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
-from telegram.error import NetworkError, TimedOut
+from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 SOCKS: Final = ("socks4", "socks5", "socks5h")
@@ -210,3 +213,63 @@ def _body(
     for name, (filename, content, mime_type) in request_data.multipart_data.items():
         form.add_field(name, content, filename=filename, content_type=mime_type)
     return form
+
+
+class TokenRefused(Exception):
+    """Telegram does not know the token (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("Telegram refuses telegram.token; @BotFather shows the current one")
+
+
+# The library reads JSON without checking it: a missing field or one of another type causes any of
+# these errors, deep inside. Other servers than Telegram's own, and proxies, send such answers.
+UNREADABLE: Final = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,  # OverflowError, from a date; OSError likewise.
+    OSError,
+    RecursionError,
+)
+
+
+class UnreadableAnswer(TelegramError):
+    """The library could not read an answer; whether the call was applied is unknown. The text
+    contains nothing of the answer.
+    """
+
+
+@contextmanager
+def readable_answers() -> Iterator[None]:
+    """Translate errors of the library while it reads an answer into `UnreadableAnswer`.
+
+    Errors that do not come from inside the library are defects of ours and propagate unchanged.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        if not _came_from_library(error):
+            raise
+        raise UnreadableAnswer(f"unreadable answer: {type(error).__name__}") from error
+
+
+def _came_from_library(error: BaseException) -> bool:
+    modules = (
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+    return any(module.partition(".")[0] == "telegram" for module in modules)
+
+
+LONGEST_WAIT: Final = 30.0
+
+
+def wait_after(error: TelegramError, troubles: int) -> float:
+    """Return the seconds to wait after failure number `troubles` (from 1) in a row: as long as
+    Telegram asks, or twice as long each time.
+    """
+    if isinstance(error, RetryAfter):
+        wait = error.retry_after
+        return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+    return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))

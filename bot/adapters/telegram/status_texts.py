@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from bot.adapters.telegram import formats
+from bot.adapters.telegram import languages
 from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
 from bot.adapters.telegram.languages import Html, Language, bold, code, link, plain, shown_name
-from bot.core.jobs import JobState
+from bot.core.jobs import JobState, Phase
 from bot.core.ports.views import (
     FailureCount,
     Listing,
@@ -19,7 +19,6 @@ from bot.core.ports.views import (
     Usage,
     Welcome,
 )
-from bot.core.progress import Phase
 
 MOST_LINES: Final = 8
 """Jobs that one status message shows; two lines each, more would make a phone scroll."""
@@ -86,7 +85,7 @@ class StatusMessageRenderer:
 
     def _progress(self, line: StatusLine) -> Html:
         if line.state is JobState.FAILED:
-            return formats.error(self._language, line.code, {})
+            return languages.error(self._language, line.code, {})
         if line.state.is_final:
             return self._language.html(f"card-{line.state.value}")
         if line.cancelling:
@@ -99,10 +98,10 @@ class StatusMessageRenderer:
 
     def _waiting(self, line: StatusLine) -> Html:
         if line.retry_in is not None:
-            why = formats.reason(self._language, line.code)
+            why = languages.reason(self._language, line.code)
             if line.retry_in <= timedelta(0):
                 return self._language.html("card-retry-now", reason=why)
-            wait = formats.estimate(self._language, line.retry_in)
+            wait = languages.estimate(self._language, line.retry_in)
             return self._language.html("card-retry", reason=why, time=wait)
         if line.position is not None:
             return self._language.html("card-position", position=str(line.position))
@@ -114,28 +113,28 @@ class StatusMessageRenderer:
         if line.phase in {None, Phase.FETCHING}:
             return self._fetching(line)
         if line.phase is Phase.FINISHING:
-            return plain(f"{formats.bar(1.0)} {self._language.say('card-finishing')}")
+            return plain(f"{languages.bar(1.0)} {self._language.say('card-finishing')}")
         return plain(" · ".join(self._moving(line)))
 
     def _fetching(self, line: StatusLine) -> Html:
         if line.elapsed is None or line.elapsed < timedelta(seconds=1):
             return self._language.html("card-fetching")
-        since = formats.duration(self._language, line.elapsed)
+        since = languages.duration(self._language, line.elapsed)
         return self._language.html("card-fetching-since", time=since)
 
     def _moving(self, line: StatusLine) -> list[str]:
-        say, moved = self._language.say, formats.size(line.moved)
+        say, moved = self._language.say, languages.size(line.moved)
         parts = []
         if line.fraction is not None:
-            parts.append(f"{formats.bar(line.fraction)} {formats.percent(line.fraction)}")
+            parts.append(f"{languages.bar(line.fraction)} {languages.percent(line.fraction)}")
         if line.total is not None:
-            parts.append(say("part-of-total", moved=moved, total=formats.size(line.total)))
+            parts.append(say("part-of-total", moved=moved, total=languages.size(line.total)))
         else:
             parts.append(say("card-so-far", moved=moved))
         if line.rate:
-            parts.append(say("speed", size=formats.size(int(line.rate))))
+            parts.append(say("speed", size=languages.size(int(line.rate))))
         if line.time_left is not None:
-            parts.append(say("time-left", time=formats.estimate(self._language, line.time_left)))
+            parts.append(say("time-left", time=languages.estimate(self._language, line.time_left)))
         return parts
 
 
@@ -188,17 +187,17 @@ class StatusViewRenderer:
         files = say("use-files", count=use.files)
         if use.most_files:
             files = say("use-files-of", done=str(use.files), count=use.most_files)
-        size = formats.size(use.bytes)
+        size = languages.size(use.bytes)
         if use.most_bytes:
-            size = say("part-of-total", moved=size, total=formats.size(use.most_bytes))
+            size = say("part-of-total", moved=size, total=languages.size(use.most_bytes))
         return self._language.html("overview-use", files=files, size=size)
 
     def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
-        left = formats.remaining(self._language, item.link.expires_at - view.now)
+        left = languages.remaining(self._language, item.link.expires_at - view.now)
         time = self._language.html("time-left", time=left)
         shown = shown_name(item.name)
         name = plain(shown) if view.discreet else link(shown, item.link.url)
-        return Html(f"{number}. {name} · {formats.size(item.size)} · {time}")
+        return Html(f"{number}. {name} · {languages.size(item.size)} · {time}")
 
     def _buttons(self, view: Overview) -> Buttons:
         count = len(view.running)
@@ -228,13 +227,13 @@ class StatusViewRenderer:
         """Compose the description of the bot, of the data it keeps and how long, and the limit
         that applies.
         """
-        lifetime = formats.duration(self._language, view.lifetime)
+        lifetime = languages.duration(self._language, view.lifetime)
         return Html(
             "\n\n".join(
                 [
                     self._language.html("welcome-what"),
                     self._language.html("welcome-keeps", lifetime=lifetime),
-                    self._language.html("welcome-limit", limit=formats.size(view.limit)),
+                    self._language.html("welcome-limit", limit=languages.size(view.limit)),
                     self._language.html("welcome-status"),
                 ]
             )
@@ -259,11 +258,11 @@ class StatisticsRenderer:
 
     def _parts(self, view: Statistics) -> list[list[Html]]:
         say, language = self._language.html, self._language
-        uptime = formats.duration(language, view.uptime)
+        uptime = languages.duration(language, view.uptime)
         return [
             [
                 bold(language.say("stats-period")),
-                say("stats-done", count=view.done, size=formats.size(view.bytes)),
+                say("stats-done", count=view.done, size=languages.size(view.bytes)),
                 say("stats-ended", failed=str(view.failed), cancelled=str(view.cancelled)),
             ],
             [
@@ -272,9 +271,9 @@ class StatisticsRenderer:
                 say("stats-links", count=view.links),
                 say(
                     "stats-spool",
-                    used=formats.size(view.spool_used),
-                    quota=formats.size(view.spool_quota),
-                    free=formats.size(view.disk_free),
+                    used=languages.size(view.spool_used),
+                    quota=languages.size(view.spool_quota),
+                    free=languages.size(view.disk_free),
                 ),
                 say("stats-uptime", time=uptime),
             ],
@@ -289,7 +288,7 @@ class StatisticsRenderer:
         return [title, *(self._failure(failed) for failed in view.failures)]
 
     def _failure(self, failed: FailureCount) -> Html:
-        ago = formats.remaining(self._language, failed.ago)
+        ago = languages.remaining(self._language, failed.ago)
         return self._language.html(
             "stats-error", code=code(failed.code), count=failed.count, ago=ago
         )

@@ -7,7 +7,7 @@ from bot.adapters.oss.policies import net_below, parse_policy, users_granted
 from bot.cli.common import Row, broken, ok, warning
 from bot.cli.setup.plan import ACCOUNT_BLOCK
 from bot.core.errors import StoreForbidden
-from bot.core.links import LinkMode, key_prefix
+from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
 
 SETUP: Final = "relay-bot setup does it"

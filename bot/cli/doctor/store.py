@@ -17,7 +17,7 @@ from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.telegram import clock_row
 from bot.core.errors import StoreError, StoreForbidden
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 from bot.wiring.resources import StoreAccess, open_store_access

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
+from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import Row, broken, ok, warning
 from bot.core.errors import ChatUnavailable
 from bot.core.jobs import MIB

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
+from bot.adapters.telegram.request import TokenRefused
 from bot.clock import SystemClock
 from bot.core.errors import ChatUnavailable, StoreError, StoreForbidden
 from bot.settings import Settings, SettingsError, load

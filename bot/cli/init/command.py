@@ -31,7 +31,7 @@ from bot.cli.init.checks import BadAnswer, Draft, check_key, find_bot, find_buck
 from bot.cli.setup.command import run_setup
 from bot.cli.setup.plan import desired_for
 from bot.core.errors import RelayError
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.settings import load
 
 T = TypeVar("T")

@@ -36,7 +36,7 @@ from bot.cli.common import (
 )
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import FileSender, SendFailed, Sent, open_sender
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import ProgressMeter
 from bot.settings import Settings
 
 LOOK_EVERY = 0.2

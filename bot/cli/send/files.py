@@ -15,9 +15,8 @@ from typing import Final
 from bot.cli.common import CommandFailed
 from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, SourceUnavailable
 from bot.core.files import IncomingFile
-from bot.core.jobs import shell_file
+from bot.core.jobs import Phase, ProgressMeter, shell_file
 from bot.core.ports.source import Digest
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.pool import CancelFlag, TransferPool, current_flag
 from bot.transfer.spool_file import SpoolFile, disk_errors
 

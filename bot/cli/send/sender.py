@@ -7,22 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.file import SendingLock, bot_runs
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.access_checks import BucketExposed, assert_private
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles
-from bot.clock import SystemClock
-from bot.core.jobs import Job, JobState, StopReason, shell_origin
-from bot.core.links import LinkMode, key_prefix
+from bot.clock import StoreClockKeeper, SystemClock
+from bot.core.files import LinkMode, key_prefix
+from bot.core.jobs import Job, JobState, ProgressMeter, StopReason, shell_origin
 from bot.core.ports.clock import Clock
-from bot.core.progress import ProgressMeter
-from bot.jobs.deletion import StoreClockKeeper
-from bot.jobs.lifecycle import JobLifecycle, Signals
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
-from bot.jobs.runner import JobRunner
+from bot.jobs.runner import JobLifecycle, JobRunner, Signals
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
@@ -132,7 +129,7 @@ class FileSender:
             pool,
             self._ledger.objects,
             self._line.oss.link_clock,
-            link_limit=self._line,
+            link_limit=self._line.link_limit,
         )
         return JobRunner(relay, self._ledger.jobs, self._lifecycle, self._clock)
 

@@ -37,7 +37,7 @@ from bot.cli.setup.plan import (
 )
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreForbidden
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 from bot.settings.types import is_loopback

@@ -23,7 +23,7 @@ from bot.adapters.oss.policies import (
 )
 from bot.cli.common import CommandFailed
 from bot.core.errors import StoreForbidden
-from bot.core.links import LinkMode, key_prefix
+from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
 
 

@@ -136,8 +136,9 @@ class NewObject:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where an attempt begins: the object that an earlier attempt has `begun`, or an `earlier` job
-    with the same file and its object, or else an object that is `planned` now.
+    """Where an attempt begins: the object that an earlier attempt has `begun`, or the newest
+    `earlier` job that is done, of the same bot and owner and with the same file, and its object;
+    or else an object that is `planned` now.
     """
 
     begun: StoredObject | None = None
@@ -248,11 +249,6 @@ class ObjectLedger(Protocol):
 
     async def live_in(self, chat_ids: Sequence[int]) -> list[tuple[Job, StoredObject]]:
         """Return the live objects that came from these chats with their jobs, the newest first."""
-
-    async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
-        """Return the newest done job of the same bot and owner with the same `file_unique_id` and
-        an object that lives at least until `live_until`, together with that object.
-        """
 
     async def revoke(self, job_id: int, now: datetime) -> bool:
         """Make the live object of a job due now, because its owner deleted it."""

@@ -3,9 +3,10 @@
 Every method is one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import Flag, IntEnum, StrEnum, auto
 from typing import Final, Protocol
 
 
@@ -66,6 +67,29 @@ class OutboxMessage:
     """Of the last call, if it failed; `None` also where the process died in it."""
 
 
+class Work(Flag):
+    """Kinds of work of the senders."""
+
+    MESSAGES = auto()
+    """A row of the outbox other than a request."""
+    REQUESTS = auto()
+    ANSWERS = auto()
+    """An ended job without an answer, or an answer to send or to correct."""
+    STATUS_MESSAGES = auto()
+    """An unfinished job of a chat, or an open status message."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWork:
+    """What there is to do for the senders: the messages to send, by priority, then age, and
+    whether there are answers and status messages to look at.
+    """
+
+    messages: Sequence[OutboxMessage]
+    has_answers: bool
+    has_status_messages: bool
+
+
 class Outbox(Protocol):
     """Messages to send other than answers."""
 
@@ -74,6 +98,9 @@ class Outbox(Protocol):
 
     async def pending(self, limit: int) -> list[OutboxMessage]:
         """Return the messages to send, by priority, then age, at most `limit` of each chat."""
+
+    async def pending_work(self, limit: int) -> PendingWork:
+        """Return what there is to do, read at one moment; at most `limit` messages of a chat."""
 
     async def delivered(self, row_id: int) -> None:
         """Record that the message was sent (or never will be)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.core.files import IncomingFile
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import ProgressMeter
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 from a pool thread.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.core.errors import StoreError
 from bot.core.jobs import Part, Placement
+
+T = TypeVar("T")
 
 
 class PartBody(Protocol):
@@ -193,3 +195,10 @@ class AnonymousAccessCheck(Protocol):
 
     def reading_possible(self) -> bool:
         """Whether an unsigned request can read a private object."""
+
+
+class Threads(Protocol):
+    """Where blocking calls run."""
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread and return what it returns."""

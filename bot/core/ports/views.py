@@ -6,9 +6,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.core.jobs import JobState
-from bot.core.links import Link
-from bot.core.progress import Phase
+from bot.core.files import Link
+from bot.core.jobs import JobState, Phase
 
 
 @dataclass(frozen=True, slots=True)

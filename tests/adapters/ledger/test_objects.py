@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import objects
+from bot.core.files import LinkMode
 from bot.core.jobs import Ending, ObjectState, Placement, StoredObject
-from bot.core.links import LinkMode
 from tests.fakes.samples import (
     NOW,
     OWNER,

@@ -6,8 +6,7 @@ from typing import cast
 import pytest
 from sqlalchemy import URL, Connection
 
-from bot.adapters.ledger.rows import insert_for
-from bot.adapters.ledger.schema import chats
+from bot.adapters.ledger.schema import chats, insert_for
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])

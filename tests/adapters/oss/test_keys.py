@@ -12,7 +12,7 @@ from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
 from bot.adapters.oss.client import TOKEN_MARGIN, AccessKey, BucketAddress, OssConnection
 from bot.adapters.oss.keys import RENEW_BEFORE, RenewedKey
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn

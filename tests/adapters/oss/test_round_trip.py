@@ -9,7 +9,7 @@ from bot.adapters.oss.access_checks import RoundTripCheck, RoundTripResult
 from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import StoreForbidden
-from bot.core.links import LinkMode
+from bot.core.files import LinkMode
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from tests.adapters.oss.links import BUCKET

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bot.adapters.oss.bucket import OssBucket, OssLinkSigner, OssStores
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
+from bot.core.files import LinkMode
 from bot.core.jobs import Placement
-from bot.core.links import LinkMode
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn

@@ -11,8 +11,7 @@ import pytest
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import OssConnection
 from bot.core.errors import Corrupted, StoreError, StoreForbidden
-from bot.core.jobs import MIB
-from bot.core.progress import ProgressMeter
+from bot.core.jobs import MIB, ProgressMeter
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from telegram import Chat, Message, User
 
 from bot.adapters.telegram.languages import ChatLanguages
-from bot.core.bounded import CAPACITY
+from bot.core.limits import CAPACITY
 
 
 def said(chat_id: int, language: str | None, *, hidden: bool = False) -> Message:

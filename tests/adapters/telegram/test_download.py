@@ -12,7 +12,7 @@ from bot.adapters.telegram import download as module
 from bot.adapters.telegram.download import AddressExpired, Download, MinimumThroughput
 from bot.adapters.telegram.request import open_session
 from bot.core.errors import FileTooLarge, RelayError, SizeMismatch, SourceUnavailable
-from bot.core.progress import Phase, ProgressMeter
+from bot.core.jobs import Phase, ProgressMeter
 from bot.transfer.spool_file import SpoolFile
 from tests.adapters.telegram.wire import Answer, Wire, http
 

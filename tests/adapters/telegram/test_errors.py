@@ -16,7 +16,7 @@ from telegram.error import (
     TimedOut,
 )
 
-from bot.adapters.telegram.errors import QUERY_OLD, chat_errors, says, translate
+from bot.adapters.telegram.messenger import QUERY_OLD, chat_errors, says, translate
 from bot.core.errors import (
     ChatError,
     ChatFlooded,

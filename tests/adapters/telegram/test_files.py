@@ -29,8 +29,8 @@ from bot.core.errors import (
     TransferCancelled,
 )
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, FileKind, IncomingFile
+from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Digest, FileSource
-from bot.core.progress import Phase, ProgressMeter
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import REAL_SIZE, TelegramStandIn

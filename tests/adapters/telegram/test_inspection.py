@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.inspection import BotInspection, MessageAuthor, open_examination
+from bot.adapters.telegram.request import TokenRefused
 from bot.core.errors import ChatUnavailable
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn

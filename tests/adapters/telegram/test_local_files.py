@@ -27,8 +27,8 @@ from bot.core.errors import (
     TransferCancelled,
 )
 from bot.core.files import FileKind, IncomingFile
+from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Digest, FileSource
-from bot.core.progress import Phase, ProgressMeter
 from bot.transfer.pool import TransferPool
 from tests.adapters.telegram.wire import Answer, Wire, api, http, refusal, reset, silence
 

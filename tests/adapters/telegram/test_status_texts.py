@@ -8,9 +8,8 @@ import pytest
 from bot.adapters.telegram.buttons import Action, Button, JobButton
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.status_texts import StatusMessageRenderer
-from bot.core.jobs import JobState
+from bot.core.jobs import JobState, Phase
 from bot.core.ports.views import StatusLine, StatusMessage
-from bot.core.progress import Phase
 
 LANGUAGES = load_languages()
 EN, ZH = StatusMessageRenderer(LANGUAGES["en"]), StatusMessageRenderer(LANGUAGES["zh-Hans"])

@@ -11,7 +11,6 @@ from telegram.ext import Application
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
-from bot.adapters.telegram.errors import TokenRefused
 from bot.adapters.telegram.foreign_webhooks import REMEMBERED, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.intake import (
@@ -22,11 +21,11 @@ from bot.adapters.telegram.intake import (
     WebhookRefused,
     webhook_secret,
 )
-from bot.adapters.telegram.request import AiohttpRequest
-from bot.monitoring import HealthState
+from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
+from bot.supervision import HealthState
 from tests.fakes.clock import WatchedClock
 from tests.fakes.samples import NOW
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from bot.core.links import Link
+from bot.core.files import Link
 from bot.core.ports.views import Answer, AnswerItem, ItemState, LiveLink
 
 NOW = datetime(2026, 11, 24, 14, 25, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ import aiohttp
 
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
 from bot.adapters.web_limits import WebLimits
-from bot.monitoring import ProcessPhase, ReadinessReport
+from bot.supervision import ProcessPhase, ReadinessReport
 
 WELL = ReadinessReport(ProcessPhase.RUNNING, (), None, None)
 

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from bot.monitoring import ProcessPhase, ReadinessReport
+from bot.supervision import ProcessPhase, ReadinessReport
 from tests.adapters.web.client import serving
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 123, UTC)

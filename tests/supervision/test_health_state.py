@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.monitoring import DependencyHealth, HealthState, ProcessPhase
 from bot.sandbox.clock import SandboxClock
+from bot.supervision import DependencyHealth, HealthState, ProcessPhase
 from tests.fakes.samples import NOW
 
 SECOND = timedelta(seconds=1)

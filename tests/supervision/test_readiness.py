@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot import monitoring as module
-from bot.monitoring import FAILING_AFTER, SILENT_AFTER, HealthState, ProcessPhase, Readiness
+from bot import supervision as module
 from bot.sandbox.clock import SandboxClock
+from bot.supervision import FAILING_AFTER, SILENT_AFTER, HealthState, ProcessPhase, Readiness
 from tests.fakes.samples import NOW
 
 SECOND = timedelta(seconds=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.telegram import formats
+from bot.adapters.telegram import languages
 from bot.adapters.telegram.languages import load_languages
 
 LANGUAGES = load_languages()
@@ -38,24 +38,24 @@ EN, ZH = LANGUAGES["en"], LANGUAGES["zh-Hans"]
 )
 def test_size_table(count: int, expected: str) -> None:
     """Sizes are written as Telegram's apps write them, without needless zeros."""
-    assert expected == formats.size(count)
+    assert expected == languages.size(count)
 
 
 @given(st.integers(0, 1 << 60))
 def test_size_is_short_and_near(count: int) -> None:
     """At most four digits, and never more than 5 % beside the truth."""
-    digits, unit = formats.size(count).split()
+    digits, unit = languages.size(count).split()
     assert len(digits) <= 4 or unit == "TB"
 
-    told = float(digits) * 1024 ** formats.UNITS.index(unit)
+    told = float(digits) * 1024 ** languages.UNITS.index(unit)
     assert abs(told - count) <= 0.05 * count + 1e-9
 
 
 def test_sizes_that_look_alike_are_written_in_full() -> None:
     """One byte over the limit is not "20 MB, limit 20 MB"."""
-    over = formats.sizes(EN, {"size": 20_971_521, "limit": 20_971_520})
-    clear = formats.sizes(EN, {"size": 30_000_000, "limit": 20_971_520})
-    same = formats.sizes(EN, {"size": 5, "limit": 5})
+    over = languages.sizes(EN, {"size": 20_971_521, "limit": 20_971_520})
+    clear = languages.sizes(EN, {"size": 30_000_000, "limit": 20_971_520})
+    same = languages.sizes(EN, {"size": 5, "limit": 5})
 
     assert over == {"size": "20,971,521 bytes", "limit": "20,971,520 bytes"}
     assert clear == {"size": "28.6 MB", "limit": "20 MB"}
@@ -80,7 +80,7 @@ def test_duration_table(seconds: float, english: str, chinese: str) -> None:
     """Durations are rounded down, in at most two units, in each language."""
     time = timedelta(seconds=seconds)
 
-    assert (english, chinese) == (formats.duration(EN, time), formats.duration(ZH, time))
+    assert (english, chinese) == (languages.duration(EN, time), languages.duration(ZH, time))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_duration_table(seconds: float, english: str, chinese: str) -> None:
 )
 def test_remaining_never_promises_more(seconds: int, expected: str) -> None:
     """The time of a link is told to the minute, never more than is left."""
-    assert expected == formats.remaining(EN, timedelta(seconds=seconds))
+    assert expected == languages.remaining(EN, timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_remaining_never_promises_more(seconds: int, expected: str) -> None:
 )
 def test_estimate_is_coarse_and_rounded_up(seconds: float, expected: str) -> None:
     """An estimate jumps in steps that can be read, and does not reach zero before the end."""
-    assert expected == formats.estimate(EN, timedelta(seconds=seconds))
+    assert expected == languages.estimate(EN, timedelta(seconds=seconds))
 
 
 def test_moment_has_a_zone() -> None:
     """Points in time carry their offset, which no reader can mistake."""
     at = datetime(2026, 11, 25, 14, 20, 59, tzinfo=UTC)
 
-    assert formats.moment(at, UTC) == "2026-11-25 14:20 UTC"
-    assert formats.moment(at, ZoneInfo("Asia/Shanghai")) == "2026-11-25 22:20 UTC+8"
-    assert formats.moment(at, ZoneInfo("Asia/Kolkata")) == "2026-11-25 19:50 UTC+5:30"
+    assert languages.moment(at, UTC) == "2026-11-25 14:20 UTC"
+    assert languages.moment(at, ZoneInfo("Asia/Shanghai")) == "2026-11-25 22:20 UTC+8"
+    assert languages.moment(at, ZoneInfo("Asia/Kolkata")) == "2026-11-25 19:50 UTC+5:30"
     assert (
-        formats.moment(at, timezone(-timedelta(hours=3, minutes=30)))
+        languages.moment(at, timezone(-timedelta(hours=3, minutes=30)))
         == "2026-11-25 10:50 UTC-3:30"
     )
 
@@ -137,10 +137,10 @@ def test_moment_has_a_zone() -> None:
 )
 def test_bar_and_percent_table(fraction: float, expected: str) -> None:
     """A bar is full, and a percentage 100, only when everything is done."""
-    assert expected == f"{formats.bar(fraction)} {formats.percent(fraction)}"
+    assert expected == f"{languages.bar(fraction)} {languages.percent(fraction)}"
 
 
 @given(st.floats(0, 1), st.integers(1, 20))
 def test_bar_always_has_its_width(fraction: float, cells: int) -> None:
     """The bar does not change its length while it fills."""
-    assert cells == len(formats.bar(fraction, cells))
+    assert cells == len(languages.bar(fraction, cells))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bot import units
-from bot.units import Supervisor, Unit, UnitEdge
+from bot import supervision as units
+from bot.supervision import Supervisor, Unit, UnitEdge
 from tests.fakes.metrics import FakeMetrics
 
 

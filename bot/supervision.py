@@ -1,18 +1,165 @@
-"""Health of the process and of its two dependencies, recorded from the calls of normal operation,
-and readiness.
+"""Supervision: the edge of a unit of work, where an unexpected error ends; loops that are
+restarted; health and readiness.
+
+A unit is one update, attempt, row of the outbox, answer, status message, deletion or deferred
+request. An exception that nothing inside has handled ends its unit and nothing else: it is logged
+once with its traceback, counted, and the unit fails. Each unit counts its tries in the ledger
+before a call, so that its limit holds across crashes.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from asyncio import sleep as pause
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
+
+from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Unit(StrEnum):
+    """A kind of unit. The values are stable: they are labels of a metric."""
+
+    UPDATE = "update"
+    ATTEMPT = "attempt"
+    """One attempt of a job."""
+    OUTBOX = "outbox"
+    """A reply, an answer to a press, or a reaction."""
+    ANSWER = "answer"
+    STATUS_MESSAGE = "status_message"
+    DELETION = "deletion"
+    REQUEST = "request"
+    """A deferred request."""
+    OFFER = "offer"
+    """What one sender could send in a round of the dispatcher."""
+    LOOP = "loop"
+    """One run of a loop of the process, until it is restarted."""
+
+
+LOOPS: Final = (
+    "intake",
+    "retries",
+    "queue",
+    "dispatcher",
+    "reaper",
+    "link_guard",
+    "ledger_watch",
+)
+"""The loops of the process."""
+
+
+class UnitEdge:
+    """Turns an unexpected error into the failure of one unit."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or NoMetrics()
+
+    def failed(self, unit: Unit, unit_id: int | str, error: Exception) -> None:
+        """Log and count an unexpected error of a unit. Call it once for each error."""
+        cause = leaf(error) if isinstance(error, ExceptionGroup) else error
+        kind = type(cause).__name__
+        self._metrics.unexpected_error(unit.value, kind)
+        log.error("unexpected error", unit=unit.value, id=unit_id, error=kind, exc_info=error)
+
+    def unreadable(self, update_id: int, error: Exception) -> None:
+        """Log and count an update that cannot be read. Only the kind of the error is logged: a
+        traceback or the text could quote the message.
+        """
+        kind = type(error).__name__
+        self._metrics.unexpected_error(Unit.UPDATE.value, kind)
+        log.error("update set aside, unreadable", update=update_id, why=kind)
+
+    @contextmanager
+    def contain(self, unit: Unit, unit_id: int | str) -> Iterator[None]:
+        """End an unexpected error of the block here: it is logged and counted, not raised."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- the edge of a unit.
+            self.failed(unit, unit_id, error)
+
+
+FIRST_WAIT: Final = 0.5
+LONGEST_WAIT: Final = 30.0
+"""Seconds (real) between the end of a loop and its restart: they double."""
+STEADY_AFTER: Final = 60.0
+"""Seconds (real) after which a loop that runs counts as well again."""
+
+
+@dataclass
+class _LoopState:
+    """Failures of a loop since it last ran for `STEADY_AFTER`."""
+
+    failures: int = 0
+    error: str = ""
+
+
+class Supervisor:
+    """Restarts loops that raise. `fatal` are the errors that end the process instead."""
+
+    def __init__(
+        self,
+        metrics: Metrics | None = None,
+        *,
+        fatal: tuple[type[Exception], ...] = (),
+        first_wait: float = FIRST_WAIT,
+    ) -> None:
+        self._metrics = metrics or NoMetrics()
+        self._edge = UnitEdge(metrics)
+        self._fatal = fatal
+        self._first_wait = first_wait
+        self._loops: dict[str, _LoopState] = {}
+
+    async def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a loop, again whenever it has ended by itself, until cancelled.
+
+        Raises:
+            Exception: one of `fatal`.
+        """
+        state = self._loops.setdefault(name, _LoopState())
+        while True:
+            steady = asyncio.get_running_loop().call_later(STEADY_AFTER, _forget, state)
+            try:
+                await run()
+                state.error = "ended"
+                log.error("loop ended", loop=name)
+            except self._fatal:
+                raise
+            except Exception as error:
+                cause = leaf(error) if isinstance(error, ExceptionGroup) else error
+                if isinstance(cause, self._fatal):
+                    raise cause from error
+                state.error = type(cause).__name__
+                self._edge.failed(Unit.LOOP, name, error)
+            finally:
+                steady.cancel()
+            wait = min(LONGEST_WAIT, self._first_wait * 2 ** min(state.failures, 20))
+            state.failures += 1
+            self._metrics.loop_restarted(name)
+            log.warning("loop restarts", loop=name, failures=state.failures, seconds=wait)
+            await pause(wait)
+
+    async def trouble(self) -> str:
+        """Return which loops keep failing and with what, or nothing."""
+        return ", ".join(
+            f"{name} has failed {state.failures} times in a row, last with {state.error}"
+            for name, state in self._loops.items()
+            if state.failures > 1
+        )
+
+
+def _forget(state: _LoopState) -> None:
+    state.failures = 0
+
 
 ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 """Codes of calls that show that OSS is reachable and accepts our key."""
@@ -75,6 +222,11 @@ class HealthState:
         """Enter a phase."""
         self.phase, self.since = phase, self._clock.now()
 
+    def obstruct(self, name: str, error: Exception) -> None:
+        """Record and log why nothing is taken in, while links are ended."""
+        self.obstacles[name] = str(error)
+        log.error("nothing is taken in, links are ended", cause=name, why=str(error))
+
     def poll_answered(self) -> None:
         """Record that Telegram has answered a poll, or delivered to the webhook."""
         self.last_poll_at = self._clock.now()
@@ -98,6 +250,27 @@ class HealthState:
             else:
                 since = self._oss.failing_since or now
                 self._oss = replace(self._oss, failing_since=since, code=code)
+
+
+LOOK_AGAIN_AFTER: Final = timedelta(seconds=30)
+"""Between two tries with a token that was refused, or a bucket that was exposed."""
+
+
+async def run_despite(
+    refusal: type[Exception],
+    run: Callable[[], Coroutine[Any, Any, None]],
+    health_state: HealthState,
+    clock: Clock,
+) -> None:
+    """Run a loop with the token of Telegram until cancelled: again after a while whenever it has
+    ended with `refusal`, which is recorded.
+    """
+    while True:
+        try:
+            await run()
+        except refusal as error:
+            health_state.obstruct(TOKEN, error)
+        await clock.sleep_until(clock.now() + LOOK_AGAIN_AFTER)
 
 
 SILENT_AFTER: Final = timedelta(seconds=90)

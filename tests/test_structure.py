@@ -1,0 +1,63 @@
+"""The bars of the program's structure; `tests/tools/` measures what they limit."""
+
+import pytest
+
+from tests.tools.sources import program
+from tests.tools.structure import (
+    duplicate_classes,
+    functions,
+    import_circles,
+    percentile,
+    too_long,
+)
+from tests.tools.trace import trace_alone
+from tests.tools.words import BARRED, measure
+
+MODULES = 150
+"""Modules of `bot` without the sandbox."""
+BODY_P90 = 20
+"""Body lines that nine of ten functions do not exceed; `structure.LONGEST` limits the rest."""
+WORDS = 0.5
+"""Vague pronouns (`words.BARRED`) per 1,000 words."""
+TEXTS = ("docstrings of bot", "docstrings of tests", "prose")
+EXECUTED = {"document": 50, "status": 35, "delete": 35, "restart": 80}
+"""Modules that a scenario of `tests/tools/scenarios.py` executes."""
+
+
+def test_modules_are_few() -> None:
+    """A reader meets what belongs together in one module."""
+    assert len(program()) <= MODULES
+
+
+def test_functions_are_short() -> None:
+    """No function is long, and most are much shorter."""
+    found = [f"{f.source.path}:{f.line} {f.name}: {f.body}" for f in too_long(program())]
+
+    assert found == []
+    assert percentile([f.body for f in functions(program())], 90) <= BODY_P90
+
+
+def test_class_names_are_unique() -> None:
+    """A class name means one thing outside the sandbox."""
+    assert duplicate_classes(program()) == {}
+
+
+def test_imports_make_no_circles() -> None:
+    """No module of `bot`, the sandbox included, imports itself through others."""
+    assert import_circles() == []
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_words_are_plain(text: str) -> None:
+    """`python -m tests.tools.words --list` shows the places."""
+    assert measure()[text].per_thousand(*BARRED) <= WORDS
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("scenario", "most"), EXECUTED.items())
+def test_requests_execute_few_modules(scenario: str, most: int) -> None:
+    """`python -m tests.tools.trace` shows the modules."""
+    modules = list(trace_alone(scenario))
+
+    assert len(modules) <= most, modules
