@@ -2,6 +2,7 @@
 running jobs.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -282,9 +283,12 @@ class StatisticsViews:
     async def compose(self) -> Statistics:
         """Read the present state."""
         now, link_now = self._clock.now(), self._link_clock.now()
-        totals = await self._ledger.totals.since(now - PERIOD)
+        totals, ever, live = await asyncio.gather(
+            self._ledger.totals.since(now - PERIOD),
+            self._ledger.totals.ever(),
+            self._ledger.objects.live(),
+        )
         running, waiting = self._queue.counts
-        live = await self._ledger.objects.live()
         return Statistics(
             done=totals.done,
             bytes=totals.bytes,
@@ -302,6 +306,8 @@ class StatisticsViews:
             disk_free=self._spool.free(),
             uptime=now - self._began_at,
             versions=self._versions,
+            ever_done=ever.done,
+            ever_bytes=ever.bytes,
         )
 
 

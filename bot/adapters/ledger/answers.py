@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from bot.adapters.ledger.jobs import get_many
 from bot.adapters.ledger.objects import of_jobs
-from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, jobs, to_job
+from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, is_one_of, jobs, to_job
 from bot.core.jobs import Job, JobState
 from bot.core.ports.answers import (
     AnswerContent,
@@ -40,7 +40,7 @@ _UNANSWERED = first_of_each_chat(
     jobs,
     (jobs.c.finished_at, jobs.c.id),
 )
-IS_RESUMABLE = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
+IS_RESUMABLE = is_one_of(answers.c.state, AnswerState.PENDING.value, AnswerState.SENDING.value)
 _RESUMABLE = select(answers).where(IS_RESUMABLE).order_by(answers.c.id)
 # Only while it is being sent: what has been placed is never sent again.
 _IS_SENDING = answers.c.state == AnswerState.SENDING.value

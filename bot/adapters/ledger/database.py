@@ -4,6 +4,7 @@ Operations are functions of a connection, in the modules of their tables.
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -12,15 +13,23 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.connection import ConnectionThread
 from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening
-from bot.adapters.ledger.migration import refuse_foreign_tables, require_tables, version_of
+from bot.adapters.ledger.migration import (
+    refuse_foreign_tables,
+    require_tables,
+    upgrade,
+    version_of,
+)
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerUnusable
+
+log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -32,6 +41,8 @@ LONGEST_PAUSE: Final = 2.0
 """Seconds (real) between two tries on a file that does not work."""
 BUSY_TIMEOUT: Final = 1.0
 """Seconds (real) for which a try waits in the thread, where no cancel reaches it."""
+INCREMENTAL: Final = 2
+"""The value of `PRAGMA auto_vacuum` (source: sqlite.org/pragma.html)."""
 LOOK_EVERY: Final = 2.0
 """Seconds (real) between two looks at a file that nobody writes to."""
 
@@ -294,15 +305,35 @@ def _migrate(path: Path) -> None:
     try:
         with engine.connect() as connection:
             refuse_foreign_tables(connection, path)
+            # Before the first table: later it takes a copy of the whole file.
+            connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
             connection.execute(text("PRAGMA journal_mode=WAL"))
             if version_of(connection) != VERSION:
-                # Importing it takes a fifth of a second, which most starts can avoid.
-                from bot.adapters.ledger.migration import upgrade
-
                 upgrade(connection, path)
             require_tables(connection, path)
+            connection.rollback()
+            _give_room_back(connection)
     finally:
         engine.dispose()
+
+
+def _give_room_back(connection: Connection) -> None:
+    """Let the file of an earlier version shrink when rows are removed; once, by copying it."""
+    if connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == INCREMENTAL:
+        return
+    raw = connection.connection.dbapi_connection
+    if raw is None:
+        return
+    raw.isolation_level = None
+    cursor = raw.cursor()
+    try:
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        cursor.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        # Another process reads, or the disk is full: the next start tries again.
+        log.warning("cannot compact the ledger", why=str(error))
+    finally:
+        cursor.close()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
+from bot.adapters.ledger import answers, chats, jobs, objects, outbox, retention, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.file import someone_sends
 from bot.core.jobs import Job
@@ -149,6 +149,8 @@ class SqlTotals(SqlPart):
     """Implements `TotalsLedger`."""
 
     since = reads(totals.since)
+    ever = reads(retention.ever)
+    remove_ended = writes(retention.remove_ended)
 
 
 class SqlChats(SqlPart):

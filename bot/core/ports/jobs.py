@@ -197,8 +197,25 @@ class Totals:
     failures: tuple[Failures, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EverTotals:
+    """The number of jobs that were ever done, and their bytes."""
+
+    done: int
+    bytes: int
+
+
 class TotalsLedger(Protocol):
-    """Totals of ended jobs."""
+    """Totals of ended jobs, and how long their rows are kept."""
+
+    async def ever(self) -> EverTotals:
+        """Sum up all jobs that were ever done, those without rows included."""
+
+    async def remove_ended(self, before: datetime, now: datetime, limit: int) -> bool:
+        """Remove at most `limit` jobs that ended before `before` and have nothing left to do, and
+        at most as many sent messages that no redelivered update can ask for again. Return whether
+        there may be more.
+        """
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""

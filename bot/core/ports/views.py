@@ -170,7 +170,7 @@ class FailureCount:
 class Statistics:
     """The answer to `/stats`: jobs that ended in the last 24 hours, the present state, sizes in
     bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the
-    programs.
+    programs, `ever_…` sum up all jobs that were ever done.
     """
 
     done: int
@@ -186,6 +186,8 @@ class Statistics:
     disk_free: int
     uptime: timedelta
     versions: tuple[tuple[str, str], ...] = ()
+    ever_done: int = 0
+    ever_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
