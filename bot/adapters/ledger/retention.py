@@ -80,11 +80,15 @@ def remove_ended(connection: Connection, before: datetime, now: datetime, limit:
     """
     removed = _remove_jobs(connection, before, limit)
     said = _remove_said(connection, now - SAID_IS_KEPT_FOR, limit)
-    # By the driver: every row of the result, which has no column, frees a page.
-    connection.connection.cursor().execute(
-        f"PRAGMA incremental_vacuum({PAGES_PER_STEP})"
-    ).fetchall()
+    _give_pages_back(connection)
     return limit in {removed, said}
+
+
+def _give_pages_back(connection: Connection) -> None:
+    free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    for _ in range(min(int(free), PAGES_PER_STEP)):
+        # One by one: the driver of Python stops after the first.
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
 
 
 def _remove_jobs(connection: Connection, before: datetime, limit: int) -> int:
