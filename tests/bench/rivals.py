@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tomllib
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -123,8 +122,8 @@ def _place(ledger: Path, folder: Path) -> None:
 
 def _let_in(settings: Path, ids: Sequence[int]) -> None:
     text = settings.read_text(encoding="utf-8")
-    settings.write_text(re.sub(r"users = \[.*\]", f"users = {list(ids)}", text), encoding="utf-8")
-    tomllib.loads(settings.read_text(encoding="utf-8"))
+    access = f"users = {list(ids)}\nadmins = [{ids[0]}]"
+    settings.write_text(re.sub(r"users = \[.*\]", access, text), encoding="utf-8")
 
 
 @asynccontextmanager

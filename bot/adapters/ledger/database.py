@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from bot.adapters.ledger.connection import ConnectionThread
 from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening
 from bot.adapters.ledger.migration import (
+    create_tables,
     refuse_foreign_tables,
     require_tables,
     upgrade,
@@ -308,7 +309,10 @@ def _migrate(path: Path) -> None:
             # Before the first table: later it takes a copy of the whole file.
             connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
             connection.execute(text("PRAGMA journal_mode=WAL"))
-            if version_of(connection) != VERSION:
+            version = version_of(connection)
+            if not version:
+                create_tables(connection)
+            elif version != VERSION:
                 upgrade(connection, path)
             require_tables(connection, path)
             connection.rollback()
