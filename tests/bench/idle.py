@@ -50,7 +50,9 @@ def measure(pairs: int = 9) -> Sheet:
             for who, runs in ((OURS, ours), (STRAIGHTFORWARD, theirs)):
                 runs.append(asyncio.run(_started(who, Path(name) / f"{who}{number}")))
     cpu = [one.cpu - other.cpu for one, other in zip(ours, libraries, strict=True)]
-    memory = [(one.memory - other.memory) / MIB for one, other in zip(ours, libraries, strict=True)]
+    memory = [
+        (one.memory - other.memory) / MIB for one, other in zip(ours, libraries, strict=True)
+    ]
     rows = [
         (
             "CPU to the first poll, above the libraries",
@@ -64,7 +66,13 @@ def measure(pairs: int = 9) -> Sheet:
             spread([one.memory / MIB for one in theirs], "{:.0f} MiB"),
             bar(memory, 20, "{:.0f} MiB"),
         ),
-        ("relay-bot --version", spread(versions, "{:.2f} s"), "", "", bar(versions, 0.2, "{:.1f} s")),
+        (
+            "relay-bot --version",
+            spread(versions, "{:.2f} s"),
+            "",
+            "",
+            bar(versions, 0.2, "{:.1f} s"),
+        ),
         ("relay-bot --help", spread(helps, "{:.2f} s"), "", "", ""),
     ]
     columns = ("figure", "ours", "libraries alone", "straightforward bot", "bar")

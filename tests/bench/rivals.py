@@ -105,9 +105,8 @@ async def running_rival(
         BenchFailed: a process did not start.
     """
     async with running_sandbox(folder) as sandbox:
-        users = [sandbox.user]
-        for number in range(1, people):
-            users.append(await sandbox.telegram.add_user(f"P{number}"))
+        others = [await sandbox.telegram.add_user(f"P{number}") for number in range(1, people)]
+        users = [sandbox.user, *others]
         await asyncio.to_thread(_let_in, sandbox.settings, [user.id for user in users])
         if ledger is not None:
             await asyncio.to_thread(_place, ledger, folder)

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
+from bot.transfer.body import BLOCK
 from tests.conversations.fault_causes import for_ever, hired, says
 from tests.conversations.leftovers import assert_nothing_left, until_given_up
 from tests.conversations.people import Person
@@ -79,7 +80,8 @@ async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
 async def test_disk_stays_too_full(stage: LocalStack) -> None:
     """Below the floor of free space nothing is fetched, and in the end the sender is told."""
     alice = await hired(stage, RELAY_SPOOL__KEEP_FREE="1000TB")
-    waits, answer = await until_given_up(alice, await alice.send(CONTENT))
+    # A smaller file is kept in memory.
+    waits, answer = await until_given_up(alice, await alice.send(bytes(BLOCK + 1)))
 
     assert waits == 11
     assert says(answer, FULL)

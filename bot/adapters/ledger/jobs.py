@@ -113,7 +113,7 @@ def speak(connection: Connection, owner_id: int, language: str) -> None:
     """Set the language of an owner's unanswered jobs."""
     connection.execute(
         update(jobs)
-        .where(jobs.c.owner_id == owner_id, jobs.c.answer_id.is_(None))
+        .where(beside(jobs.c.owner_id) == owner_id, jobs.c.answer_id.is_(None))
         .values(language=language)
     )
     connection.execute(

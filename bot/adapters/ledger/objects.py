@@ -306,7 +306,7 @@ def postpone(
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredObject]:
-    rows = connection.execute(select(objects).where(*conditions).order_by(objects.c.id))
+    rows = connection.execute(select(objects).where(*conditions).order_by(beside(objects.c.id)))
     return [to_object(row) for row in rows.mappings()]
 
 
