@@ -3,14 +3,9 @@ one count, and everything is served all the same.
 """
 
 import asyncio
-import inspect
-import random
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -42,72 +37,15 @@ from tests.fakes.ledger import empty_ledger
 from tests.fakes.members import FakeMembers
 from tests.fakes.messenger import FakeMessenger
 from tests.fakes.metrics import FakeMetrics
+from tests.fakes.recorder import Recorder, every, naming, sample
 from tests.fakes.samples import GROUP, LIFETIME, NOW, OWNER, accept
 from tests.fakes.source import FakeSource
 from tests.fakes.uploads import FakeUploads
 from tests.outbound.outbound_fixture import FakeSigner
 
-ERRORS: Sequence[Exception] = (
-    MemoryError("no room"),
-    sqlite3.OperationalError("database is locked"),
-    RuntimeError("can't start new thread"),
-    OSError(24, "Too many open files"),
-    KeyError("x"),
-    TypeError("x"),
-    ValueError("x"),
-    AttributeError("x"),
-    RecursionError("x"),
-    ZeroDivisionError("x"),
-)
 NEIGHBOUR = OWNER + 1
 CHIEF = 31
 MOST_STEPS = 100
-SEED = 1
-
-
-class Recorder:
-    """Records the methods of ports that are called, and lets one of them raise once."""
-
-    def __init__(self, fails: str = "", error: Exception | None = None) -> None:
-        self.called: dict[str, int] = {}
-        self._fails = fails
-        self._error = error
-
-    def enter(self, name: str) -> None:
-        """Record a call; raise if it is its turn."""
-        self.called[name] = self.called.get(name, 0) + 1
-        if name == self._fails and self._error is not None:
-            error, self._error = self._error, None
-            raise error
-
-    def port(self, name: str, implementation: Any) -> Any:
-        """Return a port that records its calls and passes them on."""
-        return Recorded(self, name, implementation)
-
-
-class Recorded:
-    """A port whose calls are recorded."""
-
-    def __init__(self, recorder: Recorder, name: str, implementation: Any) -> None:
-        self._recorder = recorder
-        self._name = name
-        self._implementation = implementation
-
-    def __getattr__(self, method: str) -> Any:
-        found = getattr(self._implementation, method)
-        if method.startswith("_") or not callable(found):
-            return found
-        name = f"{self._name}.{method}"
-
-        async def later(*args: Any, **kwargs: Any) -> Any:
-            self._recorder.enter(name)
-            return await found(*args, **kwargs)
-
-        def at_once(*args: Any, **kwargs: Any) -> Any:
-            self._recorder.enter(name)
-            return found(*args, **kwargs)
-
-        return later if inspect.iscoroutinefunction(found) else at_once
 
 
 class Everything:
@@ -259,16 +197,6 @@ class Everything:
             await asyncio.wait([loop])
 
 
-@contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Say in which case an assertion failed."""
-    try:
-        yield
-    except AssertionError as error:
-        error.add_note(what)
-        raise
-
-
 async def one_fault(folder: Path, method: str, error: Exception) -> None:
     """Let one method raise once, and check what that costs."""
     async with empty_ledger(folder / f"{method}-{type(error).__name__}.db") as database:
@@ -288,17 +216,6 @@ async def recorded(folder: Path) -> list[str]:
         await stage.run()
     assert stage.metrics.unexpected == []
     return sorted(stage.recorder.called)
-
-
-def sample(methods: Sequence[str]) -> list[tuple[str, Exception]]:
-    """Return every method with one of the errors, which the seed chooses."""
-    chosen = random.Random(SEED)  # noqa: S311 -- a sample, not a secret.
-    return [(method, chosen.choice(ERRORS)) for method in methods]
-
-
-def every(methods: Sequence[str]) -> list[tuple[str, Exception]]:
-    """Return every method with every error."""
-    return [(method, error) for method in methods for error in ERRORS]
 
 
 @pytest.mark.timeout(900)

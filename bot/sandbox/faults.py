@@ -50,6 +50,10 @@ class Effect(StrEnum):
     """Apply the request, then answer 200 with `result` (a text, JSON) instead of its own, or with
     `body` (a text) in place of the whole answer.
     """
+    CHANGED = "changed"
+    """Apply the request, then change its answer at `path` (a text, a JSON array of keys and
+    indices) to `value` (a text, JSON); without `value` the key is dropped. Of the Bot API only.
+    """
     TWICE = "twice"
     """Deliver the same update a second time."""
 

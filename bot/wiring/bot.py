@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 
 from bot import __version__
@@ -85,7 +86,7 @@ def build_bot(resources: Resources) -> Bot:
         actions=actions,
         migrations=migrations,
         clock=clock,
-        signals=signals,
+        lifecycle=lifecycle,
         limit=source.limit,
         limits=limits,
         reactions=reactions,
@@ -263,7 +264,7 @@ def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
         telegram.keyboards,
         processed_updates,
         bot_id=telegram.bot_id,
-        username=telegram.username,
+        name=telegram.name,
     ).register(telegram.application)
     return processed_updates
 
@@ -324,10 +325,12 @@ def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intak
     )
 
 
-def _versions() -> list[tuple[str, str]]:
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    # The library parses the whole description of a package to tell its version.
     libraries = ("python-telegram-bot", "alibabacloud-oss-v2")
-    return [
+    return (
         ("file-relay-bot", __version__),
         ("Python", platform.python_version()),
         *((name, metadata.version(name)) for name in libraries),
-    ]
+    )

@@ -14,6 +14,7 @@ from tests.conversations.groups import Room, open_room
 from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
 from tests.fakes.ledger import put_empty_ledger
+from tests.fakes.profile import put_profile
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +34,10 @@ def _logs() -> Iterator[None]:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    """Both stand-ins, without a bot, and an empty ledger."""
+    """Both stand-ins, without a bot, an empty ledger, and the menus of an earlier start."""
     async with LocalStack(tmp_path) as stage:
         put_empty_ledger(stage.folder / "relay.sqlite3")
+        await put_profile(stage.telegram)
         yield stage
 
 

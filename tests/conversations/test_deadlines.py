@@ -21,6 +21,8 @@ LIFETIME = timedelta(hours=23, minutes=55)
 PROMISE = timedelta(seconds=60)
 THOUSAND = 1000
 HANDFUL = 5
+LATER = [(27, 393), (27, 54), (40, 120), (61, 300), (100, 200), (180, 390), (250, 277), (393, 393)]
+"""Milliseconds by which the second and the third link of an album end after the first."""
 ACL = {"signed": "private", "public": "public-read"}
 
 
@@ -136,7 +138,12 @@ async def _let_time_pass(stage: LocalStack, until: asyncio.Task[None]) -> None:
     await until
 
 
-async def test_album_whose_links_end_one_after_the_other(stage: LocalStack, alice: Person) -> None:
+@pytest.mark.parametrize(
+    "later", [LATER[0], *(pytest.param(pair, marks=pytest.mark.long) for pair in LATER[1:])]
+)
+async def test_album_whose_links_end_one_after_the_other(
+    stage: LocalStack, alice: Person, later: tuple[int, int]
+) -> None:
     """At each end, and in the last second of each link, answers and lists say what is left; the
     bot lives on.
     """
@@ -146,7 +153,7 @@ async def test_album_whose_links_end_one_after_the_other(stage: LocalStack, alic
     album = alice.said[0]
     other = await alice.answered(await alice.send(os.urandom(2000), "other.bin"))
     first = stage.clock.now() + timedelta(seconds=30)
-    ends = [first + timedelta(milliseconds=later) for later in (0, 27, 393)]
+    ends = [first + timedelta(milliseconds=it) for it in (0, *later)]
     await stage.stop_bot()
     await _let_end(stage, [*ends, first + timedelta(hours=1)])
     await stage.start_bot(alice.id)

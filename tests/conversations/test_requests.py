@@ -1,7 +1,11 @@
 """The bot's requests to Telegram, validated with the models of another library."""
 
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from bot.demo.local_stack import LocalStack
 from tests.conversations.people import Person
@@ -19,6 +23,14 @@ def _method(name: str) -> "type[TelegramMethod[object]]":
     return method
 
 
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
+    """Stand-ins that know nothing of the bot yet, so that it registers its commands."""
+    async with LocalStack(tmp_path) as stage:
+        yield stage
+
+
+@pytest.mark.long
 async def test_every_request_is_one_that_aiogram_would_make(
     stage: LocalStack, alice: Person
 ) -> None:
@@ -39,6 +51,12 @@ async def test_every_request_is_one_that_aiogram_would_make(
             leftover.update({entry.operation: made.model_extra} if made.model_extra else {})
 
     assert leftover == {}
-    assert {"sendMessage", "editMessageText", "answerCallbackQuery", "getUpdates"} <= {
-        entry.operation for entry in stage.telegram.log
-    }
+    assert {
+        "sendMessage",
+        "editMessageText",
+        "answerCallbackQuery",
+        "getUpdates",
+        "setMyCommands",
+        "setMyDescription",
+        "setMyShortDescription",
+    } <= {entry.operation for entry in stage.telegram.log}

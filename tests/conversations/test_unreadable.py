@@ -13,8 +13,8 @@ import pytest
 from telegram import Message
 
 from bot.adapters.telegram import handlers, intake, request
-from bot.adapters.telegram.files import find_file
-from bot.core.files import IncomingFile
+from bot.adapters.telegram.contents import find_files
+from bot.core.files import MessageFiles
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of
@@ -74,6 +74,7 @@ async def fetched(url: str) -> bytes:
         {"chat": {"type": None}},
         {"document": {"file_size": "many", "thumbnail": 1}},
         {"document": {"file_name": 5, "mime_type": []}},
+        {"from": {"language_code": [1]}},
     ],
     ids=str,
 )
@@ -88,7 +89,9 @@ async def test_file_with_a_part_that_cannot_be_read(
     alice.chat.place(again, by_bot=True)  # So that the bot is told only what follows.
     message = whole.json() | {"message_id": again.id}
     for name, value in change.items():
-        nested = isinstance(value, dict) and name in {"chat", "document"}
+        nested = (
+            isinstance(value, dict) and name in {"chat", "document", "from"} and "id" not in value
+        )
         message[name] = message[name] | value if nested else value
     await stage.telegram.send_raw_update({"message": message})
     other = await alice.answered(again)
@@ -107,12 +110,12 @@ async def test_message_that_fails_while_it_is_handled(
     update = alice.chat.new_message(alice.user).json() | {"text": SECRET}
     monkeypatch.setattr(intake, "FIRST_WAIT", 3600.0)
 
-    def find(message: Message) -> IncomingFile | None:
+    def find(message: Message) -> MessageFiles:
         if message.text == SECRET:
             raise MemoryError("no room")
-        return find_file(message)
+        return find_files(message)
 
-    monkeypatch.setattr(handlers, "find_file", find)
+    monkeypatch.setattr(handlers, "find_files", find)
     update_id = await stage.telegram.send_raw_update({"message": update})
     await alice.answered(await alice.send(CONTENT))
     await alice.until(lambda: not stage.telegram.world.updates.waiting)
@@ -192,7 +195,8 @@ async def test_update_without_an_id(stage: LocalStack) -> None:
     alice.chat.place(request, by_bot=True)  # So that the bot is told only what follows.
     dead = {"update_id": 6, "message": "half a pair of surrogates: \ud800"}
     whole = {"update_id": 7, "message": request.json() | {"text": "/help"}}
-    odd(stage, "getUpdates", json.dumps([{}, 1, {"update_id": 10**30}, dead, whole]))
+    ids = [{"update_id": id_, "message": 5} for id_ in (10**30, 1 << 31, True, -1)]
+    odd(stage, "getUpdates", json.dumps([{}, 1, *ids, dead, whole]))
     await stage.start_bot(alice.id)
     await stage.telegram.send_raw_update({})  # Ends the poll.
     await alice.answered(request)

@@ -1,4 +1,4 @@
-"""`kill -9` at ten points of a relay of 200 MB, each followed by a restart."""
+"""`kill -9` at ten points of a relay, each followed by a restart; the long tests relay 200 MB."""
 
 import hashlib
 import os
@@ -16,9 +16,17 @@ from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import link_of
 from tests.kill.kill_scenario import BLOCK, KillScenario, digest_of, part_numbers, stored_parts
 
-SIZE = 200_000_000
-PARTS = 24
-"""Of 8 MiB each."""
+
+@dataclass(frozen=True)
+class Size:
+    """How many bytes are relayed, and in how many parts."""
+
+    total: int
+    parts: int
+
+
+SMALL = Size(32 << 20, parts=8)
+LARGE = Size(200_000_000, parts=24)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Large:
 
     path: Path
     sha256: str
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,6 @@ class KillPoint:
 
 
 FEW = 3
-ALL = range(PARTS, PARTS + 1)
 
 
 def _few_parts_stored(stage: LocalStack) -> bool:
@@ -53,46 +61,65 @@ def _few_parts_stored(stage: LocalStack) -> bool:
 
 
 def _completed(stage: LocalStack) -> bool:
-    return any(stored.size == SIZE for stored in stage.bucket.objects.values())
+    return any(stored.size >= SMALL.total for stored in stage.bucket.objects.values())
 
 
-KILL_POINTS = [
-    KillPoint("accepted, offset not confirmed", at="after:SqlJobs.accept:1"),
-    KillPoint("before initiate", at="before:OssBucket.initiate:1"),
-    KillPoint("initiated, upload id not in the ledger", at="before:SqlObjects.initiated:1"),
-    KillPoint("upload id in the ledger, before part 1", at="after:SqlObjects.initiated:1"),
-    KillPoint(
-        "after a few parts",
-        seen=_few_parts_stored,
-        held=("UploadPart", Effect.STALL, FEW),
-        parts=range(FEW, FEW + 1),
+def _kill_points(parts: int) -> list[KillPoint]:
+    """Return when to kill during a relay in so many parts, three at once."""
+    most, every = parts - 2, range(parts, parts + 1)
+    return [
+        KillPoint("accepted, offset not confirmed", at="after:SqlJobs.accept:1"),
+        KillPoint("before initiate", at="before:OssBucket.initiate:1"),
+        KillPoint("initiated, upload id not in the ledger", at="before:SqlObjects.initiated:1"),
+        KillPoint("upload id in the ledger, before part 1", at="after:SqlObjects.initiated:1"),
+        KillPoint(
+            "after a few parts",
+            seen=_few_parts_stored,
+            held=("UploadPart", Effect.STALL, FEW),
+            parts=range(FEW, FEW + 1),
+        ),
+        KillPoint(
+            "after most parts",
+            at=f"after:OssBucket.upload_part:{most}",
+            parts=range(most - 2, parts),
+        ),
+        KillPoint("before complete", at="before:OssBucket.complete:1", parts=every),
+        KillPoint(
+            "complete applied, answer not received",
+            seen=_completed,
+            held=("CompleteMultipartUpload", Effect.LATE, 0),
+            parts=every,
+        ),
+        KillPoint("finished, answer not begun", at="before:SqlAnswers.begin:1", parts=every),
+        # It cannot be known whether the message was placed, and silence would be worse.
+        KillPoint(
+            "answer placed, not recorded", at="before:SqlAnswers.sent:1", parts=every, answers=2
+        ),
+    ]
+
+
+CASES = [
+    *(pytest.param(SMALL, point, id=point.name) for point in _kill_points(SMALL.parts)),
+    *(
+        pytest.param(LARGE, point, id=f"200 MB, {point.name}", marks=pytest.mark.long)
+        for point in _kill_points(LARGE.parts)
     ),
-    KillPoint("after most parts", at="after:OssBucket.upload_part:19", parts=range(17, PARTS)),
-    KillPoint("before complete", at="before:OssBucket.complete:1", parts=ALL),
-    KillPoint(
-        "complete applied, answer not received",
-        seen=_completed,
-        held=("CompleteMultipartUpload", Effect.LATE, 0),
-        parts=ALL,
-    ),
-    KillPoint("finished, answer not begun", at="before:SqlAnswers.begin:1", parts=ALL),
-    # It cannot be known whether the message was placed, and silence would be worse.
-    KillPoint("answer placed, not recorded", at="before:SqlAnswers.sent:1", parts=ALL, answers=2),
 ]
 
 
 @pytest.fixture(scope="module")
-def large() -> Iterator[Large]:
-    """Random bytes on disk, gone after this module; pytest would keep them for days."""
+def large(request: pytest.FixtureRequest) -> Iterator[Large]:
+    """Random bytes on disk, gone after their tests; pytest would keep them for days."""
+    size: Size = request.param
     digest = hashlib.sha256()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.bin"
         with path.open("wb") as file:
-            for start in range(0, SIZE, BLOCK):
-                block = os.urandom(min(BLOCK, SIZE - start))
+            for start in range(0, size.total, BLOCK):
+                block = os.urandom(min(BLOCK, size.total - start))
                 digest.update(block)
                 file.write(block)
-        yield Large(path, digest.hexdigest())
+        yield Large(path, digest.hexdigest(), size)
 
 
 @pytest.fixture
@@ -105,9 +132,7 @@ async def scenario(large: Large) -> AsyncIterator[KillScenario]:
             yield KillScenario(stage)
 
 
-@pytest.mark.parametrize(
-    "kill_point", KILL_POINTS, ids=[kill_point.name for kill_point in KILL_POINTS]
-)
+@pytest.mark.parametrize(("large", "kill_point"), CASES, indirect=["large"])
 async def test_killed_and_restarted(
     scenario: KillScenario, large: Large, kill_point: KillPoint
 ) -> None:
@@ -125,13 +150,14 @@ async def test_killed_and_restarted(
         code, _ = await bot.stop()
     stored = stored_parts(scenario.part_requests[:died])
     sent_again = part_numbers(scenario.part_requests[died:])
-    print(f"{kill_point.name}: {len(stored)} of {PARTS} before, {sent_again.total()} after")  # noqa: T201 -- shown by `pytest -s`.
+    parts = f"{len(stored)} of {large.size.parts} before, {sent_again.total()} after"
+    print(f"{kill_point.name}: {parts}")  # noqa: T201 -- shown by `pytest -s`.
     digests = {await digest_of(link_of(answer)) for answer in alice.said}
     await scenario.settle()
 
     assert (0, large.sha256) == (code, *digests)
     assert len(stored) in kill_point.parts
-    assert Counter(set(range(1, PARTS + 1)) - stored) == sent_again
+    assert Counter(set(range(1, large.size.parts + 1)) - stored) == sent_again
     assert kill_point.answers == len(alice.said)
     assert {k: v for k, v in scenario.objects().items() if k != "gone"} == {"live": 1}
     assert (len(stage.bucket.objects), stage.bucket.uploads) == (1, {})

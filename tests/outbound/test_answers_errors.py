@@ -21,6 +21,8 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, s
 
 OTHER = 101
 HOUR = 3600
+OUTAGE = 1200
+"""Seconds before a restart, and after it: each is 400 questions whether the service is back."""
 
 
 @pytest.fixture
@@ -67,16 +69,16 @@ async def test_uncertain_answer_is_sent_once_more(stage: OutboundFixture, *, los
 async def test_outage_costs_one_copy_and_no_answer(stage: OutboundFixture) -> None:
     """Nothing is sent, nothing new either, before the service has answered something else."""
     stage.messenger.trouble(Trouble("send", ChatUncertain("502"), lost=True))
-    probe = stage.messenger.trouble(Trouble("probe", ChatUncertain("502"), times=2 * HOUR // 3))
+    probe = stage.messenger.trouble(Trouble("probe", ChatUncertain("502"), times=2 * OUTAGE // 3))
     [first] = await stage.finish_many(1)
     await stage.after(60)
     [second] = await stage.finish_many(1, OTHER)
-    await stage.after(HOUR)
+    await stage.after(OUTAGE)
     assert stage.messenger.tried == [("send", OWNER)]
     stage.restart()
-    await stage.after(HOUR + 10)
+    await stage.after(OUTAGE + 10)
 
-    assert probe.hits == 2 * HOUR // 3
+    assert probe.hits == 2 * OUTAGE // 3
     assert sorted(answered(stage.answers)) == [first.id, first.id, second.id]
 
 

@@ -1,6 +1,6 @@
 """Rules of chats and owners in SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Table, select
 
@@ -65,11 +65,11 @@ def previous_ids(connection: Connection, chat_id: int) -> list[int]:
     return known
 
 
-def owner(connection: Connection, owner_id: int) -> OwnerRules:
-    """Return the rules of an owner."""
-    found = connection.execute(select(owners).where(owners.c.owner_id == owner_id))
-    row = found.mappings().one_or_none()
-    return OwnerRules(**row) if row else OwnerRules(owner_id)
+def rules_of_owners(connection: Connection, owner_ids: Collection[int]) -> dict[int, OwnerRules]:
+    """Return the rules of owners, by id."""
+    found = connection.execute(select(owners).where(owners.c.owner_id.in_(owner_ids)))
+    known = {row["owner_id"]: OwnerRules(**row) for row in found.mappings()}
+    return {owner_id: known.get(owner_id, OwnerRules(owner_id)) for owner_id in owner_ids}
 
 
 def set_owner(

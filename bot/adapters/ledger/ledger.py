@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from bot.adapters.ledger import answers, chats, jobs, objects, outbox, retention, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
@@ -30,6 +31,7 @@ class SqlJobs(SqlPart):
     get = reads(jobs.get)
     get_many = reads(jobs.get_many)
     open_albums = reads(jobs.open_albums)
+    count_album = reads(jobs.count_album)
     unfinished = reads(jobs.unfinished)
     unfinished_of = reads(jobs.unfinished_of)
     unfinished_in = reads(jobs.unfinished_in)
@@ -151,6 +153,11 @@ class SqlTotals(SqlPart):
     since = reads(totals.since)
     ever = reads(retention.ever)
     remove_ended = writes(retention.remove_ended)
+    set_aside = reads(totals.count_set_aside)
+
+
+MOST_TOGETHER: Final = 200
+"""Owners in one read; fewer than are remembered."""
 
 
 class SqlChats(SqlPart):
@@ -163,6 +170,9 @@ class SqlChats(SqlPart):
         self._chats: BoundedMap[int, ChatRules] = BoundedMap()
         self._owners: BoundedMap[int, OwnerRules] = BoundedMap()
         self._changes = 0
+        self._wanted: set[int] = set()
+        """Owners who are asked for by a caller that waits for `_reading_owners`."""
+        self._reading_owners = asyncio.Lock()
 
     migrations = reads(chats.migrations)
     previous_ids = reads(chats.previous_ids)
@@ -205,14 +215,24 @@ class SqlChats(SqlPart):
             await self._database.write(chats.migrate, chat_id, moved_to)
 
     async def owner(self, owner_id: int) -> OwnerRules:
-        """Return what is known of an owner."""
+        """Return what is known of an owner. Those who are asked for meanwhile share the next
+        read: a batch of updates of strangers is one visit of the ledger, not a hundred.
+        """
         if (known := self._owners.get(owner_id)) is not None:
             return known
-        changes = self._changes
-        found = await self._database.read(chats.owner, owner_id)
-        if changes == self._changes:
-            self._owners.set(owner_id, found)
-        return found
+        self._wanted.add(owner_id)
+        async with self._reading_owners:
+            if (known := self._owners.get(owner_id)) is not None:
+                return known
+            self._wanted.discard(owner_id)
+            together = [owner_id, *islice(self._wanted, MOST_TOGETHER)]
+            self._wanted.difference_update(together)
+            changes = self._changes
+            found = await self._database.read(chats.rules_of_owners, together)
+            if changes == self._changes:
+                for id_, rules in found.items():
+                    self._owners.set(id_, rules)
+        return found[owner_id]
 
     async def set_owner(
         self,

@@ -19,6 +19,7 @@ _FILES: Final[Mapping[str, Mapping[str, object]]] = {
     "video": _SIZED,
     "voice": {"duration": 0},
     "video_note": {"length": 0, "duration": 0},
+    "live_photo": _SIZED,
     "sticker": {
         "type": "regular",
         "width": 0,
@@ -38,6 +39,17 @@ _OPTIONAL: Final[Mapping[str, type]] = {
     "migrate_to_chat_id": int,
     "migrate_from_chat_id": int,
 }
+_NAMED: Final = (
+    "file_name",
+    "mime_type",
+    "file_size",
+    "language_code",
+    "entities",
+    "caption_entities",
+)
+"""Optional parts of a message and of what is in it, which the program uses where they are."""
+_MOST: Final = 1 << 31
+"""Widths, durations and the like are below it, as 32-bit integers are."""
 _CHAT_TYPES: Final = ("private", "group", "supergroup", "channel")
 _PRESENT: Final = ("creator", "administrator", "member")
 
@@ -55,7 +67,7 @@ def without_optional_parts(raw: Mapping[str, Any], now: int) -> dict[str, Any]:
     """
     update: dict[str, Any] = {"update_id": raw["update_id"]}
     if "message" in raw:
-        update["message"] = _message(raw["message"], now)
+        update["message"] = _received(raw["message"], now)
     elif "callback_query" in raw:
         update["callback_query"] = _press(raw["callback_query"], now)
     elif "my_chat_member" in raw:
@@ -64,14 +76,15 @@ def without_optional_parts(raw: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 
 def is_well_typed(raw: Mapping[str, Any]) -> bool:
-    """Return whether the needed parts of a message have the right types. The library does not
-    look: a chat of an unknown type would be ignored without a word. True for other updates.
+    """Return whether the parts of a message that the program uses have the right types. The
+    library does not look: a chat of an unknown type would be ignored without a word, and a name
+    that is a number would fail in a handler. True for other updates.
     """
     given = raw.get("message")
     if not isinstance(given, dict):
         return True
     try:
-        needed = _message(given, now=-1)
+        needed = _received(given, now=-1)
     except PartMissing:
         return False
     dropped = [name for name in _OPTIONAL if given.get(name) is not None and name not in needed]
@@ -79,9 +92,9 @@ def is_well_typed(raw: Mapping[str, Any]) -> bool:
 
 
 def _agrees(needed: object, given: object) -> bool:
-    """Return whether what is needed was given so; what was not given has been filled in."""
+    """Return whether what is used was given so; what was not given has been filled in."""
     if isinstance(needed, dict) and isinstance(given, dict):
-        return all(
+        return all(name in needed or given.get(name) is None for name in _NAMED) and all(
             _agrees(value, given[name])
             for name, value in needed.items()
             if name in given and name != "via_bot"
@@ -89,6 +102,18 @@ def _agrees(needed: object, given: object) -> bool:
     if isinstance(needed, list) and isinstance(given, list):
         return len(needed) == len(given) and all(map(_agrees, needed, given))
     return needed == given
+
+
+def _received(value: object, now: int) -> dict[str, Any]:
+    """Read a message that a person has sent. In a private chat only its user sends: if the ids
+    differ, one of them is wrong, and a file must not reach another person.
+    """
+    message = _message(value, now)
+    chat, sender = message["chat"], message.get("from")
+    is_own = sender is None or sender["id"] == chat["id"]
+    if chat["type"] == "private" and not is_own:
+        raise PartMissing("user.id")
+    return message
 
 
 def _message(value: object, now: int, *, is_reply: bool = False) -> dict[str, Any]:
@@ -131,12 +156,33 @@ def _files(given: Mapping[str, Any]) -> dict[str, Any]:
         kind: _file(given[kind], required) for kind, required in _FILES.items() if kind in given
     }
     if "photo" in given:
-        sizes = given["photo"] if isinstance(given["photo"], list) else []
-        usable = [size for size in sizes if _is_file(size)]
-        if not usable:
-            raise PartMissing("photo")
-        files["photo"] = [_file(size, {"width": 0, "height": 0}) for size in usable]
-    return files
+        files["photo"] = _sizes(given["photo"])
+    if "live_photo" in files and "photo" in given["live_photo"]:
+        files["live_photo"]["photo"] = _sizes(given["live_photo"]["photo"])
+    if "paid_media" in given:
+        files["paid_media"] = {"star_count": 0, "paid_media": _paid(given["paid_media"])}
+    # The library does not read it.
+    return files | _typed(given, {"rich_message": dict})
+
+
+def _sizes(value: object) -> list[dict[str, Any]]:
+    sizes = value if isinstance(value, list) else []
+    usable = [size for size in sizes if _is_file(size)]
+    if not usable:
+        raise PartMissing("photo")
+    return [_file(size, {"width": 0, "height": 0}) for size in usable]
+
+
+def _paid(value: object) -> list[dict[str, Any]]:
+    items = _dict(value, "paid_media").get("paid_media")
+    if not isinstance(items, list):
+        raise PartMissing("paid_media")
+    kept = ("photo", "video", "live_photo")
+    return [
+        {**_typed(item, {"type": str}), **_files({k: item[k] for k in kept if k in item})}
+        for item in items
+        if isinstance(item, dict)
+    ]
 
 
 def _is_file(value: object) -> bool:
@@ -149,11 +195,16 @@ def _file(value: object, required: Mapping[str, object]) -> dict[str, Any]:
     if not isinstance(value, dict) or not _is_file(value):
         raise PartMissing("file_id")
     file = {name: value[name] for name in ("file_id", "file_unique_id")}
-    file |= {**required, **_typed(value, {name: type(low) for name, low in required.items()})}
+    given = _typed(value, {name: type(low) for name, low in required.items()})
+    file |= {**required, **{name: it for name, it in given.items() if _is_small(it)}}
     size = value.get("file_size")
     if type(size) is int and 0 <= size < 1 << 63:
         file["file_size"] = size
     return file | _typed(value, {"file_name": str, "mime_type": str})
+
+
+def _is_small(value: object) -> bool:
+    return not isinstance(value, int) or 0 <= value < _MOST
 
 
 def _entities(given: Iterable[object]) -> Iterable[dict[str, Any]]:
@@ -273,7 +324,8 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
         return None
     sender = message.get("from")
     user = sender if isinstance(sender, dict) else {}
-    user_id, language = user.get("id"), user.get("language_code")
+    # A private chat has the id of its user, whoever the update says that wrote.
+    user_id, language = user.get("id") if chat_id < 0 else chat_id, user.get("language_code")
     return Origin(
         bot_id=bot_id,
         chat_id=chat_id,

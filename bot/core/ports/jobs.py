@@ -111,6 +111,9 @@ class JobLedger(Protocol):
         `quiet_since`) or have an unfinished job.
         """
 
+    async def count_album(self, chat_id: int, album: str, since: datetime) -> int:
+        """Return how many files of an album have been accepted since that moment."""
+
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs, oldest first."""
 
@@ -206,7 +209,7 @@ class EverTotals:
 
 
 class TotalsLedger(Protocol):
-    """Totals of ended jobs, and how long their rows are kept."""
+    """Totals of ended jobs, and of what was given up, and how long rows are kept."""
 
     async def ever(self) -> EverTotals:
         """Sum up all jobs that were ever done, those without rows included."""
@@ -219,6 +222,11 @@ class TotalsLedger(Protocol):
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
+
+    async def set_aside(self) -> dict[str, int]:
+        """Count what was given up after unexpected errors, by kind of unit: "update" for updates
+        set aside, "update_failing" for those that are tried again. Kinds without any are left out.
+        """
 
 
 class OffsetLedger(Protocol):

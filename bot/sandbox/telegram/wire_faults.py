@@ -1,6 +1,9 @@
 """Apply faults to Bot API calls: refuse, reset, delay, cut or replace the answer."""
 
 import asyncio
+import json
+from functools import reduce
+from operator import getitem
 from typing import Any, Final
 
 from aiohttp import web
@@ -80,7 +83,25 @@ async def after(
     if fault.effect is Effect.ODD:
         text = fault.args.get("body", f'{{"ok": true, "result": {fault.args.get("result")}}}')
         return web.Response(text=str(text), content_type="application/json")
+    if fault.effect is Effect.CHANGED:
+        return _changed(fault, answer)
     return answer
+
+
+def _changed(fault: Fault, answer: web.Response) -> web.Response:
+    """Return the answer with one place changed; a path that it lacks changes nothing."""
+    document = json.loads(answer.text or "null")
+    *above, last = json.loads(str(fault.args["path"]))
+    try:
+        inner = reduce(getitem, above, document)
+        inner[last]
+        if "value" in fault.args:
+            inner[last] = json.loads(str(fault.args["value"]))
+        else:
+            del inner[last]
+    except (LookupError, TypeError):
+        return answer
+    return web.json_response(document, status=answer.status)
 
 
 async def _cut(fault: Fault, request: web.BaseRequest, answer: web.Response) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """Rules of chats and owners, and what they have had accepted."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from bot.adapters.ledger import chats
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.ports.ledger import Accepted, ChatRules, OwnerRules
@@ -136,3 +138,26 @@ async def test_remembered_owner_is_the_one_that_was_written(ledger: SqlLedger) -
     assert (await ledger.chats.owner(OWNER)).banned
     await ledger.chats.set_owner(OWNER, banned=False)
     assert not (await ledger.chats.owner(OWNER)).banned
+
+
+async def test_owners_who_are_asked_for_together_share_a_read(
+    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred strangers are two visits: the first, and those who ask meanwhile. A change between
+    is seen.
+    """
+    reads: list[int] = []
+    original = chats.rules_of_owners
+
+    def counted(connection: Connection, owner_ids: Collection[int]) -> dict[int, OwnerRules]:
+        reads.append(len(owner_ids))
+        return original(connection, owner_ids)
+
+    monkeypatch.setattr(chats, "rules_of_owners", counted)
+    await ledger.chats.set_owner(50, banned=True)
+    found = await asyncio.gather(*(ledger.chats.owner(id_) for id_ in range(100)))
+    await ledger.chats.set_owner(51, banned=True)
+
+    assert reads == [1, 99]
+    assert found == [OwnerRules(id_, banned=id_ == 50) for id_ in range(100)]
+    assert (await ledger.chats.owner(51)).banned

@@ -234,3 +234,12 @@ async def test_refused_later(telegram: TelegramStandIn) -> None:
         await bot.clock.until_waits(2, within=LOOK_EVERY)
 
     assert bot.health_state.webhook_error == ""
+
+
+@pytest.mark.parametrize("update", [{}, {"update_id": True}, {"update_id": 10**30}], ids=str)
+async def test_delivery_without_an_id(telegram: TelegramStandIn, update: dict[str, int]) -> None:
+    """It is passed over: Telegram would deliver it again and again."""
+    async with bot_on(telegram) as bot:
+        await bot.webhook.take(update)
+
+    assert bot.health_state.last_poll_at is not None

@@ -4,6 +4,8 @@ import asyncio
 import io
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.sandbox.telegram import CallbackAnswer, PrivateChat, TelegramStandIn, User
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def dispatcher(aiobot: "Aiogram") -> "Dispatcher":
     return found
 
 
+@pytest.mark.long
 async def test_conversation(
     tg: TelegramStandIn, aiobot: "Aiogram", chat: PrivateChat, alice: User
 ) -> None:

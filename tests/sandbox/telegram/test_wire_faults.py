@@ -131,3 +131,22 @@ async def test_odd_answer(tg: TelegramStandIn, call: Call, chat: PrivateChat) ->
 
     assert answer == {"ok": True, "result": [None]}
     assert [message.text for message in chat.messages] == ["x"]
+
+
+async def test_changed_answer(tg: TelegramStandIn, call: Call, chat: PrivateChat) -> None:
+    """One place of an answer is dropped or replaced; a place that is not there changes nothing."""
+    changes: list[dict[str, str | int | float]] = [
+        {"path": '["result", "chat", "type"]'},
+        {"path": '["result", "message_id"]', "value": "null"},
+        {"path": '["result", "absent", 0]', "value": "1"},
+    ]
+    for change in changes:
+        tg.faults.add(Fault("sendMessage", Effect.CHANGED, args=change))
+    dropped, nulled, same = [
+        (await call("sendMessage", chat_id=chat.id, text="x"))["result"] for _ in changes
+    ]
+
+    assert "type" not in dropped["chat"]
+    assert nulled["message_id"] is None
+    assert same == {**dropped, "message_id": chat.messages[-1].id, "chat": nulled["chat"]}
+    assert len(chat.messages) == 3

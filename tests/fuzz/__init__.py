@@ -1,0 +1,1 @@
+"""Seeded mutations of what Telegram sends, through the real application."""
