@@ -50,6 +50,7 @@ LOOPS: Final = (
     "intake",
     "retries",
     "queue",
+    "retention",
     "dispatcher",
     "bot_name",
     "reaper",

@@ -22,7 +22,13 @@ from bot.core.errors import (
     Unexpected,
 )
 from bot.core.jobs import Job, JobState, Origin
-from bot.core.ports.answers import PLAIN_FORMS, AnswerForm, AnswerState, StoredAnswer
+from bot.core.ports.answers import (
+    PLAIN_FORMS,
+    AnswerContent,
+    AnswerForm,
+    AnswerState,
+    StoredAnswer,
+)
 from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
@@ -227,11 +233,11 @@ class AnswerCalls:
 
     async def send_again(self, answer: StoredAnswer) -> None:
         """Place an answer that is PENDING."""
-        await self._answers.sending(answer.id)
-        await self.deliver(answer)
+        content = await self._answers.sending(answer.id)
+        await self.deliver(replace(answer, content=content))
 
     async def deliver(self, answer: StoredAnswer) -> None:
-        """Place an answer that is SENDING."""
+        """Place an answer that is SENDING, with its content."""
         jobs, view = await self._compose(answer)
         try:
             message_id = await self._place(answer, view)
@@ -255,24 +261,27 @@ class AnswerCalls:
             await self._answers.sent(answer.id, message_id)
             await self._reactions.ended(jobs)
 
-    async def _compose(self, answer: StoredAnswer) -> tuple[list[Job], Answer]:
+    async def _compose(self, answer: StoredAnswer) -> tuple[Sequence[Job], Answer]:
         """Compose an answer that is SENDING; return the jobs for which it has room too. The others
         are unanswered again.
         """
+        content = answer.content or AnswerContent((), {})
         try:
-            jobs = await self._jobs.get_many(answer.job_ids)
-            view = await self._views.compose(jobs, answer.chat_id)
-            is_album = jobs[0].origin.album is not None
-            plain = answer.form in PLAIN_FORMS
-            count = self._messenger.fit(
-                view, language=answer.language, together=is_album, plain=plain
-            )
-            if count < len(jobs):
-                await self._answers.release(answer.id, [job.id for job in jobs[count:]])
+            view = await self._views.compose(content.jobs, answer.chat_id, content.objects)
+            count = len(content.jobs)
+            if count > 1:
+                count = self._fit(answer, content.jobs, view)
+            if count < len(content.jobs):
+                await self._answers.release(answer.id, [job.id for job in content.jobs[count:]])
         except Exception:
             await self._answers.cut_off(answer.id, called=False)
             raise
-        return jobs[:count], replace(view, items=view.items[:count])
+        return content.jobs[:count], replace(view, items=view.items[:count])
+
+    def _fit(self, answer: StoredAnswer, jobs: Sequence[Job], view: Answer) -> int:
+        is_album = jobs[0].origin.album is not None
+        plain = answer.form in PLAIN_FORMS
+        return self._messenger.fit(view, language=answer.language, together=is_album, plain=plain)
 
     async def _place(self, answer: StoredAnswer, view: Answer) -> int:
         language, plain = answer.language, answer.form in PLAIN_FORMS

@@ -1,5 +1,6 @@
 """Answers: sent once for every ended job, resumed after a failure, edited when their links end."""
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -56,11 +57,14 @@ class AnswerSender:
 
         While it is unknown whether the service answers, nothing new is begun.
         """
-        left_behind = await self._resumable(state)
+        answers = self._ledger.answers
+        # At the same moment, which is one visit to the ledger.
+        found, outdated, unanswered = await asyncio.gather(
+            answers.resumable(), answers.stale(MOST_CORRECTED), answers.unanswered(MOST_UNANSWERED)
+        )
+        left_behind = await self._resumable(found, state)
         self._repetitions.update(left_behind)
-        stale = [
-            self._correction(stale) for stale in await self._ledger.answers.stale(MOST_CORRECTED)
-        ]
+        stale = [self._correction(answer) for answer in outdated]
         resumed = [
             self._resumption(answer, wait.until)
             for answer in left_behind
@@ -69,12 +73,11 @@ class AnswerSender:
         ]
         if (probe := self._repetitions.probe) is not None:
             return Offers([probe, *resumed, *stale])
-        waiting, again_at = await self._waiting()
+        waiting, again_at = await self._waiting(unanswered)
         return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
-    async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
+    async def _resumable(self, found: list[StoredAnswer], state: RoundState) -> list[StoredAnswer]:
         """Return answers of a failed call or of a previous process."""
-        found = await self._ledger.answers.resumable()
         changes = [
             await self._reset(answer)
             for answer in found
@@ -124,13 +127,12 @@ class AnswerSender:
             calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
         return calls
 
-    async def _waiting(self) -> tuple[list[Job], datetime | None]:
+    async def _waiting(self, jobs: list[Job]) -> tuple[list[Job], datetime | None]:
         """Return the ended jobs to answer now, and when to check again for albums.
 
         The files of an album are answered together when it is complete. Telegram marks no end, so
         an album is complete when no file has come for a while.
         """
-        jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         albums = {_album_of(job) for job in jobs if job.origin.album}
         if not albums:
             return jobs, None

@@ -56,7 +56,7 @@ class UploadJournal(Protocol):
         """Commit that this run has stored a part that no earlier run has stored. Awaited once."""
 
     async def completing(self) -> None:
-        """Commit that a request is about to be sent by which the object may become complete.
+        """Record that a request is about to be sent by which the object may become complete.
 
         Awaited before each Complete, PutObject or CopyObject; the first one counts, since its
         answer may be lost.

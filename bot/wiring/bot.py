@@ -120,7 +120,7 @@ def _queue(
         resources.pool,
         ledger.objects,
         resources.link_clock,
-        deduplicator=Deduplicator(ledger.objects, copier, resources.link_clock),
+        deduplicator=Deduplicator(copier, resources.link_clock),
         link_limit=resources.link_limit,
         metrics=metrics,
     )

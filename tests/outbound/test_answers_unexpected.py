@@ -1,12 +1,12 @@
 """Answers that end in an unexpected error whenever they are composed, sent or corrected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core.jobs import Job
+from bot.core.jobs import Job, StoredObject
 from bot.core.ports.views import Answer
 from bot.outbound.answer_delivery import MOST_ATTEMPTS
 from bot.outbound.views import AnswerViews
@@ -24,12 +24,17 @@ class PoisonedViews(AnswerViews):
 
     hits = 0
 
-    async def compose(self, jobs: Sequence[Job], chat_id: int) -> Answer:
+    async def compose(
+        self,
+        jobs: Sequence[Job],
+        chat_id: int,
+        stored: Mapping[int, StoredObject] | None = None,
+    ) -> Answer:
         """Compose, or raise."""
         if any(job.file.name == POISON for job in jobs):
             self.hits += 1
             raise KeyError(POISON)
-        return await super().compose(jobs, chat_id)
+        return await super().compose(jobs, chat_id, stored)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def _poison(stage: OutboundFixture, metrics: FakeMetrics, where: str) -> None:
     stage.restart(metrics)
 
 
-@pytest.mark.parametrize("where", ["compose", "fit", "send"])
+@pytest.mark.parametrize("where", ["compose", "send"])
 async def test_answer_that_always_fails_is_set_aside_alone(
     stage: OutboundFixture, metrics: FakeMetrics, where: str
 ) -> None:
@@ -74,6 +79,20 @@ async def test_answer_that_always_fails_is_set_aside_alone(
     assert metrics.lost == ["unexpected"]
     assert await stage.ledger.probe.set_aside() == {"answer": 1}
     assert await stage.ledger.answers.unanswered(10) == []
+
+
+async def test_files_that_cannot_be_fitted_together_are_answered_alone(
+    stage: OutboundFixture, metrics: FakeMetrics
+) -> None:
+    """A single file needs no fitting."""
+    _poison(stage, metrics, "fit")
+    poison = await stage.accept(name=POISON)
+    await stage.done(poison)
+    together = await stage.finish_many(6)
+    await stage.after(HOUR)
+
+    assert sorted(answered(stage.answers)) == sorted(job.id for job in (poison, *together))
+    assert metrics.lost == []
 
 
 async def test_attempts_are_counted_across_restarts(

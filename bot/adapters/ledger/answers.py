@@ -1,6 +1,7 @@
 """Answers and status messages in SQL."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -17,9 +18,17 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, jobs, to_job
+from bot.adapters.ledger.jobs import get_many
+from bot.adapters.ledger.objects import of_jobs
+from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, is_one_of, jobs, to_job
 from bot.core.jobs import Job, JobState
-from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer, StoredStatusMessage
+from bot.core.ports.answers import (
+    AnswerContent,
+    AnswerForm,
+    AnswerState,
+    StoredAnswer,
+    StoredStatusMessage,
+)
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 NOTHING = 0
@@ -31,7 +40,7 @@ _UNANSWERED = first_of_each_chat(
     jobs,
     (jobs.c.finished_at, jobs.c.id),
 )
-IS_RESUMABLE = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
+IS_RESUMABLE = is_one_of(answers.c.state, AnswerState.PENDING.value, AnswerState.SENDING.value)
 _RESUMABLE = select(answers).where(IS_RESUMABLE).order_by(answers.c.id)
 # Only while it is being sent: what has been placed is never sent again.
 _IS_SENDING = answers.c.state == AnswerState.SENDING.value
@@ -88,7 +97,8 @@ def begin(
         # an answer, and be deleted as the former after it was sent as the latter.
         is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
         connection.execute(update(cards).where(is_it).values(open=False))
-    return _read(connection, select(answers).where(answers.c.id == answer_id))[0]
+    begun = _read(connection, select(answers).where(answers.c.id == answer_id))[0]
+    return replace(begun, content=_content(connection, begun.job_ids))
 
 
 def resumable(connection: Connection) -> list[StoredAnswer]:
@@ -101,10 +111,16 @@ def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
     return _read(connection, _STALE, {"limit": limit})
 
 
-def sending(connection: Connection, answer_id: int) -> None:
+def sending(connection: Connection, answer_id: int) -> AnswerContent:
     """Store the intention before another call, and count it."""
     attempts = answers.c.attempts + 1
     _set(connection, answer_id, state=AnswerState.SENDING.value, attempts=attempts)
+    members = connection.execute(_MEMBERS, {"answers": [answer_id]})
+    return _content(connection, [job_id for _, job_id in members])
+
+
+def _content(connection: Connection, job_ids: Sequence[int]) -> AnswerContent:
+    return AnswerContent(get_many(connection, job_ids), of_jobs(connection, job_ids))
 
 
 def sent(connection: Connection, answer_id: int, message_id: int) -> None:

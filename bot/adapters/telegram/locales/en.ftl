@@ -155,6 +155,11 @@ stats-done =
        *[other] { $count } files relayed, { $size }
     }
 stats-ended = Failed: { $failed }, cancelled: { $cancelled }
+stats-ever =
+    { $count ->
+        [one] Since the first day: { $count } file, { $size }
+       *[other] Since the first day: { $count } files, { $size }
+    }
 stats-now = Now
 stats-jobs = Running: { $running }, waiting: { $waiting }
 stats-links =

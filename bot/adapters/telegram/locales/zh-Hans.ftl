@@ -127,6 +127,7 @@ banned-purged =
 stats-period = 最近 24 小时
 stats-done = 已转存 { $count } 个文件，{ $size }
 stats-ended = 失败 { $failed } 个，取消 { $cancelled } 个
+stats-ever = 自启用以来：{ $count } 个文件，{ $size }
 stats-now = 现在
 stats-jobs = 进行中 { $running } 个，排队 { $waiting } 个
 stats-links = 有效链接 { $count } 个
