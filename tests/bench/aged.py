@@ -52,7 +52,7 @@ NAMES: Final = {
 
 def measure(pairs: int = 9, old_files: int = OLD_FILES) -> Sheet:
     """Let both do the same in turn, `pairs` times."""
-    new, old = [], []
+    new, old = list[Run](), list[Run]()
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         ledger = Path(name) / "old.db"
         make_old_ledger(ledger, old_files)

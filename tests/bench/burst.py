@@ -38,7 +38,7 @@ class Run:
 
 def measure(pairs: int = 9) -> Sheet:
     """Let both bots relay the same files in turn, `pairs` times."""
-    ours, theirs = [], []
+    ours, theirs = list[Run](), list[Run]()
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         for number in range(pairs):
             for who, runs in ((OURS, ours), (STRAIGHTFORWARD, theirs)):

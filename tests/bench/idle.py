@@ -44,7 +44,7 @@ def measure(pairs: int = 9) -> Sheet:
     libraries = [_libraries() for _ in range(pairs)]
     versions = [_command("--version") for _ in range(pairs)]
     helps = [_command("--help") for _ in range(pairs)]
-    ours, theirs = [], []
+    ours, theirs = list[Process](), list[Process]()
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         for number in range(pairs):
             for who, runs in ((OURS, ours), (STRAIGHTFORWARD, theirs)):

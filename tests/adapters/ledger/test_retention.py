@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import Connection, Table, create_engine, func, select, text
 
 from bot.adapters.ledger.database import Database, migrate
 from bot.adapters.ledger.ledger import SqlLedger
@@ -33,14 +33,11 @@ async def answered(ledger: SqlLedger, *, gone: bool = True) -> Job:
 
 async def counts(database: Database) -> list[int]:
     """Return the numbers of jobs, objects and answers."""
-    return [
-        await database.read(
-            lambda connection, table=table: connection.execute(
-                select(func.count()).select_from(table)
-            ).scalar_one()
-        )
-        for table in (jobs, objects, answers)
-    ]
+    return [await database.read(_count, table) for table in (jobs, objects, answers)]
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 async def remove_all(ledger: SqlLedger) -> None:
