@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bot.adapters.oss.access_checks import BucketExposed, assert_private
+from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
+from bot.adapters.oss.bucket import OssLinkSigner
+from bot.adapters.telegram.application import keep_name
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
@@ -67,7 +69,8 @@ async def serve(
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
         TokenRefused: Telegram does not know the token, and no link is live.
-        BucketExposed: strangers can read what should be private, and no link is live.
+        BucketUnfit: strangers can read what should be private, or links cannot be opened or
+            objects not be deleted, and no link is live.
         StoreKeyRefused: there is no access key at all.
         PortTaken: `web.port` is not to be had.
         WebhookRefused: Telegram does not deliver to `telegram.webhook_url`.
@@ -110,7 +113,10 @@ async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resour
     # Before a file is accepted, because its deadline counts by the time of OSS.
     await build_clock_keeper(links).is_known()
     await _until_nothing_is_overdue(links)
-    await _hold(links, "oss.bucket", BucketExposed, lambda: _refuse_exposed_bucket(links))
+    store = links.store
+    mode = links.settings.link.mode
+    probe = BucketProbe(store.oss, store.store, OssLinkSigner(store.oss, mode), mode)
+    await _hold(links, "oss.bucket", BucketUnfit, lambda: _refuse_unfit_bucket(links, probe))
     telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
     resources = await open_resources(links, telegram, stack)
     parts = build_bot(resources)
@@ -158,15 +164,12 @@ async def _until_nothing_is_overdue(links: LinkResources) -> None:
         await clock.sleep_until(clock.now() + LOOK_AT_OVERDUE)
 
 
-async def _refuse_exposed_bucket(links: LinkResources) -> None:
-    if links.settings.link.mode is not LinkMode.SIGNED:
-        return
-    store = links.store
+async def _refuse_unfit_bucket(links: LinkResources, probe: BucketProbe) -> None:
     try:
-        await store.threads.call(lambda: assert_private(store.oss, store.store, links.prefix))
+        await links.store.threads.call(lambda: probe.check(links.prefix))
     except StoreError as error:
         # The bot starts all the same: OSS may come back, and until then every sender is told.
-        log.warning("cannot check anonymous access", code=error.code, why=str(error))
+        log.warning("cannot check the bucket", code=error.code, why=str(error))
 
 
 async def _prepare(resources: Resources, parts: Bot) -> None:
@@ -242,6 +245,12 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         "retries": parts.intake.retry,
         "queue": parts.queue.run,
         "dispatcher": parts.dispatcher.run,
+        "bot_name": partial(
+            keep_name,
+            resources.telegram.name,
+            resources.telegram.application.bot,
+            resources.clock,
+        ),
     }
 
 
@@ -258,9 +267,11 @@ async def _run(
         for name, run in _loops(resources, parts).items()
     )
     try:
-        log.info("ready", bot=resources.telegram.username, mode=resources.settings.link.mode.value)
+        log.info(
+            "ready", bot=resources.telegram.name.current, mode=resources.settings.link.mode.value
+        )
         _begin(resources.monitoring, parts)
-        ready(resources.telegram.username)
+        ready(resources.telegram.name.current)
         await until_stopped(stop, [intake, *others, *endings])
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)

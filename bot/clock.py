@@ -5,9 +5,10 @@ The zones are those of the machine or of the package `tzdata` (Python's `zoneinf
 
 import asyncio
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -92,17 +93,77 @@ def find_zone(name: str) -> tzinfo:
         raise ValueError("no such time zone") from error
 
 
-def read_zone(text: str) -> str | None:
-    """Return the name of the zone for a user's input: an IANA name or the city in it, in any case,
-    with spaces or underscores; or an offset from UTC. `None` if there is no such zone.
+_REGIONS: Final = (
+    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe",
+    "Indian", "Pacific",
+)  # fmt: skip
+"""Others are no places ("Etc/GMT+8" is eight hours behind), or old names of zones in these."""
+_OTHER_CITIES: Final[Mapping[str, str]] = {
+    "Asia/Shanghai": "Beijing, 北京; Guangzhou, 广州; Shenzhen, 深圳; Chengdu, 成都; Wuhan, 武汉;"
+    "Hangzhou, 杭州; Nanjing, 南京; Tianjin, 天津; Chongqing, 重庆; Xi'an, 西安",
+    "Asia/Kolkata": "Mumbai, 孟买; Delhi, 德里; New Delhi, 新德里; Bengaluru, 班加罗尔;"
+    "Chennai, 金奈",
+    "Asia/Karachi": "Islamabad, 伊斯兰堡; Lahore, 拉合尔",
+    "Europe/Istanbul": "Ankara, 安卡拉",
+    "Asia/Dubai": "Abu Dhabi, 阿布扎比",
+    "Asia/Riyadh": "Jeddah, 吉达; Mecca, 麦加",
+    "Asia/Jerusalem": "Tel Aviv, 特拉维夫",
+    "Asia/Tokyo": "Osaka, 大阪; Kyoto, 京都",
+    "Asia/Seoul": "Busan, 釜山",
+    "Asia/Almaty": "Astana, 阿斯塔纳",
+    "Asia/Bangkok": "Hanoi, 河内",
+    "America/New_York": "Washington, 华盛顿; Boston, 波士顿; Miami, 迈阿密; Atlanta, 亚特兰大;"
+    "Philadelphia, 费城",
+    "America/Los_Angeles": "San Francisco, 旧金山; Seattle, 西雅图; Las Vegas, 拉斯维加斯",
+    "America/Chicago": "Houston, 休斯敦; Dallas, 达拉斯",
+    "America/Toronto": "Ottawa, 渥太华",
+    "America/Sao_Paulo": "Rio de Janeiro, 里约热内卢; Brasília, 巴西利亚",
+    "Europe/Berlin": "Munich, 慕尼黑; Frankfurt, 法兰克福",
+    "Europe/Madrid": "Barcelona, 巴塞罗那",
+    "Europe/Rome": "Milan, 米兰",
+    "Europe/Zurich": "Geneva, 日内瓦",
+    "Europe/Moscow": "Saint Petersburg, 圣彼得堡",
+    "Pacific/Auckland": "Wellington, 惠灵顿",
+    "Africa/Johannesburg": "Cape Town, 开普敦",
+    "Africa/Lagos": "Abuja, 阿布贾",
+    "Africa/Casablanca": "Rabat, 拉巴特",
+}
+"""Large cities by the zone that bears the name of another one, in English and Chinese (source:
+GeoNames, `cities15000`, fields `timezone` and `alternatenames`).
+"""
+_LANGUAGES: Final = ("en", "zh-Hans")
+"""Languages in which cities are known to everybody: those of the bot."""
 
-    Lists all zones, once per process. Blocks.
+
+def read_zone(text: str, language: str = "") -> str | None:
+    """Return the name of the zone for a user's input: an IANA name; a city in English, Chinese or
+    the user's `language` (an IETF tag), in any case, with or without accents, blanks and hyphens;
+    or an offset from UTC. `None` if there is no such zone.
+
+    Reads tables of names, once per process and language. Blocks.
     """
-    wanted = "_".join(text.lower().split())
-    offset = _offset(wanted.replace("_", ""))
+    offset = _offset("".join(text.split()).replace("\N{MINUS SIGN}", "-"))
     if offset is not None:
         return name_of_offset(offset)
-    return _names().get(wanted)
+    wanted = _folded(text)
+    for names in (_names(), *map(_cities, (language, *_LANGUAGES)), _other_cities()):
+        if wanted in names:
+            return names[wanted]
+    return None
+
+
+def _folded(text: str) -> str:
+    """Reduce a name to letters, digits and slashes without case and accents: "são-paulo" and
+    "Sao Paulo" are the same.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(filter(_counts, decomposed))
+
+
+def _counts(char: str) -> bool:
+    # Vowel signs of the scripts of India are no accents: of category M, yet not combining.
+    is_part = unicodedata.category(char)[0] in "LMN" and not unicodedata.combining(char)
+    return is_part or char == "/"
 
 
 def _offset(text: str) -> timedelta | None:
@@ -126,9 +187,39 @@ def name_of_offset(offset: timedelta) -> str:
 @cache
 def _names() -> Mapping[str, str]:
     # The shortest name that ends in a city wins, and a whole name before any city.
-    zones = sorted(available_timezones() | {"UTC"}, key=lambda name: (-len(name), name))
-    cities = {name.rpartition("/")[2].lower(): name for name in zones}
-    return cities | {name.lower(): name for name in zones}
+    known = (name for name in available_timezones() if name.startswith(_REGIONS))
+    zones = sorted((*known, "UTC"), key=lambda name: (-len(name), name))
+    cities = {_folded(name.rpartition("/")[2]): name for name in zones}
+    return cities | {_folded(name): name for name in zones} | {"gmt": "UTC"}
+
+
+@lru_cache(maxsize=8)
+def _cities(language: str) -> Mapping[str, str]:
+    """Return the zones of cities by their names in a language, from CLDR."""
+    # Here, because its tables are large and few people ask.
+    from babel import Locale, UnknownLocaleError
+    from babel.core import get_global
+
+    try:
+        zones = Locale.parse(language.replace("-", "_")).time_zones
+    except (UnknownLocaleError, ValueError):
+        return {}
+    present = get_global("zone_aliases")
+    return {
+        _folded(names["city"]): present.get(zone, zone)
+        for zone, names in zones.items()
+        if "city" in names and zone.startswith(_REGIONS)
+    }
+
+
+@cache
+def _other_cities() -> Mapping[str, str]:
+    return {
+        _folded(name): zone
+        for zone, cities in _OTHER_CITIES.items()
+        for city in cities.split(";")
+        for name in city.split(",")
+    }
 
 
 WORTH_STORING: Final = timedelta(seconds=2)

@@ -51,6 +51,7 @@ LOOPS: Final = (
     "retries",
     "queue",
     "dispatcher",
+    "bot_name",
     "reaper",
     "link_guard",
     "ledger_watch",
@@ -167,8 +168,7 @@ ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 
 TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
 """The obstacle of a token that Telegram refuses."""
-POLL: Final = "getupdates"
-"""The method in lower case, as the intake writes it."""
+POLL: Final = "getUpdates"
 
 
 class ProcessPhase(StrEnum):
@@ -237,7 +237,7 @@ class HealthState:
         if status == HTTPStatus.OK:
             # The token is known (again).
             self.obstacles.pop(TOKEN, None)
-            if method.lower() == POLL:
+            if method == POLL:
                 self.poll_answered()
 
     def oss_answered(self, operation: str, code: str) -> None:

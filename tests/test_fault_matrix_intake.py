@@ -22,6 +22,7 @@ from bot.adapters.telegram.buttons import ButtonCodec
 from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import App, Handlers, ProcessedUpdates
 from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.renderer import BotName
 from bot.core.errors import leaf
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
@@ -158,24 +159,23 @@ class IntakeStage:
         self.intake = self._build()
 
     def _build(self) -> Intake:
-        ledger, clock, signals = self._ledger, self.clock, Signals()
+        ledger, clock = self._ledger, self.clock
         queue = QueueOfStops(clock)
         access = Access(ledger.chats, users={OWNER, NEIGHBOUR}, admins={CHIEF}, groups={GROUP})
+        lifecycle = JobLifecycle(ledger.jobs, clock, Signals(), self.metrics)
         use_cases = UseCases.build(
             ledger=ledger,
             queue=queue,
             access=access,
-            actions=JobActions(
-                ledger, queue, clock, JobLifecycle(ledger.jobs, clock, signals, self.metrics)
-            ),
+            actions=JobActions(ledger, queue, clock, lifecycle),
             migrations=ChatMigrations(ledger.chats),
             clock=clock,
-            signals=signals,
+            lifecycle=lifecycle,
             limit=LIMIT,
         )
         processed = ProcessedUpdates()
         codec = ButtonCodec(TOKEN.encode())
-        Handlers(use_cases, codec, processed, bot_id=BOT_ID, username=USERNAME).register(
+        Handlers(use_cases, codec, processed, bot_id=BOT_ID, name=BotName(USERNAME)).register(
             self.application
         )
         return Intake(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import Settings, load
+from bot.settings import Settings, SettingsError, load
 from bot.settings.problems import walk
 
 MANUAL = Path(__file__).parents[1] / "settings.example.toml"
@@ -16,6 +16,13 @@ KEYS = {
     "oss.token_expires_at": "environment",
 }
 """Settings that go with one kind of `oss.credentials`."""
+FILLED = {
+    "RELAY_TELEGRAM__TOKEN": "123456789:AAE-invented_token_of_a_bot",
+    "RELAY_OSS__BUCKET": "bucket-of-mine",
+    "RELAY_OSS__ACCESS_KEY_ID": "LTAIinvented",
+    "RELAY_OSS__ACCESS_KEY_SECRET": "invented-secret-half",
+}
+"""What an operator writes in place of the placeholders."""
 SDK_KEY = {"OSS_ACCESS_KEY_ID": "LTAI", "OSS_ACCESS_KEY_SECRET": "the-secret"}
 SECTION = re.compile(r"\[(\w+)\]")
 LINE = re.compile(r"(?P<mark>#|# e\.g\. |)(?P<key>\w+) = (?P<value>.+)")
@@ -50,7 +57,7 @@ def with_line(toml: str, key: str, folder: Path) -> Settings:
         for s, keys in data.items()
         for k, v in keys.items()
         if (s, k) not in {(section, name), ("access", "users")}
-    }
+    } | FILLED
     if key in {"telegram.file_root", "telegram.path_map"}:
         environ["RELAY_TELEGRAM__MODE"] = "local"
     if key == "telegram.path_map":
@@ -66,10 +73,26 @@ def with_line(toml: str, key: str, folder: Path) -> Settings:
 
 
 def test_loads() -> None:
-    """The manual as it is, with its placeholders, is a file that the bot accepts."""
-    settings = load(MANUAL, {})
+    """The manual with its placeholders replaced is a file that the bot accepts, and that gives no
+    stranger access.
+    """
+    settings = load(MANUAL, FILLED)
 
-    assert settings.oss.bucket == "my-relay-bucket"
+    assert settings.oss.bucket == "bucket-of-mine"
+    assert settings.access.everybody == frozenset()
+
+
+def test_untouched() -> None:
+    """Every placeholder that is still there is refused by its name."""
+    with pytest.raises(SettingsError) as caught:
+        load(MANUAL, {})
+
+    assert [problem.partition(": is still the ")[0] for problem in caught.value.problems] == [
+        "telegram.token",
+        "oss.bucket",
+        "oss.access_key_id",
+        "oss.access_key_secret",
+    ]
 
 
 def test_every_setting_once() -> None:
@@ -91,7 +114,7 @@ def test_required_and_only_those_are_in_force() -> None:
 )
 def test_default(key: str, toml: str, tmp_path: Path) -> None:
     """A line that is commented out shows the default of the code."""
-    default = value_of(load(MANUAL, {}), key)
+    default = value_of(load(MANUAL, FILLED), key)
     written = value_of(with_line(toml, key, tmp_path), key)
 
     if isinstance(default, Path):
@@ -105,6 +128,6 @@ def test_default(key: str, toml: str, tmp_path: Path) -> None:
 )
 def test_example(key: str, toml: str, tmp_path: Path) -> None:
     """An example belongs to a setting without a default, and would be accepted."""
-    assert not value_of(load(MANUAL, {}), key)
+    assert not value_of(load(MANUAL, FILLED), key)
 
     assert value_of(with_line(toml, key, tmp_path), key)

@@ -1,11 +1,13 @@
 """Time zones by the names that people give them."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import available_timezones
 
 import pytest
 
-from bot.clock import find_zone, read_zone
+from bot.clock import _OTHER_CITIES, find_zone, read_zone
 
+ODD = ["localtime", "Factory", "posixrules", "Etc/GMT+8", "EST5EDT", "posix/Asia/Tokyo", "x" * 500]
 MOMENT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -37,8 +39,55 @@ def test_what_people_write(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "language", "name"),
+    [
+        ("Beijing", "en", "Asia/Shanghai"),
+        ("北京", "zh-hans", "Asia/Shanghai"),
+        ("北京", "en", "Asia/Shanghai"),
+        ("香港", "zh-hans", "Asia/Hong_Kong"),
+        ("São Paulo", "pt-br", "America/Sao_Paulo"),
+        ("sao-paulo", "en", "America/Sao_Paulo"),
+        ("new-york", "en", "America/New_York"),
+        ("UTC\N{MINUS SIGN}5", "en", "UTC-5"),
+        ("Mumbai", "en", "Asia/Kolkata"),
+        ("कोलकाता", "hi", "Asia/Kolkata"),
+        ("تهران", "fa", "Asia/Tehran"),
+        ("Москва", "ru", "Europe/Moscow"),
+        ("Zürich", "de", "Europe/Zurich"),
+        ("Xi’an", "", "Asia/Shanghai"),
+        ("Kyiv", "no such language", "Europe/Kyiv"),
+    ],
+)
+def test_cities_by_the_names_that_people_use(text: str, language: str, name: str) -> None:
+    """Cities are known in the user's language, and large ones that name no zone."""
+    assert name == read_zone(text, language)
+    assert find_zone(name).utcoffset(MOMENT) is not None
+
+
+def test_list_of_further_cities() -> None:
+    """It is short, and each of its zones exists."""
+    cities = [city for names in _OTHER_CITIES.values() for city in names.split(";")]
+
+    assert len(cities) <= 50
+    assert set(_OTHER_CITIES) <= available_timezones()
+
+
+@pytest.mark.parametrize(
     "text",
-    ["", "atlantis", "+15", "-12:30", "+8:60", "8", "+", "../UTC", "/etc/passwd", "asia", "香港"],
+    [
+        "",
+        "atlantis",
+        "+15",
+        "-12:30",
+        "+8:60",
+        "8",
+        "+",
+        "../UTC",
+        "/etc/passwd",
+        "asia",
+        "香",
+        *ODD,
+    ],
 )
 def test_what_is_no_zone(text: str) -> None:
     """A continent is a folder of zones and no zone."""

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +23,12 @@ from bot.adapters.telegram.intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,
+    CertificateRefused,
     ClockSkewed,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
     RelayError,
     StoreError,
     StoreForbidden,
@@ -34,6 +38,7 @@ from bot.core.errors import (
     WrongRegion,
     leaf,
 )
+from bot.core.files import shown_size
 from bot.jobs.audit import Finding
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
@@ -81,8 +86,8 @@ def print_table(
 
 
 def size(count: int | None) -> str:
-    """Format a number of bytes in decimal units; `None` is an unknown size."""
-    return "?" if count is None else decimal(count)
+    """Format a number of bytes as everywhere; `None` is an unknown size."""
+    return "?" if count is None else shown_size(count)
 
 
 def duration(length: timedelta) -> str:
@@ -138,6 +143,17 @@ def worst(rows: Sequence[Row]) -> Verdict:
 
 
 RAM_REMEDY: Final = "attach the RAM policy that relay-bot setup prints to the RAM user of the key"
+REFERER_REMEDY: Final = (
+    "in the console, bucket, hotlink protection: allow an empty Referer, or switch it off"
+)
+ARCHIVE_REMEDY: Final = (
+    "find out what changes the class of new objects, such as a lifecycle rule or a gateway in"
+    " between, or give the bot a bucket of its own"
+)
+RETENTION_REMEDY: Final = (
+    "give the bot a bucket without a retention policy (WORM): a policy that is locked cannot be"
+    " removed before its period is over"
+)
 
 _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
     (
@@ -156,6 +172,21 @@ _ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
         AccountOverdue,
         "OSS account",
         "the account is overdue or frozen: top it up, and read the console's message centre",
+    ),
+    (ObjectRetained, "retention", RETENTION_REMEDY),
+    (ObjectArchived, "storage class", ARCHIVE_REMEDY),
+    (RefererRefused, "referer whitelist", REFERER_REMEDY),
+    (
+        PublicAccessBlocked,
+        "public access",
+        "allow it for the bucket: relay-bot setup does it; for the account: "
+        "https://oss.console.aliyun.com/public-access-block",
+    ),
+    (
+        CertificateRefused,
+        "certificate",
+        "for link.domain: bind a certificate of that name to it in the console (bucket, domain"
+        " names), or renew it; for OSS's own hosts: check the clock, and proxies that decrypt TLS",
     ),
     (ClockSkewed, "clock and OSS", "set the clock, best by NTP: timedatectl set-ntp true"),
     (StoreForbidden, "OSS rights", RAM_REMEDY),

@@ -17,12 +17,20 @@ from typing import Annotated, Final, NoReturn
 import structlog
 import typer
 
-from bot.adapters.oss.access_checks import BucketExposed
+from bot.adapters.oss.access_checks import BucketUnfit
 from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.web import PortTaken
 from bot.app import serve
-from bot.cli.common import BAD_SETTINGS, FAILED, OK, SettingsFile, load_settings, secrets_of
+from bot.cli.common import (
+    BAD_SETTINGS,
+    FAILED,
+    OK,
+    SettingsFile,
+    load_settings,
+    secrets_of,
+    settings_file,
+)
 from bot.core.errors import RelayError, StoreKeyRefused
 from bot.logs import configure
 from bot.settings import Settings, warnings
@@ -110,7 +118,7 @@ def _watchdog_seconds(environ: Mapping[str, str]) -> float | None:
 
 
 UNUSABLE_SETTINGS: Final = (
-    BucketExposed,
+    BucketUnfit,
     TokenRefused,
     PortTaken,
     WebhookRefused,
@@ -133,7 +141,7 @@ def run(
     Example: relay-bot run --settings /etc/relay-bot/settings.toml
     """
     loaded = load_settings(settings)
-    for line in warnings(loaded):
+    for line in warnings(loaded, settings_file(settings)):
         typer.echo(f"warning: {line}", err=True)
     if check:
         typer.echo("settings: ok")

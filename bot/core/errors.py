@@ -13,6 +13,7 @@
     │ └ DiskFull                    disk_full               (transient)
     ├ StoreError                    OSS did not take or give the bytes
     │ ├ StoreUnavailable            store_unavailable       (transient)
+    │ │ ├ CertificateRefused        certificate_refused     (transient)
     │ │ └ StoreIntercepted          store_intercepted       (transient)
     │ ├ StoreThrottled              store_throttled         (transient)
     │ ├ ClockSkewed                 clock_skewed            (transient: corrected on the way)
@@ -20,11 +21,15 @@
     │ ├ UploadGone                  upload_gone             (transient: begun anew)
     │ ├ ObjectGone                  object_gone             (transient: relayed as usual)
     │ ├ StoreForbidden              store_forbidden
+    │ │ ├ PublicAccessBlocked       public_access_blocked
+    │ │ └ RefererRefused            referer_refused
     │ ├ StoreKeyRefused             store_key_refused
     │ ├ BucketMissing               bucket_missing
     │ ├ WrongRegion                 wrong_region
     │ ├ AccountOverdue              account_overdue
     │ └ StoreRefused                store_refused
+    │   ├ ObjectArchived            object_archived
+    │   └ ObjectRetained            object_retained
     ├ LedgerError                   the program cannot work on its ledger
     │ ├ LedgerUnusable              ledger_unusable
     │ ├ LedgerLocked                ledger_locked
@@ -133,9 +138,12 @@ class DiskFull(DiskError):
 
 
 class StoreError(RelayError):
-    """OSS did not take or give the bytes."""
+    """OSS did not take or give the bytes; `delay` is the number of seconds for which it asked to
+    wait, 0 where it asked for none.
+    """
 
     code = "store_error"
+    delay: float = 0.0
 
 
 class StoreUnavailable(StoreError):
@@ -153,10 +161,16 @@ class StoreIntercepted(StoreUnavailable):
     code = "store_intercepted"
 
 
-class StoreThrottled(StoreError):
-    """OSS asks to slow down; `delay` is the number of seconds it asked for, 0 where it named
-    none.
+class CertificateRefused(StoreUnavailable):
+    """The certificate of the host does not prove its name: expired, for another name, or of an
+    unknown issuer. The message has the reason.
     """
+
+    code = "certificate_refused"
+
+
+class StoreThrottled(StoreError):
+    """OSS asks to slow down."""
 
     code = "store_throttled"
     permanent = False
@@ -202,6 +216,18 @@ class StoreForbidden(StoreError):
     code = "store_forbidden"
 
 
+class PublicAccessBlocked(StoreForbidden):
+    """Public access is blocked, by the bucket or by the account: OSS takes nothing public."""
+
+    code = "public_access_blocked"
+
+
+class RefererRefused(StoreForbidden):
+    """The referer whitelist of the bucket refuses requests without a Referer, such as ours."""
+
+    code = "referer_refused"
+
+
 class StoreKeyRefused(StoreError):
     """The access key is unknown, disabled, or its secret is wrong."""
 
@@ -230,6 +256,18 @@ class StoreRefused(StoreError):
     """OSS refused for a reason that has no class of its own; the message has its code and EC."""
 
     code = "store_refused"
+
+
+class ObjectArchived(StoreRefused):
+    """The object is of an archive class, and can be read only after it was restored."""
+
+    code = "object_archived"
+
+
+class ObjectRetained(StoreRefused):
+    """A retention policy (WORM) of the bucket forbids to change or delete the object."""
+
+    code = "object_retained"
 
 
 class LedgerError(RelayError):

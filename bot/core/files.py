@@ -3,8 +3,8 @@
 import re
 import secrets
 import unicodedata
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
@@ -33,6 +33,15 @@ _RESERVED: Final = re.compile(
 _UNSAFE: Final = re.compile(r'[\\/:*?"<>|]')
 # Letters and symbols by category, yet nothing is seen: Hangul fillers, the blank Braille pattern.
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# Persian and the languages of India spell words with them, and emoji are joined by the second
+# (source: Unicode Standard, section 23.2, "Cursive Connection and Ligatures").
+_JOINERS: Final = "\u200c\u200d"
+# The flag of a region, such as Scotland. Elsewhere tags are dropped: they would hide a text
+# (source: UTS 51, "ED-14a emoji tag sequence"; CLDR, subdivision codes of 3 to 6 characters).
+_REGION_FLAG: Final = re.compile(
+    "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
+)
+_ENDS: Final = f" .{_JOINERS}"
 
 
 class FileKind(StrEnum):
@@ -46,6 +55,8 @@ class FileKind(StrEnum):
     VIDEO_NOTE = "video_note"
     ANIMATION = "animation"
     STICKER = "sticker"
+    LIVE_PHOTO = "live_photo"
+    """The moving part of a live photo; its still is a photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,8 @@ class IncomingFile:
 
     `file_id` is what `getFile` takes; `file_unique_id` names the same bytes for every bot. `name`
     is what the user sees (already cleaned by `clean_name`), `mime_type` the type that Telegram
-    reports, `announced_size` bytes or `None` if Telegram announced none.
+    reports, `announced_size` bytes or `None` if Telegram announced none. `sent_at` is set where
+    Telegram gave no name: then `name` is only the extension, and `named_by_time` makes one.
     """
 
     file_id: str
@@ -63,11 +75,49 @@ class IncomingFile:
     name: str
     mime_type: str | None
     announced_size: int | None
+    sent_at: datetime | None = None
+
+    def named_by_time(self, zone: tzinfo, number: int | None = None) -> "IncomingFile":
+        """Return the file with a name of kind and time, such as `photo_2026-11-24_14-30-05.jpg`;
+        `number` tells the files of one album apart. One that has a name keeps it.
+        """
+        if self.sent_at is None:
+            return self
+        stamp = self.sent_at.astimezone(zone).strftime("%Y-%m-%d_%H-%M-%S")
+        counted = "" if number is None else f"_{number}"
+        return replace(self, name=f"{self.kind}_{stamp}{counted}.{self.name}", sent_at=None)
+
+
+class NoFile(StrEnum):
+    """Why a message has no file to relay. The values are names of sentences."""
+
+    OTHER = "unsupported-message"
+    """It is of a kind that has no file."""
+    PAID = "paid-media-locked"
+    STORY = "story-closed"
+    UNKNOWN = "kind-unknown"
+    """It has a file, of a kind that this program does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFiles:
+    """The files of a message, in their order. `album` is the id that the messages of one album
+    share; `no_file` is why there are none, or `None` if there is nothing to say about that.
+    """
+
+    files: tuple[IncomingFile, ...] = ()
+    album: str | None = None
+    no_file: NoFile | None = None
+
+    @property
+    def has_document(self) -> bool:
+        """Whether a file was sent as a document, that is unchanged."""
+        return any(file.kind is FileKind.DOCUMENT for file in self.files)
 
 
 def clean_name(raw: str | None, *, fallback: str) -> str:
     """Return a name that can be shown, stored and saved: one path part, no control, bidi or
-    invisible characters.
+    invisible characters. Joiners and the tags of flags are kept: they change what is seen.
 
     Path parts before the last are dropped, so `../../etc/passwd` becomes `passwd`. The result has
     1 to 200 UTF-8 bytes; the extension survives a cut. Falls back where nothing readable is left
@@ -75,10 +125,10 @@ def clean_name(raw: str | None, *, fallback: str) -> str:
     """
     name = unicodedata.normalize("NFC", raw or "").encode("utf-8", "replace").decode("utf-8")
     name = re.split(r"[\\/]", name)[-1]
-    name = "".join(c for c in name if _is_kept(c))
+    name = _without_hidden(name)
     # Composed again, because what was dropped may have stood between a letter and its accent.
     name = unicodedata.normalize("NFC", re.sub(r"\s+", " ", _UNSAFE.sub("_", name)))
-    name = name.strip(" .\u200d")
+    name = name.strip(_ENDS)
     if not name or not any(c.isalnum() or unicodedata.category(c)[0] in "LNS" for c in name):
         name = fallback
     if _RESERVED.match(name):
@@ -86,11 +136,19 @@ def clean_name(raw: str | None, *, fallback: str) -> str:
     return _cut(name, LONGEST_DOWNLOAD_NAME)
 
 
+def _without_hidden(text: str) -> str:
+    kept, end = "", 0
+    for flag in _REGION_FLAG.finditer(text):
+        kept += "".join(filter(_is_kept, text[end : flag.start()])) + flag[0]
+        end = flag.end()
+    return kept + "".join(filter(_is_kept, text[end:]))
+
+
 def _is_kept(char: str) -> bool:
-    # Cf holds bidi controls and zero-width characters; U+200D joins emoji and is harmless alone.
+    # Cf holds bidi controls and zero-width characters.
     return char not in _BLANK and (
         unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-        or char == "\u200d"
+        or char in _JOINERS
     )
 
 
@@ -107,7 +165,10 @@ def _cut(name: str, limit: int) -> str:
         return name
     stem, extension = split_extension(name)
     room = limit - len(extension.encode())
-    return stem.encode()[:room].decode("utf-8", "ignore").rstrip(" .\u200d") + extension
+    # Cleaned again, because the cut may have gone through a flag.
+    return (
+        _without_hidden(stem.encode()[:room].decode("utf-8", "ignore")).rstrip(_ENDS) + extension
+    )
 
 
 LONGEST_LIFETIME: Final = timedelta(hours=23, minutes=55)
@@ -162,8 +223,13 @@ def key_name(name: str) -> str:
     """Reduce a file name to ASCII letters, digits, dot, dash and underscore; never empty, never
     only dots.
     """
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    stem, extension = split_extension(re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-."))
+    # The real name is split: of "报告.pdf" nothing but the extension is left in ASCII.
+    stem, extension = map(_in_ascii, split_extension(unicodedata.normalize("NFKD", name)))
+    extension = extension.strip("-._")
+    extension = f".{extension}" if extension else ""
+    if stem.startswith("."):
+        # "报告.tar.gz": an extension before the last one is no name either.
+        stem = f"file{stem}"
     if extension[1:].lower() in BLOCKED_EXTENSIONS:
         extension = ""
     stem = stem.strip("-._")[: LONGEST_KEY_NAME - len(extension)]
@@ -171,6 +237,10 @@ def key_name(name: str) -> str:
     while split_extension(stem)[1][1:].lower() in BLOCKED_EXTENSIONS:
         stem = split_extension(stem)[0]
     return (stem or "file") + extension
+
+
+def _in_ascii(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.encode("ascii", "ignore").decode())
 
 
 def content_disposition(name: str) -> str:
@@ -221,3 +291,20 @@ def deadline(completed_at: datetime, lifetime: timedelta) -> datetime:
     if not SHORTEST_LIFETIME <= lifetime <= LONGEST_LIFETIME:
         raise ValueError("a link lives at least a second and at most 23 h 55 min")
     return completed_at + lifetime
+
+
+SIZE_UNITS: Final = ("B", "KB", "MB", "GB", "TB")
+
+
+def shown_size(count: int) -> str:
+    """Format bytes as Telegram's apps do: `12.4 MB`, in steps of 1024, three digits at most.
+
+    Telegram's own apps call 2**20 bytes a "MB", and the user compares with the size on their file:
+    20,971,520 bytes, the limit of the cloud Bot API, are "20 MB" there and here. Chats, commands
+    and documentation show sizes in no other way.
+    """
+    value, unit = float(count), 0
+    while unit < len(SIZE_UNITS) - 1 and round(value, 1 if value < 100 else 0) >= 1024:
+        value, unit = value / 1024, unit + 1
+    digits = f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+    return f"{digits.removesuffix('.0')} {SIZE_UNITS[unit]}"

@@ -17,6 +17,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from bot.core.files import shown_size
 from bot.core.jobs import MIB
 from bot.demo.local_stack import LocalStack
 from bot.demo.screen import Screen
@@ -112,7 +113,9 @@ async def _greet(scene: Scene) -> None:
 
 
 async def _relay_and_expire(scene: Scene, path: Path) -> None:
-    scene.screen.say(f"You send {path.name}; both halves are slowed down to {SPEED // MIB} MiB/s.")
+    scene.screen.say(
+        f"You send {path.name}; both halves are slowed down to {shown_size(SPEED)}/s."
+    )
     started = time.monotonic()
     message = await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
     answer = await _answer_to(scene, message)

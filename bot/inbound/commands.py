@@ -67,16 +67,10 @@ class UserCommands:
         since = self._clock.now() - LONGEST_LIFE
         return bool(await self._chats.accepted_by(origin.owner_id, since))
 
-    async def other(self, origin: Origin, *, is_text: bool) -> None:
-        """Answer any other message to the bot with one line of help."""
-        if not await self._replies.admit(origin):
-            return
-        if not origin.is_private:
-            await self._replies.notice(origin, "share-how")
-        else:
-            await self._replies.notice(
-                origin, "help-any-text" if is_text else "unsupported-message"
-            )
+    async def other(self, origin: Origin, name: str) -> None:
+        """Answer any other message to the bot with one line, in a group always the same one."""
+        if await self._replies.admit(origin):
+            await self._replies.notice(origin, name if origin.is_private else "share-how")
 
 
 class CancelCommand:
@@ -178,8 +172,8 @@ class ZoneCommand:
             zone = (await self._chats.chat(origin.chat_id)).zone or self._zone
             await self._replies.notice(origin, "zone-is", {"zone": zone})
             return
-        # The time zones of the machine are files.
-        meant = await asyncio.to_thread(read_zone, text)
+        # The names of zones and cities are in files.
+        meant = await asyncio.to_thread(read_zone, text, origin.language)
         if meant is None:
             await self._replies.notice(origin, "zone-unknown", {"zone": text[:LONGEST_TOLD]})
         elif origin.is_private:

@@ -13,7 +13,7 @@ from bot.inbound.commands import CancelCommand, LanguageCommands, UserCommands, 
 from bot.inbound.groups import GroupCommands
 from bot.inbound.uploads import Uploads
 from bot.jobs.queue import JobQueue
-from bot.jobs.runner import Signals
+from bot.jobs.runner import JobLifecycle
 from bot.outbound.answer_delivery import Reactions
 from bot.outbound.chat_migration import ChatMigrations
 
@@ -43,7 +43,7 @@ class UseCases:
         actions: JobActions,
         migrations: ChatMigrations,
         clock: Clock,
-        signals: Signals,
+        lifecycle: JobLifecycle,
         limit: int,
         limits: OwnerLimits | None = None,
         reactions: Reactions | None = None,
@@ -52,7 +52,7 @@ class UseCases:
         """Build all parts. `limit` is the most bytes of a file; without `limits` there are no
         others. `zone` names the time zone of chats that chose none.
         """
-        replies = Replies(ledger, access, clock, signals)
+        replies = Replies(ledger, access, clock, lifecycle.signals)
         user_commands = UserCommands(ledger.chats, access, replies, clock)
         button_replies = ButtonReplies(replies)
         return cls(
@@ -63,10 +63,11 @@ class UseCases:
                 access,
                 replies,
                 clock,
-                signals,
+                lifecycle,
                 limit=limit,
                 limits=limits or OwnerLimits(),
                 reactions=reactions or Reactions(ledger.outbox, clock, enabled=False),
+                zone=zone,
             ),
             user_commands=user_commands,
             job_buttons=JobButtons(ledger.jobs, access, actions, replies),

@@ -11,9 +11,12 @@ import structlog
 
 from bot.core.errors import (
     Corrupted,
+    FileEmpty,
     FileTooLarge,
+    Rejected,
     RelayError,
     SizeMismatch,
+    SourceGone,
     Unexpected,
     UploadGone,
 )
@@ -29,6 +32,7 @@ from bot.transfer.pool import finish
 log = structlog.stdlib.get_logger(__name__)
 
 _EVENT: Final = "job ended"
+_OF_THE_FILE: Final = (FileEmpty, FileTooLarge, SourceGone)
 
 
 class Signals:
@@ -70,8 +74,9 @@ class JobLifecycle:
         return True
 
     async def failed(self, job: Job, error: RelayError, *, cause: Exception) -> bool:
-        """Fail a running job with the code of `error`. The log has the traceback of `cause`.
-        Return `False` if the job has been ended or taken over meanwhile.
+        """Fail a job with the code of `error`. The log has the traceback of `cause`, except for
+        files that cannot be relayed, which get one line. Return `False` if the job has been ended
+        or taken over meanwhile.
         """
         if not await self._jobs.fail(job, error.code, _args(error), self._clock.now()):
             log.warning(
@@ -137,7 +142,12 @@ class JobLifecycle:
             "seconds": round(self._age(job), 2),
             "attempt": job.attempt,
         }
-        if state is JobState.FAILED:
+        if isinstance(cause, _OF_THE_FILE):
+            # What was sent cannot be relayed; nothing is wrong with the bot.
+            log.info(_EVENT, **fields, why=str(cause))
+        elif isinstance(cause, Rejected):
+            log.warning(_EVENT, **fields, why=str(cause))
+        elif state is JobState.FAILED:
             log.error(_EVENT, **fields, exc_info=cause)
         else:
             log.info(_EVENT, **fields)

@@ -88,7 +88,7 @@ def send_lane(chat_id: int) -> Lane:
 
 
 def edit_lane(chat_id: int) -> Lane:
-    """Return the lane of edits and deletions in a chat."""
+    """Return the lane of edits in a chat."""
     return "edit", chat_id
 
 
@@ -177,6 +177,10 @@ class RoundState:
     def is_free(self, lane: Lane) -> bool:
         """Return whether no call is in flight on a lane."""
         return self.calls.is_free(lane)
+
+    def is_paused(self, chat_id: int) -> bool:
+        """Return whether no call may be made in a chat now: Telegram asked for a pause."""
+        return self.rate_limits.of(chat_id).ready_at(None, self.now) > self.now
 
     def messages_left(self, chat_id: int) -> float:
         """Return how many messages the rate limit of a chat allows now."""

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable, Unexpected
-from bot.core.jobs import Job
+from bot.core.jobs import Job, JobState
 from bot.core.limits import RESERVED_FOR_ANSWERS
 from bot.core.ports.answers import StoredStatusMessage
 from bot.core.ports.chat import Messenger, Place
@@ -18,7 +18,15 @@ from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.outbox import Priority, Work
 from bot.core.ports.views import StatusMessage
-from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
+from bot.outbound.dispatcher import (
+    Call,
+    CallKind,
+    Lane,
+    Offers,
+    RoundState,
+    edit_lane,
+    send_lane,
+)
 from bot.outbound.views import JobViews
 from bot.supervision import Unit
 
@@ -32,6 +40,8 @@ MOST_SINGLE_MESSAGES = 3
 """With more unfinished jobs than this in a chat, further ones share a message, because the rate
 limit is per chat.
 """
+ANSWER_IS_LATE_AFTER = timedelta(seconds=4)
+"""More than the time for which the answer to an album waits for further files."""
 SHOWN_AGAIN_AFTER = timedelta(seconds=5)
 MOST_TRIES = 5
 """Calls in a row for one status message that ended with an unexpected error or the process."""
@@ -60,6 +70,8 @@ class StatusMessageSender:
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
         # Those for which a call of this process has returned: their calls are not counted.
         self._settled: set[int] = set()
+        # Since when the answer of these could be sent, and is not there.
+        self._late_since: dict[int, datetime] = {}
         self.paused = False
 
     async def offer(self, state: RoundState) -> Offers:
@@ -97,12 +109,33 @@ class StatusMessageSender:
             return self._show(status_message, view)
         if not status_message.job_ids:
             return await self._finish(status_message, state)
-        return None
+        return await self._show_ended(status_message, state)
+
+    async def _show_ended(
+        self, status_message: StoredStatusMessage, state: RoundState
+    ) -> Call | None:
+        """Return the call that shows that all jobs have ended, if their answer is held up: the
+        progress from before would be wrong, and nothing can be cancelled any more.
+        """
+        if state.is_paused(status_message.chat_id):
+            # The first call after the pause is the answer.
+            self._late_since.pop(status_message.id, None)
+            return None
+        since = self._late_since.setdefault(status_message.id, state.now)
+        if state.now - since < ANSWER_IS_LATE_AFTER:
+            return None
+        jobs = await self._ledger.jobs.get_many(status_message.job_ids)
+        # The answer to a cancelled job is an edit of the status message itself.
+        if any(job.state is JobState.CANCELLED for job in jobs):
+            return None
+        together = status_message.album is not None
+        return self._show(status_message, self._views.status_message(jobs, together=together))
 
     def _forget_all_but(self, open_ids: set[int]) -> None:
         for status_message_id in self._shown.keys() - open_ids:
             del self._shown[status_message_id]
         self._settled &= open_ids
+        self._late_since = {id_: at for id_, at in self._late_since.items() if id_ in open_ids}
 
     async def _give_up(self, status_message: StoredStatusMessage) -> None:
         unit, code = Unit.STATUS_MESSAGE.value, Unexpected.code
@@ -244,9 +277,7 @@ class StatusMessageSender:
             await self._ledger.status_messages.close(status_message.id)
 
     async def _finish(self, status_message: StoredStatusMessage, state: RoundState) -> Call | None:
-        """Delete a status message once all its jobs have been answered, after an edit that may be
-        in flight.
-        """
+        """Delete a status message once all its jobs have been answered."""
         if status_message.message_id is not None:
             run = partial(self._remove, status_message, status_message.message_id)
             return _call(status_message, CallKind.DELETE, run)
@@ -269,6 +300,19 @@ class StatusMessageSender:
         self._shown.pop(status_message.id, None)
 
 
+def _delete_lane(chat_id: int) -> Lane:
+    # Deletions wait for no edit: Telegram may hold one back for minutes, and one that comes after
+    # the deletion is refused.
+    return "delete", chat_id
+
+
+_LANES: Final[Mapping[CallKind, Callable[[int], Lane]]] = {
+    CallKind.SEND: send_lane,
+    CallKind.EDIT: edit_lane,
+    CallKind.DELETE: _delete_lane,
+}
+
+
 def _call(
     status_message: StoredStatusMessage,
     kind: CallKind,
@@ -281,7 +325,7 @@ def _call(
     return Call(
         kind=kind,
         chat_id=chat_id,
-        lane=send_lane(chat_id) if kind is CallKind.SEND else edit_lane(chat_id),
+        lane=_LANES[kind](chat_id),
         priority=Priority.STATUS,
         unit=Unit.STATUS_MESSAGE,
         row=status_message.id,

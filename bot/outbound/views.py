@@ -29,6 +29,7 @@ from bot.core.ports.views import (
 )
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.outbound.chat_migration import ChatMigrations
+from bot.supervision import Unit
 from bot.transfer.spool import Spool
 
 MOST_STATUS_LINES: Final = 8
@@ -120,7 +121,23 @@ class AnswerViews:
         stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
         now = self._clock.now()
         items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
-        return Answer(items, now, zone=(await self._migrations.rules(chat_id)).zone)
+        return Answer(
+            items,
+            now,
+            zone=(await self._migrations.rules(chat_id)).zone,
+            is_one_of_several=await self._is_one_of_several(jobs),
+        )
+
+    async def _is_one_of_several(self, jobs: Sequence[Job]) -> bool:
+        """Return whether this is the only file of an album. An album has two at least, so the bot
+        has not seen the others: in a group with privacy mode on it sees what is addressed to it.
+        """
+        album = jobs[0].origin.album if len(jobs) == 1 else None
+        if album is None or jobs[0].origin.is_private:
+            return False
+        chat_id, since = jobs[0].origin.chat_id, jobs[0].created_at - WINDOW
+        count = await self._ledger.jobs.count_album(chat_id, album, since)
+        return count == 1
 
     def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
         name = job.file.name
@@ -244,6 +261,8 @@ def _use(allowance: TransferLimits, accepted: Sequence[Accepted]) -> Usage:
     )
 
 
+FAILING_UPDATE: Final = "update_failing"
+"""The kind of updates that are tried again: they are not given up yet."""
 PERIOD: Final = timedelta(hours=24)
 MOST_CODES: Final = 5
 
@@ -277,6 +296,9 @@ class StatisticsViews:
         totals = await self._ledger.totals.since(now - PERIOD)
         running, waiting = self._queue.counts
         live = await self._ledger.objects.live()
+        set_aside = await self._ledger.totals.set_aside()
+        updates = set_aside.get(Unit.UPDATE, 0)
+        set_aside.pop(FAILING_UPDATE, None)
         return Statistics(
             done=totals.done,
             bytes=totals.bytes,
@@ -293,6 +315,8 @@ class StatisticsViews:
             spool_quota=self._spool.quota.total,
             disk_free=self._spool.free(),
             uptime=now - self._began_at,
+            updates_set_aside=updates,
+            others_set_aside=sum(set_aside.values()) - updates,
             versions=self._versions,
         )
 

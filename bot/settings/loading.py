@@ -1,13 +1,16 @@
 """Loading of the settings from a TOML file and from `RELAY_…` variables."""
 
-from collections.abc import Mapping, Set
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +28,7 @@ from bot.settings.sections import (
     TelegramSettings,
     WebSettings,
 )
-from bot.settings.types import Contradiction, is_loopback
+from bot.settings.types import EXAMPLE_USER, Contradiction, is_loopback, is_of_oss
 
 PREFIX: Final = "RELAY_"
 FILE_SUFFIX: Final = "_FILE"
@@ -187,7 +190,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(problems) from None  # what pydantic says may repeat a secret
     except (OSError, ValueError) as error:
         raise SettingsError([*environment.problems, _unreadable(path, error)]) from error
-    problems = environment.problems + _missing_key(settings, environ)
+    problems = environment.problems + _missing_key(settings, environ) + _missing_socks(settings)
     if problems:
         raise SettingsError(problems)
     return settings.below((path.parent if path else Path()).absolute())
@@ -207,8 +210,10 @@ def _merged(*sources: Mapping[str, object]) -> dict[str, Any]:
     for source in sources:
         for section, value in source.items():
             before = merged.get(section)
-            is_section = isinstance(before, dict) and isinstance(value, dict)
-            merged[section] = {**before, **value} if is_section else value
+            if isinstance(before, dict) and isinstance(value, dict):
+                merged[section] = {**before, **value}
+            else:
+                merged[section] = value
     return merged
 
 
@@ -245,6 +250,21 @@ def _missing_extra(credentials: str) -> list[str]:
     ]
 
 
+def _missing_socks(settings: Settings) -> list[str]:
+    """Report at the start that a SOCKS proxy lacks its library; no attempt could succeed."""
+    needed: tuple[tuple[str, SecretStr | None, str], ...] = (
+        ("telegram.proxy", settings.telegram.proxy, "aiohttp_socks"),
+        ("oss.proxy", settings.oss.proxy, "socks"),
+    )
+    return [
+        f"{key}: SOCKS needs the extra \"socks\": pip install 'file-relay-bot[socks]'"
+        for key, proxy, library in needed
+        if proxy is not None
+        and proxy.get_secret_value().startswith("socks")
+        and find_spec(library) is None
+    ]
+
+
 def _unrenewable(settings: Settings) -> list[str]:
     """Report a key with a token that is not renewed and may expire before its links."""
     if settings.link.mode is LinkMode.PUBLIC:
@@ -260,9 +280,16 @@ def _unrenewable(settings: Settings) -> list[str]:
     return []
 
 
-def warnings(settings: Settings) -> list[str]:
-    """Return one line for each setting that may be a mistake; none stops the bot."""
-    found = []
+def warnings(settings: Settings, path: Path | None = None) -> list[str]:
+    """Return one line for each setting that may be a mistake; none stops the bot. `path` is the
+    file that they come from.
+    """
+    found = [*_readable_by_others(path), *endpoint_problems(settings)]
+    if EXAMPLE_USER in settings.access.everybody:
+        found.append(
+            f"access.users: {EXAMPLE_USER} is the id of settings.example.toml, and may be that of"
+            " a stranger"
+        )
     if not settings.access.everybody:
         found.append(
             "access.users: is empty, so no user may use the bot; its reply to you has your id"
@@ -289,6 +316,49 @@ def warnings(settings: Settings) -> list[str]:
     if settings.log.level == "debug":
         found.append('log.level: "debug" is for looking into a fault, and writes a lot')
     return found
+
+
+def _readable_by_others(path: Path | None) -> Iterator[str]:
+    if path is None or not path.stat().st_mode & stat.S_IROTH:
+        return
+    given = tomllib.loads(path.read_text(encoding="utf-8"))
+    if any(
+        key in given.get(section, {}) for section, _, key in (s.partition(".") for s in SECRETS)
+    ):
+        yield f"{path}: every user of this machine can read the secrets in it: chmod 600 {path}"
+
+
+def endpoint_problems(settings: Settings) -> list[str]:
+    """Return one line for each endpoint or domain that looks like a mistake. Only hosts of Alibaba
+    Cloud tell what they are.
+    """
+    oss, domain = settings.oss, urlsplit(settings.link.domain or "").hostname or ""
+    found = [
+        line
+        for name, url in (("endpoint", oss.endpoint), ("upload_endpoint", oss.upload_endpoint))
+        for line in _host_problems(name, urlsplit(url or "").hostname or "", oss)
+    ]
+    host = urlsplit(oss.endpoint).hostname or ""
+    if is_of_oss(host) and "-internal." in host and not domain:
+        found.append(
+            f"oss.endpoint: {host} is internal, so links open on machines of Alibaba Cloud in"
+            f" {oss.region} only; set it as oss.upload_endpoint instead"
+        )
+    if is_of_oss(domain):
+        found.append(
+            f"link.domain: {domain} is not a domain of yours, but one of OSS, with its limits;"
+            " leave it out"
+        )
+    return found
+
+
+def _host_problems(name: str, host: str, oss: OssSettings) -> Iterator[str]:
+    if is_of_oss(host) and oss.region not in host and "accelerate" not in host:
+        yield f"oss.{name}: {host} is not in the region {oss.region} (oss.region)"
+    if host.endswith(".aliyun.com"):
+        yield f"oss.{name}: {host} is no endpoint; those of OSS end with aliyuncs.com"
+    if is_of_oss(host) and oss.path_style:
+        yield f"oss.path_style: {host} refuses it (SecondLevelDomainForbidden)"
 
 
 def _is_local(settings: Settings) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from bot.clock import find_zone
-from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode, shown_size
 from bot.core.limits import TransferLimits
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
@@ -177,6 +178,17 @@ class OssSettings(Section):
     path_style: Annotated[bool, Allowed("true or false")] = False
     proxy: types.ProxyUrl | None = None
 
+    @field_validator("endpoint", "upload_endpoint")
+    @classmethod
+    def _leave_bucket_out(cls, url: str | None, info: ValidationInfo) -> str | None:
+        host, bucket = urlsplit(url or "").hostname or "", info.data.get("bucket")
+        if host.startswith(f"{bucket}.") and types.is_of_oss(host):
+            raise Contradiction(
+                f"has the name of the bucket in front, which is added by itself: leave {bucket}."
+                " out"
+            )
+        return url
+
     @field_validator("access_key_secret")
     @classmethod
     def _complete_pair(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -310,8 +322,9 @@ class TelegramSettings(Section):
     def _obey_cloud(cls, limit: int, info: ValidationInfo) -> int:
         if _is_cloud(info) and limit > CLOUD_DOWNLOAD_LIMIT:
             raise Contradiction(
-                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT} (20 MiB) that Telegram's"
-                ' own server hands out; larger files need telegram.mode = "local"'
+                f"{limit} bytes are more than the {CLOUD_DOWNLOAD_LIMIT}"
+                f" ({shown_size(CLOUD_DOWNLOAD_LIMIT)}) that Telegram's own server hands out;"
+                ' larger files need telegram.mode = "local"'
             )
         return limit
 

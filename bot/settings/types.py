@@ -103,13 +103,36 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def is_of_oss(host: str) -> bool:
+    """Return whether a host is one of Alibaba Cloud's own, such as the endpoints of OSS."""
+    return host.endswith(".aliyuncs.com")
+
+
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+def _check_host(host: str) -> None:
+    """Refuse what is neither an IP address nor a name that DNS could know (RFC 1123; underscores
+    occur in local names).
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        # Raises a UnicodeError, which is a ValueError, for what has no form in ASCII.
+        labels = host.encode("idna").decode().lower().removesuffix(".").split(".")
+        if labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
+            raise ValueError("not a host") from None
+
+
 def _split_url(text: str, schemes: set[str]) -> SplitResult:
     """Split a URL that has a host, one of `schemes`, and neither query nor fragment."""
     parts = urlsplit(text)
     if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("not such a URL")
-    # Read once, because urllib checks the port only when it is asked for.
-    _ = parts.port
+    _check_host(parts.hostname)
+    # urllib checks the port only when it is asked for.
+    if parts.port == 0:
+        raise ValueError("a port at which nothing can listen")
     return parts
 
 
@@ -136,13 +159,27 @@ def _proxy(secret: SecretStr) -> SecretStr:
     return secret
 
 
+PLACEHOLDER: Final = "replace-me"
+"""In the secrets of `settings.example.toml`."""
+EXAMPLE_BUCKET: Final = "my-relay-bucket"
+EXAMPLE_USER: Final = 123456789
+
+
 def _secret_of(pattern: str) -> Callable[[SecretStr], SecretStr]:
     def check(secret: SecretStr) -> SecretStr:
+        if PLACEHOLDER in secret.get_secret_value():
+            raise Contradiction("is still the placeholder of settings.example.toml")
         if not re.fullmatch(pattern, secret.get_secret_value()):
             raise ValueError("does not look like one")
         return secret
 
     return check
+
+
+def _own_bucket(name: str) -> str:
+    if name == EXAMPLE_BUCKET:
+        raise Contradiction("is still the example of settings.example.toml: name your own bucket")
+    return name
 
 
 def _number(value: object) -> object:
@@ -210,6 +247,7 @@ WebOrigin = Annotated[
 Bucket = Annotated[
     str,
     Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"),
+    AfterValidator(_own_bucket),
     Allowed("the bucket's name: 3 to 63 lower-case letters, digits and hyphens"),
 ]
 Region = Annotated[

@@ -13,7 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from bot.core.errors import Corrupted, StoreError, StoreThrottled, TransferCancelled, UploadGone
+from bot.core.errors import Corrupted, StoreError, TransferCancelled, UploadGone
 from bot.core.ports.store import ObjectStore
 
 T = TypeVar("T")
@@ -253,9 +253,8 @@ class RetryPolicy:
 
     def delay(self, failures: int, error: StoreError) -> float:
         """Return the seconds to wait after the failure number `failures`, counted from 1."""
-        asked = error.delay if isinstance(error, StoreThrottled) else 0.0
         jitter = self.draw() * min(self.cap, self.base * 2.0 ** (failures - 1))
-        return max(jitter, min(asked, self.longest_asked))
+        return max(jitter, min(error.delay, self.longest_asked))
 
     def pause(self, failures: int, error: StoreError, flag: CancelFlag) -> None:
         """Wait before the next attempt, or raise `error` if there is none left.

@@ -86,7 +86,7 @@ def build_bot(resources: Resources) -> Bot:
         actions=actions,
         migrations=migrations,
         clock=clock,
-        signals=signals,
+        lifecycle=lifecycle,
         limit=source.limit,
         limits=limits,
         reactions=reactions,
@@ -264,7 +264,7 @@ def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
         telegram.keyboards,
         processed_updates,
         bot_id=telegram.bot_id,
-        username=telegram.username,
+        name=telegram.name,
     ).register(telegram.application)
     return processed_updates
 

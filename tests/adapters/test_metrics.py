@@ -93,14 +93,14 @@ def test_calls() -> None:
     metrics = PrometheusMetrics("1")
     metrics.telegram_answered("editMessageText", 429)
     metrics.telegram_answered("editMessageText", 200)
-    metrics.telegram_answered("getupdates", 0)
+    metrics.telegram_answered("getUpdates", 0)
     metrics.oss_answered("upload_part", "")
     metrics.oss_answered("upload_part", "store_throttled")
     metrics.edit_skipped("budget")
     samples = read(metrics)
 
     assert value(samples, "relay_telegram_floods_total") == 1
-    for method, status in (("editMessageText", "429"), ("getupdates", "0")):
+    for method, status in (("editMessageText", "429"), ("getUpdates", "0")):
         assert value(samples, "relay_telegram_calls_total", method=method, status=status) == 1
     for result in ("ok", "store_throttled"):
         assert value(samples, "relay_oss_calls_total", operation="upload_part", result=result) == 1

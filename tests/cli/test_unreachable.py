@@ -27,7 +27,7 @@ _resolve = socket.getaddrinfo
 def unreachable(
     stage: LocalStack, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """Spoil the address for the public, and only that; return its host."""
+    """Spoil the address for the public, and only that; return how it is named."""
     monkeypatch.setattr(socket, "getaddrinfo", _knows_no_name)
     stage.more |= {
         "domain": {"RELAY_LINK__DOMAIN": f"http://{NOBODY}"},
@@ -37,7 +37,8 @@ def unreachable(
             "RELAY_OSS__ENDPOINT": f"http://{NOBODY}",
         },
     }[request.param]
-    return UNKNOWN if request.param == "name" else NOBODY
+    names = {"domain": f"link.domain {NOBODY}", "name": f"link.domain {UNKNOWN}"}
+    return names.get(request.param, NOBODY)
 
 
 async def test_send(stage: LocalStack, unreachable: str) -> None:
@@ -81,7 +82,7 @@ async def test_run(
     await stage.start_bot(1)
     await stage.stop_bot()
     logged = capsys.readouterr().out
-    (line,) = [line for line in logged.splitlines() if "cannot check anonymous access" in line]
+    (line,) = [line for line in logged.splitlines() if "cannot check the bucket" in line]
 
     assert f"{unreachable}: " in line
     assert "Traceback" not in logged

@@ -5,9 +5,10 @@ import os
 import pytest
 
 from bot.demo.local_stack import LocalStack
+from bot.sandbox.faults import Effect, Fault
 from tests.conversations.fault_causes import for_ever, hired, says
-from tests.conversations.leftovers import assert_nothing_left, until_given_up
-from tests.conversations.people import Person
+from tests.conversations.leftovers import assert_nothing_left, let_time_pass, until_given_up
+from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -55,15 +56,28 @@ async def test_other_size_than_announced(alice: Person, announced: int, told: st
 
 
 async def test_unknown_file(stage: LocalStack, alice: Person) -> None:
-    """A file id that Telegram does not know is asked for twice, then given up."""
+    """A file id that Telegram does not know is given up at once."""
     stage.telegram.faults.add(
         for_ever("getFile", status=400, description="Bad Request: invalid file_id")
     )
     answer = await alice.answered(await alice.send(CONTENT))
 
-    assert len(stage.telegram.log.of("getFile")) == 2
+    assert len(stage.telegram.log.of("getFile")) == 1
     assert says(answer, UNKNOWN)
     await assert_nothing_left(alice)
+
+
+async def test_file_that_is_unavailable_for_now(stage: LocalStack, alice: Person) -> None:
+    """What Telegram cannot give just now is waited for, as in an outage."""
+    text = "Bad Request: wrong file_id or the file is temporarily unavailable"
+    args: dict[str, str | int | float] = {"status": 400, "description": text}
+    stage.telegram.faults.add(Fault("getFile", Effect.ERROR, times=3, args=args))
+    sent = await alice.send(CONTENT)
+    await let_time_pass(alice, lambda: alice.answer_to(sent) is not None)
+    answer = await alice.answered(sent)
+
+    assert len(stage.telegram.log.of("getFile")) == 4
+    assert (await fetch(link_of(answer)))[1] == CONTENT
 
 
 async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:

@@ -86,9 +86,18 @@ async def test_each_chat_has_a_zone(stage: LocalStack) -> None:
     )
 
     assert hers.text == "From now on times here are shown in Asia/Hong_Kong."
-    assert unknown.text.startswith("Unknown time zone “atlantis”. Give a city")
+    assert unknown.text.startswith("Unknown time zone “Atlantis”. Give a city")
     assert refused.text == "Only admins of this group can change that."
     assert chosen.text == "From now on times here are shown in UTC+5:45."
     assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+8, in 23 h", told.text)
     assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", shared.text)
     assert re.search(r"The link expires at [-\d]+ [\d:]+ UTC\+5:45, in 23 h", moved.text)
+
+
+async def test_zone_by_a_city_in_the_language_of_the_user(stage: LocalStack) -> None:
+    """A city by its name in the user's language is understood."""
+    bruno = Person(stage, "Bruno", language="pt-br")
+    await stage.start_bot(bruno.id)
+    told = await bruno.answered(await bruno.write("/zone São Paulo"))
+
+    assert told.text == "From now on times here are shown in America/Sao_Paulo."

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.adapters.oss.access_checks import BucketExposed
+from bot.adapters.oss.access_checks import BucketExposed, BucketUnusable
 from bot.adapters.telegram.request import TokenRefused
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
@@ -133,6 +133,18 @@ async def test_bucket_exposed(stage: LocalStack) -> None:
 
     assert isinstance(starting.exception(), BucketExposed)
     assert len(stage.telegram.log.of("getUpdates")) == polls
+
+
+@pytest.mark.parametrize("field", ["retains", "refuses_empty_referer"])
+async def test_bucket_that_keeps_or_hides(stage: LocalStack, field: str) -> None:
+    """A bucket from which the bot cannot delete, or that serves no link, takes no file; the start
+    names the reason in OSS's words.
+    """
+    setattr(stage.bucket, field, True)
+    with pytest.raises(BucketUnusable, match=r"FileImmutable|bucket referer policy"):
+        await stage.start_bot(1)
+
+    assert stage.telegram.log.of("getUpdates") == []
 
 
 def expose(stage: LocalStack) -> None:

@@ -13,8 +13,8 @@ import pytest
 from telegram import Message
 
 from bot.adapters.telegram import handlers, intake, request
-from bot.adapters.telegram.files import find_file
-from bot.core.files import IncomingFile
+from bot.adapters.telegram.contents import find_files
+from bot.core.files import MessageFiles
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of
@@ -110,12 +110,12 @@ async def test_message_that_fails_while_it_is_handled(
     update = alice.chat.new_message(alice.user).json() | {"text": SECRET}
     monkeypatch.setattr(intake, "FIRST_WAIT", 3600.0)
 
-    def find(message: Message) -> IncomingFile | None:
+    def find(message: Message) -> MessageFiles:
         if message.text == SECRET:
             raise MemoryError("no room")
-        return find_file(message)
+        return find_files(message)
 
-    monkeypatch.setattr(handlers, "find_file", find)
+    monkeypatch.setattr(handlers, "find_files", find)
     update_id = await stage.telegram.send_raw_update({"message": update})
     await alice.answered(await alice.send(CONTENT))
     await alice.until(lambda: not stage.telegram.world.updates.waiting)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from bot.core.files import FileKind, IncomingFile
+from bot.core.files import FileKind, IncomingFile, MessageFiles
 from bot.core.jobs import Job, Origin, StoredObject
 from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Ledger
@@ -56,6 +56,11 @@ def make_file(
         mime_type="application/pdf",
         announced_size=size,
     )
+
+
+def found(*files: IncomingFile) -> MessageFiles:
+    """Return the files of a message that is in no album."""
+    return MessageFiles(files)
 
 
 def a_result(now: datetime = NOW, size: int = 1000) -> Finished:

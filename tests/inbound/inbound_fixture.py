@@ -58,7 +58,7 @@ class InboundFixture:
             actions=JobActions(self.ledger, self.queue, self.clock, self.lifecycle),
             migrations=ChatMigrations(self.ledger.chats),
             clock=self.clock,
-            signals=self.signals,
+            lifecycle=self.lifecycle,
             limit=LIMIT,
             limits=limits,
         )

@@ -8,7 +8,7 @@ import pytest
 from bot.core.jobs import JobState
 from bot.core.ports.outbox import OutboxKind, Priority
 from bot.inbound.actions import JobAction
-from tests.fakes.samples import OWNER, accept, acquire, finish, get, make_file, make_origin
+from tests.fakes.samples import OWNER, accept, acquire, finish, found, get, make_file, make_origin
 from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, InboundFixture
 
 Deed = Callable[[InboundFixture, int], Awaitable[None]]
@@ -16,7 +16,7 @@ USERS = [OWNER, OTHER, ADMIN]
 
 
 async def _send_file(inbound: InboundFixture, user_id: int) -> None:
-    await inbound.use_cases.uploads.sent(make_origin(user_id), make_file())
+    await inbound.use_cases.uploads.sent(make_origin(user_id), found(make_file()))
 
 
 async def _ask_welcome(inbound: InboundFixture, user_id: int) -> None:
@@ -28,11 +28,11 @@ async def _ask_status(inbound: InboundFixture, user_id: int) -> None:
 
 
 async def _write(inbound: InboundFixture, user_id: int) -> None:
-    await inbound.use_cases.user_commands.other(make_origin(user_id), is_text=True)
+    await inbound.use_cases.user_commands.other(make_origin(user_id), "help-any-text")
 
 
 async def _send_a_poll(inbound: InboundFixture, user_id: int) -> None:
-    await inbound.use_cases.user_commands.other(make_origin(user_id), is_text=False)
+    await inbound.use_cases.user_commands.other(make_origin(user_id), "unsupported-message")
 
 
 DEEDS: dict[str, Deed] = {

@@ -5,7 +5,7 @@ import pytest
 from bot.core.jobs import JobState
 from bot.core.ports.outbox import OutboxKind
 from bot.inbound.actions import JobAction
-from tests.fakes.samples import OWNER, accept, finish, get, make_file, make_origin
+from tests.fakes.samples import OWNER, accept, finish, found, get, make_file, make_origin
 from tests.inbound.inbound_fixture import LIMIT, STRANGER, InboundFixture
 
 
@@ -13,7 +13,7 @@ async def test_redelivered_file_is_relayed_once(inbound: InboundFixture) -> None
     """A redelivered file makes one job, which waits once."""
     origin, file = make_origin(), make_file()
     for _ in range(3):
-        await inbound.use_cases.uploads.sent(origin, file)
+        await inbound.use_cases.uploads.sent(origin, found(file))
 
     assert len(await inbound.jobs()) == 1
     assert inbound.queue.counts == (0, 1)
@@ -22,7 +22,7 @@ async def test_redelivered_file_is_relayed_once(inbound: InboundFixture) -> None
 async def test_files_of_an_album_are_jobs_of_their_own(inbound: InboundFixture) -> None:
     """Each file of an album is a message and a job."""
     for _ in range(3):
-        await inbound.use_cases.uploads.sent(make_origin(), make_file())
+        await inbound.use_cases.uploads.sent(make_origin(), found(make_file()))
 
     assert len(await inbound.jobs()) == 3
 
@@ -36,7 +36,7 @@ async def test_redelivered_command_is_answered_once(inbound: InboundFixture) -> 
             await ask(origin)
     origin = make_origin()
     for _ in range(2):
-        await questions.other(origin, is_text=True)
+        await questions.other(origin, "help-any-text")
     kinds = [message.kind for message in await inbound.said()]
 
     assert kinds == [OutboxKind.WELCOME, OutboxKind.OVERVIEW, OutboxKind.NOTICE]
@@ -46,7 +46,7 @@ async def test_redelivered_refusal_is_said_once(inbound: InboundFixture) -> None
     """A file that is too large, and a stranger."""
     for origin in (make_origin(), make_origin(STRANGER)):
         for _ in range(2):
-            await inbound.use_cases.uploads.sent(origin, make_file(size=LIMIT + 1))
+            await inbound.use_cases.uploads.sent(origin, found(make_file(size=LIMIT + 1)))
 
     assert [s.payload["name"] for s in await inbound.said()] == [
         "error-file-too-large",

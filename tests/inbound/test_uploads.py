@@ -4,7 +4,7 @@ import pytest
 
 from bot.core.jobs import JobState
 from bot.core.ports.outbox import OutboxKind
-from tests.fakes.samples import NOW, OWNER, make_file, make_origin
+from tests.fakes.samples import NOW, OWNER, found, make_file, make_origin
 from tests.inbound.inbound_fixture import LIMIT, InboundFixture
 
 
@@ -12,7 +12,7 @@ from tests.inbound.inbound_fixture import LIMIT, InboundFixture
 async def test_file_that_fits_is_accepted(inbound: InboundFixture, size: int | None) -> None:
     """It waits for its turn, and no message is sent: the answer comes when it is done."""
     origin, file = make_origin(), make_file(size=size)
-    await inbound.use_cases.uploads.sent(origin, file)
+    await inbound.use_cases.uploads.sent(origin, found(file))
     [job] = await inbound.jobs()
 
     assert (job.origin, job.file, job.state, job.created_at) == (
@@ -28,7 +28,7 @@ async def test_file_that_fits_is_accepted(inbound: InboundFixture, size: int | N
 async def test_file_over_the_limit_is_refused_with_both_sizes(inbound: InboundFixture) -> None:
     """The sentence tells its size and the limit; there is no job."""
     origin = make_origin()
-    await inbound.use_cases.uploads.sent(origin, make_file(size=LIMIT + 1))
+    await inbound.use_cases.uploads.sent(origin, found(make_file(size=LIMIT + 1)))
     [said] = await inbound.said()
 
     assert (said.kind, said.payload) == (
@@ -42,7 +42,7 @@ async def test_file_over_the_limit_is_refused_with_both_sizes(inbound: InboundFi
 
 async def test_empty_file_is_refused(inbound: InboundFixture) -> None:
     """There is nothing to relay, and there is no job."""
-    await inbound.use_cases.uploads.sent(make_origin(), make_file(size=0))
+    await inbound.use_cases.uploads.sent(make_origin(), found(make_file(size=0)))
     [said] = await inbound.said()
 
     assert said.payload == {"name": "error-file-empty"}

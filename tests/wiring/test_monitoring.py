@@ -15,6 +15,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
+from tests.conversations.operators import run
 from tests.conversations.people import Person, link_of
 from tests.conversations.test_webhook import free_port
 from tests.kill.process import relay_bot
@@ -250,3 +251,26 @@ async def test_public_links_overdue(tmp_path: Path, port: int) -> None:
         stage.oss.faults.clear()
 
     assert reasons
+
+
+async def test_updates_set_aside_are_counted_where_operators_look(
+    tmp_path: Path, port: int
+) -> None:
+    """In the metrics, in `relay-bot status` and in `/stats`."""
+    async with watched(tmp_path, port) as stage:
+        chief = Person(stage, "Chief")
+        stage.more["RELAY_ACCESS__ADMINS"] = str(chief.id)
+        await stage.start_bot()
+        message = chief.chat.new_message(chief.user).json() | {"document": {"file_id": 5}}
+        for _ in range(2):
+            await stage.telegram.send_raw_update({"message": message})
+        await chief.until(lambda: bool(chief.said))
+        told = await chief.answered(await chief.write("/stats"))
+        _, page = await get(port, "/metrics")
+        status = await run(stage, "status")
+        as_json = await run(stage, "status", "--json")
+
+    assert "Given up after errors: messages 2, answers and others 0" in told.text
+    assert 'relay_set_aside{unit="update"} 2.0' in page
+    assert "set aside after errors: update 2" in status.out
+    assert as_json.json["set_aside"] == {"update": 2}

@@ -136,6 +136,14 @@ def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int,
     return {(row.chat_id, row.album) for row in rows}
 
 
+def count_album(connection: Connection, chat_id: int, album: str, since: datetime) -> int:
+    """Return how many files of an album have been accepted since that moment."""
+    # The moment bounds the cost: there is an index of chat and time.
+    is_of_chat = (jobs.c.chat_id == chat_id) & (jobs.c.created_at > since)
+    of_album = is_of_chat & (jobs.c.album == album)
+    return connection.execute(select(func.count()).select_from(jobs).where(of_album)).scalar_one()
+
+
 def unfinished(connection: Connection) -> list[Job]:
     """Return all unfinished jobs of chats, oldest first."""
     return _read(connection, _unfinished_where(IS_FROM_A_CHAT))

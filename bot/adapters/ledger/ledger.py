@@ -31,6 +31,7 @@ class SqlJobs(SqlPart):
     get = reads(jobs.get)
     get_many = reads(jobs.get_many)
     open_albums = reads(jobs.open_albums)
+    count_album = reads(jobs.count_album)
     unfinished = reads(jobs.unfinished)
     unfinished_of = reads(jobs.unfinished_of)
     unfinished_in = reads(jobs.unfinished_in)
@@ -148,6 +149,7 @@ class SqlTotals(SqlPart):
     """Implements `TotalsLedger`."""
 
     since = reads(totals.since)
+    set_aside = reads(totals.count_set_aside)
 
 
 MOST_TOGETHER: Final = 200

@@ -6,6 +6,7 @@ part of a lifecycle rule's elements and would drop the others.
 
 import base64
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -16,7 +17,7 @@ from alibabacloud_oss_v2.types import OperationInput
 
 from bot.adapters.oss.client import OssConnection
 from bot.adapters.oss.errors import translated
-from bot.core.errors import BucketMissing, StoreUnavailable
+from bot.core.errors import BucketMissing, StoreForbidden, StoreUnavailable
 
 PRIVATE: Final = "private"
 PUBLIC_READ: Final = "public-read"
@@ -49,11 +50,14 @@ class BucketAdministration:
         self._bucket = connection.address.bucket
 
     def info(self) -> BucketInfo | None:
-        """Return the properties of the bucket, `None` if there is no bucket of this name."""
+        """Return the properties of the bucket, `None` if there is no bucket of this name and OSS
+        knows the key: it looks for the bucket first, and answers alike to any key.
+        """
         try:
             with translated():
                 tree = _xml(self._invoke("GetBucketInfo", "GET", "bucketInfo"))
         except BucketMissing:
+            self.require_known_key()
             return None
         return BucketInfo(
             region=_text(tree, "Bucket/Location").removeprefix("oss-"),
@@ -91,6 +95,12 @@ class BucketAdministration:
         with translated():
             return _blocked(self._invoke("GetPublicAccessBlock", "GET", _BLOCK, bucket=None))
 
+    def require_known_key(self) -> None:
+        """Raise `StoreKeyRefused` if OSS does not know the key, by a call that names no bucket."""
+        # A key that lacks this right is known.
+        with suppress(StoreForbidden):
+            self.account_blocks_public_access()
+
     def set_public_access_block(self, *, blocked: bool) -> None:
         """Block public access to the bucket, or lift the block."""
         document = (
@@ -105,6 +115,12 @@ class BucketAdministration:
         """Return the policy as it was stored, or `None`."""
         found = self._read("GetBucketPolicy", "policy", absent="NoSuchBucketPolicy")
         return None if found is None else found.decode("utf-8", "replace")
+
+    def policy_is_public(self) -> bool:
+        """Whether the policy grants something to everyone, as OSS itself judges it."""
+        with translated():
+            tree = _xml(self._invoke("GetBucketPolicyStatus", "GET", "policyStatus"))
+        return _text(tree, "IsPublic").lower() == "true"
 
     def put_policy(self, text: str | None) -> None:
         """Replace the policy; `None` deletes it."""

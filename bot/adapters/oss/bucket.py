@@ -88,6 +88,11 @@ class OssLinkSigner:
 
 P = TypeVar("P")
 
+STORAGE_CLASS: Final = "Standard"
+"""Always sent, because the default is the class of the bucket: others bill at least 30 days, and
+archives cannot be read (source: OSS documentation, "Storage classes").
+"""
+
 DELETED_AT_ONCE: Final = 1000
 """Keys in one DeleteMultipleObjects (source: OSS API reference)."""
 LISTED_AT_ONCE: Final = 250
@@ -122,6 +127,7 @@ class OssBucket:
             content_type=meta.content_type,
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
+            storage_class=STORAGE_CLASS,
         )
         with self._call("put_object"):
             return _crc64(self._client.put_object(request).hash_crc64)
@@ -134,6 +140,7 @@ class OssBucket:
             content_type=meta.content_type,
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
+            storage_class=STORAGE_CLASS,
         )
         with self._call("initiate"):
             result = self._client.initiate_multipart_upload(request)
@@ -187,6 +194,7 @@ class OssBucket:
             content_type=meta.content_type,
             content_disposition=meta.content_disposition,
             cache_control=meta.cache_control,
+            storage_class=STORAGE_CLASS,
         )
         with self._call("copy_object"), _source_may_be_gone(source), translated():
             result = self._client.copy_object(request, readwrite_timeout=self._move_deadline)
@@ -227,6 +235,13 @@ class OssBucket:
                 crc64=_crc64(result.hash_crc64),
             )
         return None
+
+    def storage_class(self, key: str) -> str:
+        """Return the storage class of an object; `ObjectGone` without one."""
+        with self._call("head"), _source_may_be_gone(key), translated():
+            head = self._client.head_object(oss.HeadObjectRequest(bucket=self._bucket, key=key))
+            # Absent in the answers of servers that have no classes.
+            return head.storage_class or STORAGE_CLASS
 
     def list_parts(self, key: str, upload_id: str) -> list[PartReceipt]:
         """Return every part that OSS has."""

@@ -57,12 +57,30 @@ class BucketAddress:
         return _with_scheme(self.upload_endpoint) if self.upload_endpoint else self._public_base
 
     @property
+    def upload_is_ip(self) -> bool:
+        """Whether that endpoint is an IP address, which no bucket can stand in front of."""
+        return _is_ip(urlsplit(self.upload_base).hostname)
+
+    @property
     def _public_base(self) -> str:
         return _with_scheme(self.endpoint or f"oss-{self.region}.aliyuncs.com")
 
     def object_url(self, key: str) -> str:
         """Return the plain URL of an object for the public."""
         return f"{self._bucket_base}/{quote(key)}"
+
+    def object_urls(self, key: str) -> list[str]:
+        """Return every plain URL of an object: that for the public, and with a domain also that of
+        OSS's own endpoint, at which the object is readable too.
+        """
+        own = replace(self, link_domain=None)
+        return list(dict.fromkeys((self.object_url(key), own.object_url(key))))
+
+    def name_of(self, url: str) -> str:
+        """Return the host of a URL for a message, with the name of its setting if it has one."""
+        host = urlsplit(url).netloc
+        is_domain = self.link_domain is not None and host == self.public_host
+        return f"link.domain {host}" if is_domain else host
 
     def of(self, bucket: str, region: str) -> "BucketAddress":
         """Return the address of an earlier bucket, whose region may be another; "" is that of
@@ -255,7 +273,8 @@ class OssConnection:
             endpoint=self.address.upload_base,
             credentials_provider=self.keys,
             http_client=http_client,
-            use_path_style=self.address.path_style,
+            # The SDK recognizes addresses of IPv4 alone.
+            use_path_style=self.address.path_style or self.address.upload_is_ip,
             retry_max_attempts=1,  # One call is one attempt; bot.transfer.pool owns the others.
             disable_upload_crc64_check=True,  # 498 MB/s, GIL held; bodies use fastcrc.
         )
@@ -289,10 +308,15 @@ class OssConnection:
 
     @contextmanager
     def open_as_stranger(
-        self, url: str, *, params: Mapping[str, str] | None = None, size: int = 0
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        size: int = 0,
+        body: bytes | None = None,
     ) -> Iterator[requests.Response]:
-        """Ask for `url` without a signature; its content is read inside the block, and is expected
-        to have `size` bytes.
+        """Ask for `url` without a signature, or with a `body` store it there; the content of the
+        answer is read inside the block, and is expected to have `size` bytes.
 
         Raises:
             StoreUnavailable: no answer came, or not in time.
@@ -304,11 +328,13 @@ class OssConnection:
             deadline=limits.deadline_for(size),
         )
         with (
-            translated(self.address.public_host),
+            translated(self.address.name_of(url)),
             as_one_call(wire),
-            self.session.get(
+            self.session.request(
+                "GET" if body is None else "PUT",
                 url,
                 params=params,
+                data=body,
                 timeout=(limits.connect_timeout, limits.answer_timeout),
                 allow_redirects=False,
                 stream=True,

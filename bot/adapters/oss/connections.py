@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
@@ -231,6 +232,26 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 
 
+@cache
+def _socks_pools() -> dict[str, type[HTTPConnectionPool]]:
+    """Return the same for SOCKS; call it only where PySocks is installed."""
+    from urllib3.contrib import socks
+
+    class Plain(_Announcing, socks.SOCKSConnection):
+        """Over SOCKS."""
+
+    class Tls(_Announcing, socks.SOCKSHTTPSConnection):
+        """Over SOCKS and TLS."""
+
+    class PlainPool(socks.SOCKSHTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(socks.SOCKSHTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    return {"http": PlainPool, "https": TlsPool}
+
+
 class CancellableAdapter(HTTPAdapter):
     """The transport of a requests session with cancellable connections; never retries."""
 
@@ -244,10 +265,10 @@ class CancellableAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Use our connection classes for HTTP proxies too; SOCKS has its own."""
+        """Use our connection classes for proxies too."""
         manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+        is_socks = proxy.lower().startswith("socks")
+        manager.pool_classes_by_scheme = _socks_pools() if is_socks else _POOLS
         return manager
 
 

@@ -1,19 +1,26 @@
 """Translation of the SDK's errors into those of `bot.core.errors`."""
 
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NoReturn
 from xml.etree.ElementTree import ParseError
 
 from alibabacloud_oss_v2 import exceptions as sdk
-from urllib3.exceptions import HTTPError
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from urllib3.exceptions import HTTPError, LocationParseError
 
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,
+    CertificateRefused,
     ClockSkewed,
     Corrupted,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
     RelayError,
     StoreError,
     StoreForbidden,
@@ -53,17 +60,39 @@ _BY_CODE: Final[Mapping[str, type[StoreError]]] = {
     "InvalidDigest": Corrupted,
     "RequestTimeout": StoreUnavailable,
     "InternalError": StoreUnavailable,
+    # The next attempt may succeed: the first by the vendor's own SDK (`retry/error_retryable.py`),
+    # the second where the body was cut on its way, the third where two requests met.
+    "BadRequest": StoreUnavailable,
+    "IncompleteBody": StoreUnavailable,
+    "OperationAborted": StoreUnavailable,
+    "FileImmutable": ObjectRetained,
+    "InvalidObjectState": ObjectArchived,
 }
+_BY_MESSAGE: Final[Mapping[str, type[StoreError]]] = {
+    "must be addressed using the specified endpoint": WrongRegion,
+    "denied by bucket referer policy": RefererRefused,
+    # Of an object's ACL, a bucket's ACL or a bucket's policy.
+    "Put public ": PublicAccessBlocked,
+}
+"""What an AccessDenied says that is not about the rights of the key (source: OSS documentation,
+"HTTP status code 403"). ECs may change ("Error responses"), so they are shown and never compared.
+"""
+_WRONG_SIGNING_REGION: Final = "Invalid signing region"
+"""Of an InvalidArgument: the region in the signature differs from that of the bucket (source: OSS
+documentation, 0002-00000226 and 0002-00000228).
+"""
+_REGION_HEADERS: Final = ("x-oss-region", "x-oss-bucket-region")
+"""The region of the bucket, in some refusals of an endpoint of another one."""
+_RETRIED_STATUSES: Final = frozenset({401, 408})
+"""Source: the vendor's SDK, as above, which also repeats every 5xx."""
 _UNREADABLE: Final = "BadErrorResponse"
 """The SDK's own code for an answer without a readable error, such as that to a HEAD."""
-_WRONG_REGION_ECS: Final = frozenset({"0002-00000226", "0002-00000228"})
-"""The region in the signature differs from that of the bucket (source: OSS help, pages of these
-names).
-"""
 _NETWORK: Final = (HTTPError, OSError)
 """Errors of requests without an answer. urllib3's own errors are raised as they are if its retries
 are off (source: urllib3 2, `Retry.increment`); `requests.RequestException` is an `OSError`.
 """
+_UNUSABLE: Final = (InvalidSchema, InvalidURL, MissingSchema, LocationParseError)
+"""Errors about a proxy or an address, before anything was sent: no attempt can succeed."""
 
 
 @contextmanager
@@ -134,33 +163,67 @@ def _from_service(error: sdk.ServiceError, operation: str) -> StoreError:
     )
     if error.code != _UNREADABLE:  # Else its page may repeat the address.
         text = f"{text}: {error.message}"
-    if endpoint := (error.error_fileds or {}).get("Endpoint"):
-        text = f"{text} (endpoint: {endpoint})"
-    if (delay := _asked_delay(error)) is not None:
-        return StoreThrottled(text, delay)
-    return _class_of(error)(text)
+    if where := _region_of_bucket(error):
+        text = f"{text} (endpoint: {where})"
+    translation = StoreThrottled(text) if _throttles(error) else _class_of(error)(text)
+    translation.delay = _asked_delay(error)
+    return translation
 
 
 def _class_of(error: sdk.ServiceError) -> type[StoreError]:
-    if error.ec in _WRONG_REGION_ECS or (error.error_fileds or {}).get("Endpoint"):
+    if _is_of_another_region(error):
         return WrongRegion
+    if error.code == "AccessDenied":
+        said = (kind for text, kind in _BY_MESSAGE.items() if text in (error.message or ""))
+        return next(said, StoreForbidden)
     if (known := _BY_CODE.get(error.code or "")) is not None:
         return known
     if error.code == _UNREADABLE and error.status_code == 404:
         return ObjectMissing
-    if error.status_code >= 500 or error.status_code == 408:
+    if error.status_code >= 500 or error.status_code in _RETRIED_STATUSES:
         return StoreUnavailable
     return StoreRefused
 
 
-def _asked_delay(error: sdk.ServiceError) -> float | None:
-    """Return the seconds that OSS asks to wait, or `None` if it does not throttle."""
+def _is_of_another_region(error: sdk.ServiceError) -> bool:
+    if error.code == "InvalidArgument" and _WRONG_SIGNING_REGION in (error.message or ""):
+        return True
+    if (error.error_fileds or {}).get("Endpoint"):
+        return True
+    return error.code in {"AccessDenied", _UNREADABLE} and bool(_region_of_bucket(error))
+
+
+def _region_of_bucket(error: sdk.ServiceError) -> str:
+    """Return the endpoint or region that a refusal names and that the request did not use, or
+    nothing.
+    """
+    endpoint = str((error.error_fileds or {}).get("Endpoint") or "")
+    headers = error.headers or {}
+    region = next((headers[name] for name in _REGION_HEADERS if headers.get(name)), "")
+    is_here = region.removeprefix("oss-") in (error.request_target or "")
+    return endpoint or ("" if is_here else region)
+
+
+def _throttles(error: sdk.ServiceError) -> bool:
+    """Return whether OSS asks to slow down; any other 503 is an outage.
+
+    Source of the codes: OSS documentation, "HTTP status code 503".
+    """
+    code = error.code or ""
+    return (
+        bool(_number((error.headers or {}).get("x-oss-qos-delay-time")))
+        or error.status_code == 429
+        or code == "SlowDown"
+        or (error.status_code == 503 and code.endswith("LimitExceeded"))
+    )
+
+
+def _asked_delay(error: sdk.ServiceError) -> float:
+    """Return the seconds that OSS asks to wait, 0 if it asks for none."""
     headers = error.headers or {}
     if delay := _number(headers.get("x-oss-qos-delay-time")):
         return delay / 1000
-    if error.status_code in {429, 503}:
-        return _number(headers.get("Retry-After"))
-    return None
+    return _number(headers.get("Retry-After"))
 
 
 def _number(text: str | None) -> float:
@@ -172,12 +235,23 @@ def _from_client(error: Exception, operation: str) -> StoreError:
     if isinstance(error, sdk.CredentialsBaseError):
         return StoreKeyRefused(f"{operation}: no access key to sign with")
     if isinstance(error, (sdk.RequestError, sdk.ResponseError, *_NETWORK)):
-        if (status := _tunnel_status(error)) is not None:
-            return StoreIntercepted(f"{operation}: the proxy answered HTTP {status} to CONNECT")
-        return StoreUnavailable(f"{operation}: {_kind(error)}")
+        return _from_network(error, operation)
     if isinstance(error, sdk.DeserializationError | ParseError):
         return StoreUnavailable(f"{operation}: the answer cannot be read")
     return StoreRefused(f"{operation}: {type(error).__name__}: {error}")
+
+
+def _from_network(error: Exception, operation: str) -> StoreError:
+    """Translate an error without an answer."""
+    if (status := _tunnel_status(error)) is not None:
+        return StoreIntercepted(f"{operation}: the proxy answered HTTP {status} to CONNECT")
+    for reason in _reasons(error):
+        if isinstance(reason, _UNUSABLE):
+            return StoreRefused(f"{operation}: address or proxy cannot be used: {_kind(error)}")
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            why = reason.verify_message or "it cannot be verified"
+            return CertificateRefused(f"{operation}: the certificate is refused: {why}")
+    return StoreUnavailable(f"{operation}: {_kind(error)}")
 
 
 def _kind(error: BaseException) -> str:

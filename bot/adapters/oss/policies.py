@@ -4,12 +4,13 @@ bucket (both as a person pastes them into the console), and our rule among its l
 PutBucketLifecycle replaces every rule, so ours is added to the present document. Other rules are
 kept as XML and never parsed into objects, because elements unknown to a parser would be lost.
 
-Sources: OSS documentation, "Bucket policy" and "RAM policy"; OSS API reference,
-"PutBucketLifecycle"; the actions of each call are those of the API reference.
+Sources: OSS documentation, "Bucket policy", "Block public access" and "RAM policy"; OSS API
+reference, "PutBucketLifecycle"; the actions of each call are those of the API reference.
 """
 
+import ipaddress
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, tostring
@@ -53,6 +54,7 @@ DOCTOR_BUCKET: Final = (
     "oss:GetBucketInfo",
     "oss:GetBucketLifecycle",
     "oss:GetBucketPolicy",
+    "oss:GetBucketPolicyStatus",
     "oss:GetBucketPublicAccessBlock",
 )
 """Calls of `doctor`, and of `setup` too."""
@@ -118,6 +120,67 @@ def parse_policy(text: str | None) -> Policy:
     if not isinstance(statements, list):
         policy["Statement"] = [statements]
     return dict(policy)
+
+
+_NAMING: Final = frozenset({"acs:SourceVpc", "acs:SourceVpcId", "acs:AccessId"})
+"""Condition keys that confine a statement if no value has a wildcard."""
+_LOCATING: Final = frozenset({"acs:SourceIp", "acs:SourceVpcIp"})
+"""Condition keys that confine a statement to networks."""
+_MATCHING: Final = frozenset({"StringEquals", "StringLike", "IpAddress"})
+"""Operators that name whom a statement is for; others exclude some, and let everyone else in."""
+_SHORTEST_PREFIX: Final = {4: 8, 6: 32}
+"""Bits of a network; a wider one confines nothing."""
+
+
+def is_public(statement: Mapping[str, Any]) -> bool:
+    """Return whether a statement grants something to everyone: no principal is named in full, and
+    no condition confines it. Its actions and resources do not count.
+    """
+    if statement.get("Effect") != "Allow":
+        return False
+    principals = _values(statement.get("Principal")) or ["*"]
+    return any("*" in principal for principal in principals) and not _is_confined(statement)
+
+
+def lacks_vpc(statement: Mapping[str, Any]) -> bool:
+    """Return whether OSS refuses to store this statement anew: it names source addresses and no
+    VPC (source: OSS documentation, 0030-00000008). Those stored before 2026 stay.
+    """
+    keys = {key for _, key, _ in _conditions(statement)}
+    return "acs:SourceIp" in keys and "acs:SourceVpc" not in keys
+
+
+def _is_confined(statement: Mapping[str, Any]) -> bool:
+    for operator, key, values in _conditions(statement):
+        if operator not in _MATCHING or not values:
+            continue
+        if key in _NAMING and not any("*" in value for value in values):
+            return True
+        if key in _LOCATING and all(map(_is_narrow, values)):
+            return True
+    return False
+
+
+def _conditions(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    condition = statement.get("Condition")
+    for operator, keys in (condition if isinstance(condition, dict) else {}).items():
+        for key, values in (keys if isinstance(keys, dict) else {}).items():
+            yield str(operator), str(key), _values(values)
+
+
+def _values(value: object) -> list[str]:
+    """Return the texts of a value that is one or many."""
+    if value is None:
+        return []
+    return [str(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _is_narrow(network: str) -> bool:
+    try:
+        parsed = ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
+    return parsed.prefixlen >= _SHORTEST_PREFIX[parsed.version]
 
 
 def is_ours(statement: Mapping[str, Any], bucket: str) -> bool:
@@ -190,10 +253,17 @@ class RuleCoverage:
 
     expires: bool
     aborts: bool
+    expires_versions: bool = False
+    """Whether the versions that deletions leave expire too."""
+
+    def suffices(self, *, versioned: bool) -> bool:
+        """Return whether the rules do what ours would."""
+        return self.expires and self.aborts and (self.expires_versions or not versioned)
 
 
 def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes | None:
-    """Return the document with our rule in it, or `None` if it contains the correct rule already.
+    """Return the document with our rule in it, or `None` if it contains the correct rule already,
+    or others that do the same: OSS takes no two rules for one prefix (0014-00000085).
 
     In a bucket with versions the rule also removes the versions that our deletions leave. Raises
     `StoreRefused` if the document cannot be parsed.
@@ -201,6 +271,8 @@ def merge_rule(document: bytes | None, prefix: str, *, versioned: bool) -> bytes
     tree = _read(document)
     ours = _make_rule(prefix, versioned=versioned)
     found = _ours(tree, prefix)
+    if not found and net_below(document, prefix).suffices(versioned=versioned):
+        return None
     if len(found) == 1 and _meaning(found[0]) == _meaning(ours):
         return None
     for rule in found:
@@ -235,6 +307,10 @@ def net_below(document: bytes | None, prefix: str) -> RuleCoverage:
     return RuleCoverage(
         expires=any(rule.findtext("Expiration/Days") == DAYS for rule in covering),
         aborts=any(rule.findtext("AbortMultipartUpload/Days") == DAYS for rule in covering),
+        expires_versions=any(
+            rule.findtext("NoncurrentVersionExpiration/NoncurrentDays") == DAYS
+            for rule in covering
+        ),
     )
 
 

@@ -2,27 +2,48 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
+from typing import Final
 
 import structlog
+from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application
 
 from bot.adapters.telegram.buttons import ButtonCodec
 from bot.adapters.telegram.handlers import App
 from bot.adapters.telegram.messenger import TelegramMessenger
-from bot.adapters.telegram.renderer import Renderer
+from bot.adapters.telegram.renderer import BotName, Renderer
 from bot.adapters.telegram.request import (
     AiohttpRequest,
     Answered,
+    RelayBot,
     TokenRefused,
     readable_answers,
     wait_after,
 )
+from bot.core.ports.clock import Clock
 
 log = structlog.stdlib.get_logger(__name__)
+
+
+NAME_ASKED_EVERY: Final = timedelta(minutes=5)
+
+
+async def keep_name(name: BotName, bot: Bot, clock: Clock) -> None:
+    """Ask for the bot's name now and then, until cancelled. Its owner may change it at @BotFather
+    at any time, and anybody can take the old one.
+    """
+    while True:
+        await clock.sleep_until(clock.now() + NAME_ASKED_EVERY)
+        # The intake finds out what is wrong with the token or with Telegram.
+        with suppress(TelegramError), readable_answers():
+            told = (await bot.get_me()).username
+            if told and told != name.current:
+                log.info("the bot has been renamed", before=name.current, now=told)
+                name.current = told
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class TelegramResources:
 
     application: App
     bot_id: int
-    username: str
+    name: BotName
     messenger: TelegramMessenger
     renderer: Renderer
     keyboards: ButtonCodec
@@ -56,11 +77,15 @@ async def open_telegram(
     """
     application: App = (
         Application.builder()
-        .token(token)
-        .base_url(f"{base_url}/bot")
-        .base_file_url(f"{base_url}/file/bot")
-        .request(AiohttpRequest(proxy=proxy, answered=answered))
-        .get_updates_request(AiohttpRequest(proxy=proxy, answered=answered))
+        .bot(
+            RelayBot(
+                token,
+                base_url=f"{base_url}/bot",
+                base_file_url=f"{base_url}/file/bot",
+                request=AiohttpRequest(proxy=proxy, answered=answered),
+                get_updates_request=AiohttpRequest(proxy=proxy, answered=answered),
+            )
+        )
         .updater(None)
         .job_queue(None)
         .concurrent_updates(1)
@@ -68,12 +93,13 @@ async def open_telegram(
     )
     await _greet(application)
     try:
-        renderer = Renderer(zone=zone, username=application.bot.username)
+        name = BotName(application.bot.username)
+        renderer = Renderer(zone=zone, name=name)
         keyboards = ButtonCodec(token.encode())
         yield TelegramResources(
             application=application,
             bot_id=application.bot.id,
-            username=application.bot.username,
+            name=name,
             messenger=TelegramMessenger(application.bot, renderer, keyboards),
             renderer=renderer,
             keyboards=keyboards,

@@ -19,60 +19,31 @@ from telegram import (
     BotCommandScopeAllGroupChats,
     BotCommandScopeAllPrivateChats,
     BotCommandScopeChat,
+    Chat,
     Message,
-    MessageEntity,
     MessageOriginChannel,
     MessageOriginChat,
     MessageOriginUser,
 )
-from telegram.error import BadRequest
+from telegram.error import BadRequest, InvalidToken
 
-from bot.adapters.telegram.files import find_meant_file
+from bot.adapters.telegram.contents import CommandLine, find_meant_files
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
-from bot.adapters.telegram.messenger import chat_errors
+from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin
 from bot.inbound.use_cases import UseCases
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """A command: `name` in lower case without the slash, and the words after it in lower case.
-    `is_addressed` means that it names this bot (`/share@relay_bot`).
+def is_heard(command: "Command", line: CommandLine, message: Message) -> bool:
+    """Return whether a known command is for this bot: in private always, in a group some commands
+    only if they name it.
+
+    A reply to a message of the bot does not name it: with `/ban` people mean to ban this bot, by
+    way of another one.
     """
-
-    name: str
-    words: tuple[str, ...] = ()
-    is_addressed: bool = False
-
-    @property
-    def word(self) -> str:
-        """The first word after the command, or ""."""
-        return self.words[0] if self.words else ""
-
-    @property
-    def rest(self) -> str:
-        """All words after the command, with a space between them."""
-        return " ".join(self.words)
-
-
-def read_command(message: Message, username: str) -> CommandLine | None:
-    """Return the command with which a text or a caption begins; `None` if there is none, or if it
-    is for a bot that is not called `username`.
-
-    The library's own handler reads texts only (source: python-telegram-bot
-    `ext/_handlers/commandhandler.py`), and a caption is the shortest way to share a file.
-    """
-    text = message.text or message.caption or ""
-    entities = message.entities or message.caption_entities
-    first = next((e for e in entities if e.type == MessageEntity.BOT_COMMAND), None)
-    if first is None or first.offset != 0:
-        return None
-    # Commands are ASCII, so UTF-16 units and characters are the same up to their end.
-    name, _, addressee = text[1 : first.length].lower().partition("@")
-    if addressee and addressee != username.lower():
-        return None
-    return CommandLine(name, tuple(text[first.length :].lower().split()), bool(addressee))
+    is_private = message.chat.type == Chat.PRIVATE
+    return is_private or line.is_addressed or not command.needs_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +69,16 @@ class Menu(Flag):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command without its slash. One with `in_captions` also works in the caption of a file."""
+    """A command without its slash. One with `in_captions` also works in the caption of a file. One
+    that `needs_address` is ignored in groups unless it names this bot: other bots there have
+    commands of that name.
+    """
 
     name: str
     handle: Callable[[CommandCall], Awaitable[None]]
     menus: Menu
     in_captions: bool = False
+    needs_address: bool = False
 
 
 async def _start(call: CommandCall) -> None:
@@ -119,15 +94,20 @@ async def _ban(call: CommandCall) -> None:
     await call.use_cases.admin_commands.ban(call.origin, _target(call), purge=purge)
 
 
-_ID: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_NUMBER: Final = re.compile(r"-?[0-9]+", re.ASCII)
+_LARGEST_ID: Final = (1 << 52) - 1
+"""Source: Bot API, "User" and "Chat": an id has at most 52 significant bits."""
 
 
 def _target(call: CommandCall) -> int | None:
     """Return the id that a command names, or the sender of the message that it replies to (for a
-    forwarded message the first sender). The bot itself is no target.
+    forwarded message the first sender). The bot itself is no target. `None` for a number that is
+    no id: it is a mistake, not a reply.
     """
-    if _ID.fullmatch(call.line.word):
-        return int(call.line.word) or None
+    if _NUMBER.fullmatch(call.line.word):
+        # Compared by length first: Python refuses to convert thousands of digits.
+        number = int(call.line.word) if len(call.line.word) <= 20 else 0
+        return number if 0 < abs(number) <= _LARGEST_ID else None
     reply = call.message.reply_to_message
     # In a topic every message that is no reply looks like one to the message that opened the
     # topic.
@@ -156,13 +136,18 @@ _EVERYWHERE: Final = Menu.PRIVATE | Menu.GROUP
 COMMANDS: Final = (
     Command(
         "share",
-        lambda call: call.use_cases.uploads.shared(call.origin, find_meant_file(call.message)),
+        lambda call: call.use_cases.uploads.shared(call.origin, find_meant_files(call.message)),
         Menu.GROUP,
         in_captions=True,
     ),
     Command("status", lambda call: call.use_cases.user_commands.status(call.origin), _EVERYWHERE),
     Command("links", lambda call: call.use_cases.user_commands.links(call.origin), _EVERYWHERE),
-    Command("cancel", lambda call: call.use_cases.cancel_command.cancel(call.origin), _EVERYWHERE),
+    Command(
+        "cancel",
+        lambda call: call.use_cases.cancel_command.cancel(call.origin),
+        _EVERYWHERE,
+        needs_address=True,
+    ),
     Command("language", lambda call: call.use_cases.languages.menu(call.origin), _EVERYWHERE),
     Command(
         "zone",
@@ -182,18 +167,23 @@ COMMANDS: Final = (
         Menu.GROUP_ADMIN,
     ),
     Command(
-        "stats", lambda call: call.use_cases.admin_commands.stats(call.origin), Menu.BOT_ADMIN
+        "stats",
+        lambda call: call.use_cases.admin_commands.stats(call.origin),
+        Menu.BOT_ADMIN,
+        needs_address=True,
     ),
     Command(
         "allow",
         lambda call: call.use_cases.admin_commands.allow(call.origin, _target(call)),
         Menu.BOT_ADMIN,
+        needs_address=True,
     ),
-    Command("ban", _ban, Menu.BOT_ADMIN),
+    Command("ban", _ban, Menu.BOT_ADMIN, needs_address=True),
     Command(
         "unban",
         lambda call: call.use_cases.admin_commands.unban(call.origin, _target(call)),
         Menu.BOT_ADMIN,
+        needs_address=True,
     ),
 )
 """All commands, in the order of the menus."""
@@ -237,7 +227,12 @@ async def register_commands(bot: Bot, renderer: Renderer, admins: Iterable[int] 
         for code, language in AUDIENCES.items():
             for scope, names in SCOPES:
                 await _commands(bot, scope, _worded(renderer, language, names), code)
-            await _descriptions(bot, renderer, code, language)
+            try:
+                await _descriptions(bot, renderer, code, language)
+            except InvalidToken as error:
+                # A server older than Bot API 6.6 has commands, and no descriptions.
+                if not says(error, (METHOD_MISSING,)):
+                    raise
             for admin in admins:
                 shown = _worded(renderer, language, BOT_ADMIN_MENU)
                 # A user who has never written to the bot has no chat with it.

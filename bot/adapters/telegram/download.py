@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Final
 
 import aiohttp
-import stamina
 from telegram import Bot
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
@@ -66,10 +65,16 @@ tdlib/telegram-bot-api `Client.cpp`, `process_get_file_query`)."""
 
 # Source: tdlib/telegram-bot-api `Client.cpp`; in lower case, because the library changes the case.
 _TOO_BIG: Final = "file is too big"
+_UNAVAILABLE: Final = "temporarily unavailable"
+"""Part of one sentence for two cases: the file is gone, or Telegram could not give it just now;
+often a flood limit of the server is behind it (tdlib/telegram-bot-api issue 82).
+"""
 
 
 class SourceFlooded(SourceUnavailable):
-    """Telegram asks for a pause; another call at once would only make it longer."""
+    """Telegram asks for a pause, or gives no file now; another call at once would only make it
+    longer.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +94,12 @@ async def look_up(
 
     Raises:
         FileTooLarge: the file is over the server's limit; `limit` is our knowledge of it.
-        SourceGone: the file was unknown twice; once proves nothing, because the server gives the
-            same answer for internal errors.
-        SourceFlooded: the server asks for a pause.
+        SourceGone: the server does not know such an id.
+        SourceFlooded: the server asks for a pause, or cannot give the file now.
         SourceUnavailable: the server was unreachable, or refused for another reason.
     """
-    async for attempt in stamina.retry_context(
-        on=SourceGone, attempts=2, wait_initial=0.5, timeout=None
-    ):
-        with attempt, source_errors(file, limit):
-            answer = await bot.get_file(file.file_id, read_timeout=read_timeout)
+    with source_errors(file, limit):
+        answer = await bot.get_file(file.file_id, read_timeout=read_timeout)
     if not answer.file_path:
         # The server omits the path if it would not serve the file.
         if answer.file_size and answer.file_size > limit:
@@ -120,6 +121,8 @@ def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
     except BadRequest as error:
         if _TOO_BIG in error.message.lower():
             raise FileTooLarge(file.announced_size, limit) from error
+        if _UNAVAILABLE in error.message.lower():
+            raise SourceFlooded("getFile: unavailable for now") from error
         raise SourceGone(f"getFile: {error.message}") from error
     except RetryAfter as error:
         raise SourceFlooded("getFile: too many requests") from error

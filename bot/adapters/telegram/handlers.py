@@ -24,11 +24,11 @@ from bot.adapters.telegram.buttons import (
     LanguageButton,
     PageButton,
 )
-from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, read_command
-from bot.adapters.telegram.files import find_file
+from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, is_heard
+from bot.adapters.telegram.contents import find_files, read_command
 from bot.adapters.telegram.inspection import is_present
 from bot.adapters.telegram.languages import CHOICES, ChatLanguages
-from bot.core.files import FileKind
+from bot.adapters.telegram.renderer import BotName
 from bot.core.jobs import Origin
 from bot.inbound.access import Replies
 from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
@@ -71,25 +71,28 @@ class ProcessedUpdates:
 
 
 class MessageHandlers:
-    """Translates messages. `bot_id` and `username` are the bot's own."""
+    """Translates messages. `bot_id` is the bot's own, `name` its username."""
 
-    def __init__(self, use_cases: UseCases, *, bot_id: int, username: str) -> None:
+    def __init__(self, use_cases: UseCases, *, bot_id: int, name: BotName) -> None:
         self._use_cases = use_cases
         self._bot_id = bot_id
-        self._username = username
+        self._name = name
         self._chat_languages = ChatLanguages()
 
     async def private(self, update: Update) -> None:
-        """Handle a private message; in private all messages are for the bot."""
+        """Handle a private message; in private all messages are for the bot, except texts that
+        another bot made.
+        """
         message = _message_of(update)
         if _is_by_a_bot(message) or await self._obey(message):
             return
-        origin, file = await self._origin(message), find_file(message)
-        if file is None:
-            is_text = message.text is not None
-            await self._use_cases.user_commands.other(origin, is_text=is_text)
-        else:
-            await self._use_cases.uploads.sent(origin, file)
+        origin, found = await self._origin(message), find_files(message)
+        if found.files:
+            await self._use_cases.uploads.sent(origin, found)
+        elif message.text is not None and message.via_bot is None:
+            await self._use_cases.user_commands.other(origin, "help-any-text")
+        elif found.no_file is not None:
+            await self._use_cases.user_commands.other(origin, found.no_file)
 
     async def group(self, update: Update) -> None:
         """Handle a message in a group: commands are for the bot, and documents if the group has
@@ -101,24 +104,30 @@ class MessageHandlers:
         # Posts of a linked channel contain no commands.
         if not message.is_automatic_forward and await self._obey(message):
             return
-        file = find_file(message)
-        if file is not None and file.kind is FileKind.DOCUMENT:
-            await self._use_cases.uploads.seen(await self._origin(message), file)
+        found = find_files(message)
+        if found.has_document or (found.files and found.album is not None):
+            await self._use_cases.uploads.seen(await self._origin(message), found)
 
     async def _obey(self, message: Message) -> bool:
-        """Execute the command of a message; return whether there was one to be answered."""
-        line = read_command(message, self._username)
+        """Execute the command of a message; return whether there was one to be answered. Text
+        that was made by another bot contains no commands.
+        """
+        if message.via_bot is not None:
+            return False
+        line = read_command(message, self._name.current)
         command = COMMANDS_BY_NAME.get(line.name) if line is not None else None
         is_caption = message.text is None
         if line is None or (is_caption and (command is None or not command.in_captions)):
             # Only one command makes sense in the caption of a file; others are part of the text
             # about it.
             return False
+        if command is not None and not is_heard(command, line, message):
+            return False
         if command is not None:
             origin = await self._origin(message)
             await command.handle(CommandCall(self._use_cases, origin, message, line))
         elif line.is_addressed:
-            await self._use_cases.user_commands.other(await self._origin(message), is_text=True)
+            await self._use_cases.user_commands.other(await self._origin(message), "help-any-text")
         return command is not None or line.is_addressed
 
     async def _origin(self, message: Message) -> Origin:
@@ -282,12 +291,12 @@ __all__ = ["App", "Handlers", "ProcessedUpdates"]
 App = Application[Any, Any, Any, Any, Any, Any]
 Handle = Callable[[Update], Awaitable[None]]
 
-# Edited messages, channel posts and messages by way of other bots start nothing.
-_ASKED = filters.UpdateType.MESSAGE & ~filters.VIA_BOT & ~filters.StatusUpdate.ALL
+# Edited messages, channel posts and service messages start nothing.
+_ASKED = filters.UpdateType.MESSAGE & ~filters.StatusUpdate.ALL
 
 
 class Handlers:
-    """All handlers of the bot. `bot_id` and `username` are the bot's own."""
+    """All handlers of the bot. `bot_id` is the bot's own, `name` its username."""
 
     def __init__(
         self,
@@ -296,10 +305,10 @@ class Handlers:
         processed_updates: ProcessedUpdates,
         *,
         bot_id: int,
-        username: str,
+        name: BotName,
     ) -> None:
         self._processed_updates = processed_updates
-        self._messages = MessageHandlers(use_cases, bot_id=bot_id, username=username)
+        self._messages = MessageHandlers(use_cases, bot_id=bot_id, name=name)
         self._chats = ChatHandlers(use_cases.groups, use_cases.replies)
         self._presses = PressHandlers(use_cases, keyboards)
 

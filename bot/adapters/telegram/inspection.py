@@ -3,19 +3,28 @@ server.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
-from telegram import Bot, ChatMember, ChatMemberRestricted
+from telegram import ChatMember, ChatMemberRestricted
 from telegram.constants import ChatMemberStatus
 
-from bot.adapters.telegram.messenger import chat_errors
-from bot.adapters.telegram.request import UNREADABLE, TokenRefused, open_session, without_address
+from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors
+from bot.adapters.telegram.request import (
+    UNREADABLE,
+    RelayBot,
+    TokenRefused,
+    UnreadableAnswer,
+    open_session,
+    without_address,
+)
 from bot.core.errors import ChatGone, ChatUnavailable
 from bot.core.ports.chat import GroupVisibility
 
@@ -29,14 +38,24 @@ class TelegramMembers:
     Answers are not cached: rights change without an update, and queries are rare.
     """
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: RelayBot) -> None:
         self._bot = bot
 
     async def is_admin(self, chat_id: int, user_id: int) -> bool:
         """Return whether a user is an administrator of a group. Raises the errors of the port."""
         with chat_errors():
-            member = await self._bot.get_chat_member(chat_id, user_id)
-        return member.status in _CHIEFS
+            status, _ = await self._membership(chat_id, user_id)
+        return status in _CHIEFS
+
+    async def _membership(self, chat_id: int, user_id: int) -> tuple[str, bool]:
+        """Return the status of a user, and whether the user is in the chat."""
+        member: object = await self._bot.get_raw_chat_member(chat_id, user_id)
+        status = member.get("status") if isinstance(member, dict) else None
+        if not isinstance(member, dict) or not isinstance(status, str):
+            raise UnreadableAnswer("getChatMember: no member")
+        if status == ChatMemberStatus.RESTRICTED:
+            return status, member.get("is_member") is True
+        return status, status not in _ABSENT
 
     async def sight(self, chat_id: int) -> GroupVisibility:
         """Return the bot's membership in a group. Raises the errors of the port.
@@ -46,10 +65,10 @@ class TelegramMembers:
         """
         try:
             with chat_errors():
-                own = await self._bot.get_chat_member(chat_id, self._bot.id)
-                if not is_present(own):
+                status, is_here = await self._membership(chat_id, self._bot.id)
+                if not is_here:
                     return GroupVisibility(is_here=False)
-                if own.status in _CHIEFS:
+                if status in _CHIEFS:
                     return GroupVisibility(is_here=True, sees_files=True)
                 me = await self._bot.get_me()
         except ChatGone:
@@ -136,23 +155,39 @@ class BotInspection:
             ]
             return list(dict.fromkeys(_writer(person) for person in reversed(private)))
 
+    async def knows(self, method: str) -> bool:
+        """Return whether the server has a method. It is called without parameters; name one that
+        is refused then.
+        """
+        status, _, _ = await self._send(method)
+        return status != HTTPStatus.NOT_FOUND
+
     async def _call(self, method: str, **arguments: Any) -> tuple[Any, datetime | None]:
+        status, body, told_at = await self._send(method, **arguments)
+        why = body.get("description", "") if isinstance(body, dict) else ""
+        if status in {401, 404} and METHOD_MISSING not in str(why).lower():
+            raise TokenRefused
+        if not isinstance(body, dict) or not body.get("ok"):
+            raise ChatUnavailable(f"{method}: HTTP {status} {why}".rstrip())
+        return body.get("result"), told_at
+
+    async def _send(self, method: str, **arguments: Any) -> tuple[int, Any, datetime | None]:
+        """Return status, body and time of an answer."""
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT + float(arguments.get("timeout", 0)))
+        # A form, as the library sends it; not every server takes JSON.
+        form = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in arguments.items()
+        }
         try:
             async with self._session.post(
-                f"{self._address}/{method}", json=arguments, timeout=timeout, allow_redirects=False
+                f"{self._address}/{method}", data=form, timeout=timeout, allow_redirects=False
             ) as answer:
-                status, told_at = answer.status, _parse(answer.headers.get("Date"))
-                body = await answer.json(content_type=None)
+                told_at = _parse(answer.headers.get("Date"))
+                return answer.status, await answer.json(content_type=None), told_at
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             kind = type(error).__name__
             raise ChatUnavailable(f"{method}: {kind}") from without_address(error)
-        if status in {401, 404}:
-            raise TokenRefused
-        if not isinstance(body, dict) or not body.get("ok"):
-            why = body.get("description", "") if isinstance(body, dict) else ""
-            raise ChatUnavailable(f"{method}: HTTP {status} {why}".rstrip())
-        return body.get("result"), told_at
 
 
 @contextmanager

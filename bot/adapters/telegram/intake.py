@@ -15,7 +15,6 @@ from telegram import Update, WebhookInfo
 from telegram.error import (
     BadRequest,
     Conflict,
-    EndPointNotFound,
     InvalidToken,
     TelegramError,
 )
@@ -51,6 +50,10 @@ POLL_SECONDS: Final = 30
 """Seconds that Telegram holds a poll open (source: Bot API, "getUpdates", 0 to 50)."""
 MOST_ID: Final = 2_000_000_000
 """The highest id of an update (source: github tdlib/td `TQueue.h`, `EventId::MAX_ID`)."""
+LEAST_SECONDS: Final = 1.0
+"""Seconds from one poll to the next, where the server does not hold polls open; some emulators,
+proxies and self-made servers do not.
+"""
 MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
 """Seconds before an update that failed is tried again; further waits are five times as long."""
@@ -95,6 +98,8 @@ class Intake:
         self._hold = hold
         self._foreign_webhooks = foreign_webhooks
         self._offset = 0
+        self._polled_at = 0.0
+        self._is_held = True
 
     async def run(self) -> None:
         """Poll until cancelled. An update is confirmed by the poll after the one that brought it.
@@ -111,8 +116,7 @@ class Intake:
                         await self._application.bot.delete_webhook(drop_pending_updates=False)
                         has_webhook = False
                     updates = await self._poll()
-            except (InvalidToken, EndPointNotFound) as error:
-                # The library says of a raw call that is answered by 401 that there is none such.
+            except InvalidToken as error:
                 raise TokenRefused from error
             except TelegramError as error:
                 troubles += 1
@@ -145,20 +149,21 @@ class Intake:
         return None
 
     async def _poll(self) -> list[dict[str, Any]]:
-        # Raw, because one update that the library cannot read would otherwise cost the whole
-        # batch.
-        answer: object = await self._application.bot.do_api_request(
-            # Lower case, which the server takes too, because the library warns of its own names
-            # here.
-            "getupdates",
-            api_kwargs={
-                "offset": self._offset,
-                "timeout": POLL_SECONDS,
-                "allowed_updates": list(ALLOWED_UPDATES),
-            },
+        loop = asyncio.get_running_loop()
+        if not self._is_held:
+            await asyncio.sleep(self._polled_at + LEAST_SECONDS - loop.time())
+        self._polled_at = loop.time()
+        answer: object = await self._application.bot.get_raw_updates(
+            offset=self._offset,
+            timeout=POLL_SECONDS,
+            allowed_updates=ALLOWED_UPDATES,
             read_timeout=POLL_SECONDS + 10,
         )
-        return _identified(answer)
+        updates = _identified(answer)
+        # A server that does not know offsets sends the same updates again.
+        if not updates or int(updates[-1]["update_id"]) < self._offset:
+            self._is_held = loop.time() - self._polled_at >= LEAST_SECONDS
+        return updates
 
     async def _take_all(self, updates: list[dict[str, Any]]) -> None:
         """Handle a batch in parallel, started in its order.

@@ -15,7 +15,7 @@ from telegram import Message
 
 from bot.clock import name_of_offset
 from bot.core.errors import MessageRefused
-from bot.core.files import CLOUD_DOWNLOAD_LIMIT
+from bot.core.files import CLOUD_DOWNLOAD_LIMIT, shown_size
 from bot.core.limits import BoundedMap
 
 LONGEST_TEXT: Final = 4096
@@ -210,27 +210,12 @@ class ChatLanguages:
         return user.language_code
 
 
-UNITS: Final = ("B", "KB", "MB", "GB", "TB")
-
 BAR_CELLS: Final = 10
-
-
-def size(count: int) -> str:
-    """Format bytes as Telegram's apps do: `12.4 MB`, in steps of 1024, three digits at most.
-
-    Telegram's own apps call 2**20 bytes a "MB", and the user compares with the size on their file:
-    20,971,520 bytes, the limit of the cloud Bot API, are "20 MB" there and here.
-    """
-    value, unit = float(count), 0
-    while unit < len(UNITS) - 1 and round(value, 1 if value < 100 else 0) >= 1024:
-        value, unit = value / 1024, unit + 1
-    digits = f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
-    return f"{digits.removesuffix('.0')} {UNITS[unit]}"
 
 
 def sizes(language: Language, counts: dict[str, int]) -> dict[str, str]:
     """Format several sizes of one sentence: in full if two different ones would look alike."""
-    short = {name: size(count) for name, count in counts.items()}
+    short = {name: shown_size(count) for name, count in counts.items()}
     if len(set(short.values())) == len(set(counts.values())):
         return short
     return {name: language.say("size-exact", count=count) for name, count in counts.items()}

@@ -71,6 +71,7 @@ BUTTON_REFUSED: Final = (
     "reply markup is too long",
     "reply_markup",
 )
+METHOD_MISSING: Final = "method not found"
 QUERY_OLD: Final = ("query is too old", "query_id_invalid")
 _MESSAGE_GONE: Final = (
     "message to edit not found",
@@ -303,9 +304,15 @@ class TelegramMessenger:
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
         """React to a message. Raises the errors of the port."""
         with chat_errors():
-            await self._bot.set_message_reaction(
-                chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
-            )
+            try:
+                await self._bot.set_message_reaction(
+                    chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
+                )
+            except InvalidToken as error:
+                if not says(error, (METHOD_MISSING,)):
+                    raise
+                # The library's name for every 404, here of a server older than Bot API 7.0.
+                raise MessageRefused(error.message) from error
 
     async def probe(self) -> None:
         """Ask Telegram who the bot is. An answer that cannot be read is one too."""

@@ -19,6 +19,7 @@ _FILES: Final[Mapping[str, Mapping[str, object]]] = {
     "video": _SIZED,
     "voice": {"duration": 0},
     "video_note": {"length": 0, "duration": 0},
+    "live_photo": _SIZED,
     "sticker": {
         "type": "regular",
         "width": 0,
@@ -155,12 +156,33 @@ def _files(given: Mapping[str, Any]) -> dict[str, Any]:
         kind: _file(given[kind], required) for kind, required in _FILES.items() if kind in given
     }
     if "photo" in given:
-        sizes = given["photo"] if isinstance(given["photo"], list) else []
-        usable = [size for size in sizes if _is_file(size)]
-        if not usable:
-            raise PartMissing("photo")
-        files["photo"] = [_file(size, {"width": 0, "height": 0}) for size in usable]
-    return files
+        files["photo"] = _sizes(given["photo"])
+    if "live_photo" in files and "photo" in given["live_photo"]:
+        files["live_photo"]["photo"] = _sizes(given["live_photo"]["photo"])
+    if "paid_media" in given:
+        files["paid_media"] = {"star_count": 0, "paid_media": _paid(given["paid_media"])}
+    # The library does not read it.
+    return files | _typed(given, {"rich_message": dict})
+
+
+def _sizes(value: object) -> list[dict[str, Any]]:
+    sizes = value if isinstance(value, list) else []
+    usable = [size for size in sizes if _is_file(size)]
+    if not usable:
+        raise PartMissing("photo")
+    return [_file(size, {"width": 0, "height": 0}) for size in usable]
+
+
+def _paid(value: object) -> list[dict[str, Any]]:
+    items = _dict(value, "paid_media").get("paid_media")
+    if not isinstance(items, list):
+        raise PartMissing("paid_media")
+    kept = ("photo", "video", "live_photo")
+    return [
+        {**_typed(item, {"type": str}), **_files({k: item[k] for k in kept if k in item})}
+        for item in items
+        if isinstance(item, dict)
+    ]
 
 
 def _is_file(value: object) -> bool:

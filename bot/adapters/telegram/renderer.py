@@ -41,7 +41,7 @@ from bot.adapters.telegram.status_texts import (
     StatusViewRenderer,
 )
 from bot.clock import find_zone
-from bot.core.files import Link
+from bot.core.files import Link, shown_size
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
@@ -164,7 +164,7 @@ class AnswerRenderer:
         return self._language.html(f"answer-{name}")
 
     def _with_size(self, title: Html, item: AnswerItem) -> Html:
-        return title if item.size is None else Html(f"{title} · {languages.size(item.size)}")
+        return title if item.size is None else Html(f"{title} · {shown_size(item.size)}")
 
     def _hash(self, item: AnswerItem) -> list[Html]:
         if item.sha256 is None:
@@ -223,9 +223,16 @@ class Rendered:
         return without_markup(self.html) if self.is_plain else self.html
 
 
+@dataclass(slots=True)
+class BotName:
+    """The bot's username as known last, without the "@"."""
+
+    current: str = ""
+
+
 class Renderer:
     """Composes every view in every language. `zone` is the time zone of chats that chose none,
-    `username` the bot's, for sentences that name it.
+    `name` is the bot's, for sentences that name it.
 
     Every `language` is an IETF tag as Telegram reports it, or "". The constructor reads the locale
     files (blocks); the methods are pure computation.
@@ -235,8 +242,14 @@ class Renderer:
         OSError: a locale file cannot be read at all.
     """
 
-    def __init__(self, locales: Path = LOCALES, *, zone: tzinfo = UTC, username: str = "") -> None:
-        self._own = {"bot": username}
+    def __init__(
+        self,
+        locales: Path = LOCALES,
+        *,
+        zone: tzinfo = UTC,
+        name: BotName | None = None,
+    ) -> None:
+        self._name = name or BotName()
         self._languages = load_languages(locales)
         self._zone = zone
         self._status_messages = {
@@ -244,6 +257,10 @@ class Renderer:
         }
         self._overviews = {tag: StatusViewRenderer(lang) for tag, lang in self._languages.items()}
         self._reports = {tag: StatisticsRenderer(lang) for tag, lang in self._languages.items()}
+
+    @property
+    def _own(self) -> dict[str, str | int]:
+        return {"bot": self._name.current}
 
     def language(self, tag: str) -> Language:
         """Return the best language for a user with this tag."""
@@ -266,8 +283,7 @@ class Renderer:
                 args = self._own | view.args
                 rendered = Rendered(languages.notice_html(self._languages[tag], view.name, args))
             case Answer():
-                words = self._words(view, tag)
-                rendered = Rendered(words.text(view.items, view.now), words.buttons(view.items))
+                rendered = self._answer(view, tag)
             case StatusMessage():
                 rendered = Rendered(
                     self._status_messages[tag].text(view), self._status_messages[tag].buttons(view)
@@ -283,6 +299,14 @@ class Renderer:
             case _ as unreachable:
                 assert_never(unreachable)
         return rendered
+
+    def _answer(self, answer: Answer, tag: str) -> Rendered:
+        words = self._words(answer, tag)
+        text = words.text(answer.items, answer.now)
+        if answer.is_one_of_several:
+            hint = self._languages[tag].html("answer-one-of-several", **self._own)
+            text = Html(f"{text}\n\n{hint}")
+        return Rendered(text, words.buttons(answer.items))
 
     def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
         # Each language by its own name, so that users of a wrong language find their own.

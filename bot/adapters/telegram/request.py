@@ -1,18 +1,19 @@
-"""HTTP to Telegram over aiohttp: sessions with the proxy of the settings, and PTB's Bot API
-calls.
+"""HTTP to Telegram over aiohttp: sessions with the proxy of the settings, PTB's Bot API calls, and
+PTB's bot with calls whose answers are left unread.
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
 from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
+from telegram.ext import ExtBot
 from telegram.request import BaseRequest, RequestData
 
 SOCKS: Final = ("socks4", "socks5", "socks5h")
@@ -81,7 +82,7 @@ _DEFAULT: Final = BaseRequest.DEFAULT_NONE
 
 
 class AiohttpRequest(BaseRequest):
-    """PTB's interface for HTTP clients over aiohttp; behaves like PTB's own client.
+    """PTB's interface for HTTP clients over aiohttp; sends and behaves as PTB's own client does.
 
     Time-outs are seconds: `connect_timeout` for a connection, `pool_timeout` for a free place in
     the pool, `read_timeout` between bytes of an answer. There is no time-out for writing, because
@@ -175,11 +176,14 @@ class AiohttpRequest(BaseRequest):
         if self._session is None:
             raise RuntimeError("this request is not initialized")
         headers = {"User-Agent": self.USER_AGENT}
+        body = _body(request_data, headers)
         async with self._session.request(
             method,
             url,
-            data=_body(request_data, headers),
+            data=body,
             headers=headers,
+            # aiohttp names a type of an empty body too.
+            skip_auto_headers=("Content-Type",) if body is None else None,
             timeout=timeout,
             allow_redirects=False,
         ) as response:
@@ -201,18 +205,46 @@ def _timeout(
 def _body(
     request_data: RequestData | None, headers: dict[str, str]
 ) -> aiohttp.FormData | bytes | None:
-    """Encode the parameters: as JSON, or with files among them as multipart."""
-    if request_data is None:
+    """Encode the parameters as PTB's own client does: as a form, with files among them as
+    multipart, and as no body where there are none.
+
+    Telegram takes JSON too; emulators and proxies often do not (source: python-telegram-bot 22.8,
+    `telegram/request/_httpxrequest.py`, `do_request`).
+    """
+    if request_data is None or not request_data.parameters:
         return None
     if not request_data.contains_files:
-        headers["Content-Type"] = "application/json"
-        return request_data.json_payload
-    form = aiohttp.FormData()
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return request_data.url_encoded_parameters().encode()
+    # Names of files as they are: the server does not decode percent signs.
+    form = aiohttp.FormData(quote_fields=False)
     for name, value in request_data.json_parameters.items():
         form.add_field(name, value)
     for name, (filename, content, mime_type) in request_data.multipart_data.items():
         form.add_field(name, content, filename=filename, content_type=mime_type)
     return form
+
+
+class RelayBot(ExtBot[None]):
+    """PTB's bot, with calls that return the answer as it came. PTB reads an answer only where
+    every field that its own version of the Bot API requires is there, and answers of older servers
+    lack some.
+
+    The calls raise PTB's errors; `do_api_request` warns of methods that PTB knows.
+    """
+
+    async def get_raw_updates(
+        self, *, offset: int, timeout: int, allowed_updates: Sequence[str], read_timeout: float
+    ) -> Any:
+        """Call `getUpdates`: one update that PTB cannot read would cost the whole batch."""
+        parameters = {"offset": offset, "timeout": timeout, "allowed_updates": allowed_updates}
+        return await self._post("getUpdates", parameters, read_timeout=read_timeout)
+
+    async def get_raw_chat_member(self, chat_id: int, user_id: int) -> Any:
+        """Call `getChatMember`: older servers lack rights that PTB requires (`can_edit_tag`, Bot
+        API 9.5).
+        """
+        return await self._post("getChatMember", {"chat_id": chat_id, "user_id": user_id})
 
 
 class TokenRefused(Exception):
@@ -267,9 +299,10 @@ LONGEST_WAIT: Final = 30.0
 
 def wait_after(error: TelegramError, troubles: int) -> float:
     """Return the seconds to wait after failure number `troubles` (from 1) in a row: as long as
-    Telegram asks, or twice as long each time.
+    Telegram asks, but at least one, or twice as long each time.
     """
     if isinstance(error, RetryAfter):
         wait = error.retry_after
-        return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+        # A proxy may ask for none at all.
+        return max(1.0, wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
     return min(LONGEST_WAIT, 2.0 ** min(troubles - 1, 6))

@@ -7,6 +7,7 @@ from typing import Final
 from bot.adapters.telegram import languages
 from bot.adapters.telegram.buttons import Action, Button, Buttons, JobButton, PageButton, rows
 from bot.adapters.telegram.languages import Html, Language, bold, code, link, plain, shown_name
+from bot.core.files import shown_size
 from bot.core.jobs import JobState, Phase
 from bot.core.ports.views import (
     FailureCount,
@@ -36,6 +37,8 @@ class StatusMessageRenderer:
         numbered = len(status_message.lines) > 1
         blocks = [self.block(line, n if numbered else None) for n, line in enumerate(shown, 1)]
         blocks += self.more(status_message.more + len(status_message.lines) - len(shown))
+        if shown and not status_message.more and all(line.state.is_final for line in shown):
+            blocks.append(self._language.html("card-answer-follows"))
         # A message without jobs is one with a last job that has just ended.
         return Html("\n".join(blocks)) or self._language.html("card-done")
 
@@ -123,16 +126,16 @@ class StatusMessageRenderer:
         return self._language.html("card-fetching-since", time=since)
 
     def _moving(self, line: StatusLine) -> list[str]:
-        say, moved = self._language.say, languages.size(line.moved)
+        say, moved = self._language.say, shown_size(line.moved)
         parts = []
         if line.fraction is not None:
             parts.append(f"{languages.bar(line.fraction)} {languages.percent(line.fraction)}")
         if line.total is not None:
-            parts.append(say("part-of-total", moved=moved, total=languages.size(line.total)))
+            parts.append(say("part-of-total", moved=moved, total=shown_size(line.total)))
         else:
             parts.append(say("card-so-far", moved=moved))
         if line.rate:
-            parts.append(say("speed", size=languages.size(int(line.rate))))
+            parts.append(say("speed", size=shown_size(int(line.rate))))
         if line.time_left is not None:
             parts.append(say("time-left", time=languages.estimate(self._language, line.time_left)))
         return parts
@@ -187,9 +190,9 @@ class StatusViewRenderer:
         files = say("use-files", count=use.files)
         if use.most_files:
             files = say("use-files-of", done=str(use.files), count=use.most_files)
-        size = languages.size(use.bytes)
+        size = shown_size(use.bytes)
         if use.most_bytes:
-            size = say("part-of-total", moved=size, total=languages.size(use.most_bytes))
+            size = say("part-of-total", moved=size, total=shown_size(use.most_bytes))
         return self._language.html("overview-use", files=files, size=size)
 
     def _live(self, view: Overview, item: LiveLink, number: int) -> Html:
@@ -197,7 +200,7 @@ class StatusViewRenderer:
         time = self._language.html("time-left", time=left)
         shown = shown_name(item.name)
         name = plain(shown) if view.discreet else link(shown, item.link.url)
-        return Html(f"{number}. {name} · {languages.size(item.size)} · {time}")
+        return Html(f"{number}. {name} · {shown_size(item.size)} · {time}")
 
     def _buttons(self, view: Overview) -> Buttons:
         count = len(view.running)
@@ -233,7 +236,7 @@ class StatusViewRenderer:
                 [
                     self._language.html("welcome-what"),
                     self._language.html("welcome-keeps", lifetime=lifetime),
-                    self._language.html("welcome-limit", limit=languages.size(view.limit)),
+                    self._language.html("welcome-limit", limit=shown_size(view.limit)),
                     self._language.html("welcome-status"),
                 ]
             )
@@ -262,7 +265,7 @@ class StatisticsRenderer:
         return [
             [
                 bold(language.say("stats-period")),
-                say("stats-done", count=view.done, size=languages.size(view.bytes)),
+                say("stats-done", count=view.done, size=shown_size(view.bytes)),
                 say("stats-ended", failed=str(view.failed), cancelled=str(view.cancelled)),
             ],
             [
@@ -271,15 +274,23 @@ class StatisticsRenderer:
                 say("stats-links", count=view.links),
                 say(
                     "stats-spool",
-                    used=languages.size(view.spool_used),
-                    quota=languages.size(view.spool_quota),
-                    free=languages.size(view.disk_free),
+                    used=shown_size(view.spool_used),
+                    quota=shown_size(view.spool_quota),
+                    free=shown_size(view.disk_free),
                 ),
+                *self._set_aside(view),
                 say("stats-uptime", time=uptime),
             ],
             self._failures(view),
             [plain(f"{name} {version}") for name, version in view.versions],
         ]
+
+    def _set_aside(self, view: Statistics) -> list[Html]:
+        counts = {"updates": view.updates_set_aside, "others": view.others_set_aside}
+        if not any(counts.values()):
+            return []
+        texts = {name: str(count) for name, count in counts.items()}
+        return [self._language.html("stats-set-aside", **texts)]
 
     def _failures(self, view: Statistics) -> list[Html]:
         if not view.failures:

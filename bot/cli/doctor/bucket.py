@@ -1,9 +1,9 @@
 """Checks of the bucket's configuration. Those that call OSS block and raise `StoreError`."""
 
-from typing import Any, Final
+from typing import Final
 
 from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
-from bot.adapters.oss.policies import net_below, parse_policy, users_granted
+from bot.adapters.oss.policies import is_public, net_below, parse_policy, users_granted
 from bot.cli.common import Row, broken, ok, warning
 from bot.cli.setup.plan import ACCOUNT_BLOCK
 from bot.core.errors import StoreForbidden
@@ -80,26 +80,29 @@ def _blocked_by_account(asked: BucketAdministration) -> bool:
 def policy_row(asked: BucketAdministration, bucket: str) -> Row:
     """Return the row about the bucket policy, and whether it makes the bucket public."""
     name, policy = "bucket policy", parse_policy(asked.policy())
-    if any(_is_open(statement) for statement in policy["Statement"]):
-        return broken(
-            name,
-            "a statement grants access to everyone, which overrides the ACLs",
-            "remove the statement for everyone (Principal *) in the console: bucket, permission"
-            " control, bucket policy",
-        )
-    users = users_granted(policy, bucket)
     count = len(policy["Statement"])
+    said = _judged_by_oss(asked) if count else False
+    if said or any(map(is_public, policy["Statement"])):
+        meaning = "a statement grants access to everyone, which overrides the ACLs"
+        remedy = (
+            "in the console, bucket, permission control, bucket policy: remove the statement for"
+            " everyone (Principal *, or none), or confine it to a VPC or an access key;"
+            " acs:SecureTransport confines nothing"
+        )
+        if said is False:
+            return warning(name, f"{meaning}; GetBucketPolicyStatus does not say so", remedy)
+        return broken(name, meaning, remedy)
+    users = users_granted(policy, bucket)
     ours = f", ours for RAM user {', '.join(users)} among them" if users else ""
     return ok(name, f"{count or 'no'} statements{ours}")
 
 
-def _is_open(statement: dict[str, Any]) -> bool:
-    principal = statement.get("Principal")
-    return (
-        statement.get("Effect") == "Allow"
-        and "*" in (principal if isinstance(principal, list) else [principal])
-        and not statement.get("Condition")
-    )
+def _judged_by_oss(asked: BucketAdministration) -> bool | None:
+    """Return whether OSS calls the policy public, `None` where the key may not ask."""
+    try:
+        return asked.policy_is_public()
+    except StoreForbidden:
+        return None
 
 
 def lifecycle_row(asked: BucketAdministration, prefix: str) -> Row:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
-from bot.cli.common import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, size, warning
 from bot.core.jobs import MIB
 from bot.settings import Settings
 
@@ -52,7 +52,7 @@ def _spool(settings: Settings) -> Row:
     if room < settings.telegram.limit:
         return broken(
             "spool",
-            f"{free / MIB:.0f} MiB are free and {given.keep_free / MIB:.0f} must stay so"
+            f"{size(free)} are free and {size(given.keep_free)} must stay so"
             " (spool.keep_free): there is no room for one file of the largest size",
             "make room on that disk, or lower spool.keep_free or telegram.limit",
         )
@@ -61,7 +61,7 @@ def _spool(settings: Settings) -> Row:
     except OSError as error:
         remedy = "look at the disk: its file system, its quota, the kernel's log"
         return broken("spool", f"{place} cannot be written: {error.strerror}", remedy)
-    meaning = f"{room / MIB:.0f} MiB to use, written at {rate / MIB:.0f} MiB/s"
+    meaning = f"{size(room)} to use, written at {size(int(rate))}/s"
     if room < given.quota:
         remedy = "lower spool.quota to what is there, or make room"
         return warning("spool", f"{meaning}; spool.quota promises more", remedy)

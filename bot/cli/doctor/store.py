@@ -1,31 +1,41 @@
 """Checks of OSS: the key, the bucket, its configuration, and the round trip of a test object."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from bot.adapters.oss.access_checks import (
+    LIFE,
+    AnonymousAnswer,
     RoundTripCheck,
     RoundTripResult,
     anonymous_listing_possible,
+    anonymous_writing_possible,
 )
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
-from bot.adapters.oss.bucket import OssLinkSigner
-from bot.cli.common import RAM_REMEDY, Row, Verdict, broken, failure_row, ok, warning
+from bot.adapters.oss.bucket import STORAGE_CLASS, OssLinkSigner
+from bot.cli.common import (
+    ARCHIVE_REMEDY,
+    RAM_REMEDY,
+    REFERER_REMEDY,
+    RETENTION_REMEDY,
+    Row,
+    Verdict,
+    broken,
+    failure_row,
+    ok,
+    warning,
+)
 from bot.cli.doctor import bucket
 from bot.cli.doctor.bucket import prefix_of
 from bot.cli.doctor.telegram import clock_row
 from bot.core.errors import StoreError, StoreForbidden
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
-from bot.settings import Settings
+from bot.settings import Settings, endpoint_problems
 from bot.wiring.resources import StoreAccess, open_store_access
 
 T = TypeVar("T")
-
-LIFE: Final = timedelta(minutes=5)
-"""Lifetime of the link to the test object, which is deleted in seconds."""
 
 _REFUSALS: Final = {
     "PublicEndpointForbidden": (
@@ -49,7 +59,10 @@ _REFUSALS: Final = {
         "the link leads to no bucket",
         "check link.domain: it must be bound to this bucket",
     ),
+    "InvalidObjectState": ("the object is archived, and cannot be read", ARCHIVE_REMEDY),
 }
+_REFERER: Final = "bucket referer policy"
+"""In the message of an AccessDenied (source: OSS documentation, "Hotlink protection")."""
 
 
 async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
@@ -60,7 +73,7 @@ async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
     result = await line.threads.call(
         lambda: walk.go(prefix, lambda: line.oss.link_clock.now() + LIFE)
     )
-    rows = [_opened(result), _ended(result)]
+    rows = [_opened(result), _ended(result), _storage_class(result)]
     if mode is LinkMode.SIGNED:
         rows.append(_private(result))
     if result.link.equal:
@@ -72,20 +85,41 @@ def _opened(result: RoundTripResult) -> Row:
     name = "round trip"
     if result.link.equal:
         return ok(name, "1 MiB in two parts is stored, and its link gives the same bytes")
-    if result.link.status == 200:
-        meaning = "the link answers, and not with the bytes that were stored"
-        return broken(name, meaning, "check link.domain: something else answers there")
+    told = _told(result.link)
+    if not result.link.from_oss or result.link.status == 200:
+        meaning = f"what answers the link is not OSS ({told})"
+        return broken(
+            name, meaning, "check link.domain and oss.proxy: something else answers there"
+        )
     meaning, remedy = _REFUSALS.get(
         result.link.code,
         ("the link cannot be opened", "check oss.endpoint and link.domain; look the code up"),
     )
-    told = result.link.code or "no code"
-    return broken(name, f"{meaning} (HTTP {result.link.status}, {told})", remedy)
+    if _REFERER in result.link.message:
+        meaning, remedy = "the referer whitelist of the bucket refuses the link", REFERER_REMEDY
+    return broken(name, f"{meaning} ({told})", remedy)
+
+
+def _told(answer: AnonymousAnswer) -> str:
+    """Return status, code, message and EC of an answer."""
+    code = f"{answer.code or 'no code'}{': ' * bool(answer.message)}{answer.message}"
+    return f"HTTP {answer.status}, {code}"
+
+
+def _storage_class(result: RoundTripResult) -> Row:
+    name, found = "storage class", result.storage_class
+    if found == STORAGE_CLASS:
+        return ok(name, f"{found}, whatever the bucket's default")
+    meaning = (
+        f"new objects are {found}, though {STORAGE_CLASS} is asked for: each is billed for at"
+        " least 30 days"
+    )
+    return warning(name, meaning, ARCHIVE_REMEDY)
 
 
 def _ended(result: RoundTripResult) -> Row:
     name = "end of a link"
-    if result.after.status == 200:
+    if result.after.equal:
         return broken(
             name,
             "a deleted file can still be opened by its link",
@@ -95,19 +129,19 @@ def _ended(result: RoundTripResult) -> Row:
         return broken(
             name,
             "a deleted object or an upload is still there",
-            "look for a retention policy (WORM) or versioning of the bucket, and switch it off",
+            f"suspend versioning of the bucket; {RETENTION_REMEDY}",
         )
-    return ok(name, f"refused after the deletion (HTTP {result.after.status}), nothing is left")
+    return ok(name, f"closed after the deletion (HTTP {result.after.status}), nothing is left")
 
 
 def _private(result: RoundTripResult) -> Row:
     name = "anonymous reading"
-    if result.plain.status == 200:
+    if result.plain.equal:
         return broken(
             name,
             "anybody can read private objects without a signature, after the link's end too;"
             " the bot refuses to run",
-            "remove the statement for everybody (Principal *) from the bucket policy",
+            "remove the statement for everybody (Principal *, or none) from the bucket policy",
         )
     return ok(name, "refused without a signature")
 
@@ -191,18 +225,27 @@ class _Examination:
         return rows
 
     async def _from_outside(self, so_far: Sequence[Row]) -> list[Row]:
+        oss, store, prefix = self._line.oss, self._line.store, prefix_of(self._settings)
+        rows = [
+            await self._row(lambda: _listing(possible=anonymous_listing_possible(oss))),
+            await self._row(
+                lambda: _writing(possible=anonymous_writing_possible(oss, store, prefix))
+            ),
+        ]
+        if any(row.name == "public access" and row.verdict is Verdict.BROKEN for row in so_far):
+            # OSS would refuse to store anything public.
+            return rows
         try:
-            listing = await self._call(lambda: anonymous_listing_possible(self._line.oss))
-            if any(
-                row.name == "public access" and row.verdict is Verdict.BROKEN for row in so_far
-            ):
-                # OSS would refuse to store anything public, with an error that seems to concern
-                # the key.
-                return [_listing(possible=listing)]
-            result = await examine_trip(self._settings, self._line)
+            rows += await examine_trip(self._settings, self._line)
         except StoreError as error:
-            return [failure_row(error)]
-        return [_listing(possible=listing), *result]
+            rows.append(failure_row(error))
+        return list(dict.fromkeys(rows))  # One that is out of reach is out of reach for each.
+
+    async def _row(self, work: Callable[[], Row]) -> Row:
+        try:
+            return await self._call(work)
+        except StoreError as error:
+            return failure_row(error)
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await self._line.threads.call(work)
@@ -220,17 +263,32 @@ def _listing(*, possible: bool) -> Row:
     return ok(name, "refused")
 
 
+def _writing(*, possible: bool) -> Row:
+    name = "anonymous writing"
+    if possible:
+        return broken(
+            name,
+            "anybody can store files in the bucket, at your cost",
+            "set the bucket's ACL to private (relay-bot setup does), and remove bucket policies"
+            " that let everybody write",
+        )
+    return ok(name, "refused")
+
+
 def endpoint_rows(settings: Settings) -> list[Row]:
     """Return the problems with the configured endpoints, and the limits of the platform for
     them.
     """
-    rows = []
     region = settings.oss.region
-    for name in ("endpoint", "upload_endpoint"):
-        host: str = urlsplit(getattr(settings.oss, name) or "").hostname or ""
-        if host.endswith(".aliyuncs.com") and region not in host and "accelerate" not in host:
-            meaning = f"oss.{name} is {host}, and oss.region {region}"
-            rows.append(broken("OSS endpoint", meaning, "let both name the bucket's region"))
+    found = endpoint_problems(settings)
+    elsewhere = [line for line in found if line.startswith("oss.")]
+    rows = []
+    if elsewhere:
+        remedy = "name the public endpoint of the bucket's region, or leave it out"
+        rows.append(broken("OSS endpoint", "; ".join(elsewhere), remedy))
+    if len(elsewhere) < len(found):
+        remedy = "leave link.domain out, or set a domain of yours that is bound to the bucket"
+        return [*rows, warning("link domain", found[-1], remedy)]
     if settings.link.domain:
         own = urlsplit(settings.link.domain).hostname
         return [*rows, ok("link domain", f"{own}, which serves every kind of file")]

@@ -8,15 +8,31 @@ from urllib.parse import urlsplit
 
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
 from bot.adapters.telegram.request import TokenRefused
-from bot.cli.common import Row, broken, ok, warning
+from bot.cli.common import Row, broken, ok, size, warning
 from bot.core.errors import ChatUnavailable
-from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode
 from bot.wiring.resources import plain
 
 MOST_SKEW: Final = timedelta(minutes=1)
 """Telegram itself accepts more; the deadline of a link does not."""
+
+LEAST_VERSION: Final = "7.11"
+"""Bot API of the newest thing that the bot uses: buttons that copy a text (source: Bot API,
+"Recent changes", October 31, 2024).
+"""
+_VERSIONS: Final = (
+    (
+        "setMessageReaction",
+        "7.0",
+        "answers are no replies, links get previews, and there are no reactions",
+    ),
+    ("savePreparedInlineMessage", "8.0", f"before {LEAST_VERSION} no button copies the link"),
+)
+"""A server does not tell its version, but it lacks the methods of newer ones (source: Bot API,
+"Recent changes"): a method that is refused without parameters, the version that brought it, and
+what an older server lacks.
+"""
 
 
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
@@ -34,6 +50,7 @@ async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
                 ok("telegram token", f"@{profile.username}, id {profile.id}"),
                 _privacy(settings, profile),
                 await _webhook(settings, bot),
+                await _version(bot),
                 _clock(profile, clock),
             ]
     except TokenRefused as error:
@@ -56,7 +73,7 @@ def _token_remedy(settings: Settings) -> str:
 def _mode(settings: Settings) -> Row:
     given, name = settings.telegram, "telegram mode"
     if given.mode is TelegramMode.CLOUD:
-        return ok(name, f"cloud: files up to {given.limit / MIB:.0f} MiB ({given.limit} bytes)")
+        return ok(name, f"cloud: files up to {size(given.limit)} ({given.limit} bytes)")
     root = given.file_root or Path()
     if not root.is_dir():
         return broken(
@@ -70,7 +87,7 @@ def _mode(settings: Settings) -> Row:
             f"local: {root} cannot be read and tidied up by this user",
             "run bot and server as the same user, or in a group that may write there",
         )
-    return ok(name, f"local: files up to {given.limit / MIB:.0f} MiB, read below {root}")
+    return ok(name, f"local: files up to {size(given.limit)}, read below {root}")
 
 
 def _privacy(settings: Settings, profile: BotProfile) -> Row:
@@ -100,6 +117,18 @@ async def _webhook(settings: Settings, bot: BotInspection) -> Row:
         f"it was set to {host}: updates go there until the bot starts and takes over",
         "if another program uses this token, give one of them another bot: @BotFather, /newbot",
     )
+
+
+async def _version(bot: BotInspection) -> Row:
+    name = "Bot API server"
+    for method, version, missing in _VERSIONS:
+        if not await bot.knows(method):
+            return warning(
+                name,
+                f"it is older than Bot API {version}: {missing}; files are relayed all the same",
+                f"build a newer telegram-bot-api: at least Bot API {LEAST_VERSION}",
+            )
+    return ok(name, f"has what the bot uses, which is of Bot API {LEAST_VERSION} and before")
 
 
 def _clock(profile: BotProfile, clock: Clock) -> Row:

@@ -14,12 +14,13 @@ import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 from bot.cli.common import (
     FAILED,
@@ -122,14 +123,23 @@ async def _send_one(sender: FileSender, file: str, name: str) -> Sent:
             looking.cancel()
 
 
+class _Moved(ProgressColumn):
+    """Bytes so far, of how many, and how fast; rich's own columns have other units than a chat."""
+
+    def render(self, task: Task) -> Text:
+        """Return the text of one bar."""
+        total = None if task.total is None else int(task.total)
+        speed = f", {size(int(task.speed))}/s" if task.speed else ""
+        return Text(f"{size(int(task.completed))} of {size(total)}{speed}")
+
+
 def _bar() -> Progress:
     # On standard error and on a terminal only: standard output is what scripts read.
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        _Moved(),
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.file import SendingLock, bot_runs
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.oss.access_checks import BucketExposed, assert_private
+from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles
@@ -78,22 +78,21 @@ class FileSender:
 
         Raises:
             OperationImpossible: only a running bot ends public links, and none runs; or private
-                objects can be read anonymously.
+                objects can be read anonymously; or links cannot be opened, or objects not deleted.
             StoreError: OSS cannot be reached, or refuses.
         """
-        if self._settings.link.mode is LinkMode.PUBLIC:
-            if not self.beside_bot:
-                raise CommandFailed(
-                    'with link.mode = "public" only a running bot ends a link, and none runs on'
-                    f" {self._settings.ledger.path}; start it, or send with signed links:"
-                    " RELAY_LINK__MODE=signed relay-bot send …"
-                )
-            return
-        oss, store = self._line.oss, self._line.store
+        mode, oss = self._settings.link.mode, self._line.oss
+        if mode is LinkMode.PUBLIC and not self.beside_bot:
+            raise CommandFailed(
+                'with link.mode = "public" only a running bot ends a link, and none runs on'
+                f" {self._settings.ledger.path}; start it, or send with signed links:"
+                " RELAY_LINK__MODE=signed relay-bot send …"
+            )
+        probe = BucketProbe(oss, self._line.store, OssLinkSigner(oss, mode), mode)
         prefix = key_prefix(self._settings.telegram.bot_id)
         try:
-            await self._line.threads.call(lambda: assert_private(oss, store, prefix))
-        except BucketExposed as error:
+            await self._line.threads.call(lambda: probe.check(prefix))
+        except BucketUnfit as error:
             raise CommandFailed(str(error)) from error
 
     async def send(self, given: Input, meter: ProgressMeter, *, on_wait: Wait) -> Sent:

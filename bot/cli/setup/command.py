@@ -25,6 +25,7 @@ from bot.cli.common import (
     print_table,
 )
 from bot.cli.setup.plan import (
+    LEND_A_KEY,
     ActualBucket,
     Change,
     DesiredBucket,
@@ -36,7 +37,7 @@ from bot.cli.setup.plan import (
     plan_setup,
 )
 from bot.clock import SystemClock
-from bot.core.errors import RelayError, StoreForbidden
+from bot.core.errors import RelayError, StoreError, StoreForbidden
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
@@ -48,14 +49,28 @@ Agree = Callable[[Sequence[Change]], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedChange:
+    """A change that was not made, why, and what to do."""
+
+    change: Change
+    why: str
+
+    @property
+    def remedy(self) -> str:
+        """The remedy of a refusal; a change that waits for another one needs none of its own."""
+        return self.change.remedy
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a setup: the changes that were made, those that were declined, notes in words,
-    and the smallest policy that the RAM user needs.
+    """The result of a setup: the changes that were made, declined and refused, notes in words, and
+    the smallest policy that the RAM user needs.
     """
 
     planned: list[Change]
     made: list[Change]
     declined: list[Change]
+    refused: list[RefusedChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ram: Policy = field(default_factory=dict)
 
@@ -76,19 +91,21 @@ async def run_setup(
 
     Raises:
         OperationImpossible: the account blocks public access that the settings need.
-        StoreError: OSS could not be reached, or refuses; earlier changes stay.
+        StoreError: the bucket cannot be looked at. A change that OSS refuses ends no other.
     """
     async with open_store_access(settings, clock or SystemClock()) as line:
         course = _Setup(line, BucketAdministration(line.oss), desired)
         planned = await course.plan(remove=remove)
         foreign = [change for change in planned if not change.ours]
         declined = foreign if not dry_run and foreign and not agree(foreign) else []
-        made = [] if dry_run else await course.make(planned, declined)
+        if not dry_run:
+            await course.make(planned, declined)
         secure = not is_loopback(line.oss.address.upload_base)
         return Outcome(
             planned,
-            made,
+            course.made,
             declined,
+            course.refused,
             course.notes(),
             ram_policy(desired.bucket, desired.prefix, secure=secure),
         )
@@ -104,6 +121,10 @@ class _Setup:
         self._administration = administration
         self._desired = desired
         self._actual: ActualBucket | None = None
+        self._missing = set[str]()
+        """The names of changes that others may need, and that were not made."""
+        self.made: list[Change] = []
+        self.refused: list[RefusedChange] = []
 
     async def plan(self, *, remove: bool) -> list[Change]:
         """Inspect the bucket, and return every change that is needed."""
@@ -117,26 +138,37 @@ class _Setup:
         )
         return [plan_creation(self._desired), *plan_setup(expected, self._desired)]
 
-    async def make(self, planned: Sequence[Change], declined: Sequence[Change]) -> list[Change]:
-        """Make the changes, except those that were declined."""
-        made: list[Change] = []
+    async def make(self, planned: Sequence[Change], declined: Sequence[Change]) -> None:
+        """Make the changes, except those that were declined: each that does not need another one
+        is tried.
+        """
+        self._missing |= {change.what for change in declined}
         left = [change for change in planned if change not in declined]
         if left and self._actual is None:
-            await self._make(left[0])
-            made.append(left[0])
+            if not await self._try(left[0]):
+                # All others are changes of this bucket.
+                return
             created = await self._look()
             # The real state, which may differ from the expected one of a new bucket.
             left = plan_setup(replace(created, fresh=True), self._desired) if created else []
         for change in left:
-            await self._make(change)
-            made.append(change)
-        return made
+            await self._try(change)
+
+    async def _try(self, change: Change) -> bool:
+        """Make a change and return whether it was made."""
+        try:
+            if missing := self._missing.intersection(change.needs):
+                raise CommandFailed(f"needs another change first: {', '.join(missing)}")  # noqa: TRY301 -- one way out.
+            await self._line.threads.call(lambda: change.make(self._administration))
+        except (StoreError, CommandFailed) as error:
+            self.refused.append(RefusedChange(change, str(error)))
+            self._missing.add(change.what)
+            return False
+        self.made.append(change)
+        return True
 
     async def _look(self) -> ActualBucket | None:
         return await self._line.threads.call(lambda: look(self._administration))
-
-    async def _make(self, change: Change) -> None:
-        await self._line.threads.call(lambda: change.make(self._administration))
 
     def notes(self) -> list[str]:
         """Return what a person should know and the program does not change."""
@@ -152,7 +184,8 @@ class _Setup:
                 f"redundancy is {actual.info.redundancy}, which costs more than LRS and cannot be"
                 " changed back; a day's files hardly need it"
             )
-        others = users_granted(actual.policy, desired.bucket) if actual is not None else []
+        policy = actual.policy if actual is not None else None
+        others = users_granted(policy, desired.bucket) if isinstance(policy, dict) else []
         if others and desired.user is not None and (rest := set(others) - {desired.user}):
             found.append(f"the bucket policy also serves RAM user {', '.join(sorted(rest))}")
         return found
@@ -188,7 +221,7 @@ def setup(  # noqa: PLR0913 - a command has its options.
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Configure the bucket for the bot; run it again at any time. Other rules and statements stay
-    as they are. Exit code 1 if a change was refused or declined.
+    as they are. Exit code 1 if a change was refused or declined; the others are made.
 
     Example: relay-bot setup --dry-run
     """
@@ -217,7 +250,10 @@ def setup(  # noqa: PLR0913 - a command has its options.
         _show(outcome, dry_run=dry_run)
         if not remove:
             _show_steps(desired, outcome)
-    raise typer.Exit(FAILED if outcome.declined else OK)
+    for refused in outcome.refused:
+        line = f"relay-bot: not changed, {refused.change.what}: {refused.why}"
+        typer.echo(f"{line}. Remedy: {refused.remedy}", err=True)
+    raise typer.Exit(FAILED if outcome.declined or outcome.refused else OK)
 
 
 def _desired(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
@@ -243,10 +279,7 @@ def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
 
 
 def _explain_forbidden(error: StoreForbidden) -> str:
-    return (
-        f"the access key may not do this: {error}. Use a key with this permission, for this"
-        " command alone: RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup"
-    )
+    return f"the access key may not look at the bucket: {error}. Remedy: {LEND_A_KEY}"
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
@@ -298,6 +331,10 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "planned": rows(outcome.planned),
         "made": rows(outcome.made),
         "declined": rows(outcome.declined),
+        "refused": [
+            {"what": refused.change.what, "why": refused.why, "remedy": refused.remedy}
+            for refused in outcome.refused
+        ],
         "notes": outcome.notes,
         "ram_policy": outcome.ram,
     }

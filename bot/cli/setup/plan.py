@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from bot.adapters.oss.administration import PRIVATE, PUBLIC_READ, BucketAdministration, BucketInfo
 from bot.adapters.oss.policies import (
     Policy,
     PolicyGrant,
     has_foreign_rules,
+    is_public,
+    lacks_vpc,
     merge_rule,
     merge_statements,
     parse_policy,
@@ -26,13 +28,16 @@ from bot.core.errors import StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change: its description, and the call that makes it.
 
     `ours` means that it affects only our prefix and our own statements; any other change needs
-    consent first. `make` blocks and may raise `StoreError`; it may be repeated.
+    consent first. `make` blocks and may raise `StoreError`; it may be repeated. `needs` are the
+    changes without which OSS refuses this one, `remedy` is what to do if it is refused.
     """
 
     what: str
@@ -40,19 +45,22 @@ class Change:
     after: str
     ours: bool
     make: Callable[[BucketAdministration], None] = field(repr=False, compare=False)
+    needs: tuple[str, ...] = ()
+    remedy: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ActualBucket:
-    """The bucket's actual configuration. `account_blocked` is `None` if the key may not read it. A
-    `fresh` bucket has just been created, or will be: it has no other users yet.
+    """The bucket's actual configuration. `blocked` and `account_blocked` are `None` if the key may
+    not read them; `policy` and `lifecycle` are the refusals to read them, then. A `fresh` bucket
+    has just been created, or will be: it has no other users yet.
     """
 
     info: BucketInfo
-    blocked: bool
+    blocked: bool | None
     account_blocked: bool | None
-    policy: Policy
-    lifecycle: bytes | None
+    policy: Policy | StoreForbidden
+    lifecycle: bytes | StoreForbidden | None
     fresh: bool = False
 
 
@@ -63,10 +71,10 @@ def look(administration: BucketAdministration) -> ActualBucket | None:
         return None
     return ActualBucket(
         info=info,
-        blocked=administration.blocks_public_access(),
-        account_blocked=_account_blocked(administration),
-        policy=parse_policy(administration.policy()),
-        lifecycle=administration.lifecycle(),
+        blocked=_known(administration.blocks_public_access),
+        account_blocked=_known(administration.account_blocks_public_access),
+        policy=_allowed(lambda: parse_policy(administration.policy())),
+        lifecycle=_allowed(administration.lifecycle),
     )
 
 
@@ -77,18 +85,24 @@ def expect_new(administration: BucketAdministration, region: str) -> ActualBucke
     return ActualBucket(
         info=BucketInfo(region, "*", PRIVATE, "", "LRS"),
         blocked=True,
-        account_blocked=_account_blocked(administration),
+        account_blocked=_known(administration.account_blocks_public_access),
         policy=parse_policy(None),
         lifecycle=None,
         fresh=True,
     )
 
 
-def _account_blocked(administration: BucketAdministration) -> bool | None:
+def _known(ask: Callable[[], bool]) -> bool | None:
+    found = _allowed(ask)
+    return None if isinstance(found, StoreForbidden) else found
+
+
+def _allowed(ask: Callable[[], T]) -> T | StoreForbidden:
+    """Return what is asked, or the refusal: it concerns one change, and not the others."""
     try:
-        return administration.account_blocks_public_access()
-    except StoreForbidden:
-        return None
+        return ask()
+    except StoreForbidden as error:
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +146,16 @@ def desired_for(
     )
 
 
+BLOCK: Final = "block public access"
+LEND_A_KEY: Final = (
+    "use a key with this permission, for this command alone:"
+    " RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup"
+)
+RULE_REMEDY: Final = (
+    "OSS takes no second rule for one prefix (0014-00000085), and none that ends objects before"
+    " an overlapping rule changes their class (0014-00000082): in the console, narrow or complete"
+    " the present rule, or give the bot a bucket of its own"
+)
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
@@ -167,17 +191,25 @@ def plan_removal(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
 def plan_creation(desired: DesiredBucket) -> Change:
     """Return the change that creates the bucket."""
     after = f"{desired.bucket} in {desired.region}, locally redundant, private"
-    return Change("bucket", "there is none", after, ours=True, make=BucketAdministration.create)
+    return Change(
+        "bucket",
+        "there is none",
+        after,
+        ours=True,
+        make=BucketAdministration.create,
+        remedy=f"{LEND_A_KEY}; if the name is taken, choose another one (oss.bucket)",
+    )
 
 
 def _plan_block(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
     if actual.blocked != desired.blocked:
         yield Change(
-            "block public access",
-            _on_or_off(on=actual.blocked),
+            BLOCK,
+            "unknown" if actual.blocked is None else _on_or_off(on=actual.blocked),
             _on_or_off(on=desired.blocked),
             ours=actual.fresh,
             make=partial(BucketAdministration.set_public_access_block, blocked=desired.blocked),
+            remedy=LEND_A_KEY,
         )
 
 
@@ -188,11 +220,22 @@ def _on_or_off(*, on: bool) -> str:
 def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
     if actual.info.acl != desired.acl:
         make = partial(BucketAdministration.set_acl, acl=desired.acl)
-        yield Change("bucket ACL", actual.info.acl, desired.acl, ours=actual.fresh, make=make)
+        yield Change(
+            "bucket ACL",
+            actual.info.acl,
+            desired.acl,
+            ours=actual.fresh,
+            make=make,
+            needs=(BLOCK,) if desired.public_read else (),
+            remedy=LEND_A_KEY,
+        )
 
 
 def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
     if desired.user is None:
+        return
+    if isinstance(actual.policy, StoreForbidden):
+        yield _unreadable("bucket policy", actual.policy)
         return
     grant = PolicyGrant(desired.bucket, actual.info.owner, (desired.user,))
     merged = merge_statements(actual.policy, grant)
@@ -203,7 +246,35 @@ def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
             f"and ours: RAM user {desired.user} may read and write the bucket, over https only",
             ours=True,  # Other rules and statements stay unchanged.
             make=_putting(merged),
+            remedy=_remedy_of(actual.policy),
         )
+
+
+def _unreadable(what: str, error: StoreForbidden) -> Change:
+    """Return a change that cannot be made, because what is there may not be read, and would be
+    lost.
+    """
+
+    def refuse(_: BucketAdministration) -> None:
+        raise error
+
+    return Change(what, "unknown", "with ours", ours=True, make=refuse, remedy=LEND_A_KEY)
+
+
+def _remedy_of(policy: Policy) -> str:
+    """Return what to do where OSS refuses a policy with these statements of others in it."""
+    if any(map(lacks_vpc, policy["Statement"])):
+        return (
+            "a present statement has acs:SourceIp without acs:SourceVpc, which OSS no longer takes"
+            " in a new policy (0030-00000008): add acs:SourceVpc to it in the console, or attach"
+            " the RAM policy below to the user instead"
+        )
+    if any(map(is_public, policy["Statement"])):
+        return (
+            "a present statement is public, which OSS refuses while public access is blocked:"
+            " remove it in the console, or attach the RAM policy below to the user instead"
+        )
+    return LEND_A_KEY
 
 
 def _putting(policy: Policy) -> partial[None]:
@@ -218,6 +289,9 @@ def _count(policy: Policy) -> str:
 
 def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
     versioned = actual.info.versioning in {"Enabled", "Suspended"}
+    if isinstance(actual.lifecycle, StoreForbidden):
+        yield _unreadable("lifecycle", actual.lifecycle)
+        return
     merged = merge_rule(actual.lifecycle, desired.prefix, versioned=versioned)
     if merged is None:
         return
@@ -230,23 +304,42 @@ def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]
         + (", old versions go after 1 day" if versioned else ""),
         ours=True,  # Other rules and statements stay unchanged.
         make=partial(BucketAdministration.put_lifecycle, document=merged, overlaps=foreign),
+        remedy=RULE_REMEDY if foreign else LEND_A_KEY,
     )
 
 
 def _remove_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    if isinstance(actual.lifecycle, StoreForbidden):
+        yield _unreadable("lifecycle", actual.lifecycle)
+        return
     rest = remove_rule(actual.lifecycle, desired.prefix)
     if rest is not None:
         make = partial(
             BucketAdministration.put_lifecycle, document=rest or None, overlaps=bool(rest)
         )
         yield Change(
-            "lifecycle", f"rule {rule_id(desired.prefix)}", "removed", ours=True, make=make
+            "lifecycle",
+            f"rule {rule_id(desired.prefix)}",
+            "removed",
+            ours=True,
+            make=make,
+            remedy=LEND_A_KEY,
         )
 
 
 def _remove_statements(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
+    if isinstance(actual.policy, StoreForbidden):
+        yield _unreadable("bucket policy", actual.policy)
+        return
     rest = remove_statements(actual.policy, desired.bucket)
     if rest is not None:
         users = ", ".join(users_granted(actual.policy, desired.bucket))
         before = f"our statements for RAM user {users}"
-        yield Change("bucket policy", before, "removed", ours=True, make=_putting(rest))
+        yield Change(
+            "bucket policy",
+            before,
+            "removed",
+            ours=True,
+            make=_putting(rest),
+            remedy=_remedy_of(rest),
+        )

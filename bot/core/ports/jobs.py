@@ -106,6 +106,9 @@ class JobLedger(Protocol):
         `quiet_since`) or have an unfinished job.
         """
 
+    async def count_album(self, chat_id: int, album: str, since: datetime) -> int:
+        """Return how many files of an album have been accepted since that moment."""
+
     async def unfinished(self) -> list[Job]:
         """Return all unfinished jobs, oldest first."""
 
@@ -157,10 +160,15 @@ class Totals:
 
 
 class TotalsLedger(Protocol):
-    """Totals of ended jobs."""
+    """Totals of ended jobs, and of what was given up."""
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
+
+    async def set_aside(self) -> dict[str, int]:
+        """Count what was given up after unexpected errors, by kind of unit: "update" for updates
+        set aside, "update_failing" for those that are tried again. Kinds without any are left out.
+        """
 
 
 class OffsetLedger(Protocol):

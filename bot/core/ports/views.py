@@ -50,12 +50,13 @@ class AnswerItem:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The end of one or several jobs. `zone` names the time zone of the chat, "" for that of the
-    settings.
+    settings. With `is_one_of_several` the file belongs to an album of which nothing else was seen.
     """
 
     items: tuple[AnswerItem, ...]
     now: datetime
     zone: str = ""
+    is_one_of_several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class FailureCount:
 class Statistics:
     """The answer to `/stats`: jobs that ended in the last 24 hours, the present state, sizes in
     bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the
-    programs.
+    programs. `updates_set_aside` counts messages that could not be handled, `others_set_aside`
+    answers, deletions and the like that were given up.
     """
 
     done: int
@@ -185,6 +187,8 @@ class Statistics:
     spool_quota: int
     disk_free: int
     uptime: timedelta
+    updates_set_aside: int = 0
+    others_set_aside: int = 0
     versions: tuple[tuple[str, str], ...] = ()
 
 

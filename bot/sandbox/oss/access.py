@@ -134,6 +134,19 @@ _ECS = {
 }
 
 
+def check_referer(caller: Caller, request: OssRequest, bucket: Bucket | None) -> None:
+    """Refuse an anonymous request or a link without a Referer, where a whitelist of the bucket
+    asks for one.
+
+    Raises:
+        OssError: AccessDenied. Source: OSS documentation, "Hotlink protection".
+    """
+    if bucket is None or caller.auth is AuthMethod.HEADER or not request.key:
+        return
+    if bucket.refuses_empty_referer and not request.header("referer"):
+        raise access_denied("You are denied by bucket referer policy.")
+
+
 def check_account_status(
     world: World, request: OssRequest, operation: Operation, bucket: Bucket | None
 ) -> None:

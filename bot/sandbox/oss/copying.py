@@ -43,7 +43,7 @@ async def copy_object(call: Call) -> Answer:
     if directive not in {"COPY", "REPLACE"}:
         raise invalid_argument("Unknown directive.", "x-oss-metadata-directive", directive)
     # Without a type, REPLACE takes the default, neither that of the source nor of the suffix.
-    replaced = kept_headers(request, DEFAULT_TYPE)
+    replaced = kept_headers(call, DEFAULT_TYPE)
     headers = replaced if directive == "REPLACE" else dict(source.headers)
     copied = replace(
         source,

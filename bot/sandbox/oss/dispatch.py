@@ -11,7 +11,7 @@ from bot.sandbox.oss import (
     objects,
     reading,
 )
-from bot.sandbox.oss.access import check_access, check_account_status
+from bot.sandbox.oss.access import check_access, check_account_status, check_referer
 from bot.sandbox.oss.authentication import Authenticator
 from bot.sandbox.oss.call import BodySource, Call
 from bot.sandbox.oss.errors import not_implemented, wrong_endpoint
@@ -107,6 +107,7 @@ async def execute(
     if request.key:
         check_key(request.key)
     check_account_status(world, request, operation, bucket)
+    check_referer(caller, request, bucket)
     check_access(world, caller, operation, request, bucket)
     handler = HANDLERS.get(operation.name)
     if handler is None:

@@ -110,6 +110,23 @@ def file_exists(key: str) -> OssError:
     return OssError(409, "FileAlreadyExists", message, "0026-00000002", {"Key": key})
 
 
+def file_immutable() -> OssError:
+    """Return the 409 for a change of an object that a retention policy protects.
+
+    Source: OSS documentation, 0026-00000202 and "Retention policies".
+    """
+    return OssError(409, "FileImmutable", "The object is immutable.", "0026-00000202")
+
+
+def archived(key: str) -> OssError:
+    """Return the 403 for the content of an archived object.
+
+    Source: OSS documentation, "HTTP status code 403", InvalidObjectState.
+    """
+    message = "The operation is not valid for the object's state"
+    return OssError(403, "InvalidObjectState", message, details={"ObjectName": key})
+
+
 def missing_argument() -> OssError:
     """Return the 400 for a request that lacks something it needs."""
     message = "Missing Some Required Arguments."

@@ -103,6 +103,9 @@ class Bucket:
     is_disabled: bool = False
     storage_class: str = "Standard"
     redundancy: str = "LRS"
+    retains: bool = False
+    """Whether a retention policy (WORM) is in force, and no object is old enough."""
+    refuses_empty_referer: bool = False
 
 
 @dataclass(eq=False)

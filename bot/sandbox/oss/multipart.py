@@ -36,7 +36,7 @@ async def initiate(call: Call) -> Answer:
         call.key,
         new_id(),
         call.world.now(),
-        kept_headers(request),
+        kept_headers(call),
         object_acl(call),
         forbids_overwrite(request),
     )

@@ -7,6 +7,7 @@ from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.errors import (
     access_denied,
     file_exists,
+    file_immutable,
     invalid_argument,
     malformed_xml,
     missing_argument,
@@ -32,12 +33,13 @@ _TYPES = MimeTypes()
 """The table of Python alone, not that of the machine."""
 
 
-def kept_headers(request: OssRequest, default_type: str = "") -> dict[str, str]:
+def kept_headers(call: Call, default_type: str = "") -> dict[str, str]:
     """Return the headers of a request that are stored with the object, in canonical spelling.
 
     Without a type it is `default_type`, or the suffix of the key decides (OSS documentation,
-    "Manage object metadata").
+    "Manage object metadata"); without a storage class it is that of the bucket ("PutObject").
     """
+    request = call.request
     kept = {
         _KEPT_HEADERS.get(name, name): value
         for name, value in request.headers.items()
@@ -45,7 +47,9 @@ def kept_headers(request: OssRequest, default_type: str = "") -> dict[str, str]:
     }
     guessed = _TYPES.guess_type(request.key)[0] or DEFAULT_TYPE
     kept.setdefault("Content-Type", default_type or guessed)
-    kept.setdefault("x-oss-storage-class", "Standard")
+    kept.setdefault("x-oss-storage-class", call.bucket.storage_class)
+    if call.world.storage_class:
+        kept["x-oss-storage-class"] = call.world.storage_class
     return kept
 
 
@@ -64,13 +68,24 @@ def object_acl(call: Call) -> str:
 
 
 def check_overwrite(bucket: Bucket, key: str, *, forbidden: bool) -> None:
-    """Refuse to replace an object where the client forbade it.
+    """Refuse to replace an object where the client forbade it, or a retention policy does.
 
     Raises:
-        OssError: FileAlreadyExists.
+        OssError: FileAlreadyExists, FileImmutable.
     """
+    check_retention(bucket, key)
     if forbidden and key in bucket.objects:
         raise file_exists(key)
+
+
+def check_retention(bucket: Bucket, key: str) -> None:
+    """Refuse to change or delete an object that a retention policy protects.
+
+    Raises:
+        OssError: FileImmutable.
+    """
+    if bucket.retains and key in bucket.objects:
+        raise file_immutable()
 
 
 def forbids_overwrite(request: OssRequest) -> bool:
@@ -97,7 +112,7 @@ async def put_object(call: Call) -> Answer:
         segment.md5,
         call.world.now(),
         acl,
-        kept_headers(request),
+        kept_headers(call),
     )
     store(call.world, bucket, stored)
     return Answer(200, written_headers(stored) | content_md5(segment))
@@ -151,6 +166,7 @@ async def delete_object(call: Call) -> Answer:
 
 def _delete(call: Call, key: str, version_id: str) -> StoredObject | None:
     """Delete and return the delete marker that was made or removed, if any."""
+    check_retention(call.bucket, key)
     if not version_id:
         return remove(call.world, call.bucket, key)
     removed = remove_version(call.world, call.bucket, key, version_id)

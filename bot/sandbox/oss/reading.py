@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
 from bot.sandbox.oss.call import Call
-from bot.sandbox.oss.errors import OssError
+from bot.sandbox.oss.errors import OssError, archived
 from bot.sandbox.oss.model import Answer, AuthMethod, StoredObject
 from bot.sandbox.oss.request import OssRequest
 
@@ -24,6 +24,8 @@ _BLOCKED_SUFFIXES = (".apk", ".ipa")
 async def get_object(call: Call) -> Answer:
     """GetObject."""
     stored = call.stored()
+    if stored.headers.get("x-oss-storage-class", "").endswith("Archive"):
+        raise archived(stored.key)
     headers = _headers(stored) | _overrides(call)
     _check_package(call, stored, headers)
     _force_download(call, headers)

@@ -20,7 +20,8 @@ class World:
     makes policies see requests as HTTPS. `account_refusal` is the code with which every data call
     is refused (`UserDisable`, `InDebt`, …), `forbids_public_endpoint` the rule for mainland
     buckets. `lifecycle_takes` is how long the daily run of the lifecycle takes; the default is the
-    longest that the documentation allows.
+    longest that the documentation allows. `storage_class` replaces that of every new object, as a
+    gateway in between does.
     """
 
     region: str
@@ -36,6 +37,7 @@ class World:
     is_secure: bool = False
     account_refusal: str = ""
     forbids_public_endpoint: bool = False
+    storage_class: str = ""
     lifecycle_takes: timedelta = timedelta(hours=24)
 
     def now(self) -> datetime:

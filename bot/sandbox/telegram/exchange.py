@@ -106,12 +106,20 @@ class RequestHandler:
 
     async def _apply(self, name: str, params: Params) -> web.Response:
         try:
-            result = await _method(name)(self.world, params)
+            result = await self._method(name)(self.world, params)
         except ApiError as error:
             return refusal(error)
         if isinstance(result, Described):
             return envelope({"ok": True, "result": result.result}, result.description)
         return envelope({"ok": True, "result": result})
+
+    def _method(self, name: str) -> Method:
+        absent = {method.lower() for method in self.world.missing_methods}
+        if name.lower() in absent or name.lower() not in KNOWN:
+            raise ApiError(404, "Not Found: method not found")
+        if name.lower() not in METHODS:
+            raise missing(f"method {name}")
+        return METHODS[name.lower()][1]
 
     def _authorize(self, token: str) -> None:
         # The order of the checks and their texts are those of `ClientManager.cpp`.
@@ -152,15 +160,6 @@ class RequestHandler:
         if stored is None or not stored.source.is_file():
             raise not_found()
         return await self.downloads.send(request, stored, fault)
-
-
-def _method(name: str) -> Method:
-    found = METHODS.get(name.lower())
-    if found is not None:
-        return found[1]
-    if name.lower() in KNOWN:
-        raise missing(f"method {name}")
-    raise ApiError(404, "Not Found: method not found")
 
 
 def _arrives(request: web.BaseRequest) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
 
 from bot.sandbox.telegram.errors import bad_request
 
@@ -157,19 +157,44 @@ async def _json(request: web.BaseRequest, params: Params) -> None:
 
 
 async def _multipart(request: web.BaseRequest, params: Params, folder: Path) -> None:
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.name is None:
+    # As "multipart/form-data" aiohttp would parse the disposition of the first part by itself, and
+    # is stricter than the real server.
+    content_type = request.headers["Content-Type"].replace("form-data", "mixed", 1)
+    async for part in MultipartReader({"Content-Type": content_type}, request.content):
+        if not isinstance(part, BodyPartReader):
             continue
-        if part.filename is None:
-            params.add(part.name, await part.text())
+        disposition = _disposition(part.headers.get("Content-Disposition", ""))
+        name = disposition.get("name")
+        if not name:
+            raise bad_request("field name in multipart/form-data not found")
+        if "filename" in disposition:
+            params.uploads[name] = await _upload(part, disposition["filename"], folder)
         else:
-            params.uploads[part.name] = await _upload(part, folder)
+            params.add(name, await part.text())
 
 
-async def _upload(part: BodyPartReader, folder: Path) -> UploadedFile:
+def _disposition(header: str) -> dict[str, str]:
+    """Split a Content-Disposition as the real server does: at every ";", with or without quotes,
+    and without escapes (source: tdlib/td `HttpReader.cpp`, `parse_multipart_form_data`).
+
+    Raises:
+        ApiError: it is none of a form.
+    """
+    kind, _, rest = header.partition(";")
+    if kind != "form-data":
+        raise bad_request("expected form-data content disposition")
+    fields = {}
+    for field_ in rest.split(";"):
+        key, _, value = (part.strip() for part in field_.partition("="))
+        is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+        fields[key] = value[1:-1] if is_quoted else value
+    return fields
+
+
+async def _upload(part: BodyPartReader, name: str, folder: Path) -> UploadedFile:
     path = folder / f"upload-{secrets.token_hex(8)}"
     with path.open("wb") as file:
         while block := await part.read_chunk(BLOCK):
             file.write(block)
     mime = part.headers.get("Content-Type", "").partition(";")[0]
-    return UploadedFile(path, part.filename or "", mime)
+    return UploadedFile(path, name, mime)

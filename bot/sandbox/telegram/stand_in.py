@@ -1,5 +1,6 @@
 """The Telegram stand-in: a Bot API server on loopback with one bot, people and chats."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +66,13 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         if local_root is not None:
             self.world.local = LocalFileServer(local_root, token, self.clock, self.bandwidth)
             self.world.local.on_change = self.log.touch
+
+    def rename(self, username: str) -> None:
+        """Give the bot another username, as its owner does at @BotFather; nothing tells the
+        bot.
+        """
+        self.username = username
+        self.world.bot = self.world.add_user(replace(self.world.bot, username=username))
 
     def _make_runner(self) -> web.BaseRunner:
         app = web.Application(client_max_size=LARGEST_BODY)

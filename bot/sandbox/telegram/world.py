@@ -45,6 +45,8 @@ class World:
         self.local: LocalFileServer | None = None
         """Set when this is a server in local mode."""
         self.logged_out = False
+        self.missing_methods: set[str] = set()
+        """Names of methods that this server lacks, as an older one does."""
         self._last_message_id = 0
         self._last_user_id = 700_000_000
         self._last_group_id = 4_000_000_000

@@ -1,17 +1,22 @@
 """Construction of the connection."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
-from bot.core.errors import Corrupted, StoreKeyRefused, StoreUnavailable
+from bot.core.errors import Corrupted, StoreKeyRefused, StoreRefused, StoreUnavailable
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
 from tests.adapters.oss.links import BUCKET, QUICK, address_of, connect
@@ -154,3 +159,82 @@ def test_secrets_do_not_show() -> None:
 def test_send_deadline_follows_the_minimum_rate(rate: int, deadline: float) -> None:
     """A block of 256 KiB must get through in the time that the slowest allowed line takes."""
     assert deadline == ConnectionLimits(minimum_rate=rate).send_deadline
+
+
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while block := await reader.read(1 << 16):
+        writer.write(block)
+        await writer.drain()
+    writer.close()
+
+
+async def _join(
+    oss: OssStandIn, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Connect a client with the stand-in until one of both ends."""
+    parts = urlsplit(oss.endpoint)
+    far_reader, far_writer = await asyncio.open_connection(parts.hostname, parts.port)
+    await asyncio.gather(_forward(reader, far_writer), _forward(far_reader, writer))
+
+
+async def test_ipv6_endpoint(oss: OssStandIn) -> None:
+    """An address of IPv6 has the bucket in the path, as one of IPv4 has."""
+    async with await asyncio.start_server(partial(_join, oss), "::1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connection = connect(oss, endpoint=f"http://[::1]:{port}")
+        await put(connection)
+
+    assert list(oss.buckets[BUCKET].objects) == ["relay/1/x"]
+    assert connection.address.object_url("k") == f"http://[::1]:{port}/{BUCKET}/k"
+
+
+class Socks:
+    """A SOCKS5 proxy (RFC 1928) in front of the stand-in, whatever host is asked for."""
+
+    def __init__(self, oss: OssStandIn) -> None:
+        self._oss = oss
+        self.asked: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection: a greeting, a request with a name (type 3), then its bytes."""
+        await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(b"\x05\x00")
+        head = await reader.readexactly(5)
+        self.asked.append(await reader.readexactly(head[4]))
+        await reader.readexactly(2)
+        writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50")
+        await _join(self._oss, reader, writer)
+
+
+async def test_socks_proxy(oss: OssStandIn) -> None:
+    """With the extra, a SOCKS proxy carries the requests, and the deadlines of calls hold."""
+    socks = Socks(oss)
+    oss.faults.add(Fault("HeadObject", Effect.LATE, args={"seconds": 30}))
+    async with await asyncio.start_server(socks.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        proxy = f"socks5h://127.0.0.1:{port}"
+        limits = replace(QUICK, proxy=proxy, call_deadline=0.5, answer_timeout=60.0)
+        address = f"http://oss-{oss.region}.aliyuncs.com"
+        await put(connect(oss, endpoint=address, limits=limits))
+        connection = connect(oss, endpoint=address, limits=limits)
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="no whole answer came in time"):
+            await asyncio.to_thread(OssBucket(connection).head, "relay/1/x")
+        connection.close()
+
+    assert time.monotonic() - begun < 15
+    assert list(oss.buckets[BUCKET].objects) == ["relay/1/x"]
+    assert set(socks.asked) == {f"{BUCKET}.oss-{oss.region}.aliyuncs.com".encode()}
+
+
+async def test_socks_without_its_library(oss: OssStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, no attempt can succeed, and none is repeated."""
+
+    def missing(*_: object, **__: object) -> None:
+        # What requests puts in place of the library.
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", missing)
+    connection = connect(oss, limits=replace(QUICK, proxy="socks5h://127.0.0.1:9"))
+    with pytest.raises(StoreRefused, match="proxy cannot be used"):
+        await put(connection)

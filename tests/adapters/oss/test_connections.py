@@ -15,7 +15,7 @@ import pytest
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
-from bot.core.errors import StoreUnavailable, TransferCancelled
+from bot.core.errors import CertificateRefused, StoreUnavailable, TransferCancelled
 from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
@@ -137,6 +137,15 @@ async def cut(call: Callable[[], object], reached: asyncio.Event) -> float:
     with pytest.raises(TransferCancelled):
         await task
     return time.monotonic() - begun
+
+
+async def test_certificate_of_an_unknown_issuer(certificate: Path) -> None:
+    """A host that proves nothing is told apart from one that is out of reach."""
+    server = Mute(1)
+    async with server.serving(server_side(certificate)) as endpoint:
+        bucket = open_bucket(endpoint, None, PATIENT)
+        with pytest.raises(CertificateRefused, match="certificate is refused: self-signed"):
+            await asyncio.to_thread(bucket.head, "secret-key")
 
 
 @pytest.mark.parametrize("wanted", [1, 200 << 10, 64 * MIB])

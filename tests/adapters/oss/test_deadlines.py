@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.adapters.oss.access_checks import anonymous_status
+from bot.adapters.oss.access_checks import open_anonymously
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, OssConnection
 from bot.adapters.oss.connections import DeadlineThread
@@ -127,8 +127,9 @@ async def test_answer_that_is_cut_inside_its_headers_is_no_success() -> None:
 async def test_stranger_is_bound_too() -> None:
     """The requests without a signature have the same deadline."""
     async with Dripping(HEADERS).connection() as connection:
+        url = connection.address.object_url("k")
         with pytest.raises(StoreUnavailable):
-            await asyncio.to_thread(anonymous_status, connection, "k")
+            await asyncio.to_thread(open_anonymously, connection, url, b"")
 
 
 async def test_cancelled_call_stays_a_cancelled_one() -> None:

@@ -20,6 +20,10 @@ from bot.core.errors import (
     BucketMissing,
     ClockSkewed,
     Corrupted,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
     RelayError,
     StoreError,
     StoreForbidden,
@@ -81,12 +85,20 @@ def refusing(oss: OssStandIn, status: int, code: str, **more: str | float) -> No
         (400, "EntityTooSmall", StoreRefused),
         (400, "PublicEndpointForbidden", StoreRefused),
         (400, "RequestTimeout", StoreUnavailable),
+        (400, "BadRequest", StoreUnavailable),
+        (400, "IncompleteBody", StoreUnavailable),
+        (409, "OperationAborted", StoreUnavailable),
+        (409, "FileImmutable", ObjectRetained),
+        (403, "InvalidObjectState", ObjectArchived),
+        (401, "Whatever", StoreUnavailable),
         (408, "Whatever", StoreUnavailable),
         (409, "FileAlreadyExists", StoreRefused),
         (429, "TooManyRequests", StoreThrottled),
         (500, "InternalError", StoreUnavailable),
         (502, "BadGateway", StoreUnavailable),
-        (503, "ServiceUnavailable", StoreThrottled),
+        (503, "ServiceUnavailable", StoreUnavailable),
+        (503, "SlowDown", StoreThrottled),
+        (503, "UploadTrafficRateLimitExceeded", StoreThrottled),
     ],
 )
 async def test_refusals(
@@ -100,12 +112,45 @@ async def test_refusals(
     assert f"ListParts: {code} (HTTP {status}, EC 0003-00000001, request " in str(error)
 
 
-@pytest.mark.parametrize("ec", ["0002-00000226", "0002-00000228"])
-async def test_region_of_the_signature(oss: OssStandIn, bucket: OssBucket, ec: str) -> None:
-    """A signature for another region is a mistake in the settings, not of the key."""
-    refusing(oss, 400, "InvalidArgument", ec=ec)
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("You are denied by bucket referer policy.", RefererRefused),
+        ("Put public object acl is not allowed", PublicAccessBlocked),
+        ("The bucket … must be addressed using the specified endpoint.", WrongRegion),
+        ("You have no right to access this object.", StoreForbidden),
+    ],
+)
+async def test_what_an_access_denied_is_about(
+    oss: OssStandIn, bucket: OssBucket, message: str, expected: type[StoreError]
+) -> None:
+    """One code has several reasons, which its message tells apart and the text repeats."""
+    refusing(oss, 403, "AccessDenied", message=message, ec="0016-00000901")
+    error = await failure(bucket)
+
+    assert type(error) is expected
+    assert message in str(error)
+    assert "EC 0016-00000901" in str(error)
+
+
+@pytest.mark.parametrize("where", ["Authorization header", "URL"])
+async def test_region_of_the_signature(oss: OssStandIn, bucket: OssBucket, where: str) -> None:
+    """A signature for another region is a mistake in the settings, not of the key, whatever EC
+    OSS gives it.
+    """
+    message = f"Invalid signing region in {where}."
+    refusing(oss, 400, "InvalidArgument", message=message, ec="0002-99999999")
 
     assert type(await failure(bucket)) is WrongRegion
+
+
+async def test_region_in_a_header(oss: OssStandIn, bucket: OssBucket) -> None:
+    """The region that a refusal names in a header is passed on."""
+    refusing(oss, 403, "AccessDenied", **{"x-oss-region": "oss-cn-shenzhen"})
+    error = await failure(bucket)
+
+    assert type(error) is WrongRegion
+    assert "(endpoint: oss-cn-shenzhen)" in str(error)
 
 
 async def test_wrong_region_in_the_settings(oss: OssStandIn) -> None:
@@ -161,23 +206,30 @@ async def test_missing_bucket(oss: OssStandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "header", "value", "expected"),
+    ("answer", "expected", "kind"),
     [
-        (503, "x-oss-qos-delay-time", "1500", 1.5),
-        (200 + 203, "x-oss-qos-delay-time", "250", 0.25),
-        (503, "Retry-After", "7", 7.0),
-        (429, "Retry-After", "3", 3.0),
-        (503, "Retry-After", "Mon, 23 Nov 2026 16:00:00 GMT", 0.0),
+        ((503, "x-oss-qos-delay-time", "1500"), 1.5, StoreThrottled),
+        ((200 + 203, "x-oss-qos-delay-time", "250"), 0.25, StoreThrottled),
+        ((503, "Retry-After", "7"), 7.0, StoreUnavailable),
+        ((429, "Retry-After", "3"), 3.0, StoreThrottled),
+        ((503, "Retry-After", "Mon, 23 Nov 2026 16:00:00 GMT"), 0.0, StoreUnavailable),
     ],
 )
 async def test_asked_delays(
-    oss: OssStandIn, bucket: OssBucket, status: int, header: str, value: str, expected: float
+    oss: OssStandIn,
+    bucket: OssBucket,
+    answer: tuple[int, str, str],
+    expected: float,
+    kind: type[StoreError],
 ) -> None:
-    """The pause that OSS asks for is taken over, from milliseconds or seconds."""
-    refusing(oss, status, "Throttled", **{header: value})
+    """The pause that OSS asks for is taken over, from milliseconds or seconds; an outage with a
+    pause is no request to slow down.
+    """
+    status, header, value = answer
+    refusing(oss, status, "Whatever", **{header: value})
     error = await failure(bucket)
 
-    assert isinstance(error, StoreThrottled)
+    assert type(error) is kind
     assert expected == error.delay
 
 
@@ -328,7 +380,9 @@ def test_errors_of_the_program_pass() -> None:
         (sdk.DeserializationError(error="odd"), StoreUnavailable),
         (sdk.RequestError(error=requests.ConnectionError("x")), StoreUnavailable),
         (requests.ReadTimeout("x"), StoreUnavailable),
-        (LocationParseError("x"), StoreUnavailable),
+        (LocationParseError("x"), StoreRefused),
+        (requests.exceptions.InvalidSchema("no SOCKS"), StoreRefused),
+        (requests.exceptions.InvalidProxyURL("x"), StoreRefused),
         (ProtocolError("x", ConnectionResetError()), StoreUnavailable),
         (ConnectionResetError(), StoreUnavailable),
         (ssl.SSLError("x"), StoreUnavailable),

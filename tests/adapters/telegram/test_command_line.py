@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from telegram import Chat, Message, MessageEntity
 
-from bot.adapters.telegram.commands import CommandLine, read_command
+from bot.adapters.telegram.contents import CommandLine, read_command
 from bot.sandbox.telegram.text import Formatted, detect
 
 BOT = "Relay_Bot"
@@ -27,9 +27,9 @@ def message(text: str, *, is_caption: bool = False) -> Message:
         ("/share", CommandLine("share")),
         ("/SHARE", CommandLine("share")),
         ("/share@relay_bot", CommandLine("share", is_addressed=True)),
-        ("/share@RELAY_BOT now", CommandLine("share", ("now",), is_addressed=True)),
-        ("/auto  ON \n please", CommandLine("auto", ("on", "please"))),
-        ("/share 😀", CommandLine("share", ("😀",))),
+        ("/share@RELAY_BOT now", CommandLine("share", ("now",), is_addressed=True, rest="now")),
+        ("/auto  ON \n please", CommandLine("auto", ("on", "please"), rest="ON please")),
+        ("/share 😀", CommandLine("share", ("😀",), rest="😀")),
         ("/share@other_bot", None),
         ("look: /share", None),
         ("share", None),

@@ -60,6 +60,15 @@ async def test_commands_are_described_in_both_languages(bot: Bot) -> None:
     assert chinese[0].description == "正在进行的传输和有效链接"
 
 
+async def test_server_without_descriptions(bot: Bot, telegram: TelegramStandIn) -> None:
+    """A server older than descriptions still gets the commands of every language."""
+    telegram.world.missing_methods |= {"getMyShortDescription", "getMyDescription"}
+    await register_commands(bot, TEXTS)
+
+    assert (await bot.get_my_commands(PRIVATE, language_code="zh")) != ()
+    assert set(written(telegram)) == {"setMyCommands"}
+
+
 @pytest.mark.parametrize("code", ["", "zh"])
 async def test_groups_list_what_fits_there(bot: Bot, code: str) -> None:
     """Members see how to share a file, admins of a group its settings too."""

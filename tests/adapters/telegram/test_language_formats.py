@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.adapters.telegram import languages
 from bot.adapters.telegram.languages import load_languages
+from bot.core.files import SIZE_UNITS, shown_size
 
 LANGUAGES = load_languages()
 EN, ZH = LANGUAGES["en"], LANGUAGES["zh-Hans"]
@@ -38,16 +39,16 @@ EN, ZH = LANGUAGES["en"], LANGUAGES["zh-Hans"]
 )
 def test_size_table(count: int, expected: str) -> None:
     """Sizes are written as Telegram's apps write them, without needless zeros."""
-    assert expected == languages.size(count)
+    assert expected == shown_size(count)
 
 
 @given(st.integers(0, 1 << 60))
 def test_size_is_short_and_near(count: int) -> None:
     """At most four digits, and never more than 5 % beside the truth."""
-    digits, unit = languages.size(count).split()
+    digits, unit = shown_size(count).split()
     assert len(digits) <= 4 or unit == "TB"
 
-    told = float(digits) * 1024 ** languages.UNITS.index(unit)
+    told = float(digits) * 1024 ** SIZE_UNITS.index(unit)
     assert abs(told - count) <= 0.05 * count + 1e-9
 
 

@@ -82,11 +82,11 @@ async def test_absolute_path() -> None:
     ("answer", "error", "calls"),
     [
         (refusal(400, "Bad Request: file is too big"), FileTooLarge, 1),
-        (refusal(400, "Bad Request: invalid file_id"), SourceGone, 2),
+        (refusal(400, "Bad Request: invalid file_id"), SourceGone, 1),
         (
             refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable"),
-            SourceGone,
-            2,
+            SourceFlooded,
+            1,
         ),
         (refusal(401, "Unauthorized"), SourceUnavailable, 1),
         (refusal(404, "Not Found"), SourceUnavailable, 1),
@@ -104,18 +104,10 @@ async def test_absolute_path() -> None:
 async def test_refused(
     answer: Answer, error: type[RelayError], calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each refusal has its own error; only "unknown" is asked twice."""
+    """Each refusal has its own error after one call; the queue decides about another."""
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     _, got, asked = await ask(answer)
 
     assert (error, calls) == (type(got), asked)
     assert got is not None
     assert TOKEN not in f"{got}{got.__cause__}"
-
-
-async def test_unknown_once() -> None:
-    """A server that had troubles and then knows the file again is believed."""
-    gone = refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
-    found = api({"file_id": "id", "file_unique_id": "u", "file_path": "a"})
-
-    assert (ServerFile("a", None), None, 2) == await ask(gone, found)

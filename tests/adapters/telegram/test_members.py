@@ -11,6 +11,7 @@ from bot.core.errors import ChatFlooded, ChatGone, ChatMoved, ChatUncertain, Mes
 from bot.core.ports.chat import GroupVisibility, Members
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Group, TelegramStandIn, User
+from bot.sandbox.telegram.users import RIGHTS
 from tests.adapters.telegram.bots import bot_of
 
 
@@ -45,6 +46,20 @@ async def test_admins(club: Club) -> None:
     }
 
     assert found == {"Anna": True, "Ben": False, "Carol": True, "Dora": False}
+
+
+@pytest.mark.parametrize("lost", [{"can_edit_tag"}, set(RIGHTS), {"until_date", "user"}])
+async def test_older_server(club: Club, lost: set[str]) -> None:
+    """Rights that an older server does not send are not missed."""
+    carol = club.telegram.add_user("Carol")
+    club.group.roster.put(carol, "administrator")
+    club.group.roster.put(club.ben, "restricted")
+    club.group.roster.put(club.telegram.world.bot, "restricted")
+    club.group.roster.left_out = frozenset(lost)
+    roles = [await club.members.is_admin(club.group.id, who.id) for who in (carol, club.ben)]
+
+    assert roles == [True, False]
+    assert (await club.members.sight(club.group.id)).is_here
 
 
 async def test_nobody(club: Club) -> None:

@@ -306,6 +306,17 @@ async def test_reaction_to_a_message_that_is_gone_has_a_name(
     assert caught.value.permanent
 
 
+async def test_server_without_reactions(
+    messenger: TelegramMessenger, telegram: TelegramStandIn, chat: PrivateChat, alice: User
+) -> None:
+    """A server older than the method refuses for good; the token is not to blame."""
+    telegram.world.missing_methods.add("setMessageReaction")
+    message = await chat.send_text(alice, "hello")
+
+    with pytest.raises(MessageRefused):
+        await messenger.react(chat.id, message.id, Reaction.DONE)
+
+
 async def test_press_that_is_too_old_is_no_error(
     messenger: TelegramMessenger, telegram: TelegramStandIn
 ) -> None:

@@ -17,6 +17,7 @@ from bot.adapters.telegram.renderer import Rendered, Renderer
 from bot.clock import find_zone
 from bot.core import errors
 from bot.core.errors import MessageRefused
+from bot.core.files import NoFile
 from bot.core.jobs import JobState
 from bot.core.ports.views import (
     ItemState,
@@ -126,7 +127,7 @@ def test_every_message_is_used() -> None:
     folders = [Path(one.__path__[0]) for one in packages]
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     code = "\n".join(path.read_text("utf-8") for path in paths)
-    notices = {*PRESSES, "help-any-text", "stranger", "unsupported-message"}
+    notices = {*PRESSES, *NoFile, "stranger"}
     built = ("error-", "reason-", "card-", "answer-", "command-", "limit-")
     unused = {
         name

@@ -4,14 +4,21 @@ import asyncio
 import json
 import logging
 import traceback
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
-from telegram import Bot, InputFile
+from telegram import (
+    BotCommand,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputFile,
+    ReplyParameters,
+)
 from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
-from bot.adapters.telegram.request import AiohttpRequest
+from bot.adapters.telegram.request import AiohttpRequest, RelayBot
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
@@ -120,38 +127,72 @@ async def test_no_token_in_logs(caplog: pytest.LogCaptureFixture) -> None:
     assert TOKEN not in caplog.text
 
 
-async def test_parameters_as_json() -> None:
-    """Parameters go as one JSON object, text as it is."""
-    async with Wire(api({"message_id": 1, "date": 0, "chat": {"id": 5, "type": "private"}})) as (
-        server
-    ):
-        bot = _bot(server)
-        async with bot:
-            await bot.send_message(5, "文 \U0001f600", disable_notification=True)
+MESSAGE = {"message_id": 1, "date": 0, "chat": {"id": 5, "type": "private"}}
 
-    head, body = server.asked[-1]
-    assert "content-type: application/json" in head.lower()
-    sent = json.loads(body)
-    assert (str(sent["chat_id"]), sent["text"]) == ("5", "文 \U0001f600")
+CALLS: dict[str, tuple[object, Callable[[RelayBot], Awaitable[object]]]] = {
+    "getMe": ({"id": 1, "is_bot": True, "first_name": "b"}, lambda bot: bot.get_me()),
+    "getUpdates": (
+        [],
+        lambda bot: bot.get_raw_updates(
+            offset=0, timeout=30, allowed_updates=("message", "callback_query"), read_timeout=5
+        ),
+    ),
+    "getChatMember": ({}, lambda bot: bot.get_raw_chat_member(-100, 5)),
+    "sendMessage": (
+        MESSAGE,
+        lambda bot: bot.send_message(
+            5,
+            "文 \U0001f600 a+b & c=d",
+            disable_notification=True,
+            reply_markup=InlineKeyboardMarkup([[InlineKeyboardButton("Ö", callback_data="x y")]]),
+            reply_parameters=ReplyParameters(7, allow_sending_without_reply=True),
+        ),
+    ),
+    "setMyCommands": (True, lambda bot: bot.set_my_commands([BotCommand("a", "é")])),
+    "deleteWebhook": (
+        True,
+        lambda bot: bot.delete_webhook(drop_pending_updates=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_sent_as_by_the_library(method: str) -> None:
+    """A call is sent as by the library's own client: the canonical name of the method, one form,
+    the same bytes.
+    """
+    result, call = CALLS[method]
+    sent = []
+    for kind in (HTTPXRequest, AiohttpRequest):
+        async with Wire(api(result)) as server, _bot(server, kind) as bot:
+            await call(bot)
+        ((head, body),) = server.asked
+        kinds = [line for line in head.splitlines() if line.lower().startswith("content-type")]
+        sent.append((head.splitlines()[0], [line.lower() for line in kinds], body))
+
+    assert sent[0] == sent[1]
+    assert sent[1][0] == f"POST /bot{TOKEN}/{method} HTTP/1.1"
 
 
 async def test_files_as_multipart() -> None:
-    """A file goes as multipart with its name, beside the other parameters."""
-    message = {"message_id": 1, "date": 0, "chat": {"id": 5, "type": "private"}}
-    async with Wire(api(message)) as server:
-        bot = _bot(server)
-        async with bot:
-            await bot.send_document(5, InputFile(b"bytes of it", filename="a.bin"), caption="c")
+    """A file goes as multipart with its name, beside the other parameters, as by the library."""
+    sent = []
+    for kind in (HTTPXRequest, AiohttpRequest):
+        async with Wire(api(MESSAGE)) as server, _bot(server, kind) as bot:
+            file = InputFile(b"bytes of it", filename="a ü.bin", attach=False)
+            await bot.send_document(5, file, caption="c")
+        ((head, body),) = server.asked
+        assert "content-type: multipart/form-data" in head.lower()
+        assert b"bytes of it" in body
+        lines = [line for line in body.splitlines() if b"Content-Disposition" in line]
+        sent.append(sorted(lines))
 
-    head, body = server.asked[-1]
-    assert "content-type: multipart/form-data" in head.lower()
-    assert b"bytes of it" in body
-    assert b'filename="a.bin"' in body
-    assert b'name="caption"' in body
+    assert sent[0] == sent[1]
+    assert any('filename="a ü.bin"'.encode() in line for line in sent[1])
 
 
-def _bot(server: Wire) -> Bot:
-    class Offline(Bot):
+def _bot(server: Wire, kind: Callable[[], BaseRequest]) -> RelayBot:
+    class Offline(RelayBot):
         """Does not ask who it is; the server here knows one answer."""
 
         async def initialize(self) -> None:
@@ -167,8 +208,8 @@ def _bot(server: Wire) -> Bot:
     return Offline(
         TOKEN,
         base_url=f"{server.url}/bot",
-        request=AiohttpRequest(),
-        get_updates_request=AiohttpRequest(),
+        request=kind(),
+        get_updates_request=kind(),
     )
 
 

@@ -25,6 +25,8 @@ BUSY = Statistics(
     spool_quota=10 << 30,
     disk_free=50 << 30,
     uptime=timedelta(hours=30, minutes=5),
+    updates_set_aside=2,
+    others_set_aside=1,
     versions=(("file-relay-bot", "0.1.0"), ("Python", "3.11.7")),
 )
 
@@ -40,6 +42,7 @@ def test_everything_is_told() -> None:
         "Running: 4, waiting: 17\n"
         "1 live link\n"
         "Spool: 12 MB of 10 GB reserved, 50 GB free on the disk\n"
+        "Given up after errors: messages 2, answers and others 1; relay-bot status lists them\n"
         "Uptime: 30 h 5 min\n"
         "\n"
         "<b>Last errors</b>\n"

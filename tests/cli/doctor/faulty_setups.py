@@ -30,7 +30,7 @@ async def make_healthy(stage: LocalStack, **more: str) -> None:
 class World:
     """One thing wrong: `spoil` does it (what it returns is undone by calling it), `more` are
     settings and `environ` other variables; `found` are the rows that must say so, each with words
-    of its remedy.
+    of its remedy; `leaves` objects cannot be deleted.
     """
 
     name: str
@@ -39,6 +39,8 @@ class World:
     more: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     warns: bool = False
+    leaves: int = 0
+    fine: bool = False
 
 
 def _public(stage: LocalStack, *statements: dict[str, Any]) -> None:
@@ -110,6 +112,14 @@ def _less_rights(stage: LocalStack) -> None:
     stage.oss.add_key("LTAI-less", "less-secret", user="7", allow=allowed)
 
 
+def _policy_without_status(stage: LocalStack) -> None:
+    names = ["PutObject", "PutObjectAcl", "GetObject", "ListObjects", "ListParts"]
+    names += ("DeleteObject", "AbortMultipartUpload", "ListMultipartUploads", "GetBucketInfo")
+    names += ("GetBucketLifecycle", "GetBucketPolicy", "GetBucketPublicAccessBlock")
+    stage.oss.add_key("LTAI-less", "less-secret", user="7", allow=[f"oss:{n}" for n in names])
+    _public(stage, _statement("Allow", "oss:GetObject", Condition=ANYWHERE))
+
+
 def _temporary_key(stage: LocalStack) -> None:
     stage.oss.add_key("STS-key", "sts-secret", token="sts-token")
 
@@ -117,6 +127,9 @@ def _temporary_key(stage: LocalStack) -> None:
 PUBLIC = {"RELAY_LINK__MODE": "public"}
 LESS = {"RELAY_OSS__ACCESS_KEY_ID": "LTAI-less", "RELAY_OSS__ACCESS_KEY_SECRET": "less-secret"}
 STS = {"OSS_ACCESS_KEY_ID": "STS-key", "OSS_ACCESS_KEY_SECRET": "sts-secret"}
+OVER_HTTP = {"Bool": {"acs:SecureTransport": ["false"]}}
+ANYWHERE = {"IpAddress": {"acs:SourceIp": ["127.0.0.0/7"]}}
+IN_VPC = {"StringEquals": {"acs:SourceVpc": ["vpc-1"]}}
 PLAIN_DENIED = _statement("Deny", "oss:*", Condition={"Bool": {"acs:SecureTransport": "false"}})
 
 WORLDS = (
@@ -129,6 +142,8 @@ WORLDS = (
     World("somebody's webhook", {"telegram webhook": "/newbot"}, _set_webhook, warns=True),
     World("privacy mode in groups", {"telegram privacy mode": "/setprivacy"}, warns=True,
           more={"RELAY_ACCESS__GROUPS": "-1001"}),
+    World("an old Bot API server", {"Bot API server": "at least Bot API 7.11"}, warns=True,
+          spoil=lambda s: s.telegram.world.missing_methods.add("setMessageReaction")),
     World("no folder of the local server", {"telegram mode": "telegram.file_root"},
           more={"RELAY_TELEGRAM__MODE": "local", "RELAY_TELEGRAM__FILE_ROOT": "/nowhere/at/all"}),
     World("the clock is off", {"clock and OSS": "NTP"}, warns=True,
@@ -150,7 +165,7 @@ WORLDS = (
                           "public access": "block it"},
           _set(acl="public-read", blocks_public_access=False)),
     World("anybody may write", {"bucket ACL": "private", "anonymous listing": "private",
-                                "public access": "block it"},
+                                "anonymous writing": "private", "public access": "block it"},
           _set(acl="public-read-write", blocks_public_access=False)),
     World("public links, blocked bucket",
           {"settings": "", "public access": "allow it"},
@@ -162,6 +177,30 @@ WORLDS = (
           {"bucket policy": "Principal *", "anonymous reading": "Principal *",
            "public access": "block it"},
           lambda s: _public(s, _statement("Allow", "oss:GetObject"))),
+    World("a policy without a principal",
+          {"bucket policy": "Principal *", "anonymous reading": "Principal *",
+           "public access": "block it"},
+          lambda s: _public(s, _statement("Allow", "oss:GetObject", Principal=[]))),
+    World("a policy for everybody over plain http",
+          {"bucket policy": "SecureTransport", "anonymous writing": "policies",
+           "public access": "block it"},
+          lambda s: _public(s, _statement("Allow", "oss:PutObject", Condition=OVER_HTTP))),
+    World("a policy for everybody on the net",
+          {"bucket policy": "VPC", "anonymous listing": "policies", "public access": "block it"},
+          lambda s: _public(s, _statement("Allow", "oss:ListObjects", Condition=ANYWHERE))),
+    World("a policy for everybody, and no right to ask OSS about it",
+          {"bucket policy": "VPC", "public access": "block it", "anonymous reading": "remove"},
+          _policy_without_status, more=LESS),
+    World("a policy for a VPC", {"public access": "block it"}, warns=True,
+          spoil=lambda s: _public(s, _statement("Allow", "oss:*", Condition=IN_VPC))),
+    World("wrong key and wrong bucket", {"OSS key": "enabled"}, lambda s: s.oss.buckets.clear(),
+          more={"RELAY_OSS__ACCESS_KEY_ID": "LTAI-nobody"}),
+    World("a retention policy", {"retention": "WORM"}, _set(retains=True), leaves=1),
+    World("a referer whitelist", {"round trip": "empty Referer"},
+          _set(refuses_empty_referer=True)),
+    World("archived objects", {"round trip": "class of new", "storage class": "class of new"},
+          _set(world_storage_class="Archive")),
+    World("another class of the bucket", {}, _set(storage_class="Archive"), fine=True),
     World("a policy against plain http", {"OSS key": "RAM policy", "OSS rights": "RAM policy"},
           lambda s: _public(s, PLAIN_DENIED)),
     World("not closed", {"public access": "block it"}, _set(blocks_public_access=False),

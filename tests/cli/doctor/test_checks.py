@@ -1,13 +1,24 @@
 """The doctor in a healthy world, and in worlds with one thing wrong."""
 
+import asyncio
 import inspect
 from pathlib import Path
 
 import pytest
 
-from bot.cli.common import Row, Verdict, worst
+from bot.cli.common import Row, Verdict, failure_row, worst
 from bot.cli.doctor.command import examine
 from bot.cli.doctor.store import endpoint_rows
+from bot.core.errors import (
+    CertificateRefused,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
+    StoreError,
+    StoreThrottled,
+    StoreUnavailable,
+)
 from bot.demo.local_stack import LocalStack
 from tests.cli.doctor.faulty_setups import WORLDS, World, make_healthy
 
@@ -24,7 +35,7 @@ async def test_healthy(stage: LocalStack) -> None:
     rows = await diagnose(stage)
 
     assert {row.name: row.verdict for row in rows if row.verdict is not Verdict.OK} == {}
-    assert (len(rows), len({row.name for row in rows})) == (23, 23)
+    assert (len(rows), len({row.name for row in rows})) == (26, 26)
     assert (stage.bucket.objects, stage.bucket.uploads) == ({}, {})
 
 
@@ -59,8 +70,70 @@ async def test_one_thing_wrong(
 
     assert found.keys() == world.found.keys()
     assert [n for n, words in world.found.items() if words not in found[n]] == []
-    assert worst(rows) is (Verdict.WARNING if world.warns else Verdict.BROKEN)
-    assert (stage.bucket.uploads, list(stage.bucket.objects)) == ({}, [])
+    expected = Verdict.WARNING if world.warns else Verdict.BROKEN
+    assert worst(rows) is (Verdict.OK if world.fine else expected)
+    assert (stage.bucket.uploads, len(stage.bucket.objects)) == ({}, world.leaves)
+
+
+PAGES = {
+    "text/html": b"<html>This domain is for sale</html>",
+    "application/xml": b"<ListAllMyBucketsResult></ListAllMyBucketsResult>",
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+async def test_page_at_the_link_domain(stage: LocalStack, kind: str) -> None:
+    """Whatever answers with 200 at link.domain, the finding names that setting, and no exposure
+    of the bucket.
+    """
+    await make_healthy(stage)
+    body = PAGES[kind]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        stage.more["RELAY_LINK__DOMAIN"] = f"http://127.0.0.1:{port}"
+        rows = await diagnose(stage)
+
+    assert {row.name: row.remedy for row in rows if row.verdict is not Verdict.OK} == {
+        "round trip": "check link.domain and oss.proxy: something else answers there"
+    }
+
+
+async def test_storage_class_that_is_not_heeded(stage: LocalStack) -> None:
+    """A class that OSS, or something in between, puts in place of Standard is warned of."""
+    await make_healthy(stage)
+    stage.oss.world.storage_class = "IA"
+    rows = {row.name: row for row in await diagnose(stage)}
+
+    assert rows["storage class"].verdict is Verdict.WARNING
+    assert "new objects are IA" in rows["storage class"].meaning
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "words"),
+    [
+        (ObjectRetained("FileImmutable"), "retention", "WORM"),
+        (ObjectArchived("InvalidObjectState"), "storage class", "class of new objects"),
+        (RefererRefused("AccessDenied"), "referer whitelist", "empty Referer"),
+        (PublicAccessBlocked("AccessDenied"), "public access", "relay-bot setup"),
+        (CertificateRefused("link.domain f.example"), "certificate", "link.domain"),
+        (StoreThrottled("SlowDown"), "OSS", "slow down"),
+        (StoreUnavailable("503"), "OSS", "network"),
+    ],
+)
+def test_failures(error: StoreError, name: str, words: str) -> None:
+    """Each refusal has its own remedy, and keeps OSS's words."""
+    row = failure_row(error)
+
+    assert (row.name, row.verdict, row.meaning) == (name, Verdict.BROKEN, str(error))
+    assert words in row.remedy
 
 
 def test_there_are_enough_worlds() -> None:
@@ -73,6 +146,14 @@ def test_there_are_enough_worlds() -> None:
     [
         ({}, {"link domain": Verdict.OK}),
         ({"RELAY_LINK__DOMAIN": "https://f.example"}, {"link domain": Verdict.OK}),
+        (
+            {"RELAY_LINK__DOMAIN": "relay-sandbox.oss-cn-hongkong.aliyuncs.com"},
+            {"link domain": Verdict.WARNING},
+        ),
+        (
+            {"RELAY_OSS__ENDPOINT": "oss-cn-hongkong-internal.aliyuncs.com"},
+            {"OSS endpoint": Verdict.BROKEN, "link domain": Verdict.OK},
+        ),
         (
             {"RELAY_OSS__UPLOAD_ENDPOINT": "oss-cn-beijing-internal.aliyuncs.com"},
             {"OSS endpoint": Verdict.BROKEN, "link domain": Verdict.OK},
@@ -87,6 +168,7 @@ def test_there_are_enough_worlds() -> None:
 def test_endpoints(tmp_path: Path, variables: dict[str, str], rows: dict[str, Verdict]) -> None:
     """Endpoints are judged as they are written, before anything is sent."""
     stage = LocalStack(tmp_path)
-    stage.more = {"RELAY_OSS__ENDPOINT": "", "RELAY_OSS__PATH_STYLE": "", **variables}
+    unset = ("RELAY_OSS__ENDPOINT", "RELAY_OSS__PATH_STYLE", "RELAY_TELEGRAM__BASE_URL")
+    stage.more = dict.fromkeys(unset, "") | variables
 
     assert {row.name: row.verdict for row in endpoint_rows(stage.settings(1))} == rows

@@ -34,7 +34,7 @@ async def test_for_people(stage: LocalStack) -> None:
     done = await type_in(stage, "send", str(make(stage, "a.txt", b"aaa")))
     name, link, digest, end = done.out.splitlines()
 
-    assert (name, digest) == ("a.txt, 3 bytes", f"SHA-256 {sha256(b'aaa')}")
+    assert (name, digest) == ("a.txt, 3 B", f"SHA-256 {sha256(b'aaa')}")
     assert (link.startswith("http"), end.startswith("ends ")) == (True, True)
 
 

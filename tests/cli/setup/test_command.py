@@ -36,7 +36,10 @@ async def test_a_key_that_may_not(stage: LocalStack) -> None:
     stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "less-secret"
     done = await type_in(stage, "setup", "--yes")
 
-    assert (done.code, "RELAY_OSS__ACCESS_KEY_ID=" in done.err) == (1, True)
+    lines = done.err.splitlines()
+    assert (done.code, len(lines)) == (1, 2)
+    assert all("Remedy: use a key with this permission" in line for line in lines)
+    assert ["lifecycle" in lines[0], "block public access" in lines[1]] == [True, True]
     assert "less-secret" not in done.err
 
 

@@ -9,8 +9,9 @@ from bot.adapters.oss.policies import RuleCoverage, net_below, rule_id
 from bot.cli.common import CommandFailed
 from bot.cli.setup.command import Outcome, run_setup
 from bot.cli.setup.plan import Change, desired_for
-from bot.core.errors import StoreForbidden, WrongRegion
+from bot.core.errors import StoreForbidden, StoreKeyRefused, WrongRegion
 from bot.demo.local_stack import BUCKET, LocalStack
+from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.lifecycle import parse_lifecycle
 from bot.sandbox.oss.model import Bucket
 from bot.sandbox.oss.policy import parse_policy
@@ -236,3 +237,139 @@ async def test_the_policy_lets_its_user_in(stage: LocalStack) -> None:
     await stage.start_bot()
 
     assert {entry.status for entry in stage.oss.log.of("PutObject")} == {200}
+
+
+REFUSALS = {
+    "PutBucketPolicy": "bucket policy",
+    "PutBucketLifecycle": "lifecycle",
+    "PutBucketACL": "bucket ACL",
+    "PutBucketPublicAccessBlock": "block public access",
+}
+
+
+@pytest.mark.parametrize("operation", REFUSALS)
+async def test_one_change_is_refused(stage: LocalStack, operation: str) -> None:
+    """Every other change is made, and the refused one is told in OSS's words, with a remedy."""
+    stage.bucket.acl = "public-read"
+    stage.oss.faults.add(Fault(operation, Effect.ERROR, times=0, args={"status": 403}))
+    outcome = await set_up(stage)
+    (refused,) = outcome.refused
+
+    assert refused.change.what == REFUSALS[operation]
+    assert set(names(outcome.made)) == set(REFUSALS.values()) - {REFUSALS[operation]}
+    assert f"{operation}: AccessDenied (HTTP 403" in refused.why.replace("Acl", "ACL")
+    assert "RELAY_OSS__ACCESS_KEY_ID=" in refused.remedy
+
+
+@pytest.mark.parametrize("name", ["Policy", "Lifecycle", "PublicAccessBlock"])
+async def test_one_part_cannot_be_read(stage: LocalStack, name: str) -> None:
+    """What may not be read is not overwritten; everything else is done."""
+    fault = Fault(f"GetBucket{name}", Effect.ERROR, times=0, args={"status": 403})
+    stage.oss.faults.add(fault)
+    outcome = await set_up(stage)
+    expected = [] if name == "PublicAccessBlock" else [f"GetBucket{name}"]
+
+    assert [refused.why.partition(":")[0] for refused in outcome.refused] == expected
+    assert len(outcome.made) + len(outcome.refused) == len(outcome.planned) == 3
+
+
+async def test_what_needs_a_refused_change_is_not_tried(stage: LocalStack) -> None:
+    """A public ACL cannot be set while the block is on, and says so."""
+    stage.more["RELAY_LINK__MODE"] = "public"
+    stage.bucket.blocks_public_access = True
+    fault = Fault("PutBucketPublicAccessBlock", Effect.ERROR, args={"status": 403})
+    stage.oss.faults.add(fault)
+    outcome = await set_up(stage, public_read=True)
+
+    assert [refused.change.what for refused in outcome.refused] == [
+        "block public access",
+        "bucket ACL",
+    ]
+    assert "block public access" in outcome.refused[1].why
+    assert names(outcome.made) == ["bucket policy", "lifecycle"]
+    assert stage.oss.log.of("PutBucketACL") == []
+
+
+async def test_bucket_that_cannot_be_made(stage: LocalStack) -> None:
+    """Nothing else is tried without the bucket."""
+    del stage.oss.buckets[BUCKET]
+    stage.oss.faults.add(Fault("PutBucket", Effect.ERROR, args={"status": 403}))
+    outcome = await set_up(stage)
+
+    assert (names([r.change for r in outcome.refused]), outcome.made) == (["bucket"], [])
+    assert stage.oss.buckets == {}
+
+
+def rule(prefix: str, *actions: str) -> bytes:
+    """Return a configuration with one rule of somebody."""
+    parts = "".join(actions)
+    return (
+        "<LifecycleConfiguration><Rule><ID>theirs</ID>"
+        f"<Prefix>{prefix}</Prefix><Status>Enabled</Status>{parts}</Rule></LifecycleConfiguration>"
+    ).encode()
+
+
+EXPIRES = "<Expiration><Days>1</Days></Expiration>"
+ABORTS = "<AbortMultipartUpload><Days>1</Days></AbortMultipartUpload>"
+MOVES = "<Transition><Days>1</Days><StorageClass>IA</StorageClass></Transition>"
+
+
+async def test_rule_that_covers_ours(stage: LocalStack) -> None:
+    """Where a rule of somebody does the same, no other is added: OSS would refuse an equal
+    prefix.
+    """
+    for prefix in (prefix_of(stage), "relay/", ""):
+        document = rule(prefix, EXPIRES, ABORTS)
+        stage.bucket.lifecycle = parse_lifecycle(document, stage.clock.now())
+        outcome = await set_up(stage)
+
+        assert (outcome.refused, "lifecycle" in names(outcome.planned)) == ([], False)
+    stage.bucket.versioning = "Enabled"
+    assert "lifecycle" in names((await set_up(stage, dry_run=True)).planned)
+
+
+@pytest.mark.parametrize(
+    ("actions", "ec"), [((EXPIRES,), "0014-00000085"), ((MOVES, ABORTS), "0014-00000082")]
+)
+async def test_rule_that_conflicts(stage: LocalStack, actions: tuple[str, ...], ec: str) -> None:
+    """A rule that OSS refuses beside a present one is told with what to do; the rest is done."""
+    prefix = prefix_of(stage) if ec.endswith("85") else "relay/"
+    stage.bucket.lifecycle = parse_lifecycle(rule(prefix, *actions), stage.clock.now())
+    outcome = await set_up(stage)
+    (refused,) = outcome.refused
+
+    assert (refused.change.what, ec in refused.why, ec in refused.remedy) == (
+        "lifecycle",
+        True,
+        True,
+    )
+    assert names(outcome.made) == ["bucket policy", "block public access"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ({"IpAddress": {"acs:SourceIp": ["10.0.0.0/8"]}}, "0030-00000008"),
+        ({"Bool": {"acs:SecureTransport": "true"}}, "present statement is public"),
+    ],
+)
+async def test_policy_that_cannot_be_put_again(
+    stage: LocalStack, condition: dict[str, object], words: str
+) -> None:
+    """A present statement that OSS takes no more is the reason, and is named."""
+    statement = STATEMENT | {"Principal": ["*"], "Condition": condition}
+    stage.bucket.policy = parse_policy(json.dumps({"Version": "1", "Statement": [statement]}))
+    stage.bucket.blocks_public_access = True
+    outcome = await set_up(stage)
+    (refused,) = outcome.refused
+
+    assert (refused.change.what, words in refused.remedy) == ("bucket policy", True)
+    assert names(outcome.made) == ["lifecycle"]
+
+
+async def test_unknown_key_without_a_bucket(stage: LocalStack) -> None:
+    """OSS looks for the bucket first; the key is judged before a bucket is said to be missing."""
+    stage.oss.buckets.clear()
+    stage.more["RELAY_OSS__ACCESS_KEY_ID"] = "LTAI-nobody"
+    with pytest.raises(StoreKeyRefused, match="InvalidAccessKeyId"):
+        await set_up(stage)

@@ -93,3 +93,39 @@ async def test_latency(tg: TelegramStandIn, call: Call) -> None:
     await call("getMe")
 
     assert time.monotonic() - started >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ('"a ü.bin"', "a ü.bin"),
+        ("a ü.bin", "a ü.bin"),
+        ("plain.bin; more=1", "plain.bin"),
+        ('"a%20b.bin"', "a%20b.bin"),
+        ("\"a.bin\"; filename*=utf-8''b.bin", "a.bin"),
+    ],
+)
+async def test_names_of_uploads(
+    tg: TelegramStandIn, chat: PrivateChat, http: aiohttp.ClientSession, written: str, name: str
+) -> None:
+    """The name of an upload is read as the real server does: quotes are optional, nothing is
+    decoded.
+    """
+    lines = [
+        "--b",
+        'Content-Disposition: form-data; name="chat_id"',
+        "",
+        str(chat.id),
+        "--b",
+        f'Content-Disposition: form-data; name="document"; filename={written}',
+        "",
+        "bytes",
+        "--b--",
+        "",
+    ]
+    url = f"{tg.base_url}{tg.token}/sendDocument"
+    headers = {"Content-Type": 'multipart/form-data; boundary="b"'}
+    async with http.post(url, data="\r\n".join(lines).encode(), headers=headers) as answer:
+        document = (await answer.json())["result"]["document"]
+
+    assert (document["file_name"], document["file_size"]) == (name, 5)

@@ -39,6 +39,7 @@ answer-expiry-all = All links expire at { $at }, in { $left }.
 answer-expired = The link has expired and the file is deleted.
 answer-deleted = Deleted: the link and the file no longer exist.
 answer-cancelled = Cancelled: nothing was kept.
+answer-one-of-several = This is one of several files that were sent together; I cannot see the others here. Reply to each of them with /share@{ $bot }.
 
 ## The status message
 
@@ -59,6 +60,7 @@ cancelling-count =
     }
 card-paused = Paused; continues after the restart
 card-done = Done
+card-answer-follows = The answer follows as soon as Telegram accepts it.
 card-cancelled = Cancelled
 card-more =
     { $count ->
@@ -110,9 +112,9 @@ deliver-here = From now on I send answers here, in this group.
 deliver-private = From now on I send answers to each person in private, with a short note here.
 deliver-is-here = Answers are sent in this group. An admin can change that: /deliver private.
 deliver-is-private = Answers are sent to each person in private. An admin can change that: /deliver here.
-zone-is = Times here are shown in { $zone }. To change that: /zone Hong Kong, or /zone +8.
+zone-is = Times here are shown in { $zone }. To change that: /zone Beijing, or /zone +8.
 zone-chosen = From now on times here are shown in { $zone }.
-zone-unknown = Unknown time zone “{ $zone }”. Give a city, for example /zone Hong Kong, or an offset from UTC, for example /zone +8.
+zone-unknown = Unknown time zone “{ $zone }”. Give a city, for example /zone Beijing, or an offset from UTC, for example /zone +8.
 delivered-privately = I sent the answer to your private chat with me.
 deliver-start-first = I cannot message you in private yet. Open https://t.me/{ $bot }?start=links and press Start to see your links.
 message-not-handled = I could not process this message. Please send it again.
@@ -161,6 +163,7 @@ stats-links =
        *[other] { $count } live links
     }
 stats-spool = Spool: { $used } of { $quota } reserved, { $free } free on the disk
+stats-set-aside = Given up after errors: messages { $updates }, answers and others { $others }; relay-bot status lists them
 stats-uptime = Uptime: { $time }
 stats-errors = Last errors
 stats-error =
@@ -182,6 +185,9 @@ language-of-people = I can store a language only for people; here I use the lang
 help-any-text = Send me a file and I reply with a link. /help explains more.
 stranger = This bot is private. To get access, send your id { $id } to the bot’s admin.
 unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
+paid-media-locked = Paid media can be relayed only after they have been paid for; until then bots cannot have the files.
+story-closed = This is a story; Telegram does not give bots the files of stories.
+kind-unknown = This is a kind of file I do not know yet. Send it as a document.
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
 press-too-late = Too late: this has already finished.
 press-unknown = This button no longer works. /status shows the current ones.
@@ -249,17 +255,22 @@ error-disk-full = The bot’s disk is full; send the file again later or tell th
 error-store-error = The storage did not accept the file; send it again in a few minutes.
 error-store-unavailable = The bot could not reach the storage; send the file again in a few minutes.
 error-store-intercepted = A proxy or firewall answered instead of the storage; tell the person who runs this bot.
+error-certificate-refused = The certificate of the storage is not valid; tell the bot’s admin.
 error-store-throttled = The storage is busy; send the file again in a few minutes.
 error-clock-skewed = The storage rejected a request because the bot’s clock is wrong; ask the bot’s admin to set it.
 error-corrupted = The file was damaged during the transfer and was not kept; send it again.
 error-upload-gone = The storage lost the unfinished upload; send the file again.
 error-object-gone = The stored file to copy no longer exists; send the file again.
 error-store-forbidden = The storage denied the bot access; ask the bot’s admin to check the permissions of its key.
+error-public-access-blocked = The storage blocks public links; tell the bot’s admin.
+error-referer-refused = The storage accepts only requests from certain websites; tell the bot’s admin.
 error-store-key-refused = The storage refused the bot’s key; tell the bot’s admin.
 error-bucket-missing = The bot’s storage bucket does not exist; tell the bot’s admin.
 error-wrong-region = The bot’s storage region is set incorrectly; tell the bot’s admin.
 error-account-overdue = The bot’s storage account is overdue or frozen; tell the bot’s admin.
 error-store-refused = The storage refused the file; tell the bot’s admin.
+error-object-archived = The storage archives files, so they cannot be opened; tell the bot’s admin.
+error-object-retained = The storage does not allow files to be deleted; tell the bot’s admin.
 error-ledger-error = The bot cannot use its database at the moment; tell the bot’s admin.
 error-ledger-unusable = The bot cannot read or write its database; tell the bot’s admin.
 error-ledger-locked = Another process has locked the bot’s database; tell the bot’s admin.
@@ -284,6 +295,7 @@ reason-disk-error = the file could not be written to disk
 reason-disk-full = the disk is full
 reason-store-unavailable = the storage cannot be reached
 reason-store-intercepted = a proxy or firewall answered instead of the storage
+reason-certificate-refused = the certificate of the storage is not valid
 reason-store-throttled = the storage is busy
 reason-clock-skewed = the storage rejected the clock
 reason-corrupted = a part was damaged during the transfer

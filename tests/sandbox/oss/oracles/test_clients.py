@@ -11,7 +11,7 @@ import pytest
 
 from bot.sandbox.oss import OssStandIn
 from bot.sandbox.oss.model import Bucket
-from tests.sandbox.oss.oracles import environments
+from tests.sandbox import environments
 
 HERE = Path(__file__).parent
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(300_000))
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 def python() -> Path:
     """Make the environment of the Python clients, or skip."""
     try:
-        return environments.python()
+        return environments.python(HERE)
     except environments.Unavailable as error:
         pytest.skip(f"the Python clients cannot be installed: {error}")
 
@@ -35,7 +35,7 @@ def python() -> Path:
 def modules() -> Path:
     """Make the environment of the Node clients, or skip."""
     try:
-        return environments.node_modules()
+        return environments.node_modules(HERE)
     except environments.Unavailable as error:
         pytest.skip(f"the Node clients cannot be installed: {error}")
 

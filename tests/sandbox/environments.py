@@ -1,7 +1,9 @@
-"""Environments of their own for clients whose packages collide with the project's.
+"""Environments of their own for clients that the project does not depend on, or whose packages
+collide with the project's.
 
-They are made once, below `.venv/oracles/`, and named after what they hold, so that a changed list
-of packages makes a new one.
+A folder names them: `requirements.txt` for Python, `package.json` and `package-lock.json` for
+Node. They are made once, below `.venv/oracles/`, and named after what they hold, so that a changed
+list of packages makes a new one.
 """
 
 import fcntl
@@ -11,10 +13,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CACHE = HERE.parents[3] / ".venv" / "oracles"
+FOLDERS = (HERE / "oss" / "oracles", HERE / "telegram" / "clients")
+"""Clients of each stand-in."""
+CACHE = HERE.parents[1] / ".venv" / "oracles"
 _PATIENCE = 240
 """Seconds that one installation may take."""
 
@@ -23,19 +28,20 @@ class Unavailable(Exception):
     """An environment cannot be made on this machine; the text says why."""
 
 
-def python() -> Path:
-    """Return the interpreter that has oss2, opendal and aliyun-oss-x. Blocks, long the first time.
+def python(folder: Path) -> Path:
+    """Return the interpreter that has the packages which `folder` names. Blocks, long the first
+    time.
 
     Raises:
         Unavailable: it could not be made.
     """
-    text = (HERE / "requirements.txt").read_bytes() + sys.version.encode()
-    return _made("python", text, _make_python) / "bin" / "python"
+    text = (folder / "requirements.txt").read_bytes() + sys.version.encode()
+    return _made("python", text, partial(_make_python, folder)) / "bin" / "python"
 
 
-def node_modules() -> Path:
-    """Return the folder whose `node_modules` has ali-oss and oss-client. Blocks, long the first
-    time.
+def node_modules(folder: Path) -> Path:
+    """Return the folder whose `node_modules` has the packages which `folder` names. Blocks, long
+    the first time.
 
     Raises:
         Unavailable: Node or its package manager is missing, or the installation failed.
@@ -43,7 +49,8 @@ def node_modules() -> Path:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             raise Unavailable(f"{program} is not installed")
-    return _made("node", (HERE / "package-lock.json").read_bytes(), _make_node)
+    text = (folder / "package-lock.json").read_bytes()
+    return _made("node", text, partial(_make_node, folder))
 
 
 def _made(kind: str, content: bytes, make: Callable[[Path], None]) -> Path:
@@ -72,16 +79,16 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _make_python(folder: Path) -> None:
+def _make_python(source: Path, folder: Path) -> None:
     _run([sys.executable, "-m", "venv", str(folder)])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     install = ["install", "--quiet", "--retries", "1", "--timeout", "30", "-r"]
-    _run([*pip, *install, str(HERE / "requirements.txt")])
+    _run([*pip, *install, str(source / "requirements.txt")])
 
 
-def _make_node(folder: Path) -> None:
+def _make_node(source: Path, folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder / name)
+        shutil.copy(source / name, folder / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--fetch-retries=1"]
     _run(["npm", "ci", "--prefix", str(folder), *options])
 

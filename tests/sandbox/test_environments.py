@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox.oss.oracles import environments
+from tests.sandbox import environments
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_failure_leaves_nothing(cache: Path) -> None:
     assert environments._made("x", b"1", lambda _: None).is_dir()
 
 
-def test_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Node the reason is told."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(environments.Unavailable, match="node is not installed"):
-        environments.node_modules()
+        environments.node_modules(tmp_path)
