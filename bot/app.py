@@ -24,6 +24,7 @@ from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
+from bot.jobs.reaper import Retention
 from bot.settings import Settings
 from bot.supervision import (
     LOOK_AGAIN_AFTER,
@@ -244,6 +245,9 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         ),
         "retries": parts.intake.retry,
         "queue": parts.queue.run,
+        "retention": Retention(
+            resources.ledger.totals, resources.clock, keep=resources.settings.ledger.keep
+        ).run,
         "dispatcher": parts.dispatcher.run,
         "bot_name": partial(
             keep_name,

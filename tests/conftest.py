@@ -2,6 +2,8 @@
 
 import gc
 import signal
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -44,9 +46,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_finish() -> None:
-    """Take the modules and tests out of what the garbage collector looks through again and
+    """Look at the statements of the ledger if a test has one.
+
+    Take the modules and tests out of what the garbage collector looks through again and
     again; they stay to the end anyway. And let it look less often.
     """
+    if "bot.adapters.ledger.schema" in sys.modules:
+        from tests.fakes import query_plans
+
+        query_plans.install()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
@@ -59,6 +67,14 @@ def _is_alone(path: Path) -> bool:
 
 def _leads_to_alone(path: Path) -> bool:
     return any((ROOT / place).is_relative_to(path) for place in ALONE)
+
+
+@pytest.fixture(autouse=True)
+def _no_statement_reads_all_history() -> Iterator[None]:
+    """Fail the test that first executes a statement whose cost grows with all that ever was."""
+    yield
+    if (plans := sys.modules.get("tests.fakes.query_plans")) is not None:
+        assert plans.offences() == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

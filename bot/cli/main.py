@@ -1,25 +1,84 @@
 """`relay-bot`: registers and dispatches the commands, one module or package each. Each prints its
 result and exits with a documented code.
+
+A command is imported when it is called: all together, they need every library of the program,
+which costs a second and 100 MiB.
 """
 
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from bot import __version__
-from bot.cli.audit import audit
-from bot.cli.common import ending_in_a_line
-from bot.cli.demo import demo
-from bot.cli.doctor.command import doctor
-from bot.cli.init.command import init
-from bot.cli.run import run
-from bot.cli.sandbox import sandbox
-from bot.cli.send.command import send
-from bot.cli.setup.command import setup
-from bot.cli.status import status
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("bot.cli.run", "Run the bot until SIGTERM or SIGINT"),
+    "audit": ("bot.cli.audit", "Compare the ledger with the bucket"),
+    "init": ("bot.cli.init.command", "Ask for what the bot needs"),
+    "setup": ("bot.cli.setup.command", "Configure the bucket for the bot"),
+    "doctor": ("bot.cli.doctor.command", "Check settings, Telegram, OSS and this machine"),
+    "send": ("bot.cli.send.command", "Relay files from this machine"),
+    "status": (
+        "bot.cli.status",
+        "Show running and waiting jobs, and live links with their expiry",
+    ),
+    "sandbox": ("bot.cli.sandbox", "Run the loopback stand-ins for Telegram and OSS"),
+    "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
+}
+"""The module of each command and its summary, with which its help begins."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _ = COMMANDS[name]
+        from bot.cli.common import ending_in_a_line
+
+        command: Callable[..., None] = getattr(import_module(module), name)
+        single = typer.Typer(add_completion=False)
+        single.command(name)(ending_in_a_line(command))
+        return get_command(single)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _LazyGroup(TyperGroup):
+    """Lists the commands by their summaries, and imports the one that is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment] # Nothing is added to it.
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a summary of the command, without importing it."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=f"{COMMANDS[cmd_name][1]}.")
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that is called, and import it."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, self.commands[name or ""], rest
+
 
 app = typer.Typer(
     name="relay-bot",
+    cls=_LazyGroup,
     help="A Telegram bot that turns files into links which end within 24 hours.",
     no_args_is_help=True,
     add_completion=False,
@@ -45,7 +104,3 @@ def _root(
     ] = False,
 ) -> None:
     """A Telegram bot that turns files into links which end within 24 hours."""
-
-
-for command in (run, audit, init, setup, doctor, send, status, sandbox, demo):
-    app.command()(ending_in_a_line(command))

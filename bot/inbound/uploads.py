@@ -1,10 +1,12 @@
 """Files to relay."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
+from weakref import WeakValueDictionary
 
 from bot.clock import find_zone
 from bot.core.errors import FileEmpty, FileTooLarge, Rejected
@@ -78,8 +80,7 @@ class Uploads:
         self._zone = zone
         self._check = LimitCheck(ledger.chats, limits)
         self._albums = SeenAlbums()
-        # Files that arrive at the same time must not all be checked before the first one counts.
-        self._door = asyncio.Lock()
+        self._doors: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def sent(self, origin: Origin, found: MessageFiles) -> None:
         """Accept the files of a message to the bot itself."""
@@ -159,8 +160,23 @@ class Uploads:
             if refusal is not None and origin.album is None:
                 await self._replies.notice(origin, _sentence(refusal.code), _args(refusal))
                 continue
-            async with self._door:
+            async with self._checking(origin):
                 await self._let_in(origin, file, zone, refusal)
+
+    @asynccontextmanager
+    async def _checking(self, origin: Origin) -> AsyncIterator[None]:
+        """Wait for the files of the same person and group that are checked now: those that arrive
+        at the same time must not all be checked before the first one counts.
+        """
+        async with self._door(origin.owner_id):
+            if origin.is_private or origin.chat_id == origin.owner_id:
+                yield
+                return
+            async with self._door(origin.chat_id):
+                yield
+
+    def _door(self, id_: int) -> asyncio.Lock:
+        return self._doors.setdefault(id_, asyncio.Lock())
 
     def _refusal(self, file: IncomingFile) -> Rejected | None:
         if file.announced_size is not None and file.announced_size > self._limit:

@@ -1,5 +1,5 @@
 """The reaper: deletes objects at their deadline, leftovers at once, and orphans when they are
-found.
+found. Rows of the ledger are removed when they have been kept long enough.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from bot.core.errors import (
 )
 from bot.core.jobs import ObjectState, Placement, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import ObjectLedger
+from bot.core.ports.jobs import ObjectLedger, TotalsLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore, Threads
 from bot.jobs.runner import Signals
@@ -91,6 +91,36 @@ class _Deletion:
             return dict.fromkeys(keys, error)
         half = len(keys) // 2
         return self.delete(keys[:half]) | self.delete(keys[half:])
+
+
+ENDED_IN_A_STEP = 200
+"""Jobs that are removed from the ledger in one transaction, which takes a few milliseconds."""
+BETWEEN_STEPS = 0.2
+"""Seconds (real) that are left to others between two steps."""
+REMOVE_EVERY = timedelta(hours=1)
+
+
+class Retention:
+    """Removes from the ledger what ended longer ago than `keep`."""
+
+    def __init__(self, totals: TotalsLedger, clock: Clock, *, keep: timedelta) -> None:
+        self._totals = totals
+        self._clock = clock
+        self._keep = keep
+
+    async def run(self) -> None:
+        """Remove what has ended, in small steps, every hour; until cancelled."""
+        while True:
+            has_more = True
+            while has_more:
+                has_more = await self.step()
+                await asyncio.sleep(BETWEEN_STEPS)
+            await self._clock.sleep_until(self._clock.now() + REMOVE_EVERY)
+
+    async def step(self) -> bool:
+        """Remove some of it; return whether there may be more."""
+        now = self._clock.now()
+        return await self._totals.remove_ended(now - self._keep, now, ENDED_IN_A_STEP)
 
 
 class Reaper:

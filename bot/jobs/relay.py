@@ -12,7 +12,7 @@ from bot.core.errors import Corrupted, ObjectGone, SizeMismatch, StoreError, lea
 from bot.core.files import LinkMode, content_disposition, content_type, deadline, make_key
 from bot.core.jobs import Job, Placement, ProgressMeter, StoredObject, plan_parts
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import Finished, ObjectLedger
+from bot.core.ports.jobs import Finished, NewObject, ObjectLedger, Prepared
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import LinkLimit, ObjectMeta, ObjectStat, ObjectStore, PartReceipt
@@ -100,18 +100,17 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 
 
 class Deduplicator:
-    """Finds earlier objects of the same owner; never of another one, because the speed would
+    """Copies earlier objects of the same owner; never of another one, because the speed would
     reveal them.
     """
 
-    def __init__(self, objects: ObjectLedger, copier: Copier, clock: Clock) -> None:
-        self._objects = objects
+    def __init__(self, copier: Copier, clock: Clock) -> None:
         self._copier = copier
         self._clock = clock
 
-    async def find(self, job: Job) -> tuple[Job, StoredObject] | None:
-        """Return an earlier job with the same file and owner, and its live object, if any."""
-        return await self._objects.same_file(job, self._clock.now() + STILL_LIVES_FOR)
+    def alike_until(self) -> datetime:
+        """Return until when an object must live to be copied."""
+        return self._clock.now() + STILL_LIVES_FOR
 
     async def copy(
         self, earlier: tuple[Job, StoredObject], target: Target, journal: UploadJournal
@@ -169,32 +168,50 @@ class Relay:
         self._link_limit = link_limit
         self._metrics = metrics or NoMetrics()
 
-    async def relay(self, job: Job, meter: ProgressMeter) -> tuple[StoredObject, Finished]:
-        """Upload the file of a running job. Return the planned object, with its bytes complete and
-        verified, and the result of the job; the caller stores both before anything else.
+    def plan(self, job: Job) -> NewObject:
+        """Return the object to plan for a job that has none. May be called from any thread."""
+        return NewObject(
+            make_key(job.origin.bot_id, job.file.name),
+            self._clock.now() + UNFINISHED_DUE,
+            self._placement,
+            None if self._deduplicator is None else self._deduplicator.alike_until(),
+        )
+
+    async def relay(
+        self, job: Job, meter: ProgressMeter, prepared: Prepared | None = None
+    ) -> tuple[StoredObject, Finished]:
+        """Upload the file of a running job, for which the ledger has `prepared` an object. Return
+        the planned object, with its bytes complete and verified, and the result of the job; the
+        caller stores both before anything else.
         """
-        begun = await self._objects.planned_for(job.id)
-        if begun is None and (copied := await self._copy_earlier(job)) is not None:
-            return copied
+        if prepared is None:
+            prepared = await self._objects.prepare(job, self.plan(job))
+        if prepared.earlier is not None:
+            copied = await self._copy_earlier(job, prepared.earlier)
+            if copied is not None:
+                return copied
         async with self._source.open(job.id, job.file, meter) as content:
-            stored = await self._plan(job, begun)
-            digest, uploaded = await self._fetch_and_upload(job, content, stored, meter)
+            stored = prepared.planned or await self._plan(job, prepared.begun)
+            journal = _Journal(self._objects, stored, self._clock)
+            digest, uploaded = await self._fetch_and_upload(job, content, stored, meter, journal)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
-        return stored, await self._result(stored, digest, uploaded.last_modified)
+        return stored, await self._result(journal, digest, uploaded.last_modified)
 
-    async def _copy_earlier(self, job: Job) -> tuple[StoredObject, Finished] | None:
+    async def _copy_earlier(
+        self, job: Job, earlier: tuple[Job, StoredObject]
+    ) -> tuple[StoredObject, Finished] | None:
         """Copy an earlier object of the same owner into a new one, or return `None`."""
-        earlier = await self._deduplicator.find(job) if self._deduplicator is not None else None
-        if self._deduplicator is None or earlier is None or not self._is_in_bucket(earlier[1]):
+        if self._deduplicator is None or not self._is_in_bucket(earlier[1]):
             return None
         stored = await self._plan(job, None)
+        journal = _Journal(self._objects, stored, self._clock)
         target = Target(stored.key, self._meta(job))
-        digest = await self._deduplicator.copy(earlier, target, self._journal(stored))
+        digest = await self._deduplicator.copy(earlier, target, journal)
         if digest is None:
             await self._objects.abandon(stored.id, self._clock.now())
             return None
-        return stored, await self._result(stored, digest)
+        return stored, await self._result(journal, digest)
 
     def _is_in_bucket(self, stored: StoredObject) -> bool:
         """Whether an object is in the bucket of new ones; the settings may have been others."""
@@ -218,13 +235,17 @@ class Relay:
             # Of other settings; so old that its link would soon end; or the answer to initiate may
             # have been lost: the reaper finds that upload by its key.
             await self._objects.abandon(begun.id, now)
-        key = make_key(job.origin.bot_id, job.file.name)
-        return await self._objects.plan(job, key, now + UNFINISHED_DUE, self._placement)
+        new = self.plan(job)
+        return await self._objects.plan(job, new.key, new.due_at, new.placement)
 
     async def _fetch_and_upload(
-        self, job: Job, content: Content, stored: StoredObject, meter: ProgressMeter
+        self,
+        job: Job,
+        content: Content,
+        stored: StoredObject,
+        meter: ProgressMeter,
+        journal: "_Journal",
     ) -> tuple[Digest, Uploaded]:
-        journal = self._journal(stored)
         target = Target(stored.key, self._meta(job), stored.upload_id, stored.part_size)
         fetch: asyncio.Task[Digest] | None = None
         upload: asyncio.Task[Uploaded] | None = None
@@ -259,39 +280,54 @@ class Relay:
             public=self._placement.mode is LinkMode.PUBLIC,
         )
 
-    def _journal(self, stored: StoredObject) -> "_Journal":
-        return _Journal(self._objects, stored.id, self._clock)
-
     async def _result(
-        self, stored: StoredObject, digest: Digest, last_modified: datetime | None = None
+        self, journal: "_Journal", digest: Digest, last_modified: datetime | None = None
     ) -> Finished:
         """Count the lifetime from the first moment at which the object may have been complete: an
         answer that was lost, or an earlier attempt, must not make the link live longer.
         """
-        told = last_modified or self._clock.now()
-        completed_at = await self._objects.completing(stored.id, told)
+        completed_at = journal.earliest_of(last_modified or self._clock.now())
         ends_at = deadline(completed_at, self._lifetime)
         if self._link_limit is not None and self._placement.mode is LinkMode.SIGNED:
             ends_at = await self._link_limit.latest_end(ends_at)
-        return Finished(digest.size, digest.sha256, ends_at)
+        return Finished(digest.size, digest.sha256, ends_at, completed_at)
 
 
 class _Journal:
-    """Writes the uploader's journal into the ledger."""
+    """Writes the uploader's journal into the ledger, and knows the earliest moment at which the
+    object may have been complete.
 
-    def __init__(self, objects: ObjectLedger, object_id: int, clock: Clock) -> None:
+    An object without an upload id is never continued by another attempt: its moment is not needed
+    before the end of the job, which stores it.
+    """
+
+    def __init__(self, objects: ObjectLedger, stored: StoredObject, clock: Clock) -> None:
         self._objects = objects
-        self._object_id = object_id
+        self._object_id = stored.id
+        self._is_continued = stored.upload_id is not None
+        self._completed_at = stored.completed_at
         self._clock = clock
 
+    def earliest_of(self, moment: datetime) -> datetime:
+        """Return the earliest moment of completion that is known, this one included."""
+        return min(moment, self._completed_at or moment)
+
     async def initiated(self, upload_id: str, part_size: int) -> None:
+        self._is_continued = True
         await self._objects.initiated(self._object_id, upload_id, part_size)
 
+    async def progressed(self) -> None:
+        await self._objects.progressed(self._object_id)
+
     async def completing(self) -> None:
-        await self._objects.completing(self._object_id, self._clock.now())
+        self._completed_at = self.earliest_of(self._clock.now())
+        if self._is_continued:
+            await self._objects.completing(self._object_id, self._completed_at)
 
     async def completed(self) -> None:
-        await self._objects.completed(self._object_id, self._clock.now())
+        self._completed_at = self._clock.now()
+        if self._is_continued:
+            await self._objects.completed(self._object_id, self._completed_at)
 
 
 def _succeeded(task: "asyncio.Task[Digest] | asyncio.Task[Uploaded] | None") -> bool:

@@ -22,7 +22,7 @@ from bot.core.errors import (
 )
 from bot.core.jobs import Job, JobState, StopReason, StoredObject
 from bot.core.ports.clock import Clock
-from bot.core.ports.jobs import Finished, JobLedger
+from bot.core.ports.jobs import Claim, Finished, JobLedger
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay
@@ -32,6 +32,8 @@ from bot.transfer.pool import finish
 log = structlog.stdlib.get_logger(__name__)
 
 _EVENT: Final = "job ended"
+_SOON: Final = timedelta(minutes=1)
+"""A link that ends later is found by the reaper's regular look at the ledger."""
 _OF_THE_FILE: Final = (FileEmpty, FileTooLarge, SourceGone)
 
 
@@ -71,6 +73,8 @@ class JobLifecycle:
             return False
         self._metrics.took(Span.WHOLE, self._age(job))
         self._ended(job, JobState.DONE, size=result.size)
+        if result.expires_at - self._clock.now() < _SOON:
+            self.signals.deletions.set()
         return True
 
     async def failed(self, job: Job, error: RelayError, *, cause: Exception) -> bool:
@@ -152,7 +156,8 @@ class JobLifecycle:
         else:
             log.info(_EVENT, **fields)
         self.signals.outbox.set()
-        self.signals.deletions.set()
+        if state is not JobState.DONE:
+            self.signals.deletions.set()
 
     def _age(self, job: Job) -> float:
         return (self._clock.now() - job.created_at).total_seconds()
@@ -217,23 +222,26 @@ class JobRunner:
             outcome = self._unstored[running.job_id]
             return await finish(self._store(running.job_id, outcome))
         # To its end, because a cancel in between would leave a running job without a runner.
-        job = await finish(self._jobs.acquire(running.job_id, self._clock.now()))
-        if job is None:
+        now = self._clock.now()
+        claim = await finish(self._jobs.claim(running.job_id, now, self._relay.plan))
+        if claim is None:
             return await finish(self._not_acquired(running))
+        job = claim.job
         if job.attempt == 1:
             self._metrics.took(Span.WAIT, (self._clock.now() - job.created_at).total_seconds())
-        again_at = await finish(self._store(job.id, await self._attempt(job, running)))
+        again_at = await finish(self._store(job.id, await self._attempt(claim, running)))
         if again_at is not None and running.stop is StopReason.USER:
             # The cancel came while the failure was being stored.
             await finish(self._lifecycle.cancel_waiting(job.id))
             return None
         return again_at
 
-    async def _attempt(self, job: Job, running: RunningJob) -> Outcome:
-        """Relay the file of an acquired job; return what is to be stored about the attempt."""
+    async def _attempt(self, claim: Claim, running: RunningJob) -> Outcome:
+        """Relay the file of a claimed job; return what is to be stored about the attempt."""
+        job = claim.job
         try:
             _raise_if_stopped(running)
-            stored, result = await self._relay.relay(job, running.meter)
+            stored, result = await self._relay.relay(job, running.meter, claim.prepared)
         except asyncio.CancelledError:
             return partial(self._stopped, job, running.stop or StopReason.SHUTDOWN)
         except Exception as error:  # noqa: BLE001 -- every failure of a job is handled here.

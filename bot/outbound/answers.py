@@ -1,5 +1,6 @@
 """Answers: sent once for every ended job, resumed after a failure, edited when their links end."""
 
+import asyncio
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,13 @@ from bot.core.ports.answers import AnswerState, StoredAnswer
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import Priority, Work
-from bot.outbound.answer_delivery import MOST_ATTEMPTS, AnswerCalls, AnswerDelivery, Repetitions
+from bot.outbound.answer_delivery import (
+    MOST_ATTEMPTS,
+    MOST_TOGETHER,
+    AnswerCalls,
+    AnswerDelivery,
+    Repetitions,
+)
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
 from bot.supervision import Unit
 
@@ -50,40 +57,55 @@ class AnswerSender:
 
         While it is unknown whether the service answers, nothing new is begun.
         """
-        left_behind = await self._resumable(state)
+        answers = self._ledger.answers
+        # At the same moment, which is one visit to the ledger.
+        found, outdated, unanswered = await asyncio.gather(
+            answers.resumable(), answers.stale(MOST_CORRECTED), answers.unanswered(MOST_UNANSWERED)
+        )
+        left_behind = await self._resumable(found, state)
         self._repetitions.update(left_behind)
-        stale = [
-            self._correction(stale) for stale in await self._ledger.answers.stale(MOST_CORRECTED)
-        ]
+        stale = [self._correction(answer) for answer in outdated]
         resumed = [
             self._resumption(answer, wait.until)
             for answer in left_behind
             if (wait := self._repetitions.wait_of(answer)).is_over
+            or answer.attempts >= MOST_ATTEMPTS
         ]
         if (probe := self._repetitions.probe) is not None:
             return Offers([probe, *resumed, *stale])
-        waiting, again_at = await self._waiting()
+        waiting, again_at = await self._waiting(unanswered)
         return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
-    async def _resumable(self, state: RoundState) -> list[StoredAnswer]:
+    async def _resumable(self, found: list[StoredAnswer], state: RoundState) -> list[StoredAnswer]:
         """Return answers of a failed call or of a previous process."""
-        found = await self._ledger.answers.resumable()
-        # No call is in flight, so one was cut off: it may have arrived.
-        cut_off = [
-            answer
+        changes = [
+            await self._reset(answer)
             for answer in found
-            if answer.state is AnswerState.SENDING and state.is_free(send_lane(answer.chat_id))
+            if state.is_free(send_lane(answer.chat_id))
         ]
-        for answer in cut_off:
-            if answer.attempts >= MOST_ATTEMPTS:
-                await self._calls.give_up(answer)
-            else:
-                await self._ledger.answers.cut_off(answer.id)
-        if cut_off:
+        if any(changes):
             found = await self._ledger.answers.resumable()
-        return [answer for answer in found if answer.state is AnswerState.PENDING]
+        return [answer for answer in found if _is_open(answer)]
+
+    async def _reset(self, answer: StoredAnswer) -> bool:
+        """Note what has become of an answer that no call is sending; return whether it changed."""
+        if answer.attempts >= MOST_ATTEMPTS:
+            return False
+        is_cut_off = answer.state is AnswerState.SENDING
+        if is_cut_off:
+            # It may have arrived.
+            await self._ledger.answers.cut_off(answer.id)
+        is_too_large = answer.attempts >= MOST_TOGETHER and len(answer.job_ids) > 1
+        if is_too_large:
+            await self._ledger.answers.apart(answer.id)
+        return is_cut_off or is_too_large
 
     def _resumption(self, answer: StoredAnswer, not_before: datetime) -> Call:
+        if answer.attempts >= MOST_ATTEMPTS:
+            run = partial(self._calls.give_up, answer)
+            return replace(
+                _call(answer.chat_id, run, answer.id, is_edit=False), kind=CallKind.QUERY
+            )
         run = partial(self._calls.send_again, answer)
         is_edit = answer.message_id is not None
         return replace(
@@ -105,13 +127,12 @@ class AnswerSender:
             calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
         return calls
 
-    async def _waiting(self) -> tuple[list[Job], datetime | None]:
+    async def _waiting(self, jobs: list[Job]) -> tuple[list[Job], datetime | None]:
         """Return the ended jobs to answer now, and when to check again for albums.
 
         The files of an album are answered together when it is complete. Telegram marks no end, so
         an album is complete when no file has come for a while.
         """
-        jobs = await self._ledger.answers.unanswered(MOST_UNANSWERED)
         albums = {_album_of(job) for job in jobs if job.origin.album}
         if not albums:
             return jobs, None
@@ -143,6 +164,8 @@ class AnswerSender:
         }
 
     def _correction(self, answer: StoredAnswer) -> Call:
+        is_given_up = answer.attempts >= MOST_ATTEMPTS
+        work = self._calls.leave_as_it_is if is_given_up else self._calls.correct
         return Call(
             kind=CallKind.EDIT,
             chat_id=answer.chat_id,
@@ -152,8 +175,12 @@ class AnswerSender:
             retry_after=CORRECTED_AGAIN_AFTER,
             unit=Unit.ANSWER,
             row=answer.id,
-            run=partial(self._calls.correct, answer),
+            run=partial(work, answer),
         )
+
+
+def _is_open(answer: StoredAnswer) -> bool:
+    return answer.state is AnswerState.PENDING or answer.attempts >= MOST_ATTEMPTS
 
 
 def _call(

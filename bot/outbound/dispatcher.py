@@ -198,10 +198,27 @@ class Sender(Protocol):
         """Return the calls that could be made now, regardless of the rate limits."""
 
 
-GATHER = 0.05
-"""Seconds between two rounds. Each reads much of the ledger, which delays intake."""
+GATHER: Final = 0.05
+"""Seconds between two rounds on average. Each reads much of the ledger, which delays intake."""
+ROUNDS_AT_ONCE: Final = 8
+"""Rounds after a rest without a pause: a single file needs four."""
 MOST_READ: Final = 200
 """Rows of the outbox that are read per chat in a round."""
+
+
+class _Pace:
+    """Limits the rounds to one in `GATHER` on average, a few more after a rest: what happens to a
+    single file waits for nothing, and the changes of a burst share a round. In real time, because
+    it limits the load.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def wait(self, now: float) -> float:
+        """Count a round; return the seconds until the next one may begin."""
+        self._due = max(self._due, now - ROUNDS_AT_ONCE * GATHER) + GATHER
+        return max(0.0, self._due - now)
 
 
 class ChatDispatcher:
@@ -228,6 +245,7 @@ class ChatDispatcher:
         self._edge = UnitEdge(metrics)
         self.calls = InFlightCalls(changed.set)
         self.rate_limits = RateLimits(current)
+        self._pace = _Pace()
         self._paused_lanes: dict[Lane, datetime] = {}
         self._last_work = ~Work(0)
         self._rests: dict[tuple[Unit, int], Rest] = {}
@@ -238,8 +256,7 @@ class ChatDispatcher:
             # Cleared before senders read, or changes meanwhile would be lost.
             self._changed.clear()
             until = await self.round()
-            # Real time, to limit the load: the changes of a burst share a round.
-            await pause(GATHER)
+            await pause(self._pace.wait(time.monotonic()))
             await wait_for_event(self._changed, self._clock, until)
 
     async def round(self) -> datetime | None:
@@ -254,7 +271,8 @@ class ChatDispatcher:
         found = _kinds(pending)
         work, self._last_work = found | self._last_work, found
         asked = [sender for sender in self._senders if sender.work & work]
-        offers = [await self._ask(sender, state) for sender in asked]
+        # At the same moment, so that their reads share a visit to the ledger.
+        offers = await asyncio.gather(*(self._ask(sender, state) for sender in asked))
         self._forget_rests(state.now)
         calls = [call for offer in offers for call in offer.calls]
         calls.sort(key=lambda call: call.priority)

@@ -1,5 +1,6 @@
 """Status messages: one for each slow job, a shared one where a chat has many jobs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -76,8 +77,10 @@ class StatusMessageSender:
 
     async def offer(self, state: RoundState) -> Offers:
         """Offer to send, edit and delete status messages."""
-        unfinished = await self._ledger.jobs.unfinished()
-        status_messages = await self._ledger.status_messages.open_status_messages()
+        unfinished, status_messages = await asyncio.gather(
+            self._ledger.jobs.unfinished(),
+            self._ledger.status_messages.open_status_messages(),
+        )
         if not self.paused:
             status_messages += await self._open_status_messages(unfinished, status_messages)
         self._forget_all_but({status_message.id for status_message in status_messages})

@@ -2,7 +2,8 @@
 running jobs.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -116,9 +117,17 @@ class AnswerViews:
         self._migrations = migrations
         self._clock = clock
 
-    async def compose(self, jobs: Sequence[Job], chat_id: int) -> Answer:
-        """Compose the answer to ended jobs for a chat, in their present state."""
-        stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
+    async def compose(
+        self,
+        jobs: Sequence[Job],
+        chat_id: int,
+        stored: Mapping[int, StoredObject] | None = None,
+    ) -> Answer:
+        """Compose the answer to ended jobs for a chat, in their present state, or with their
+        objects as they are `stored`.
+        """
+        if stored is None:
+            stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
         now = self._clock.now()
         items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
         return Answer(
@@ -293,9 +302,12 @@ class StatisticsViews:
     async def compose(self) -> Statistics:
         """Read the present state."""
         now, link_now = self._clock.now(), self._link_clock.now()
-        totals = await self._ledger.totals.since(now - PERIOD)
+        totals, ever, live = await asyncio.gather(
+            self._ledger.totals.since(now - PERIOD),
+            self._ledger.totals.ever(),
+            self._ledger.objects.live(),
+        )
         running, waiting = self._queue.counts
-        live = await self._ledger.objects.live()
         set_aside = await self._ledger.totals.set_aside()
         updates = set_aside.get(Unit.UPDATE, 0)
         set_aside.pop(FAILING_UPDATE, None)
@@ -318,6 +330,8 @@ class StatisticsViews:
             updates_set_aside=updates,
             others_set_aside=sum(set_aside.values()) - updates,
             versions=self._versions,
+            ever_done=ever.done,
+            ever_bytes=ever.bytes,
         )
 
 

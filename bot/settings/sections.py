@@ -85,9 +85,10 @@ class SpoolSettings(Section):
 
 
 class LedgerSettings(Section):
-    """The file of the ledger."""
+    """The file of the ledger, and how long it keeps what has ended."""
 
     path: types.LocalPath = Path("relay.sqlite3")
+    keep: types.Keep = timedelta(days=30)
 
 
 class AccessSettings(Section):

@@ -274,6 +274,15 @@ TokenLifetime = Annotated[
     Allowed('from "15m" to "12h"'),
 ]
 """Source: STS API reference, AssumeRoleWithOIDC, DurationSeconds."""
+Keep = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(ge=timedelta(days=3), le=timedelta(days=36500)),
+    Allowed('at least "3d", such as "30d", "365d"'),
+]
+"""Limits and copies of files sent again look back 24 hours, and so far back Telegram delivers an
+update again.
+"""
 Moment = Annotated[
     AwareDatetime, Allowed("a date and time with its zone, such as 2026-01-31T18:00:00Z")
 ]

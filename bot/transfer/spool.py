@@ -112,12 +112,14 @@ class Spool:
     """A folder with one file `<job id>.part` per running job. Belongs to one event loop.
 
     `quota` is bytes for all files together, `keep_free` bytes that must stay free on the disk.
+    Files of at most `in_memory` bytes are kept in memory; each counts for the quota all the same.
     `keeps` is set when the process stops: from then on files stay for the next start. A folder
     that is created here has mode 0700; an existing one keeps its mode.
     """
 
-    def __init__(self, folder: Path, *, quota: int, keep_free: int) -> None:
+    def __init__(self, folder: Path, *, quota: int, keep_free: int, in_memory: int = 0) -> None:
         self.folder = folder
+        self._in_memory = in_memory
         self.keep_free = keep_free
         self.keeps = False
         self._quota = SpaceReservation(quota)
@@ -146,10 +148,7 @@ class Spool:
         if job_id in self._files:
             raise ValueError(f"job {job_id} has a file in the spool already")
         async with self._quota.reserve(largest):
-            with disk_errors():
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._check_floor(largest)
-            file = SpoolFile(self.folder / f"{job_id}.part", largest)
+            file = self._reserved(job_id, largest)
             self._files[job_id] = file
             try:
                 await file.open(resume=resume)
@@ -157,6 +156,15 @@ class Spool:
             finally:
                 del self._files[job_id]
                 await file.close(keep=self.keeps)
+
+    def _reserved(self, job_id: int, largest: int) -> SpoolFile:
+        path = self.folder / f"{job_id}.part"
+        if largest <= self._in_memory:
+            return SpoolFile(path, largest, in_memory=True)
+        with disk_errors():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_floor(largest)
+        return SpoolFile(path, largest)
 
     def _check_floor(self, size: int) -> None:
         disk = os.statvfs(self.folder)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import aiofiles
 import aiofiles.os
@@ -33,17 +33,24 @@ def disk_errors() -> Iterator[None]:
         raise DiskError(f"the spool: {error.strerror or type(error).__name__}") from error
 
 
+_CHANGED: Final = "the file changed between two connections"
+
+
 class SpoolFile:
     """A file that one coroutine fills and one upload reads; mode 0600.
 
     Bytes that are on disk never change and are never removed before `close`. So an upload may send
     them at once, and the digest is that of the bytes sent. `pread` may be called from any thread;
     call all other methods from the event loop.
+
+    With `in_memory` the bytes are kept in memory instead, and there is no file: for a small one
+    the calls in threads would take longer than its transfer.
     """
 
-    def __init__(self, path: Path, largest: int) -> None:
+    def __init__(self, path: Path, largest: int, *, in_memory: bool = False) -> None:
         self.path = path
         self.largest = largest
+        self._memory = bytearray() if in_memory else None
         self._size = 0
         self._position = 0
         self._hash = hashlib.sha256()
@@ -68,7 +75,8 @@ class SpoolFile:
         Raises:
             DiskFull, DiskError: the file cannot be created or opened.
         """
-        await to_the_end(self._open(resume=resume and self.path.exists()))
+        if self._memory is None:
+            await to_the_end(self._open(resume=resume and self.path.exists()))
 
     async def _open(self, *, resume: bool) -> None:
         mode: Literal["r+b", "w+b"] = "r+b" if resume else "w+b"
@@ -102,18 +110,22 @@ class SpoolFile:
         if self._whole:
             raise ValueError("the file is whole already")
         try:
-            await to_the_end(self._append(block))
+            if self._memory is None:
+                await to_the_end(self._append(block))
+            else:
+                self._keep(self._memory, block)
         except (DiskError, SourceUnavailable) as error:
             # The position is unknown now.
             self.fail(error)
             raise
+        self._wake()
 
     async def _append(self, block: bytes) -> None:
         file = self._opened()
         known = min(len(block), self._size - self._position)
         with disk_errors():
             if known and not await self._is_there(file, block[:known]):
-                raise SourceUnavailable("the file changed between two connections")
+                raise SourceUnavailable(_CHANGED)
             rest = memoryview(block)[known:]
             # A raw file may write less than it is given.
             while rest:
@@ -122,7 +134,15 @@ class SpoolFile:
                 self._size += written
                 self._position = self._size
                 rest = rest[written:]
-        self._wake()
+
+    def _keep(self, memory: bytearray, block: bytes) -> None:
+        known = min(len(block), self._size - self._position)
+        if memory[self._position : self._position + known] != block[:known]:
+            raise SourceUnavailable(_CHANGED)
+        memory += block[known:]
+        self._hash.update(block[known:])
+        self._size = len(memory)
+        self._position += len(block)
 
     async def _is_there(self, file: AsyncFileIO, block: bytes) -> bool:
         """Return whether the next bytes of the file are `block`; the position moves behind
@@ -147,9 +167,7 @@ class SpoolFile:
         Raises:
             DiskError: the file cannot be accessed.
         """
-        with disk_errors():
-            await to_the_end(self._opened().seek(0))
-        self._position = 0
+        await self._seek(0)
 
     async def resume(self) -> None:
         """Continue behind the last byte on disk, also in the middle of a restart.
@@ -157,9 +175,13 @@ class SpoolFile:
         Raises:
             DiskError: the file cannot be accessed.
         """
-        with disk_errors():
-            await to_the_end(self._opened().seek(self._size))
-        self._position = self._size
+        await self._seek(self._size)
+
+    async def _seek(self, position: int) -> None:
+        if self._memory is None and position != self._position:
+            with disk_errors():
+                await to_the_end(self._opened().seek(position))
+        self._position = position
 
     def finish(self) -> Digest:
         """Mark the file as whole, after the last byte was appended, and wake the waiting
@@ -200,6 +222,8 @@ class SpoolFile:
         """Read up to `count` bytes at `offset`. Blocks; call it from a thread, and never after
         `close`.
         """
+        if self._memory is not None:
+            return bytes(self._memory[offset : offset + count])
         with disk_errors():
             return os.pread(self._opened().fileno(), count, offset)
 

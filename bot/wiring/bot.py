@@ -120,7 +120,7 @@ def _queue(
         resources.pool,
         ledger.objects,
         resources.link_clock,
-        deduplicator=Deduplicator(ledger.objects, copier, resources.link_clock),
+        deduplicator=Deduplicator(copier, resources.link_clock),
         link_limit=resources.link_limit,
         metrics=metrics,
     )
@@ -315,7 +315,7 @@ def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intak
         clock,
         ForeignWebhooks(resources.monitoring.health_state, clock),
         hold=queue.hold,
-        tell=use_cases.replies.not_handled,
+        tell=use_cases.replies,
         metrics=resources.monitoring.metrics,
     )
     if url is None:

@@ -37,6 +37,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.runner import Signals
 from bot.settings import Settings, TelegramMode
 from bot.supervision import Check, HealthState, Readiness
+from bot.transfer.body import BLOCK
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
 from bot.wiring.keys import access_key
@@ -453,6 +454,7 @@ async def open_resources(
             settings.spool.folder,
             quota=settings.spool.quota,
             keep_free=settings.spool.keep_free,
+            in_memory=BLOCK,
         ),
         telegram=telegram,
     )

@@ -1,5 +1,6 @@
 """The result of a benchmark, and its printed form."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,3 +30,17 @@ def show(sheet: Sheet) -> None:
     console.print(table)
     for note in sheet.notes:
         console.print(note, soft_wrap=True)
+
+
+def spread(figures: Sequence[float], form: str) -> str:
+    """Return the median, and the least and the greatest of several figures."""
+    shown = form.format(statistics.median(figures))
+    if len(figures) == 1:
+        return shown
+    return f"{shown} ({form.format(min(figures))}-{form.format(max(figures))})"
+
+
+def bar(figures: Sequence[float], most: float, form: str) -> str:
+    """Return the most that the median may be, and whether it holds."""
+    holds = statistics.median(figures) <= most
+    return f"<= {form.format(most)}: {'holds' if holds else 'MISSED'}"

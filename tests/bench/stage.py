@@ -24,7 +24,7 @@ from bot.sandbox.telegram.users import User
 from tests.bench.gauge import Window
 
 FILE_SIZE: Final = 20_000_000
-START_TIMEOUT: Final = 20.0
+START_TIMEOUT: Final = 60.0
 """Real seconds for a process to be there, or to be gone."""
 PATIENCE: Final = 60.0
 """Real seconds for the slowest thing that is waited for."""

@@ -1,12 +1,17 @@
 """The help of every command."""
 
+import subprocess
+import sys
+from importlib import import_module
+from inspect import getdoc
+
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from bot.cli.main import app
+from bot.cli.main import COMMANDS, app
 
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined] # a click group.
+HEAVY = {"telegram", "alibabacloud_oss_v2", "sqlalchemy", "pydantic", "aiohttp", "alembic"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -17,3 +22,43 @@ def test_one_example(command: str) -> None:
 
     assert (shown.exit_code, len(examples)) == (0, 1)
     assert f"relay-bot {command}" in examples[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_begins_with_its_summary(command: str) -> None:
+    """The list of commands, which imports none of them, says of each what its own help says."""
+    module, summary = COMMANDS[command]
+    text = getdoc(getattr(import_module(module), command)) or ""
+
+    assert " ".join(text.split()).startswith(summary)
+
+
+def test_every_command_is_there() -> None:
+    """The group has all commands, with their options."""
+    commands = get_command(app).commands  # type: ignore[attr-defined] # a click group.
+
+    assert {name: bool(command.params) for name, command in commands.items()} == dict.fromkeys(
+        COMMANDS, True
+    )
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_what_no_command_does_imports_no_library(option: str) -> None:
+    """The version and the list of commands need none of the libraries of the commands."""
+    code = (
+        "import sys; from bot.cli.main import app; app([sys.argv[1]], standalone_mode=False);"
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, option], capture_output=True, check=True, text=True
+    )
+
+    assert {name for name in HEAVY if f"'{name}'" in done.stderr} == set()
+
+
+def test_an_unknown_command_is_refused() -> None:
+    """A mistyped command is answered with the one that was meant."""
+    shown = CliRunner().invoke(app, ["statsu"])
+
+    assert shown.exit_code == 2
+    assert "status" in shown.output

@@ -6,6 +6,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
+from bot.transfer.body import BLOCK
 from tests.conversations.fault_causes import for_ever, hired, says
 from tests.conversations.leftovers import assert_nothing_left, let_time_pass, until_given_up
 from tests.conversations.people import Person, fetch, link_of
@@ -93,7 +94,8 @@ async def test_file_is_larger_than_the_spool(stage: LocalStack) -> None:
 async def test_disk_stays_too_full(stage: LocalStack) -> None:
     """Below the floor of free space nothing is fetched, and in the end the sender is told."""
     alice = await hired(stage, RELAY_SPOOL__KEEP_FREE="1000TB")
-    waits, answer = await until_given_up(alice, await alice.send(CONTENT))
+    # A smaller file is kept in memory.
+    waits, answer = await until_given_up(alice, await alice.send(bytes(BLOCK + 1)))
 
     assert waits == 11
     assert says(answer, FULL)

@@ -27,7 +27,8 @@ from tests.conversations.people import Person, fetch, link_of
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
-CONTENT = os.urandom(30_000)
+CONTENT = os.urandom(300_000)
+"""More than is kept in memory, so that it needs the disk."""
 Act = Callable[[LocalStack], object]
 
 NO_KEY = "The storage refused the bot’s key; tell the bot’s admin."

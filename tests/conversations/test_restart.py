@@ -248,4 +248,4 @@ async def _crash(stage: LocalStack, *, times: int) -> None:
             if crash:
                 # As much as there can be: no later crash finds more on the disk.
                 await ledger.jobs.recover(stage.clock.now(), {job.id: 1 << 40})
-            assert await ledger.jobs.acquire(job.id, stage.clock.now()) is not None
+            assert await ledger.jobs.claim(job.id, stage.clock.now()) is not None

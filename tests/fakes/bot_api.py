@@ -96,11 +96,17 @@ class SelfMadeServer:
             return web.Response(status=415, text="a form, please")
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.asked.append(Asked(now, method, form))
-        answer = self._methods.get(method, _missing)(self, form)
+        answer = self._answer(method, form)
         async with self._changed:
             self._changed.notify_all()
         status = 200 if answer["ok"] else answer["error_code"]
         return web.json_response(answer, status=status)
+
+    def _answer(self, method: str, form: dict[str, str]) -> dict[str, Any]:
+        known = self._methods.get(method)
+        if known is None:
+            return _refusal(404, "Not Found: method not found")
+        return known(self, form)
 
     async def _download(self, request: web.Request) -> web.Response:
         content = self._files.get(request.match_info["path"])
@@ -156,7 +162,3 @@ def _ok(result: object) -> dict[str, Any]:
 
 def _refusal(code: int, description: str) -> dict[str, Any]:
     return {"ok": False, "error_code": code, "description": description}
-
-
-def _missing(_: SelfMadeServer, __: dict[str, str]) -> dict[str, Any]:
-    return _refusal(404, "Not Found: method not found")

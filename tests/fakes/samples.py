@@ -86,9 +86,9 @@ async def accept(
 
 async def acquire(ledger: Ledger, job: Job, now: datetime = NOW) -> Job:
     """Let a waiting job run."""
-    running = await ledger.jobs.acquire(job.id, now)
-    assert running is not None
-    return running
+    claim = await ledger.jobs.claim(job.id, now)
+    assert claim is not None
+    return claim.job
 
 
 async def plan(

@@ -1,13 +1,14 @@
 """Everything that one job passes through, on a real ledger, without a queue."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlJobs, SqlLedger
 from bot.core.files import LinkMode
 from bot.core.jobs import Job, Placement, ProgressMeter, StopReason, StoredObject
-from bot.core.ports.jobs import Finished
+from bot.core.ports.jobs import Claim, Finished, NewObject
 from bot.core.ports.metrics import Metrics
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay, UploadEngine
@@ -37,11 +38,13 @@ class GatedJobs(SqlJobs):
         self.reached.set()
         await self.gate.wait()
 
-    async def acquire(self, job_id: int, now: datetime) -> Job | None:
-        """Acquire, then wait."""
-        job = await super().acquire(job_id, now)
+    async def claim(
+        self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
+    ) -> Claim | None:
+        """Claim, then wait."""
+        claim = await super().claim(job_id, now, plan)
         await self._wait()
-        return job
+        return claim
 
     async def retry_later(
         self,

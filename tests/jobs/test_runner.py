@@ -50,14 +50,14 @@ async def _fail_until(shop: RunnerFixture, job: Job, error: Exception, attempts:
 
 
 async def test_attempt_that_succeeds_is_news(shop: RunnerFixture) -> None:
-    """There will be no other; an answer and a deadline are due."""
+    """There will be no other; an answer is due, and the link ends long after the next look."""
     job = await shop.accept()
     again_at = await shop.attempt(job)
 
     assert again_at is None
     assert (await shop.read(job)).state is JobState.DONE
     assert shop.signals.outbox.is_set()
-    assert shop.signals.deletions.is_set()
+    assert not shop.signals.deletions.is_set()
 
 
 async def test_attempt_ends_in_one_line_for_the_operator(shop: RunnerFixture) -> None:
@@ -84,7 +84,7 @@ async def test_job_that_is_not_to_be_had_is_left_alone(shop: RunnerFixture) -> N
     """It was cancelled, or runs already."""
     ended, running = await shop.accept(), await shop.accept()
     await cancel(shop.ledger, ended)
-    await shop.jobs.acquire(running.id, NOW)
+    await shop.jobs.claim(running.id, NOW)
 
     assert [await shop.attempt(job) for job in (ended, running)] == [None, None]
     assert shop.source.opened == []
@@ -95,9 +95,9 @@ async def test_job_that_is_not_due_yet_comes_back(shop: RunnerFixture) -> None:
     is never forgotten.
     """
     job = await shop.accept()
-    acquired = await shop.jobs.acquire(job.id, NOW)
-    assert acquired is not None
-    await shop.jobs.retry_later(acquired, at(5), "disk_full")
+    claim = await shop.jobs.claim(job.id, NOW)
+    assert claim is not None
+    await shop.jobs.retry_later(claim.job, at(5), "disk_full")
 
     assert await shop.attempt(job) == at(5)
     assert shop.source.opened == []

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 FOLDERS = (HERE / "oss" / "oracles", HERE / "telegram" / "clients")
 """Clients of each stand-in."""
 CACHE = HERE.parents[1] / ".venv" / "oracles"
-_PATIENCE = 240
+_PATIENCE = 480
 """Seconds that one installation may take."""
 
 

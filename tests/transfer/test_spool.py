@@ -209,3 +209,14 @@ def test_missing(tmp_path: Path) -> None:
 
     assert enough == 0
     assert 0 < beyond <= 1 << 60
+
+
+async def test_small_files_are_kept_in_memory(tmp_path: Path) -> None:
+    """A file that fits into memory has no file in the folder, and counts for the quota."""
+    spool = Spool(tmp_path / "spool", quota=100, keep_free=0, in_memory=10)
+    async with spool.open(1, largest=10) as small, spool.open(2, largest=11) as large:
+        await small.append(b"0123456789")
+        await large.append(b"0123456789")
+
+        assert (spool.quota.reserved, spool.sizes()) == (21, {2: 10})
+        assert small.pread(10, 0) == large.pread(10, 0)

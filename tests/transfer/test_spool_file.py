@@ -257,3 +257,52 @@ async def test_cancelled_write_ends_first(tmp_path: Path) -> None:
             await writing
 
         assert file.size == 16 << 20
+
+
+@asynccontextmanager
+async def memory_file(path: Path) -> AsyncIterator[SpoolFile]:
+    """Open a file that is kept in memory."""
+    file = SpoolFile(path, 100, in_memory=True)
+    await file.open()
+    try:
+        yield file
+    finally:
+        await file.close()
+
+
+async def test_in_memory(tmp_path: Path) -> None:
+    """A small file is read and hashed as one on the disk, and never is there."""
+    async with memory_file(tmp_path / "1.part") as file:
+        await file.append(b"abc")
+        await file.append(b"defg")
+
+        assert (file.pread(3, 2), file.pread(100, 5), await file.wait_for(7)) == (b"cde", b"fg", 7)
+        assert file.finish() == Digest(7, hashlib.sha256(b"abcdefg").hexdigest())
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_in_memory_again(tmp_path: Path) -> None:
+    """After a restart the repeated bytes are compared, and the rest is appended; a resumption goes
+    on behind the last byte.
+    """
+    async with memory_file(tmp_path / "1.part") as file:
+        await file.append(b"abc")
+        await file.restart()
+        await file.append(b"ab")
+        await file.append(b"cde")
+        await file.restart()
+        await file.resume()
+        await file.append(b"f")
+
+        assert file.finish() == Digest(6, hashlib.sha256(b"abcdef").hexdigest())
+
+
+async def test_in_memory_changed(tmp_path: Path) -> None:
+    """Other bytes than before are refused, and readers are told."""
+    async with memory_file(tmp_path / "1.part") as file:
+        await file.append(b"abc")
+        await file.restart()
+        with pytest.raises(SourceUnavailable):
+            await file.append(b"axc")
+        with pytest.raises(SourceUnavailable):
+            await file.wait_for(4)

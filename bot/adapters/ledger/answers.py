@@ -1,6 +1,7 @@
 """Answers and status messages in SQL."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -17,9 +18,17 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, jobs, to_job
+from bot.adapters.ledger.jobs import get_many
+from bot.adapters.ledger.objects import of_jobs
+from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, is_one_of, jobs, to_job
 from bot.core.jobs import Job, JobState
-from bot.core.ports.answers import AnswerForm, AnswerState, StoredAnswer, StoredStatusMessage
+from bot.core.ports.answers import (
+    AnswerContent,
+    AnswerForm,
+    AnswerState,
+    StoredAnswer,
+    StoredStatusMessage,
+)
 
 _ENDED = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value)
 NOTHING = 0
@@ -31,7 +40,7 @@ _UNANSWERED = first_of_each_chat(
     jobs,
     (jobs.c.finished_at, jobs.c.id),
 )
-IS_RESUMABLE = answers.c.state.in_([AnswerState.PENDING.value, AnswerState.SENDING.value])
+IS_RESUMABLE = is_one_of(answers.c.state, AnswerState.PENDING.value, AnswerState.SENDING.value)
 _RESUMABLE = select(answers).where(IS_RESUMABLE).order_by(answers.c.id)
 # Only while it is being sent: what has been placed is never sent again.
 _IS_SENDING = answers.c.state == AnswerState.SENDING.value
@@ -88,7 +97,8 @@ def begin(
         # an answer, and be deleted as the former after it was sent as the latter.
         is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
         connection.execute(update(cards).where(is_it).values(open=False))
-    return _read(connection, select(answers).where(answers.c.id == answer_id))[0]
+    begun = _read(connection, select(answers).where(answers.c.id == answer_id))[0]
+    return replace(begun, content=_content(connection, begun.job_ids))
 
 
 def resumable(connection: Connection) -> list[StoredAnswer]:
@@ -101,10 +111,16 @@ def stale(connection: Connection, limit: int) -> list[StoredAnswer]:
     return _read(connection, _STALE, {"limit": limit})
 
 
-def sending(connection: Connection, answer_id: int) -> None:
+def sending(connection: Connection, answer_id: int) -> AnswerContent:
     """Store the intention before another call, and count it."""
     attempts = answers.c.attempts + 1
     _set(connection, answer_id, state=AnswerState.SENDING.value, attempts=attempts)
+    members = connection.execute(_MEMBERS, {"answers": [answer_id]})
+    return _content(connection, [job_id for _, job_id in members])
+
+
+def _content(connection: Connection, job_ids: Sequence[int]) -> AnswerContent:
+    return AnswerContent(get_many(connection, job_ids), of_jobs(connection, job_ids))
 
 
 def sent(connection: Connection, answer_id: int, message_id: int) -> None:
@@ -147,39 +163,67 @@ def redirect(connection: Connection, answer_id: int, code: str) -> None:
     for job in members.mappings():
         by_owner.setdefault(job["owner_id"], []).append(job)
     for owner_id, owned in by_owner.items():
-        _move(connection, {**found, "language": owned[0]["language"]}, owner_id, owned)
+        private = {
+            "language": owned[0]["language"],
+            "chat_id": owner_id,
+            "thread_id": None,
+            "reply_to": NOTHING,
+            "state": AnswerState.PENDING.value,
+            "tries": 0,
+            "attempts": 0,
+            "form": AnswerForm.PRIVATE.value,
+        }
+        _move(connection, found, [job["id"] for job in owned], private)
     if connection.execute(select(jobs.c.id).where(jobs.c.answer_id == answer_id)).first():
         lost(connection, answer_id, code)
     else:
         connection.execute(delete(answers).where(answers.c.id == answer_id))
 
 
+def apart(connection: Connection, answer_id: int) -> None:
+    """Give each job of an answer a copy of its own; the answer keeps the first."""
+    found = connection.execute(select(answers).where(answers.c.id == answer_id)).mappings().one()
+    members = connection.execute(
+        select(jobs.c.id, jobs.c.message_id)
+        .where(jobs.c.answer_id == answer_id)
+        .order_by(jobs.c.id)
+        .offset(1)
+    )
+    for job_id, message_id in members.all():
+        reply_to = message_id if found["reply_to"] != NOTHING else NOTHING
+        _move(connection, found, [job_id], {"reply_to": reply_to})
+
+
 def _move(
-    connection: Connection, found: Mapping[str, Any], owner_id: int, owned: Sequence[RowMapping]
+    connection: Connection,
+    found: RowMapping,
+    job_ids: Sequence[int],
+    changes: Mapping[str, Any],
 ) -> None:
-    values = {
-        **found,
-        "chat_id": owner_id,
-        "thread_id": None,
-        "reply_to": NOTHING,
-        "state": AnswerState.PENDING.value,
-        "message_id": None,
-        "tries": 0,
-        "attempts": 0,
-        "form": AnswerForm.PRIVATE.value,
-    }
+    """Give jobs another answer, which is like `found` but for `changes`."""
+    values = {**found, "message_id": None, **changes}
     del values["id"]
     made = connection.execute(insert(answers).values(values).returning(answers.c.id))
     connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_([job["id"] for job in owned]))
-        .values(answer_id=made.scalar_one())
+        update(jobs).where(jobs.c.id.in_(job_ids)).values(answer_id=made.scalar_one())
     )
 
 
-def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
-    """Record that the answer shows the first `changes` changes."""
-    _set(connection, answer_id, shown=changes)
+def correcting(connection: Connection, answer_id: int) -> None:
+    """Count a correction before the call."""
+    _set(connection, answer_id, attempts=answers.c.attempts + 1)
+
+
+def settle(connection: Connection, answer_id: int) -> None:
+    """Forget the calls that were counted."""
+    _set(connection, answer_id, attempts=0)
+
+
+def refreshed(
+    connection: Connection, answer_id: int, changes: int, *, code: str | None = None
+) -> None:
+    """Record that the answer shows the first `changes` changes, or was given up with `code`."""
+    _set(connection, answer_id, shown=changes, attempts=0, error_code=code)
 
 
 def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
@@ -195,9 +239,10 @@ def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
     )
 
 
-def cut_off(connection: Connection, answer_id: int) -> None:
-    """Store that a call was cut off; its attempt stays counted."""
-    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, tries=_UNCERTAIN)
+def cut_off(connection: Connection, answer_id: int, *, called: bool = True) -> None:
+    """Store that an attempt was cut off; it stays counted."""
+    tries = _UNCERTAIN if called else answers.c.tries
+    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, tries=tries)
 
 
 def _set(

@@ -1,104 +1,39 @@
-"""One SQLite file: opening, migrating, reading and writing it, each connection in a thread of its
-own. Operations are functions of a connection, in the modules of their tables.
+"""One SQLite file: opening, migrating, reading and writing it, by a connection for each of both.
+Operations are functions of a connection, in the modules of their tables.
 """
 
 import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening, using
-from bot.adapters.ledger.migration import refuse_foreign_tables, require_tables, version_of
+from bot.adapters.ledger.connection import ConnectionThread
+from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening
+from bot.adapters.ledger.migration import (
+    create_tables,
+    refuse_foreign_tables,
+    require_tables,
+    upgrade,
+    version_of,
+)
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerUnusable
-from bot.transfer.pool import to_the_end
+
+log = structlog.stdlib.get_logger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-class ConnectionThread:
-    """A connection and the only thread that uses it.
-
-    A transaction is one call in the thread. An asynchronous driver makes ten calls for each
-    transaction, and every one of them waits for the interpreter's lock while the event loop is
-    busy.
-    """
-
-    def __init__(self, engine: Engine, file: LedgerFile | None = None) -> None:
-        self._engine = engine
-        self._file = file
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._connection: Connection | None = None
-        # A call that waits here can still be cancelled; one in the executor's queue would run.
-        self._lock = asyncio.Lock()
-
-    async def run(
-        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `operation` on the connection in a transaction of its own: committed when it
-        returns, rolled back when it raises. Transactions run in the order of the calls.
-
-        If the caller is cancelled, wait for the end of a transaction that has begun before
-        re-raising, so the connection is idle for the next caller.
-        """
-        async with self._lock:
-            return await self._visit(partial(self._transact, operation, *args, **kwargs))
-
-    def _transact(
-        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        if self._file is None:
-            return self._begin(operation, *args, **kwargs)
-        try:
-            with using(self._file.path):
-                return self._begin(operation, *args, **kwargs)
-        except LedgerUnusable:
-            # The next try opens the file anew, unless the path leads to another one: what was
-            # deleted can still be read by the connection.
-            if self._file.is_in_place():
-                self._forget()
-            raise
-
-    def _begin(
-        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        with self._connection.begin():
-            return operation(self._connection, *args, **kwargs)
-
-    async def _visit(self, call: Callable[[], T]) -> T:
-        async def wait() -> T:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, call)
-
-        return await to_the_end(wait())
-
-    async def close(self) -> None:
-        """Close the connection and end the thread, after a transaction in progress."""
-        async with self._lock:
-            await self._visit(self._close)
-        self._executor.shutdown(wait=False)
-
-    def _close(self) -> None:
-        self._forget()
-        self._engine.dispose()
-
-    def _forget(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError):
-                connection.close()
 
 
 PATIENCE: Final = 30.0
@@ -107,12 +42,14 @@ LONGEST_PAUSE: Final = 2.0
 """Seconds (real) between two tries on a file that does not work."""
 BUSY_TIMEOUT: Final = 1.0
 """Seconds (real) for which a try waits in the thread, where no cancel reaches it."""
+INCREMENTAL: Final = 2
+"""The value of `PRAGMA auto_vacuum` (source: sqlite.org/pragma.html)."""
 LOOK_EVERY: Final = 2.0
 """Seconds (real) between two looks at a file that nobody writes to."""
 
 
 class Database:
-    """Reads side by side, writes one after the other.
+    """Reads beside writes, each in the order of their calls.
 
     An operation is a function of a connection. It returns values of the core, never a result that
     still needs the connection. It may be run again after the file has failed it, because nothing
@@ -127,9 +64,13 @@ class Database:
         self.file = LedgerFile(path)
         engine = _engine(path)
         self._writer = ConnectionThread(
-            engine.execution_options(begin="BEGIN IMMEDIATE"), self.file
+            engine.execution_options(begin="BEGIN IMMEDIATE"),
+            self.file,
+            check=self.file.require_in_place,
         )
-        self._reader = ConnectionThread(engine.execution_options(begin="BEGIN"), self.file)
+        self._reader = ConnectionThread(
+            engine.execution_options(begin="BEGIN"), self.file, writes=False
+        )
         self._endures = False
         self._closing = False
         self._waiting = 0
@@ -148,13 +89,16 @@ class Database:
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an operation in one write transaction; see `ConnectionThread.run`.
+        """Run an operation that may change something; see `ConnectionThread.run`.
 
         Raises:
             LedgerUnusable: the file does not work, and is not to be waited for (any more).
         """
-        call = partial(self.try_write, operation, *args, **kwargs)
-        return await self._until_it_works(call)
+        call = _bind(operation, *args, **kwargs)
+        try:
+            return await self._use(FileUse.WRITE, self._writer, call)
+        except LedgerUnusable as error:
+            return await self._until_it_works(FileUse.WRITE, self._writer, call, error)
 
     async def try_write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -164,24 +108,22 @@ class Database:
         Raises:
             LedgerUnusable: the file does not work.
         """
-
-        def guarded(connection: Connection) -> T:
-            self.file.require_in_place()
-            return operation(connection, *args, **kwargs)
-
-        return await self._note(FileUse.WRITE, self._writer.run(guarded))
+        return await self._use(FileUse.WRITE, self._writer, _bind(operation, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an operation that changes nothing in one read transaction: it sees one moment of
+        """Run an operation that changes nothing in a read transaction: it sees one moment of
         the ledger, which later writes do not change.
 
         Raises:
             LedgerUnusable: see `write`.
         """
-        call = partial(self.try_read, operation, *args, **kwargs)
-        return await self._until_it_works(call)
+        call = _bind(operation, *args, **kwargs)
+        try:
+            return await self._use(FileUse.READ, self._reader, call)
+        except LedgerUnusable as error:
+            return await self._until_it_works(FileUse.READ, self._reader, call, error)
 
     async def try_read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -191,33 +133,41 @@ class Database:
         Raises:
             LedgerUnusable: the file does not work.
         """
-        return await self._note(FileUse.READ, self._reader.run(operation, *args, **kwargs))
+        return await self._use(FileUse.READ, self._reader, _bind(operation, *args, **kwargs))
 
-    async def _note(self, access: FileUse, work: Coroutine[Any, Any, T]) -> T:
+    async def _use(
+        self, access: FileUse, thread: ConnectionThread, call: Callable[[Connection], T]
+    ) -> T:
         if self._closing:
-            work.close()
             raise LedgerUnusable(self.path, "it was closed")
         try:
-            result = await work
+            result = await thread.run(call)
         except LedgerUnusable as error:
             self.file.failed(access, error)
             raise
         self.file.worked(access)
         return result
 
-    async def _until_it_works(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _until_it_works(
+        self,
+        access: FileUse,
+        thread: ConnectionThread,
+        call: Callable[[Connection], T],
+        error: LedgerUnusable,
+    ) -> T:
         began, pause = time.monotonic(), 0.05
         self._waiting += 1
         try:
             while True:
-                try:
-                    return await call()
-                except LedgerUnusable as error:
-                    waited = time.monotonic() - began
-                    if self._closing or not (self._endures or _may_pass(error, waited)):
-                        raise
+                waited = time.monotonic() - began
+                if self._closing or not (self._endures or _may_pass(error, waited)):
+                    raise error
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
+                try:
+                    return await self._use(access, thread, call)
+                except LedgerUnusable as again:
+                    error = again
         finally:
             self._waiting -= 1
 
@@ -229,10 +179,16 @@ class Database:
             await asyncio.sleep(LOOK_EVERY)
             with suppress(LedgerUnusable):
                 if not self.file.trouble:
-                    await self._note(FileUse.WRITE, asyncio.to_thread(self.file.require_in_place))
+                    await self._look()
                 elif not self.is_waited_for:
                     await self.try_read(version_of)
                     await self.try_write(write_page)
+
+    async def _look(self) -> None:
+        try:
+            await asyncio.to_thread(self.file.require_in_place)
+        except LedgerUnusable as error:
+            self.file.failed(FileUse.WRITE, error)
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file.
@@ -243,6 +199,12 @@ class Database:
         self._closing = True
         await self._reader.close()
         await self._writer.close()
+
+
+def _bind(
+    operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> Callable[[Connection], T]:
+    return lambda connection: operation(connection, *args, **kwargs)
 
 
 def _may_pass(error: LedgerUnusable, waited: float) -> bool:
@@ -344,15 +306,38 @@ def _migrate(path: Path) -> None:
     try:
         with engine.connect() as connection:
             refuse_foreign_tables(connection, path)
+            # Before the first table: later it takes a copy of the whole file.
+            connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
             connection.execute(text("PRAGMA journal_mode=WAL"))
-            if version_of(connection) != VERSION:
-                # Importing it takes a fifth of a second, which most starts can avoid.
-                from bot.adapters.ledger.migration import upgrade
-
+            version = version_of(connection)
+            if not version:
+                create_tables(connection)
+            elif version != VERSION:
                 upgrade(connection, path)
             require_tables(connection, path)
+            connection.rollback()
+            _give_room_back(connection)
     finally:
         engine.dispose()
+
+
+def _give_room_back(connection: Connection) -> None:
+    """Let the file of an earlier version shrink when rows are removed; once, by copying it."""
+    if connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == INCREMENTAL:
+        return
+    raw = connection.connection.dbapi_connection
+    if raw is None:
+        return
+    raw.isolation_level = None
+    cursor = raw.cursor()
+    try:
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        cursor.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        # Another process reads, or the disk is full: the next start tries again.
+        log.warning("cannot compact the ledger", why=str(error))
+    finally:
+        cursor.close()
 
 
 @asynccontextmanager

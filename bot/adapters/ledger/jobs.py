@@ -14,16 +14,20 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    or_,
     select,
+    union,
     update,
 )
 
+from bot.adapters.ledger.retention import count_ended
 from bot.adapters.ledger.schema import (
+    Instant,
     answers,
+    beside,
     cards,
     from_new_job,
     insert_for,
+    is_one_of,
     jobs,
     objects,
     to_job,
@@ -51,18 +55,17 @@ MOST_CRASHES = 20
 the others down for ever: while nothing else ran, or in all.
 """
 
-IS_UNFINISHED = jobs.c.state.in_(UNFINISHED)
+IS_UNFINISHED = is_one_of(jobs.c.state, *UNFINISHED)
 IS_FROM_A_CHAT = jobs.c.chat_id != SHELL
-_IS_LEFT_BY_A_SHELL = (jobs.c.chat_id == SHELL) & IS_UNFINISHED
+_IS_LEFT_BY_A_SHELL = (beside(jobs.c.chat_id) == SHELL) & IS_UNFINISHED
 
 _OF_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
-_OPEN_ALBUMS = (
-    select(jobs.c.chat_id, jobs.c.album)
-    .where(
-        jobs.c.album.is_not(None),
-        or_(IS_UNFINISHED, jobs.c.created_at > bindparam("quiet_since")),
-    )
-    .distinct()
+# Two questions, each with an index of its own; together they would read all jobs.
+_OPEN_ALBUMS = union(
+    select(jobs.c.chat_id, jobs.c.album).where(jobs.c.album.is_not(None), IS_UNFINISHED),
+    select(jobs.c.chat_id, jobs.c.album).where(
+        jobs.c.album.is_not(None), jobs.c.created_at > bindparam("quiet_since", type_=Instant)
+    ),
 )
 
 
@@ -110,7 +113,7 @@ def speak(connection: Connection, owner_id: int, language: str) -> None:
     """Set the language of an owner's unanswered jobs."""
     connection.execute(
         update(jobs)
-        .where(jobs.c.owner_id == owner_id, jobs.c.answer_id.is_(None))
+        .where(beside(jobs.c.owner_id) == owner_id, jobs.c.answer_id.is_(None))
         .values(language=language)
     )
     connection.execute(
@@ -151,12 +154,12 @@ def unfinished(connection: Connection) -> list[Job]:
 
 def unfinished_of(connection: Connection, owner_id: int) -> list[Job]:
     """Return the unfinished jobs of an owner, oldest first."""
-    return _read(connection, _unfinished_where(jobs.c.owner_id == owner_id))
+    return _read(connection, _unfinished_where(beside(jobs.c.owner_id) == owner_id))
 
 
 def unfinished_in(connection: Connection, chat_ids: Sequence[int]) -> list[Job]:
     """Return the unfinished jobs that came from these chats, oldest first."""
-    return _read(connection, _unfinished_where(jobs.c.chat_id.in_(chat_ids)))
+    return _read(connection, _unfinished_where(beside(jobs.c.chat_id).in_(chat_ids)))
 
 
 def request_cancel(connection: Connection, job_id: int) -> None:
@@ -228,10 +231,15 @@ def finish(
         error_args={},
     )
     if changed:
+        count_ended(connection, JobState.DONE, now, size=result.size)
         connection.execute(
             update(objects)
             .where(objects.c.id == stored.id)
-            .values(state=ObjectState.LIVE.value, due_at=result.expires_at)
+            .values(
+                state=ObjectState.LIVE.value,
+                due_at=result.expires_at,
+                completed_at=result.completed_at,
+            )
         )
     else:
         _abandon(connection, objects.c.id == stored.id, now)
@@ -250,6 +258,7 @@ def fail(connection: Connection, job: Job, code: str, args: dict[str, int], now:
         finished_at=now,
     )
     if changed:
+        count_ended(connection, JobState.FAILED, now, code=code)
         _abandon(connection, objects.c.job_id == job.id, now)
     return changed
 
@@ -258,6 +267,7 @@ def cancel(connection: Connection, job: Job, now: datetime) -> bool:
     """Mark a job CANCELLED if it is as it was read, and give up its object."""
     changed = _change(connection, job, state=JobState.CANCELLED.value, finished_at=now)
     if changed:
+        count_ended(connection, JobState.CANCELLED, now)
         _abandon(connection, objects.c.job_id == job.id, now)
     return changed
 
@@ -285,7 +295,7 @@ def recover(
     when none does.
     """
     is_unfinished = IS_FROM_A_CHAT & IS_UNFINISHED
-    is_running = IS_FROM_A_CHAT & (jobs.c.state == JobState.RUNNING.value)
+    is_running = is_unfinished & (jobs.c.state == JobState.RUNNING.value)
     cancelled = {"state": JobState.CANCELLED.value}
     parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
     too_often = (jobs.c.crashes >= MOST_CRASHES) | (jobs.c.crashes_alone >= MOST_CRASHES_ALONE)
@@ -310,7 +320,8 @@ def _count_crash(
         ).scalars()
     )
     for job_id, before in rows:
-        # An upload that was begun is progress too: in local mode nothing comes to the disk.
+        # In local mode nothing comes to the disk: an upload that was begun is progress, and so is
+        # each part, by `PROGRESSED`.
         now = progress.get(job_id, 0) + (job_id in begun)
         values: dict[str, Any] = {"crash_progress": now}
         if now <= (before or 0):
@@ -349,6 +360,9 @@ def _end(
         update(jobs).where(which).values(values | {"finished_at": now}).returning(jobs)
     )
     found = sorted(map(to_job, ended.mappings()), key=lambda job: job.id)
+    for job in found:
+        code = job.error_code or "" if job.state is JobState.FAILED else ""
+        count_ended(connection, job.state, now, code=code)
     _abandon(connection, objects.c.job_id.in_([job.id for job in found]), now)
     return found
 

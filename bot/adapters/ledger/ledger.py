@@ -1,18 +1,18 @@
 """The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, totals
+from bot.adapters.ledger import answers, chats, jobs, objects, outbox, retention, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.file import someone_sends
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
-from bot.core.ports.jobs import Recovered
+from bot.core.ports.jobs import Claim, NewObject, Recovered
 from bot.core.ports.ledger import ChatRules, OwnerRules
 
 
@@ -44,9 +44,11 @@ class SqlJobs(SqlPart):
     cancel_waiting = writes(jobs.cancel_waiting)
     end_left_by_shells = writes(jobs.end_left_by_shells)
 
-    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+    async def claim(
+        self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
+    ) -> Claim | None:
         """Claim a queued job that is due, for this boot."""
-        return await self._database.write(jobs.acquire, job_id, now, self._boot_id)
+        return await self._database.write(objects.claim, job_id, now, plan, self._boot_id)
 
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover the jobs that the previous process left behind."""
@@ -58,14 +60,15 @@ class SqlObjects(SqlPart):
     """Implements `ObjectLedger`."""
 
     plan = writes(objects.plan)
+    prepare = writes(objects.prepare)
     initiated = writes(objects.initiated)
+    progressed = writes(objects.progressed)
     completing = writes(objects.completing)
     completed = writes(objects.completed)
     planned_for = reads(objects.planned_for)
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)
     live_in = reads(objects.live_in)
-    same_file = reads(objects.same_file)
     revoke = writes(objects.revoke)
     abandon = writes(objects.abandon)
     due = reads(objects.due)
@@ -104,6 +107,9 @@ class SqlAnswers(SqlPart):
     anew = writes(answers.anew)
     release = writes(answers.release)
     redirect = writes(answers.redirect)
+    apart = writes(answers.apart)
+    correcting = writes(answers.correcting)
+    settle = writes(answers.settle)
     refreshed = writes(answers.refreshed)
 
 
@@ -149,6 +155,8 @@ class SqlTotals(SqlPart):
     """Implements `TotalsLedger`."""
 
     since = reads(totals.since)
+    ever = reads(retention.ever)
+    remove_ended = writes(retention.remove_ended)
     set_aside = reads(totals.count_set_aside)
 
 

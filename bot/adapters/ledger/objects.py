@@ -1,6 +1,6 @@
 """Objects and their due dates in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -14,42 +14,67 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
     update,
 )
 
-from bot.adapters.ledger.jobs import UNFINISHED
-from bot.adapters.ledger.schema import Instant, answers, jobs, objects, to_job, to_object
+from bot.adapters.ledger.jobs import IS_UNFINISHED, UNFINISHED, acquire
+from bot.adapters.ledger.schema import (
+    PROGRESSED,
+    Instant,
+    answers,
+    beside,
+    is_not,
+    jobs,
+    objects,
+    to_job,
+    to_object,
+)
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
+from bot.core.ports.jobs import Claim, NewObject, Prepared
 
-_IS_LIVE = objects.c.state == ObjectState.LIVE.value
-_IS_LEFT = objects.c.state != ObjectState.GONE.value
+_IS_LEFT = is_not(objects.c.state, ObjectState.GONE.value)
+# All that is live is left: the first condition leads to the index.
+IS_LIVE = _IS_LEFT & (objects.c.state == ObjectState.LIVE.value)
 # A planned object belongs to its job until that has ended, and then to the reaper.
 _HAS_NO_RUNNER = or_(
-    _IS_LIVE,
+    IS_LIVE,
     objects.c.ending.is_not(None),
     jobs.c.state.not_in(UNFINISHED),
 )
 
-_NATURAL_ENDING = case((_IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
+_NATURAL_ENDING = case((IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
 
 _NOW = bindparam("now", type_=Instant)
+# Each part has an index of its own. What was ended by a decision is due at once, whichever clock
+# the decision was noted with.
+_MAY_BE_DUE = union(
+    select(objects.c.id).where(_IS_LEFT, objects.c.due_at <= _NOW),
+    select(objects.c.id).where(_IS_LEFT, objects.c.ending.is_not(None)),
+)
 _DUE = (
     select(objects)
     .join(jobs, objects.c.job_id == jobs.c.id)
-    .where(_IS_LEFT, _HAS_NO_RUNNER)
-    # What was ended by a decision is due at once, whichever clock the decision was noted with.
-    .where(or_(objects.c.due_at <= _NOW, objects.c.ending.is_not(None)))
+    .where(objects.c.id.in_(_MAY_BE_DUE), _HAS_NO_RUNNER)
     .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= _NOW))
-    .order_by(_IS_LIVE.desc(), objects.c.due_at)
+    .order_by(IS_LIVE.desc(), objects.c.due_at)
     .limit(bindparam("limit", type_=Integer))
 )
 _LATER_OF_BOTH = case(
     (objects.c.not_before > objects.c.due_at, objects.c.not_before), else_=objects.c.due_at
 )
+# What was never postponed, in the order of the index: those that a job still uses are due last.
 _NEXT_DUE = (
+    select(objects.c.due_at)
+    .join(jobs, objects.c.job_id == jobs.c.id)
+    .where(_IS_LEFT, objects.c.not_before.is_(None), _HAS_NO_RUNNER)
+    .order_by(objects.c.due_at)
+    .limit(1)
+)
+_NEXT_POSTPONED = (
     select(_LATER_OF_BOTH)
     .join(jobs, objects.c.job_id == jobs.c.id)
-    .where(_IS_LEFT, _HAS_NO_RUNNER)
+    .where(_IS_LEFT, objects.c.not_before.is_not(None), _HAS_NO_RUNNER)
     .order_by(_LATER_OF_BOTH)
     .limit(1)
 )
@@ -77,9 +102,43 @@ def plan(
     return to_object(made.mappings().one())
 
 
+def claim(
+    connection: Connection,
+    job_id: int,
+    now: datetime,
+    plan: Callable[[Job], NewObject] | None = None,
+    boot_id: str = "",
+) -> Claim | None:
+    """Claim a queued job that is due for one attempt, and find or plan its object."""
+    job = acquire(connection, job_id, now, boot_id)
+    if job is None:
+        return None
+    return Claim(job, None if plan is None else prepare(connection, job, plan(job)))
+
+
+def prepare(connection: Connection, job: Job, new: NewObject) -> Prepared:
+    """Return what a job continues with, or record the intention to create `new`."""
+    begun = planned_for(connection, job.id)
+    if begun is not None:
+        return Prepared(begun=begun)
+    if new.alike_until is not None:
+        earlier = same_file(connection, job, new.alike_until)
+        if earlier is not None:
+            return Prepared(earlier=earlier)
+    return Prepared(planned=plan(connection, job, new.key, new.due_at, new.placement))
+
+
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
     """Record the upload id and the part size."""
     _update(connection, objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
+
+
+def progressed(connection: Connection, object_id: int) -> None:
+    """Store that the job of this object has made progress since its last crash."""
+    is_its_job = (
+        jobs.c.id == select(objects.c.job_id).where(objects.c.id == object_id).scalar_subquery()
+    )
+    connection.execute(update(jobs).where(is_its_job).values(crash_progress=PROGRESSED))
 
 
 def completing(connection: Connection, object_id: int, at: datetime) -> datetime:
@@ -119,12 +178,12 @@ def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, StoredO
 
 def live_of(connection: Connection, owner_id: int) -> list[tuple[Job, StoredObject]]:
     """Return the live objects of an owner with their jobs, the newest first."""
-    return _live_where(connection, jobs.c.owner_id == owner_id)
+    return _live_where(connection, beside(jobs.c.owner_id) == owner_id)
 
 
 def live_in(connection: Connection, chat_ids: Sequence[int]) -> list[tuple[Job, StoredObject]]:
     """Return the live objects that came from these chats with their jobs, the newest first."""
-    return _live_where(connection, jobs.c.chat_id.in_(chat_ids))
+    return _live_where(connection, beside(jobs.c.chat_id).in_(chat_ids))
 
 
 def same_file(
@@ -136,7 +195,7 @@ def same_file(
         .join(objects, objects.c.job_id == jobs.c.id)
         .where(jobs.c.bot_id == job.origin.bot_id, jobs.c.owner_id == job.origin.owner_id)
         .where(jobs.c.file_unique_id == job.file.file_unique_id, jobs.c.id != job.id)
-        .where(_IS_LIVE, objects.c.ending.is_(None), objects.c.due_at >= live_until)
+        .where(IS_LIVE, objects.c.ending.is_(None), objects.c.due_at >= live_until)
         .order_by(jobs.c.id.desc())
         .limit(1)
     )
@@ -152,7 +211,7 @@ def revoke(connection: Connection, job_id: int, now: datetime) -> bool:
     changed = _update(
         connection,
         objects.c.job_id == job_id,
-        _IS_LIVE,
+        IS_LIVE,
         objects.c.ending.is_(None),
         due_at=now,
         ending=Ending.DELETED.value,
@@ -181,18 +240,18 @@ def due(connection: Connection, now: datetime, limit: int) -> list[StoredObject]
 
 def next_due_at(connection: Connection) -> datetime | None:
     """Return when the next object falls due."""
-    found: datetime | None = connection.execute(_NEXT_DUE).scalar_one_or_none()
-    return found
+    found = [connection.execute(one).scalar_one_or_none() for one in (_NEXT_DUE, _NEXT_POSTPONED)]
+    return min((moment for moment in found if moment is not None), default=None)
 
 
 def live(connection: Connection) -> list[StoredObject]:
     """Return all live objects."""
-    return _select(connection, _IS_LIVE)
+    return _select(connection, IS_LIVE)
 
 
 def overdue(connection: Connection, now: datetime) -> list[StoredObject]:
     """Return live objects that should be gone, postponed ones included."""
-    return _select(connection, _IS_LIVE, objects.c.due_at <= now)
+    return _select(connection, IS_LIVE, objects.c.due_at <= now)
 
 
 def of_keys(connection: Connection, keys: Sequence[str]) -> dict[str, StoredObject]:
@@ -212,7 +271,7 @@ def of_unfinished_jobs(connection: Connection, keys: Sequence[str]) -> dict[str,
         objects.c.key.in_(keys),
         objects.c.state == ObjectState.PLANNED.value,
         objects.c.ending.is_(None),
-        objects.c.job_id.in_(select(jobs.c.id).where(jobs.c.state.in_(UNFINISHED))),
+        objects.c.job_id.in_(select(jobs.c.id).where(IS_UNFINISHED)),
     )
     return _by_key(found)
 
@@ -222,7 +281,7 @@ def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> No
     shown = (
         select(jobs.c.answer_id)
         .join(objects, objects.c.job_id == jobs.c.id)
-        .where(objects.c.id.in_(object_ids), _IS_LIVE)
+        .where(objects.c.id.in_(object_ids), IS_LIVE)
     )
     connection.execute(
         update(answers).where(answers.c.id.in_(shown)).values(changes=answers.c.changes + 1)
@@ -256,7 +315,7 @@ def postpone(
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredObject]:
-    rows = connection.execute(select(objects).where(*conditions).order_by(objects.c.id))
+    rows = connection.execute(select(objects).where(*conditions).order_by(beside(objects.c.id)))
     return [to_object(row) for row in rows.mappings()]
 
 
@@ -270,11 +329,11 @@ def _live_where(
     owned = connection.execute(
         select(jobs)
         .join(objects, objects.c.job_id == jobs.c.id)
-        .where(whose, _IS_LIVE, objects.c.ending.is_(None))
+        .where(whose, IS_LIVE, objects.c.ending.is_(None))
         .order_by(jobs.c.finished_at.desc(), jobs.c.id.desc())
     )
     found = [to_job(row) for row in owned.mappings()]
-    stored = _select(connection, objects.c.job_id.in_([job.id for job in found]), _IS_LIVE)
+    stored = _select(connection, objects.c.job_id.in_([job.id for job in found]), IS_LIVE)
     by_job = {one.job_id: one for one in stored}
     return [(job, by_job[job.id]) for job in found]
 

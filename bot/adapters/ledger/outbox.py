@@ -1,6 +1,6 @@
 """The outbox in SQL: messages to send beside answers, and updates that failed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, exists, func, or_, select, update
@@ -10,10 +10,6 @@ from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED
 from bot.adapters.ledger.schema import cards, dead_updates, first_of_each_chat, insert_for, outbox
 from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, PendingWork, Priority
 
-KEPT_FOR = timedelta(hours=48)
-"""Sent rows are kept for this time, so that a redelivered update (Telegram: 24 h) sends nothing
-twice.
-"""
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)
 )
@@ -26,7 +22,6 @@ _WORK = select(
 
 def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
     """Store a message; return false if `dedupe` is stored already."""
-    connection.execute(delete(outbox).where(outbox.c.said, outbox.c.created_at < now - KEPT_FOR))
     statement = insert_for(connection, outbox).values(_values(message, now))
     return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
 

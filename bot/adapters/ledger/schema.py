@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     ForeignKey,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     func,
+    literal_column,
     select,
     text,
 )
@@ -43,7 +45,7 @@ from bot.core.jobs import (
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
-VERSION = "0003"
+VERSION = "0004"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +66,25 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
         """Turn microseconds into an aware time."""
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def is_one_of(column: Column[str], *values: str) -> ColumnElement[bool]:
+    """Return the condition that a column has one of these values, written into the statement:
+    SQLite uses a partial index only where its condition is there word for word.
+    """
+    return column.in_([literal_column(f"'{value}'") for value in values])
+
+
+def is_not(column: Column[str], value: str) -> ColumnElement[bool]:
+    """Return the condition that a column has another value, as `is_one_of` does."""
+    return column != literal_column(f"'{value}'")
+
+
+def beside(column: Column[int]) -> ColumnElement[int]:
+    """Return a column so that no index of it is used, where another one leads to fewer rows: those
+    of what a person or a chat ever sent grow with time.
+    """
+    return column + literal_column("0")
 
 
 metadata = MetaData(
@@ -92,6 +113,8 @@ cards = Table(
     # The last error; set if the row was given up.
     Column("error_code", String(64)),
     Index(None, "open"),
+    Index("ix_cards_message", "chat_id", "message_id"),
+    Index("ix_cards_failed", "id", sqlite_where=text("error_code IS NOT NULL")),
 )
 
 answers = Table(
@@ -114,10 +137,15 @@ answers = Table(
     Column("error_code", String(64)),
     # The form of the text: full, or plain after Telegram refused the full form.
     Column("form", String(16), nullable=False, server_default="full"),
-    Index(None, "state"),
-    # Few answers need a correction, and every round queries them.
+    # Of all answers ever sent few are still to be sent, were given up, or need a correction, and
+    # every round queries them.
+    Index("ix_answers_unsent", "id", sqlite_where=text("state IN ('pending', 'sending')")),
+    Index("ix_answers_failed", "id", sqlite_where=text("error_code IS NOT NULL")),
     Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
 )
+
+PROGRESSED: Final = -1
+"""In `jobs.crash_progress`: a part was stored after the last crash."""
 
 jobs = Table(
     "jobs",
@@ -142,10 +170,10 @@ jobs = Table(
     Column("run_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("cancel_requested", Boolean, nullable=False),
-    # Crashes of the process while the job ran.
+    # Crashes of the process while the job ran and made no progress, and while it ran alone.
     Column("crashes", Integer, nullable=False),
-    # Crashes while no other job ran, and the bytes that were on disk at the last one.
     Column("crashes_alone", Integer, nullable=False, server_default="0"),
+    # The bytes on disk at the last crash, or `PROGRESSED`.
     Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),
@@ -157,12 +185,14 @@ jobs = Table(
     Column("card_id", ForeignKey(cards.c.id)),
     Column("answer_id", ForeignKey(answers.c.id)),
     UniqueConstraint("bot_id", "chat_id", "message_id", "file_unique_id", name="uq_jobs_message"),
-    Index("ix_jobs_state", "state", "run_at"),
-    Index("ix_jobs_owner", "owner_id", "state"),
+    Index("ix_jobs_unfinished", "id", sqlite_where=text("state IN ('queued', 'running')")),
+    Index("ix_jobs_owner", "owner_id", "created_at"),
     Index("ix_jobs_chat", "chat_id", "created_at"),
+    Index("ix_jobs_finished", "finished_at"),
+    Index("ix_jobs_album", "created_at", sqlite_where=text("album IS NOT NULL")),
     Index("ix_jobs_file", "file_unique_id", "owner_id"),
     Index(None, "answer_id"),
-    Index(None, "card_id"),
+    Index(None, "card_id", sqlite_where=text("card_id IS NOT NULL")),
 )
 
 objects = Table(
@@ -190,7 +220,13 @@ objects = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     # The last error; set if the row was given up.
     Column("error_code", String(64)),
-    Index("ix_objects_due", "state", "due_at"),
+    Index("ix_objects_left", "due_at", sqlite_where=text("state != 'gone'")),
+    Index("ix_objects_ended", "id", sqlite_where=text("ending IS NOT NULL AND state != 'gone'")),
+    Index(
+        "ix_objects_postponed",
+        "not_before",
+        sqlite_where=text("not_before IS NOT NULL AND state != 'gone'"),
+    ),
     Index(None, "job_id"),
 )
 
@@ -213,6 +249,8 @@ outbox = Table(
     # The last error; set if the row was given up.
     Column("error_code", String(64)),
     Index("ix_outbox_unsaid", "said", "priority", "id"),
+    Index("ix_outbox_said", "created_at", sqlite_where=text("said = 1")),
+    Index("ix_outbox_failed", "id", sqlite_where=text("error_code IS NOT NULL")),
 )
 
 owners = Table(
@@ -247,6 +285,19 @@ dead_updates = Table(
     Column("state", String(16), nullable=False, server_default="dead"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", Instant),
+    Index("ix_dead_updates_state", "state", "not_before"),
+)
+
+# What ended by day, state and code: it outlives the rows of the jobs.
+daily_totals = Table(
+    "daily_totals",
+    metadata,
+    # Days since 1970, in UTC.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(16), primary_key=True),
+    Column("code", String(64), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 state = Table(

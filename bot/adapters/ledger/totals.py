@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.adapters.ledger.answers import IS_RESUMABLE, IS_UNANSWERED
 from bot.adapters.ledger.database import SqlPart, write_page
-from bot.adapters.ledger.jobs import UNFINISHED
+from bot.adapters.ledger.jobs import IS_UNFINISHED
+from bot.adapters.ledger.objects import IS_LIVE
 from bot.adapters.ledger.schema import (
     answers,
     cards,
     dead_updates,
+    is_not,
     jobs,
     metadata,
     objects,
@@ -22,7 +25,6 @@ from bot.adapters.ledger.schema import (
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
-from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
 
 _OSS_OFFSET = "oss_offset"
@@ -41,14 +43,11 @@ def set_oss_offset(connection: Connection, offset: timedelta) -> None:
     connection.execute(insert(state).values(row))
 
 
-_UNSENT = (AnswerState.PENDING.value, AnswerState.SENDING.value)
-_IS_LOST = answers.c.state == AnswerState.LOST.value
-_IS_GONE = objects.c.state == ObjectState.GONE.value
-_IS_LIVE = objects.c.state == ObjectState.LIVE.value
+_IS_LEFT = is_not(objects.c.state, ObjectState.GONE.value)
 
 
 def since(connection: Connection, moment: datetime) -> Totals:
-    """Sum up the jobs that ended after `moment`. Reads all jobs; it is called seldom."""
+    """Sum up the jobs that ended after `moment`."""
     statement = (
         select(
             jobs.c.state,
@@ -92,11 +91,10 @@ class LedgerOverview:
 
 def overview(connection: Connection) -> LedgerOverview:
     """Return the unfinished jobs and live links."""
-    is_unfinished = jobs.c.state.in_(UNFINISHED)
-    is_linked = jobs.c.id.in_(select(objects.c.job_id).where(_IS_LIVE))
-    under_way = _jobs(connection, is_unfinished)
+    is_linked = jobs.c.id.in_(select(objects.c.job_id).where(IS_LIVE))
+    under_way = _jobs(connection, IS_UNFINISHED)
     by_id = {job.id: job for job in _jobs(connection, is_linked)}
-    live = connection.execute(select(objects).where(_IS_LIVE).order_by(objects.c.due_at))
+    live = connection.execute(select(objects).where(IS_LIVE).order_by(objects.c.due_at))
     stored = [to_object(row) for row in live.mappings()]
     return LedgerOverview(
         running=[job for job in under_way if job.state is JobState.RUNNING],
@@ -113,10 +111,9 @@ def _jobs(connection: Connection, which: ColumnElement[bool]) -> list[Job]:
 
 
 def _count_unsaid(connection: Connection) -> int:
-    has_ended = jobs.c.state.not_in(UNFINISHED)
     waiting = (
-        (answers, answers.c.state.in_(_UNSENT)),
-        (jobs, has_ended & jobs.c.answer_id.is_(None)),
+        (answers, IS_RESUMABLE),
+        (jobs, IS_UNANSWERED),
         (outbox, ~outbox.c.said),
     )
     return sum(
@@ -135,7 +132,7 @@ class LinkCounts:
 
 def count_links(connection: Connection, now: datetime) -> LinkCounts:
     """Count the live objects, and those of them that are due."""
-    counts = select(func.count(), func.count().filter(objects.c.due_at <= now)).where(_IS_LIVE)
+    counts = select(func.count(), func.count().filter(objects.c.due_at <= now)).where(IS_LIVE)
     return LinkCounts(*connection.execute(counts).one())
 
 
@@ -153,9 +150,9 @@ def count_set_aside(connection: Connection) -> dict[str, int]:
         "update": (dead_updates, dead_updates.c.state == "dead"),
         "update_failing": (dead_updates, dead_updates.c.state == "failing"),
         "outbox": (outbox, outbox.c.said & outbox.c.error_code.is_not(None)),
-        "answer": (answers, answers.c.error_code.is_not(None) & _IS_LOST),
+        "answer": (answers, answers.c.error_code.is_not(None)),
         "status_message": (cards, ~cards.c.open & cards.c.error_code.is_not(None)),
-        "deletion": (objects, objects.c.error_code.is_not(None) & ~_IS_GONE),
+        "deletion": (objects, _IS_LEFT & objects.c.error_code.is_not(None)),
     }
     counts = {
         kind: connection.execute(select(func.count()).select_from(table).where(which)).scalar_one()

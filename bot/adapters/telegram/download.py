@@ -133,8 +133,8 @@ def source_errors(file: IncomingFile, limit: int) -> Iterator[None]:
 
 SMALL_BLOCK: Final = 64 << 10
 PAUSE: Final = 0.05
-"""Seconds until more is read from a connection that brought less than a small block: on a slow
-connection bytes come in many small pieces, and each write costs a call in a thread.
+"""Seconds for which pieces are collected until they are a small block: on a slow connection bytes
+come in many small pieces, and each write costs a call in a thread.
 """
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -256,12 +256,10 @@ class Download:
     async def _copy(self, body: aiohttp.StreamReader) -> None:
         keeper = ThroughputCheck(self._throughput)
         asked = time.monotonic()
-        while block := await body.read(BLOCK):
+        while block := await _read(body):
             keeper.add(len(block), time.monotonic() - asked)
             await self._take(block)
             asked = time.monotonic()
-            if len(block) < SMALL_BLOCK and not body.at_eof():
-                await asyncio.sleep(PAUSE)
 
     async def _take(self, block: bytes) -> None:
         self._at += len(block)
@@ -273,3 +271,16 @@ class Download:
             self._meter.phase = Phase.MOVING
         await self._file.append(block)
         self._meter.downloaded = self._file.size
+
+
+async def _read(body: aiohttp.StreamReader) -> bytes:
+    """Return the next bytes, at most a block; nothing at the end of the body."""
+    block = await body.read(BLOCK)
+    try:
+        async with asyncio.timeout(PAUSE if 0 < len(block) < SMALL_BLOCK else None):
+            while 0 < len(block) < SMALL_BLOCK and not body.at_eof():
+                block += await body.read(BLOCK - len(block))
+    except (TimeoutError, aiohttp.ClientError):
+        # It is slow, or has broken, which the next read says; what has come is kept.
+        pass
+    return block

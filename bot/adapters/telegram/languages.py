@@ -120,22 +120,30 @@ class Language:
     def __init__(self, tag: str, source: str) -> None:
         self.tag = tag
         self._bundle = FluentBundle([tag], use_isolating=False)
-        self._variables: dict[str, frozenset[str]] = {}
+        self._messages: dict[str, ast.Message] = {}
         resource = FluentParser().parse(source)
         junk = [entry.content or "" for entry in resource.body if isinstance(entry, ast.Junk)]
         if junk:
             raise ValueError(f"{tag}: cannot read {junk[0].splitlines()[:1]}")
         for message in resource.body:
             if isinstance(message, ast.Message):
-                if message.id.name in self._variables:
+                if message.id.name in self._messages:
                     raise ValueError(f"{tag}: {message.id.name} is there twice")
-                self._variables[message.id.name] = frozenset(_variables(message))
+                self._messages[message.id.name] = message
         self._bundle.add_resource(resource)
 
     @property
     def messages(self) -> Mapping[str, frozenset[str]]:
         """The name of every message, with its variables."""
-        return self._variables
+        return {name: frozenset(_variables(message)) for name, message in self._messages.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._messages
+
+    def variables_of(self, name: str) -> frozenset[str] | None:
+        """Return the variables of a message, `None` if there is no such message."""
+        message = self._messages.get(name)
+        return None if message is None else frozenset(_variables(message))
 
     def say(self, name: str, **args: str | int) -> str:
         """Return a message as plain text. An `int` selects a plural form and is grouped by
@@ -144,7 +152,7 @@ class Language:
         Raises:
             MessageRefused: there is no such message, or one of its variables is missing.
         """
-        pattern = self._bundle.get_message(name).value if name in self._variables else None
+        pattern = self._bundle.get_message(name).value if name in self._messages else None
         if pattern is None:
             raise MessageRefused(f"no message {name} in {self.tag}")
         text, errors = self._bundle.format_pattern(pattern, args)
@@ -300,19 +308,19 @@ def notice_html(language: Language, name: str, args: Mapping[str, str | int]) ->
 def error(language: Language, error_code: str | None, args: Mapping[str, int]) -> Html:
     """Compose what happened and what to do. An unknown code is shown as an unexpected error."""
     name = f"error-{(error_code or '').replace('_', '-')}"
-    return notice_html(language, name if name in language.messages else "error-unexpected", args)
+    return notice_html(language, name if name in language else "error-unexpected", args)
 
 
 def reason(language: Language, error_code: str | None) -> str:
     """Compose in a few words why a job waits for its next attempt."""
     name = f"reason-{(error_code or '').replace('_', '-')}"
-    return language.say(name if name in language.messages else "reason-other")
+    return language.say(name if name in language else "reason-other")
 
 
 def _best(language: Language, name: str, args: Mapping[str, str | int]) -> str:
     """Return the most detailed variant of a message for which all variables are known."""
     for twin in (name, f"{name}-partly", f"{name}-bare"):
-        needed = language.messages.get(twin)
+        needed = language.variables_of(twin)
         if needed is not None and needed <= {*args, "where"}:
             return twin
     return name

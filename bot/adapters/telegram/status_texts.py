@@ -267,6 +267,7 @@ class StatisticsRenderer:
                 bold(language.say("stats-period")),
                 say("stats-done", count=view.done, size=shown_size(view.bytes)),
                 say("stats-ended", failed=str(view.failed), cancelled=str(view.cancelled)),
+                *self._ever(view),
             ],
             [
                 bold(language.say("stats-now")),
@@ -284,6 +285,12 @@ class StatisticsRenderer:
             self._failures(view),
             [plain(f"{name} {version}") for name, version in view.versions],
         ]
+
+    def _ever(self, view: Statistics) -> list[Html]:
+        if view.ever_done <= view.done:
+            return []
+        size = shown_size(view.ever_bytes)
+        return [self._language.html("stats-ever", count=view.ever_done, size=size)]
 
     def _set_aside(self, view: Statistics) -> list[Html]:
         counts = {"updates": view.updates_set_aside, "others": view.others_set_aside}

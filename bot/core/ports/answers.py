@@ -1,11 +1,11 @@
 """The ledger of answers and status messages. Every method is one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from bot.core.jobs import Job
+from bot.core.jobs import Job, StoredObject
 
 
 class AnswerState(StrEnum):
@@ -45,10 +45,19 @@ PLAIN_FORMS: Final = frozenset({AnswerForm.PLAIN, AnswerForm.PRIVATE_PLAIN})
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerContent:
+    """The jobs of an answer, in the order of their ids, and their newest objects by job."""
+
+    jobs: Sequence[Job]
+    objects: Mapping[int, StoredObject]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """A message that concludes jobs. `tries` counts calls whose outcome is unknown, `changes` how
     often an item has changed since the answer was placed. `attempts` counts the calls that were
     begun since the last one whose outcome was stored, so more than one means crashes or defects.
+    `content` is that of the transaction in which a call was begun; other reads leave it out.
     """
 
     id: int
@@ -63,6 +72,7 @@ class StoredAnswer:
     changes: int = 0
     attempts: int = 1
     form: AnswerForm = AnswerForm.FULL
+    content: AnswerContent | None = field(default=None, compare=False, repr=False)
 
 
 class AnswerLedger(Protocol):
@@ -87,7 +97,7 @@ class AnswerLedger(Protocol):
     async def resumable(self) -> list[StoredAnswer]:
         """Return answers that are PENDING or SENDING, oldest first."""
 
-    async def sending(self, answer_id: int) -> None:
+    async def sending(self, answer_id: int) -> AnswerContent:
         """Store the intention before another call, and count it."""
 
     async def sent(self, answer_id: int, message_id: int) -> None:
@@ -99,9 +109,9 @@ class AnswerLedger(Protocol):
         SENDING.
         """
 
-    async def cut_off(self, answer_id: int) -> None:
-        """Store that a call was cut off: PENDING again with an unknown outcome, as `unsent` says,
-        but its attempt stays counted.
+    async def cut_off(self, answer_id: int, *, called: bool = True) -> None:
+        """Store that an attempt was cut off: PENDING again, but the attempt stays counted. The
+        outcome is unknown, as `unsent` says, unless the call had not been `called`.
         """
 
     async def lost(self, answer_id: int, code: str) -> None:
@@ -121,13 +131,24 @@ class AnswerLedger(Protocol):
         of its jobs. Jobs that belong to no person keep the answer, LOST with this code.
         """
 
+    async def apart(self, answer_id: int) -> None:
+        """Give each job of an answer one of its own in the same state, with the same counts."""
+
     async def stale(self, limit: int) -> list[StoredAnswer]:
         """Return sent answers with items that changed after the last edit, at most `limit` of each
         chat.
         """
 
-    async def refreshed(self, answer_id: int, changes: int) -> None:
-        """Record that the answer shows the first `changes` changes; later ones leave it stale."""
+    async def correcting(self, answer_id: int) -> None:
+        """Count a correction as an attempt, before the call."""
+
+    async def settle(self, answer_id: int) -> None:
+        """Forget the attempts that were counted: the outcome of the last one is known."""
+
+    async def refreshed(self, answer_id: int, changes: int, *, code: str | None = None) -> None:
+        """Record that the answer shows the first `changes` changes, or is not corrected any more
+        because of `code`; later changes leave it stale.
+        """
 
 
 @dataclass(frozen=True, slots=True)

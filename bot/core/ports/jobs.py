@@ -6,7 +6,7 @@ attempt (the fence) that they expect; a method that returns `bool` says whether 
 as expected, and does not change the job where it was not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -45,7 +45,8 @@ class JobLedger(Protocol):
         asked for it, those that crashed too often, and those of commands that are gone.
 
         The crash counts for a job that has no more than at its last crash: `progress` has the
-        bytes on the disk by job, none if it is not in there.
+        bytes on the disk by job, none if it is not in there, and `ObjectLedger.progressed` tells
+        of parts.
 
         Only for the process that holds the lock of the ledger.
         """
@@ -55,9 +56,14 @@ class JobLedger(Protocol):
         command runs.
         """
 
-    async def acquire(self, job_id: int, now: datetime) -> Job | None:
+    async def claim(
+        self, job_id: int, now: datetime, plan: "Callable[[Job], NewObject] | None" = None
+    ) -> "Claim | None":
         """Atomically claim a queued job that is due: set it RUNNING and increment `attempt`.
         Return `None` if it is no longer claimable.
+
+        With `plan`, which is called in another thread, find or plan its object in the same
+        transaction, as `ObjectLedger.prepare` does.
         """
 
     async def give_back(self, job: Job) -> bool:
@@ -120,12 +126,48 @@ class JobLedger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to plan: its key, the date at which it is due if nothing else is decided, and its
+    place. An earlier object with the same file is found if it lives at least until `alike_until`;
+    `None` looks for none.
+    """
+
+    key: str
+    due_at: datetime
+    placement: Placement
+    alike_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Where an attempt begins: the object that an earlier attempt has `begun`, or the newest
+    `earlier` job that is done, of the same bot and owner and with the same file, and its object;
+    or else an object that is `planned` now.
+    """
+
+    begun: StoredObject | None = None
+    earlier: tuple[Job, StoredObject] | None = None
+    planned: StoredObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that was claimed for one attempt."""
+
+    job: Job
+    prepared: Prepared | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """The result of a relay: size in bytes, SHA-256 in hex, and the end of the link."""
+    """The result of a relay: size in bytes, SHA-256 in hex, the end of the link, and the earliest
+    moment at which its object may have been complete.
+    """
 
     size: int
     sha256: str
     expires_at: datetime
+    completed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +201,25 @@ class Totals:
     failures: tuple[Failures, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class EverTotals:
+    """The number of jobs that were ever done, and their bytes."""
+
+    done: int
+    bytes: int
+
+
 class TotalsLedger(Protocol):
-    """Totals of ended jobs, and of what was given up."""
+    """Totals of ended jobs, and of what was given up, and how long rows are kept."""
+
+    async def ever(self) -> EverTotals:
+        """Sum up all jobs that were ever done, those without rows included."""
+
+    async def remove_ended(self, before: datetime, now: datetime, limit: int) -> bool:
+        """Remove at most `limit` jobs that ended before `before` and have nothing left to do, and
+        at most as many sent messages that no redelivered update can ask for again. Return whether
+        there may be more.
+        """
 
     async def since(self, moment: datetime) -> Totals:
         """Sum up the jobs that ended after `moment`."""
@@ -192,6 +251,11 @@ class ObjectLedger(Protocol):
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
         """Record the upload id and the part size, before the first part is sent."""
 
+    async def progressed(self, object_id: int) -> None:
+        """Record that a part was stored, so that the next crash does not count for the job: see
+        `JobLedger.recover`.
+        """
+
     async def completing(self, object_id: int, at: datetime) -> datetime:
         """Store that the store may have completed the object at `at`, before the first request
         that does so, or when the store tells a time; return the earliest of these moments.
@@ -199,6 +263,11 @@ class ObjectLedger(Protocol):
 
     async def completed(self, object_id: int, at: datetime) -> None:
         """Store that the store completed the object at `at` and not before."""
+
+    async def prepare(self, job: Job, new: "NewObject") -> "Prepared":
+        """Return what a running job continues with; if that is nothing, store the intention to
+        create `new`, before any request that names it.
+        """
 
     async def planned_for(self, job_id: int) -> StoredObject | None:
         """Return the newest planned object of a job, to continue with it."""
@@ -211,11 +280,6 @@ class ObjectLedger(Protocol):
 
     async def live_in(self, chat_ids: Sequence[int]) -> list[tuple[Job, StoredObject]]:
         """Return the live objects that came from these chats with their jobs, the newest first."""
-
-    async def same_file(self, job: Job, live_until: datetime) -> tuple[Job, StoredObject] | None:
-        """Return the newest done job of the same bot and owner with the same `file_unique_id` and
-        an object that lives at least until `live_until`, together with that object.
-        """
 
     async def revoke(self, job_id: int, now: datetime) -> bool:
         """Make the live object of a job due now, because its owner deleted it."""

@@ -171,8 +171,9 @@ class FailureCount:
 class Statistics:
     """The answer to `/stats`: jobs that ended in the last 24 hours, the present state, sizes in
     bytes. `failures` are the latest of the `failed` by code, `versions` names and versions of the
-    programs. `updates_set_aside` counts messages that could not be handled, `others_set_aside`
-    answers, deletions and the like that were given up.
+    programs, `ever_…` sum up all jobs that were ever done. `updates_set_aside` counts messages
+    that could not be handled, `others_set_aside` answers, deletions and the like that were given
+    up.
     """
 
     done: int
@@ -190,6 +191,8 @@ class Statistics:
     updates_set_aside: int = 0
     others_set_aside: int = 0
     versions: tuple[tuple[str, str], ...] = ()
+    ever_done: int = 0
+    ever_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.database import ConnectionThread
+from bot.adapters.ledger.connection import ConnectionThread
 
 
 @pytest.fixture

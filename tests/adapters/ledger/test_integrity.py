@@ -112,6 +112,7 @@ def test_tables_are_missing(tmp_path: Path, statement: str) -> None:
     put_empty_ledger(path)
     with sqlite3.connect(path) as connection:
         connection.execute("DROP INDEX ix_outbox_unsaid")
+        connection.execute("DROP INDEX ix_outbox_said")
         connection.execute(statement)
     connection.close()
     with pytest.raises(LedgerUnusable, match="missing: outbox"):

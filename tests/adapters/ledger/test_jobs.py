@@ -104,7 +104,7 @@ async def test_running_job_is_not_acquired_again(ledger: SqlLedger) -> None:
     job = await accept(ledger)
     await acquire(ledger, job)
 
-    assert await ledger.jobs.acquire(job.id, NOW) is None
+    assert await ledger.jobs.claim(job.id, NOW) is None
     assert (await get(ledger, job)).attempt == 1
 
 
@@ -113,16 +113,16 @@ async def test_job_is_acquired_from_its_moment_on(ledger: SqlLedger) -> None:
     job = await accept(ledger)
     await ledger.jobs.retry_later(await acquire(ledger, job), at(5), "disk_full")
 
-    assert await ledger.jobs.acquire(job.id, at(4.999999)) is None
-    assert await ledger.jobs.acquire(job.id, at(5)) is not None
+    assert await ledger.jobs.claim(job.id, at(4.999999)) is None
+    assert await ledger.jobs.claim(job.id, at(5)) is not None
 
 
 async def test_ended_or_unknown_job_is_not_acquired(ledger: SqlLedger) -> None:
     """What has ended stays ended."""
     job, _ = await finish(ledger, await accept(ledger))
 
-    assert await ledger.jobs.acquire(job.id, at(60)) is None
-    assert await ledger.jobs.acquire(job.id + 1, at(60)) is None
+    assert await ledger.jobs.claim(job.id, at(60)) is None
+    assert await ledger.jobs.claim(job.id + 1, at(60)) is None
 
 
 async def test_given_back_job_is_as_before(ledger: SqlLedger) -> None:
@@ -273,6 +273,22 @@ async def test_upload_that_was_begun_is_progress(ledger: SqlLedger) -> None:
     await _crash(ledger, job)
 
     assert (first, (await get(ledger, job)).crashes) == (0, 1)
+
+
+async def test_part_that_was_stored_is_progress(ledger: SqlLedger) -> None:
+    """Each new part since the last crash is, also where nothing comes to the disk."""
+    job = await accept(ledger)
+    stored = await plan(ledger, await acquire(ledger, job))
+    await ledger.objects.initiated(stored.id, "upload", 1 << 20)
+    await ledger.jobs.recover(NOW)
+    counts = []
+    for parts in (1, 0, 2, 1, 0):
+        for _ in range(parts):
+            await ledger.objects.progressed(stored.id)
+        await _crash(ledger, job)
+        counts.append((await get(ledger, job)).crashes)
+
+    assert counts == [0, 1, 1, 1, 2]
 
 
 async def test_job_that_crashed_alone_is_parked(ledger: SqlLedger) -> None:

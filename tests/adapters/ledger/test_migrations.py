@@ -1,9 +1,10 @@
 """Migrations lead to the schema that the code uses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -14,9 +15,23 @@ from bot.adapters.ledger.migration import MIGRATIONS, upgrade, version_of
 from bot.adapters.ledger.schema import VERSION, metadata
 
 
-def test_migrations_equal_the_schema(path: Path) -> None:
-    """A ledger that was migrated from nothing has exactly the tables of `schema`."""
-    migrate(path)
+def migrated(path: Path) -> None:
+    """Make a ledger by all migrations."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        upgrade(connection, path)
+    engine.dispose()
+
+
+BOTH = pytest.mark.parametrize("make", [migrate, migrated])
+"""A new ledger is made at once, an old one is migrated step by step."""
+Make = Callable[[Path], None]
+
+
+@BOTH
+def test_migrations_equal_the_schema(path: Path, make: Make) -> None:
+    """A ledger that was made from nothing has exactly the tables of `schema`."""
+    make(path)
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -26,10 +41,11 @@ def test_migrations_equal_the_schema(path: Path) -> None:
     assert differences == []
 
 
-def test_newest_version(path: Path) -> None:
+@BOTH
+def test_newest_version(path: Path, make: Make) -> None:
     """The version that counts as up to date is that of the last migration."""
     scripts = ScriptDirectory(str(MIGRATIONS))
-    migrate(path)
+    make(path)
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         version = version_of(connection)
@@ -54,11 +70,12 @@ def test_ledger_of_an_earlier_version(path: Path) -> None:
     assert (rows, version) == ([(-5, 1, "")], VERSION)
 
 
-def test_constraints_equal_the_schema(path: Path) -> None:
+@BOTH
+def test_constraints_equal_the_schema(path: Path, make: Make) -> None:
     """What a comparison by the library leaves out is equal too: nullable columns, unique keys,
     foreign keys.
     """
-    migrate(path)
+    make(path)
     engine = create_engine(f"sqlite:///{path}")
     plain = create_engine("sqlite://")
     metadata.create_all(plain)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.outbox import KEPT_FOR
+from bot.adapters.ledger.retention import SAID_IS_KEPT_FOR
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 
@@ -55,15 +55,23 @@ async def test_said_rows_are_forgotten_when_no_redelivery_can_come(ledger: SqlLe
     await ledger.outbox.post(_saying("a"), NOW)
     [pending] = await ledger.outbox.pending(10)
     await ledger.outbox.delivered(pending.id)
-    assert not await ledger.outbox.post(_saying("a"), NOW + KEPT_FOR)
+    await ledger.outbox.post(_saying("b"), NOW)
+    kept, gone = (
+        NOW + SAID_IS_KEPT_FOR,
+        NOW + SAID_IS_KEPT_FOR + timedelta(microseconds=1),
+    )
+    await ledger.totals.remove_ended(NOW, kept, 10)
+    assert not await ledger.outbox.post(_saying("a"), kept)
+    await ledger.totals.remove_ended(NOW, gone, 10)
 
-    assert await ledger.outbox.post(_saying("a"), NOW + KEPT_FOR + timedelta(microseconds=1))
+    assert await ledger.outbox.post(_saying("a"), gone)
 
 
 async def test_what_was_not_said_is_never_forgotten(ledger: SqlLedger) -> None:
     """A message that was not sent is kept, however long a chat is out of reach."""
     await ledger.outbox.post(_saying("a"), NOW)
-    await ledger.outbox.post(_saying("b"), NOW + 10 * KEPT_FOR)
+    await ledger.outbox.post(_saying("b"), NOW + 10 * SAID_IS_KEPT_FOR)
+    await ledger.totals.remove_ended(NOW, NOW + 10 * SAID_IS_KEPT_FOR, 10)
 
     assert [message.dedupe for message in await ledger.outbox.pending(10)] == ["a", "b"]
 

@@ -90,23 +90,54 @@ async def test_no_size_at_all(tmp_path: Path) -> None:
 
 
 async def test_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes from a slow line are written at once within the pause; the first ones do not wait."""
+    """Bytes from a slow line are written together, those that have come within the pause."""
     monkeypatch.setattr(module, "PAUSE", 0.5)
     seen: list[int] = []
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0")
         await it.file.wait_for(1)
-        for number in range(1, 10):
+        for number in range(1, 9):
             writer.write(DATA[number : number + 1])
             await _turns()
             seen.append(it.file.size)
+        writer.write(DATA[9:])
 
     async with line(tmp_path, answer) as it:
         await it.receive()
 
-        assert seen == [1] * 9
+        assert seen == [1] * 8
         assert it.file.pread(100, 0) == DATA
+
+
+async def test_pieces_that_come_at_once_wait_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file in several pieces is there with its last one, however long the pause is."""
+    monkeypatch.setattr(module, "PAUSE", 3600.0)
+
+    async with line(tmp_path, chunked(b"01234", b"56789")) as it:
+        await it.receive()
+
+        assert it.file.size == 10
+
+
+async def test_pieces_before_a_break_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has come before a connection breaks is in the spool, also where more was awaited."""
+    monkeypatch.setattr(module, "PAUSE", 3600.0)
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123")
+        await writer.drain()
+        writer.close()
+
+    async with line(tmp_path, answer) as it:
+        with pytest.raises(SourceUnavailable):
+            await it.receive()
+
+        assert it.file.size == 4
 
 
 async def _turns() -> None:

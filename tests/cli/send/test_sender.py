@@ -175,9 +175,9 @@ async def test_killed(stage: LocalStack, file: Path, *, by_bot: bool) -> None:
         job = await shell.accept(
             origin, shell_file("a", mime_type=None, size=1), stage.clock.now()
         )
-        running = await ledger.jobs.acquire(job.id, stage.clock.now())
-        assert running is not None
-        await ledger.objects.plan(running, "relay/x", stage.clock.now() + timedelta(hours=24))
+        claim = await ledger.jobs.claim(job.id, stage.clock.now())
+        assert claim is not None
+        await ledger.objects.plan(claim.job, "relay/x", stage.clock.now() + timedelta(hours=24))
     if by_bot:
         await stage.start_bot(1)
     else:

@@ -44,13 +44,11 @@ def error_of(name: str, work: Callable[[], Any]) -> None:
         REPORT["errors"][name] = "none"
 
 
-@BOT.message_handler(commands=["stop"])
 def stop(_: Any) -> None:
     """End."""
     BOT.stop_bot()
 
 
-@BOT.message_handler(commands=["upload"])
 def upload(message: Any) -> None:
     """Send documents: as bytes, by id, as an album."""
     chat, content = message.chat.id, b"uploaded by pyTelegramBotAPI"
@@ -68,7 +66,6 @@ def upload(message: Any) -> None:
     REPORT["sent"] += [len(album), album[0].media_group_id == album[1].media_group_id]
 
 
-@BOT.message_handler(commands=["errors"])
 def errors(message: Any) -> None:
     """Do what is refused."""
     chat = message.chat.id
@@ -91,7 +88,6 @@ def errors(message: Any) -> None:
     BOT.send_message(chat, "done")
 
 
-@BOT.message_handler(content_types=["document", "photo"])
 def receive(message: Any) -> None:
     """Download a file; answer with its size and a keyboard."""
     file = message.document or message.photo[-1]
@@ -108,7 +104,6 @@ def receive(message: Any) -> None:
     BOT.reply_to(message, text, parse_mode="HTML", reply_markup=buttons)
 
 
-@BOT.callback_query_handler(func=lambda query: query.data in {"edit", "delete"})
 def press(query: Any) -> None:
     """Edit or delete the message of the button."""
     chat, sent = query.message.chat.id, query.message.message_id
@@ -123,6 +118,11 @@ def press(query: Any) -> None:
         BOT.delete_message(chat, sent)
 
 
+BOT.register_message_handler(stop, commands=["stop"])
+BOT.register_message_handler(upload, commands=["upload"])
+BOT.register_message_handler(errors, commands=["errors"])
+BOT.register_message_handler(receive, content_types=["document", "photo"])
+BOT.register_callback_query_handler(press, func=lambda _: True)
 REPORT["me"] = BOT.get_me().username
 BOT.remove_webhook()
 BOT.polling(non_stop=False, long_polling_timeout=20)
