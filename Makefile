@@ -1,8 +1,10 @@
-# Seven verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+# Eight verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
+#   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
 #   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above); those of
-#                   other clients need Node, npm and the registries, and are skipped without them
+#                   other clients need Node, npm and the registries, those of the chat page Chromium; they are
+#                   skipped without them
 #   make check      format, lint, types, import layers, and whether deploy/ fits
 #   make bench      the measurements, as ratios of one run
 #   make lock       rewrite the lock files from pyproject.toml
@@ -20,10 +22,13 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
 test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo test test-all check bench lock clean
+.PHONY: demo chat test test-all check bench lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
+
+chat: $(READY)
+	@$(BIN)/python -m bot demo --chat $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]

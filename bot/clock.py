@@ -132,7 +132,7 @@ _OTHER_CITIES: Final[Mapping[str, str]] = {
 GeoNames, `cities15000`, fields `timezone` and `alternatenames`).
 """
 _LANGUAGES: Final = ("en", "zh-Hans")
-"""Languages in which cities are known to everybody: those of the bot."""
+"""Languages in which cities are known to all users: those of the bot."""
 
 
 def read_zone(text: str, language: str = "") -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
@@ -190,6 +190,10 @@ class DependencyHealth:
     failing_since: datetime | None = None
     code: str = ""
 
+    def failed(self, now: datetime, code: str) -> Self:
+        """Return the health after another failure."""
+        return replace(self, failing_since=self.failing_since or now, code=code)
+
 
 class HealthState:
     """Phase of the process and outcomes of its calls, which are counted in `metrics` too. Calls
@@ -200,7 +204,7 @@ class HealthState:
         self._clock = clock
         self._metrics = metrics or NoMetrics()
         self._lock = threading.Lock()
-        self._oss = DependencyHealth()
+        self._oss = self._telegram = DependencyHealth()
         self.phase = ProcessPhase.STARTING
         self.since = clock.now()
         self.last_poll_at: datetime | None = None
@@ -218,6 +222,11 @@ class HealthState:
     def oss(self) -> DependencyHealth:
         """Return the health of OSS."""
         return self._oss
+
+    @property
+    def telegram(self) -> DependencyHealth:
+        """Return the health of the Bot API."""
+        return self._telegram
 
     def begin(self, phase: ProcessPhase) -> None:
         """Enter a phase."""
@@ -240,6 +249,10 @@ class HealthState:
             self.obstacles.pop(TOKEN, None)
             if method == POLL:
                 self.poll_answered()
+        # Whatever it refuses, it answers; 5xx is said by it or by something in between.
+        is_answer = 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR
+        now, code = self._clock.now(), f"HTTP {status}" if status else "no answer"
+        self._telegram = DependencyHealth(now) if is_answer else self._telegram.failed(now, code)
 
     def oss_answered(self, operation: str, code: str) -> None:
         """Record the outcome of a call of OSS; an empty code is a success."""
@@ -249,8 +262,7 @@ class HealthState:
             if code in ANSWERS:
                 self._oss = DependencyHealth(well_at=now)
             else:
-                since = self._oss.failing_since or now
-                self._oss = replace(self._oss, failing_since=since, code=code)
+                self._oss = self._oss.failed(now, code)
 
 
 LOOK_AGAIN_AFTER: Final = timedelta(seconds=30)
@@ -321,7 +333,9 @@ class Readiness:
         health_state = self._health_state
         reasons = [f"{name}: {why}" for name, why in health_state.obstacles.items()]
         reasons += [self._process(), self._telegram(), self._oss()]
-        reasons += [await self._look(name, check) for name, check in self._checks.items()]
+        # A copy, because checks may be added meanwhile.
+        checks = list(self._checks.items())
+        reasons += [await self._look(name, check) for name, check in checks]
         return ReadinessReport(
             phase=health_state.phase,
             reasons=tuple(reason for reason in reasons if reason),
@@ -341,12 +355,25 @@ class Readiness:
             return f"telegram: {health_state.webhook_conflict}"
         if health_state.webhook_error:
             return f"telegram: {health_state.webhook_error}"
+        if unanswered := self._unanswered():
+            return unanswered
         if not self._polls or health_state.phase is not ProcessPhase.RUNNING:
             return ""
         last = max(health_state.last_poll_at or health_state.since, health_state.since)
         if self._clock.now() - last < SILENT_AFTER:
             return ""
         return f"telegram: no poll was answered since {_moment(last)}"
+
+    def _unanswered(self) -> str:
+        telegram, is_starting = (
+            self._health_state.telegram,
+            self._health_state.phase is ProcessPhase.STARTING,
+        )
+        since = telegram.failing_since
+        # The start waits for the first call, so that its failure is the reason at once.
+        if since is None or not (is_starting or self._clock.now() - since >= FAILING_AFTER):
+            return ""
+        return f"telegram: every call has failed since {_moment(since)}, last with {telegram.code}"
 
     def _oss(self) -> str:
         oss = self._health_state.oss
@@ -364,6 +391,9 @@ class Readiness:
         if not done:
             return f"{name}: does not answer within {LONGEST_CHECK:.0f} s"
         self._looks.pop(name, None)
+        if (error := look.exception()) is not None:
+            log.error("check failed", check=name, exc_info=error)
+            return f"{name}: cannot be checked, {type(error).__name__}"
         found = look.result()
         return f"{name}: {found}" if found else ""
 

@@ -225,7 +225,9 @@ async def test_every_fault_costs_one_unit(
 ) -> None:
     """One line, the metric one higher; both files and every request are served."""
     methods = await recorded(tmp_path)
-    assert {"messenger.send", "jobs.acquire", "outbox.pending", "uploads.upload"} <= set(methods)
+    assert {"messenger.send", "jobs.acquire", "outbox.pending_work", "uploads.upload"} <= set(
+        methods
+    )
     for method, error in cases(methods):
         with naming(f"{method} raises {type(error).__name__}"):
             await one_fault(tmp_path, method, error)

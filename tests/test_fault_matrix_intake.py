@@ -185,7 +185,7 @@ class IntakeStage:
             clock,
             ForeignWebhooks(HealthState(clock), clock),
             hold=queue.hold,
-            tell=use_cases.replies.not_handled,
+            tell=use_cases.replies,
             metrics=self.metrics,
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.common import BAD_SETTINGS
+from bot.cli.common import BAD_SETTINGS, OK, fail
 
 
 def demo(
@@ -14,14 +14,29 @@ def demo(
     file: Annotated[
         Path | None, typer.Option("--file", help="The file to send; default: 12 MB made up.")
     ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Send files yourself, from a page in the browser.")
+    ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page of --chat.")
+    ] = True,
+    port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
 ) -> None:
     """Send files through the whole bot on this machine, without any account.
 
     Example: relay-bot demo --file holiday.zip
     """
-    from bot.demo import run_demo
+    from bot.demo import run_chat, run_demo
 
     if file is not None and not file.is_file():
         typer.echo(f"there is no file {file}", err=True)
         raise typer.Exit(BAD_SETTINGS)
-    raise typer.Exit(asyncio.run(run_demo(file)))
+    if not chat:
+        raise typer.Exit(asyncio.run(run_demo(file)))
+    if file is not None:
+        raise typer.BadParameter("--chat takes no file: drop it on the page")
+    try:
+        asyncio.run(run_chat(typer.echo, port=port, browser=browser))
+    except KeyboardInterrupt:
+        fail("interrupted before a clean end")
+    raise typer.Exit(OK)

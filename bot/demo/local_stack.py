@@ -22,7 +22,7 @@ class LocalStack:
     """Stand-ins for Telegram and for OSS with one bucket, and a bot that can be restarted.
 
     `more` are further settings as variables (`RELAY_LINK__MODE`); with `local` the Bot API server
-    runs in local mode. All files are below `folder`.
+    runs in local mode. All files are below `folder`. `telegram_port` 0 takes a free one.
     """
 
     def __init__(
@@ -32,12 +32,16 @@ class LocalStack:
         clock: SandboxClock | None = None,
         more: Mapping[str, str] | None = None,
         local: bool = False,
+        telegram_port: int = 0,
     ) -> None:
         self.folder = folder
         self.clock = clock or SandboxClock()
         self.local_root = folder / "bot-api" if local else None
         self.telegram = TelegramStandIn(
-            folder / "stand-ins", clock=self.clock, local_root=self.local_root
+            folder / "stand-ins",
+            clock=self.clock,
+            port=telegram_port,
+            local_root=self.local_root,
         )
         self.oss = OssStandIn(folder / "stand-ins", clock=self.clock)
         self.more = dict(more or {})

@@ -235,6 +235,24 @@ class Replies:
         elif await self.admit(origin):
             await self.notice(origin, "message-not-handled")
 
+    async def press_not_handled(
+        self, query_id: str, user_id: int, chat_id: int, language: str
+    ) -> None:
+        """Tell who pressed a button that the press could not be read."""
+        if not await self.hears(user_id, chat_id):
+            return
+        await self.post(
+            OutboxMessage(
+                kind=OutboxKind.PRESS,
+                priority=Priority.PRESS,
+                chat_id=chat_id,
+                language=await self.language_of(user_id, language),
+                dedupe=f"press:{query_id}",
+                owner_id=user_id,
+                payload={"query_id": query_id, "name": "press-not-handled"},
+            )
+        )
+
     async def notice(
         self, origin: Origin, name: str, args: Mapping[str, str | int] | None = None
     ) -> None:

@@ -316,6 +316,9 @@ class _Journal:
         self._is_continued = True
         await self._objects.initiated(self._object_id, upload_id, part_size)
 
+    async def progressed(self) -> None:
+        await self._objects.progressed(self._object_id)
+
     async def completing(self) -> None:
         self._completed_at = self.earliest_of(self._clock.now())
         if self._is_continued:

@@ -19,9 +19,16 @@ from bot.core.errors import (
     Crashed,
     MessageGone,
     MessageRefused,
+    Unexpected,
 )
 from bot.core.jobs import Job, JobState, Origin
-from bot.core.ports.answers import PLAIN_FORMS, AnswerContent, AnswerForm, StoredAnswer
+from bot.core.ports.answers import (
+    PLAIN_FORMS,
+    AnswerContent,
+    AnswerForm,
+    AnswerState,
+    StoredAnswer,
+)
 from bot.core.ports.chat import Messenger, Place, Reaction
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
@@ -192,7 +199,9 @@ class Reactions:
 MOST_UNREADABLE: Final = 2
 """Calls that may be answered with something unreadable: their messages are there, most likely."""
 MOST_ATTEMPTS: Final = 5
-"""Calls in a row that may be cut off by the end of the process, or end in an unexpected error."""
+"""Attempts in a row that may be cut off by the end of the process, or by an unexpected error."""
+MOST_TOGETHER: Final = 2
+"""The same, after which each job of an answer has one of its own: one of them may be the cause."""
 
 
 class AnswerCalls:
@@ -219,15 +228,8 @@ class AnswerCalls:
         """Answer as many of these jobs in a chat as one message can hold; with `status_message` by
         changing that.
         """
-        count = await self._fit(jobs, chat_id) if len(jobs) > 1 else 1
-        await self.deliver(
-            await self._answers.begin(jobs[:count], status_message, chat_id=chat_id)
-        )
-
-    async def _fit(self, jobs: Sequence[Job], chat_id: int) -> int:
-        view = await self._views.compose(jobs, chat_id)
-        together = jobs[0].origin.album is not None
-        return self._messenger.fit(view, language=jobs[0].origin.language, together=together)
+        # Stored before anything is composed: what cannot be composed is counted too.
+        await self.deliver(await self._answers.begin(jobs, status_message, chat_id=chat_id))
 
     async def send_again(self, answer: StoredAnswer) -> None:
         """Place an answer that is PENDING."""
@@ -236,10 +238,9 @@ class AnswerCalls:
 
     async def deliver(self, answer: StoredAnswer) -> None:
         """Place an answer that is SENDING, with its content."""
-        content = answer.content or AnswerContent((), {})
-        jobs = content.jobs
+        jobs, view = await self._compose(answer)
         try:
-            message_id = await self._place(answer, content)
+            message_id = await self._place(answer, view)
         except ChatUncertain as error:
             if error.answered and answer.tries + 1 >= MOST_UNREADABLE:
                 await self._lose(answer, jobs, error.code)
@@ -251,14 +252,38 @@ class AnswerCalls:
         except ChatError:
             await self._answers.unsent(answer.id, uncertain=False)
             raise
+        except Exception:
+            await self._answers.cut_off(answer.id)
+            raise
         else:
             if not _is_redirected(answer):
                 await self._delivery.note(answer, jobs, arrived=True)
             await self._answers.sent(answer.id, message_id)
             await self._reactions.ended(jobs)
 
-    async def _place(self, answer: StoredAnswer, content: AnswerContent) -> int:
-        view = await self._views.compose(content.jobs, answer.chat_id, content.objects)
+    async def _compose(self, answer: StoredAnswer) -> tuple[Sequence[Job], Answer]:
+        """Compose an answer that is SENDING; return the jobs for which it has room too. The others
+        are unanswered again.
+        """
+        content = answer.content or AnswerContent((), {})
+        try:
+            view = await self._views.compose(content.jobs, answer.chat_id, content.objects)
+            count = len(content.jobs)
+            if count > 1:
+                count = self._fit(answer, content.jobs, view)
+            if count < len(content.jobs):
+                await self._answers.release(answer.id, [job.id for job in content.jobs[count:]])
+        except Exception:
+            await self._answers.cut_off(answer.id, called=False)
+            raise
+        return content.jobs[:count], replace(view, items=view.items[:count])
+
+    def _fit(self, answer: StoredAnswer, jobs: Sequence[Job], view: Answer) -> int:
+        is_album = jobs[0].origin.album is not None
+        plain = answer.form in PLAIN_FORMS
+        return self._messenger.fit(view, language=answer.language, together=is_album, plain=plain)
+
+    async def _place(self, answer: StoredAnswer, view: Answer) -> int:
         language, plain = answer.language, answer.form in PLAIN_FORMS
         if answer.message_id is not None:
             try:
@@ -270,19 +295,9 @@ class AnswerCalls:
                 await self._answers.anew(answer.id)
             else:
                 return answer.message_id
-        if plain:
-            view = await self._shorten(answer, view)
         reply_to = None if plain else answer.reply_to
         place = Place(answer.chat_id, answer.thread_id, reply_to)
         return await self._messenger.send(place, view, language=language, plain=plain)
-
-    async def _shorten(self, answer: StoredAnswer, view: Answer) -> Answer:
-        """Give back the items for which a message without formatting has no room."""
-        count = self._messenger.fit(view, language=answer.language, plain=True)
-        if count < len(view.items):
-            rest = [item.job_id for item in view.items[count:]]
-            await self._answers.release(answer.id, rest)
-        return replace(view, items=view.items[:count])
 
     async def _refused(
         self, answer: StoredAnswer, jobs: Sequence[Job], error: ChatGone | MessageRefused
@@ -296,8 +311,11 @@ class AnswerCalls:
             await self._lose(answer, jobs, error.code)
 
     async def give_up(self, answer: StoredAnswer) -> None:
-        """Set an answer aside that was cut off too often."""
-        await self._lose(answer, await self._jobs.get_many(answer.job_ids), Crashed.code)
+        """Set an answer aside that was tried too often: each time the process ended or an
+        unexpected error arose.
+        """
+        code = Crashed.code if answer.state is AnswerState.SENDING else Unexpected.code
+        await self._lose(answer, await self._jobs.get_many(answer.job_ids), code)
 
     async def _lose(self, answer: StoredAnswer, jobs: Sequence[Job], code: str) -> None:
         log.error("answer lost", answer=answer.id, code=code, jobs=list(answer.job_ids))
@@ -308,19 +326,20 @@ class AnswerCalls:
 
     async def correct(self, answer: StoredAnswer) -> None:
         """Let a sent answer show what has become of its links."""
-        jobs = await self._jobs.get_many(answer.job_ids)
-        view = await self._views.compose(jobs, answer.chat_id)
+        await self._answers.correcting(answer.id)
         try:
+            jobs = await self._jobs.get_many(answer.job_ids)
             # A sent answer has its message id.
             await self._messenger.edit(
                 answer.chat_id,
                 answer.message_id or 0,
-                view,
+                await self._views.compose(jobs, answer.chat_id),
                 language=answer.language,
                 plain=answer.form in PLAIN_FORMS,
             )
         except ChatError as error:
             if not error.permanent:
+                await self._answers.settle(answer.id)
                 raise
             if isinstance(error, MessageRefused) and answer.form not in PLAIN_FORMS:
                 await self._answers.reword(answer.id, answer.form.plainer)
@@ -328,6 +347,11 @@ class AnswerCalls:
             # The message is gone: nothing is left that could be wrong.
             log.info("answer not corrected", answer=answer.id, code=error.code)
         await self._answers.refreshed(answer.id, answer.changes)
+
+    async def leave_as_it_is(self, answer: StoredAnswer) -> None:
+        """Set the correction of an answer aside that was tried too often."""
+        log.error("answer not corrected", answer=answer.id, code=Unexpected.code)
+        await self._answers.refreshed(answer.id, answer.changes, code=Unexpected.code)
 
 
 def _is_in_group(answer: StoredAnswer, jobs: Sequence[Job]) -> bool:

@@ -15,7 +15,13 @@ from bot.core.ports.answers import AnswerState, StoredAnswer
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import Priority, Work
-from bot.outbound.answer_delivery import MOST_ATTEMPTS, AnswerCalls, AnswerDelivery, Repetitions
+from bot.outbound.answer_delivery import (
+    MOST_ATTEMPTS,
+    MOST_TOGETHER,
+    AnswerCalls,
+    AnswerDelivery,
+    Repetitions,
+)
 from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
 from bot.supervision import Unit
 
@@ -63,6 +69,7 @@ class AnswerSender:
             self._resumption(answer, wait.until)
             for answer in left_behind
             if (wait := self._repetitions.wait_of(answer)).is_over
+            or answer.attempts >= MOST_ATTEMPTS
         ]
         if (probe := self._repetitions.probe) is not None:
             return Offers([probe, *resumed, *stale])
@@ -71,22 +78,34 @@ class AnswerSender:
 
     async def _resumable(self, found: list[StoredAnswer], state: RoundState) -> list[StoredAnswer]:
         """Return answers of a failed call or of a previous process."""
-        # No call is in flight, so one was cut off: it may have arrived.
-        cut_off = [
-            answer
+        changes = [
+            await self._reset(answer)
             for answer in found
-            if answer.state is AnswerState.SENDING and state.is_free(send_lane(answer.chat_id))
+            if state.is_free(send_lane(answer.chat_id))
         ]
-        for answer in cut_off:
-            if answer.attempts >= MOST_ATTEMPTS:
-                await self._calls.give_up(answer)
-            else:
-                await self._ledger.answers.cut_off(answer.id)
-        if cut_off:
+        if any(changes):
             found = await self._ledger.answers.resumable()
-        return [answer for answer in found if answer.state is AnswerState.PENDING]
+        return [answer for answer in found if _is_open(answer)]
+
+    async def _reset(self, answer: StoredAnswer) -> bool:
+        """Note what has become of an answer that no call is sending; return whether it changed."""
+        if answer.attempts >= MOST_ATTEMPTS:
+            return False
+        is_cut_off = answer.state is AnswerState.SENDING
+        if is_cut_off:
+            # It may have arrived.
+            await self._ledger.answers.cut_off(answer.id)
+        is_too_large = answer.attempts >= MOST_TOGETHER and len(answer.job_ids) > 1
+        if is_too_large:
+            await self._ledger.answers.apart(answer.id)
+        return is_cut_off or is_too_large
 
     def _resumption(self, answer: StoredAnswer, not_before: datetime) -> Call:
+        if answer.attempts >= MOST_ATTEMPTS:
+            run = partial(self._calls.give_up, answer)
+            return replace(
+                _call(answer.chat_id, run, answer.id, is_edit=False), kind=CallKind.QUERY
+            )
         run = partial(self._calls.send_again, answer)
         is_edit = answer.message_id is not None
         return replace(
@@ -145,6 +164,8 @@ class AnswerSender:
         }
 
     def _correction(self, answer: StoredAnswer) -> Call:
+        is_given_up = answer.attempts >= MOST_ATTEMPTS
+        work = self._calls.leave_as_it_is if is_given_up else self._calls.correct
         return Call(
             kind=CallKind.EDIT,
             chat_id=answer.chat_id,
@@ -154,8 +175,12 @@ class AnswerSender:
             retry_after=CORRECTED_AGAIN_AFTER,
             unit=Unit.ANSWER,
             row=answer.id,
-            run=partial(self._calls.correct, answer),
+            run=partial(work, answer),
         )
+
+
+def _is_open(answer: StoredAnswer) -> bool:
+    return answer.state is AnswerState.PENDING or answer.attempts >= MOST_ATTEMPTS
 
 
 def _call(

@@ -5,7 +5,7 @@ adapter: a stand-in that shares code with the code under test proves nothing.
 
 Shared, and used by both halves (imports go from the bottom to the top):
 
-    clock  faults  request_log  shaping
+    clock  faults  origin  request_log  shaping
     server     start, stop, port, control calls: the base of both stand-ins
     control    control verbs over HTTP that both have, and the base for their own
     remote     client of the control verbs, for other processes

@@ -21,6 +21,11 @@ class SandboxClock:
         self._lock = threading.Lock()
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it follows the system's clock."""
+        return self._running
+
     def now(self) -> datetime:
         """Return the aware UTC time of this clock."""
         with self._lock:

@@ -4,7 +4,6 @@
 stand-ins share the verbs here and add their own. They are no part of either protocol.
 """
 
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from aiohttp import web
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault, FaultScript
+from bot.sandbox.origin import is_own
 from bot.sandbox.request_log import LoggedRequest, RequestLog
 from bot.sandbox.shaping import Bandwidth
 
@@ -29,8 +29,9 @@ Verb = Callable[[Body], Awaitable[Any]]
 class Control:
     """Answers control calls. Subclasses set `prefix` and extend `verbs`.
 
-    Answers are 200 with JSON, 400 with a sentence for wrong arguments, 404 for an unknown verb,
-    408 for a wait that ended without success.
+    Answers are 200 with JSON, 400 with a sentence for wrong arguments, 404 for an unknown verb and
+    for a page of another origin, 405 for a method that a page can use without an Origin, 408 for a
+    wait that ended without success.
     """
 
     prefix = "/control/"
@@ -64,8 +65,10 @@ class Control:
         """Answer one call."""
         verbs = self.verbs()
         verb = verbs.get(request.path.removeprefix(self.prefix))
-        if verb is None or not _is_loopback(request):
+        if verb is None or not is_own(request):
             return _refusal(404, f"no such verb; verbs are {', '.join(verbs)}")
+        if request.method != "POST":
+            return _refusal(405, "a verb is called by POST")
         try:
             result = await verb(await _read_body(request))
         except TimeoutError:
@@ -74,6 +77,8 @@ class Control:
             return _refusal(400, f"missing or unknown: {error}")
         except self.refusals as error:
             return _refusal(400, str(error))
+        # A verb may have changed what others wait for.
+        await self.log.touch()
         return web.json_response(self.envelope(result))
 
     def envelope(self, result: Any) -> Any:
@@ -125,7 +130,6 @@ class Control:
     async def _advance_clock(self, body: Body) -> str:
         """Move the clock by `advance` seconds, if given, and return its time."""
         self.clock.advance(timedelta(seconds=float(body.get("advance", 0))))
-        await self.log.touch()
         return self.clock.now().isoformat()
 
 
@@ -149,15 +153,6 @@ async def _read_body(request: web.BaseRequest) -> Body:
     if not isinstance(body, dict):
         raise TypeError("the body must be a JSON object")
     return body
-
-
-def _is_loopback(request: web.BaseRequest) -> bool:
-    """Return whether the Host is loopback: a page with a DNS name of its own is refused."""
-    name = request.host.rsplit(":", 1)[0]
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _refusal(status: int, text: str) -> web.Response:

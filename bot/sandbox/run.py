@@ -33,7 +33,7 @@ async def run_sandbox(
         OssStandIn(folder, clock=clock, port=oss_port) as oss,
     ):
         oss.add_bucket(BUCKET)
-        telegram.private_chat(telegram.add_user("Alice", id=ALICE))
+        telegram.private_chat(telegram.add_user("Alice", id=ALICE, role="member"))
         settings = folder / "settings.toml"
         await asyncio.to_thread(
             settings.write_text, _settings(telegram, oss, root), encoding="utf-8"
@@ -75,7 +75,9 @@ settings  {settings}
 
 Start the bot in another terminal:
   relay-bot run --settings {settings}
-Be Alice ({ALICE}), who may use it:
+Be Alice ({ALICE}), who may use it, in a browser:
+  {telegram.page_url}
+or from a shell:
   curl {base}/control/send_file -d '{{"chat_id": {ALICE}, "user_id": {ALICE},
     "path": "/etc/hostname"}}'
   curl {base}/control/messages -d '{{"chat_id": {ALICE}}}'

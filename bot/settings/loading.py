@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -242,7 +242,7 @@ def _missing_key(settings: Settings, environ: Mapping[str, str]) -> list[str]:
 
 
 def _missing_extra(credentials: str) -> list[str]:
-    if find_spec("alibabacloud_credentials") is not None:
+    if _is_installed("alibabacloud_credentials"):
         return []
     return [
         f'oss.credentials: "{credentials}" needs the extra "credentials":'
@@ -251,18 +251,22 @@ def _missing_extra(credentials: str) -> list[str]:
 
 
 def _missing_socks(settings: Settings) -> list[str]:
-    """Report at the start that a SOCKS proxy lacks its library; no attempt could succeed."""
-    needed: tuple[tuple[str, SecretStr | None, str], ...] = (
+    """Report SOCKS proxies without the library for them."""
+    proxies = (
         ("telegram.proxy", settings.telegram.proxy, "aiohttp_socks"),
-        ("oss.proxy", settings.oss.proxy, "socks"),
+        ("oss.proxy", settings.oss.proxy, "python_socks"),
     )
     return [
         f"{key}: SOCKS needs the extra \"socks\": pip install 'file-relay-bot[socks]'"
-        for key, proxy, library in needed
+        for key, proxy, module in proxies
         if proxy is not None
-        and proxy.get_secret_value().startswith("socks")
-        and find_spec(library) is None
+        and proxy.get_secret_value().lower().startswith("socks")
+        and not _is_installed(module)
     ]
+
+
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
 
 
 def _unrenewable(settings: Settings) -> list[str]:

@@ -4,7 +4,7 @@ on disk, within a concurrency window.
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -100,7 +100,8 @@ class OpenUpload:
 
 
 class PartSender:
-    """Sends every part of `content` once; one instance per upload.
+    """Sends every part of `content` once; one instance per upload. `progressed` is awaited once,
+    after the first part that OSS did not have before.
 
     Memory: `window` times one block of 256 KiB and the buffers of the connection, for any part
     size.
@@ -113,12 +114,16 @@ class PartSender:
         content: Content,
         meter: ProgressMeter,
         window: ConcurrencyWindow,
+        *,
+        progressed: Callable[[], Awaitable[None]],
     ) -> None:
         self._line = line
         self._upload = upload
         self._content = content
         self._meter = meter
         self._window = window
+        self._progressed = progressed
+        self._has_progressed = False
         self._receipts: dict[int, PartReceipt] = {}
 
     async def send_all(self) -> list[PartReceipt]:
@@ -181,7 +186,11 @@ class PartSender:
             if isinstance(error, StoreThrottled | StoreUnavailable):
                 self._window.shrink(ticket)
 
-        return await self._line.call(attempt, on_trouble=on_trouble)
+        receipt = await self._line.call(attempt, on_trouble=on_trouble)
+        if not self._has_progressed:
+            self._has_progressed = True
+            await self._progressed()
+        return receipt
 
     async def _kept(self, part: Part) -> PartReceipt | None:
         # A part at OSS is reused only if the bytes that are on disk now have the same CRC-64.

@@ -52,6 +52,9 @@ class UploadJournal(Protocol):
         is gone.
         """
 
+    async def progressed(self) -> None:
+        """Commit that this run has stored a part that no earlier run has stored. Awaited once."""
+
     async def completing(self) -> None:
         """Record that a request is about to be sent by which the object may become complete.
 
@@ -102,7 +105,14 @@ class UploadSession:
         return await self._send_parts(upload, window)
 
     async def _send_parts(self, upload: OpenUpload, window: ConcurrencyWindow) -> Uploaded:
-        sender = PartSender(self._line, upload, self._content, self._meter, window)
+        sender = PartSender(
+            self._line,
+            upload,
+            self._content,
+            self._meter,
+            window,
+            progressed=self._journal.progressed,
+        )
         receipts = await sender.send_all()
         self._meter.phase = Phase.FINISHING
         expected = expect(receipts, upload.part_size)

@@ -315,7 +315,7 @@ def _intake(resources: Resources, use_cases: UseCases, queue: JobQueue) -> Intak
         clock,
         ForeignWebhooks(resources.monitoring.health_state, clock),
         hold=queue.hold,
-        tell=use_cases.replies.not_handled,
+        tell=use_cases.replies,
         metrics=resources.monitoring.metrics,
     )
     if url is None:

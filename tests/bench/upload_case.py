@@ -60,6 +60,9 @@ class NoJournal:
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Forget it."""
 
+    async def progressed(self) -> None:
+        """Forget it."""
+
     async def completing(self) -> None:
         """Forget it."""
 

@@ -29,6 +29,27 @@ COMMANDS = (
 )
 State = Callable[[LocalStack], object]
 
+NO_KEY = {"RELAY_OSS__ACCESS_KEY_ID": "", "RELAY_OSS__ACCESS_KEY_SECRET": ""}
+# Each source of keys fails in its own way; none may be asked anywhere but on this machine.
+CREDENTIALS = {
+    "environment": {},
+    "ecs_ram_role": {
+        "RELAY_OSS__ROLE_NAME": "relay",
+        "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
+    },
+    "oidc_role_arn": {
+        "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/relay",
+        "ALIBABA_CLOUD_OIDC_PROVIDER_ARN": "acs:ram::1:oidc-provider/relay",
+        "ALIBABA_CLOUD_OIDC_TOKEN_FILE": "/no/such/file",
+    },
+    "profile": {"RELAY_OSS__PROFILE": "relay", "HOME": "/no/such/home"},
+}
+TEMPORARY = NO_KEY | {
+    "OSS_ACCESS_KEY_ID": "STS.id",
+    "OSS_ACCESS_KEY_SECRET": "other-secret",
+    "OSS_SESSION_TOKEN": "pass-word-token",
+}
+
 
 def _ledger(make: Callable[[Path], Path]) -> State:
     def spoil(stage: LocalStack) -> None:
@@ -133,6 +154,20 @@ STATES: tuple[State, ...] = (
     _settings("endpoint", RELAY_OSS__ENDPOINT="http://127.0.0.1:9"),
     _settings("proxy", RELAY_OSS__PROXY="http://name:pass-word@127.0.0.1:9"),
     _settings("telegram proxy", RELAY_TELEGRAM__PROXY="http://name:pass-word@127.0.0.1:9"),
+    _settings("socks", RELAY_OSS__PROXY="socks5h://name:pass-word@127.0.0.1:9"),
+    _settings("telegram socks", RELAY_TELEGRAM__PROXY="socks5://name:pass-word@127.0.0.1:9"),
+    *(
+        _settings(f"credentials {kind}", **NO_KEY, RELAY_OSS__CREDENTIALS=kind, **more)
+        for kind, more in CREDENTIALS.items()
+    ),
+    _settings("ended token", **TEMPORARY, RELAY_OSS__TOKEN_EXPIRES_AT="2020-01-31T18:00:00Z"),
+    _settings("token in public mode", **TEMPORARY, RELAY_LINK__MODE="public"),
+    _settings("local mode without its root", RELAY_TELEGRAM__MODE="local"),
+    _settings(
+        "local mode with a wrong root",
+        RELAY_TELEGRAM__MODE="local",
+        RELAY_TELEGRAM__FILE_ROOT="/no/such/folder",
+    ),
     _settings("telegram", RELAY_TELEGRAM__BASE_URL="http://127.0.0.1:9"),
     _settings("region", RELAY_OSS__REGION="cn-nowhere"),
     _settings("key", RELAY_OSS__ACCESS_KEY_SECRET="other-secret"),

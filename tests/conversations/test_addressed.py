@@ -53,7 +53,7 @@ async def test_addressed_commands(seeing: Room, chief: Person, command: str) -> 
 
 
 async def test_ban_by_reply_to_any_message(seeing: Room, chief: Person, ben: User) -> None:
-    """An addressed one may reply to a message of anybody."""
+    """An addressed one may reply to the message of any member."""
     written = await seeing.write(ben, "spam")
     asked = await seeing.write(chief.user, "/ban", reply_to=written)
 

@@ -95,12 +95,13 @@ async def test_edit_that_telegram_holds_back(stage: LocalStack, alice: Person) -
     """The answer comes, and the status message with its button goes, before the edit is let
     through.
     """
-    stage.telegram.shape.down_total = 1.5 * MIB
+    stage.telegram.shape.down_total = 0.1 * MIB
     message = await alice.send(os.urandom(2 * MIB))
     stage.clock.advance(timedelta(seconds=2))
     await alice.until(lambda: bool(alice.status_messages))
     held = stage.telegram.faults.add(Fault("editMessageText", Effect.HELD, args={"seconds": 3600}))
     await let_time_pass(alice, lambda: held.hits == 1)
+    stage.telegram.shape.down_total = None
     await let_time_pass(alice, lambda: alice.answer_to(message) is not None)
     await let_time_pass(alice, lambda: not alice.status_messages)
     stage.clock.advance(timedelta(hours=1))
@@ -115,13 +116,14 @@ async def test_status_message_while_the_answer_is_held_back(
     """Once the file is done, the status message says so and has no Cancel, however long the
     answer takes.
     """
-    stage.telegram.shape.down_total = 1.5 * MIB
+    stage.telegram.shape.down_total = 0.1 * MIB
     held = stage.telegram.faults.add(
         Fault("sendMessage", Effect.HELD, where=ANSWER, args={"seconds": 3600})
     )
     message = await alice.send(os.urandom(2 * MIB))
     stage.clock.advance(timedelta(seconds=2))
     await alice.until(lambda: bool(alice.status_messages))
+    stage.telegram.shape.down_total = None
     await let_time_pass(alice, lambda: held.hits == 1)
     await let_time_pass(alice, lambda: "Done" in alice.status_messages[0].text)
     shown = alice.status_messages[0]

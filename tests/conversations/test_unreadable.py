@@ -17,6 +17,7 @@ from bot.adapters.telegram.contents import find_files
 from bot.core.files import MessageFiles
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.telegram.model import CallbackQuery
 from tests.conversations.people import Person, link_of
 
 CONTENT = os.urandom(3_000)
@@ -162,6 +163,27 @@ async def test_unreadable_update(
     assert f"'update': {update_id}" in line
     assert SECRET not in logged
     assert not {"Traceback", "exc_info"} & set(re.split(r"\W+", logged))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"message": None}, True), ({"from": {"id": "x"}}, True), ({"id": 5}, False)],
+    ids=str,
+)
+async def test_press_that_cannot_be_read(
+    stage: LocalStack, alice: Person, change: dict[str, Any], *, told: bool
+) -> None:
+    """The app stops waiting and shows a sentence, where the query can be read."""
+    answer = await alice.answered(await alice.send(CONTENT))
+    query = CallbackQuery(alice.chat.require(answer.id), alice.user, "?", stage.clock.now())
+    stage.telegram.world.queries[query.id] = query
+    update_id = await stage.telegram.send_raw_update({"callback_query": query.json() | change})
+    await alice.until(lambda: dead_updates(stage) == [update_id])
+    await alice.answered(await alice.write("/help"))
+    if told:
+        await alice.until(lambda: query.answer is not None)
+
+    assert told == (query.answer is not None and "could not process" in query.answer.text)
 
 
 async def test_update_with_nothing_in_it(stage: LocalStack, alice: Person) -> None:

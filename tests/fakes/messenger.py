@@ -72,6 +72,8 @@ class FakeMessenger:
         """How many items one message can hold."""
         self.fits_plain = 10
         """How many items one message without formatting can hold."""
+        self.poison = ("", "")
+        """A call ("fit", "send", "edit") that raises, if an answer has an item of this name."""
         self.held: set[asyncio.Task[None] | None] = set()
         self.holding = asyncio.Event()
         """Set whenever another call is held."""
@@ -117,6 +119,7 @@ class FakeMessenger:
         plain: bool = False,
     ) -> int:
         """Place a message."""
+        self._swallow("send", view)
         lost = await self._enter("send", place.chat_id)
         self._next_id += 1
         message_id = self._next_id
@@ -131,6 +134,7 @@ class FakeMessenger:
         self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False
     ) -> None:
         """Change a message that is shown."""
+        self._swallow("edit", view)
         lost = await self._enter("edit", chat_id)
         if message_id not in self._shown.get(chat_id, {}):
             raise MessageGone("message to edit not found")
@@ -174,7 +178,13 @@ class FakeMessenger:
         plain: bool = False,
     ) -> int:
         """Return how many leading items one message can hold."""
+        self._swallow("fit", answer)
         return min(len(answer.items), self.fits_plain if plain else self.fits)
+
+    def _swallow(self, call: str, view: View) -> None:
+        items = view.items if isinstance(view, Answer) and call == self.poison[0] else ()
+        if any(item.name == self.poison[1] for item in items):
+            raise TypeError("poison")
 
     async def _enter(self, call: str, chat_id: int) -> Exception | None:
         """Go through the gate, the limits and the troubles; return the error that loses the

@@ -50,6 +50,7 @@ class FakeUploads:
             raise self.failures.pop(0)
         await self._wait()
         size = await content.wait_for(content.largest + 1)
+        await journal.progressed()
         meter.phase = Phase.FINISHING
         meter.set_part(1, size)
         told = self.uploaded_size if self.uploaded_size is not None else size

@@ -27,6 +27,9 @@ class Journal:
         """Remember an upload id."""
         self.told.append((upload_id, part_size))
 
+    async def progressed(self) -> None:
+        """Nothing is recorded."""
+
     async def completing(self) -> None:
         """Count an intention."""
         self.completions += 1

@@ -50,9 +50,7 @@ async def _fail_until(shop: RunnerFixture, job: Job, error: Exception, attempts:
 
 
 async def test_attempt_that_succeeds_is_news(shop: RunnerFixture) -> None:
-    """There will be no other; an answer is due, and the reaper looks by itself before the link
-    ends.
-    """
+    """There will be no other; an answer is due, and the link ends long after the next look."""
     job = await shop.accept()
     again_at = await shop.attempt(job)
 

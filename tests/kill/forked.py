@@ -7,6 +7,7 @@ processes. Copies are processes like any other: they have their own memory, file
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import bot.cli.run  # noqa: F401 -- the copies shall have it already.
 from bot.cli.main import main
 from tests.kill.kill_points import install
 
@@ -57,6 +59,11 @@ class Forked:
         """Send a signal, unless it has ended."""
         if self.returncode is None and self._process.pid is not None:
             os.kill(self._process.pid, number)
+
+    def limit_files(self, most: int) -> None:
+        """Let it have no more open files than this."""
+        assert self._process.pid is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, (most, most))
 
     def kill(self) -> None:
         """Send SIGKILL, unless it has ended."""

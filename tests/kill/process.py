@@ -58,6 +58,10 @@ class Running:
         async with self._signals:
             self._signals.notify_all()
 
+    def limit_files(self, most: int) -> None:
+        """Let it have no more open files than this."""
+        self._process.limit_files(most)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

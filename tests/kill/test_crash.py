@@ -163,6 +163,23 @@ async def test_five_kills_fail_no_file(stage: LocalStack) -> None:
     assert scenario.query("SELECT state, count(*) FROM jobs GROUP BY state") == [("done", 3)]
 
 
+async def test_kills_of_a_local_file_that_goes_on(tmp_path: Path) -> None:
+    """Nothing of it comes to the spool, but each process stores a part more: it is no suspect."""
+    more = {"RELAY_TRANSFER__CONNECTIONS_PER_FILE": "1"}
+    async with LocalStack(tmp_path, local=True, more=more) as stage:
+        scenario = KillScenario(stage)
+        message = await scenario.alice.send(os.urandom(5 * 4 * MIB + 1000))
+        for _ in range(5):
+            async with scenario.bot(kill_point="after:SqlObjects.progressed:1") as bot:
+                assert await bot.end() == -signal.SIGKILL
+        async with scenario.bot() as bot:
+            answer = await scenario.alice.answered(message)
+            await bot.stop()
+
+    assert "crash" not in answer.text
+    assert scenario.query("SELECT state, crashes FROM jobs") == [("done", 0)]
+
+
 async def test_poisonous_file_is_parked_and_its_neighbours_are_not(stage: LocalStack) -> None:
     """A file that kills the process whenever it is begun is given up; the others get links."""
     scenario = KillScenario(stage)

@@ -99,12 +99,33 @@ async def test_bad_calls(half: Half, verb: str, body: str, status: int) -> None:
     assert len(half.server.log) == 0
 
 
-async def test_other_hosts(half: Half) -> None:
-    """A web page that reaches loopback by a DNS name of its own controls nothing."""
+FOREIGN = {
+    "another host": {"Host": "evil.example.com"},
+    "another site": {"Origin": "http://evil.example.com"},
+    "another port": {"Origin": "http://127.0.0.1:1"},
+    "a sandboxed frame": {"Origin": "null"},
+}
+
+
+async def control(half: Half, method: str, headers: dict[str, str]) -> int:
+    """Call a verb and return the HTTP status."""
     url = f"{half.server.control_url}{half.remote.prefix}log"
-    headers = {"Host": "evil.example.com"}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(url, headers=headers) as answer,
+        session.request(method, url, headers=headers) as answer,
     ):
-        assert answer.status == 404
+        return answer.status
+
+
+@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+async def test_pages_of_other_origins(half: Half, headers: dict[str, str]) -> None:
+    """A web page of another origin, also one with a DNS name that leads here, controls nothing."""
+    assert await control(half, "POST", headers) == 404
+
+
+async def test_pages_of_the_stand_in(half: Half) -> None:
+    """A page of the server itself may control it, but not by a request without an Origin."""
+    own = {"Origin": half.server.control_url}
+
+    assert await control(half, "POST", own) == 200
+    assert await control(half, "GET", {}) == 405

@@ -66,6 +66,24 @@ def test_refused(environ: dict[str, str], line: str) -> None:
     assert line in caught.value.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("key", "module"), [("telegram.proxy", "aiohttp_socks"), ("oss.proxy", "python_socks")]
+)
+def test_socks_without_its_library(monkeypatch: pytest.MonkeyPatch, key: str, module: str) -> None:
+    """It is a mistake in the settings, not in the first call."""
+    variable = f"RELAY_{key.upper().replace('.', '__')}"
+    environ = MINIMAL | IN_SETTINGS | {variable: "socks5h://me:hunter2@127.0.0.1:1080"}
+    assert load(None, environ).oss.bucket == "files"
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SettingsError) as caught:
+        load(None, environ)
+
+    [problem] = caught.value.problems
+    assert (
+        problem == f"{key}: SOCKS needs the extra \"socks\": pip install 'file-relay-bot[socks]'"
+    )
+
+
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line says how to install it."""
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials", None)

@@ -77,7 +77,7 @@ def test_readable_by_others(mode: int, toml: str, warns: bool, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("key", "library"), [("TELEGRAM__PROXY", "aiohttp_socks"), ("OSS__PROXY", "socks")]
+    ("key", "library"), [("TELEGRAM__PROXY", "aiohttp_socks"), ("OSS__PROXY", "python_socks")]
 )
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "http"])
 def test_socks_without_its_library(

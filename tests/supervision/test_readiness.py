@@ -114,6 +114,41 @@ async def test_checks(patient: Patient) -> None:
     assert await patient.reasons() == ["ledger: cannot be written"]
 
 
+async def test_checks_that_raise_or_come_meanwhile(patient: Patient) -> None:
+    """Neither costs the page."""
+
+    async def fail() -> str:
+        patient.health.add({"later": fine})
+        raise MemoryError("no room")
+
+    async def fine() -> str:
+        return ""
+
+    patient.health.add({"disk": fail})
+
+    assert (await patient.health.report()).reasons == ("disk: cannot be checked, MemoryError",)
+
+
+@pytest.mark.parametrize("status", [0, 502])
+async def test_telegram_is_away(patient: Patient, status: int) -> None:
+    """A start waits for it and says so at once, a running bot after a minute of nothing else."""
+    patient.health_state.begin(ProcessPhase.STARTING)
+    patient.health_state.telegram_answered("getMe", status)
+    starting = (await patient.health.report()).reasons
+    patient.health_state.begin(ProcessPhase.RUNNING)
+    patient.health_state.poll_answered()
+    running = (await patient.health.report()).reasons
+    patient.clock.advance(timedelta(seconds=60))
+    late = (await patient.health.report()).reasons
+    patient.health_state.telegram_answered("sendMessage", 400)
+
+    last = "HTTP 502" if status else "no answer"
+    assert any(f"last with {last}" in reason for reason in starting)
+    assert running == ()
+    assert any(reason.startswith("telegram: every call has failed") for reason in late)
+    assert (await patient.health.report()).reasons == ()
+
+
 async def test_look_that_hangs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that hangs is told and goes on; it is not begun a second time before it ends."""
     monkeypatch.setattr(module, "LONGEST_CHECK", 0.01)

@@ -172,6 +172,18 @@ async def test_lost_answer_to_initiate_leaves_no_stray(rig: UploaderFixture) -> 
     assert rig.stored() == DATA
 
 
+@pytest.mark.parametrize(("there", "noted"), [((), 1), ((1, 2), 1), (tuple(range(1, 7)), 0)])
+async def test_new_parts_are_progress(
+    rig: UploaderFixture, there: tuple[int, ...], noted: int
+) -> None:
+    """It is noted once per run, after the first part that was not there before."""
+    target = begun(rig.store, *there)
+    await rig.upload(FakeContent(DATA), target)
+
+    assert len(rig.journal.progress) == noted
+    assert all(sent > len(there) for sent in rig.journal.progress)
+
+
 async def test_strays_that_cannot_be_listed_do_not_fail_the_upload(rig: UploaderFixture) -> None:
     """Looking for orphans is best effort; the reaper finds what it misses."""
     rig.store.trouble(Trouble("initiate", raising(StoreUnavailable("time-out"))))

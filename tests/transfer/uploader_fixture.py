@@ -43,11 +43,17 @@ class Journal:
     parts_before: list[int] = field(default_factory=list)
     completes_before: list[int] = field(default_factory=list)
     """How many requests that complete had been sent at each intention."""
+    progress: list[int] = field(default_factory=list)
+    """How many parts had been sent at each note of progress."""
 
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Note an upload."""
         self.entries.append((upload_id, part_size))
         self.parts_before.append(self.store.count("upload_part"))
+
+    async def progressed(self) -> None:
+        """Note how many parts had been stored."""
+        self.progress.append(self.store.count("upload_part"))
 
     async def completing(self) -> None:
         """Note an intention."""

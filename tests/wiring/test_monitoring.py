@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import sqlite3
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,16 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.adapters.ledger import database
+from bot.core.errors import LedgerUnusable
 from bot.demo.local_stack import LocalStack
+from bot.jobs.queue import JobQueue
 from bot.sandbox.faults import Effect, Fault
+from tests.adapters.web.test_limits import half_open
 from tests.conversations.operators import run
 from tests.conversations.people import Person, link_of
 from tests.conversations.test_webhook import free_port
+from tests.fakes.ledger import put_empty_ledger
 from tests.kill.process import relay_bot
 
 NAME = "annual report 报告.pdf"
@@ -99,6 +104,9 @@ async def test_says_that_it_waits(tmp_path: Path, port: int) -> None:
     assert alive[0] == 200
     assert waits[0] == 503
     assert waits[1][0].startswith("bot: starting since ")
+    assert re.fullmatch(
+        r"telegram: every call has failed since \S+, last with HTTP 502", waits[1][1]
+    )
     assert "relay_ready 0.0" in page
     assert well == (200, [])
 
@@ -136,6 +144,88 @@ def _rest(manager: socket.socket) -> list[str]:
             found.append(manager.recv(200).decode())
         except BlockingIOError:
             return found
+
+
+@pytest.mark.timeout(120)
+async def test_half_open_requests(tmp_path: Path, port: int) -> None:
+    """300 of them take neither the descriptors of files that move nor the answers of the port, and
+    the log stays short.
+    """
+    async with watched(tmp_path, port) as stage, AsyncExitStack() as stack:
+        alice = Person(stage)
+        bot = await stack.enter_async_context(relay_bot(stage, "run", users=(alice.id,)))
+        await bot.said("ready")
+        bot.limit_files(256)
+        await stack.enter_async_context(half_open(port, 300))
+        for number in range(6):
+            await alice.send(bytes([number]) * 200_000)
+        await stage.oss.wait_for(lambda: len(stage.bucket.objects) == 6)
+        await alice.until(lambda: bool(alice.said))
+        alive = await get(port, "/healthz")
+        code, _ = await bot.stop()
+
+    assert alive == (200, "ok\n")
+    assert code == 0
+    assert len(bot.text) < 20_000
+    assert "Too many open files" not in bot.text
+
+
+async def test_loop_that_keeps_failing(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named with its error; the rest of the bot goes on."""
+
+    async def fail(_: JobQueue) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(JobQueue, "run", fail)
+    async with watched(tmp_path, port) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        reasons = await says(port, "loops: queue has failed")
+        await alice.answered(await alice.write("/help"))
+        _, page = await get(port, "/metrics")
+
+    assert any("in a row, last with MemoryError" in reason for reason in reasons)
+    assert 'relay_loop_restarts_total{loop="queue"}' in page
+
+
+async def test_ledger_that_is_locked_at_the_start(tmp_path: Path, port: int) -> None:
+    """A lock of writers is waited for as later: the bot says so, and begins when it is let go."""
+    async with watched(tmp_path, port) as stage:
+        alice, path = Person(stage), tmp_path / "relay.sqlite3"
+        put_empty_ledger(path)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        starting = asyncio.create_task(stage.start_bot(alice.id))
+        await says(port, "ledger: cannot be ")
+        alive = await get(port, "/healthz")
+        other.execute("ROLLBACK")
+        other.close()
+        await starting
+        await alice.answered(await alice.send(b"x" * 3000))
+        well = await ready(port)
+
+    assert alive == (200, "ok\n")
+    assert well == (200, [])
+
+
+async def test_ledger_that_is_locked_to_readers_at_the_start(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is known of its links: it is waited for for a while, then the start ends."""
+    monkeypatch.setattr(database, "PATIENCE", 1.0)
+    async with watched(tmp_path, port) as stage:
+        path = tmp_path / "relay.sqlite3"
+        put_empty_ledger(path)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        starting = asyncio.create_task(stage.start_bot(1))
+        await says(port, "bot: starting since ")
+        with pytest.raises(LedgerUnusable, match="locked"):
+            await starting
+        other.close()
 
 
 async def test_port_is_taken(tmp_path: Path, port: int) -> None:

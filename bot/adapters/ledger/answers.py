@@ -163,39 +163,67 @@ def redirect(connection: Connection, answer_id: int, code: str) -> None:
     for job in members.mappings():
         by_owner.setdefault(job["owner_id"], []).append(job)
     for owner_id, owned in by_owner.items():
-        _move(connection, {**found, "language": owned[0]["language"]}, owner_id, owned)
+        private = {
+            "language": owned[0]["language"],
+            "chat_id": owner_id,
+            "thread_id": None,
+            "reply_to": NOTHING,
+            "state": AnswerState.PENDING.value,
+            "tries": 0,
+            "attempts": 0,
+            "form": AnswerForm.PRIVATE.value,
+        }
+        _move(connection, found, [job["id"] for job in owned], private)
     if connection.execute(select(jobs.c.id).where(jobs.c.answer_id == answer_id)).first():
         lost(connection, answer_id, code)
     else:
         connection.execute(delete(answers).where(answers.c.id == answer_id))
 
 
+def apart(connection: Connection, answer_id: int) -> None:
+    """Give each job of an answer a copy of its own; the answer keeps the first."""
+    found = connection.execute(select(answers).where(answers.c.id == answer_id)).mappings().one()
+    members = connection.execute(
+        select(jobs.c.id, jobs.c.message_id)
+        .where(jobs.c.answer_id == answer_id)
+        .order_by(jobs.c.id)
+        .offset(1)
+    )
+    for job_id, message_id in members.all():
+        reply_to = message_id if found["reply_to"] != NOTHING else NOTHING
+        _move(connection, found, [job_id], {"reply_to": reply_to})
+
+
 def _move(
-    connection: Connection, found: Mapping[str, Any], owner_id: int, owned: Sequence[RowMapping]
+    connection: Connection,
+    found: RowMapping,
+    job_ids: Sequence[int],
+    changes: Mapping[str, Any],
 ) -> None:
-    values = {
-        **found,
-        "chat_id": owner_id,
-        "thread_id": None,
-        "reply_to": NOTHING,
-        "state": AnswerState.PENDING.value,
-        "message_id": None,
-        "tries": 0,
-        "attempts": 0,
-        "form": AnswerForm.PRIVATE.value,
-    }
+    """Give jobs another answer, which is like `found` but for `changes`."""
+    values = {**found, "message_id": None, **changes}
     del values["id"]
     made = connection.execute(insert(answers).values(values).returning(answers.c.id))
     connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_([job["id"] for job in owned]))
-        .values(answer_id=made.scalar_one())
+        update(jobs).where(jobs.c.id.in_(job_ids)).values(answer_id=made.scalar_one())
     )
 
 
-def refreshed(connection: Connection, answer_id: int, changes: int) -> None:
-    """Record that the answer shows the first `changes` changes."""
-    _set(connection, answer_id, shown=changes)
+def correcting(connection: Connection, answer_id: int) -> None:
+    """Count a correction before the call."""
+    _set(connection, answer_id, attempts=answers.c.attempts + 1)
+
+
+def settle(connection: Connection, answer_id: int) -> None:
+    """Forget the calls that were counted."""
+    _set(connection, answer_id, attempts=0)
+
+
+def refreshed(
+    connection: Connection, answer_id: int, changes: int, *, code: str | None = None
+) -> None:
+    """Record that the answer shows the first `changes` changes, or was given up with `code`."""
+    _set(connection, answer_id, shown=changes, attempts=0, error_code=code)
 
 
 def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
@@ -211,9 +239,10 @@ def unsent(connection: Connection, answer_id: int, *, uncertain: bool) -> None:
     )
 
 
-def cut_off(connection: Connection, answer_id: int) -> None:
-    """Store that a call was cut off; its attempt stays counted."""
-    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, tries=_UNCERTAIN)
+def cut_off(connection: Connection, answer_id: int, *, called: bool = True) -> None:
+    """Store that an attempt was cut off; it stays counted."""
+    tries = _UNCERTAIN if called else answers.c.tries
+    _set(connection, answer_id, _IS_SENDING, state=AnswerState.PENDING.value, tries=tries)
 
 
 def _set(

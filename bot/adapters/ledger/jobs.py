@@ -320,7 +320,8 @@ def _count_crash(
         ).scalars()
     )
     for job_id, before in rows:
-        # An upload that was begun is progress too: in local mode nothing comes to the disk.
+        # In local mode nothing comes to the disk: an upload that was begun is progress, and so is
+        # each part, by `PROGRESSED`.
         now = progress.get(job_id, 0) + (job_id in begun)
         values: dict[str, Any] = {"crash_progress": now}
         if now <= (before or 0):

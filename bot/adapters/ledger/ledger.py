@@ -62,6 +62,7 @@ class SqlObjects(SqlPart):
     plan = writes(objects.plan)
     prepare = writes(objects.prepare)
     initiated = writes(objects.initiated)
+    progressed = writes(objects.progressed)
     completing = writes(objects.completing)
     completed = writes(objects.completed)
     planned_for = reads(objects.planned_for)
@@ -106,6 +107,9 @@ class SqlAnswers(SqlPart):
     anew = writes(answers.anew)
     release = writes(answers.release)
     redirect = writes(answers.redirect)
+    apart = writes(answers.apart)
+    correcting = writes(answers.correcting)
+    settle = writes(answers.settle)
     refreshed = writes(answers.refreshed)
 
 

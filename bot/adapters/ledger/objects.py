@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from bot.adapters.ledger.jobs import IS_UNFINISHED, UNFINISHED, acquire
 from bot.adapters.ledger.schema import (
+    PROGRESSED,
     Instant,
     answers,
     beside,
@@ -130,6 +131,14 @@ def prepare(connection: Connection, job: Job, new: NewObject) -> Prepared:
 def initiated(connection: Connection, object_id: int, upload_id: str, part_size: int) -> None:
     """Record the upload id and the part size."""
     _update(connection, objects.c.id == object_id, upload_id=upload_id, part_size=part_size)
+
+
+def progressed(connection: Connection, object_id: int) -> None:
+    """Store that the job of this object has made progress since its last crash."""
+    is_its_job = (
+        jobs.c.id == select(objects.c.job_id).where(objects.c.id == object_id).scalar_subquery()
+    )
+    connection.execute(update(jobs).where(is_its_job).values(crash_progress=PROGRESSED))
 
 
 def completing(connection: Connection, object_id: int, at: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -144,6 +144,9 @@ answers = Table(
     Index("ix_answers_stale", "state", sqlite_where=text("changes > shown")),
 )
 
+PROGRESSED: Final = -1
+"""In `jobs.crash_progress`: a part was stored after the last crash."""
+
 jobs = Table(
     "jobs",
     metadata,
@@ -167,10 +170,10 @@ jobs = Table(
     Column("run_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("cancel_requested", Boolean, nullable=False),
-    # Crashes of the process while the job ran.
+    # Crashes of the process while the job ran and made no progress, and while it ran alone.
     Column("crashes", Integer, nullable=False),
-    # Crashes while no other job ran, and the bytes that were on disk at the last one.
     Column("crashes_alone", Integer, nullable=False, server_default="0"),
+    # The bytes on disk at the last crash, or `PROGRESSED`.
     Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),

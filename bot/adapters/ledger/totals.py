@@ -25,7 +25,6 @@ from bot.adapters.ledger.schema import (
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
-from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Failures, Totals
 
 _OSS_OFFSET = "oss_offset"
@@ -44,7 +43,6 @@ def set_oss_offset(connection: Connection, offset: timedelta) -> None:
     connection.execute(insert(state).values(row))
 
 
-_IS_LOST = answers.c.state == AnswerState.LOST.value
 _IS_LEFT = is_not(objects.c.state, ObjectState.GONE.value)
 
 
@@ -152,7 +150,7 @@ def count_set_aside(connection: Connection) -> dict[str, int]:
         "update": (dead_updates, dead_updates.c.state == "dead"),
         "update_failing": (dead_updates, dead_updates.c.state == "failing"),
         "outbox": (outbox, outbox.c.said & outbox.c.error_code.is_not(None)),
-        "answer": (answers, answers.c.error_code.is_not(None) & _IS_LOST),
+        "answer": (answers, answers.c.error_code.is_not(None)),
         "status_message": (cards, ~cards.c.open & cards.c.error_code.is_not(None)),
         "deletion": (objects, _IS_LEFT & objects.c.error_code.is_not(None)),
     }

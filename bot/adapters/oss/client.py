@@ -368,7 +368,7 @@ def _open_session(limits: ConnectionLimits) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     session.headers.clear()
-    adapter = CancellableAdapter(limits.connections)
+    adapter = CancellableAdapter(limits.connections, proxy=limits.proxy)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     if limits.proxy is not None:

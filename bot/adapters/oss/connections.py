@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
@@ -162,10 +164,18 @@ def _current_wire() -> CancellableConnection | None:
     return wire
 
 
+Dial = Callable[[str, int, float | None], socket.socket]
+"""Connects to a host and port within seconds, through a proxy. Raises `OSError`."""
+
+
 class _Announcing(HTTPConnection):
     """Passes its socket to the `CancellableConnection` of the thread, and separates the deadline
-    for sending from that for connecting, which urllib3 does not.
+    for sending from that for connecting, which urllib3 does not. `dial` connects, if given.
     """
+
+    def __init__(self, *args: Any, dial: Dial | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._dial = dial
 
     def connect(self) -> None:
         wire = _current_wire()
@@ -179,13 +189,22 @@ class _Announcing(HTTPConnection):
             self._announce()
 
     def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
+        sock = super()._new_conn() if self._dial is None else self._dialled(self._dial)
         wire = _current_wire()
         if wire is not None:
             # TLS takes the descriptor away from this object before its handshake; a duplicate
             # goes on standing for the same connection.
             wire.attach(self._handles.enter_context(sock.dup()))
         return sock
+
+    def _dialled(self, dial: Dial) -> socket.socket:
+        timeout = self.timeout if isinstance(self.timeout, int | float) else None
+        try:
+            return dial(self.host, self.port or 0, timeout)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"no connection to {self.host}") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self._announce()
@@ -232,30 +251,71 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS: Final = {"http": _Pool, "https": _TlsPool}
 
 
-@cache
-def _socks_pools() -> dict[str, type[HTTPConnectionPool]]:
-    """Return the same for SOCKS; call it only where PySocks is installed."""
-    from urllib3.contrib import socks
+class _DialledPools(PoolManager):
+    """Pools whose connections are made by `dial`."""
 
-    class Plain(_Announcing, socks.SOCKSConnection):
-        """Over SOCKS."""
+    def __init__(self, dial: Dial, connections: int) -> None:
+        super().__init__(num_pools=connections, maxsize=connections)
+        self.pool_classes_by_scheme = _POOLS
+        self._dial = dial
 
-    class Tls(_Announcing, socks.SOCKSHTTPSConnection):
-        """Over SOCKS and TLS."""
+    def _new_pool(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = super()._new_pool(*args, **kwargs)
+        pool.ConnectionCls = partial(pool.ConnectionCls, dial=self._dial)  # type: ignore[assignment,call-arg] # ours, and only called.
+        return pool
 
-    class PlainPool(socks.SOCKSHTTPConnectionPool):
-        ConnectionCls = Plain
 
-    class TlsPool(socks.SOCKSHTTPSConnectionPool):
-        ConnectionCls = Tls
+class _TowardsProxy:
+    """Connects to a SOCKS proxy, so that what the library then says to it can be cut too."""
 
-    return {"http": PlainPool, "https": TlsPool}
+    def connect(self, dest_host: str, dest_port: int, timeout: float | None = None) -> Any:
+        sock = socket.create_connection((dest_host, dest_port), timeout)
+        wire = _current_wire()
+        if wire is not None:
+            wire.attach(sock)
+        return sock
+
+
+def _socks_dial(url: str) -> Dial:
+    """Return what connects through a SOCKS proxy, which resolves the names, as for Telegram.
+
+    Raises:
+        RuntimeError: the library for that is not installed.
+    """
+    try:
+        # An optional dependency, which few need.
+        from python_socks import ProxyError, ProxyTimeoutError
+        from python_socks.sync import Proxy
+    except ImportError as error:
+        raise RuntimeError(
+            "oss.proxy: SOCKS needs the extra of that name: file-relay-bot[socks]"
+        ) from error
+    # The library knows only the plain word.
+    given = url.replace("socks5h://", "socks5://", 1)
+    proxy = Proxy.from_url(given, rdns=True, forward=_TowardsProxy())
+
+    def dial(host: str, port: int, timeout: float | None) -> socket.socket:
+        try:
+            return proxy.connect(host, port, timeout=timeout)
+        except ProxyTimeoutError as error:
+            raise TimeoutError(str(error)) from error
+        except ProxyError as error:
+            raise OSError(f"the proxy refuses: {error}") from error
+
+    return dial
 
 
 class CancellableAdapter(HTTPAdapter):
-    """The transport of a requests session with cancellable connections; never retries."""
+    """The transport of a requests session with cancellable connections; never retries.
 
-    def __init__(self, connections: int) -> None:
+    Raises:
+        RuntimeError: `proxy` is a SOCKS proxy, and the library for that is not installed.
+    """
+
+    def __init__(self, connections: int, *, proxy: str | None = None) -> None:
+        is_socks = proxy is not None and proxy.lower().startswith("socks")
+        dial = _socks_dial(proxy) if proxy is not None and is_socks else None
+        self._dialled = None if dial is None else _DialledPools(dial, connections)
         never = Retry(total=False, redirect=False, raise_on_status=False)
         super().__init__(pool_connections=connections, pool_maxsize=connections, max_retries=never)
 
@@ -266,10 +326,17 @@ class CancellableAdapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Use our connection classes for proxies too."""
+        if self._dialled is not None:
+            return self._dialled
         manager = super().proxy_manager_for(proxy, **kwargs)
-        is_socks = proxy.lower().startswith("socks")
-        manager.pool_classes_by_scheme = _socks_pools() if is_socks else _POOLS
+        manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def close(self) -> None:
+        """Close idle connections, those through a proxy too."""
+        super().close()
+        if self._dialled is not None:
+            self._dialled.clear()
 
 
 def _wait_until_sent(sock: socket.socket, deadline: float) -> None:

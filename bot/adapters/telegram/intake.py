@@ -26,6 +26,7 @@ from bot.adapters.telegram.raw_updates import (
     is_command,
     is_well_typed,
     origin_of,
+    press_of,
     summary,
     without_optional_parts,
 )
@@ -64,10 +65,17 @@ PRUNE_EVERY: Final = timedelta(hours=1)
 
 
 class Tell(Protocol):
-    """Tells the sender of a message that it could not be handled."""
+    """Tells senders what could not be handled."""
 
-    async def __call__(self, origin: Origin, *, is_command: bool) -> None:
-        """Say so, if the sender should be told; `is_command` for one that begins as a command."""
+    async def not_handled(self, origin: Origin, *, is_command: bool) -> None:
+        """Tell the sender of a message, if that should be; `is_command` for one that begins as a
+        command.
+        """
+
+    async def press_not_handled(
+        self, query_id: str, user_id: int, chat_id: int, language: str
+    ) -> None:
+        """Tell who pressed a button, if that should be. The ids are 0 if they cannot be read."""
 
 
 class Intake:
@@ -258,14 +266,18 @@ class Intake:
 
     async def _bury(self, update_id: int, raw: dict[str, Any], why: str) -> None:
         """Set an update aside, and tell its sender if that can be read."""
-        origin = origin_of(raw, self._application.bot.id)
-        if self._tell is not None and origin is not None:
-            # First, because a message that is told twice is sent once.
-            with self._edge.contain(Unit.UPDATE, update_id):
-                await self._tell(origin, is_command=is_command(raw))
-        chat_id = None if origin is None else origin.chat_id
+        origin, press = origin_of(raw, self._application.bot.id), press_of(raw)
+        # First, because a message that is told twice is sent once.
+        with self._edge.contain(Unit.UPDATE, update_id):
+            if self._tell is not None and origin is not None:
+                await self._tell.not_handled(origin, is_command=is_command(raw))
+            elif self._tell is not None and press is not None:
+                await self._tell.press_not_handled(
+                    press.query_id, press.user_id, press.chat_id, press.language
+                )
+        chat_id = origin.chat_id if origin else press.chat_id if press else None
         now = self._clock.now()
-        await self._dead_updates.add(update_id, summary(raw), why, now, chat_id)
+        await self._dead_updates.add(update_id, summary(raw), why, now, chat_id or None)
 
     def _read_or_reduce(self, raw: dict[str, Any]) -> Update:
         why = "types"

@@ -7,6 +7,7 @@ The names of fields, and which of them are required, are those of the Bot API ("
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.core.jobs import Origin
@@ -76,17 +77,26 @@ def without_optional_parts(raw: Mapping[str, Any], now: int) -> dict[str, Any]:
 
 
 def is_well_typed(raw: Mapping[str, Any]) -> bool:
-    """Return whether the parts of a message that the program uses have the right types. The
+    """Return whether the parts of an update that the program uses have the right types. The
     library does not look: a chat of an unknown type would be ignored without a word, and a name
-    that is a number would fail in a handler. True for other updates.
+    that is a number would fail in a handler.
     """
     given = raw.get("message")
-    if not isinstance(given, dict):
-        return True
     try:
-        needed = _received(given, now=-1)
+        if isinstance(given, dict):
+            return _is_well_typed(given)
+        if "callback_query" in raw:
+            press = _press(raw["callback_query"], now=-1)
+            return bool(press.get("data") == raw["callback_query"].get("data"))
+        if "my_chat_member" in raw:
+            _membership(raw["my_chat_member"], now=-1)
     except PartMissing:
         return False
+    return True
+
+
+def _is_well_typed(given: Mapping[str, Any]) -> bool:
+    needed = _received(given, now=-1)
     dropped = [name for name in _OPTIONAL if given.get(name) is not None and name not in needed]
     return not dropped and _agrees(needed, given)
 
@@ -333,6 +343,41 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
         owner_id=user_id if type(user_id) is int and abs(user_id) < 1 << 63 else chat_id,
         language=language if isinstance(language, str) else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RawPress:
+    """A press of a button, as far as it can be read: 0 and "" stand for what cannot be."""
+
+    query_id: str
+    user_id: int
+    chat_id: int
+    language: str
+
+
+def press_of(raw: Mapping[str, Any]) -> RawPress | None:
+    """Return the press of an update; `None` if it is none, or has no id to answer it with."""
+    given = raw.get("callback_query")
+    query_id = given.get("id") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or not isinstance(query_id, str) or not query_id:
+        return None
+    message = given.get("message")
+    chat = message.get("chat") if isinstance(message, dict) else None
+    user = given.get("from")
+    language = user.get("language_code") if isinstance(user, dict) else None
+    return RawPress(
+        query_id=query_id,
+        user_id=_id_or_0(user),
+        chat_id=_id_or_0(chat),
+        language=language if isinstance(language, str) else "",
+    )
+
+
+def _id_or_0(value: object) -> int:
+    try:
+        return _id(_dict(value, "").get("id"), "")
+    except PartMissing:
+        return 0
 
 
 def is_command(raw: Mapping[str, Any]) -> bool:

@@ -61,15 +61,31 @@ def without_address(error: Exception) -> Exception:
 def _socks_connector(proxy: str, connections: int) -> aiohttp.BaseConnector:
     try:
         # An optional dependency, which few need.
-        from aiohttp_socks import ProxyConnector
+        from aiohttp_socks import (
+            ProxyConnectionError,
+            ProxyConnector,
+            ProxyError,
+            ProxyTimeoutError,
+        )
     except ImportError as error:
         raise RuntimeError(
             "telegram.proxy: SOCKS needs the extra of that name: file-relay-bot[socks]"
         ) from error
+    failures = (ProxyConnectionError, ProxyError, ProxyTimeoutError)
+
+    class Connector(ProxyConnector):
+        async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+            try:
+                return await super().connect(*args, **kwargs)
+            except (*failures, EOFError, ValueError) as error:
+                # Of no type that callers know: neither of aiohttp nor of the system.
+                kind = type(error).__name__
+                raise ConnectionRefusedError(f"the proxy cannot connect: {kind}") from error
+
     # Names are resolved by the proxy, which may know hosts that must not be looked up on our side;
     # that is the meaning of the h in "socks5h", and the library knows only the plain word.
     url = proxy.replace("socks5h://", "socks5://", 1)
-    return ProxyConnector.from_url(url, limit=connections, rdns=True)
+    return Connector.from_url(url, limit=connections, rdns=True)
 
 
 POOL: Final = 64

@@ -109,9 +109,9 @@ class AnswerLedger(Protocol):
         SENDING.
         """
 
-    async def cut_off(self, answer_id: int) -> None:
-        """Store that a call was cut off: PENDING again with an unknown outcome, as `unsent` says,
-        but its attempt stays counted.
+    async def cut_off(self, answer_id: int, *, called: bool = True) -> None:
+        """Store that an attempt was cut off: PENDING again, but the attempt stays counted. The
+        outcome is unknown, as `unsent` says, unless the call had not been `called`.
         """
 
     async def lost(self, answer_id: int, code: str) -> None:
@@ -131,13 +131,24 @@ class AnswerLedger(Protocol):
         of its jobs. Jobs that belong to no person keep the answer, LOST with this code.
         """
 
+    async def apart(self, answer_id: int) -> None:
+        """Give each job of an answer one of its own in the same state, with the same counts."""
+
     async def stale(self, limit: int) -> list[StoredAnswer]:
         """Return sent answers with items that changed after the last edit, at most `limit` of each
         chat.
         """
 
-    async def refreshed(self, answer_id: int, changes: int) -> None:
-        """Record that the answer shows the first `changes` changes; later ones leave it stale."""
+    async def correcting(self, answer_id: int) -> None:
+        """Count a correction as an attempt, before the call."""
+
+    async def settle(self, answer_id: int) -> None:
+        """Forget the attempts that were counted: the outcome of the last one is known."""
+
+    async def refreshed(self, answer_id: int, changes: int, *, code: str | None = None) -> None:
+        """Record that the answer shows the first `changes` changes, or is not corrected any more
+        because of `code`; later changes leave it stale.
+        """
 
 
 @dataclass(frozen=True, slots=True)

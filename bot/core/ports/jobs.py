@@ -45,7 +45,8 @@ class JobLedger(Protocol):
         asked for it, those that crashed too often, and those of commands that are gone.
 
         The crash counts for a job that has no more than at its last crash: `progress` has the
-        bytes on the disk by job, none if it is not in there.
+        bytes on the disk by job, none if it is not in there, and `ObjectLedger.progressed` tells
+        of parts.
 
         Only for the process that holds the lock of the ledger.
         """
@@ -249,6 +250,11 @@ class ObjectLedger(Protocol):
 
     async def initiated(self, object_id: int, upload_id: str, part_size: int) -> None:
         """Record the upload id and the part size, before the first part is sent."""
+
+    async def progressed(self, object_id: int) -> None:
+        """Record that a part was stored, so that the next crash does not count for the job: see
+        `JobLedger.recover`.
+        """
 
     async def completing(self, object_id: int, at: datetime) -> datetime:
         """Store that the store may have completed the object at `at`, before the first request

@@ -5,7 +5,7 @@ Each verb wraps one method of `TelegramStandIn` or of a chat; `RemoteTelegram` i
 
 import re
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,19 @@ from bot.sandbox.control import Body, Control, Verb, assign
 from bot.sandbox.faults import FaultScript
 from bot.sandbox.shaping import Bandwidth
 from bot.sandbox.telegram.chats import REAL_SIZE, Chat
+from bot.sandbox.telegram.files import new_media_group_id
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import FloodMode
+from bot.sandbox.telegram.overview import chats_of, commands_for, people_of
+from bot.sandbox.telegram.page.uploads import Uploads
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.views import VisibleMessage, event_to_json, visible_to_json
 
 
 class TelegramControl(Control):
-    """The shared verbs and those of Telegram. `info` returns the addresses of the server."""
+    """The shared verbs and those of Telegram. `info` returns the addresses of the server;
+    `uploads` are the files from the chat page.
+    """
 
     def __init__(
         self,
@@ -28,21 +33,28 @@ class TelegramControl(Control):
         faults: FaultScript,
         bandwidth: Bandwidth,
         info: Callable[[], dict[str, object]],
+        uploads: Uploads,
     ) -> None:
         world = fixtures.world
         super().__init__(world.clock, world.log, faults, bandwidth)
         self._fixtures = fixtures
         self._world = world
         self._addresses = info
+        self._uploads = uploads
 
     def verbs(self) -> dict[str, Verb]:
         """Return the verbs by name."""
         return {
             "info": self._info,
+            "people": self._people,
+            "chats": self._chats,
+            "commands": self._commands,
+            "language": self._language,
             "add_user": self._add_user,
             "add_group": self._add_group,
             "send_text": self._send_text,
             "send_file": self._send_file,
+            "send_album": self._send_album,
             "edit_text": self._edit_text,
             "delete": self._delete,
             "press": self._press,
@@ -71,6 +83,21 @@ class TelegramControl(Control):
     async def _info(self, _: Body) -> Any:
         return self._addresses()
 
+    async def _people(self, _: Body) -> Any:
+        return people_of(self._world)
+
+    async def _chats(self, _: Body) -> Any:
+        return chats_of(self._world)
+
+    async def _commands(self, arguments: Body) -> Any:
+        """Return what the app of a person completes in a chat."""
+        return commands_for(self._world, self._chat(arguments).state, self._user(arguments))
+
+    async def _language(self, arguments: Body) -> Any:
+        """Change the language of a person's app."""
+        user = replace(self._user(arguments), language_code=arguments["language_code"])
+        return asdict(self._world.add_user(user))
+
     async def _add_user(self, arguments: Body) -> Any:
         return asdict(self._fixtures.add_user(**arguments))
 
@@ -86,12 +113,32 @@ class TelegramControl(Control):
         return message.id
 
     async def _send_file(self, arguments: Body) -> Any:
-        content = Path(arguments["path"])
-        options = _picked(arguments, _WHERE | _FILE)
-        message = await self._chat(arguments).send_file(
-            self._user(arguments), content=content, **{"announced_size": REAL_SIZE, **options}
-        )
+        """Send a file: `path` on this machine, or `upload`, the id of one that a page uploaded."""
+        options = {
+            "announced_size": REAL_SIZE,
+            **self._content(arguments),
+            **_picked(arguments, _WHERE | _FILE),
+        }
+        message = await self._chat(arguments).send_file(self._user(arguments), **options)
         return message.id
+
+    async def _send_album(self, arguments: Body) -> Any:
+        """Send `items`, each as `send_file` takes it, as one album; return the message ids. The
+        caption is the first one's.
+        """
+        album = {"media_group_id": new_media_group_id()}
+        rest = {name: value for name, value in arguments.items() if name not in _FIRST_ONLY}
+        sent = []
+        for number, item in enumerate(arguments["items"]):
+            first = {} if number else _picked(arguments, _FIRST_ONLY)
+            sent.append(await self._send_file({**rest, **first, **item, **album}))
+        return sent
+
+    def _content(self, arguments: Body) -> dict[str, Any]:
+        if "upload" not in arguments:
+            return {"content": Path(arguments["path"])}
+        upload = self._uploads.find(str(arguments["upload"]))
+        return {"content": upload.path, "name": upload.name, "mime": upload.mime}
 
     async def _edit_text(self, arguments: Body) -> Any:
         chat = self._chat(arguments)
@@ -141,6 +188,7 @@ class TelegramControl(Control):
 
 
 _WHERE = frozenset({"reply_to", "thread_id"})
+_FIRST_ONLY = frozenset({"caption"})
 _FILE = frozenset({"kind", "name", "mime", "caption", "announced_size", "media_group_id"})
 
 

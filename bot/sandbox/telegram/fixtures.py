@@ -17,7 +17,7 @@ class Fixtures:
         self.world = world
         self._chats: dict[int, Chat] = {}
 
-    def add_user(
+    def add_user(  # noqa: PLR0913 (a person has these properties.)
         self,
         first_name: str,
         *,
@@ -26,10 +26,15 @@ class Fixtures:
         language_code: str | None = "en",
         id: int | None = None,
         is_bot: bool = False,
+        role: str | None = None,
     ) -> User:
-        """Add a person (or another bot)."""
+        """Add a person (or another bot). `role` is a label for the chat page: `member`, `admin`,
+        `stranger` or `banned`.
+        """
         user_id = self.world.take_user_id() if id is None else id
         user = User(user_id, first_name, last_name, username, language_code, is_bot)
+        if role is not None:
+            self.world.roles[user.id] = role
         return self.world.add_user(user)
 
     def private_chat(self, user: User) -> PrivateChat:

@@ -17,6 +17,8 @@ from bot.sandbox.telegram.exchange import RequestHandler
 from bot.sandbox.telegram.fixtures import Fixtures
 from bot.sandbox.telegram.flood import Flood
 from bot.sandbox.telegram.local_mode import LocalFileServer
+from bot.sandbox.telegram.page.routes import ChatPage
+from bot.sandbox.telegram.page.uploads import Uploads
 from bot.sandbox.telegram.privacy import Privacy
 from bot.sandbox.telegram.users import User
 from bot.sandbox.telegram.webhook_delivery import WebhookSender
@@ -61,7 +63,9 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         bot = User(self.bot_id, "File Relay", username=username, is_bot=True)
         Fixtures.__init__(self, World(bot, self.clock, self.log, folder))
         self._requests = RequestHandler(self.world, token, self.faults, self.bandwidth, folder)
-        self._verbs = TelegramControl(self, self.faults, self.bandwidth, self._info)
+        self.uploads = Uploads(folder / "page")
+        self._page = ChatPage(self.world, self.bandwidth, self.uploads)
+        self._verbs = TelegramControl(self, self.faults, self.bandwidth, self._info, self.uploads)
         self._deliveries = WebhookSender(self.world, self.faults, self._requests.run)
         if local_root is not None:
             self.world.local = LocalFileServer(local_root, token, self.clock, self.bandwidth)
@@ -83,15 +87,19 @@ class TelegramStandIn(LoopbackServer, Fixtures):
         return self._verbs
 
     async def _exchange(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._page.serves(request.path):
+            return await self._page.handle(request)
         return await self._requests.handle(request)
 
     async def _start_tasks(self) -> None:
+        self._page.open()
         await self._deliveries.start()
         if self.world.local is not None:
             self.world.local.start()
 
     async def _stop_tasks(self) -> None:
         self.world.updates.close()
+        await self._page.close()
         await self._deliveries.stop()
         if self.world.local is not None:
             await self.world.local.stop()
@@ -109,6 +117,11 @@ class TelegramStandIn(LoopbackServer, Fixtures):
     def file_url(self) -> str:
         """Return the base URL of downloads, without the token."""
         return f"http://{LOOPBACK}:{self._port}/file/bot"
+
+    @property
+    def page_url(self) -> str:
+        """Return the address of the chat page, for a browser on this machine."""
+        return f"http://{LOOPBACK}:{self._port}/"
 
     @property
     def flood(self) -> Flood:

@@ -38,6 +38,8 @@ class World:
         self.flood = Flood(clock)
         self.profile = Profile()
         self.users: dict[int, User] = {bot.id: bot}
+        self.roles: dict[int, str] = {}
+        """Roles of people towards the bot by user id: labels for the chat page."""
         self.chats: dict[int, ChatState] = {}
         self.queries: dict[str, CallbackQuery] = {}
         self.webhook = Webhook(self.updates, clock)

@@ -275,6 +275,22 @@ async def test_upload_that_was_begun_is_progress(ledger: SqlLedger) -> None:
     assert (first, (await get(ledger, job)).crashes) == (0, 1)
 
 
+async def test_part_that_was_stored_is_progress(ledger: SqlLedger) -> None:
+    """Each new part since the last crash is, also where nothing comes to the disk."""
+    job = await accept(ledger)
+    stored = await plan(ledger, await acquire(ledger, job))
+    await ledger.objects.initiated(stored.id, "upload", 1 << 20)
+    await ledger.jobs.recover(NOW)
+    counts = []
+    for parts in (1, 0, 2, 1, 0):
+        for _ in range(parts):
+            await ledger.objects.progressed(stored.id)
+        await _crash(ledger, job)
+        counts.append((await get(ledger, job)).crashes)
+
+    assert counts == [0, 1, 1, 1, 2]
+
+
 async def test_job_that_crashed_alone_is_parked(ledger: SqlLedger) -> None:
     """Three times without progress, while nothing else ran; beside others it takes twenty."""
     alone, beside, other = [await accept(ledger) for _ in range(3)]

@@ -40,6 +40,9 @@ class Journal:
         del part_size
         self.ids.append(upload_id)
 
+    async def progressed(self) -> None:
+        """Nothing is recorded."""
+
     async def completing(self) -> None:
         """Nothing is remembered of it."""
 

@@ -48,6 +48,7 @@ PRESSES = [
     "press-not-yours",
     "press-too-late",
     "press-unknown",
+    "press-not-handled",
     "cancelling",
     "deleting",
     "deleted",

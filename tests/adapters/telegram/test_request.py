@@ -18,7 +18,9 @@ from telegram import (
 from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
+from bot.adapters.telegram.messenger import translate
 from bot.adapters.telegram.request import AiohttpRequest, RelayBot
+from bot.core.errors import ChatUnavailable
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
@@ -280,6 +282,25 @@ async def test_socks_proxy() -> None:
         assert await request.post("http://telegram.invalid/botx/getMe") == 3
 
     assert asked == [b"telegram.invalid"]
+
+
+@pytest.mark.parametrize("reply", [b"", b"\x05\x00", b"\x05\xff", b"\x05\x00\x05\x05\x00\x01"])
+async def test_socks_proxy_that_does_not_connect(reply: bytes) -> None:
+    """Whatever it says or does, the request was not sent, and the error is a known one."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with closing(writer):
+            await reader.readexactly(3)
+            writer.write(reply)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, AiohttpRequest(proxy=f"socks5://me:hunter2@127.0.0.1:{port}") as request:
+        with pytest.raises(NetworkError) as caught:
+            await request.post("http://telegram.invalid/botx/getMe")
+
+    assert isinstance(translate(caught.value), ChatUnavailable)
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
 
 
 async def test_socks_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,12 @@ MOVING = replace(
 
 
 def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
-    """Return the progress of a status message with one job: the line below the name."""
-    name, progress = status_messages.text(StatusMessage((line,))).split("\n")
+    """Return the progress of a status message with one job: the line below the name. Below that
+    of a job that has ended stands that its answer follows.
+    """
+    name, progress, *more = status_messages.text(StatusMessage((line,))).split("\n")
     assert name == "<b>report.pdf</b>"
+    assert len(more) == line.state.is_final
     return progress
 
 

@@ -194,6 +194,7 @@ paid-media-locked = Paid media can be relayed only after they have been paid for
 story-closed = This is a story; Telegram does not give bots the files of stories.
 kind-unknown = This is a kind of file I do not know yet. Send it as a document.
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
+press-not-handled = I could not process this. Please press the button again.
 press-too-late = Too late: this has already finished.
 press-unknown = This button no longer works. /status shows the current ones.
 cancelling = Cancelling…

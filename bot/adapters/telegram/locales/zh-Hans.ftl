@@ -154,6 +154,7 @@ paid-media-locked = 付费媒体只有在付费后才能转存；在此之前机
 story-closed = 这是一条动态；Telegram 不向机器人提供动态的文件。
 kind-unknown = 这种文件我还不认识。请把它作为文件发送。
 press-not-yours = 只有发起请求的人或群管理员可以这样做。
+press-not-handled = 我无法处理这次操作，请再按一次。
 press-too-late = 太晚了，这个任务已经结束。
 press-unknown = 这个按钮已失效，请用 /status 获取当前的按钮。
 cancelling = 正在取消…
