@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -143,6 +144,18 @@ async def test_end_that_comes_second_is_not_counted(
     assert metrics.ended == []
     assert ends(lines) == []
     assert [line["exc_info"] for line in lines] == [error]
+
+
+@pytest.mark.parametrize(("seconds", "is_woken"), [(59, True), (61, False)])
+async def test_a_link_that_ends_soon_wakes_the_reaper(
+    shop: RunnerFixture, *, seconds: float, is_woken: bool
+) -> None:
+    """The end of a later one is found by the regular look at the ledger."""
+    job = await acquire(shop.ledger, await shop.accept())
+    stored = await plan(shop.ledger, job)
+    await shop.lifecycle.done(job, stored, replace(a_result(), expires_at=at(seconds)))
+
+    assert shop.signals.deletions.is_set() is is_woken
 
 
 async def test_cancel_that_meets_the_finish_is_no_cancel(

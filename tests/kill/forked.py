@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import bot.cli.run  # noqa: F401 -- the copies shall have it already.
 from bot.cli.main import main
 from tests.kill.kill_points import install
 
