@@ -28,7 +28,7 @@ class StrangerAct(StrEnum):
     LEAVE = "leave"
     """To leave a group that is not allowed."""
     PRESS = "press"
-    """A press of somebody without rights where it was made."""
+    """A press of a user without rights where it was made."""
 
 
 RATES: Final = {

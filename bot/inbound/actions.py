@@ -149,7 +149,7 @@ class ButtonReplies:
 
 @dataclass(frozen=True, slots=True)
 class JobButtonPress:
-    """A button that somebody pressed. `action` is `None` where the button is not one of ours, or
+    """A button that was pressed. `action` is `None` where the button is not one of ours, or
     forged; `status_message_id` is that of its message, if that is a status message.
     """
 

@@ -14,7 +14,7 @@ TEMPORARY = {
 
 
 async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
-    """A key that nobody renews is refused in public mode, in a line, and only there."""
+    """A key that is not renewed is refused in public mode, in a line, and only there."""
     stage.more |= TEMPORARY
     signed = await type_in(stage, "run", "--check")
     stage.more["RELAY_LINK__MODE"] = "public"

@@ -84,7 +84,7 @@ async def test_whole_album(alice: Person) -> None:
     ["../../../CLAUDE.md", "Quarterly-Report-2025.pdf", "Отчёт за июль.pdf", "报告.pdf", "2 "],
 )
 async def test_name_of_the_sender(alice: Person, name: str) -> None:
-    """The download has the sender's name, whatever the script, without folders and without a blank
+    """The download has the sender's name in any script, without folders and without a blank
     at its end; nothing is written outside (mtzanidakis/praktor#228, chatwoot/chatwoot#15070,
     Noveum/orbit#38, krau/SaveAny-Bot#119).
     """

@@ -131,7 +131,7 @@ class Town:
         return await self.room.write(self.people[who], text, **as_chat, **where)
 
     async def ask(self, who: str, text: str, **where: Any) -> VisibleMessage:
-        """Let somebody write in the group, and wait for the answer."""
+        """Let a person write in the group, and wait for the answer."""
         return await self.room.answered(await self.write(who, text, **where))
 
     async def ask_in_private(self, text: str) -> VisibleMessage:

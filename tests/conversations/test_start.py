@@ -148,7 +148,7 @@ async def test_bucket_that_keeps_or_hides(stage: LocalStack, field: str) -> None
 
 
 def expose(stage: LocalStack) -> None:
-    """Let a bucket policy open everything to everybody."""
+    """Let a bucket policy open everything to the public."""
     stage.bucket.policy = parse_policy(
         '{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": "*",'
         f' "Action": "oss:GetObject", "Resource": "acs:oss:*:*:{BUCKET}/*"}}]}}'

@@ -34,7 +34,7 @@ def change_next(stage: LocalStack, method: str, change: Change) -> Fault:
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 async def test_changed_answers_at_the_start(stage: LocalStack, seed: int) -> None:
-    """Whatever one of its first calls is answered, the bot starts, and serves."""
+    """With any answer to one of its first calls, the bot starts, and serves."""
     changes = answer_changes(seed, STARTING)
     for method, change in islice(changes, len(STARTING)):
         person = Person(stage)
@@ -50,7 +50,7 @@ async def test_changed_answers_at_the_start(stage: LocalStack, seed: int) -> Non
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 async def test_changed_answers(stage: LocalStack, seed: int) -> None:
-    """Whatever a call is answered, the next request is served, and a file has its answer."""
+    """After any answer to a call, the next request is served, and a file has its answer."""
     stage.more["RELAY_TELEGRAM__REACTIONS"] = "true"
     changes = list(islice(answer_changes(seed, RUNNING), len(RUNNING)))
     people = [Person(stage) for _ in changes]
@@ -65,7 +65,7 @@ async def test_changed_answers(stage: LocalStack, seed: int) -> None:
 
 
 async def test_changed_polls(stage: LocalStack) -> None:
-    """Whatever a poll is answered, the next requests are served."""
+    """After any answer to a poll, the next requests are served."""
     changes = list(islice(answer_changes(0, POLLING), POLLS))
     people = [Person(stage) for _ in changes]
     await stage.start_bot(*(person.id for person in people))

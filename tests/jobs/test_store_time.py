@@ -35,7 +35,7 @@ class SettableClock:
         await self._true.sleep_until(when - self.ahead)
 
     def monotonic(self) -> float:
-        """Return seconds that nobody sets."""
+        """Return seconds that are never set."""
         return (self._true.now() - NOW).total_seconds()
 
 

@@ -72,7 +72,7 @@ async def test_answer_that_is_refused_in_every_form_is_lost(
 async def test_answer_that_a_group_refuses_goes_to_who_asked(
     stage: OutboundFixture, metrics: FakeMetrics, error: ChatError, tries: int
 ) -> None:
-    """Each gets only what is theirs, and the group is told nothing."""
+    """Each owner gets only their own links, and the group is told nothing."""
     stage.messenger.trouble(Trouble("send", error, chat_id=GROUP, times=0))
     mine, yours, mine_too = await _done_by(stage, 7, 8, 7)
     await stage.after(60)

@@ -59,7 +59,7 @@ async def test_only_the_latest_codes_are_told(database: Database, tmp_path: Path
 
 
 async def test_links_by_the_clock_of_oss(database: Database, tmp_path: Path) -> None:
-    """A link is live as long as OSS serves it, whatever the clock of the machine says."""
+    """A link is live as long as OSS serves it, also with a wrong clock of the machine."""
     stage = OutboundFixture(database)
     spool = Spool(tmp_path, quota=5000, keep_free=0)
     await stage.done(await stage.accept())

@@ -65,7 +65,7 @@ async def test_no_poll(patient: Patient) -> None:
 
 
 async def test_another_program_has_the_token(patient: Patient) -> None:
-    """What it does to the webhook is a reason, whatever the polls say."""
+    """What it does to the webhook is a reason, also while polls succeed."""
     patient.health_state.poll_answered()
     patient.health_state.webhook_conflict = "another program"
 

@@ -44,7 +44,7 @@ BUSY_TIMEOUT: Final = 1.0
 INCREMENTAL: Final = 2
 """The value of `PRAGMA auto_vacuum` (source: sqlite.org/pragma.html)."""
 LOOK_EVERY: Final = 2.0
-"""Seconds (real) between two looks at a file that nobody writes to."""
+"""Seconds (real) between two looks at a file that no process writes to."""
 
 
 class Database:
@@ -171,7 +171,7 @@ class Database:
             self._waiting -= 1
 
     async def watch(self) -> None:
-        """Look now and then whether the file is in place and works, also while nobody uses it;
+        """Look now and then whether the file is in place and works, also while it is not used;
         until cancelled.
         """
         while True:

@@ -384,7 +384,7 @@ class WebhookIntake:
         await self._intake.retry()
 
     async def run(self) -> None:
-        """Set the webhook, and again when somebody has changed it, until cancelled.
+        """Set the webhook, and again when another program has changed it, until cancelled.
 
         Raises:
             TokenRefused: Telegram does not know the token (any more).

@@ -145,7 +145,7 @@ async def test_released_jobs_are_unanswered_again(ledger: SqlLedger) -> None:
 
 
 async def test_redirected_answer_goes_to_each_owner(ledger: SqlLedger) -> None:
-    """Nobody gets the links of others, and what belongs to no person is lost."""
+    """No owner gets the links of others, and what belongs to no person is lost."""
     owners = (3, 4, 3, GROUP)
     jobs = [
         await cancel(ledger, await accept(ledger, chat_id=GROUP, owner_id=owner), at(1))

@@ -260,8 +260,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("moment", "expected"), [("inside", []), ("after", [1, 2, 3])])
 async def test_killed_in_a_group(tmp_path: Path, moment: str, expected: list[int]) -> None:
-    """A process that dies inside a group has stored nothing of it and told nobody; one that dies
-    behind the commit has stored all of it.
+    """A process that dies inside a group has stored nothing of it and answered no caller; one that
+    dies behind the commit has stored all of it.
     """
     path = tmp_path / "ledger"
     put_empty_ledger(path)

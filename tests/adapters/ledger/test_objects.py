@@ -52,7 +52,7 @@ async def test_object_without_due_date_key_or_job_cannot_exist(
 
 
 async def test_placement_is_kept(ledger: SqlLedger) -> None:
-    """Bucket, region and mode are those of the plan, whatever the settings say later."""
+    """Bucket, region and mode are those of the plan, even when the settings change."""
     placement = Placement("earlier-bucket", "cn-hongkong", LinkMode.PUBLIC)
     job = await accept(ledger)
     stored = await ledger.objects.plan(job, "relay/42/t/a", at(5), placement)

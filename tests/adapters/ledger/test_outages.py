@@ -104,7 +104,7 @@ async def test_writes_wait_until_it_works(database: Database, outage: Outage) ->
 
 @pytest.mark.parametrize("outage", [deleted, replaced], ids=lambda outage: outage.__name__)
 async def test_noticed_without_a_write(database: Database, outage: Outage) -> None:
-    """A file that is gone is noticed although nobody uses it, and so is its return."""
+    """A file that is gone is noticed although it is not used, and so is its return."""
     database.endure()
     watch = asyncio.create_task(database.watch())
     with outage(database.path):

@@ -179,7 +179,7 @@ async def test_exposure_behind_a_page_at_the_domain(oss: OssStandIn) -> None:
 
 
 def public_policy(oss: OssStandIn) -> None:
-    """Let a bucket policy open everything to everybody."""
+    """Let a bucket policy open everything to the public."""
     statement = {"Effect": "Allow", "Action": ["oss:*"], "Resource": ["*"]}
     text = json.dumps({"Version": "1", "Statement": [statement]})
     oss.buckets[BUCKET].policy = parse_policy(text)
@@ -269,7 +269,7 @@ async def test_fit_bucket(
 
 @pytest.mark.parametrize("default", ["IA", "Archive", "DeepColdArchive"])
 async def test_storage_class(oss: OssStandIn, connection: OssConnection, default: str) -> None:
-    """Objects are Standard, whatever the bucket's default: copies and multipart uploads too."""
+    """Objects are Standard in a bucket with another default: copies and multipart uploads too."""
     oss.buckets[BUCKET].storage_class = default
     bucket = OssBucket(connection)
     meta = ObjectMeta("application/octet-stream", "attachment", public=False)

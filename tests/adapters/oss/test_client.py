@@ -189,7 +189,7 @@ async def test_ipv6_endpoint(oss: OssStandIn) -> None:
 
 
 class Socks:
-    """A SOCKS5 proxy (RFC 1928) in front of the stand-in, whatever host is asked for."""
+    """A SOCKS5 proxy (RFC 1928) in front of the stand-in, for every host."""
 
     def __init__(self, oss: OssStandIn) -> None:
         self._oss = oss

@@ -286,7 +286,7 @@ async def test_socks_proxy() -> None:
 
 @pytest.mark.parametrize("reply", [b"", b"\x05\x00", b"\x05\xff", b"\x05\x00\x05\x05\x00\x01"])
 async def test_socks_proxy_that_does_not_connect(reply: bytes) -> None:
-    """Whatever it says or does, the request was not sent, and the error is a known one."""
+    """In each case the request was not sent, and the error is a known one."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with closing(writer):

@@ -42,7 +42,7 @@ async def _end(reader: asyncio.StreamReader) -> None:
 
 
 async def test_head_that_never_ends() -> None:
-    """A request whose head does not come in time is given up, whatever drips in."""
+    """A request whose head does not come in time is given up, even while bytes drip in."""
     async with serving(limits=SHORT) as client, half_open(client.port, 5) as readers:
         await _ends(readers)
         answer = await client.get("/healthz")

@@ -83,7 +83,7 @@ PAGES = {
 
 @pytest.mark.parametrize("kind", PAGES)
 async def test_page_at_the_link_domain(stage: LocalStack, kind: str) -> None:
-    """Whatever answers with 200 at link.domain, the finding names that setting, and no exposure
+    """For each page with 200 at link.domain the finding names that setting, and no exposure
     of the bucket.
     """
     await make_healthy(stage)

@@ -301,7 +301,7 @@ async def test_bucket_that_cannot_be_made(stage: LocalStack) -> None:
 
 
 def rule(prefix: str, *actions: str) -> bytes:
-    """Return a configuration with one rule of somebody."""
+    """Return a configuration with one rule of another program."""
     parts = "".join(actions)
     return (
         "<LifecycleConfiguration><Rule><ID>theirs</ID>"
@@ -315,7 +315,7 @@ MOVES = "<Transition><Days>1</Days><StorageClass>IA</StorageClass></Transition>"
 
 
 async def test_rule_that_covers_ours(stage: LocalStack) -> None:
-    """Where a rule of somebody does the same, no other is added: OSS would refuse an equal
+    """Where a foreign rule does the same, no other is added: OSS would refuse an equal
     prefix.
     """
     for prefix in (prefix_of(stage), "relay/", ""):

@@ -265,7 +265,7 @@ async def test_what_is_public(
 async def test_stranger_writes(
     client: Any, oss: OssStandIn, bucket: Bucket, http: aiohttp.ClientSession, principal: Any
 ) -> None:
-    """Without a principal everybody is meant, a condition that holds for all or not."""
+    """Without a principal the whole public is meant, a condition that holds for all or not."""
     insecure = {"Bool": {"acs:SecureTransport": "false"}}
     entry = statement("Allow", "*", "oss:PutObject", Condition=insecure)
     del entry["Principal"]

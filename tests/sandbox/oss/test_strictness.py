@@ -118,7 +118,7 @@ async def test_control_character_deleted(
 
 
 async def test_location_is_escaped(client: Any, bucket: Bucket) -> None:
-    """The Location of CompleteMultipartUpload is a URL, whatever the key."""
+    """The Location of CompleteMultipartUpload is a URL for every key."""
     key = "a\x01 ü/b"
     begun = await run(
         client.initiate_multipart_upload, sdk.InitiateMultipartUploadRequest(BUCKET, key)

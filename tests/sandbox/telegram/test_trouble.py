@@ -164,7 +164,7 @@ async def test_restricted_bot(tg: TelegramStandIn, call: Call, alice: User) -> N
 async def test_form_in_a_get(
     tg: TelegramStandIn, http: aiohttp.ClientSession, chat: PrivateChat
 ) -> None:
-    """A form is read whatever the method is, as by the real server's reader."""
+    """A form is read with every HTTP method, as by the real server's reader."""
     fields = {"chat_id": str(chat.id), "text": "a b & c"}
     async with http.get(f"{tg.base_url}{tg.token}/sendMessage", data=fields) as answer:
         assert (await answer.json())["ok"]
