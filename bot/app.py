@@ -16,9 +16,9 @@ from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.telegram.application import keep_name
 from bot.adapters.telegram.commands import register_commands
-from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
+from bot.adapters.telegram.webhook_intake import WebhookRefused
 from bot.aio import end, unless_stopped, until_stopped
 from bot.clock import SystemClock
 from bot.core.errors import ChatError, DiskError, StoreError, leaf
@@ -37,13 +37,12 @@ from bot.supervision import (
 )
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import Bot, build_bot, build_clock_keeper, build_link_guard, build_reaper
+from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
-    Monitoring,
     Resources,
     open_bot_telegram,
     open_link_resources,
-    open_monitoring,
     open_resources,
 )
 

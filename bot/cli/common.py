@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.adapters.ledger.connection import opening
-from bot.adapters.telegram.intake import webhook_secret
+from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,

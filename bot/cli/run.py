@@ -18,8 +18,8 @@ import structlog
 import typer
 
 from bot.adapters.oss.access_checks import BucketUnfit
-from bot.adapters.telegram.intake import WebhookRefused
 from bot.adapters.telegram.request import TokenRefused
+from bot.adapters.telegram.webhook_intake import WebhookRefused
 from bot.adapters.web import PortTaken
 from bot.app import serve
 from bot.cli.common import (

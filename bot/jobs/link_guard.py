@@ -12,8 +12,10 @@ from bot.core.errors import LedgerError, RelayError, StoreError
 from bot.core.jobs import Placement, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
+from bot.core.ports.metrics import Metrics
 from bot.core.ports.store import ObjectStore, Threads
 from bot.jobs.reaper import delete_each
+from bot.supervision import Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -32,7 +34,7 @@ class LinkGuard:
     `in_trouble` is set while the ledger does not work.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
         self,
         objects: ObjectLedger,
         store: ObjectStore,
@@ -41,6 +43,7 @@ class LinkGuard:
         in_trouble: asyncio.Event,
         *,
         store_of: Callable[[Placement], ObjectStore] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._objects = objects
         self._store_of = store_of or (lambda _: store)
@@ -50,6 +53,7 @@ class LinkGuard:
         self._live: dict[int, StoredObject] = {}
         self._remembered_at = clock.now() - REMEMBER_EVERY
         self._ended: set[int] = set()
+        self._edge = UnitEdge(metrics)
 
     async def run(self) -> None:
         """Remember links, and end them while the ledger is in trouble; until cancelled."""
@@ -90,7 +94,9 @@ class LinkGuard:
         for stored in due:
             by_store.setdefault(self._store_of(stored.placement), []).append(stored)
         for store, some in by_store.items():
-            await self._delete(store, some)
+            # One bucket with an unexpected error must not keep the links of another open.
+            with self._edge.contain(Unit.DELETION, some[0].id):
+                await self._delete(store, some)
 
     async def _delete(self, store: ObjectStore, due: Sequence[StoredObject]) -> None:
         keys = [stored.key for stored in due]

@@ -1,4 +1,7 @@
-"""The relay of one file: download, upload, or a copy of the same file."""
+"""The relay of one file: reserve disk space, download and upload the file at the same time, verify
+it, and compute when its link expires; or copy the same file of the same owner. `runner.py` stores
+the result and ends the job.
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -127,25 +130,25 @@ class Deduplicator:
         return Digest(copied.size, before.sha256 or "")
 
 
-UNFINISHED_DUE = timedelta(hours=24)
-"""Deadline of an upload that never finished, if it was not removed before."""
+UNFINISHED_LIFETIME = timedelta(hours=24)
+"""Time from planning an object until the reaper deletes it, if its upload does not finish."""
 
 
 class UploadEngine(Protocol):
-    """The part of the uploader that the relay uses."""
+    """The method of `Uploader` that the relay uses."""
 
     async def upload(
         self, content: Content, target: Target, meter: ProgressMeter, journal: UploadJournal
     ) -> Uploaded:
-        """Upload the content while it grows; see `Uploader.upload`."""
+        """Upload the content while it is being downloaded; see `Uploader.upload`."""
 
 
 class Relay:
-    """Relays one job. Errors propagate; the caller ends the job or tries again, and partial
-    uploads stay in the ledger as planned objects.
+    """Relays one job. Errors propagate: the caller retries or ends the job. After an error the
+    object stays in the ledger as planned, so that a later attempt can resume its upload.
     """
 
-    def __init__(  # noqa: PLR0913 -- independent, and the knobs by keyword.
+    def __init__(  # noqa: PLR0913 -- independent collaborators; options are keyword-only.
         self,
         source: FileSource,
         uploads: UploadEngine,
@@ -172,7 +175,7 @@ class Relay:
         """Return the object to plan for a job that has none. May be called from any thread."""
         return NewObject(
             make_key(job.origin.bot_id, job.file.name),
-            self._clock.now() + UNFINISHED_DUE,
+            self._clock.now() + UNFINISHED_LIFETIME,
             self._placement,
             None if self._deduplicator is None else self._deduplicator.alike_until(),
         )
@@ -181,8 +184,10 @@ class Relay:
         self, job: Job, meter: ProgressMeter, prepared: Prepared | None = None
     ) -> tuple[StoredObject, Finished]:
         """Upload the file of a running job, for which the ledger has `prepared` an object. Return
-        the planned object, with its bytes complete and verified, and the result of the job; the
-        caller stores both before anything else.
+        the object and the result of the job.
+
+        The object is complete and verified in OSS, but still planned in the ledger: the caller
+        must store both before it does anything else.
         """
         if prepared is None:
             prepared = await self._objects.prepare(job, self.plan(job))
@@ -214,27 +219,35 @@ class Relay:
         return stored, await self._result(journal, digest)
 
     def _is_in_bucket(self, stored: StoredObject) -> bool:
-        """Whether an object is in the bucket of new ones; the settings may have been others."""
+        """Return whether an object is in the configured bucket.
+
+        The settings may have changed since it was planned. An empty placement counts as the
+        configured bucket.
+        """
         bucket, region = stored.placement.bucket, stored.placement.region
         return (bucket, region) in {("", ""), (self._placement.bucket, self._placement.region)}
 
-    def _is_alike(self, begun: StoredObject) -> bool:
-        mode = begun.placement.mode
-        return self._is_in_bucket(begun) and mode in {None, self._placement.mode}
+    def _fits_settings(self, previous: StoredObject) -> bool:
+        """Return whether an object has the configured bucket and link mode."""
+        mode = previous.placement.mode
+        return self._is_in_bucket(previous) and mode in {None, self._placement.mode}
 
-    async def _plan(self, job: Job, begun: StoredObject | None) -> StoredObject:
-        """Continue with the object of an earlier attempt, or plan a new one; the ledger has it
-        before OSS.
+    async def _plan(self, job: Job, previous: StoredObject | None) -> StoredObject:
+        """Reuse the object of the previous attempt, or plan a new one.
+
+        The ledger records an object before the first request to OSS names it.
         """
         now = self._clock.now()
-        if begun is not None:
-            since = begun.completed_at or now
-            is_young = begun.due_at - now > self._lifetime / 2 > now - since
-            if begun.upload_id is not None and is_young and self._is_alike(begun):
-                return begun
-            # Of other settings; so old that its link would soon end; or the answer to initiate may
-            # have been lost: the reaper finds that upload by its key.
-            await self._objects.abandon(begun.id, now)
+        if previous is not None:
+            complete_since = previous.completed_at or now
+            half = self._lifetime / 2
+            is_young = previous.due_at - now > half > now - complete_since
+            if previous.upload_id is not None and is_young and self._fits_settings(previous):
+                return previous
+            # Not reusable: it was planned with other settings, or it is so old that its link would
+            # expire soon, or it has no upload id. In the last case the response to `initiate` may
+            # have been lost; the reaper finds such an upload by its object key.
+            await self._objects.abandon(previous.id, now)
         new = self.plan(job)
         return await self._objects.plan(job, new.key, new.due_at, new.placement)
 
@@ -250,16 +263,16 @@ class Relay:
         fetch: asyncio.Task[Digest] | None = None
         upload: asyncio.Task[Uploaded] | None = None
         try:
-            async with asyncio.TaskGroup() as halves:
-                fetch = halves.create_task(self._timed(Span.FETCH, content.fill()))
-                upload = halves.create_task(
+            async with asyncio.TaskGroup() as tasks:
+                fetch = tasks.create_task(self._timed(Span.FETCH, content.fill()))
+                upload = tasks.create_task(
                     self._timed(Span.UPLOAD, self._uploads.upload(content, target, meter, journal))
                 )
         except ExceptionGroup as group:
             raise leaf(group) from group
         except asyncio.CancelledError:
-            # A cancel after Complete was sent is ignored: the upload is finished, and the user can
-            # delete the link.
+            # If both tasks succeeded, the cancel came after the last request was sent. It is then
+            # ignored: the object is complete, and the user can press "Delete now".
             if not (_succeeded(fetch) and _succeeded(upload)):
                 raise
             _forget_cancellation()
@@ -267,10 +280,10 @@ class Relay:
         return fetch.result(), upload.result()
 
     async def _timed(self, span: Span, work: Awaitable[T]) -> T:
-        """Record the duration of a phase that succeeds."""
-        began = self._clock.now()
+        """Record the duration of the download or the upload, if it succeeds."""
+        started_at = self._clock.now()
         result = await work
-        self._metrics.took(span, (self._clock.now() - began).total_seconds())
+        self._metrics.took(span, (self._clock.now() - started_at).total_seconds())
         return result
 
     def _meta(self, job: Job) -> ObjectMeta:
@@ -283,8 +296,8 @@ class Relay:
     async def _result(
         self, journal: "_Journal", digest: Digest, last_modified: datetime | None = None
     ) -> Finished:
-        """Count the lifetime from the first moment at which the object may have been complete: an
-        answer that was lost, or an earlier attempt, must not make the link live longer.
+        """Count the lifetime from the first moment at which the object may have been complete, so
+        that neither a lost response nor an earlier attempt makes the link live longer.
         """
         completed_at = journal.earliest_of(last_modified or self._clock.now())
         ends_at = deadline(completed_at, self._lifetime)

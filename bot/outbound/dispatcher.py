@@ -1,10 +1,14 @@
-"""The dispatcher: decides which of the calls offered by senders are made now, by the calls in
-flight, the rate limits and the pauses of each chat.
+"""The dispatcher: starts the calls to Telegram that the senders offer, as far as the calls in
+flight, the rate limits and the pauses of each chat allow.
+
+A `Sender` reads the ledger and offers calls. The dispatcher works in rounds: in each it asks every
+sender once. A chat is paused after a flood limit (`ChatFlooded`) and after other chat errors. At
+most one call is in flight per `Lane`.
 """
 
 import asyncio
 import time
-from asyncio import sleep as pause
+from asyncio import sleep
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,12 +25,12 @@ from bot.supervision import Unit, UnitEdge
 
 
 class InFlightCalls:
-    """Owns the tasks of calls to the chat service, so that a slow chat delays no other.
+    """Owns the tasks of calls to Telegram, so that a slow chat delays no other.
 
-    A lane is taken until its call has returned, which Telegram may delay by a minute (silent flood
-    waits), and then until the next round: a sender may have read the ledger in this round before
-    the call ended, and would offer the same call again. `freed` is called when another round is
-    needed.
+    A lane is busy until its call has returned, and then until the next round begins: a sender may
+    have read the ledger in this round before the call ended, and would offer the same call again.
+    Telegram may delay the return of a call by a minute instead of refusing it (a silent flood
+    wait). `freed` is called when a call has returned, because another round is needed then.
     """
 
     def __init__(self, freed: Callable[[], None]) -> None:
@@ -35,40 +39,40 @@ class InFlightCalls:
         self._ended: set[Hashable] = set()
 
     def begin_round(self) -> None:
-        """Free the lanes whose calls have returned. Call it before the ledger is read."""
+        """Free the lanes whose calls have returned. Call it before senders read the ledger."""
         self._ended.clear()
 
-    def is_free(self, key: Hashable) -> bool:
-        """Return whether this lane has had no call in flight in this round."""
-        return key not in self._tasks and key not in self._ended
+    def is_free(self, lane: Hashable) -> bool:
+        """Return whether no call has been in flight on this lane in this round."""
+        return lane not in self._tasks and lane not in self._ended
 
-    def start(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
-        """Start a call on a free lane. It handles its errors itself."""
-        self._tasks[key] = asyncio.create_task(self._run(key, call))
+    def start(self, lane: Hashable, call: Coroutine[Any, Any, None]) -> None:
+        """Start a call on a free lane. The call must handle its own errors."""
+        self._tasks[lane] = asyncio.create_task(self._run(lane, call))
 
-    async def _run(self, key: Hashable, call: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, lane: Hashable, call: Coroutine[Any, Any, None]) -> None:
         try:
             await call
         finally:
-            del self._tasks[key]
-            self._ended.add(key)
+            del self._tasks[lane]
+            self._ended.add(lane)
             self._freed()
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no lane has had a call in flight in this round."""
+        """Return whether no call has been in flight on any lane in this round."""
         return not (self._tasks or self._ended)
 
     async def wait_for_one(self, timeout: float) -> None:
-        """Wait until one of the calls in flight has returned, at most `timeout` seconds."""
+        """Wait until one call in flight has returned, for at most `timeout` seconds."""
         if self._tasks:
             await asyncio.wait(
                 self._tasks.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
             )
 
     async def drain(self, timeout: float) -> None:
-        """Wait until the calls in flight have returned, at most `timeout` seconds; cancel the
-        others. Begins a round.
+        """Wait for the calls in flight for at most `timeout` seconds, cancel those that have not
+        returned, and free all lanes.
         """
         if tasks := list(self._tasks.values()):
             _, pending = await asyncio.wait(tasks, timeout=timeout)
@@ -79,11 +83,11 @@ class InFlightCalls:
 
 
 Lane = tuple[str, int]
-"""Key under which at most one call is in flight."""
+"""Key of calls that are made one at a time: at most one call is in flight per lane."""
 
 
 def send_lane(chat_id: int) -> Lane:
-    """Return the lane of new messages and of answers in a chat."""
+    """Return the lane of new messages in a chat, including answers."""
     return "send", chat_id
 
 
@@ -93,49 +97,57 @@ def edit_lane(chat_id: int) -> Lane:
 
 
 def press_lane(row_id: int) -> Lane:
-    """Return the lane of one button press, by its row in the outbox."""
+    """Return the lane of one button press; `row_id` is its row in the outbox."""
     return "press", row_id
 
 
 class CallKind(Enum):
-    """The kind of a call, which decides its cost in the rate limits."""
+    """The kind of a call. It decides which rate limit the call uses and whether pauses apply."""
 
     SEND = auto()
     EDIT = auto()
     REACT = auto()
-    """Counted as an edit: Telegram does not document whether reactions count."""
+    """Uses the limit of edits: Telegram does not document how it limits reactions."""
     DELETE = auto()
-    """Costs nothing, but waits while the chat is paused."""
+    """Uses no rate limit, but waits while the chat is paused."""
     QUERY = auto()
-    """Shows nothing in the chat (the answer to a callback query, a query about members): it costs
-    nothing, and pauses of the chat do not apply. After a failure only its lane waits.
+    """Shows nothing in the chat (`answerCallbackQuery`, a query about members). It uses no rate
+    limit, and pauses of the chat do not apply. After a chat error only its lane is paused.
     """
 
 
 RETRY_AFTER: Final = timedelta(seconds=3)
-LONGEST_REST: Final = timedelta(minutes=5)
+"""First delay after an error, if Telegram does not name one."""
+MAX_BACKOFF: Final = timedelta(minutes=5)
+"""Longest backoff after unexpected errors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """Until when a unit is left alone after unexpected errors, and how often it has failed."""
+class Backoff:
+    """Backoff of a unit of work after unexpected errors: no call of it is started before `until`.
+
+    `failures` counts the errors and stops at 10, because the delay doubles with each.
+    """
 
     until: datetime
-    times: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that a sender offers. `run` makes it; what must be stored about its outcome is stored
-    there.
+    """A call that a sender offers. `run` makes the call and stores its outcome.
 
-    If `run` raises a `ChatError`, the chat is paused for as long as Telegram asked, or for
-    `retry_after`, and the sender may offer the call again. Any other error is that of one unit of
-    work, `unit` with the id `row`: it is logged and counted, and offers for it rest for a while
-    that grows. The sender sets the unit aside when it has been tried too often.
-    `reserve` is the number of tokens that must be left for more important calls; `waits_for` are
-    further lanes that must be free. When the call is not possible now, `on_skip` is called with
-    the reason ("busy", "budget"), and a round begins when it is, unless `wakes` is false.
+    If `run` raises a `ChatError`, the chat (for `CallKind.QUERY` only the lane) is paused for as
+    long as Telegram asked, or for `retry_after`; then the sender may offer the call again. Any
+    other error belongs to one unit of work, identified by `unit` and `row`: it is logged and
+    counted, and the unit backs off for a time that doubles. The sender stops offering a unit that
+    has been tried too often.
+
+    `reserve` is the number of tokens that the call must leave in the rate limit for more important
+    calls. `waits_for` are further lanes that must be free. If the call cannot start now, `on_skip`
+    is called with the reason: "busy" (a lane is not free; the end of the call in flight begins a
+    round) or "budget" (a rate limit, a pause, a backoff or `not_before`; a round begins when the
+    call becomes possible, unless `wakes` is false).
     """
 
     kind: CallKind
@@ -155,8 +167,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The calls that a sender could make now, in its order. `again_at` is a time at which it must
-    be asked again.
+    """The calls that a sender offers, in its order of preference. The sender must be asked again
+    at `again_at`.
     """
 
     calls: Sequence[Call] = ()
@@ -165,8 +177,8 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class RoundState:
-    """The state at the beginning of a round: the time, the rows of `outbox`, read once for all
-    senders, the calls in flight and the rate limits.
+    """What every sender sees in a round: the time and the outbox rows as of its start, the calls
+    in flight, and the rate limits.
     """
 
     now: datetime
@@ -175,7 +187,7 @@ class RoundState:
     rate_limits: RateLimits
 
     def is_free(self, lane: Lane) -> bool:
-        """Return whether no call is in flight on a lane."""
+        """Return whether no call has been in flight on a lane in this round."""
         return self.calls.is_free(lane)
 
     def is_paused(self, chat_id: int) -> bool:
@@ -188,28 +200,30 @@ class RoundState:
 
 
 class Sender(Protocol):
-    """Offers calls; makes none itself. It is asked while there is work of its kinds, and once
-    afterwards.
+    """Decides which calls the stored state requires, and offers them; it never starts a call. It
+    is asked while there is work of its kinds, and once afterwards.
     """
 
     work: Work
 
     async def offer(self, state: RoundState) -> Offers:
-        """Return the calls that could be made now, regardless of the rate limits."""
+        """Return the calls to make now. The dispatcher applies the rate limits and the pauses."""
 
 
-GATHER: Final = 0.05
-"""Seconds between two rounds on average. Each reads much of the ledger, which delays intake."""
+ROUND_INTERVAL: Final = 0.05
+"""Seconds between two rounds on average. A round reads much of the ledger, which delays the intake
+of updates.
+"""
 ROUNDS_AT_ONCE: Final = 8
 """Rounds after a rest without a pause: a single file needs four."""
-MOST_READ: Final = 200
-"""Rows of the outbox that are read per chat in a round."""
+MAX_ROWS_PER_CHAT: Final = 200
+"""Most rows of the outbox that a round reads per chat."""
 
 
 class _Pace:
-    """Limits the rounds to one in `GATHER` on average, a few more after a rest: what happens to a
-    single file waits for nothing, and the changes of a burst share a round. In real time, because
-    it limits the load.
+    """Limits the rounds to one in `ROUND_INTERVAL` on average, a few more after a rest: what
+    happens to a single file waits for nothing, and the changes of a burst share a round. In real
+    time, because it limits the load.
     """
 
     def __init__(self) -> None:
@@ -217,15 +231,17 @@ class _Pace:
 
     def wait(self, now: float) -> float:
         """Count a round; return the seconds until the next one may begin."""
-        self._due = max(self._due, now - ROUNDS_AT_ONCE * GATHER) + GATHER
+        self._due = max(self._due, now - ROUNDS_AT_ONCE * ROUND_INTERVAL) + ROUND_INTERVAL
         return max(0.0, self._due - now)
 
 
 class ChatDispatcher:
-    """The loop that makes all calls of senders, by priority, and those of equal priority in the
+    """The loop that starts the calls of all senders: by priority, and at equal priority in the
     order of `senders`.
 
-    `current` returns the present id of a chat, so that a migrated one has one limit.
+    A set `changed` event begins a round; it means that senders may have new calls to offer.
+    `current` maps a chat id to the current id of that chat, so that a migrated group has one rate
+    limit.
     """
 
     def __init__(
@@ -248,24 +264,24 @@ class ChatDispatcher:
         self._pace = _Pace()
         self._paused_lanes: dict[Lane, datetime] = {}
         self._last_work = ~Work(0)
-        self._rests: dict[tuple[Unit, int], Rest] = {}
+        self._backoffs: dict[tuple[Unit, int], Backoff] = {}
 
     async def run(self) -> None:
-        """Begin a round after every change and at the next due time; until cancelled."""
+        """Run a round after every change and whenever one is due, until cancelled."""
         while True:
-            # Cleared before senders read, or changes meanwhile would be lost.
+            # Cleared before the senders read; otherwise a change during the round would be lost.
             self._changed.clear()
             until = await self.round()
-            await pause(self._pace.wait(time.monotonic()))
+            # Real time, not `clock`: this limits the load, and a burst of changes shares a round.
+            await sleep(self._pace.wait(time.monotonic()))
             await wait_for_event(self._changed, self._clock, until)
 
     async def round(self) -> datetime | None:
-        """Ask every sender and start the calls that are possible now; return when the next may be.
-
-        `None` means: not before the next change.
+        """Ask every sender, start the calls that are possible now, and return when the next round
+        is due. `None` means that only a change makes one necessary.
         """
         self.calls.begin_round()
-        pending = await self._outbox.pending_work(MOST_READ)
+        pending = await self._outbox.pending_work(MAX_ROWS_PER_CHAT)
         state = RoundState(self._clock.now(), pending.messages, self.calls, self.rate_limits)
         # Once more after the last work, so that a sender can forget what it remembers of it.
         found = _kinds(pending)
@@ -273,7 +289,7 @@ class ChatDispatcher:
         asked = [sender for sender in self._senders if sender.work & work]
         # At the same moment, so that their reads share a visit to the ledger.
         offers = await asyncio.gather(*(self._ask(sender, state) for sender in asked))
-        self._forget_rests(state.now)
+        self._forget_backoffs(state.now)
         calls = [call for offer in offers for call in offer.calls]
         calls.sort(key=lambda call: call.priority)
         moments = [offer.again_at for offer in offers]
@@ -281,30 +297,34 @@ class ChatDispatcher:
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _ask(self, sender: Sender, state: RoundState) -> Offers:
-        """Ask a sender. One that raises offers nothing for a while; the others are asked."""
+        """Ask a sender. If it raises, it backs off, and the other senders are still asked."""
         key = (Unit.OFFER, self._senders.index(sender))
-        rest = self._rests.get(key)
-        if rest is not None and rest.until > state.now:
-            return Offers(again_at=rest.until)
+        backoff = self._backoffs.get(key)
+        if backoff is not None and backoff.until > state.now:
+            return Offers(again_at=backoff.until)
         try:
             return await sender.offer(state)
-        except Exception as error:  # noqa: BLE001 -- the edge of a sender.
+        except Exception as error:  # noqa: BLE001 -- one sender must not stop the others.
             self._edge.failed(Unit.OFFER, type(sender).__name__, error)
-            return Offers(again_at=self._rest(key, RETRY_AFTER))
+            return Offers(again_at=self._back_off(key, RETRY_AFTER))
 
-    def _rest(self, key: tuple[Unit, int], wait: timedelta) -> datetime:
-        times = self._rests[key].times if key in self._rests else 0
-        longer: timedelta = wait * 2**times
-        until = self._clock.now() + min(LONGEST_REST, longer)
-        self._rests[key] = Rest(until, min(times + 1, 10))
+    def _back_off(self, key: tuple[Unit, int], wait: timedelta) -> datetime:
+        failures = self._backoffs[key].failures if key in self._backoffs else 0
+        delay: timedelta = wait * 2**failures
+        until = self._clock.now() + min(MAX_BACKOFF, delay)
+        self._backoffs[key] = Backoff(until, min(failures + 1, 10))
         return until
 
-    def _forget_rests(self, now: datetime) -> None:
-        kept = {key: rest for key, rest in self._rests.items() if now - rest.until < LONGEST_REST}
-        self._rests = kept
+    def _forget_backoffs(self, now: datetime) -> None:
+        kept = {
+            key: backoff
+            for key, backoff in self._backoffs.items()
+            if now - backoff.until < MAX_BACKOFF
+        }
+        self._backoffs = kept
 
     def _start_or_skip(self, call: Call) -> datetime | None:
-        """Start a call if it is possible now, or return when it may be possible."""
+        """Start a call if it is possible now. Otherwise return when a round must begin for it."""
         if not all(self.calls.is_free(lane) for lane in (call.lane, *call.waits_for)):
             _skip(call, "busy")
             # The end of the call in flight begins a round.
@@ -323,8 +343,8 @@ class ChatDispatcher:
 
     def _ready_at(self, call: Call, now: datetime) -> datetime:
         not_before = max(call.not_before or now, self._paused_lanes.get(call.lane, now))
-        if (rest := self._rests.get((call.unit, call.row))) is not None:
-            not_before = max(not_before, rest.until)
+        if (backoff := self._backoffs.get((call.unit, call.row))) is not None:
+            not_before = max(not_before, backoff.until)
         if call.priority is Priority.STRANGER:
             not_before = max(not_before, self.rate_limits.strangers.ready_at(now))
         if (limit := self._limit(call)) is None:
@@ -339,9 +359,9 @@ class ChatDispatcher:
             await call.run()
         except ChatError as error:
             self._pause(call, error)
-        except Exception as error:  # noqa: BLE001 -- the edge of a unit.
+        except Exception as error:  # noqa: BLE001 -- one unit of work must not stop the others.
             self._edge.failed(call.unit, call.row, error)
-            self._rest((call.unit, call.row), call.retry_after)
+            self._back_off((call.unit, call.row), call.retry_after)
 
     def _pause(self, call: Call, error: ChatError) -> None:
         now = self._clock.now()
@@ -356,14 +376,14 @@ class ChatDispatcher:
         self._paused_lanes[call.lane] = until
 
     async def last_words(self, timeout: float) -> None:
-        """Make the calls that are possible now, for `timeout` seconds at most, and cancel longer
-        ones.
+        """Send what is due before the process stops, for at most `timeout` seconds; then cancel
+        the calls in flight.
 
-        Call it after `run` has ended: an answer that is due should not wait for the next start.
+        Call it after `run` has ended, so that a due answer does not wait for the next start.
         """
         ends_at = time.monotonic() + timeout
         await self.round()
-        # Until a round starts no call: a call that ends frees its lane for the next one.
+        # A call that ends frees its lane for the next one: repeat until a round starts no call.
         while not self.calls.is_idle and (left := ends_at - time.monotonic()) > 0:
             await self.calls.wait_for_one(left)
             await self.round()

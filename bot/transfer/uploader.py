@@ -1,5 +1,5 @@
-"""The upload of one file: in one request, in parts while it arrives, or resumed where it
-stopped.
+"""The upload of one file: in one request, in parts while the file is still being downloaded, or
+resumed from the parts of an earlier attempt.
 """
 
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, abort_orph
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The object to create. `upload_id` and `part_size` (bytes) are both set, from the journal, if
-    an earlier run has initiated the upload; then its parts are kept.
+    """The object to create. If an earlier attempt initiated a multipart upload, `upload_id` and
+    `part_size` (bytes) are both set, from the journal, and the parts sent so far are reused.
     """
 
     key: str
@@ -48,23 +48,23 @@ class UploadJournal(Protocol):
     async def initiated(self, upload_id: str, part_size: int) -> None:
         """Commit that parts of `part_size` bytes are about to be sent to `upload_id`.
 
-        Awaited before the first part leaves. A second call replaces the first; the earlier upload
-        is gone.
+        Awaited before the first part is sent. A second call replaces the first, whose upload no
+        longer exists.
         """
 
     async def progressed(self) -> None:
         """Commit that this run has stored a part that no earlier run has stored. Awaited once."""
 
     async def completing(self) -> None:
-        """Record that a request is about to be sent by which the object may become complete.
+        """Record that a request is about to be sent that may make the object complete.
 
-        Awaited before each Complete, PutObject or CopyObject; the first one counts, since its
-        answer may be lost.
+        Awaited before each CompleteMultipartUpload ("Complete"), PutObject or CopyObject. The time
+        of the first call is the one that counts, because the response to that request may be lost.
         """
 
     async def completed(self) -> None:
-        """Commit that the object became complete just now and not before: every earlier request
-        was refused.
+        """Commit that the object became complete now and not earlier: every earlier request was
+        refused.
         """
 
 
@@ -73,27 +73,27 @@ class UploadSession:
 
     def __init__(
         self,
-        line: StoreCaller,
+        caller: StoreCaller,
         content: Content,
         target: Target,
         meter: ProgressMeter,
         journal: UploadJournal,
     ) -> None:
-        self._line = line
+        self._caller = caller
         self._content = content
         self._target = target
         self._meter = meter
         self._journal = journal
 
-    async def go(self, window: ConcurrencyWindow) -> Uploaded:
-        """Run the upload; the contract is that of `Uploader.upload`."""
+    async def run(self, window: ConcurrencyWindow) -> Uploaded:
+        """Upload the content; see `Uploader.upload` for the contract."""
         self._meter.restart_parts()
         upload = None
         if self._target.upload_id is not None and self._target.part_size is not None:
             upload = await self._reopen(self._target.upload_id, self._target.part_size)
             if upload is None and (finished := await self._find_object()):
                 return finished
-        # Nothing is initiated before the first byte has arrived.
+        # No request that creates an object or an upload is sent before the first byte has arrived.
         if await self._content.wait_for(1) == 0:
             raise FileEmpty("the file has no bytes")
         self._meter.phase = Phase.MOVING
@@ -106,7 +106,7 @@ class UploadSession:
 
     async def _send_parts(self, upload: OpenUpload, window: ConcurrencyWindow) -> Uploaded:
         sender = PartSender(
-            self._line,
+            self._caller,
             upload,
             self._content,
             self._meter,
@@ -117,7 +117,9 @@ class UploadSession:
         self._meter.phase = Phase.FINISHING
         expected = expect(receipts, upload.part_size)
         await self._journal.completing()
-        return await Completion(self._line, upload, self._target.meta, receipts, expected).settle()
+        return await Completion(
+            self._caller, upload, self._target.meta, receipts, expected
+        ).settle()
 
     def _choose_part_size(self) -> int:
         size = self._content.size or self._content.largest
@@ -131,53 +133,57 @@ class UploadSession:
         key, meta = self._target.key, self._target.meta
 
         def attempt() -> Uploaded:
-            body = ContentBody(self._content, part, self._meter, self._line.flag)
-            told = self._line.store.put_object(key, body, meta)
-            return Uploaded(part.size, check_crc64(told, body.crc64, "the object"))
+            body = ContentBody(self._content, part, self._meter, self._caller.flag)
+            store_crc64 = self._caller.store.put_object(key, body, meta)
+            return Uploaded(part.size, check_crc64(store_crc64, body.crc64, "the object"))
 
         await self._journal.completing()
-        troubles: list[StoreError] = []
-        uploaded = await self._line.call(attempt, on_trouble=troubles.append)
-        if troubles and all(isinstance(trouble, ClockSkewed) for trouble in troubles):
-            # The clock has been corrected since the moment before the first request.
+        errors: list[StoreError] = []
+        uploaded = await self._caller.call(attempt, on_trouble=errors.append)
+        if errors and all(isinstance(error, ClockSkewed) for error in errors):
+            # OSS refused every earlier request because the clock was wrong. It has been corrected
+            # since, so the time that `completing` stored is wrong as well.
             await self._journal.completed()
         return uploaded
 
     async def _initiate(self, part_size: int) -> OpenUpload:
         key, meta = self._target.key, self._target.meta
-        lost: list[StoreError] = []
-        upload_id = await self._line.call(
-            lambda: self._line.store.initiate(key, meta), on_trouble=lost.append
+        errors: list[StoreError] = []
+        upload_id = await self._caller.call(
+            lambda: self._caller.store.initiate(key, meta), on_trouble=errors.append
         )
         await self._journal.initiated(upload_id, part_size)
-        if any(isinstance(error, StoreUnavailable) for error in lost):
-            # An earlier attempt may have succeeded unnoticed. If that cannot be checked now, the
-            # reaper will do it: no unfinished job owns such an upload.
+        if any(isinstance(error, StoreUnavailable) for error in errors):
+            # An earlier request may have initiated an upload although its response was lost. If it
+            # cannot be aborted now, the reaper does it: no unfinished job owns such an upload.
             with suppress(StoreError):
-                await abort_orphans(self._line, key, known=upload_id)
+                await abort_orphans(self._caller, key, known=upload_id)
         return OpenUpload(key, upload_id, part_size, kept={})
 
     async def _reopen(self, upload_id: str, part_size: int) -> OpenUpload | None:
         key = self._target.key
         try:
-            parts = await self._line.call(lambda: self._line.store.list_parts(key, upload_id))
+            parts = await self._caller.call(lambda: self._caller.store.list_parts(key, upload_id))
         except UploadGone:
             return None
         return OpenUpload(key, upload_id, part_size, _by_number(parts))
 
     async def _find_object(self) -> Uploaded | None:
-        """Return the object if the missing upload was completed with the bytes that we have."""
+        """Return the object if the upload no longer exists because an earlier attempt completed it
+        with the same bytes.
+        """
         key = self._target.key
-        stat = await self._line.call(lambda: self._line.store.head(key))
+        stat = await self._caller.call(lambda: self._caller.store.head(key))
         if stat is None:
             return None
+        # Waiting for one byte more than the object has shows whether the content is longer.
         size = await self._content.wait_for(stat.size + 1)
         part = Part(number=1, offset=0, size=size)
-        body = ContentBody(self._content, part, self._meter, self._line.flag)
-        if size == stat.size and await self._line.call(body.read_through) == stat.crc64:
+        body = ContentBody(self._content, part, self._meter, self._caller.flag)
+        if size == stat.size and await self._caller.call(body.read_through) == stat.crc64:
             return Uploaded(stat.size, stat.crc64, stat.last_modified)
         self._meter.restart_parts()
-        return None  # Other bytes: a new upload replaces them.
+        return None  # The bytes differ: a new upload replaces the object.
 
 
 def _by_number(parts: list[PartReceipt]) -> Mapping[int, PartReceipt]:
@@ -185,11 +191,11 @@ def _by_number(parts: list[PartReceipt]) -> Mapping[int, PartReceipt]:
 
 
 class Uploader:
-    """Uploads files in parts while they arrive.
+    """Uploads files: larger ones in parts while they are being downloaded, others in one request.
 
-    `connections_per_file` bounds the parts in flight of one file, the pool those of all files
-    together. Memory for one file: one block of 256 KiB and the connection's buffers for each part
-    in flight, together below 1 MiB, independent of the size of the file.
+    `connections_per_file` bounds the parts in flight of one file; the pool bounds those of all
+    files together. Each part in flight uses one block of 256 KiB and the buffers of its
+    connection, together below 1 MiB, independent of the size of the file.
     """
 
     def __init__(
@@ -210,23 +216,23 @@ class Uploader:
     ) -> Uploaded:
         """Upload `content` as `target.key`; return when the object is complete and verified.
 
-        A file that is known to fit into one part is one PutObject without an upload id.
+        A file that is known to fit into one part is sent by one PutObject, without an upload id.
 
-        On cancel every thread of this upload has ended when `CancelledError` leaves. Neither then
-        nor on failure is anything undone here, because the upload may go on later; where it shall
-        not, the reaper removes what is left once the caller has given the object up. A cancel
-        that comes after Complete was sent loses: if the object is there, it is returned as if
-        nothing had happened (`Completion` holds the rule).
+        After a cancel, every thread of this upload has ended before `CancelledError` is raised.
+        Neither a cancel nor a failure removes anything from OSS here, because a later attempt may
+        resume the upload. If the caller abandons the object instead, the reaper removes the rest.
+        A cancel that comes after Complete was sent has no effect if the object exists: the upload
+        returns normally (`Completion` implements this rule).
 
         Raises:
-            FileEmpty: there is not one byte.
-            SizeMismatch: the file turned out longer or shorter than `content.size`.
-            StoreError: attempts are used up, or the error is permanent. A new try with the same
-                target finds out by itself what is there and goes on from it.
-            SourceError, DiskError: what `content.wait_for` raises.
+            FileEmpty: the file has no bytes.
+            SizeMismatch: the file is longer or shorter than `content.size`.
+            StoreError: the retries are used up, or the error is permanent. A new attempt with the
+                same target resumes from what OSS has.
+            SourceError, DiskError: `content.wait_for` raised it.
         """
-        session = UploadSession(self._line(), content, target, meter, journal)
-        return await session.go(ConcurrencyWindow(self._connections))
+        session = UploadSession(self._new_caller(), content, target, meter, journal)
+        return await session.run(ConcurrencyWindow(self._connections))
 
-    def _line(self) -> StoreCaller:
+    def _new_caller(self) -> StoreCaller:
         return StoreCaller(self._store, self._pool, self._retry)

@@ -13,9 +13,10 @@ from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
 from bot.adapters.telegram.inspection import TelegramMembers
-from bot.adapters.telegram.intake import Intake, WebhookIntake
+from bot.adapters.telegram.intake import Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
+from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.clock import StoreClockKeeper
 from bot.core.limits import OwnerLimits
 from bot.core.ports.clock import Clock
@@ -43,7 +44,8 @@ from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsV
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.resources import LinkResources, MonitoredParts, Resources, placement, plain
+from bot.wiring.monitoring import MonitoredParts
+from bot.wiring.resources import LinkResources, Resources, placement, plain
 
 
 @dataclass(frozen=True)
@@ -301,6 +303,7 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         store.threads,
         links.link_clock,
         links.database.file.in_trouble,
+        metrics=links.monitoring.metrics,
         store_of=store.stores.of,
     )
 

@@ -2,45 +2,34 @@
 the settings and must be closed. The commands of the CLI open the same ones.
 """
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
 
-from bot import __version__
 from bot.adapters.ledger.database import Database, open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import process_lock
-from bot.adapters.ledger.totals import LedgerHealth, touch_tables
-from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
+from bot.adapters.ledger.totals import touch_tables
 from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
-from bot.adapters.telegram.intake import webhook_secret
-from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.core.errors import DiskError, StoreKeyRefused, StoreUnavailable
+from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
 from bot.core.ports.clock import Clock
-from bot.core.ports.metrics import Readings
 from bot.core.ports.store import LinkLimit
-from bot.jobs.queue import JobQueue
 from bot.jobs.runner import Signals
 from bot.settings import Settings, TelegramMode
-from bot.supervision import Check, HealthState, Readiness
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
 from bot.wiring.keys import access_key
+from bot.wiring.monitoring import Monitoring
 
 ADMINISTRATIVE_THREADS = 2
 """Threads of their own, so that deletions never wait behind uploads."""
@@ -49,139 +38,6 @@ KEY_EVERY = timedelta(seconds=10)
 """Between two attempts to get a first access key."""
 
 log = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class MonitoredParts:
-    """Parts that metrics and readiness read."""
-
-    queue: JobQueue
-    spool: Spool
-    file_root: Path | None
-    """The folder of a Bot API server of our own."""
-
-
-LATE: Final = timedelta(seconds=60)
-"""By which a public link ends after its deadline, at the latest."""
-
-
-def spool_trouble(spool: Spool) -> str:
-    """Return why nothing can be put into the spool, or nothing. Blocks."""
-    try:
-        spool.require_writable()
-        missing = spool.missing()
-    except DiskError as error:
-        return f"{spool.folder} cannot be written: {error}"
-    except OSError as error:
-        return f"{spool.folder} cannot be written: {error.strerror}"
-    return f"{missing} bytes are missing to spool.keep_free" if missing else ""
-
-
-def folder_trouble(folder: Path) -> str:
-    """Return why files below a folder cannot be read, or nothing. Blocks."""
-    try:
-        with os.scandir(folder):
-            return ""
-    except OSError as error:
-        return f"{folder} cannot be read: {error.strerror}"
-
-
-class Monitoring:
-    """Metrics, health and readiness of the process, and the pages that show them.
-
-    Built first, so that readiness can be queried while the bot waits for Telegram.
-    """
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        telegram = settings.telegram
-        self._monitored: MonitoredParts | None = None
-        self._probe: LedgerHealth | None = None
-        self._link_clock = clock
-        self.metrics = PrometheusMetrics(__version__)
-        self.health_state = HealthState(clock, self.metrics)
-        self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
-        self.pages = MonitoringPages(self.readiness.report, self._page)
-        self.webhook_route: WebhookRoute | None = None
-        if telegram.webhook_url is not None:
-            self.webhook_route = WebhookRoute(
-                urlsplit(telegram.webhook_url).path or "/",
-                webhook_secret(telegram.token.get_secret_value()),
-                may_take=lambda: not self.health_state.obstacles and not self._ledger_trouble(),
-            )
-
-    def _ledger_trouble(self) -> str:
-        return self._probe.known_trouble if self._probe is not None else ""
-
-    def observe_links(self, ledger: SqlLedger, link_clock: Clock, *, is_public: bool) -> None:
-        """Include the ledger from now on, and links that only we can end; `link_clock` is OSS's
-        time.
-        """
-        self._probe, self._link_clock = ledger.probe, link_clock
-        self.readiness.add({"ledger": ledger.probe.trouble})
-        if not is_public:
-            return
-
-        async def overdue() -> str:
-            links = await ledger.probe.links(link_clock.now() - LATE)
-            count = links.overdue if links is not None else 0
-            return f"{count} are open past their end" if count else ""
-
-        self.readiness.add({"links": overdue})
-
-    def observe(self, monitored: MonitoredParts) -> None:
-        """Include these parts from now on."""
-        self._monitored = monitored
-
-        async def spool() -> str:
-            return await asyncio.to_thread(spool_trouble, monitored.spool)
-
-        checks: dict[str, Check] = {"spool": spool}
-        if (root := monitored.file_root) is not None:
-
-            async def files() -> str:
-                return await asyncio.to_thread(folder_trouble, root)
-
-            checks["telegram.file_root"] = files
-        self.readiness.add(checks)
-
-    async def _page(self) -> MetricsPage:
-        report = await self.readiness.report()
-        body = self.metrics.page(await self._readings(), ready=report.ready)
-        return MetricsPage(body, CONTENT_TYPE)
-
-    async def _readings(self) -> Readings | None:
-        if self._probe is None:
-            return Readings()
-        links = await self._probe.links(self._link_clock.now())
-        if links is None:
-            return None
-        found = Readings(links_live=links.live, links_overdue=links.overdue)
-        if self._monitored is None:
-            return found
-        running, waiting = self._monitored.queue.counts
-        return replace(
-            found,
-            jobs_running=running,
-            jobs_waiting=waiting,
-            spool_reserved=self._monitored.spool.quota.reserved,
-            set_aside=await self._probe.set_aside(),
-        )
-
-
-async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:
-    """Build the monitoring, and listen on `web.port` if it is set.
-
-    Raises:
-        PortTaken: the port cannot be used.
-    """
-    monitoring = Monitoring(settings, clock)
-    if settings.web.port is not None:
-        await stack.enter_async_context(
-            open_web(
-                settings.web.host, settings.web.port, monitoring.pages, monitoring.webhook_route
-            )
-        )
-    return monitoring
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreUnavailable
-from bot.core.jobs import ObjectState
+from bot.core.files import LinkMode
+from bot.core.jobs import ObjectState, Placement
 from bot.jobs.link_guard import LinkGuard
-from tests.fakes.samples import LIFETIME
-from tests.fakes.store import Trouble
+from tests.fakes.samples import LIFETIME, NOW, a_result, accept, acquire
+from tests.fakes.store import FakeStore, Trouble
 from tests.jobs.reaper_fixture import Graveyard
 
 SECOND = timedelta(seconds=1)
@@ -97,3 +98,32 @@ async def test_deletion_fails(yard: Graveyard) -> None:
     await guard.look()
 
     assert (left, len(yard.store.objects)) == (1, 0)
+
+
+async def test_unexpected_error_of_one_bucket_concerns_no_other(yard: Graveyard) -> None:
+    """The links of the other bucket end in the same look."""
+    earlier = Placement("earlier", "cn-hongkong", LinkMode.PUBLIC)
+    job = await acquire(yard.ledger, await accept(yard.ledger))
+    planned = await yard.ledger.objects.plan(job, f"{yard.prefix}t/a", NOW, earlier)
+    assert await yard.ledger.jobs.finish(job, planned, a_result(NOW), NOW)
+    await yard.live()
+    in_trouble = asyncio.Event()
+    in_trouble.set()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    broken = FakeStore()
+    broken.trouble(Trouble("delete", fail))
+    guard = LinkGuard(
+        yard.ledger.objects,
+        yard.store,
+        yard.threads,
+        yard.clock,
+        in_trouble,
+        store_of=lambda placement: broken if placement == earlier else yard.store,
+    )
+    yard.clock.advance(LIFETIME)
+    await guard.look()
+
+    assert yard.store.objects == {}

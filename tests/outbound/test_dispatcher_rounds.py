@@ -33,7 +33,7 @@ async def test_burst_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def pause(_: float) -> None:
         await pauses.get()
 
-    monkeypatch.setattr(dispatcher, "pause", pause)
+    monkeypatch.setattr(dispatcher, "sleep", pause)
     signals, speaker = asyncio.Event(), Counter()
     speaking = dispatcher.ChatDispatcher(
         [speaker], NoOutbox(), signals, SandboxClock(NOW, running=False)

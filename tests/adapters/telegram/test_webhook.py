@@ -13,15 +13,14 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
 from bot.adapters.telegram.foreign_webhooks import REMEMBERED, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.adapters.telegram.intake import (
-    ALLOWED_UPDATES,
+from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
+from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
+from bot.adapters.telegram.webhook_intake import (
     LOOK_EVERY,
-    Intake,
     WebhookIntake,
     WebhookRefused,
     webhook_secret,
 )
-from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn
