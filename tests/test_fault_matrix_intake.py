@@ -23,6 +23,7 @@ from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import App, Handlers, ProcessedUpdates
 from bot.adapters.telegram.intake import Intake
 from bot.adapters.telegram.renderer import BotName
+from bot.adapters.telegram.request import RelayBot
 from bot.core.errors import leaf
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
@@ -153,7 +154,8 @@ class IntakeStage:
             setattr(ledger, name, recorder.port(name, getattr(ledger, name)))
         self._ledger = ledger
         self.application: App = (
-            Application.builder().token(TOKEN).request(telegram).get_updates_request(telegram)
+            Application.builder()
+            .bot(RelayBot(TOKEN, request=telegram, get_updates_request=telegram))
             .updater(None).job_queue(None).build()
         )  # fmt: skip
         self.intake = self._build()

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.adapters.ledger.file import opening
+from bot.adapters.ledger.connection import opening
 from bot.adapters.telegram.intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.file import bot_runs
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlOffset
+from bot.adapters.ledger.process_locks import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
     SettingsFile,

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from bot import __version__
 from bot.adapters.ledger.database import Database, open_database
-from bot.adapters.ledger.file import process_lock
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.totals import LedgerHealth, touch_tables
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.oss.bucket import OssBucket, OssStores

@@ -17,6 +17,7 @@ from bot.core.jobs import ProgressMeter
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss import operations
+from bot.sandbox.oss.policy import parse_policy
 from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.people import Person
 from tests.fakes.policies import actions_of
@@ -81,10 +82,18 @@ async def _send(stage: LocalStack) -> None:
             await sender.send(given, ProgressMeter(), on_wait=lambda *_: None)
 
 
+FOREIGN_POLICY = (
+    '{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": ["42"],'
+    f' "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:{BUCKET}/logs/*"]}}]}}'
+)
+
+
 async def test_running_and_examining(stage: LocalStack) -> None:
     """A key with the printed policy and nothing else gets through, and uses all of it."""
     policy = ram_policy(BUCKET, desired_for(stage.settings()).prefix)
     use_key(stage, policy)
+    # Only a policy that is there is asked about.
+    stage.bucket.policy = parse_policy(FOREIGN_POLICY)
     await converse(stage)
 
     assert needed(stage.oss.log) == actions_of(policy)

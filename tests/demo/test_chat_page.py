@@ -1,6 +1,7 @@
 """The chat page in a real browser: Debian's Chromium, driven by Playwright."""
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -343,6 +344,26 @@ async def test_other_people(browser: Browser, tmp_path: Path) -> None:
         await window.page.get_by_role("radio", name="Dave").check()
         await expect(window.log).to_contain_text("banned.txt")
         await expect(window.answers).to_have_count(0)
+
+
+async def test_copy(browser: Browser, tmp_path: Path) -> None:
+    """A tap on the link in the answer copies it, and so does Enter."""
+    rights = ["clipboard-read", "clipboard-write"]
+    async with opened(browser, tmp_path, permissions=rights) as window:
+        await window.send(file(3))
+        link = await window.link()
+        written = window.answers.get_by_role("button", name="http://")
+        await written.click()
+        await expect(window.page.get_by_text("Copied")).to_be_visible()
+        clicked = await window.page.evaluate("() => navigator.clipboard.readText()")
+        await window.answers.get_by_role("button", name=re.compile("^[0-9a-f]{64}$")).press(
+            "Enter"
+        )
+        await expect(window.page.get_by_text("Copied")).to_have_count(2)
+        pressed = await window.page.evaluate("() => navigator.clipboard.readText()")
+
+        assert clicked == link
+        assert re.fullmatch("[0-9a-f]{64}", pressed)
 
 
 async def test_outage(browser: Browser, tmp_path: Path) -> None:

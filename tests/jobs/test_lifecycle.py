@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.jobs import MOST_CRASHES_ALONE
 from bot.adapters.ledger.ledger import SqlCliJobs
+from bot.adapters.ledger.recovery import MOST_CRASHES_ALONE
 from bot.core.errors import DiskFull, StoreForbidden
 from bot.core.jobs import Ending, Job, JobState, StopReason, shell_file, shell_origin
 from bot.inbound.actions import JobActions

@@ -1,22 +1,156 @@
-"""A connection to the ledger and its thread. Transactions that wait at the same moment share one
-visit to the thread, one transaction of SQLite and so one synchronization of the disk.
-"""
+"""A connection in a thread of its own, whether the file behind it is in place, and what errors of
+SQLite mean."""
 
 import asyncio
+import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from enum import StrEnum
+from pathlib import Path
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from bot.adapters.ledger.file import LedgerFile, using
 from bot.core.errors import LedgerUnusable
 from bot.transfer.pool import to_the_end
 
+log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
+
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_FILE_FAULTS: Final = _DAMAGE | {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+}
+"""Result codes of faults of the file or its disk; all others are defects of a statement."""
+_PRIMARY: Final = 0xFF
+"""The part of an extended result code that is the primary one (source: sqlite.org/rescode)."""
+
+
+def is_damage(error: DatabaseError) -> bool:
+    """Return whether an error says that the file is damaged or no ledger. A full disk, a lock or a
+    missing right say nothing about the file.
+    """
+    return _primary_code(error) in _DAMAGE
+
+
+def is_lock(error: DatabaseError) -> bool:
+    """Return whether an error says that another process has locked the file."""
+    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _primary_code(error: DatabaseError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & _PRIMARY
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Translate every failure to open or migrate the ledger at `path`, or a lock beside it.
+
+    Raises:
+        LedgerUnusable: the system or SQLite refuses it.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = "" if error.filename in {None, str(path)} else f" ({error.filename})"
+        raise LedgerUnusable(path, f"{error.strerror or error}{place}") from error
+    except DatabaseError as error:
+        raise LedgerUnusable(path, str(error.orig)) from error
+
+
+@contextmanager
+def using(path: Path) -> Iterator[None]:
+    """Translate failures of the file itself while the ledger at `path` is open. Errors of
+    statements propagate unchanged, because they are defects and need their traceback.
+
+    Raises:
+        LedgerUnusable: the file is damaged, or the disk cannot read or write it.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        if _primary_code(error) not in _FILE_FAULTS:
+            raise
+        raise LedgerUnusable(path, str(error.orig)) from error
+
+
+_MOVED: Final = "the file was deleted or replaced while it was open; put it back"
+
+
+class FileUse(StrEnum):
+    """A kind of access; reads may work where writes do not, as on a full disk."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class LedgerFile:
+    """The file at `path` as it was when this was made. The log has one line when it stops to work
+    and one when it works again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity = _identify(path)
+        self._troubles: dict[FileUse, str] = {}
+        self.in_trouble = asyncio.Event()
+        """Set while there is trouble; only the thread of the event loop notes it."""
+
+    @property
+    def trouble(self) -> str:
+        """What was wrong at the latest access, in words; empty if nothing."""
+        return next(iter(self._troubles.values()), "")
+
+    def is_in_place(self) -> bool:
+        """Return whether the path leads to the file that was opened. May be called from any
+        thread.
+        """
+        return _identify(self.path) == self._identity
+
+    def require_in_place(self) -> None:
+        """Refuse a write that the next start would not find.
+
+        Raises:
+            LedgerUnusable: the file was deleted or replaced.
+        """
+        if not self.is_in_place():
+            raise LedgerUnusable(self.path, _MOVED)
+
+    def failed(self, access: FileUse, error: LedgerUnusable) -> None:
+        """Note that an access failed."""
+        if not self._troubles:
+            log.error("ledger cannot be used, nothing is taken in", why=error.reason)
+        self._troubles[access] = error.reason
+        self.in_trouble.set()
+
+    def worked(self, access: FileUse) -> None:
+        """Note that an access worked."""
+        if self._troubles.pop(access, None) is not None and not self._troubles:
+            self.in_trouble.clear()
+            log.info("ledger can be used again")
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one, `None` where there is none."""
+    with opening(path):
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    return found.st_dev, found.st_ino
+
+
 P = ParamSpec("P")
 
 LARGEST_GROUP: Final = 64

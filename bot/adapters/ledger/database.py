@@ -18,8 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from bot.adapters.ledger.connection import ConnectionThread
-from bot.adapters.ledger.file import FileUse, LedgerFile, is_lock, opening
+from bot.adapters.ledger.connection import ConnectionThread, FileUse, LedgerFile, is_lock, opening
 from bot.adapters.ledger.migration import (
     create_tables,
     refuse_foreign_tables,

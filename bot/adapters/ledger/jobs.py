@@ -3,9 +3,9 @@ attempt it expects. A job that ends without a link gives up its planned object i
 transaction.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,12 +19,12 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.retention import count_ended
 from bot.adapters.ledger.schema import (
     Instant,
     answers,
     beside,
     cards,
+    daily_totals,
     from_new_job,
     insert_for,
     is_one_of,
@@ -32,7 +32,6 @@ from bot.adapters.ledger.schema import (
     objects,
     to_job,
 )
-from bot.core.errors import Crashed
 from bot.core.files import IncomingFile
 from bot.core.jobs import (
     SHELL,
@@ -45,19 +44,13 @@ from bot.core.jobs import (
     StoredObject,
 )
 from bot.core.ports.answers import AnswerState
-from bot.core.ports.jobs import Finished, Recovered
+from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Accepted
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
-MOST_CRASHES_ALONE = 3
-MOST_CRASHES = 20
-"""A job during which the process died so often without any progress is parked, or it would take
-the others down for ever: while nothing else ran, or in all.
-"""
 
 IS_UNFINISHED = is_one_of(jobs.c.state, *UNFINISHED)
 IS_FROM_A_CHAT = jobs.c.chat_id != SHELL
-_IS_LEFT_BY_A_SHELL = (beside(jobs.c.chat_id) == SHELL) & IS_UNFINISHED
 
 _OF_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
 # Two questions, each with an index of its own; together they would read all jobs.
@@ -275,59 +268,8 @@ def cancel(connection: Connection, job: Job, now: datetime) -> bool:
 def cancel_waiting(connection: Connection, job_id: int, now: datetime) -> Job | None:
     """Mark a queued job CANCELLED, in any attempt, and give up its object; return the job."""
     is_waiting = (jobs.c.id == job_id) & (jobs.c.state == JobState.QUEUED.value)
-    ended = _end(connection, is_waiting, {"state": JobState.CANCELLED.value}, now)
+    ended = end_jobs(connection, is_waiting, {"state": JobState.CANCELLED.value}, now)
     return ended[0] if ended else None
-
-
-def end_left_by_shells(connection: Connection, now: datetime) -> list[Job]:
-    """Cancel jobs of commands that have exited, and return them; only while no command runs."""
-    return _end(connection, _IS_LEFT_BY_A_SHELL, {"state": JobState.CANCELLED.value}, now)
-
-
-def recover(
-    connection: Connection, now: datetime, progress: Mapping[int, int], *, shells_run: bool
-) -> Recovered:
-    """Put jobs that a dead process left running back, and count the crash for those that made no
-    progress (`progress` has the bytes on the disk by job); end those whose user asked for it, and
-    those that crashed too often.
-
-    A job from a shell lives and ends with its command: it is left alone while one runs, and ended
-    when none does.
-    """
-    is_unfinished = IS_FROM_A_CHAT & IS_UNFINISHED
-    is_running = is_unfinished & (jobs.c.state == JobState.RUNNING.value)
-    cancelled = {"state": JobState.CANCELLED.value}
-    parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
-    too_often = (jobs.c.crashes >= MOST_CRASHES) | (jobs.c.crashes_alone >= MOST_CRASHES_ALONE)
-    _count_crash(connection, is_running, progress)
-    ended = [] if shells_run else end_left_by_shells(connection, now)
-    ended += _end(connection, is_unfinished & jobs.c.cancel_requested, cancelled, now)
-    ended += _end(connection, is_running & too_often, parked, now)
-    connection.execute(update(jobs).where(is_unfinished).values(state=JobState.QUEUED.value))
-    return Recovered(unfinished=unfinished(connection), ended=ended)
-
-
-def _count_crash(
-    connection: Connection, is_running: ColumnElement[bool], progress: Mapping[int, int]
-) -> None:
-    """Count the crash for the jobs that ran and have no more than at their last crash."""
-    rows = connection.execute(select(jobs.c.id, jobs.c.crash_progress).where(is_running)).all()
-    begun = set(
-        connection.execute(
-            select(objects.c.job_id).where(
-                objects.c.job_id.in_([row.id for row in rows]), objects.c.upload_id.is_not(None)
-            )
-        ).scalars()
-    )
-    for job_id, before in rows:
-        # In local mode nothing comes to the disk: an upload that was begun is progress, and so is
-        # each part, by `PROGRESSED`.
-        now = progress.get(job_id, 0) + (job_id in begun)
-        values: dict[str, Any] = {"crash_progress": now}
-        if now <= (before or 0):
-            values["crashes"] = jobs.c.crashes + 1
-            values["crashes_alone"] = jobs.c.crashes_alone + (len(rows) == 1)
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
 
 
 def _unfinished_where(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
@@ -352,7 +294,7 @@ def _change(connection: Connection, job: Job, **values: Any) -> bool:
     return result.rowcount == 1
 
 
-def _end(
+def end_jobs(
     connection: Connection, which: ColumnElement[bool], values: dict[str, str], now: datetime
 ) -> list[Job]:
     """End jobs that have no runner, and give up their objects; return the jobs as stored then."""
@@ -399,3 +341,24 @@ def _accepted(
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return [Accepted(at, bytes_) for at, bytes_ in connection.execute(statement)]
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def count_ended(
+    connection: Connection, state: JobState, now: datetime, *, code: str = "", size: int = 0
+) -> None:
+    """Add a job that has ended to the totals of its day."""
+    insert = insert_for(connection, daily_totals).values(
+        day=(now - _EPOCH).days, state=state.value, code=code, jobs=1, bytes=size
+    )
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["day", "state", "code"],
+            set_={
+                "jobs": daily_totals.c.jobs + insert.excluded.jobs,
+                "bytes": daily_totals.c.bytes + insert.excluded.bytes,
+            },
+        )
+    )

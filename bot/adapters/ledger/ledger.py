@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, retention, totals
+from bot.adapters.ledger import answers, chats, jobs, objects, outbox, recovery, retention, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
-from bot.adapters.ledger.file import someone_sends
+from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
@@ -42,7 +42,7 @@ class SqlJobs(SqlPart):
     fail = writes(jobs.fail)
     cancel = writes(jobs.cancel)
     cancel_waiting = writes(jobs.cancel_waiting)
-    end_left_by_shells = writes(jobs.end_left_by_shells)
+    end_left_by_shells = writes(recovery.end_left_by_shells)
 
     async def claim(
         self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
@@ -53,7 +53,9 @@ class SqlJobs(SqlPart):
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover the jobs that the previous process left behind."""
         shells_run = await asyncio.to_thread(someone_sends, self._database.path)
-        return await self._database.write(jobs.recover, now, progress or {}, shells_run=shells_run)
+        return await self._database.write(
+            recovery.recover, now, progress or {}, shells_run=shells_run
+        )
 
 
 class SqlObjects(SqlPart):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.exc import DatabaseError
 
-from bot.adapters.ledger.file import is_damage
+from bot.adapters.ledger.connection import is_damage
 from bot.adapters.ledger.schema import VERSION, metadata
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 

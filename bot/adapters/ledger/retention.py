@@ -2,7 +2,7 @@
 given back to the file system; totals by day stay.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, delete, exists, func, select
@@ -11,7 +11,6 @@ from bot.adapters.ledger.schema import (
     answers,
     cards,
     daily_totals,
-    insert_for,
     is_not,
     is_one_of,
     jobs,
@@ -29,7 +28,6 @@ sends nothing twice.
 PAGES_PER_STEP: Final = 256
 """Pages that one step gives back to the file system; 4 KiB each."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_ANSWERED = exists().where(
     answers.c.id == jobs.c.answer_id,
     ~is_one_of(answers.c.state, AnswerState.PENDING.value, AnswerState.SENDING.value),
@@ -40,24 +38,6 @@ _HAS_OBJECT = exists().where(
 # The newest row of a table always stays: otherwise its number would be given to another one, and
 # old buttons name numbers of jobs.
 _NEWEST_JOB = select(func.max(jobs.c.id)).scalar_subquery()
-
-
-def count_ended(
-    connection: Connection, state: JobState, now: datetime, *, code: str = "", size: int = 0
-) -> None:
-    """Add a job that has ended to the totals of its day."""
-    insert = insert_for(connection, daily_totals).values(
-        day=(now - _EPOCH).days, state=state.value, code=code, jobs=1, bytes=size
-    )
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["day", "state", "code"],
-            set_={
-                "jobs": daily_totals.c.jobs + insert.excluded.jobs,
-                "bytes": daily_totals.c.bytes + insert.excluded.bytes,
-            },
-        )
-    )
 
 
 def ever(connection: Connection) -> EverTotals:

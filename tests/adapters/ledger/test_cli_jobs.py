@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.adapters.ledger.file import SendingLock
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
+from bot.adapters.ledger.process_locks import SendingLock
 from bot.core.jobs import Job, JobState, shell_file, shell_origin
 from tests.fakes.samples import accept, acquire, at, finish, get, plan
 

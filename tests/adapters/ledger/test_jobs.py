@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.adapters.ledger.jobs import MOST_CRASHES, MOST_CRASHES_ALONE
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.recovery import MOST_CRASHES, MOST_CRASHES_ALONE
 from bot.core.jobs import Ending, Job, JobState, ObjectState
 from tests.fakes.samples import (
     LIFETIME,
