@@ -73,7 +73,8 @@ class JobLifecycle:
             return False
         self._metrics.took(Span.WHOLE, self._age(job))
         self._ended(job, JobState.DONE, size=result.size)
-        if result.expires_at - self._clock.now() < _SOON:
+        # An earlier attempt may have left an object that is given up now.
+        if job.attempt > 1 or result.expires_at - self._clock.now() < _SOON:
             self.signals.deletions.set()
         return True
 

@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[..., Sheet]] = {
     "burst": burst.measure,
     "idle": idle.measure,
     "aged": aged.measure,
+    "size": aged.measure_size,
     "overlap": overlap.measure,
     "load": load.measure,
     "large": large.measure,

@@ -8,10 +8,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from bot.adapters.ledger.database import migrate
+from bot.adapters.ledger.database import Database, migrate
+from bot.adapters.ledger.ledger import SqlLedger
+from bot.jobs.reaper import ENDED_IN_A_STEP
 from bot.sandbox.telegram.flood import FloodMode
 from tests.bench.report import Sheet, spread
 from tests.bench.rivals import OURS, Rival, running_rival
@@ -131,16 +134,59 @@ def make_old_ledger(path: Path, count: int, *, people: int = PEOPLE) -> None:
     for first in range(1, count + 1, _STEP):
         ids = range(first, min(first + _STEP, count + 1))
         connection.execute("BEGIN")
-        for table, rows in _rows(ids, count, now, owners).items():
-            holes = ", ".join("?" * len(rows[0]))
-            names = ", ".join(rows[0])
-            connection.executemany(
-                f"INSERT INTO {table} ({names}) VALUES ({holes})",  # noqa: S608 -- our own names.
-                (tuple(row.values()) for row in rows),
-            )
+        _insert(connection, _rows(ids, count, now, owners))
         connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+
+
+def _insert(connection: sqlite3.Connection, made: dict[str, list[dict[str, Any]]]) -> None:
+    for table, rows in made.items():
+        holes, names = ", ".join("?" * len(rows[0])), ", ".join(rows[0])
+        connection.executemany(
+            f"INSERT INTO {table} ({names}) VALUES ({holes})",  # noqa: S608 -- our own names.
+            (tuple(row.values()) for row in rows),
+        )
+
+
+SIMULATED_DAYS: Final = 400
+FILES_PER_DAY: Final = 2000
+KEEP: Final = timedelta(days=30)
+LARGEST: Final = 60_000_000
+"""Bytes that the file of the ledger may have."""
+
+
+def measure_size(days: int = SIMULATED_DAYS, per_day: int = FILES_PER_DAY) -> Sheet:
+    """Let so many days pass, each with so many files, and look at the size of the ledger."""
+    with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
+        path = Path(name) / "ledger.db"
+        migrate(path)
+        sizes = asyncio.run(_simulate(path, days, per_day))
+    marks = sorted({min(day, days) for day in (10, 30, 40, 100, 200, days)})
+    rows = [(f"day {day}", f"{sizes[day - 1] / 1e6:.1f} MB") for day in marks]
+    holds = "holds" if max(sizes) <= LARGEST else "MISSED"
+    rows.append(("largest", f"{max(sizes) / 1e6:.1f} MB (<= {LARGEST / 1e6:.0f} MB: {holds})"))
+    title = f"size: {per_day} files a day, kept for {KEEP.days} days"
+    return Sheet(title, ("after", "the ledger has"), rows)
+
+
+async def _simulate(path: Path, days: int, per_day: int) -> list[int]:
+    database, sizes = Database(path), list[int]()
+    connection = sqlite3.connect(path, isolation_level=None)
+    for day in range(1, days + 1):
+        now = 20_000 * _DAY + day * _DAY
+        ids = range((day - 1) * per_day + 1, day * per_day + 1)
+        connection.execute("BEGIN")
+        _insert(connection, _rows(ids, ids[-1], now, range(5000, 6000)))
+        connection.execute("COMMIT")
+        ledger, at = SqlLedger(database), datetime.fromtimestamp(now / 1e6, UTC)
+        while await ledger.totals.remove_ended(at - KEEP, at, ENDED_IN_A_STEP):
+            pass
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sizes.append(path.stat().st_size)
+    connection.close()
+    await database.close()
+    return sizes
 
 
 def _rows(

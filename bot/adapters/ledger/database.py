@@ -305,8 +305,11 @@ def _migrate(path: Path) -> None:
     try:
         with engine.connect() as connection:
             refuse_foreign_tables(connection, path)
-            # Before the first table: later it takes a copy of the whole file.
-            connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
+            if not version_of(connection):
+                # Before the first table: later it takes a copy of the whole file. It writes, and
+                # an older file may be locked by a writer.
+                connection.rollback()
+                connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
             connection.execute(text("PRAGMA journal_mode=WAL"))
             version = version_of(connection)
             if not version:
