@@ -23,6 +23,7 @@ LARGE = os.urandom(7 * MIB // 2)
 
 ANSWER = {"disable_notification": "False"}
 CARD = {"disable_notification": "True"}
+UNAVAILABLE = "Bad Request: file is temporarily unavailable"
 
 
 def at(
@@ -79,7 +80,7 @@ TELEGRAM = [
     # The download.
     Case(at("getFile", Effect.RESET)),
     Case(at("getFile", Effect.ERROR, retry_after=3)),
-    Case(at("getFile", Effect.ERROR, status=400, description="Bad Request: invalid file_id")),
+    Case(at("getFile", Effect.ERROR, status=400, description=UNAVAILABLE)),
     Case(at("file", Effect.ERROR, status=404)),
     Case(at("file", Effect.HTML)),
     *(

@@ -10,7 +10,7 @@ from bot.sandbox.oss.errors import OssError, access_denied
 from bot.sandbox.oss.model import AccessKey, AuthMethod, Caller
 from bot.sandbox.oss.request import OssRequest
 
-_LINK_PARAMETERS = ("x-oss-signature", "Signature", "OSSAccessKeyId", "Expires")
+LINK_PARAMETERS = ("x-oss-signature", "Signature", "OSSAccessKeyId", "Expires")
 
 
 class Authenticator:
@@ -27,7 +27,7 @@ class Authenticator:
             OssError: the key, the time or the signature is wrong.
         """
         authorization = request.header("authorization")
-        if authorization and any(request.has(name) for name in _LINK_PARAMETERS):
+        if authorization and any(request.has(name) for name in LINK_PARAMETERS):
             message = "A signature is in the header or in the URL, never in both."
             raise OssError(400, "InvalidArgument", message, "0002-00000039")
         if authorization.startswith(v4.ALGORITHM):

@@ -33,7 +33,7 @@ MOMENTS = range(0, 600, 17)
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from bot.adapters.ledger.connection import process_lock
+from bot.adapters.ledger.process_locks import process_lock
 with process_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -1,6 +1,7 @@
 """Construction of the connection."""
 
 import asyncio
+import sys
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -9,11 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
-from bot.core.errors import Corrupted, StoreKeyRefused, StoreRefused, StoreUnavailable
+from bot.core.errors import Corrupted, StoreKeyRefused, StoreUnavailable
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
@@ -227,14 +227,8 @@ async def test_socks_proxy(oss: OssStandIn) -> None:
     assert set(socks.asked) == {f"{BUCKET}.oss-{oss.region}.aliyuncs.com".encode()}
 
 
-async def test_socks_without_its_library(oss: OssStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, no attempt can succeed, and none is repeated."""
-
-    def missing(*_: object, **__: object) -> None:
-        # What requests puts in place of the library.
-        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
-
-    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", missing)
-    connection = connect(oss, limits=replace(QUICK, proxy="socks5h://127.0.0.1:9"))
-    with pytest.raises(StoreRefused, match="proxy cannot be used"):
-        await put(connection)
+def test_socks_without_its_library(oss: OssStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra no attempt could succeed; it is said at once, by name."""
+    monkeypatch.setitem(sys.modules, "python_socks", None)
+    with pytest.raises(RuntimeError, match=r"file-relay-bot\[socks\]"):
+        connect(oss, limits=replace(QUICK, proxy="socks5h://127.0.0.1:9"))

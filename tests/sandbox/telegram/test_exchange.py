@@ -71,7 +71,7 @@ async def test_bad_json(tg: TelegramStandIn, http: aiohttp.ClientSession, body: 
 
 async def test_other_paths(tg: TelegramStandIn, http: aiohttp.ClientSession) -> None:
     """An unknown path is answered with 404 in the server's JSON."""
-    async with http.get(tg.base_url.removesuffix("bot")) as answer:
+    async with http.get(f"{tg.base_url.removesuffix('bot')}unknown") as answer:
         body = await answer.json()
 
     assert body == {"ok": False, "error_code": 404, "description": "Not Found"}
