@@ -12,6 +12,7 @@ from bot.demo.screen import Screen
 from bot.demo.story import Scene, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import EventKind
+from tests.conversations.leftovers import let_time_pass
 from tests.conversations.people import Person, link_of
 
 HOUR = 3600
@@ -22,15 +23,14 @@ async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
     async with LocalStack(tmp_path) as stage:
         alice = Person(stage)
         await stage.start_bot(alice.id)
-        stage.telegram.shape.down_total = 200_000.0
+        stage.telegram.shape.down_total = 150_000.0
         hold = Fault("deleteMessage", Effect.HELD, times=0, args={"seconds": HOUR})
         stage.telegram.faults.add(hold)
-        message = await alice.send(os.urandom(400_000))
+        message = await alice.send(os.urandom(600_000))
         await alice.until(lambda: bool(alice.status_messages))
         status_message = alice.status_messages[0]
-        # So far that an edit is due.
-        stage.clock.advance(timedelta(seconds=5))
-        await alice.until(lambda: alice.shown(status_message).text != status_message.text)
+        # So far that an edit is due, once there is progress to show.
+        await let_time_pass(alice, lambda: alice.shown(status_message).text != status_message.text)
         answer = await alice.answered(message)
         await alice.until(lambda: hold.hits > 0)
         asked_at = stage.telegram.log.of("deleteMessage")[0].at
