@@ -236,6 +236,7 @@ async def test_file_that_cannot_be_relayed_is_one_line_of_the_log(
     alice: Person, caplog: pytest.LogCaptureFixture, why: str
 ) -> None:
     """It is no error of the bot, and has no traceback."""
+    caplog.set_level("INFO")
     content = b"" if why == "empty" else bytes((20 << 20) + 1)
     await alice.answered(await alice.send(content, announced_size=None))
     (record,) = [r for r in caplog.records if "job ended" in r.getMessage()]

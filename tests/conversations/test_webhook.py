@@ -22,6 +22,9 @@ from tests.conversations.test_private import *  # noqa: F403 -- see above.
 from tests.conversations.test_repeats import *  # noqa: F403 -- see above.
 from tests.conversations.test_restart import *  # noqa: F403 -- see above.
 
+# The conversations take as long as by polling, which `make test` runs.
+pytestmark = pytest.mark.long
+
 CONTENT = os.urandom(30_000)
 
 # Telegram repeats an update at its own pace until it is taken: here the press may come too late.
