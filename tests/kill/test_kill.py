@@ -81,7 +81,8 @@ def _kill_points(parts: int) -> list[KillPoint]:
         KillPoint(
             "after most parts",
             at=f"after:OssBucket.upload_part:{most}",
-            parts=range(most - 2, parts),
+            # The others were on their way.
+            parts=range(most - 2, parts + 1),
         ),
         KillPoint("before complete", at="before:OssBucket.complete:1", parts=every),
         KillPoint(

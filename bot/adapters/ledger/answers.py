@@ -70,7 +70,8 @@ def begin(
     """Create the answer for jobs of one chat and topic, in state SENDING; close the status message
     that becomes it.
     """
-    first = jobs_[0].origin
+    # They may have ended in another order; the answer is a reply to what was sent first.
+    first = min(jobs_, key=lambda job: job.id).origin
     is_here = chat_id in {None, first.chat_id}
     values = {
         "chat_id": first.chat_id if is_here else chat_id,

@@ -58,6 +58,15 @@ async def test_begun_answer_claims_its_jobs(ledger: SqlLedger) -> None:
     assert (await get(ledger, second)).answer_id == answer.id
 
 
+async def test_answer_is_a_reply_to_what_was_sent_first(ledger: SqlLedger) -> None:
+    """The files of an album may end in another order."""
+    first = await cancel(ledger, await accept(ledger, chat_id=GROUP), at(2))
+    second = await cancel(ledger, await accept(ledger, chat_id=GROUP), at(1))
+    answer = await ledger.answers.begin([second, first], None)
+
+    assert answer.reply_to == first.origin.message_id
+
+
 async def test_job_belongs_to_one_answer_only(ledger: SqlLedger) -> None:
     """A second claim gets only what the first has left."""
     (one, _), (two, _) = await _done(ledger), await _done(ledger)
