@@ -36,7 +36,7 @@ from bot.supervision import (
     run_despite,
 )
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot, build_clock_keeper, build_link_guard, build_reaper
+from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
 from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
@@ -111,7 +111,7 @@ def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio
 
 async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resources, Bot]:
     # Before a file is accepted, because its deadline counts by the time of OSS.
-    await build_clock_keeper(links).is_known()
+    await links.clock_keeper.is_known()
     await _until_nothing_is_overdue(links)
     store = links.store
     mode = links.settings.link.mode

@@ -77,7 +77,7 @@ Take = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class WebhookRoute:
-    """The handler at `path`. While nobody takes updates, or `may_take` says no, Telegram is asked
+    """The handler at `path`. While updates are not taken, or `may_take` says no, Telegram is asked
     to come again.
     """
 

@@ -17,7 +17,6 @@ from bot.adapters.telegram.intake import Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake
-from bot.clock import StoreClockKeeper
 from bot.core.limits import OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
@@ -282,15 +281,7 @@ def build_reaper(links: LinkResources) -> Reaper:
         links.signals,
         links.monitoring.metrics,
         store_of=store.stores.of,
-        time=build_clock_keeper(links),
-    )
-
-
-def build_clock_keeper(links: LinkResources) -> StoreClockKeeper:
-    """Build what keeps the time of OSS known and stored."""
-    store = links.store
-    return StoreClockKeeper(
-        store.oss.time, links.ledger.offset, store.store, store.threads, prefix=links.prefix
+        time=links.clock_keeper,
     )
 
 

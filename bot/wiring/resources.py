@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 import structlog
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
 from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.telegram.application import TelegramResources, open_telegram
+from bot.clock import StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
@@ -173,6 +175,14 @@ class LinkResources:
     def prefix(self) -> str:
         """The part of the bucket that is ours."""
         return key_prefix(self.settings.telegram.bot_id)
+
+    @cached_property
+    def clock_keeper(self) -> StoreClockKeeper:
+        """Keeps the time of OSS known and stored; one for the start and for the reaper."""
+        store = self.store
+        return StoreClockKeeper(
+            store.oss.time, self.ledger.offset, store.store, store.threads, prefix=self.prefix
+        )
 
     async def any_live(self) -> bool:
         """Return whether a link is live, as far as the ledger knows."""

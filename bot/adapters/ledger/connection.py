@@ -205,7 +205,7 @@ class ConnectionThread:
     Callers that wait when the thread becomes free are served together, in the order of their
     calls: in one transaction, each with a savepoint of its own where it `writes`. An operation
     that raises undoes itself alone. If the transaction itself fails, nothing of it was stored and
-    every caller gets that error. A lone caller waits for nobody.
+    every caller gets that error. A lone caller waits for no other.
 
     `check` is called in the thread before each transaction.
     """

@@ -87,7 +87,7 @@ def create_tables(connection: Connection) -> None:
     """Create the tables of the newest version in a new file. Blocks.
 
     Not by the migrations: importing what runs them takes a fifth of a second and 20 MiB. A test
-    compares the result with theirs.
+    compares the result with what they make.
     """
     # At once, or a start that is cut off would leave the tables of no known version.
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -94,8 +94,8 @@ _thread = threading.local()
 
 class CancellableConnection:
     """The socket of one request. Times are seconds: one block of the body must get through within
-    `send_deadline`, the whole request within `deadline`. Where that is `None`, because nobody
-    knows how long the body takes, connecting and the answer have `answer_deadline` each.
+    `send_deadline`, the whole request within `deadline`. Where that is `None`, because the
+    time that the body takes is unknown, connecting and the answer have `answer_deadline` each.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ NAME_ASKED_EVERY: Final = timedelta(minutes=5)
 
 async def keep_name(name: BotName, bot: Bot, clock: Clock) -> None:
     """Ask for the bot's name now and then, until cancelled. Its owner may change it at @BotFather
-    at any time, and anybody can take the old one.
+    at any time, and another account can take the old one.
     """
     while True:
         await clock.sleep_until(clock.now() + NAME_ASKED_EVERY)

@@ -68,7 +68,7 @@ class FileRoot:
         """
         try:
             with self._folder_of(place) as folder:
-                # Not blocking: a FIFO would hold the thread until somebody writes to it.
+                # Not blocking: a FIFO would hold the thread until a writer opens it.
                 flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                 descriptor = os.open(place.name, flags, dir_fd=folder)
         except OSError as error:

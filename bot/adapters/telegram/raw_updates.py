@@ -334,7 +334,7 @@ def origin_of(raw: Mapping[str, Any], bot_id: int) -> Origin | None:
         return None
     sender = message.get("from")
     user = sender if isinstance(sender, dict) else {}
-    # A private chat has the id of its user, whoever the update says that wrote.
+    # A private chat has the id of its user; the sender in the update may differ.
     user_id, language = user.get("id") if chat_id < 0 else chat_id, user.get("language_code")
     return Origin(
         bot_id=bot_id,
