@@ -83,7 +83,7 @@ def test_links(text: str) -> None:
 
 def test_metrics() -> None:
     """Every metric that is named is one of the program's."""
-    page = PrometheusMetrics("1").page(None, ready=True).decode()
+    page = PrometheusMetrics("1").page(None).decode()
     known = set(re.findall(r"(?m)^# TYPE (relay_\w+) ", page))
     named = set(re.findall(r"\brelay_[a-z_]+", RUNBOOK)) - all_codes()
 
