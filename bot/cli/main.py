@@ -28,6 +28,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "bot.cli.status",
         "Show running and waiting jobs, and live links with their expiry",
     ),
+    "backup": ("bot.cli.backup", "Copy the ledger to a file, and check the copy"),
+    "restore": ("bot.cli.backup", "Put a backup in the place of the ledger"),
     "sandbox": ("bot.cli.sandbox", "Run the loopback stand-ins for Telegram and OSS"),
     "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
 }
