@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.adapters.ledger.connection import opening
+from bot.adapters.telegram.languages import ENGLISH, load_languages, pick_language
 from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import (
     AccountOverdue,
@@ -42,6 +43,38 @@ from bot.core.files import shown_size
 from bot.jobs.audit import Finding
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
+
+LOCALES: Final = Path(__file__).parent / "locales"
+"""The texts of `init`, `setup` and `doctor`; the other commands speak English."""
+
+Lang = Annotated[
+    str | None, typer.Option("--lang", help="en or zh-Hans; default: that of LANG and LC_ALL.")
+]
+
+
+class _Spoken:
+    """The language of this process, as its locale is; set once, when a command begins."""
+
+    tag = ENGLISH
+
+
+def speak(lang: str | None) -> None:
+    """Choose the language of `say`: a tag such as `zh-Hans`, or with `None` that of the locale
+    (source: POSIX, "Environment Variables": LC_ALL beats LC_MESSAGES, which beats LANG).
+    """
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    locale = next((value for name in names if (value := os.environ.get(name))), "")
+    _Spoken.tag = pick_language(lang if lang is not None else locale)
+
+
+def spoken() -> str:
+    """Return the tag of the language of this process."""
+    return _Spoken.tag
+
+
+def say(name: str, **args: str | int) -> str:
+    """Return a text of the commands in the language of this process."""
+    return load_languages(LOCALES, is_checked=True)[_Spoken.tag].say(name, **args)
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:

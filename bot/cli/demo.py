@@ -1,4 +1,4 @@
-"""`relay-bot demo`: relays files through the whole bot on this machine."""
+"""`relay-bot demo` and `relay-bot sandbox`: the bot, or its stand-ins, without any account."""
 
 import asyncio
 from pathlib import Path
@@ -40,3 +40,31 @@ def demo(
     except KeyboardInterrupt:
         fail("interrupted before a clean end")
     raise typer.Exit(OK)
+
+
+def sandbox(
+    *,
+    folder: Annotated[Path, typer.Option(help="Where the stand-ins keep their data.")] = Path(
+        "sandbox"
+    ),
+    telegram_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    oss_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    local: Annotated[
+        bool, typer.Option("--local", help="Let the Bot API server run in local mode.")
+    ] = False,
+) -> None:
+    """Run the loopback stand-ins for Telegram and OSS, and print settings for a bot that uses
+    them.
+
+    Example: relay-bot sandbox --folder /tmp/sandbox
+    """
+    from bot.sandbox.run import run_sandbox
+
+    try:
+        asyncio.run(
+            run_sandbox(
+                folder, typer.echo, telegram_port=telegram_port, oss_port=oss_port, local=local
+            )
+        )
+    except KeyboardInterrupt:
+        typer.echo("stopped")

@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "backup": ("bot.cli.backup", "Copy the ledger to a file, and check the copy"),
     "restore": ("bot.cli.backup", "Put a backup in the place of the ledger"),
-    "sandbox": ("bot.cli.sandbox", "Run the loopback stand-ins for Telegram and OSS"),
+    "sandbox": ("bot.cli.demo", "Run the loopback stand-ins for Telegram and OSS"),
     "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
 }
 """The module of each command and its summary, with which its help begins."""

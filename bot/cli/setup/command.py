@@ -17,15 +17,17 @@ from bot.cli.common import (
     FAILED,
     OK,
     CommandFailed,
+    Lang,
     SettingsFile,
     fail,
     load_settings,
     log_quietly,
     print_json,
     print_table,
+    say,
+    speak,
 )
 from bot.cli.setup.plan import (
-    LEND_A_KEY,
     ActualBucket,
     Change,
     DesiredBucket,
@@ -54,6 +56,8 @@ class RefusedChange:
 
     change: Change
     why: str
+    lacks_rights: bool = False
+    """Whether the key lacks the permission, and no more than that."""
 
     @property
     def remedy(self) -> str:
@@ -158,10 +162,12 @@ class _Setup:
         """Make a change and return whether it was made."""
         try:
             if missing := self._missing.intersection(change.needs):
-                raise CommandFailed(f"needs another change first: {', '.join(missing)}")  # noqa: TRY301 -- one way out.
+                raise CommandFailed(say("setup-needs", changes=", ".join(missing)))  # noqa: TRY301 -- one way out.
             await self._line.threads.call(lambda: change.make(self._administration))
         except (StoreError, CommandFailed) as error:
-            self.refused.append(RefusedChange(change, str(error)))
+            # Public access that is blocked is no matter of the key.
+            lacks_rights = type(error) is StoreForbidden
+            self.refused.append(RefusedChange(change, str(error), lacks_rights))
             self._missing.add(change.what)
             return False
         self.made.append(change)
@@ -175,24 +181,31 @@ class _Setup:
         actual, desired = self._actual, self._desired
         found = []
         if actual is not None and actual.info.versioning == "Enabled":
-            found.append(
-                "versioning is on: what is deleted stays as an old version, for a day below"
-                f" {desired.prefix}; suspend it if nothing else in the bucket needs it"
-            )
+            found.append(say("setup-note-versioning", prefix=desired.prefix))
         if actual is not None and actual.info.redundancy not in {"LRS", ""}:
-            found.append(
-                f"redundancy is {actual.info.redundancy}, which costs more than LRS and cannot be"
-                " changed back; a day's files hardly need it"
-            )
+            found.append(say("setup-note-redundancy", redundancy=actual.info.redundancy))
         policy = actual.policy if actual is not None else None
         others = users_granted(policy, desired.bucket) if isinstance(policy, dict) else []
         if others and desired.user is not None and (rest := set(others) - {desired.user}):
-            found.append(f"the bucket policy also serves RAM user {', '.join(sorted(rest))}")
+            found.append(say("setup-note-others", users=", ".join(sorted(rest))))
         return found
 
 
 USERS: Final = "https://ram.console.aliyun.com/users"
 POLICIES: Final = "https://ram.console.aliyun.com/policies"
+
+
+def policy_text(settings: Settings, *, with_setup: bool) -> str:
+    """Return the RAM policy that these settings need, where to paste it, and `with_setup` what of
+    it only `setup` needs.
+    """
+    desired = desired_for(settings)
+    secure = not is_loopback(settings.oss.endpoint)
+    policy = ram_policy(desired.bucket, desired.prefix, setup=with_setup, secure=secure)
+    text = f"{say('policy-where', url=POLICIES)}\n\n{json.dumps(policy, indent=2)}\n"
+    if with_setup:
+        text += "\n" + say("policy-setup", actions=", ".join(SETUP_BUCKET))
+    return text
 
 
 def setup(  # noqa: PLR0913 - a command has its options.
@@ -218,15 +231,24 @@ def setup(  # noqa: PLR0913 - a command has its options.
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Agree to what changes the bucket as a whole.")
     ] = False,
+    policy: Annotated[
+        bool, typer.Option("--policy", help="Only print the RAM policy that the bot needs.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Configure the bucket for the bot; run it again at any time. Other rules and statements stay
-    as they are. Exit code 1 if a change was refused or declined; the others are made.
+    as they are. Exit code 1 if a change was refused or declined; the others are made. A key that
+    lacks a permission is shown the policy to attach.
 
     Example: relay-bot setup --dry-run
     """
+    speak(lang)
     loaded = load_settings(settings)
     log_quietly(loaded)
+    if policy:
+        typer.echo(policy_text(loaded, with_setup=False))
+        return
     if user_id is None and not (dry_run or remove or yes or as_json) and sys.stdin.isatty():
         user_id = _ask_user()
     desired = _desired(loaded, public_read=public_read_bucket, user=user_id)
@@ -241,19 +263,33 @@ def setup(  # noqa: PLR0913 - a command has its options.
             )
         )
     except StoreForbidden as error:
-        fail(_explain_forbidden(error))
+        typer.echo(policy_text(loaded, with_setup=True), err=as_json)
+        fail(say("setup-may-not-look", why=str(error), remedy=say("setup-lend")))
     except (CommandFailed, RelayError) as error:
         fail(error)
     if as_json:
         print_json(_as_dict(outcome))
     else:
         _show(outcome, dry_run=dry_run)
-        if not remove:
-            _show_steps(desired, outcome)
-    for refused in outcome.refused:
-        line = f"relay-bot: not changed, {refused.change.what}: {refused.why}"
-        typer.echo(f"{line}. Remedy: {refused.remedy}", err=True)
+        _show_missing_rights(outcome, loaded, is_for_user=user_id is not None)
+    _show_refusals(outcome)
     raise typer.Exit(FAILED if outcome.declined or outcome.refused else OK)
+
+
+def _show_missing_rights(outcome: Outcome, settings: Settings, *, is_for_user: bool) -> None:
+    """Print the policy to attach, if the key lacks a permission."""
+    if not any(refused.lacks_rights for refused in outcome.refused):
+        return
+    typer.echo("\n" + policy_text(settings, with_setup=True))
+    if not is_for_user:
+        typer.echo(say("policy-or"))
+
+
+def _show_refusals(outcome: Outcome) -> None:
+    for refused in outcome.refused:
+        what, why = refused.change.what, refused.why
+        text = say("setup-refused", what=what, why=why, remedy=refused.remedy)
+        typer.echo(f"relay-bot: {text}", err=True)
 
 
 def _desired(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
@@ -265,60 +301,40 @@ def _desired(settings: Settings, *, public_read: bool, user: str | None) -> Desi
 
 
 def _ask_user() -> str | None:
-    question = f"UID of a RAM user for a bucket policy, from {USERS} (empty: leave the policy)"
+    question = say("setup-ask-user", url=USERS)
     asked: str = typer.prompt(question, default="", show_default=False)
     return asked.strip() or None
 
 
 def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
     if silent or not sys.stdin.isatty():
-        typer.echo("not agreed to: this changes the bucket as a whole; --yes agrees", err=True)
+        typer.echo(say("setup-not-agreed"), err=True)
         return False
-    _show_changes("these change the bucket as a whole, not only what is ours", changes)
-    return typer.confirm("Change this?")
-
-
-def _explain_forbidden(error: StoreForbidden) -> str:
-    return f"the access key may not look at the bucket: {error}. Remedy: {LEND_A_KEY}"
+    _show_changes(say("setup-ask-foreign"), changes)
+    return typer.confirm(say("setup-ask-change"))
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
     if not outcome.planned:
-        typer.echo("setup: nothing to change")
+        typer.echo(say("setup-nothing"))
     elif dry_run:
-        _show_changes("would change", outcome.planned)
+        _show_changes(say("setup-would"), outcome.planned)
     elif outcome.made:
-        _show_changes("changed", outcome.made)
+        _show_changes(say("setup-changed"), outcome.made)
     if outcome.declined:
-        _show_changes("not changed, because it was not confirmed", outcome.declined)
+        _show_changes(say("setup-declined"), outcome.declined)
     for note in outcome.notes:
-        typer.echo(f"note: {note}")
+        typer.echo(say("setup-note", note=note))
 
 
 def _show_changes(title: str, changes: Sequence[Change]) -> None:
     rows = [(change.what, change.before, change.after) for change in changes]
-    print_table(title, ("what", "is", "shall be"), rows)
-
-
-def _show_steps(desired: DesiredBucket, outcome: Outcome) -> None:
-    policy, more = json.dumps(outcome.ram, indent=2), ", ".join(SETUP_BUCKET)
-    typer.echo(
-        f"""
-What only you can do, once, in the console:
-1. {USERS} → create a user without console access, with an access key; put the key into
-   settings.toml (oss.access_key_id, oss.access_key_secret).
-2. {POLICIES} → create a policy by script with the text below, and attach it to that user. It is
-   the least that run, send, audit and doctor need. The key of setup needs besides, on the bucket
-   {desired.bucket}: {more}.
-
-{policy}"""
+    columns = (
+        say("setup-column-what"),
+        say("setup-column-is"),
+        say("setup-column-shall-be"),
     )
-    if desired.user is None:
-        typer.echo(
-            """
-Or, in place of 2, let a bucket policy grant the user access: relay-bot setup --user-id UID
-(doctor can then not read the configuration of the bucket)."""
-        )
+    print_table(title, columns, rows)
 
 
 def _as_dict(outcome: Outcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from tests.cli.shell import type_in
 
 
 async def test_dry_run_then_setup(stage: LocalStack) -> None:
-    """First the difference, then the change, then nothing to change; the RAM policy is printed."""
+    """First the difference, then the change, then nothing to change; no policy, for none lacks."""
     dry = await type_in(stage, "setup", "--dry-run")
     done = await type_in(stage, "setup", "--yes", "--user-id", "42")
     again = await type_in(stage, "setup", "--yes", "--user-id", "42")
@@ -15,7 +15,7 @@ async def test_dry_run_then_setup(stage: LocalStack) -> None:
     assert [dry.code, done.code, again.code] == [0, 0, 0]
     assert ["would change" in dry.out, "changed" in done.out] == [True, True]
     assert "nothing to change" in again.out
-    assert "oss:PutObject" in dry.out
+    assert "oss:PutObject" not in dry.out + done.out + again.out
 
 
 async def test_not_agreed(stage: LocalStack) -> None:
@@ -41,6 +41,32 @@ async def test_a_key_that_may_not(stage: LocalStack) -> None:
     assert all("Remedy: use a key with this permission" in line for line in lines)
     assert ["lifecycle" in lines[0], "block public access" in lines[1]] == [True, True]
     assert "less-secret" not in done.err
+
+
+async def test_the_policy(stage: LocalStack) -> None:
+    """A key that lacks a permission is shown the whole policy; `--policy` prints that of a running
+    bot, and asks OSS nothing.
+    """
+    only = await type_in(stage, "setup", "--policy")
+    asked = len(stage.oss.log)
+    stage.oss.add_key("LTAI-less", "less-secret", allow=[], user="7")
+    stage.more["RELAY_OSS__ACCESS_KEY_ID"] = "LTAI-less"
+    stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "less-secret"
+    lacking = await type_in(stage, "setup", "--yes")
+
+    assert (only.code, asked, "oss:PutObject" in only.out) == (0, 0, True)
+    assert "oss:PutBucketLifecycle" not in only.out
+    assert (lacking.code, "oss:PutBucketLifecycle" in lacking.out) == (1, True)
+    assert "https://ram.console.aliyun.com/policies" in lacking.out
+
+
+async def test_in_chinese(stage: LocalStack) -> None:
+    """The language of the terminal is that of the answers."""
+    stage.more["LC_ALL"] = "zh_CN.UTF-8"
+    by_locale = await type_in(stage, "setup", "--dry-run")
+    english = await type_in(stage, "setup", "--dry-run", "--lang", "en")
+
+    assert ["将会更改" in by_locale.out, "将会更改" in english.out] == [True, False]
 
 
 @pytest.mark.parametrize("words", [["--public-read-bucket"], ["--user-id", "bob"]])
