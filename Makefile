@@ -45,7 +45,7 @@ check: $(READY)
 	$(BIN)/ruff check bot tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet tests/deploy
+	$(BIN)/python -m pytest --quiet -m "not long" tests/deploy
 	@if command -v systemd-analyze >/dev/null; \
 	  then systemd-analyze security --offline=true --no-pager deploy/relay-bot.service | tail -n 1; \
 	  else echo "systemd-analyze is not here: deploy/relay-bot.service was read, and not verified"; fi
