@@ -27,6 +27,7 @@ PAGES = (
     "docs/commands.md",
     "docs/errors.md",
     "docs/CONTRIBUTING.md",
+    "deploy/README.md",
 )
 """English pages with a twin."""
 EACH = pytest.mark.parametrize("page", PAGES)
