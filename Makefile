@@ -1,4 +1,4 @@
-# Ten verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+# Eleven verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
@@ -10,6 +10,7 @@
 #                   and mmdebstrap
 #   make pin-images  add to the tags of images the digests that their registry tells
 #   make bench      the measurements, as ratios of one run
+#   make pictures   the pictures of the README, into docs/pictures; needs Chromium and fonts-noto-cjk
 #   make lock       rewrite the lock files from pyproject.toml
 #   make clean      remove the virtual environment and all caches
 # .ci/run runs check, test, test-all and four demos at once, and allows no test to be skipped.
@@ -25,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
 test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo chat test test-all check image-check pin-images bench lock clean
+.PHONY: demo chat test test-all check image-check pin-images bench pictures lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
@@ -60,6 +61,9 @@ pin-images: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+pictures: $(READY)
+	@$(BIN)/python -m tests.tools.pictures
 
 # What is shipped is constrained to what is tested: an oracle of the tests may hold a package back.
 lock: $(READY)
