@@ -26,7 +26,7 @@ class Registry(BaseHTTPRequestHandler):
         if self.path.startswith("/token?"):
             self._answer(200, "application/json", json.dumps({"token": self.path}).encode())
         elif "Authorization" not in self.headers:
-            realm = f"http://127.0.0.1:{self.server.server_address[1]}/token"
+            realm = f"http://{self.headers['Host']}/token"
             scope = "repository:library/python:pull"
             self._answer(401, "text/plain", b"", f'Bearer realm="{realm}",scope="{scope}"')
         elif self.path == "/v2/library/python/manifests/3.14.7-slim-trixie":
