@@ -125,6 +125,19 @@ class Store:
             timeout=600,
         )
 
+    def run_on_base(self, script: str) -> str:
+        """Run a script as root on a fresh base, in a checkout that cannot be written, and return
+        its output. It is not reset when a line fails.
+        """
+        container = self.buildah("from", "--pull-never", base_name())
+        volumes = [f"{ROOT}:/src:ro", *pip_volumes(self.folder)]
+        return self.buildah(
+            *("run", "--isolation", "chroot", "--workingdir", "/src"),
+            *(word for volume in volumes for word in ("--volume", volume)),
+            *(container, "--", "bash", "-euc", script),
+            timeout=600,
+        )
+
     def open(self) -> "Image":
         """Return the image, with its files in a folder."""
         found = json.loads(self.buildah("inspect", "--type", "image", NAME))

@@ -29,7 +29,8 @@ async def test_image(tmp_path: Path) -> None:
         require_tools()
     except Unavailable as reason:
         pytest.skip(str(reason))
-    with built(tmp_path / "store") as image:
+    with built(tmp_path / "store") as (store, image):
+        await asyncio.to_thread(check_runbook, store)
         for check in (check_commands, check_contents, check_demo, check_bad_settings):
             folder = tmp_path / check.__name__
             folder.mkdir()
@@ -38,17 +39,37 @@ async def test_image(tmp_path: Path) -> None:
 
 
 @contextmanager
-def built(folder: Path) -> Iterator[Image]:
+def built(folder: Path) -> Iterator[tuple[Store, Image]]:
     """Build the image, and remove it at the end."""
     folder.mkdir()
     store = Store(folder)
     store.add_base()
     store.build()
     try:
-        yield store.open()
+        yield store, store.open()
     finally:
         store.buildah("rm", "--all")
         store.buildah("rmi", "--all", "--force")
+
+
+def check_runbook(store: Store) -> None:
+    """The first commands for a bare server work one after the other, as they stand there; then
+    only the placeholders of the settings are missing, and the bot may write its folders.
+    """
+    chapter = read("README.md").partition("## Install on a bare server")[2].partition("\n## ")[0]
+    install, settings = re.findall(r"(?ms)^```\n(.*?)^```$", chapter)[:2]
+    as_bot = "setpriv --reuid relay-bot --regid relay-bot --clear-groups"
+    check = "/opt/relay-bot/bin/relay-bot run --check --settings /etc/relay-bot/settings.toml"
+    shown = store.run_on_base(
+        f"{install}\n{settings}\n{as_bot} touch /var/lib/relay-bot/x /var/backups/relay-bot/x\n"
+        f"! {as_bot} touch /etc/relay-bot/x\n{as_bot} {check} 2>&1 || echo ended with $?\n"
+    )
+    told = re.findall(r"(?m)^settings: (\S+):", shown)
+
+    assert "ended with 2" in shown
+    assert set(told) == {
+        *("telegram.token", "oss.bucket", "oss.access_key_id", "oss.access_key_secret")
+    }, shown
 
 
 def check_commands(image: Image, tmp_path: Path) -> None:
