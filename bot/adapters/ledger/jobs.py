@@ -14,12 +14,14 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    literal_column,
     select,
     union,
     update,
 )
 
 from bot.adapters.ledger.schema import (
+    NO_TIME,
     Instant,
     answers,
     beside,
@@ -30,6 +32,7 @@ from bot.adapters.ledger.schema import (
     is_one_of,
     jobs,
     objects,
+    read_rows,
     to_job,
 )
 from bot.core.files import IncomingFile
@@ -123,7 +126,7 @@ def get(connection: Connection, job_id: int) -> Job | None:
 def get_many(connection: Connection, job_ids: Sequence[int]) -> list[Job]:
     """Return the existing jobs of these ids, in the order of their ids."""
     rows = connection.execute(_OF_IDS, {"ids": list(job_ids)})
-    return [to_job(row) for row in rows.mappings()]
+    return read_rows(connection, jobs, rows.mappings(), to_job)
 
 
 def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int, str]]:
@@ -172,8 +175,8 @@ def acquire(connection: Connection, job_id: int, now: datetime, boot_id: str = "
         .values(state=JobState.RUNNING.value, attempt=jobs.c.attempt + 1, boot_id=boot_id)
         .returning(jobs)
     )
-    row = connection.execute(statement).mappings().one_or_none()
-    return to_job(row) if row else None
+    claimed = read_rows(connection, jobs, connection.execute(statement).mappings(), to_job)
+    return claimed[0] if claimed else None
 
 
 def give_back(connection: Connection, job: Job) -> bool:
@@ -277,7 +280,7 @@ def _unfinished_where(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]
 
 
 def _read(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Job]:
-    return [to_job(row) for row in connection.execute(statement).mappings()]
+    return read_rows(connection, jobs, connection.execute(statement).mappings(), to_job)
 
 
 def _change(connection: Connection, job: Job, **values: Any) -> bool:
@@ -301,7 +304,8 @@ def end_jobs(
     ended = connection.execute(
         update(jobs).where(which).values(values | {"finished_at": now}).returning(jobs)
     )
-    found = sorted(map(to_job, ended.mappings()), key=lambda job: job.id)
+    found = read_rows(connection, jobs, ended.mappings(), to_job)
+    found.sort(key=lambda job: job.id)
     for job in found:
         code = job.error_code or "" if job.state is JobState.FAILED else ""
         count_ended(connection, job.state, now, code=code)
@@ -337,7 +341,8 @@ def _accepted(
     size = func.coalesce(jobs.c.size, jobs.c.announced_size, 0)
     statement = (
         select(jobs.c.created_at, size)
-        .where(whose, jobs.c.created_at > since, jobs.c.state != JobState.FAILED.value)
+        .where(whose, jobs.c.created_at > since, jobs.c.created_at < literal_column(f"{NO_TIME}"))
+        .where(jobs.c.state != JobState.FAILED.value)
         .order_by(jobs.c.created_at, jobs.c.id)
     )
     return [Accepted(at, bytes_) for at, bytes_ in connection.execute(statement)]
