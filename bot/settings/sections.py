@@ -35,7 +35,14 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=True,
+        # `Settings` builds the validators of all sections; built twice, they take 60 ms.
+        defer_build=True,
+        # That of the library compiles each pattern of each setting anew, into megabytes.
+        regex_engine="python-re",
     )
 
 

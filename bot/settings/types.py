@@ -246,13 +246,13 @@ WebOrigin = Annotated[
 ]
 Bucket = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"),
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]\Z"),
     AfterValidator(_own_bucket),
     Allowed("the bucket's name: 3 to 63 lower-case letters, digits and hyphens"),
 ]
 Region = Annotated[
     str,
-    Field(pattern=r"^[a-z]{2}-[a-z0-9-]+$"),
+    Field(pattern=r"^[a-z]{2}-[a-z0-9-]+\Z"),
     Allowed('a region id such as "cn-hongkong", without "oss-" in front'),
 ]
 Size = Annotated[
@@ -287,7 +287,7 @@ Moment = Annotated[
     AwareDatetime, Allowed("a date and time with its zone, such as 2026-01-31T18:00:00Z")
 ]
 KeyName = Annotated[
-    str, Field(pattern=r"^[\w.@-]{1,64}$"), Allowed("a name of letters, digits, and . @ - _")
+    str, Field(pattern=r"^[\w.@-]{1,64}\Z"), Allowed("a name of letters, digits, and . @ - _")
 ]
 Grace = Annotated[
     timedelta,

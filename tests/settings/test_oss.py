@@ -51,6 +51,12 @@ def test_endpoints(more: dict[str, str], expected: list[str]) -> None:
     assert warned(**more) == expected
 
 
+def test_name_that_ends_with_a_line_break() -> None:
+    """A line break, as of a value that was pasted, is no part of a bucket's name."""
+    with pytest.raises(SettingsError, match=r"oss\.bucket: 'bucket\\n' is not allowed"):
+        warned(OSS__BUCKET="bucket\n")
+
+
 def test_bucket_inside_the_endpoint() -> None:
     """OSS's own endpoint with the bucket in front cannot work; the message says what to do."""
     with pytest.raises(SettingsError, match=r"leave bucket\. out"):

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fluent.runtime import FluentBundle, FluentResource
 
 from bot.adapters.telegram.languages import (
     LOCALES,
@@ -118,6 +119,25 @@ def test_say_leaves_plain_text_plain() -> None:
     assert ENGLISH.say("speed", size="<&>") == "<&>/s"
 
 
+@pytest.mark.parametrize("tag", sorted(LANGUAGES))
+def test_messages_read_as_the_library_reads_them(tag: str) -> None:
+    """Messages that are parsed one by one, and composed without the library where they have
+    neither plural nor number, have the text that the library gives them.
+    """
+    source = (LOCALES / f"{tag}.ftl").read_text("utf-8")
+    whole = FluentBundle([tag], use_isolating=False)
+    whole.add_resource(FluentResource(source))
+    language = Language(tag, source, is_checked=True)
+
+    for name, variables in LANGUAGES[tag].messages.items():
+        args = {variable: f"<{variable}>" for variable in variables}
+        pattern = whole.get_message(name).value
+        assert pattern is not None
+        text, errors = whole.format_pattern(pattern, args)
+        if not errors:
+            assert language.say(name, **args) == text
+
+
 @pytest.mark.parametrize(("name", "args"), [("no-such-message", {}), ("speed", {})])
 def test_say_refuses_what_it_cannot_word(name: str, args: dict[str, str]) -> None:
     """An unknown message, or a missing variable, is an error and never a half sentence."""
@@ -133,3 +153,12 @@ def test_broken_locale_files_are_refused(source: str, problem: str) -> None:
     """A mistake in a locale file shows at start, not in front of a user."""
     with pytest.raises(ValueError, match=f"xx: {problem}"):
         Language("xx", source)
+
+
+def test_checked_locale_files_are_parsed_on_demand() -> None:
+    """A message that another one refers to is parsed with it; the rest is left alone."""
+    language = Language("en", "a = { b }!\nb = B\nc = {", is_checked=True)
+
+    assert language.say("a") == "B!"
+    with pytest.raises(ValueError, match="en: cannot read"):
+        language.say("c")
