@@ -280,12 +280,15 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Bytes downloaded and uploaded at one moment; `total` is `None` if the size is unknown."""
+    """Bytes downloaded and uploaded at one moment; `total` is `None` if the size is unknown. OSS
+    has confirmed `stored` of those that were uploaded.
+    """
 
     downloaded: int
     uploaded: int
     total: int | None
     phase: Phase
+    stored: int = 0
 
     @property
     def fraction(self) -> float | None:
@@ -310,19 +313,25 @@ class ProgressMeter:
         self.downloaded = 0
         self.phase = Phase.FETCHING
         self._parts: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
 
     def set_part(self, number: int, position: int) -> None:
         """Record that `position` bytes of part `number` have been handed to the connection."""
         self._parts[number] = position
 
+    def store_part(self, number: int, size: int) -> None:
+        """Record that OSS has confirmed part `number` of `size` bytes."""
+        self._stored[number] = size
+
     def restart_parts(self) -> None:
         """Forget all parts: a new upload begins."""
-        self._parts = {}
+        self._parts, self._stored = {}, {}
 
     def snapshot(self) -> Snapshot:
         """Return the bytes downloaded and uploaded now."""
         uploaded = sum(list(self._parts.values()))
-        return Snapshot(self.downloaded, uploaded, self.total, self.phase)
+        stored = sum(list(self._stored.values()))
+        return Snapshot(self.downloaded, uploaded, self.total, self.phase, stored)
 
 
 class Speed:
