@@ -1,8 +1,9 @@
 """`relay-bot demo` and `relay-bot sandbox`: the bot, or its stand-ins, without any account."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ def demo(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page of --chat.")
     ] = True,
+    local: Annotated[
+        bool, typer.Option("--local", help="With a Bot API server of your own: larger files.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
 ) -> None:
     """Send files through the whole bot on this machine, without any account.
@@ -32,7 +36,9 @@ def demo(
         typer.echo(f"there is no file {file}", err=True)
         raise typer.Exit(BAD_SETTINGS)
     if not chat:
-        raise typer.Exit(asyncio.run(run_demo(file)))
+        raise typer.Exit(_run(run_demo(file, local=local)))
+    if local:
+        raise typer.BadParameter("--chat has no local mode; relay-bot sandbox --local has")
     if file is not None:
         raise typer.BadParameter("--chat takes no file: drop it on the page")
     try:
@@ -40,6 +46,15 @@ def demo(
     except KeyboardInterrupt:
         fail("interrupted before a clean end")
     raise typer.Exit(OK)
+
+
+def _run(story: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(story)
+    except KeyboardInterrupt:
+        fail("stopped; nothing is kept")
+    except TimeoutError:
+        fail("what the demo waited for did not happen in time; is this machine very busy?")
 
 
 def sandbox(
