@@ -45,7 +45,7 @@ from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
 
 LOCALES: Final = Path(__file__).parent / "locales"
-"""The texts of `init`, `setup` and `doctor`; the other commands speak English."""
+"""The texts of `init` and `setup`; the other commands speak English."""
 
 Lang = Annotated[
     str | None, typer.Option("--lang", help="en or zh-Hans; default: that of LANG and LC_ALL.")

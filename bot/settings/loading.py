@@ -309,6 +309,31 @@ def _unrenewable(settings: Settings) -> list[str]:
     return []
 
 
+def overrides(path: Path | None, environ: Mapping[str, str]) -> list[str]:
+    """Return one line for each value of the file at `path` that a variable beats with another one;
+    none tells a value.
+    """
+    if path is None:
+        return []
+    given = tomllib.loads(path.read_text(encoding="utf-8"))
+    environment = read_environment(environ, SECRETS)
+    return [
+        f"{key}: {name} of the environment beats the value in {path}"
+        for key, name in sorted(environment.origins.items())
+        for section, _, setting in [key.partition(".")]
+        if setting in given.get(section, {})
+        and not _is_same(given[section][setting], environment.values[section][setting])
+    ]
+
+
+def _is_same(value: object, text: object) -> bool:
+    """Return whether the text of a variable means the value of a file."""
+    if isinstance(value, list):
+        return [str(item) for item in value] == [item.strip() for item in str(text).split(",")]
+    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    return shown == str(text)
+
+
 def warnings(settings: Settings, path: Path | None = None) -> list[str]:
     """Return one line for each setting that may be a mistake; none stops the bot. `path` is the
     file that they come from.

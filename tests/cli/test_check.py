@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.demo.local_stack import LocalStack
+from bot.demo.local_stack import BUCKET, LocalStack
 from tests.cli.shell import type_in
 
 TEMPORARY = {
@@ -38,3 +38,21 @@ async def test_no_settings(stage: LocalStack, words: list[str]) -> None:
 
     assert done.code == 2
     assert f"no file {stage.folder / name}; relay-bot init makes one" in done.err
+
+
+async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
+    """A variable with another value than the file is named, without the value; an equal one and
+    one that the file does not have are not.
+    """
+    lines = ["[telegram]", 'token = "1:other"', "[oss]", f'bucket = "{BUCKET}"']
+    path = stage.folder / "settings.toml"
+    path.write_text("\n".join(lines))
+    path.chmod(0o600)
+    check = await type_in(stage, "run", "--check")
+    doctor = await type_in(stage, "doctor", "--json")
+    told = [line for line in check.err.splitlines() if "of the environment beats" in line]
+
+    assert (check.code, len(told)) == (0, 1)
+    assert told[0].startswith("warning: telegram.token: RELAY_TELEGRAM__TOKEN of the environment")
+    assert "RELAY_TELEGRAM__TOKEN of the environment beats" in doctor.out
+    assert stage.telegram.token not in check.err + doctor.out

@@ -1,4 +1,4 @@
-"""The texts of `init`, `setup` and `doctor` in both languages."""
+"""The texts of `init` and `setup` in both languages."""
 
 import re
 

@@ -32,7 +32,7 @@ from bot.cli.doctor.telegram import examine_telegram
 from bot.clock import SystemClock
 from bot.core.ports.clock import Clock
 from bot.logs import configure
-from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings
+from bot.settings import Settings, SettingsError, endpoint_problems, load, overrides, warnings
 
 
 async def examine(
@@ -52,13 +52,14 @@ async def examine(
         examine_telegram(settings, clock), examine_store(settings, clock)
     )
     machine = await examine_machine(settings, environ)
-    return [_settings(settings, path), *telegram, *store, *machine]
+    return [_settings(settings, path, environ), *telegram, *store, *machine]
 
 
-def _settings(settings: Settings, path: Path | None) -> Row:
+def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str]) -> Row:
     # Those about endpoints have rows of their own.
     elsewhere = endpoint_problems(settings)
     found = [line for line in warnings(settings, path) if line not in elsewhere]
+    found += overrides(path, environ)
     if found:
         return warning("settings", "; ".join(found), "see settings.example.toml for each")
     return ok("settings", f"{settings.link.mode.value} links in {settings.oss.bucket}")

@@ -1,4 +1,4 @@
-# What relay-bot init, setup and doctor print (English). Plain text; one line per message.
+# What relay-bot init and setup print (English). Plain text; one line per message.
 
 ## init
 

@@ -1,4 +1,4 @@
-# relay-bot init、setup 和 doctor 打印的内容（简体中文）。纯文本，每条消息一行。
+# relay-bot init 和 setup 打印的内容（简体中文）。纯文本，每条消息一行。
 
 ## init
 
