@@ -146,7 +146,7 @@ async def test_a_key_without_rights(stage: LocalStack, capsys: pytest.CaptureFix
             self, question: str, *, default: str | None = None, secret: bool = False
         ) -> str:
             if "once it is attached" in question:
-                weak.allow = ("oss:*",)
+                weak.allow = frozenset({"oss:*"})
             return super().prompt(question, default=default, secret=secret)
 
     person = Operator(stage.telegram.token, "", "LTAI-weak", "weak-secret", BUCKET, "", "", "7")
