@@ -95,7 +95,7 @@ async def _serve_beside(stage: Everything, table: str, column: str, damage: str)
 
     async def is_answered() -> bool:
         said = {said.chat_id for said in stage.messenger.said if isinstance(said.view, Answer)}
-        return NEIGHBOUR in said and not await ledger.outbox.pending(10)
+        return NEIGHBOUR in said and not (await ledger.outbox.pending_work(10)).messages
 
     await stage.begin()
     if table != "outbox":

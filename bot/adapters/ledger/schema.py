@@ -382,7 +382,7 @@ _VALUES: Final[Mapping[Column[Any], type[Enum]]] = {
     outbox.c.kind: OutboxKind,
     outbox.c.priority: Priority,
 }
-_PYTHON_TYPES: Final = {
+_PYTHON_TYPES: Final[Mapping[type[Any], type]] = {
     Instant: datetime, Payload: dict, Boolean: bool, Integer: int, String: str,
 }  # fmt: skip
 NOTES: Final = "unreadable"
