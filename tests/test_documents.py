@@ -3,13 +3,16 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from bot import __version__
+from bot.adapters.ledger.retention import SAID_IS_KEPT_FOR
 from bot.adapters.telegram.commands import BOT_ADMIN_MENU, GROUP_ADMIN_MENU, PRIVATE_MENU
+from bot.adapters.telegram.intake import KEPT_FOR
 from bot.cli.main import app
 from bot.core.errors import all_codes
 from bot.settings import Settings
@@ -24,6 +27,8 @@ PAGES = (
     "docs/commands.md",
     "docs/errors.md",
     "docs/CONTRIBUTING.md",
+    "deploy/README.md",
+    "SECURITY.md",
 )
 """English pages with a twin."""
 EACH = pytest.mark.parametrize("page", PAGES)
@@ -44,7 +49,7 @@ def both(page: str) -> list[str]:
     return [read(page), read(twin_of(page))]
 
 
-ALL_PAGES = (*PAGES, *map(twin_of, PAGES), "docs/wording.md", "SECURITY.md", "ARCHITECTURE.md")
+ALL_PAGES = (*PAGES, *map(twin_of, PAGES), "docs/wording.md", "ARCHITECTURE.md")
 
 
 def headings(text: str) -> list[str]:
@@ -120,6 +125,17 @@ def test_every_chat_command_and_limit_is_named(text: str) -> None:
 def test_readme_is_short(text: str) -> None:
     """The README is read at a sitting; longer pages stand in `docs/`."""
     assert len(text.splitlines()) <= 110
+
+
+def test_readme_tells_what_is_kept() -> None:
+    """The periods in the README are those of the program."""
+    keep = Settings.model_fields["ledger"].annotation.model_fields["keep"].default  # type: ignore[union-attr] # a section.
+    days = (timedelta(days=3), keep, KEPT_FOR)
+
+    for text, hour, day in zip(both("README.md"), ("hours", "小时"), ("days", "天"), strict=True):
+        section = text.split("\n## ")[3]
+        assert f" {SAID_IS_KEPT_FOR // timedelta(hours=1)} {hour}" in section
+        assert [d for d in days if f" {d.days} {day}" not in section] == []
 
 
 @pytest.mark.parametrize("page", ALL_PAGES)

@@ -213,11 +213,9 @@ async def take_all(folder: Path) -> None:
     """Take every picture; `folder` is made if it is not there.
 
     Raises:
-        FileNotFoundError: there is no Chromium.
-        playwright.async_api.Error: the page did not show what a picture is of.
+        playwright.async_api.Error: there is no browser, or the page did not show what a picture is
+            of.
     """
-    if CHROMIUM is None:
-        raise FileNotFoundError("chromium is needed: apt-get install chromium")
     folder.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS])
@@ -235,6 +233,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.pictures")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
     folder: Path = parser.parse_args(arguments).folder
+    if CHROMIUM is None:
+        sys.stderr.write("chromium is not here: apt-get install chromium fonts-noto-cjk\n")
+        return 1
     configure("error", "pretty")
     asyncio.run(take_all(folder))
     for path in paths(folder):

@@ -90,6 +90,25 @@ _NEXT_POSTPONED = (
     .limit(1)
 )
 
+_PLAN = insert(objects).returning(objects)
+_OLDEST_FIRST = select(objects).order_by(beside(objects.c.id))
+_PLANNED = _OLDEST_FIRST.where(
+    objects.c.job_id == bindparam("job"),
+    objects.c.state == ObjectState.PLANNED.value,
+    objects.c.ending.is_(None),
+)
+_OF_JOBS = _OLDEST_FIRST.where(objects.c.job_id.in_(bindparam("jobs", expanding=True)))
+_SAME_FILE = (
+    select(jobs)
+    .join(objects, objects.c.job_id == jobs.c.id)
+    .where(jobs.c.bot_id == bindparam("bot"), jobs.c.owner_id == bindparam("owner"))
+    .where(jobs.c.file_unique_id == bindparam("file"), jobs.c.id != bindparam("job"))
+    .where(IS_LIVE, objects.c.ending.is_(None))
+    .where(objects.c.due_at >= bindparam("live_until", type_=Instant))
+    .order_by(jobs.c.id.desc())
+    .limit(1)
+)
+
 
 def plan(
     connection: Connection,
@@ -109,7 +128,7 @@ def plan(
         "region": placement.region,
         "mode": placement.mode or "",
     }
-    made = connection.execute(insert(objects).values(values).returning(objects))
+    made = connection.execute(_PLAN, values)
     return to_object(made.mappings().one())
 
 
@@ -172,18 +191,15 @@ def completed(connection: Connection, object_id: int, at: datetime) -> None:
 
 def planned_for(connection: Connection, job_id: int) -> StoredObject | None:
     """Return the newest planned object of a job that has not been abandoned."""
-    found = _select(
-        connection,
-        objects.c.job_id == job_id,
-        objects.c.state == ObjectState.PLANNED.value,
-        objects.c.ending.is_(None),
-    )
+    rows = connection.execute(_PLANNED, {"job": job_id})
+    found = read_rows(connection, objects, rows.mappings(), to_object)
     return found[-1] if found else None
 
 
 def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, StoredObject]:
     """Return the newest object of each of these jobs."""
-    found = _select(connection, objects.c.job_id.in_(job_ids))
+    rows = connection.execute(_OF_JOBS, {"jobs": list(job_ids)})
+    found = read_rows(connection, objects, rows.mappings(), to_object)
     return {stored.job_id: stored for stored in found}
 
 
@@ -201,16 +217,15 @@ def same_file(
     connection: Connection, job: Job, live_until: datetime
 ) -> tuple[Job, StoredObject] | None:
     """Return an earlier job with the same file and owner and an object that lives long enough."""
-    statement = (
-        select(jobs)
-        .join(objects, objects.c.job_id == jobs.c.id)
-        .where(jobs.c.bot_id == job.origin.bot_id, jobs.c.owner_id == job.origin.owner_id)
-        .where(jobs.c.file_unique_id == job.file.file_unique_id, jobs.c.id != job.id)
-        .where(IS_LIVE, objects.c.ending.is_(None), objects.c.due_at >= live_until)
-        .order_by(jobs.c.id.desc())
-        .limit(1)
-    )
-    found = read_rows(connection, jobs, connection.execute(statement).mappings(), to_job)
+    given = {
+        "bot": job.origin.bot_id,
+        "owner": job.origin.owner_id,
+        "file": job.file.file_unique_id,
+        "job": job.id,
+        "live_until": live_until,
+    }
+    rows = connection.execute(_SAME_FILE, given).mappings()
+    found = read_rows(connection, jobs, rows, to_job)
     stored = of_jobs(connection, [earlier.id for earlier in found])
     return next(((job, stored[job.id]) for job in found if job.id in stored), None)
 
@@ -324,7 +339,7 @@ def postpone(
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredObject]:
-    rows = connection.execute(select(objects).where(*conditions).order_by(beside(objects.c.id)))
+    rows = connection.execute(_OLDEST_FIRST.where(*conditions))
     return read_rows(connection, objects, rows.mappings(), to_object)
 
 

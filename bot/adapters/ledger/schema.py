@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -49,6 +49,8 @@ from bot.core.ports.outbox import OutboxKind, Priority
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
+
+T = TypeVar("T")
 
 VERSION = "0004"
 """The newest of the migrations."""
@@ -348,8 +350,26 @@ def insert_for(connection: Connection, table: Table) -> "Insert":
 
     SQLAlchemy has no general one; those for SQLite and PostgreSQL take the same arguments.
     """
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    statement: Insert = dialect.insert(table)
+    return _insert_of(connection.dialect.name, table)
+
+
+@cache
+def _insert_of(dialect: str, table: Table) -> "Insert":
+    statement: Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    return statement
+
+
+def once_per_dialect(build: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """Build a statement with `insert_for` once for each dialect."""
+    built: dict[str, T] = {}
+
+    @wraps(build)
+    def statement(connection: Connection) -> T:
+        dialect = connection.dialect.name
+        if dialect not in built:
+            built[dialect] = build(connection)
+        return built[dialect]
+
     return statement
 
 

@@ -27,9 +27,9 @@ const TEXTS = {
     upgraded: () => "The group became a supergroup", otherKind: (kind) => `Message of the kind “${kind}”`,
   },
   zh: {
-    skip: "跳到消息输入框", sidebar: "会话与沙盒", chats: "会话",
+    skip: "跳到消息输入框", sidebar: "聊天与模拟服务", chats: "聊天",
     speaker: "你的身份", clock: "时钟", line: "线路", flood: "限流", language: "语言",
-    menu: "会话与沙盒", lost: "沙盒没有响应，正在等待……",
+    menu: "聊天与模拟服务", lost: "模拟服务没有响应，正在等待……",
     messages: "消息", commands: "命令", cancelReply: "取消回复",
     asMedia: "作为照片或视频", attach: "添加文件", write: "消息", send: "发送",
     drop: "把文件拖到这里", close: "关闭", start: "开始", general: "General", bot: "机器人",
