@@ -117,8 +117,10 @@ def _be(
     for descriptor, pipe in enumerate(streams):
         os.dup2(pipe.fileno(), descriptor)
         pipe.close()
-    # The library has put a file of its own in the place of standard input.
+    # The library has put a file of its own in the place of standard input, and the others were
+    # opened on what the fork server has there: a file of pytest, which can be sought in.
     sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
