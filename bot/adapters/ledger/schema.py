@@ -50,8 +50,6 @@ from bot.core.ports.outbox import OutboxKind, Priority
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
-T = TypeVar("T")
-
 VERSION = "0004"
 """The newest of the migrations."""
 
