@@ -24,6 +24,7 @@ from telegram.request import BaseRequest, HTTPXRequest, RequestData
 from bot.adapters.telegram.messenger import translate
 from bot.adapters.telegram.request import AiohttpRequest, RelayBot, encode_form
 from bot.core.errors import ChatUnavailable, ChatUncertain
+from tests.adapters.telegram.bots import httpx_client
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
@@ -61,7 +62,7 @@ async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     async with Wire(answer) as server:
         url = f"{server.url}/bot{TOKEN}/getMe"
-        theirs = await outcome(HTTPXRequest(httpx_kwargs={"trust_env": False}), url)
+        theirs = await outcome(httpx_client(), url)
         ours = await outcome(AiohttpRequest(), url)
 
     assert theirs == ours
