@@ -49,7 +49,7 @@ def measure(pairs: int = 9) -> Sheet:
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         folder = Path(name)
         binary = build_sink(folder)
-        path, small = _make_file(folder, SIZE), _make_file(folder, SDK_SIZE)
+        path, small = make_file(folder, SIZE), make_file(folder, SDK_SIZE)
         rows: list[Sequence[str]] = []
         notes = [f"{SIZE // MIB} MiB; ours with 8 connections, every part and the object checked."]
         for latency in LATENCIES:
@@ -70,8 +70,8 @@ def measure_capped(pairs: int = 9) -> Sheet:
         binary = build_sink(folder)
         with serving(binary, latency=0.030, rate=CAP) as endpoint:
             for connections, who in CAPPED.items():
-                path = _make_file(folder, connections * CAPPED_SIZE)
-                runs = [_run(_ours(who, endpoint, path)) for _ in range(pairs)]
+                path = make_file(folder, connections * CAPPED_SIZE)
+                runs = [run(ours_on(who, endpoint, path)) for _ in range(pairs)]
                 shares = [CAPPED_SIZE / run.seconds / CAP for run in runs]
                 shown = spread([share * 100 for share in shares], "{:.1f} %")
                 rows.append((f"{connections} connections", shown, least(shares, 0.97, "{:.2f}")))
@@ -87,16 +87,11 @@ def _against_opendal(
 ) -> list[Sequence[str]]:
     line = f"{latency * 1000:.0f} ms, opendal"
     try:
-        python = environments.python(environments.FOLDERS[0])
+        best, name = best_of_opendal(endpoint, path)
     except environments.Unavailable as error:
         return [(line, "", "", f"not measured: {error}", "")]
-    script = Path(__file__).with_name("opendal_case.py")
-    base = [str(python), str(script), endpoint, BUCKET, str(path)]
-    tried = {given: _run([*base, str(given[0]), str(given[1] * MIB)]) for given in SETTINGS}
-    at_once, chunk = min(tried, key=lambda given: tried[given].seconds)
-    notes.append(f"{line} at its best: {at_once} parts of {chunk} MiB at once.")
-    best = [*base, str(at_once), str(chunk * MIB)]
-    ours, theirs = _pairs(_ours("ours", endpoint, path), best, pairs)
+    notes.append(f"{line} at its best: {name}.")
+    ours, theirs = _pairs(ours_on("ours", endpoint, path), best, pairs)
     memory = [one.rss / max(other.rss, 1) for one, other in zip(ours, theirs, strict=True)]
     return [
         _speed(f"{line}, speed", path, ours, theirs, 1.0),
@@ -117,10 +112,25 @@ def _against_opendal(
     ]
 
 
+def best_of_opendal(endpoint: str, path: Path) -> tuple[Sequence[str], str]:
+    """Return the command of the quickest of `SETTINGS`, and its name.
+
+    Raises:
+        Unavailable: opendal cannot be installed here.
+    """
+    python = environments.python(environments.FOLDERS[0])
+    script = Path(__file__).with_name("opendal_case.py")
+    base = [str(python), str(script), endpoint, BUCKET, str(path)]
+    commands = {given: [*base, str(given[0]), str(given[1] * MIB)] for given in SETTINGS}
+    tried = {given: run(command).seconds for given, command in commands.items()}
+    at_once, chunk = best = min(tried, key=tried.__getitem__)
+    return commands[best], f"{at_once} parts of {chunk} MiB at once"
+
+
 def _against_sdk(latency: float, endpoint: str, path: Path, pairs: int) -> Sequence[str]:
     # It takes five times as long: a third of the pairs is enough.
     few = max(1, pairs // 3)
-    ours, theirs = _pairs(_ours("ours", endpoint, path), _ours("sdk8", endpoint, path), few)
+    ours, theirs = _pairs(ours_on("ours", endpoint, path), ours_on("sdk8", endpoint, path), few)
     line = f"{latency * 1000:.0f} ms, the SDK with 8 × 8 MiB, speed"
     return _speed(line, path, ours, theirs, 1.0)
 
@@ -143,20 +153,23 @@ def _speed(
 def _pairs(
     ours: Sequence[str], theirs: Sequence[str], pairs: int
 ) -> tuple[list[Outcome], list[Outcome]]:
-    both = [(_run(ours), _run(theirs)) for _ in range(pairs)]
+    both = [(run(ours), run(theirs)) for _ in range(pairs)]
     return [one for one, _ in both], [other for _, other in both]
 
 
-def _ours(who: str, endpoint: str, path: Path) -> Sequence[str]:
+def ours_on(who: str, endpoint: str, path: Path) -> Sequence[str]:
+    """Return the command of a case of `upload_case`."""
     return [sys.executable, "-m", "tests.bench.upload_case", who, endpoint, str(path)]
 
 
-def _run(command: Sequence[str]) -> Outcome:
+def run(command: Sequence[str]) -> Outcome:
+    """Run an upload and return what it took."""
     done = subprocess.run(command, capture_output=True, check=True, text=True, timeout=TIMEOUT)
     return Outcome(**json.loads(done.stdout))
 
 
-def _make_file(folder: Path, size: int) -> Path:
+def make_file(folder: Path, size: int) -> Path:
+    """Write a file of so many bytes."""
     path = folder / f"{size}.bin"
     block = os.urandom(MIB)
     with path.open("wb") as file:
