@@ -1,3 +1,3 @@
 """A Telegram bot that turns files into links which end within 24 hours."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -28,6 +28,7 @@ from bot.core.ports.clock import Clock
 from bot.jobs.reaper import Retention
 from bot.settings import Settings
 from bot.supervision import (
+    BUCKET,
     LOOK_AGAIN_AFTER,
     TOKEN,
     ProcessPhase,
@@ -117,7 +118,7 @@ async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resour
     store = links.store
     mode = links.settings.link.mode
     probe = BucketProbe(store.oss, store.store, OssLinkSigner(store.oss, mode), mode)
-    await _hold(links, "oss.bucket", BucketUnfit, lambda: _refuse_unfit_bucket(links, probe))
+    await _hold(links, BUCKET, BucketUnfit, lambda: _refuse_unfit_bucket(links, probe))
     telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
     resources = await open_resources(links, telegram, stack)
     parts = build_bot(resources)

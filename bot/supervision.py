@@ -169,6 +169,13 @@ ANSWERS: Final = frozenset({"", "upload_gone", "object_gone", "corrupted"})
 
 TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
 """The obstacle of a token that Telegram refuses."""
+BUCKET: Final = "oss.bucket"
+"""The obstacle of a bucket that is exposed, or cannot be used."""
+CAUSES: Final = (
+    *("bot", "telegram", "oss", TOKEN, BUCKET),
+    *("ledger", "links", "loops", "spool", "telegram.file_root"),
+)
+"""What can speak against readiness: the first words of reasons."""
 POLL: Final = "getUpdates"
 
 
@@ -312,6 +319,11 @@ class ReadinessReport:
     def ready(self) -> bool:
         """Whether there is no reason against readiness."""
         return not self.reasons
+
+    @property
+    def causes(self) -> frozenset[str]:
+        """The first word of each reason, such as "oss" or "spool"."""
+        return frozenset(reason.partition(":")[0] for reason in self.reasons)
 
 
 class Readiness:

@@ -65,6 +65,35 @@ def test_variables_win(tmp_path: Path) -> None:
     ) == (5, 1, "error")
 
 
+def test_defaults_from_variables_lose(tmp_path: Path) -> None:
+    """A default of the image yields to the file, and to a variable of the same setting."""
+    path = tmp_path / "settings.toml"
+    path.write_text('[web]\nport = 9000\n[link]\nmode = "public"\n', encoding="utf-8")
+    image = {
+        "RELAY_DEFAULT__WEB__PORT": "8080",
+        "RELAY_DEFAULT__LEDGER__PATH": "/data/relay.sqlite3",
+        "RELAY_DEFAULT__LINK__MODE": "signed",
+        "RELAY_DEFAULT__LINK__LIFETIME": "",
+    }
+    alone = load(None, MINIMAL | image)
+    beside = load(path, MINIMAL | image | {"RELAY_LEDGER__PATH": "/mine.sqlite3"})
+
+    assert (alone.web.port, alone.ledger.path) == (8080, Path("/data/relay.sqlite3"))
+    assert (beside.web.port, beside.ledger.path) == (9000, Path("/mine.sqlite3"))
+    assert beside.link.mode is LinkMode.PUBLIC
+
+
+def test_mistake_in_a_default(tmp_path: Path) -> None:
+    """The variable is named where its value counts, and not where the file's does."""
+    bad = {"RELAY_DEFAULT__WEB__PORT": "http", "RELAY_DEFAULT__WEB": "1"}
+    found = problems_of("", tmp_path, MINIMAL | bad)
+    in_file = problems_of("[web]\nport = 'x'\n", tmp_path, MINIMAL | bad)
+
+    assert [line for line in found if "(set by RELAY_DEFAULT__WEB__PORT)" in line]
+    assert [line for line in found if line.startswith("RELAY_DEFAULT__WEB: names no setting")]
+    assert not [line for line in in_file if "(set by" in line]
+
+
 def test_own_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the mapping that is handed over counts, never the process's own variables."""
     monkeypatch.setenv("RELAY_LOG__LEVEL", "error")

@@ -10,6 +10,8 @@ from bot.settings import Settings, SettingsError, load
 from bot.settings.problems import walk
 
 MANUAL = Path(__file__).parents[1] / "settings.example.toml"
+CHINESE = MANUAL.with_name("settings.example.zh-Hans.toml")
+"""The twin with Chinese comments."""
 KEYS = {
     "oss.role_name": "ecs_ram_role",
     "oss.profile": "profile",
@@ -28,11 +30,11 @@ SECTION = re.compile(r"\[(\w+)\]")
 LINE = re.compile(r"(?P<mark>#|# e\.g\. |)(?P<key>\w+) = (?P<value>.+)")
 
 
-def entries() -> list[tuple[str, str, str]]:
+def entries(manual: Path = MANUAL) -> list[tuple[str, str, str]]:
     """Return (mark, dotted key, line of TOML) for every setting in the manual, in its order."""
     found = []
     section = ""
-    for line in MANUAL.read_text(encoding="utf-8").splitlines():
+    for line in manual.read_text(encoding="utf-8").splitlines():
         if match := SECTION.fullmatch(line):
             section = match[1]
         # The examples of how to read the manual stand above the first section.
@@ -131,3 +133,30 @@ def test_example(key: str, toml: str, tmp_path: Path) -> None:
     assert not value_of(load(MANUAL, FILLED), key)
 
     assert value_of(with_line(toml, key, tmp_path), key)
+
+
+def comments(manual: Path) -> list[int]:
+    """Return where comments stand: after how many entries each block of them begins."""
+    blocks, seen, was_comment = [], 0, False
+    for line in manual.read_text(encoding="utf-8").splitlines():
+        is_entry = LINE.fullmatch(line) is not None or SECTION.fullmatch(line) is not None
+        is_comment = line.startswith("# ") and not is_entry
+        if is_comment and not was_comment:
+            blocks.append(seen)
+        seen, was_comment = seen + is_entry, is_comment
+    return blocks
+
+
+def test_chinese_twin() -> None:
+    """The twin has the same settings in the same order, with the same values, each explained."""
+    assert entries(CHINESE) == entries()
+    assert comments(CHINESE) == comments(MANUAL)
+
+
+def test_chinese_comments() -> None:
+    """Every explanation of the twin is in Chinese."""
+    lines = CHINESE.read_text(encoding="utf-8").splitlines()
+    blocks = "\n".join(line if line.startswith("# ") else "" for line in lines).split("\n\n")
+    explained = [block for block in blocks if block.strip() and "# e.g. " not in block]
+
+    assert [block for block in explained if not re.search(r"[\u4e00-\u9fff]", block)] == []

@@ -4,6 +4,7 @@ Labels have few values, all defined by this program: outcomes, error codes, name
 label is an id, a name or a key of a user.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -11,8 +12,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from bot.core.ports.metrics import Readings, Span
-from bot.supervision import LOOPS, Unit
+from bot.core.errors import ChatError, Crashed, Unexpected, all_codes
+from bot.core.ports.metrics import SENDERS_MISTAKES, JobOutcome, Readings, Span
+from bot.supervision import CAUSES, LOOPS, Unit
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -44,14 +46,21 @@ class PrometheusMetrics:
             "relay_jobs", "Jobs that have ended, by outcome and error code.", "outcome", "code"
         )
         # A counter that appears with its first event hides that event from `increase`.
-        for outcome in ("done", "cancelled"):
+        for outcome in (JobOutcome.DONE, JobOutcome.CANCELLED):
             self._jobs.labels(outcome, "")
+        for code in sorted(all_codes()):
+            is_mistake = code in SENDERS_MISTAKES
+            self._jobs.labels(JobOutcome.REJECTED if is_mistake else JobOutcome.FAILED, code)
         self._attempts = self._counter(
             "relay_attempts_failed", "Attempts that failed and were repeated.", "code"
         )
+        for code in sorted(all_codes()):
+            self._attempts.labels(code)
         self._answers_lost = self._counter(
             "relay_answers_lost", "Answers that could not be placed in any form.", "code"
         )
+        for code in sorted(all_codes(ChatError) | {Crashed.code, Unexpected.code}):
+            self._answers_lost.labels(code)
         self._dropped = self._counter(
             "relay_strangers_dropped",
             "What people without rights did beyond the bounds for all of them.",
@@ -75,6 +84,8 @@ class PrometheusMetrics:
         self._skipped = self._counter(
             "relay_edits_skipped", "Changes that a status message did not show.", "reason"
         )
+        for reason in ("budget", "busy", "interval"):
+            self._skipped.labels(reason)
         self._telegram = self._counter(
             "relay_telegram_calls",
             "Calls of the Bot API, by method and HTTP status (0: no answer).",
@@ -91,12 +102,11 @@ class PrometheusMetrics:
     def _count_faults(self) -> None:
         self._unexpected = self._counter(
             "relay_unexpected_errors",
-            "Unexpected errors, by the kind of unit that failed and the class of the error.",
+            "Unexpected errors, by the kind of unit that failed; the log has the class.",
             "unit",
-            "error",
         )
         for unit in Unit:
-            self._unexpected.labels(unit.value, "")
+            self._unexpected.labels(unit.value)
         self._restarts = self._counter(
             "relay_loop_restarts", "Restarts of loops that raised an error.", "loop"
         )
@@ -111,7 +121,13 @@ class PrometheusMetrics:
         self._set_aside = self._gauge(
             "relay_set_aside", "Rows that were given up after unexpected errors.", "unit"
         )
+        self._disk = self._gauge(
+            "relay_disk_free_bytes", "Free bytes of the disk of each folder.", "folder"
+        )
         self._ready = self._gauge("relay_ready", "1 while nothing speaks against it.")
+        self._causes = self._gauge(
+            "relay_not_ready", "1 while this speaks against readiness, by cause.", "cause"
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
@@ -124,7 +140,7 @@ class PrometheusMetrics:
     ) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
 
-    def job_ended(self, outcome: str, code: str = "") -> None:
+    def job_ended(self, outcome: JobOutcome, code: str = "") -> None:
         """Count a job that has ended."""
         self._jobs.labels(outcome, code).inc()
 
@@ -169,19 +185,25 @@ class PrometheusMetrics:
         self._oss.labels(operation, code or "ok").inc()
 
     def unexpected_error(self, unit: str, error: str) -> None:
-        """Count an unexpected error."""
-        self._unexpected.labels(unit, error).inc()
+        """Count an unexpected error by its unit alone: classes are not known beforehand, and a
+        series that begins with 1 is no increase.
+        """
+        del error
+        self._unexpected.labels(unit).inc()
 
     def loop_restarted(self, loop: str) -> None:
         """Count the restart of a loop."""
         self._restarts.labels(loop).inc()
 
-    def page(self, readings: Readings | None, *, ready: bool) -> bytes:
-        """Return the page of all metrics for Prometheus, of `CONTENT_TYPE`.
+    def page(self, readings: Readings | None, causes: Collection[str] = ()) -> bytes:
+        """Return the page of all metrics for Prometheus, of `CONTENT_TYPE`. `causes` are what
+        speaks against readiness.
 
         Without `readings` (the ledger cannot be read) the previous values stay.
         """
-        self._ready.set(int(ready))
+        self._ready.set(int(not causes))
+        for cause in dict.fromkeys((*CAUSES, *causes)):
+            self._causes.labels(cause).set(int(cause in causes))
         if readings is not None:
             self._jobs_now.labels("running").set(readings.jobs_running)
             self._jobs_now.labels("waiting").set(readings.jobs_waiting)
@@ -193,4 +215,6 @@ class PrometheusMetrics:
                 self._set_aside.labels(unit.value).set(0)
             for kind, count in readings.set_aside.items():
                 self._set_aside.labels(kind).set(count)
+            for folder, free in readings.disk_free.items():
+                self._disk.labels(folder).set(free)
         return generate_latest(self._registry)

@@ -393,13 +393,13 @@ class Unexpected(RelayError):
     permanent = False
 
 
-def all_codes() -> frozenset[str]:
-    """Return the code of every class in the tree."""
+def all_codes(root: type[RelayError] = RelayError) -> frozenset[str]:
+    """Return the code of every class in the tree, or in the part below `root`."""
 
     def walk(cls: type[RelayError]) -> set[str]:
         return {cls.code}.union(*(walk(sub) for sub in cls.__subclasses__()))
 
-    return frozenset(walk(RelayError))
+    return frozenset(walk(root))
 
 
 def leaf(group: ExceptionGroup[Exception]) -> Exception:

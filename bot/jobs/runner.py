@@ -23,7 +23,7 @@ from bot.core.errors import (
 from bot.core.jobs import Job, JobState, StopReason, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Claim, Finished, JobLedger
-from bot.core.ports.metrics import Metrics, NoMetrics, Span
+from bot.core.ports.metrics import SENDERS_MISTAKES, JobOutcome, Metrics, NoMetrics, Span
 from bot.jobs.queue import RunningJob
 from bot.jobs.relay import Relay
 from bot.supervision import Unit, UnitEdge
@@ -138,7 +138,10 @@ class JobLifecycle:
         size: int = 0,
         cause: Exception | None = None,
     ) -> None:
-        self._metrics.job_ended(state.value, code)
+        is_mistake = state is JobState.FAILED and code in SENDERS_MISTAKES
+        self._metrics.job_ended(
+            JobOutcome.REJECTED if is_mistake else JobOutcome(state.value), code
+        )
         fields = {
             "job": job.id,
             "state": state.value,

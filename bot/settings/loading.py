@@ -31,6 +31,10 @@ from bot.settings.sections import (
 from bot.settings.types import EXAMPLE_USER, Contradiction, is_loopback, is_of_oss
 
 PREFIX: Final = "RELAY_"
+DEFAULT_PREFIX: Final = "RELAY_DEFAULT__"
+"""Begins the variables that lose to the file: `RELAY_DEFAULT__LEDGER__PATH`. The container image
+sets such ones, so that a settings file means the same with and without it.
+"""
 FILE_SUFFIX: Final = "_FILE"
 
 LARGEST_SECRET: Final = 64 << 10
@@ -49,19 +53,29 @@ class Environment:
 
 
 def read_environment(environ: Mapping[str, str], secrets: Set[str]) -> Environment:
-    """Read every variable that begins with `RELAY_`; empty ones count as not set.
+    """Read every variable that begins with `RELAY_`, but for defaults; empty ones count as not
+    set.
 
     `secrets` are the dotted keys with values that may come from a file. Reads those files.
     """
     found = Environment()
     for name in sorted(environ):
-        if name.startswith(PREFIX) and environ[name]:
-            _take(found, name, environ[name], secrets)
+        if name.startswith(PREFIX) and not name.startswith(DEFAULT_PREFIX) and environ[name]:
+            _take(found, name, name.removeprefix(PREFIX), environ[name], secrets)
     return found
 
 
-def _take(found: Environment, name: str, value: str, secrets: Set[str]) -> None:
-    key = _key_of(name)
+def read_defaults(environ: Mapping[str, str]) -> Environment:
+    """Read every variable that begins with `RELAY_DEFAULT__`; empty ones count as not set."""
+    found = Environment()
+    for name in sorted(environ):
+        if name.startswith(DEFAULT_PREFIX) and environ[name]:
+            _take(found, name, name.removeprefix(DEFAULT_PREFIX), environ[name], frozenset())
+    return found
+
+
+def _take(found: Environment, name: str, rest: str, value: str, secrets: Set[str]) -> None:
+    key = rest.lower().replace("__", ".", 1)
     if key.endswith(FILE_SUFFIX.lower()) and key.removesuffix(FILE_SUFFIX.lower()) in secrets:
         key = key.removesuffix(FILE_SUFFIX.lower())
         content = _read_secret(found, name, Path(value))
@@ -71,18 +85,14 @@ def _take(found: Environment, name: str, value: str, secrets: Set[str]) -> None:
     if key in found.origins:
         found.problems.append(f"{key}: is set by both {found.origins[key]} and {name}")
         return
-    section, dot, rest = key.partition(".")
+    section, dot, setting = key.partition(".")
     if not dot:
         found.problems.append(
             f"{name}: names no setting; {PREFIX}SECTION__KEY does, such as {PREFIX}OSS__BUCKET"
         )
         return
     found.origins[key] = name
-    found.values.setdefault(section, {})[rest] = value
-
-
-def _key_of(name: str) -> str:
-    return name.removeprefix(PREFIX).lower().replace("__", ".", 1)
+    found.values.setdefault(section, {})[setting] = value
 
 
 def _read_secret(found: Environment, name: str, path: Path) -> str | None:
@@ -172,7 +182,8 @@ SECRETS: Final = frozenset(key for key, info in walk(Settings) if allowed_of(inf
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Read the settings from the TOML file at `path`, if any, and from the variables, which win.
+    """Read the settings from the TOML file at `path`, if any, and from the variables, which win;
+    those that begin with `RELAY_DEFAULT__` lose.
 
     Relative paths are resolved against the file's folder, or without a file the working folder.
 
@@ -180,13 +191,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         SettingsError: the file cannot be read, or anything in it or in the variables is wrong; it
             lists every mistake.
     """
-    environment = read_environment(environ, SECRETS)
+    environment, defaults = read_environment(environ, SECRETS), read_defaults(environ)
+    environment.problems += defaults.problems
     if path is not None and not path.is_file():
         raise SettingsError([*environment.problems, f"{path}: there is no such file"])
+    file: dict[str, Any] = {}
     try:
-        settings = _read(path, dict(environment.values))
+        file = TomlConfigSettingsSource(Settings, path)()
+        settings = _merged_settings(defaults.values, file, environment.values)
     except ValidationError as error:
-        problems = environment.problems + explain(error, Settings, environment.origins)
+        origins = {**_used(defaults.origins, file), **environment.origins}
+        problems = environment.problems + explain(error, Settings, origins)
         raise SettingsError(problems) from None  # what pydantic says may repeat a secret
     except (OSError, ValueError) as error:
         raise SettingsError([*environment.problems, _unreadable(path, error)]) from error
@@ -196,12 +211,22 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     return settings.below((path.parent if path else Path()).absolute())
 
 
-def _read(path: Path | None, variables: dict[str, object]) -> Settings:
-    """Make the settings from these two sources only."""
+def _merged_settings(*sources: Mapping[str, object]) -> Settings:
+    """Make the settings from these sources only; of several values the last one wins."""
     # Every section exists, so that an error about a missing value names its key.
     empty: dict[str, object] = {section: {} for section in Settings.model_fields}
-    file = TomlConfigSettingsSource(Settings, path)()
-    return Settings(**_merged(empty, file, variables))
+    return Settings(**_merged(empty, *sources))
+
+
+def _used(origins: Mapping[str, str], file: Mapping[str, Any]) -> dict[str, str]:
+    """Return the origins of defaults that the file does not beat."""
+    given = {
+        f"{section}.{key}"
+        for section, values in file.items()
+        if isinstance(values, dict)
+        for key in values
+    }
+    return {key: name for key, name in origins.items() if key not in given}
 
 
 def _merged(*sources: Mapping[str, object]) -> dict[str, Any]:

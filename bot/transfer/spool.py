@@ -30,6 +30,15 @@ def boot_id() -> str:
         return ""
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the number of free bytes on the disk of a folder, which may not exist yet. Blocks."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
 class SpaceReservation:
     """Divides a number of bytes among the files of the spool. Belongs to one event loop.
 
@@ -191,11 +200,7 @@ class Spool:
 
     def free(self) -> int:
         """Return the number of free bytes on the disk."""
-        folder = self.folder.absolute()
-        while not folder.exists():
-            folder = folder.parent
-        disk = os.statvfs(folder)
-        return disk.f_bavail * disk.f_frsize
+        return free_bytes(self.folder)
 
     def sizes(self) -> dict[int, int]:
         """Return how many bytes of each job are on the disk. Blocks like `sweep`.

@@ -21,7 +21,7 @@ from bot.core.ports.metrics import Readings
 from bot.jobs.queue import JobQueue
 from bot.settings import Settings
 from bot.supervision import Check, HealthState, Readiness
-from bot.transfer.spool import Spool
+from bot.transfer.spool import Spool, free_bytes
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Monitoring:
         self._monitored: MonitoredParts | None = None
         self._probe: LedgerHealth | None = None
         self._link_clock = clock
+        self._disks = {"spool": settings.spool.folder, "ledger": settings.ledger.path.parent}
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
@@ -119,7 +120,7 @@ class Monitoring:
 
     async def _page(self) -> MetricsPage:
         report = await self.readiness.report()
-        body = self.metrics.page(await self._readings(), ready=report.ready)
+        body = self.metrics.page(await self._readings(), report.causes)
         return MetricsPage(body, CONTENT_TYPE)
 
     async def _readings(self) -> Readings | None:
@@ -138,7 +139,11 @@ class Monitoring:
             jobs_waiting=waiting,
             spool_reserved=self._monitored.spool.quota.reserved,
             set_aside=await self._probe.set_aside(),
+            disk_free=await asyncio.to_thread(self._disk_free),
         )
+
+    def _disk_free(self) -> dict[str, int]:
+        return {name: free_bytes(folder) for name, folder in self._disks.items()}
 
 
 async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:

@@ -5,7 +5,16 @@ import re
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.adapters.metrics import PrometheusMetrics
-from bot.core.ports.metrics import Metrics, NoMetrics, Readings, Span
+from bot.core.errors import all_codes
+from bot.core.ports.metrics import (
+    SENDERS_MISTAKES,
+    JobOutcome,
+    Metrics,
+    NoMetrics,
+    Readings,
+    Span,
+)
+from bot.supervision import CAUSES
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -14,7 +23,7 @@ def read(
     metrics: PrometheusMetrics, readings: Readings | None = None, *, ready: bool = True
 ) -> dict[Sample, float]:
     """Return every sample of the page."""
-    page = metrics.page(readings, ready=ready).decode()
+    page = metrics.page(readings, () if ready else ("oss",)).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(page)
@@ -31,7 +40,7 @@ def test_nobody_counts_alike() -> None:
     """Both kinds fulfil the port, and the one that counts nothing says nothing."""
     kinds: list[Metrics] = [NoMetrics(), PrometheusMetrics("1")]
     for metrics in kinds:
-        metrics.job_ended("done")
+        metrics.job_ended(JobOutcome.DONE)
         metrics.attempt_failed("disk_full")
         metrics.took(Span.WAIT, 1)
         metrics.moved(downloaded=1, uploaded=2)
@@ -47,16 +56,62 @@ def test_jobs() -> None:
     """Jobs are counted by outcome and code; what never happened reads 0 from the start."""
     metrics = PrometheusMetrics("1")
     before = read(metrics)
-    metrics.job_ended("done")
-    metrics.job_ended("failed", "store_forbidden")
-    metrics.job_ended("failed", "store_forbidden")
+    metrics.job_ended(JobOutcome.DONE)
+    metrics.job_ended(JobOutcome.FAILED, "store_forbidden")
+    metrics.job_ended(JobOutcome.FAILED, "store_forbidden")
     metrics.attempt_failed("store_unavailable")
     after = read(metrics)
 
     assert value(before, "relay_jobs_total", outcome="done", code="") == 0
+    assert value(before, "relay_jobs_total", outcome="failed", code="store_forbidden") == 0
     assert value(after, "relay_jobs_total", outcome="done", code="") == 1
     assert value(after, "relay_jobs_total", outcome="failed", code="store_forbidden") == 2
     assert value(after, "relay_attempts_failed_total", code="store_unavailable") == 1
+
+
+def test_codes_begin_at_zero() -> None:
+    """Every code has its series from the start, because the first event of a series that appears
+    with it is no increase. Mistakes of senders are no failures.
+    """
+    samples = read(PrometheusMetrics("1"))
+    ended = {
+        dict(labels)["code"]: dict(labels)["outcome"]
+        for name, labels in samples
+        if name == "relay_jobs_total" and dict(labels)["code"]
+    }
+    attempts = {
+        dict(labels)["code"] for name, labels in samples if name == "relay_attempts_failed_total"
+    }
+
+    assert ended == {
+        code: "rejected" if code in SENDERS_MISTAKES else "failed" for code in all_codes()
+    }
+    assert attempts == all_codes()
+    assert value(samples, "relay_answers_lost_total", code="chat_gone") == 0
+    assert value(samples, "relay_unexpected_errors_total", unit="update") == 0
+
+
+def test_causes() -> None:
+    """What speaks against readiness reads 1; all else that could reads 0, and a cause that has
+    gone does so again.
+    """
+    metrics = PrometheusMetrics("1")
+    away = read(metrics, ready=False)
+    well = read(metrics)
+
+    assert {value(well, "relay_not_ready", cause=cause) for cause in CAUSES} == {0}
+    assert value(away, "relay_not_ready", cause="oss") == 1
+    assert value(away, "relay_not_ready", cause="telegram") == 0
+    assert (value(away, "relay_ready"), value(well, "relay_ready")) == (0, 1)
+
+
+def test_unexpected_errors() -> None:
+    """They are counted by unit, whatever their class."""
+    metrics = PrometheusMetrics("1")
+    metrics.unexpected_error("update", "KeyError")
+    metrics.unexpected_error("update", "MemoryError")
+
+    assert value(read(metrics), "relay_unexpected_errors_total", unit="update") == 2
 
 
 def test_bytes_and_seconds() -> None:
@@ -110,7 +165,7 @@ def test_calls() -> None:
 def test_readings() -> None:
     """What is looked up stands as it was found; without a look the last one stays."""
     metrics = PrometheusMetrics("1.2.3")
-    read(metrics, Readings(1, 2, 3, 4, 5))
+    read(metrics, Readings(1, 2, 3, 4, 5, disk_free={"spool": 6}))
     samples = read(metrics, None, ready=False)
 
     assert value(samples, "relay_jobs_unfinished", state="running") == 1
@@ -118,6 +173,7 @@ def test_readings() -> None:
     assert value(samples, "relay_links_live") == 3
     assert value(samples, "relay_links_overdue") == 4
     assert value(samples, "relay_spool_reserved_bytes") == 5
+    assert value(samples, "relay_disk_free_bytes", folder="spool") == 6
     assert value(samples, "relay_ready") == 0
     assert value(samples, "relay_build_info", version="1.2.3") == 1
 

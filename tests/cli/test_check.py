@@ -1,5 +1,7 @@
 """`relay-bot run --check` as an operator types it."""
 
+import pytest
+
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 
@@ -25,3 +27,14 @@ async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
     assert len(lines) == 1
     assert "needs a key that is renewed" in lines[0]
     assert "sts-secret" not in public.err
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--check", "-s", "mine.toml"], ["status"]])
+async def test_no_settings(stage: LocalStack, words: list[str]) -> None:
+    """Without a file the one that was looked for is named, and the command that makes one."""
+    stage.more["RELAY_TELEGRAM__TOKEN"] = ""
+    done = await type_in(stage, *words)
+    name = words[-1] if "-s" in words else "settings.toml"
+
+    assert done.code == 2
+    assert f"no file {stage.folder / name}; relay-bot init makes one" in done.err

@@ -178,14 +178,24 @@ STATES: tuple[State, ...] = (
     _file("is no TOML", b"[telegram\n"),
 )
 SECRETS = ("pass-word", "other-secret")
+STRIDE = 4
+"""Of so many commands one is tried in a state where not all are; which, differs by state."""
+SOME = [pytest.param(COMMANDS[n % STRIDE :: STRIDE], state) for n, state in enumerate(STATES)]
+EVERY = [pytest.param(COMMANDS, state, marks=pytest.mark.long) for state in STATES]
 
 
-@pytest.mark.parametrize("spoil", STATES, ids=lambda state: state.__name__)
-async def test_every_command(stage: LocalStack, spoil: State) -> None:
+@pytest.mark.parametrize(
+    ("commands", "spoil"),
+    [*SOME, *EVERY],
+    ids=lambda value: "every" if value is COMMANDS else getattr(value, "__name__", "some"),
+)
+async def test_every_command(
+    stage: LocalStack, commands: tuple[tuple[str, ...], ...], spoil: State
+) -> None:
     """No traceback, no secret, no name of a file; a failure is told in words."""
     (stage.folder / NAME).write_bytes(b"aaa")
     spoil(stage)
-    for words in COMMANDS:
+    for words in commands:
         done = await type_in(stage, *words)
         told = done.out + done.err
         shown = words[0] == "send"

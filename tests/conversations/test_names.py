@@ -80,17 +80,29 @@ def generated(count: int) -> list[str]:
 
 
 NAMES = CHOSEN + generated(GENERATED)
+SOME = NAMES[:: len(NAMES) // AT_ONCE + 1]
+"""Of every kind a few."""
 
 
-@pytest.mark.parametrize("first", range(0, len(NAMES), AT_ONCE))
-async def test_strange_names(stage: LocalStack, first: int) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(SOME, id="some"),
+        *(
+            pytest.param(
+                NAMES[first : first + AT_ONCE], id=f"from {first}", marks=pytest.mark.long
+            )
+            for first in range(0, len(NAMES), AT_ONCE)
+        ),
+    ],
+)
+async def test_strange_names(stage: LocalStack, names: list[str]) -> None:
     """Every name gives a link whose download has that name, cleaned; every key is ASCII; and all
     messages that show names are markup that Telegram accepts.
     """
     stage.more |= {"RELAY_TRANSFER__AT_ONCE": "8", "RELAY_TRANSFER__PER_OWNER": "8"}
     alice = Person(stage)
     await stage.start_bot(alice.id)
-    names = NAMES[first : first + AT_ONCE]
     sent = [await alice.send(b"%d" % number, name) for number, name in enumerate(names)]
     downloaded = await _downloads(alice, len(names))
     listed = await _turn_all_pages(alice)

@@ -52,12 +52,25 @@ def _key(entry: object) -> str:
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
-        (lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)), NO_TELEGRAM),
-        (lambda s: s.telegram.faults.add(for_ever("file", Effect.HTML)), NO_TELEGRAM),
-        (lambda s: s.oss.stop(), UNREACHABLE),
-        (lambda s: s.oss.faults.add(for_ever("PutObject", status=500)), UNREACHABLE),
+        pytest.param(
+            lambda s: s.telegram.faults.add(for_ever("getFile", Effect.RESET)),
+            NO_TELEGRAM,
+            id="getFile",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            lambda s: s.telegram.faults.add(for_ever("file", Effect.HTML)),
+            NO_TELEGRAM,
+            id="download",
+        ),
+        pytest.param(lambda s: s.oss.stop(), UNREACHABLE, id="OSS"),
+        pytest.param(
+            lambda s: s.oss.faults.add(for_ever("PutObject", status=500)),
+            UNREACHABLE,
+            id="500",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["getFile", "download", "OSS", "500"],
 )
 async def test_trouble_that_never_ends(
     stage: LocalStack, alice: Person, prepare: Act, sentence: str

@@ -11,6 +11,7 @@ from bot.adapters.telegram.request import TokenRefused
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import parse_policy
+from tests.conversations.leftovers import let_time_pass
 from tests.conversations.operators import run
 from tests.conversations.people import Person
 from tests.conversations.test_webhook import free_port
@@ -102,19 +103,19 @@ async def test_token_revoked_in_the_middle(stage: LocalStack, port: int) -> None
     stage.telegram.faults.add(refused())
     # Ends the poll that is open; the next one is refused.
     message = await alice.send(b"y" * 2000)
-    await says(port, "telegram.token")
+    reasons = await says(port, "telegram.token")
     stage.clock.advance(timedelta(hours=23, minutes=55))
     await stage.oss.wait_for(lambda: not stage.bucket.objects)
+    unanswered = alice.answer_to(message) is None
     stage.telegram.faults.clear()
-    answered = asyncio.create_task(alice.answered(message))
-    while not answered.done():
-        stage.clock.advance(timedelta(seconds=5))
-        await asyncio.wait({answered}, timeout=0.1)
-    await answered
-    async with asyncio.timeout(60):
-        while (await ready(port))[1]:
-            stage.clock.advance(timedelta(seconds=5))
-            await asyncio.wait({answered}, timeout=0.1)
+    asked = await alice.write("/help")
+    await let_time_pass(alice, lambda: alice.answer_to(asked) is not None)
+    await alice.answered(message)
+    _, well = await ready(port)
+
+    assert [reason for reason in reasons if "telegram.token" in reason]
+    assert unanswered
+    assert well == []
 
 
 async def test_bucket_exposed(stage: LocalStack) -> None:

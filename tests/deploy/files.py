@@ -39,7 +39,8 @@ def known_variables() -> set[str]:
     """Return every variable that the program reads."""
     plain = {f"RELAY_{key.upper().replace('.', '__')}" for key in KEYS}
     files = {f"RELAY_{key.upper().replace('.', '__')}_FILE" for key in SECRETS}
-    return plain | files
+    defaults = {name.replace("RELAY_", "RELAY_DEFAULT__", 1) for name in plain}
+    return plain | files | defaults
 
 
 def known_commands() -> dict[str, set[str]]:

@@ -1,5 +1,6 @@
 """The containers: valid by the schema of compose files, hardened, and of one mind."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,10 +60,29 @@ def test_nothing_is_published(compose: dict[str, Any]) -> None:
 def test_same_paths(compose: dict[str, Any]) -> None:
     """The bot sees the files of the server where the server says that they are."""
     bot, server = (compose["services"][name] for name in ("bot-local", "bot-api"))
-    root = bot["environment"]["RELAY_TELEGRAM__FILE_ROOT"]
+    root = bot["environment"]["RELAY_DEFAULT__TELEGRAM__FILE_ROOT"]
 
     assert f"bot-api:{root}" in bot["volumes"]
     assert [f"bot-api:{root}"] == server["volumes"]
+
+
+def test_restarts(compose: dict[str, Any]) -> None:
+    """The bot is not restarted for bad settings, which its entry point makes exit code 0."""
+    assert {compose["services"][name]["restart"] for name in ("bot", "bot-local")} == {
+        "on-failure"
+    }
+    assert compose["services"]["bot-api"]["restart"] == "unless-stopped"
+
+
+def test_server_is_watched_and_exact(compose: dict[str, Any]) -> None:
+    """The Bot API server is named by its version, has a health check, and the bot waits for it."""
+    server, bot = compose["services"]["bot-api"], compose["services"]["bot-local"]
+
+    assert re.fullmatch(
+        r"aiogram/telegram-bot-api:[0-9]+\.[0-9]+(@sha256:[0-9a-f]{64})?", server["image"]
+    )
+    assert "127.0.0.1:8081" in server["healthcheck"]["test"][1]
+    assert bot["depends_on"] == {"bot-api": {"condition": "service_healthy"}}
 
 
 def test_volumes_and_files(compose: dict[str, Any]) -> None:
@@ -83,7 +103,8 @@ def test_volumes_and_files(compose: dict[str, Any]) -> None:
 
 
 def test_variables(compose: dict[str, Any]) -> None:
-    """Every variable is one that the bot reads."""
+    """Every variable is one that the bot reads, and loses to the settings file."""
     named = set(compose["services"]["bot-local"]["environment"])
 
     assert named <= known_variables()
+    assert all(name.startswith("RELAY_DEFAULT__") for name in named)

@@ -1,11 +1,13 @@
 """The runbook: what it names exists, and nothing is missing that an operator must know."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from bot.adapters.metrics import PrometheusMetrics
 from bot.core.errors import all_codes
+from bot.settings import load
 from tests.deploy.files import (
     DEPLOY,
     KEYS,
@@ -81,9 +83,32 @@ def test_links(text: str) -> None:
     assert [link for link in links if not (base / link.partition("#")[0]).exists()] == []
 
 
+def test_settings_of_a_bare_server(tmp_path: Path) -> None:
+    """The commands of the runbook change the lines that they mean to, and give absolute paths."""
+    commands = re.findall(r"-e 's\|(\^[^|]+)\|([^|]+)\|'", RUNBOOK)
+    text = read("settings.example.toml")
+    for pattern, line in commands:
+        text, changed = re.subn(pattern, line, text, flags=re.MULTILINE)
+        assert changed == 1
+    file = tmp_path / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    needed = {
+        "RELAY_TELEGRAM__TOKEN": "1:AAAAAAAAAAAAAAAAAAAA",
+        "RELAY_OSS__BUCKET": "bucket",
+        "RELAY_OSS__ACCESS_KEY_ID": "id-of-key",
+        "RELAY_OSS__ACCESS_KEY_SECRET": "secret",
+    }
+    settings = load(file, needed)
+
+    assert len(commands) == 3
+    assert settings.ledger.path == Path("/var/lib/relay-bot/relay.sqlite3")
+    assert settings.spool.folder == Path("/var/lib/relay-bot/spool")
+    assert settings.web.port == 8080
+
+
 def test_metrics() -> None:
     """Every metric that is named is one of the program's."""
-    page = PrometheusMetrics("1").page(None, ready=True).decode()
+    page = PrometheusMetrics("1").page(None).decode()
     known = set(re.findall(r"(?m)^# TYPE (relay_\w+) ", page))
     named = set(re.findall(r"\brelay_[a-z_]+", RUNBOOK)) - all_codes()
 

@@ -1,13 +1,13 @@
 """Counters that remember what was counted, in order."""
 
-from bot.core.ports.metrics import NoMetrics, Span
+from bot.core.ports.metrics import JobOutcome, NoMetrics, Span
 
 
 class FakeMetrics(NoMetrics):
     """Fulfils the `Metrics` port."""
 
     def __init__(self) -> None:
-        self.ended: list[tuple[str, str]] = []
+        self.ended: list[tuple[JobOutcome, str]] = []
         self.failed: list[str] = []
         self.spans: list[tuple[Span, float]] = []
         self.bytes: list[tuple[int, int]] = []
@@ -18,7 +18,7 @@ class FakeMetrics(NoMetrics):
         self.lost: list[str] = []
         self.drops: list[str] = []
 
-    def job_ended(self, outcome: str, code: str = "") -> None:
+    def job_ended(self, outcome: JobOutcome, code: str = "") -> None:
         """Remember outcome and code."""
         self.ended.append((outcome, code))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core.errors import StoreForbidden, StoreUnavailable
+from bot.core.errors import FileTooLarge, StoreForbidden, StoreUnavailable
 from bot.core.jobs import StopReason
 from bot.core.ports.metrics import Span
 from bot.jobs.reaper import Reaper
@@ -48,6 +48,13 @@ async def test_failed(shop: RunnerFixture, metrics: FakeMetrics) -> None:
     assert metrics.failed == ["store_unavailable"]
     assert metrics.ended == [("failed", "store_forbidden")]
     assert metrics.spans == [(Span.WAIT, 0.0)]
+
+
+async def test_rejected(shop: RunnerFixture, metrics: FakeMetrics) -> None:
+    """What was sent is no fault of the bot: such a job is not counted as a failure."""
+    await shop.fail(await shop.accept(), FileTooLarge(11, 10))
+
+    assert metrics.ended == [("rejected", "file_too_large")]
 
 
 async def test_cancelled(shop: RunnerFixture, metrics: FakeMetrics) -> None:

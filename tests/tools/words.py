@@ -18,11 +18,20 @@ from tests.tools.sources import ROOT, sources
 BARRED = ("whoever", "whatever", "nobody", "somebody", "everybody", "theirs")
 """The words that the bar of `tests/test_structure.py` limits."""
 COUNTED = (*BARRED, "anybody", "whose")
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "SECURITY.md", "deploy/README.md")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "deploy/README.md",
+    "docs/CONTRIBUTING.md",
+    "docs/commands.md",
+    "docs/errors.md",
+    "docs/using.md",
+)
 
 _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
 _CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
-_UNRELEASED = re.compile(r"^## \[Unreleased\]\n(.*?)(?=^## \[|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,9 @@ def docstrings(package: str, root: Path = ROOT) -> Iterator[Text]:
 
 
 def prose(root: Path = ROOT) -> Iterator[Text]:
-    """Yield the English documents, the unreleased changes and the comments of the settings."""
+    """Yield the English documents and the comments of the settings."""
     for name in DOCUMENTS:
         yield Text(Path(name), 1, (root / name).read_text(encoding="utf-8"))
-    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    if found := _UNRELEASED.search(changes):
-        yield Text(Path("CHANGELOG.md"), changes[: found.start(1)].count("\n") + 1, found[1])
     settings = (root / "settings.example.toml").read_text(encoding="utf-8")
     yield Text(Path("settings.example.toml"), 1, _comments(settings))
 

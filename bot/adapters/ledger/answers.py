@@ -20,7 +20,15 @@ from sqlalchemy import (
 
 from bot.adapters.ledger.jobs import get_many
 from bot.adapters.ledger.objects import of_jobs
-from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, is_one_of, jobs, to_job
+from bot.adapters.ledger.schema import (
+    answers,
+    cards,
+    first_of_each_chat,
+    is_one_of,
+    jobs,
+    read_rows,
+    to_job,
+)
 from bot.core.jobs import Job, JobState
 from bot.core.ports.answers import (
     AnswerContent,
@@ -71,7 +79,8 @@ _BECOME = (
 
 def unanswered(connection: Connection, limit: int) -> list[Job]:
     """Return ended jobs that belong to no answer yet."""
-    return [to_job(row) for row in connection.execute(_UNANSWERED, {"limit": limit}).mappings()]
+    rows = connection.execute(_UNANSWERED, {"limit": limit}).mappings()
+    return read_rows(connection, jobs, rows, to_job)
 
 
 def begin(
@@ -278,7 +287,9 @@ def _read(
     included: dict[int, list[int]] = {}
     for answer_id, job_id in members:
         included.setdefault(answer_id, []).append(job_id)
-    return [_to_answer(row, included.get(row["id"], ())) for row in rows]
+    return read_rows(
+        connection, answers, rows, lambda row: _to_answer(row, included.get(row["id"], ()))
+    )
 
 
 def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
@@ -388,7 +399,9 @@ def open_status_messages(connection: Connection) -> list[StoredStatusMessage]:
         found[row["id"]] = row
         ids = members.setdefault(row["id"], [])
         ids.extend([row["job_id"]] if row["job_id"] is not None else [])
-    return [_to_status_message(row, members[id_]) for id_, row in found.items()]
+    return read_rows(
+        connection, cards, found.values(), lambda row: _to_status_message(row, members[row["id"]])
+    )
 
 
 def _to_status_message(row: RowMapping, job_ids: Sequence[int]) -> StoredStatusMessage:

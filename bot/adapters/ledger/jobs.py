@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    literal_column,
     select,
     union,
     update,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningInsert, Update
 
 from bot.adapters.ledger.schema import (
+    NO_TIME,
     Instant,
     answers,
     beside,
@@ -36,6 +38,7 @@ from bot.adapters.ledger.schema import (
     jobs,
     objects,
     once_per_dialect,
+    read_rows,
     to_job,
 )
 from bot.core.files import IncomingFile
@@ -93,6 +96,7 @@ _ACCEPTED = (
     select(jobs.c.created_at, func.coalesce(jobs.c.size, jobs.c.announced_size, 0))
     .where(
         jobs.c.created_at > bindparam("since", type_=Instant),
+        jobs.c.created_at < literal_column(f"{NO_TIME}"),
         jobs.c.state != JobState.FAILED.value,
     )
     .order_by(jobs.c.created_at, jobs.c.id)
@@ -178,7 +182,7 @@ def get(connection: Connection, job_id: int) -> Job | None:
 def get_many(connection: Connection, job_ids: Sequence[int]) -> list[Job]:
     """Return the existing jobs of these ids, in the order of their ids."""
     rows = connection.execute(_OF_IDS, {"ids": list(job_ids)})
-    return [to_job(row) for row in rows.mappings()]
+    return read_rows(connection, jobs, rows.mappings(), to_job)
 
 
 def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int, str]]:
@@ -218,8 +222,8 @@ def request_cancel(connection: Connection, job_id: int) -> None:
 def acquire(connection: Connection, job_id: int, now: datetime, boot_id: str = "") -> Job | None:
     """Atomically claim a queued job that is due, and record the boot in which it runs."""
     made = connection.execute(_ACQUIRE, {"job": job_id, "now": now, "boot_id": boot_id})
-    row = made.mappings().one_or_none()
-    return to_job(row) if row else None
+    claimed = read_rows(connection, jobs, made.mappings(), to_job)
+    return claimed[0] if claimed else None
 
 
 def give_back(connection: Connection, job: Job) -> bool:
@@ -316,7 +320,7 @@ def _unfinished_where(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]
 
 
 def _read(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[Job]:
-    return [to_job(row) for row in connection.execute(statement).mappings()]
+    return read_rows(connection, jobs, connection.execute(statement).mappings(), to_job)
 
 
 def _change(connection: Connection, job: Job, statement: Update = _CHANGE, **values: Any) -> bool:
@@ -331,7 +335,8 @@ def end_jobs(
     ended = connection.execute(
         update(jobs).where(which).values(values | {"finished_at": now}).returning(jobs)
     )
-    found = sorted(map(to_job, ended.mappings()), key=lambda job: job.id)
+    found = read_rows(connection, jobs, ended.mappings(), to_job)
+    found.sort(key=lambda job: job.id)
     for job in found:
         code = job.error_code or "" if job.state is JobState.FAILED else ""
         count_ended(connection, job.state, now, code=code)

@@ -179,5 +179,5 @@ def _show_failure(file: str, error: Exception, *, as_json: bool) -> None:
     code = error.code if isinstance(error, SendFailed) else "impossible"
     if as_json:
         print_json({"name": file, "error": code})
-    text = f"{error} (the README explains the codes)" if isinstance(error, SendFailed) else error
+    text = f"{error} (codes: docs/errors.md)" if isinstance(error, SendFailed) else error
     typer.echo(f"relay-bot: {text}", err=True)

@@ -42,7 +42,7 @@ class Sent:
 
 
 class SendFailed(Exception):
-    """A file that was not relayed. `code` is that of the error, as the README explains it."""
+    """A file that was not relayed. `code` is that of the error, see `docs/errors.md`."""
 
     def __init__(self, name: str, code: str) -> None:
         super().__init__(f"{name}: {code}")

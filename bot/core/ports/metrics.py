@@ -3,7 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+from bot.core.errors import FileEmpty, FileTooLarge
+
+
+class JobOutcome(StrEnum):
+    """How a job ended. The values are stable: dashboards and alerts use them."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    """What was sent cannot be relayed, with a code of `SENDERS_MISTAKES`: no fault of the bot, of
+    a service or of the machine.
+    """
+
+
+SENDERS_MISTAKES: Final = frozenset({FileEmpty.code, FileTooLarge.code})
 
 
 class Span(StrEnum):
@@ -30,6 +47,8 @@ class Readings:
     spool_reserved: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
     """Rows that were given up after unexpected errors, by kind of unit."""
+    disk_free: Mapping[str, int] = field(default_factory=dict)
+    """Free bytes of the disk of each folder: "spool" and "ledger"."""
 
 
 class Metrics(Protocol):
@@ -37,8 +56,8 @@ class Metrics(Protocol):
     An empty `code` means that there was no error.
     """
 
-    def job_ended(self, outcome: str, code: str = "") -> None:
-        """Count a job that has ended: "done", "failed" or "cancelled"."""
+    def job_ended(self, outcome: JobOutcome, code: str = "") -> None:
+        """Count a job that has ended."""
 
     def attempt_failed(self, code: str) -> None:
         """Count an attempt that failed and will be followed by another."""
@@ -79,7 +98,7 @@ class Metrics(Protocol):
 class NoMetrics:
     """Metrics that count nothing, for processes without metrics."""
 
-    def job_ended(self, outcome: str, code: str = "") -> None:
+    def job_ended(self, outcome: JobOutcome, code: str = "") -> None:
         """Do nothing."""
 
     def attempt_failed(self, code: str) -> None:

@@ -126,6 +126,7 @@ def show(message: Message, bot_id: int) -> VisibleMessage:
         reactions=tuple(item.get("emoji", "") for item in message.reactions),
         file=_file(message),
         at=message.date,
+        service=message.service,
     )
 
 

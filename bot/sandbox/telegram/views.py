@@ -39,7 +39,8 @@ class VisibleMessage:
     """A message at one moment. `text` is the caption where there is a file; `edited` counts edits.
 
     `preview_off`: the message forbids a preview of its links. `html` is rendered from text and
-    entities, escaped. `reply_to` is a message id.
+    entities, escaped. `reply_to` is a message id. `service` holds the fields of a service message
+    as the Bot API names them (`new_chat_members` …), and those of kinds without fields here.
     """
 
     id: int
@@ -57,6 +58,7 @@ class VisibleMessage:
     reactions: tuple[str, ...]
     file: VisibleFile | None
     at: datetime
+    service: dict[str, Any]
 
     def button(self, wanted: str) -> Button | None:
         """Return the button with this text or these callback data."""

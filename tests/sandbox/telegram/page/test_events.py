@@ -12,6 +12,7 @@ import aiohttp
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.telegram import FloodMode, PrivateChat, RemoteTelegram, TelegramStandIn, User
 from bot.sandbox.telegram.page import events
+from bot.sandbox.telegram.views import visible_from_json
 from tests.sandbox.telegram.conftest import Call
 
 
@@ -58,6 +59,16 @@ async def test_the_first_event(tg: TelegramStandIn, alice: User, chat: PrivateCh
     assert first["bot"]["username"] == tg.username
     assert (first["flood"]["mode"], first["shape"]["down_total"]) == ("off", None)
     assert first["now"] == tg.clock.now().isoformat()
+
+
+async def test_service_message(tg: TelegramStandIn, alice: User, chat: PrivateChat) -> None:
+    """What is neither text nor file arrives with its fields, and can be read by a client."""
+    await chat.send_special(alice, {"dice": {"emoji": "🎲", "value": 6}})
+    async with listening(tg) as page:
+        [item] = (await page.next())["messages"]
+
+    shown = visible_from_json(item["message"])
+    assert (shown.text, shown.service) == ("", {"dice": {"emoji": "🎲", "value": 6}})
 
 
 async def test_messages(tg: TelegramStandIn, call: Call, chat: PrivateChat) -> None:

@@ -130,3 +130,15 @@ def test_the_wheel_has_the_page() -> None:
 
     static = STATIC.relative_to(ROOT).as_posix()
     assert {f"{static}/{name}" for name, _ in FILES.values()} <= paths
+
+
+def test_languages_of_the_page() -> None:
+    """The page has each text in both languages."""
+    source = (STATIC / "chat.mjs").read_text(encoding="utf-8")
+    texts = source.partition("const TEXTS = {")[2].partition("\n};")[0]
+    names = re.sub(r'"[^"]*"|`[^`]*`', "", texts)
+    english, chinese = names.split("\n  zh: {")
+    keys = [set(re.findall(r"\b(\w+):", part.replace("en: {", ""))) for part in (english, chinese)]
+
+    assert len(keys[0]) > 50
+    assert keys[0] == keys[1]

@@ -19,11 +19,17 @@ const TEXTS = {
     unread: (n) => `${n} new`, uploading: "Handing over …", failed: "That did not work: ",
     nothing: "No messages yet.", file: "File", photo: "Photo", video: "Video", audio: "Audio",
     voice: "Voice message", unknownSize: "unknown size", to: "to",
+    added: (by, who) => `${by} added ${who}`, joined: (by) => `${by} joined the group`,
+    left: (by) => `${by} left the group`, removed: (by, who) => `${by} removed ${who}`,
+    pinned: (by) => `${by} pinned a message`, titled: (by, title) => `${by} named the group “${title}”`,
+    topicOpened: (by, topic) => `${by} created the topic “${topic}”`,
+    topicClosed: (by) => `${by} closed the topic`, topicReopened: (by) => `${by} reopened the topic`,
+    upgraded: () => "The group became a supergroup", otherKind: (kind) => `Message of the kind “${kind}”`,
   },
   zh: {
-    skip: "跳到消息输入框", sidebar: "会话与沙盒", chats: "会话",
+    skip: "跳到消息输入框", sidebar: "聊天与模拟服务", chats: "聊天",
     speaker: "你的身份", clock: "时钟", line: "线路", flood: "限流", language: "语言",
-    menu: "会话与沙盒", lost: "沙盒没有响应，正在等待……",
+    menu: "聊天与模拟服务", lost: "模拟服务没有响应，正在等待……",
     messages: "消息", commands: "命令", cancelReply: "取消回复",
     asMedia: "作为照片或视频", attach: "添加文件", write: "消息", send: "发送",
     drop: "把文件拖到这里", close: "关闭", start: "开始", general: "General", bot: "机器人",
@@ -37,6 +43,12 @@ const TEXTS = {
     unread: (n) => `${n} 条新消息`, uploading: "正在提交……", failed: "未成功：",
     nothing: "还没有消息。", file: "文件", photo: "照片", video: "视频", audio: "音频",
     voice: "语音", unknownSize: "大小未知", to: "回复",
+    added: (by, who) => `${by} 邀请 ${who} 加入了群组`, joined: (by) => `${by} 加入了群组`,
+    left: (by) => `${by} 退出了群组`, removed: (by, who) => `${by} 移除了 ${who}`,
+    pinned: (by) => `${by} 置顶了一条消息`, titled: (by, title) => `${by} 将群组名称改为“${title}”`,
+    topicOpened: (by, topic) => `${by} 创建了话题“${topic}”`,
+    topicClosed: (by) => `${by} 关闭了话题`, topicReopened: (by) => `${by} 重新打开了话题`,
+    upgraded: () => "群组已升级为超级群组", otherKind: (kind) => `“${kind}”类型的消息`,
   },
 };
 
@@ -200,7 +212,7 @@ function remember({ chat_id, message }) {
 }
 
 function notice({ chat_id, message }) {
-  if (!isShown(message)) return;
+  if (!isShown(message) || isService(message)) return;
   if (chat_id === chatOpen() && isHere(message)) {
     if (message.from_bot) $("announcer").textContent = `${state.bot.name}: ${summary(message)}`;
     return;
@@ -226,9 +238,45 @@ function isHere(message) {
   return !chat?.is_forum || (message.thread_id ?? null) === state.place.topic;
 }
 
-// Service messages have neither text nor file, and apps show them as a line of their own.
 function isShown(message) {
-  return Boolean(message.text || message.file || message.buttons.length);
+  return Boolean(message.text || message.file || message.buttons.length) || isService(message);
+}
+
+// Service messages have neither text nor file, and apps show them as a line of their own.
+function isService(message) {
+  return !message.text && !message.file && Object.keys(message.service).length > 0;
+}
+
+// What a service message says; the fields are those of the Bot API.
+function serviceText(message) {
+  const by = fullName(message.sender);
+  const { service } = message;
+  const [kind] = Object.keys(service);
+  switch (kind) {
+    case "new_chat_members": {
+      const others = service.new_chat_members.filter((one) => one.id !== message.sender?.id);
+      return others.length ? text("added", by, others.map(fullName).join(", ")) : text("joined", by);
+    }
+    case "left_chat_member": {
+      const gone = service.left_chat_member;
+      return gone.id === message.sender?.id ? text("left", by) : text("removed", by, fullName(gone));
+    }
+    case "pinned_message":
+      return text("pinned", by);
+    case "new_chat_title":
+      return text("titled", by, service.new_chat_title);
+    case "forum_topic_created":
+      return text("topicOpened", by, service.forum_topic_created.name);
+    case "forum_topic_closed":
+      return text("topicClosed", by);
+    case "forum_topic_reopened":
+      return text("topicReopened", by);
+    case "migrate_to_chat_id":
+    case "migrate_from_chat_id":
+      return text("upgraded");
+    default:
+      return text("otherKind", kind);
+  }
 }
 
 function groups() {
@@ -413,7 +461,7 @@ function drawLog() {
 
 function drawEmpty() {
   $("log").querySelector(".empty")?.remove();
-  if ($("messages").children.length) return;
+  if ($("messages").querySelector(".message")) return;
   const note = make("p", { class: "empty" }, text("nothing"));
   if (state.place.group === null) {
     note.append(make("button", { type: "button", onclick: () => say("/start") }, text("start")));
@@ -453,6 +501,12 @@ function toEnd() {
 // pressed must not be replaced by a new one that looks the same.
 function place(message) {
   let item = $(`message-${message.id}`);
+  if (isService(message)) {
+    const line = make("li", { id: `message-${message.id}`, class: "service", tabIndex: -1 }, serviceText(message));
+    if (item) item.replaceWith(line);
+    else $("messages").append(line);
+    return;
+  }
   if (!item) {
     item = make("li", { id: `message-${message.id}`, tabIndex: -1 }, make("div", { class: "bubble" }));
     item.parts = {};
@@ -495,6 +549,7 @@ function fullName(sender) {
 }
 
 function summary(message) {
+  if (isService(message)) return serviceText(message);
   return (message.text || message.file?.name || text(message.file?.kind ?? "file")).slice(0, 200);
 }
 
@@ -646,7 +701,7 @@ function drawButton(id, button) {
     element.title = text("opens");
     return element;
   }
-  const mark = button.copy_text ? make("span", { class: "mark", "aria-hidden": "true" }, "⧉") : null;
+  const mark = button.copy_text ? make("span", { class: "mark", "aria-hidden": "true" }, "❏") : null;
   const element = make("button", { type: "button", data }, button.text, mark);
   element.addEventListener("click", () => {
     if (button.copy_text) copy(button.copy_text);

@@ -1,0 +1,131 @@
+"""`relay-bot backup` and `relay-bot restore`: copies of the ledger, which is one SQLite file."""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bot.adapters.ledger.migration import BEGUN, back_up, put_back, require_sound
+from bot.adapters.ledger.process_locks import SendingLock, process_lock
+from bot.cli.common import (
+    CommandFailed,
+    SettingsFile,
+    failing_in_a_line,
+    load_settings,
+    log_quietly,
+    require_ledger,
+    size,
+)
+
+_NAME: Final = "relay-%Y%m%dT%H%M%SZ.sqlite3"
+_NAMED: Final = re.compile(r"relay-[0-9]{8}T[0-9]{6}Z\.sqlite3")
+_STALE: Final = 24 * 60 * 60
+"""Seconds (real) after which no process works in a folder of an unfinished copy any more."""
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file, or a folder for one named by time.")],
+    *,
+    settings: SettingsFile = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="In a folder: remove all but the newest.")
+    ] = None,
+) -> None:
+    """Copy the ledger to a file, and check the copy. Works beside a running bot, and replaces no
+    file.
+
+    Example: relay-bot backup --keep 14 /var/backups/relay-bot
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    is_folder = file.is_dir()
+    if keep and not is_folder:
+        raise typer.BadParameter(f"{file} is no folder", param_hint="--keep")
+    to = file / datetime.now(UTC).strftime(_NAME) if is_folder else file
+    with failing_in_a_line(), _putting(to):
+        require_ledger(loaded.ledger.path)
+        back_up(loaded.ledger.path, to)
+        removed = _thin_out(file, keep) if keep else 0
+    typer.echo(f"{to}: {size(to.stat().st_size)}, checked")
+    if removed:
+        typer.echo(f"removed {removed} older ones")
+
+
+def _thin_out(folder: Path, keep: int) -> int:
+    """Remove the oldest backups, by their names, and what killed processes have left."""
+    found = sorted(path for path in folder.iterdir() if _NAMED.fullmatch(path.name))
+    for path in found[:-keep]:
+        path.unlink(missing_ok=True)
+    for path in folder.glob(f"{BEGUN}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                shutil.rmtree(path, ignore_errors=True)
+    return max(0, len(found) - keep)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    *,
+    settings: SettingsFile = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the backup; change nothing.")
+    ] = False,
+) -> None:
+    """Put a backup in the place of the ledger, which is kept under another name. Only while no bot
+    runs.
+
+    Example: relay-bot restore --check /var/backups/relay-bot/relay-20260101T044000Z.sqlite3
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    path = loaded.ledger.path
+    with failing_in_a_line():
+        version = require_sound(file)
+        if check:
+            typer.echo(f"{file}: ok, schema {version}, {size(file.stat().st_size)}")
+            return
+        kept = path.with_name(path.name + datetime.now(UTC).strftime(".replaced-%Y%m%dT%H%M%SZ"))
+        with _alone(path), _putting(kept):
+            had_one = path.exists()
+            put_back(file, path, kept)
+    typer.echo(f"{path}: restored" + (f"; the former one is {kept}" if had_one else ""))
+    typer.echo("start the bot, then compare the ledger with the bucket: relay-bot audit")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let neither a bot nor a command that sends work on the ledger meanwhile.
+
+    Raises:
+        CommandFailed: a command sends files.
+        LedgerLocked: a bot runs.
+    """
+    with process_lock(path):
+        lock = SendingLock(path)
+        try:
+            if not lock.take_alone():
+                raise CommandFailed(f"relay-bot send runs on the ledger {path}")
+            yield
+        finally:
+            lock.close()
+
+
+@contextmanager
+def _putting(path: Path) -> Iterator[None]:
+    """Say in words why nothing can be put at a path.
+
+    Raises:
+        CommandFailed: something is there, or the disk refuses it.
+    """
+    try:
+        yield
+    except FileExistsError as error:
+        raise CommandFailed(f"{path} exists already; nothing was changed") from error
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be written: {error.strerror or error}") from error

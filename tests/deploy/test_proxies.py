@@ -1,0 +1,252 @@
+"""The reverse proxies before the webhook: nginx and Caddy of Debian, with the files of `deploy/`.
+
+Only addresses and certificates are replaced. The certificate is one of the test, for the name in
+the files; Telegram's stand-in finds this name on the loopback.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from bot.demo.local_stack import LocalStack
+from bot.sandbox.server import LOOPBACK
+from tests.conversations.people import Person, fetch, link_of
+from tests.conversations.test_webhook import by_webhook, free_port
+from tests.deploy.files import read
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
+
+NAME = "bot.example.com"
+CONTENT = os.urandom(30_000)
+PATIENCE = 30.0
+"""Real seconds that a proxy may take for its start."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a proxy runs: its folder, its port, and that of the bot."""
+
+    folder: Path
+    port: int
+    bot_port: int
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of the proxy, which is its own issuer."""
+        return self.folder / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        """The key of the certificate."""
+        return self.folder / "key.pem"
+
+    def url(self, path: str) -> str:
+        """Return an address as the world sees it."""
+        return f"https://{NAME}:{self.port}{path}"
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """Replace parts of a file, each of which is there."""
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def nginx(place: Place) -> list[str]:
+    """Write the configuration around ours, and return the command."""
+    folder = place.folder
+    ours = replaced(
+        read("nginx.conf"),
+        ("listen 443 ssl;", f"listen {LOOPBACK}:{place.port} ssl;"),
+        ("    listen [::]:443 ssl;\n", ""),
+        (f"/etc/letsencrypt/live/{NAME}/fullchain.pem", str(place.certificate)),
+        (f"/etc/letsencrypt/live/{NAME}/privkey.pem", str(place.key)),
+        ("127.0.0.1:8080", f"{LOOPBACK}:{place.bot_port}"),
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    around = "".join(f"  {kind}_temp_path {folder / kind};\n" for kind in kinds)
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user}daemon off;\npid {folder / 'pid'};\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\n  access_log {folder / 'access.log'};\n{around}{ours}}}\n",
+        encoding="utf-8",
+    )
+    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def caddy(place: Place) -> list[str]:
+    """Write the configuration around ours, and return the command."""
+    file = place.folder / "Caddyfile"
+    ours = replaced(
+        read("Caddyfile"),
+        (
+            f"\n{NAME} {{\n",
+            f"\n{NAME}:{place.port} {{\n\tbind {LOOPBACK}\n"
+            f"\ttls {place.certificate} {place.key}\n",
+        ),
+        ("127.0.0.1:8080", f"{LOOPBACK}:{place.bot_port}"),
+    )
+    alone = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
+    file.write_text(alone + ours, encoding="utf-8")
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)]
+
+
+PROXIES: dict[str, Callable[[Place], list[str]]] = {"nginx": nginx, "caddy": caddy}
+
+
+class OnLoopback(AbstractResolver):
+    """Finds every name here."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the loopback."""
+        return [
+            ResolveResult(hostname=host, host=LOOPBACK, port=port, family=family, proto=0, flags=0)
+        ]
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def make_certificate(place: Place) -> None:
+    """Make a certificate for the name in the files."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"),
+            *("-keyout", str(place.key), "-out", str(place.certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+
+
+def session_of(place: Place) -> aiohttp.ClientSession:
+    """Return a session that knows the certificate and where the name is."""
+    trust = ssl.create_default_context(cafile=str(place.certificate))
+    connector = aiohttp.TCPConnector(limit=0, ssl=trust, resolver=OnLoopback())
+    return aiohttp.ClientSession(connector=connector)
+
+
+@asynccontextmanager
+async def running(place: Place, command: list[str]) -> AsyncIterator[None]:
+    """Run a proxy until the end of the block."""
+    log = place.folder / "log"
+    environ = {**os.environ, "XDG_DATA_HOME": str(place.folder), "HOME": str(place.folder)}
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=out, stderr=out, env=environ
+        )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await _listens(place.port):
+                text = log.read_text(encoding="utf-8")
+                assert process.returncode is None, text
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+@dataclass
+class Front:
+    """A bot behind a proxy, and the world before it."""
+
+    stage: LocalStack
+    place: Place
+    world: aiohttp.ClientSession
+    too_large: int
+    """The status for a body that is larger than any update."""
+
+    async def post(self, body: bytes, path: str = "/telegram") -> int:
+        """Send what may be an update, without the secret, and return the status."""
+        async with self.world.post(self.place.url(path), data=BytesIO(body)) as answer:
+            return answer.status
+
+    async def get(self, path: str) -> int:
+        """Return the status of a page."""
+        async with self.world.get(self.place.url(path)) as answer:
+            return answer.status
+
+
+@pytest.fixture(params=PROXIES)
+async def front(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Front]:
+    """A proxy of each kind, and stand-ins whose Telegram delivers through it."""
+    name: str = request.param
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not here")
+    place = Place(tmp_path / "proxy", free_port(), free_port())
+    place.folder.mkdir()
+    await asyncio.to_thread(make_certificate, place)
+    settings = by_webhook(place.bot_port) | {"RELAY_TELEGRAM__WEBHOOK_URL": place.url("/telegram")}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(place, PROXIES[name](place)))
+        stage = await stack.enter_async_context(LocalStack(tmp_path, more=settings))
+        world = await stack.enter_async_context(session_of(place))
+        # The only way to let the stand-in trust a certificate of the test.
+        sender = stage.telegram.deliveries
+        assert sender._session is not None
+        await sender._session.close()
+        sender._session = session_of(place)
+        # Caddy of before 2.7 calls it a fault of the bot (caddyserver/caddy#5652).
+        yield Front(stage, place, world, too_large=413 if name == "nginx" else 502)
+
+
+async def test_updates_pass(front: Front) -> None:
+    """A file is relayed; what the bot could not take, because it was away, arrives later."""
+    alice = Person(front.stage)
+    await front.stage.start_bot(alice.id)
+    first = await alice.answered(await alice.send(CONTENT))
+    deliveries = len(front.stage.telegram.deliveries.log)
+    await front.stage.stop_bot()
+    message = await alice.send(CONTENT[::-1])
+    await front.stage.telegram.wait_for(
+        lambda: len(front.stage.telegram.deliveries.log) > deliveries + 1
+    )
+    away = await front.post(b"{}")
+    await front.stage.start_bot(alice.id)
+    second = await alice.answered(message)
+
+    assert (await fetch(link_of(first)))[:2] == (200, CONTENT)
+    assert (await fetch(link_of(second)))[:2] == (200, CONTENT[::-1])
+    assert away == 502
+    assert front.stage.telegram.log.of("getUpdates") == []
+
+
+async def test_nothing_else_passes(front: Front) -> None:
+    """Neither the pages for the operator, nor other paths, nor what is no update."""
+    await front.stage.start_bot(1)
+    pages = ("/metrics", "/readyz", "/healthz", "/", "/telegram/", "/telegram/../metrics")
+    found = {path: await front.get(path) for path in pages}
+
+    assert set(found.values()) == {404}, found
+    assert await front.post(b"{}", "/telegram/metrics") == 404
+    assert await front.post(b"{}") == 403
+    # To the bot, which refuses it without the secret; and larger than any update.
+    assert await front.post(b"x" * 900_000) == 403
+    assert await front.post(b"x" * 1_200_000) == front.too_large
