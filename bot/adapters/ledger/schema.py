@@ -50,8 +50,6 @@ from bot.core.ports.outbox import OutboxKind, Priority
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
-T = TypeVar("T")
-
 VERSION = "0004"
 """The newest of the migrations."""
 
@@ -402,7 +400,7 @@ _VALUES: Final[Mapping[Column[Any], type[Enum]]] = {
     outbox.c.kind: OutboxKind,
     outbox.c.priority: Priority,
 }
-_PYTHON_TYPES: Final = {
+_PYTHON_TYPES: Final[Mapping[type[Any], type]] = {
     Instant: datetime, Payload: dict, Boolean: bool, Integer: int, String: str,
 }  # fmt: skip
 NOTES: Final = "unreadable"

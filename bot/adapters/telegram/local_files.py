@@ -105,7 +105,6 @@ def _is_quick_failure(error: Exception) -> bool:
     )
 
 
-
 class LocalContent:
     """A file that is complete once it can be opened, and is read in place; implements the
     `Content` port.
