@@ -23,8 +23,8 @@ from tests.bench.stage import (
 
 LINES: Final = {
     "alike": (5_000_000, 5_000_000),
-    "download 4 × slower": (4_000_000, 16_000_000),
-    "upload 4 × slower": (16_000_000, 4_000_000),
+    "download 4 × slower": (6_000_000, 24_000_000),
+    "upload 4 × slower": (24_000_000, 6_000_000),
 }
 """Bytes per second of all downloads together, and of all uploads together."""
 LIMIT: Final = 1.08
