@@ -17,7 +17,7 @@ from tests.bench.rivals import AT_ONCE, OURS, STRAIGHTFORWARD, Rival, running_ri
 FILES: Final = 300
 PEOPLE: Final = 50
 SIZE: Final = 100_000
-SINGLES: Final = 5
+SINGLES: Final = 3
 LATENCIES: Final = (0.0, 0.020)
 """Seconds that the stand-ins take for each request while single files are sent."""
 
