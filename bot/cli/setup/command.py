@@ -36,6 +36,7 @@ from bot.cli.setup.plan import (
     plan_removal,
     plan_setup,
 )
+from bot.cli.texts import say
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreError, StoreForbidden
 from bot.core.files import LinkMode
@@ -54,6 +55,8 @@ class RefusedChange:
 
     change: Change
     why: str
+    is_forbidden: bool = False
+    """Whether the key lacks the right for it."""
 
     @property
     def remedy(self) -> str:
@@ -161,7 +164,8 @@ class _Setup:
                 raise CommandFailed(f"needs another change first: {', '.join(missing)}")  # noqa: TRY301 -- one way out.
             await self._line.threads.call(lambda: change.make(self._administration))
         except (StoreError, CommandFailed) as error:
-            self.refused.append(RefusedChange(change, str(error)))
+            is_forbidden = isinstance(error, StoreForbidden)
+            self.refused.append(RefusedChange(change, str(error), is_forbidden=is_forbidden))
             self._missing.add(change.what)
             return False
         self.made.append(change)
@@ -298,6 +302,12 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
 def _show_changes(title: str, changes: Sequence[Change]) -> None:
     rows = [(change.what, change.before, change.after) for change in changes]
     print_table(title, ("what", "is", "shall be"), rows)
+
+
+def show_policy(policy: Policy) -> None:
+    """Print a RAM policy, and where it is to be pasted and attached."""
+    typer.echo(f"\n{say('setup-attach', policies=POLICIES, users=USERS)}\n")
+    typer.echo(f"{json.dumps(policy, indent=2)}\n")
 
 
 def _show_steps(desired: DesiredBucket, outcome: Outcome) -> None:

@@ -37,7 +37,8 @@ class Change:
 
     `ours` means that it affects only our prefix and our own statements; any other change needs
     consent first. `make` blocks and may raise `StoreError`; it may be repeated. `needs` are the
-    changes without which OSS refuses this one, `remedy` is what to do if it is refused.
+    changes without which OSS refuses this one, `remedy` is what to do if it is refused; `creates`
+    marks the change that makes the bucket.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Change:
     make: Callable[[BucketAdministration], None] = field(repr=False, compare=False)
     needs: tuple[str, ...] = ()
     remedy: str = field(default="", compare=False)
+    creates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ def plan_creation(desired: DesiredBucket) -> Change:
         ours=True,
         make=BucketAdministration.create,
         remedy=f"{LEND_A_KEY}; if the name is taken, choose another one (oss.bucket)",
+        creates=True,
     )
 
 
