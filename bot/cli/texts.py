@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from io import TextIOWrapper
@@ -71,8 +72,10 @@ def speak(lang: str | None, environ: Mapping[str, str] | None = None) -> None:
         tag = ENGLISH
     _tag.set(tag)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+        # Asks for the position, which some redirections do not have.
+        with suppress(OSError):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
 
 
 def _locale(environ: Mapping[str, str]) -> str:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
-from bot.adapters.oss.policies import Policy, ram_policy
+from bot.adapters.oss.policies import Policy
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
 from bot.adapters.telegram.request import TokenRefused
-from bot.cli.setup.command import run_setup
+from bot.cli.setup.command import policy_of, run_setup
 from bot.cli.setup.plan import desired_for
 from bot.cli.texts import named, say
 from bot.clock import SystemClock
@@ -24,9 +24,7 @@ from bot.core.errors import (
     StoreKeyRefused,
     StoreUnavailable,
 )
-from bot.core.files import key_prefix
 from bot.settings import Settings, SettingsError, load
-from bot.settings.types import is_loopback
 from bot.wiring.resources import open_store_access, plain
 
 _UNANSWERED: Final = {
@@ -337,7 +335,4 @@ async def create_bucket(draft: Draft) -> None:
 
 def needed_policy(draft: Draft) -> Policy:
     """Return the RAM policy with which the key can do all that init, setup, doctor and run do."""
-    settings = draft_settings(draft)
-    prefix = key_prefix(settings.telegram.bot_id)
-    secure = not is_loopback(settings.oss.endpoint)
-    return ram_policy(settings.oss.bucket, prefix, setup=True, secure=secure)
+    return policy_of(draft_settings(draft), setup=True)

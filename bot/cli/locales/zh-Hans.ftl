@@ -63,3 +63,64 @@ allowed-oss-proxy = 一个 URL，例如 http://127.0.0.1:3128 或 socks5://user:
 setup-attach =
     { $policies } → 用脚本编辑方式，以下面的文本创建权限策略，然后
     { $users } → 选择这个访问密钥的用户，新增授权，并选择这个权限策略。
+setup-lend-a-key = 只为这条命令使用一个有此权限的访问密钥：RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup
+setup-lend-or-rename = { $lend }；如果名称已被占用，请换一个（oss.bucket）
+setup-rule-remedy = OSS 不允许同一前缀有第二条规则（0014-00000085），也不允许在重叠的规则转换存储类型之前删除文件（0014-00000082）：请在控制台缩小或补全现有规则，或为机器人使用专用的存储空间
+setup-account-blocks = link.mode = "public" 需要公共访问，而整个账号阻止了公共访问，且优先于存储空间的配置：请在 { $block } 关闭账号级别的阻止，或设置 link.mode = "signed"（不需要公共访问）
+setup-there-is-none = 不存在
+setup-new-bucket = 在 { $region } 创建 { $bucket }，本地冗余，私有
+setup-unknown = 未知
+setup-on = 开启
+setup-off = 关闭
+setup-grant = 加上机器人的语句：RAM 用户 { $user } 可以读写这个存储空间，仅限 https
+setup-with-ours = 加上机器人的部分
+setup-lacks-vpc = 现有的一条语句有 acs:SourceIp 而没有 acs:SourceVpc，OSS 不再接受这样的新策略（0030-00000008）：请在控制台为它加上 acs:SourceVpc，或改为向用户授予下面的 RAM 策略
+setup-public-statement = 现有的一条语句允许公共访问，在阻止公共访问时 OSS 不接受：请在控制台删除它，或改为向用户授予下面的 RAM 策略
+setup-statements =
+    { $count ->
+       *[other] { $count } 条语句
+    }
+setup-none = 无
+setup-foreign-rules = 其他规则
+setup-no-rule = 没有这样的规则
+setup-rule = 规则 { $rule }：文件在最后修改 1 天后删除，分片上传在 1 天后中止
+setup-rule-with-versions = 规则 { $rule }：文件在最后修改 1 天后删除，分片上传在 1 天后中止，旧版本在 1 天后删除
+setup-the-rule = 规则 { $rule }
+setup-removed = 删除
+setup-our-statements = 机器人为 RAM 用户 { $users } 添加的语句
+setup-needs = 需要先完成另一项更改：{ $changes }
+setup-note = 注意：{ $note }
+setup-note-versioning = 已开启版本控制：删除的文件会成为旧版本，在 { $prefix } 下保留一天；如果存储空间中没有别的内容需要它，请暂停版本控制
+setup-note-redundancy = 冗余类型是 { $redundancy }，比 LRS 贵，而且不能改回；只保存一天的文件几乎不需要它
+setup-note-users = 存储空间策略还授权了 RAM 用户 { $users }
+setup-forbidden = 这个访问密钥无权查看存储空间：{ $why }。解决办法：{ $remedy }
+setup-only-public = --public-read-bucket 只能与 link.mode = "public" 一起使用
+setup-user-is-number = --user-id 是 RAM 控制台显示为 UID 的数字
+setup-ask-user = 要在存储空间策略中授权的 RAM 用户的 UID，见 { $users }（留空：不改策略）
+setup-not-agreed = 没有得到同意：这会改变整个存储空间；用 --yes 表示同意
+setup-as-a-whole = 以下更改影响整个存储空间，不只是机器人的部分
+setup-change-this = 要更改吗？
+setup-nothing = setup：无需更改
+setup-would-change = 将要更改
+setup-changed = 已更改
+setup-declined = 未更改，因为没有确认
+setup-what = 项目
+setup-is = 现在
+setup-shall-be = 改为
+setup-refused = 未更改，{ $what }：{ $why }。解决办法：{ $remedy }
+setup-lacking = 访问密钥缺少权限：{ $why }
+setup-steps =
+    只有你能在控制台完成的步骤（一次即可）：
+    1. { $users } → 创建一个不启用控制台访问的用户，并为它创建访问密钥；把密钥写入
+       settings.toml（oss.access_key_id、oss.access_key_secret）。
+    2. { $policies } → 用脚本编辑方式，以下面的文本创建权限策略，并授予该用户。
+       这是 run、send、audit 和 doctor 需要的最小权限。setup 的密钥还需要对存储空间
+       { $bucket } 的这些权限：{ $more }。
+setup-or-bucket-policy =
+    也可以不做第 2 步，而用存储空间策略为用户授权：relay-bot setup --user-id UID
+    （这样 doctor 就不能读取存储空间的配置）。
+change-bucket = 存储空间
+change-bucket-acl = 存储空间 ACL
+change-bucket-policy = 存储空间策略
+change-block-public-access = 阻止公共访问
+change-lifecycle = 生命周期
