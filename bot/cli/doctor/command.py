@@ -57,13 +57,13 @@ async def examine(
         examine_telegram(settings, clock), examine_store(settings, clock)
     )
     machine = await examine_machine(settings, environ)
-    return [_settings(settings, path), *telegram, *store, *machine]
+    return [_settings(settings, path, environ), *telegram, *store, *machine]
 
 
-def _settings(settings: Settings, path: Path | None) -> Row:
+def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str]) -> Row:
     # Those about endpoints have rows of their own.
     elsewhere = endpoint_problems(settings)
-    found = [line for line in warnings(settings, path) if line not in elsewhere]
+    found = [line for line in warnings(settings, path, environ) if line not in elsewhere]
     if found:
         return warning("settings", "; ".join(found), "see settings.example.toml for each")
     return ok("settings", f"{settings.link.mode.value} links in {settings.oss.bucket}")
