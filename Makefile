@@ -1,4 +1,4 @@
-# Nine verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+# Eleven verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
@@ -6,6 +6,9 @@
 #                   other clients need Node, npm and the registries, those of the chat page Chromium; they are
 #                   skipped without them
 #   make check      format, lint, types, import layers, and whether deploy/ fits
+#   make image-check  build the container image without an engine and run it (part of test-all); needs root, buildah
+#                   and mmdebstrap
+#   make pin-images  add to the tags of images the digests that their registry tells
 #   make bench      the measurements, as ratios of one run
 #   make pictures   the pictures of the README, into docs/pictures; needs Chromium and fonts-noto-cjk
 #   make lock       rewrite the lock files from pyproject.toml
@@ -23,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
 test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo chat test test-all check bench pictures lock clean
+.PHONY: demo chat test test-all check image-check pin-images bench pictures lock clean
 
 demo: $(READY)
 	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
@@ -49,6 +52,12 @@ check: $(READY)
 	@if command -v systemd-analyze >/dev/null; \
 	  then systemd-analyze security --offline=true --no-pager deploy/relay-bot.service | tail -n 1; \
 	  else echo "systemd-analyze is not here: deploy/relay-bot.service was read, and not verified"; fi
+
+image-check: $(READY)
+	$(BIN)/python -m pytest -q tests/deploy/test_image.py
+
+pin-images: $(READY)
+	@$(BIN)/python -m tests.tools.pin_images
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -16,6 +16,7 @@ from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.telegram.application import keep_name
 from bot.adapters.telegram.commands import register_commands
+from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
@@ -121,6 +122,8 @@ async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resour
     telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
     resources = await open_resources(links, telegram, stack)
     parts = build_bot(resources)
+    if isinstance(parts.source, CloudFiles):
+        stack.push_async_callback(parts.source.close)
     await _prepare(resources, parts)
     return resources, parts
 

@@ -52,17 +52,18 @@ def run(command: list[str]) -> int:
         told.append(number)
         bot.send_signal(number)
 
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as signs:
-        # An address without a file, because the root file system is read-only.
-        signs.bind("")
-        address = signs.getsockname().decode().replace("\0", "@", 1)
-        watched = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))}
-        # A session of its own: Ctrl-C must not reach it twice, which means "at once".
-        bot = subprocess.Popen(command, env={**os.environ, **watched}, start_new_session=True)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, forward)
-        threading.Thread(target=kill_when_it_hangs, args=(bot, signs), daemon=True).start()
-        code = bot.wait()
+    # Open until this process ends, because the other thread waits in it.
+    signs = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    # An address without a file, because the root file system is read-only.
+    signs.bind("")
+    address = signs.getsockname().decode().replace("\0", "@", 1)
+    watched = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))}
+    # A session of its own: Ctrl-C must not reach it twice, which means "at once".
+    bot = subprocess.Popen(command, env={**os.environ, **watched}, start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
+    threading.Thread(target=kill_when_it_hangs, args=(bot, signs), daemon=True).start()
+    code = bot.wait()
     if code == BAD_SETTINGS:
         print(f"{PROGRAM}: stays down until it is started by hand", file=sys.stderr, flush=True)
         return 0

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ ALONE = (
     "sandbox/test_shaping.py",
 )
 """Below `tests`: they measure real time."""
+WITH_AIOGRAM = ROOT / "sandbox" / "telegram"
+"""Here are the tests that import aiogram, which takes seconds."""
 
 
 def pytest_configure() -> None:
@@ -43,6 +46,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         "long and not alone": is_alone,
     }
     return is_other.get(str(wanted)) or None
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Import all test modules, each worker from another one on: they store the rewritten modules
+    for each other, where otherwise every worker would rewrite every module of a new clone.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    found = sorted(ROOT.rglob("test_*.py"))
+    paths = [path for path in found if not pytest_ignore_collect(path, session.config)]
+    first = len(paths) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for path in paths[first:] + paths[:first]:
+        try:
+            import_module(".".join(path.relative_to(ROOT.parent).with_suffix("").parts))
+        except Exception:  # noqa: BLE001 -- the collection meets it again, and reports it.
+            return
 
 
 def pytest_collection_finish() -> None:
@@ -78,7 +98,10 @@ def _no_statement_reads_all_history() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has to run alone."""
+    """Mark what has to run alone, and begin with what needs aiogram: the first tests all go to
+    the same worker, so that only one imports it.
+    """
     for item in items:
         if _is_alone(item.path):
             item.add_marker(pytest.mark.alone)
+    items.sort(key=lambda item: not item.path.is_relative_to(WITH_AIOGRAM))

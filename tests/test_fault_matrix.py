@@ -63,7 +63,7 @@ class Everything:
             recorder,
         )
         # What the test itself asks is not recorded.
-        self.ledger = SqlLedger(database)
+        self.database, self.ledger = database, SqlLedger(database)
         ledger = SqlLedger(database)
         for name in ("jobs", "objects", "answers", "status_messages", "outbox", "chats"):
             setattr(ledger, name, port(name, getattr(ledger, name)))

@@ -240,6 +240,14 @@ def load_settings(path: Path | None) -> Settings:
     except SettingsError as error:
         for problem in error.problems:
             typer.echo(f"settings: {problem}", err=True)
+        looked_for = path or DEFAULT_FILE
+        is_wanted = path is not None or any(": is missing" in line for line in error.problems)
+        if is_wanted and not looked_for.exists():
+            typer.echo(
+                f"settings: there is no file {looked_for.absolute()}; relay-bot init makes one,"
+                " and --settings names another one",
+                err=True,
+            )
         raise typer.Exit(BAD_SETTINGS) from error
 
 

@@ -6,8 +6,10 @@ which costs a second and 100 MiB.
 """
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 from typing import Annotated, Any, Final
 
@@ -35,6 +37,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """The module of each command and its summary, with which its help begins."""
 
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
 
 def _imported(module: str) -> ModuleType:
     """Import a module without garbage collection, which would traverse again and again what all
@@ -56,7 +60,7 @@ class _Commands(Mapping[str, Any]):
         from bot.cli.common import ending_in_a_line
 
         command: Callable[..., None] = getattr(_imported(module), name)
-        single = typer.Typer(add_completion=False)
+        single = typer.Typer(add_completion=False, context_settings=_HELP)
         single.command(name)(ending_in_a_line(command))
         return get_command(single)
 
@@ -97,14 +101,18 @@ app = typer.Typer(
     cls=_LazyGroup,
     help="A Telegram bot that turns files into links which end within 24 hours.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=_HELP,
     pretty_exceptions_enable=False,
 )
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    # A terminal of another encoding shows "?" for what it lacks; the command goes on.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app(prog_name="relay-bot")
 
 
 def _version(wanted: bool) -> None:

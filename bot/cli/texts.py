@@ -6,10 +6,8 @@
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -53,8 +51,7 @@ def named(kind: str, name: str) -> str:
 
 
 def speak(lang: str | None, environ: Mapping[str, str] | None = None) -> None:
-    """Choose the language of all texts of this command, and let output survive characters that
-    the terminal's encoding lacks.
+    """Choose the language of all texts of this command: one that the terminal can show.
 
     Raises:
         BadParameter: `lang` names no language that there is.
@@ -71,11 +68,6 @@ def speak(lang: str | None, environ: Mapping[str, str] | None = None) -> None:
             )
         tag = ENGLISH
     _tag.set(tag)
-    for stream in (sys.stdout, sys.stderr):
-        # Asks for the position, which some redirections do not have.
-        with suppress(OSError):
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="replace")
 
 
 def _locale(environ: Mapping[str, str]) -> str:

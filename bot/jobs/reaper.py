@@ -24,7 +24,7 @@ from bot.core.jobs import ObjectState, Placement, StoredObject
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger, TotalsLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.store import ObjectStore, Threads
+from bot.core.ports.store import ObjectStore, PendingUpload, Threads
 from bot.jobs.runner import Signals
 from bot.supervision import Unit, UnitEdge
 from bot.transfer.pool import pending_of
@@ -202,7 +202,11 @@ class Reaper:
             live = await self._due(ObjectState.LIVE)
             by_store: dict[ObjectStore, list[StoredObject]] = {}
             for stored in live:
-                by_store.setdefault(self._store_of(stored.placement), []).append(stored)
+                try:
+                    by_store.setdefault(self._store_of(stored.placement), []).append(stored)
+                except Exception as error:  # noqa: BLE001 -- the edge of a deletion.
+                    await self._objects.removing([stored.id])
+                    await self._postpone([(stored, self._named(stored, error))])
             for store, some in by_store.items():
                 await self._delete(store, some)
             self._signals.outbox.set()
@@ -249,9 +253,9 @@ class Reaper:
 
     async def _undo(self, stored: StoredObject) -> None:
         """Remove the remains of an unfinished upload: every upload of its key, and the object."""
-        store = self._store_of(stored.placement)
         await self._objects.removing([stored.id])
         try:
+            store = self._store_of(stored.placement)
             await self._threads.call(lambda: _remove(store, stored))
         except Exception as error:  # noqa: BLE001 -- the edge of a removal: it is tried again.
             await self._postpone([(stored, self._named(stored, error))])
@@ -309,7 +313,14 @@ class Reaper:
         for upload in uploads:
             if upload.key not in owned:
                 log.warning("aborting an upload without a job", key=upload.key)
-                await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))
+                await self._abort(upload)
+
+    async def _abort(self, upload: PendingUpload) -> None:
+        """Abort an upload; the others are aborted where this one cannot be, and it in an hour."""
+        try:
+            await self._threads.call(partial(self._store.abort, upload.key, upload.upload_id))
+        except StoreError as error:
+            log.warning("cannot abort an upload yet", key=upload.key, code=error.code)
 
 
 def _remove(store: ObjectStore, stored: StoredObject) -> None:

@@ -310,6 +310,11 @@ class AnswerCalls:
         else:
             await self._lose(answer, jobs, error.code)
 
+    async def fail(self, answer: StoredAnswer, error: Exception) -> None:
+        """Count an answer for which no call can be offered, and raise why."""
+        await self._answers.correcting(answer.id)
+        raise error
+
     async def give_up(self, answer: StoredAnswer) -> None:
         """Set an answer aside that was tried too often: each time the process ended or an
         unexpected error arose.

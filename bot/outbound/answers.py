@@ -22,7 +22,15 @@ from bot.outbound.answer_delivery import (
     AnswerDelivery,
     Repetitions,
 )
-from bot.outbound.dispatcher import Call, CallKind, Offers, RoundState, edit_lane, send_lane
+from bot.outbound.dispatcher import (
+    Call,
+    CallKind,
+    Offers,
+    RoundState,
+    edit_lane,
+    failing_call,
+    send_lane,
+)
 from bot.supervision import Unit
 
 ALBUM_IS_QUIET_AFTER = timedelta(seconds=2)
@@ -62,9 +70,9 @@ class AnswerSender:
         found, outdated, unanswered = await asyncio.gather(
             answers.resumable(), answers.stale(MOST_CORRECTED), answers.unanswered(MOST_UNANSWERED)
         )
-        left_behind = await self._resumable(found, state)
+        left_behind, failing = await self._resumable(found, state)
         self._repetitions.update(left_behind)
-        stale = [self._correction(answer) for answer in outdated]
+        stale = [*failing, *(self._correction(answer) for answer in outdated)]
         resumed = [
             self._resumption(answer, wait.until)
             for answer in left_behind
@@ -76,16 +84,26 @@ class AnswerSender:
         waiting, again_at = await self._waiting(unanswered)
         return Offers([*resumed, *await self._new(waiting, state), *stale], again_at)
 
-    async def _resumable(self, found: list[StoredAnswer], state: RoundState) -> list[StoredAnswer]:
-        """Return answers of a failed call or of a previous process."""
-        changes = [
-            await self._reset(answer)
-            for answer in found
-            if state.is_free(send_lane(answer.chat_id))
-        ]
-        if any(changes):
+    async def _resumable(
+        self, found: list[StoredAnswer], state: RoundState
+    ) -> tuple[list[StoredAnswer], list[Call]]:
+        """Return answers of a failed call or of a previous process, and the calls of those that
+        failed here.
+        """
+        failing: dict[int, Call] = {}
+        has_changes = False
+        for answer in found:
+            if not state.is_free(send_lane(answer.chat_id)):
+                continue
+            try:
+                has_changes |= await self._reset(answer)
+            except Exception as error:  # noqa: BLE001 -- the edge of an answer: its call raises it.
+                fail = partial(self._calls.fail, answer, error)
+                failing[answer.id] = failing_call(Unit.ANSWER, answer.id, answer.chat_id, fail)
+        if has_changes:
             found = await self._ledger.answers.resumable()
-        return [answer for answer in found if _is_open(answer)]
+        left_behind = [one for one in found if _is_open(one) and one.id not in failing]
+        return left_behind, list(failing.values())
 
     async def _reset(self, answer: StoredAnswer) -> bool:
         """Note what has become of an answer that no call is sending; return whether it changed."""
@@ -114,6 +132,19 @@ class AnswerSender:
 
     async def _new(self, waiting: Sequence[Job], state: RoundState) -> list[Call]:
         own_status_messages = await self._own_status_messages(waiting)
+        calls = []
+        for chat_id, sent in groupby(sorted(waiting, key=_chat_of), key=_chat_of):
+            jobs = list(sent)
+            try:
+                calls += await self._new_of_chat(jobs, own_status_messages, state)
+            except Exception as error:  # noqa: BLE001 -- the edge of an answer: its call raises it.
+                fail = partial(_fail, error)
+                calls.append(failing_call(Unit.ANSWER, -jobs[0].id, chat_id, fail))
+        return calls
+
+    async def _new_of_chat(
+        self, waiting: Sequence[Job], own_status_messages: Mapping[int, int], state: RoundState
+    ) -> list[Call]:
         chats = await self._delivery.chats_for(waiting)
         # A cancelled job is answered in its own status message.
         chats |= {job.id: job.origin.chat_id for job in waiting if job.id in own_status_messages}
@@ -177,6 +208,14 @@ class AnswerSender:
             row=answer.id,
             run=partial(work, answer),
         )
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+def _chat_of(job: Job) -> int:
+    return job.origin.chat_id
 
 
 def _is_open(answer: StoredAnswer) -> bool:

@@ -165,6 +165,23 @@ class Call:
     wakes: bool = True
 
 
+def failing_call(
+    unit: Unit, row: int, chat_id: int, fail: Callable[[], Coroutine[Any, Any, None]]
+) -> Call:
+    """Return the call of a row for which no other can be offered: `fail` counts it and raises the
+    error. So the error costs that row alone, like one of its call.
+    """
+    return Call(
+        kind=CallKind.QUERY,
+        chat_id=chat_id,
+        lane=(f"failing {unit}", row),
+        priority=Priority.ANSWER,
+        unit=unit,
+        row=row,
+        run=fail,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Offers:
     """The calls that a sender offers, in its order of preference. The sender must be asked again

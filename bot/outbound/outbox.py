@@ -197,9 +197,9 @@ class OutboxSender:
 
     async def _react(self, message: OutboxMessage) -> None:
         """React once: chats may forbid reactions, and the answer is sent anyway."""
-        reaction = Reaction(str(message.payload["reaction"]))
         try:
             async with self._attempt(message):
+                reaction = Reaction(str(message.payload["reaction"]))
                 to = int(message.payload["to"])
                 await self._messenger.react(message.chat_id, to, reaction)
         except ChatError as error:
@@ -211,14 +211,14 @@ class OutboxSender:
             await self._delivered(message)
 
 
-def _target(message: OutboxMessage) -> tuple[OutboxKind | str, int, str | int]:
+def _target(message: OutboxMessage) -> tuple[OutboxKind | str, int, str]:
     """Return the message that a row edits; of several rows with one target only the last is
     needed.
     """
     if EDITS in message.payload:
-        return EDITS, message.chat_id, message.payload[EDITS]
+        return EDITS, message.chat_id, str(message.payload[EDITS])
     if message.kind is OutboxKind.REACTION:
-        return message.kind, message.chat_id, message.payload["to"]
+        return message.kind, message.chat_id, str(message.payload.get("to"))
     return message.kind, message.chat_id, f"row {message.id}"
 
 

@@ -26,6 +26,7 @@ from bot.outbound.dispatcher import (
     Offers,
     RoundState,
     edit_lane,
+    failing_call,
     send_lane,
 )
 from bot.outbound.views import JobViews
@@ -85,11 +86,15 @@ class StatusMessageSender:
             status_messages += await self._open_status_messages(unfinished, status_messages)
         self._forget_all_but({status_message.id for status_message in status_messages})
         by_id = {job.id: job for job in unfinished}
-        calls = [
-            call
-            for status_message in status_messages
-            if (call := await self._difference(status_message, by_id, state)) is not None
-        ]
+        calls = []
+        for status_message in status_messages:
+            try:
+                call = await self._difference(status_message, by_id, state)
+            except Exception as error:  # noqa: BLE001 -- the edge of a message: its call raises it.
+                fail = partial(self._fail, status_message, error)
+                unit, row = Unit.STATUS_MESSAGE, status_message.id
+                call = failing_call(unit, row, status_message.chat_id, fail)
+            calls += [] if call is None else [call]
         looks_again = bool(unfinished or status_messages)
         return Offers(calls, self._clock.now() + LOOK_EVERY if looks_again else None)
 
@@ -139,6 +144,10 @@ class StatusMessageSender:
             del self._shown[status_message_id]
         self._settled &= open_ids
         self._late_since = {id_: at for id_, at in self._late_since.items() if id_ in open_ids}
+
+    async def _fail(self, status_message: StoredStatusMessage, error: Exception) -> None:
+        async with self._counted(status_message):
+            raise error
 
     async def _give_up(self, status_message: StoredStatusMessage) -> None:
         unit, code = Unit.STATUS_MESSAGE.value, Unexpected.code

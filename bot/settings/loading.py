@@ -374,7 +374,7 @@ def _beaten(path: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
     for key, name in environment.origins.items():
         section, _, setting = key.partition(".")
         written = given.get(section, {}).get(setting)
-        if written is None or PLACEHOLDER in str(written):
+        if written in (None, "", []) or PLACEHOLDER in str(written):
             continue
         if _as_variable(written) != _as_variable(environment.values[section][setting]):
             yield f"{key}: {name} is set in the environment, and beats the value in {path}"

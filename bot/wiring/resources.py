@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from bot.adapters.ledger.database import Database, open_database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.process_locks import process_lock
+from bot.adapters.ledger.schema import note_unknown
 from bot.adapters.ledger.totals import touch_tables
 from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
@@ -206,8 +207,10 @@ async def open_link_resources(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
     ledger = SqlLedger(database, boot_id=boot_id())
+    database.metrics = monitoring.metrics
     # A damaged file shows itself only when it is read.
     await database.read(touch_tables)
+    await database.read(note_unknown)
     # Before the key, because its end counts by the time of OSS.
     store.oss.time.start_with(await ledger.offset.oss_offset())
     await wait_for_key(store, clock)

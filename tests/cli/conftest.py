@@ -8,14 +8,17 @@ import pytest
 import structlog
 
 from bot.demo.local_stack import LocalStack
-from bot.logs import RelayHandler
+from bot.logs import RelayHandler, configure
 
 
 @pytest.fixture(autouse=True)
 def _logs() -> Iterator[None]:
-    """Restore the logging of the process after each test."""
+    """Log as in production: the library's own default words tracebacks for seconds. Restore the
+    logging of the process after each test.
+    """
     root = logging.getLogger()
     level = root.level
+    configure("info", "pretty")
     yield
     for handler in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
         root.removeHandler(handler)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 
@@ -42,3 +44,14 @@ async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
     assert (checked.code, "link.mode: RELAY_LINK__MODE is set" in checked.err) == (0, True)
     assert (row["name"], row["verdict"]) == ("settings", "warning")
     assert "RELAY_LINK__MODE" in row["meaning"]
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--check", "-s", "mine.toml"], ["status"]])
+async def test_no_settings(stage: LocalStack, words: list[str]) -> None:
+    """Without a file the one that was looked for is named, and the command that makes one."""
+    stage.more["RELAY_TELEGRAM__TOKEN"] = ""
+    done = await type_in(stage, *words)
+    name = words[-1] if "-s" in words else "settings.toml"
+
+    assert done.code == 2
+    assert f"no file {stage.folder / name}; relay-bot init makes one" in done.err

@@ -24,6 +24,43 @@ def test_one_example(command: str) -> None:
     assert f"relay-bot {command}" in examples[0]
 
 
+@pytest.mark.parametrize("words", [["-h"], ["run", "-h"], ["backup", "-h"]])
+def test_the_short_option(words: list[str]) -> None:
+    """`-h` is `--help`."""
+    short = CliRunner().invoke(app, words)
+    long = CliRunner().invoke(app, [*words[:-1], "--help"])
+
+    assert (short.exit_code, short.output) == (0, long.output)
+
+
+def test_the_list_has_a_line_for_each_command() -> None:
+    """On a terminal of 80 columns no summary needs a second line."""
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    _, commands = shown.split(" Commands ")
+
+    assert len(commands.strip().splitlines()) == len(COMMANDS) + 2
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("relay-bot st", {"status"}),
+        ("relay-bot setup --d", {"--dry-run"}),
+        ("relay-bot run --", {"--settings", "--check", "--help"}),
+    ],
+)
+def test_completion(line: str, expected: set[str]) -> None:
+    """A shell completes the commands, and the options of each."""
+    variables = {
+        "_RELAY_BOT_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    shown = CliRunner().invoke(app, [], prog_name="relay-bot", env=variables)
+
+    assert set(shown.output.split()) == expected
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_begins_with_its_summary(command: str) -> None:
     """The list of commands, which imports none of them, says of each what its own help says."""

@@ -75,13 +75,11 @@ async def test_doctor(stage: LocalStack, unreachable: str) -> None:
     assert "link.domain" in row["remedy"]
 
 
-async def test_run(
-    stage: LocalStack, unreachable: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_run(stage: LocalStack, unreachable: str, caplog: pytest.LogCaptureFixture) -> None:
     """The bot starts, and one line says what it could not check."""
     await stage.start_bot(1)
     await stage.stop_bot()
-    logged = capsys.readouterr().out
+    logged = caplog.text
     (line,) = [line for line in logged.splitlines() if "cannot check the bucket" in line]
 
     assert f"{unreachable}: " in line

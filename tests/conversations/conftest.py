@@ -42,6 +42,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
 
 
 @pytest.fixture
+def hurried_stop(stage: LocalStack) -> None:
+    """At the end a bot does not wait for the transfers that still run."""
+    stage.more["RELAY_STOP__GRACE"] = "1s"
+
+
+@pytest.fixture
 async def alice(stage: LocalStack) -> Person:
     """A user for whom a bot runs."""
     person = Person(stage)

@@ -70,6 +70,12 @@ async def let_time_pass(person: Person, condition: Callable[[], bool]) -> None:
             person.stage.clock.advance(SOME_SECONDS)
 
 
+async def answered_later(person: Person, message: Message) -> VisibleMessage:
+    """Wait for the answer to a message, and let the clock run ahead while nothing happens."""
+    await let_time_pass(person, lambda: person.answer_to(message) is not None)
+    return await person.answered(message)
+
+
 async def assert_nothing_left(person: Person, *, links: int = 0) -> None:
     """Assert that there is no status message, no upload, no file in the spool and no object but
     those of so many links: now, and after everything that was given up has been removed twice.

@@ -6,6 +6,7 @@ import pytest
 
 from bot.demo.local_stack import LocalStack
 from tests.conversations.groups import open_room
+from tests.conversations.leftovers import let_time_pass
 from tests.conversations.people import Person, fetch, link_of
 
 MIB = 1 << 20
@@ -65,10 +66,11 @@ async def test_ban_cancels_what_runs(stage: LocalStack, chief: Person) -> None:
     await bob.until(lambda: len(bob.status_messages) == 3)
     status_messages = bob.status_messages
     banned = await _says(chief, f"/ban {bob.id}")
-    await bob.until(
+    await let_time_pass(
+        bob,
         lambda: all(
             "ancelled" in bob.shown(status_message).text for status_message in status_messages
-        )
+        ),
     )
 
     assert banned == f"{bob.id} is banned, 3 transfers are cancelled; there are no live links."

@@ -54,8 +54,8 @@ class Evening:
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 async def test_group_evening(stage: LocalStack, language: str) -> None:
-    """Every member gets the links meant for that member and no others; the whole evening can be
-    read with `pytest -s`.
+    """Every member gets the links meant for that member and no others, which the acts assert; the
+    whole evening can be read with `pytest -s`.
     """
     evening = _begin(stage, language)
     await stage.start_bot()
@@ -73,6 +73,11 @@ async def test_group_evening(stage: LocalStack, language: str) -> None:
         await act(evening)
         stage.clock.advance(timedelta(minutes=7))
     print(f"\n{evening.transcript.text()}")  # noqa: T201 -- shown by `pytest -s`.
+    members = (evening.anna, evening.ben, evening.carol)
+    chats = [stage.telegram.private_chat(member) for member in members]
+    links = [[link for said in chat.bot_messages for link in links_of(said)] for chat in chats]
+
+    assert [bool(found) for found in links] == [False, True, False]
 
 
 def _begin(stage: LocalStack, language: str) -> Evening:

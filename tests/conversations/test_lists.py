@@ -41,6 +41,7 @@ def _renderer(message: VisibleMessage) -> list[str]:
     return [button.text for row in message.buttons for button in row]
 
 
+@pytest.mark.usefixtures("hurried_stop")
 async def test_pages_of_the_status(alice: Person) -> None:
     """A long list has pages; turning one edits the same message, and so does "Refresh"."""
     await _wait_in_line(alice, 12)

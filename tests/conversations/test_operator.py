@@ -109,6 +109,7 @@ async def test_a_stopped_send_leaves_nothing(stage: LocalStack) -> None:
     assert (stage.bucket.uploads, stage.bucket.objects) == ({}, {})
 
 
+@pytest.mark.long
 async def test_a_terminated_pipe_leaves_nothing(stage: LocalStack) -> None:
     """SIGTERM while a pipe is still silent: the same, at once."""
     reading, writing = os.pipe()
@@ -125,6 +126,7 @@ async def test_a_terminated_pipe_leaves_nothing(stage: LocalStack) -> None:
     assert [path.name for path in stage.folder.glob("spool/*")] == []
 
 
+@pytest.mark.long
 async def test_setup_at_a_terminal(stage: LocalStack) -> None:
     """The operator is asked for the RAM user, and before the bucket as a whole is changed."""
     path = stage.folder / "settings.toml"

@@ -10,7 +10,7 @@ from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import Message, User
 from tests.conversations.groups import open_room
-from tests.conversations.leftovers import second_tries_at_once
+from tests.conversations.leftovers import answered_later, second_tries_at_once
 from tests.conversations.people import Person, fetch, link_of, links_of
 
 CONTENT = os.urandom(3_000)
@@ -26,7 +26,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def relayed(alice: Person, message: Message) -> bytes:
     """Return what the link of the answer to a message opens."""
-    _, content, _ = await fetch(link_of(await alice.answered(message)))
+    _, content, _ = await fetch(link_of(await answered_later(alice, message)))
     return content
 
 

@@ -214,6 +214,8 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
         room.group.roster.put(people["owner"], "member")
         for who in ("group_admin", "anonymous"):
             room.group.roster.put(people[who], "administrator")
+        # What is left running at the end is not waited for.
+        stage.more["RELAY_STOP__GRACE"] = "1s"
         stage.more["RELAY_ACCESS__ADMINS"] = str(people["bot_admin"].id)
         stage.telegram.shape.down_per_connection = SLOW
         await stage.start_bot()

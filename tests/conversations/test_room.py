@@ -26,6 +26,7 @@ async def test_job_that_waits_for_room_says_so(stage: LocalStack) -> None:
     waiting = next(
         status_message for status_message in alice.status_messages if WAITS in status_message.text
     )
+    stage.telegram.shape.down_total = None
     await alice.answered(first)
     answer = await alice.answered(second)
 

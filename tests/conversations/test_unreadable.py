@@ -18,6 +18,7 @@ from bot.core.files import MessageFiles
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram.model import CallbackQuery
+from tests.conversations.leftovers import answered_later
 from tests.conversations.people import Person, link_of
 
 CONTENT = os.urandom(3_000)
@@ -195,8 +196,18 @@ async def test_update_with_nothing_in_it(stage: LocalStack, alice: Person) -> No
     assert dead_updates(stage) == []
 
 
-@pytest.mark.parametrize("method", ["getMe", "getMyCommands", "getMyDescription", "getUpdates"])
-@pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
+AT_THE_START = ("getMe", "getMyCommands", "getMyDescription", "getUpdates")
+ODD = ("null", "{}", "[1]", "true")
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        pytest.param(method, result, marks=[] if row == column else pytest.mark.long)
+        for row, method in enumerate(AT_THE_START)
+        for column, result in enumerate(ODD)
+    ],
+)
 async def test_unreadable_answer_at_the_start(
     stage: LocalStack, caplog: pytest.LogCaptureFixture, method: str, result: str
 ) -> None:
@@ -232,8 +243,8 @@ async def test_unreadable_answer_to_a_message(
 ) -> None:
     """The message may have been placed; the bot goes on."""
     fault = odd(stage, "sendMessage", result)
-    await alice.answered(await alice.send(CONTENT))
-    await alice.answered(await alice.write("/help"))
+    await answered_later(alice, await alice.send(CONTENT))
+    await answered_later(alice, await alice.write("/help"))
 
     assert fault.hits == 1
 
@@ -245,6 +256,6 @@ async def test_unreadable_answer_to_an_edit(stage: LocalStack, alice: Person, re
     fault = odd(stage, "editMessageText", result)
     await alice.press(answer, "Delete now")
     await alice.until(lambda: fault.hits == 1)
-    await alice.answered(await alice.write("/help"))
+    await answered_later(alice, await alice.write("/help"))
 
     assert not alice.shown(answer).buttons

@@ -103,6 +103,13 @@ def test_hanging(container: Container) -> None:
     assert "hangs" in err
 
 
+def test_terminal(container: Container) -> None:
+    """Ctrl-C reaches the entry point alone, which tells the bot once: twice means "at once"."""
+    code, out, _ = container.run("import os; print(os.getsid(0) == os.getpid())", "run")
+
+    assert (code, out) == (0, "True\n")
+
+
 def test_silent_start(container: Container) -> None:
     """A start takes as long as it takes: the watchdog begins with the first sign of life."""
     waits = "import time, sys; time.sleep(0.3); sys.exit(5)"

@@ -188,7 +188,7 @@ def _has_link(case: Case) -> bool:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "seed",
-    [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))],
+    [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))],
 )
 async def test_mutated_updates(stage: LocalStack, tries: list[tuple[int, str]], seed: int) -> None:
     """The process lives, valid neighbours come before second tries, and duties are done."""

@@ -163,7 +163,9 @@ class OutboundFixture:
             OutboxSender(ledger.outbox, messenger, self.views),
             self.status_sender,
         ]
-        self.dispatcher = ChatDispatcher(senders, ledger.outbox, self.signals.outbox, clock)
+        self.dispatcher = ChatDispatcher(
+            senders, ledger.outbox, self.signals.outbox, clock, metrics=metrics
+        )
         self.calls, self.rate_limits = self.dispatcher.calls, self.dispatcher.rate_limits
 
     async def speak(self) -> datetime | None:

@@ -21,7 +21,7 @@ from tests.outbound.outbound_fixture import OutboundFixture, answered, ids_of, s
 
 OTHER = 101
 HOUR = 3600
-OUTAGE = 1200
+OUTAGE = 300
 """Seconds before a restart, and after it: each is 400 questions whether the service is back."""
 
 

@@ -7,11 +7,13 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.jobs import Job, StoredObject
+from bot.core.ports.ledger import ChatRules
 from bot.core.ports.views import Answer
 from bot.outbound.answer_delivery import MOST_ATTEMPTS
+from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.views import AnswerViews
 from tests.fakes.metrics import FakeMetrics
-from tests.fakes.samples import OWNER
+from tests.fakes.samples import GROUP, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered
 
 OTHER = 101
@@ -133,3 +135,56 @@ async def test_correction_that_always_fails_is_set_aside(
     assert await stage.ledger.answers.stale(10) == []
     assert await stage.ledger.probe.set_aside() == {"answer": 1}
     assert stage.messenger.tried.count(("edit", OWNER)) == 1
+
+
+class PoisonedMigrations(ChatMigrations):
+    """Cannot tell the rules of one group."""
+
+    async def rules(self, chat_id: int) -> ChatRules:
+        """Return rules, or raise."""
+        if chat_id == GROUP:
+            raise KeyError(chat_id)
+        return await super().rules(chat_id)
+
+
+async def test_group_whose_rules_fail_holds_up_no_other(
+    stage: OutboundFixture, metrics: FakeMetrics
+) -> None:
+    """The error is met while calls are offered; the others are answered in the same second."""
+    stage.migrations = PoisonedMigrations(stage.ledger.chats)
+    stage.restart(metrics)
+    await stage.finish_many(1, GROUP)
+    [elsewhere] = await stage.finish_many(1, OTHER)
+    [later] = await stage.finish_many(1, OTHER + 1)
+    await stage.after(1)
+
+    assert sorted(answered(stage.answers)) == [elsewhere.id, later.id]
+    assert metrics.unexpected == [("answer", "KeyError")]
+
+
+async def test_answer_that_fails_while_it_is_offered_is_set_aside_alone(
+    stage: OutboundFixture, metrics: FakeMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tries are counted in the ledger, across restarts; the others are answered at once."""
+    poison, other = [(await stage.finish_many(1, chat))[0] for chat in (OWNER, OTHER)]
+    answers = stage.ledger.answers
+    poisoned, valid = [await answers.begin([job], None) for job in (poison, other)]
+    cut_off = answers.cut_off
+
+    async def fail(answer_id: int, *, called: bool = True) -> None:
+        if answer_id == poisoned.id:
+            raise KeyError(answer_id)
+        await cut_off(answer_id, called=called)
+
+    monkeypatch.setattr(answers, "cut_off", fail)
+    await stage.after(10)
+    assert answered(stage.answers) == [other.id]
+    for _ in range(MOST_ATTEMPTS):
+        stage.restart(metrics)
+        await stage.after(1)
+
+    assert answered(stage.answers) == [other.id]
+    assert metrics.lost == ["crashed"]
+    assert await stage.ledger.probe.set_aside() == {"answer": 1}
+    assert await answers.resumable() == []
+    assert valid.id != poisoned.id

@@ -71,6 +71,12 @@ async def test_counts_what_it_does(tmp_path: Path, port: int) -> None:
     assert 'relay_phase_seconds_count{phase="whole"} 1.0' in page
     assert "relay_links_live 1.0" in page
     assert "relay_ready 1.0" in page
+    assert "relay_not_ready{" in page
+    assert not re.search(r"(?m)^relay_not_ready.* 1\.0$", page)
+    assert set(re.findall(r'relay_disk_free_bytes\{folder="(\w+)"\} [1-9]', page)) == {
+        "spool",
+        "ledger",
+    }
     assert not re.search(rf"\b{alice.id}\b|{key}|report|(?<!telegram.)token", page)
     assert (alive, well) == ((200, "ok\n"), (200, []))
 
@@ -108,6 +114,8 @@ async def test_says_that_it_waits(tmp_path: Path, port: int) -> None:
         r"telegram: every call has failed since \S+, last with HTTP 502", waits[1][1]
     )
     assert "relay_ready 0.0" in page
+    assert 'relay_not_ready{cause="bot"} 1.0' in page
+    assert 'relay_not_ready{cause="telegram"} 1.0' in page
     assert well == (200, [])
 
 
@@ -188,6 +196,7 @@ async def test_loop_that_keeps_failing(
 
     assert any("in a row, last with MemoryError" in reason for reason in reasons)
     assert 'relay_loop_restarts_total{loop="queue"}' in page
+    assert 'relay_not_ready{cause="loops"} 1.0' in page
 
 
 async def test_ledger_that_is_locked_at_the_start(tmp_path: Path, port: int) -> None:

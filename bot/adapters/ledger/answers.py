@@ -20,7 +20,15 @@ from sqlalchemy import (
 
 from bot.adapters.ledger.jobs import get_many
 from bot.adapters.ledger.objects import of_jobs
-from bot.adapters.ledger.schema import answers, cards, first_of_each_chat, is_one_of, jobs, to_job
+from bot.adapters.ledger.schema import (
+    answers,
+    cards,
+    first_of_each_chat,
+    is_one_of,
+    jobs,
+    read_rows,
+    to_job,
+)
 from bot.core.jobs import Job, JobState
 from bot.core.ports.answers import (
     AnswerContent,
@@ -54,10 +62,25 @@ _MEMBERS = (
     .order_by(jobs.c.id)
 )
 
+_IS_IT = answers.c.id == bindparam("answer")
+_SET = update(answers).where(_IS_IT)
+_BEGIN = insert(answers).returning(answers)
+_ASSIGN = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("jobs", expanding=True)), jobs.c.answer_id.is_(None))
+    .returning(jobs)
+)
+_BECOME = (
+    update(cards)
+    .where(cards.c.chat_id == bindparam("chat"), cards.c.message_id == bindparam("message"))
+    .values(open=False)
+)
+
 
 def unanswered(connection: Connection, limit: int) -> list[Job]:
     """Return ended jobs that belong to no answer yet."""
-    return [to_job(row) for row in connection.execute(_UNANSWERED, {"limit": limit}).mappings()]
+    rows = connection.execute(_UNANSWERED, {"limit": limit}).mappings()
+    return read_rows(connection, jobs, rows, to_job)
 
 
 def begin(
@@ -86,20 +109,18 @@ def begin(
         "attempts": 1,
         "form": AnswerForm.FULL.value,
     }
-    made = connection.execute(insert(answers).values(values).returning(answers.c.id))
-    answer_id = made.scalar_one()
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_([job.id for job in jobs_]), jobs.c.answer_id.is_(None))
-        .values(answer_id=answer_id)
-    )
+    row = connection.execute(_BEGIN, values).mappings().one()
+    given = {"jobs": [job.id for job in jobs_], "answer_id": row["id"]}
+    assigned = map(to_job, connection.execute(_ASSIGN, given).mappings())
+    members = sorted(assigned, key=lambda job: job.id)
     if placed_message_id is not None:
         # In the same transaction, or after a crash the message would be both a status message and
         # an answer, and be deleted as the former after it was sent as the latter.
-        is_it = (cards.c.chat_id == first.chat_id) & (cards.c.message_id == placed_message_id)
-        connection.execute(update(cards).where(is_it).values(open=False))
-    begun = _read(connection, select(answers).where(answers.c.id == answer_id))[0]
-    return replace(begun, content=_content(connection, begun.job_ids))
+        place = {"chat": first.chat_id, "message": placed_message_id}
+        connection.execute(_BECOME, place)
+    job_ids = [job.id for job in members]
+    content = AnswerContent(members, of_jobs(connection, job_ids))
+    return replace(_to_answer(row, job_ids), content=content)
 
 
 def resumable(connection: Connection) -> list[StoredAnswer]:
@@ -249,9 +270,11 @@ def cut_off(connection: Connection, answer_id: int, *, called: bool = True) -> N
 def _set(
     connection: Connection, answer_id: int, *conditions: ColumnElement[bool], **values: Any
 ) -> None:
-    connection.execute(
-        update(answers).where(answers.c.id == answer_id, *conditions).values(values)
-    )
+    if conditions or any(isinstance(value, ColumnElement) for value in values.values()):
+        statement = update(answers).where(answers.c.id == answer_id, *conditions)
+        connection.execute(statement.values(values))
+    else:
+        connection.execute(_SET, {"answer": answer_id, **values})
 
 
 def _read(
@@ -264,7 +287,9 @@ def _read(
     included: dict[int, list[int]] = {}
     for answer_id, job_id in members:
         included.setdefault(answer_id, []).append(job_id)
-    return [_to_answer(row, included.get(row["id"], ())) for row in rows]
+    return read_rows(
+        connection, answers, rows, lambda row: _to_answer(row, included.get(row["id"], ()))
+    )
 
 
 def _to_answer(row: RowMapping, job_ids: Sequence[int]) -> StoredAnswer:
@@ -298,6 +323,11 @@ _OPEN = (
     .order_by(cards.c.id, jobs.c.id)
 )
 
+_OPEN_CARD = insert(cards).returning(cards)
+_SET_CARD = update(cards).where(cards.c.id == bindparam("card"))
+_BEGIN_CARD = _SET_CARD.values(attempts=cards.c.attempts + 1)
+_JOIN_CARD = update(jobs).where(jobs.c.id.in_(bindparam("jobs", expanding=True)))
+
 
 def open_status_message(
     connection: Connection, jobs_: Sequence[Job], *, shared: bool, album: str | None = None
@@ -313,7 +343,7 @@ def open_status_message(
         "album": album,
         "open": True,
     }
-    row = connection.execute(insert(cards).values(values).returning(cards)).mappings().one()
+    row = connection.execute(_OPEN_CARD, values).mappings().one()
     job_ids = [job.id for job in jobs_]
     join_status_message(connection, row["id"], job_ids)
     return _to_status_message(row, job_ids)
@@ -323,37 +353,36 @@ def join_status_message(
     connection: Connection, status_message_id: int, job_ids: Sequence[int]
 ) -> None:
     """Add further jobs to an open status message."""
-    connection.execute(
-        update(jobs).where(jobs.c.id.in_(job_ids)).values(card_id=status_message_id)
-    )
+    connection.execute(_JOIN_CARD, {"jobs": list(job_ids), "card_id": status_message_id})
 
 
 def place_status_message(connection: Connection, status_message_id: int, message_id: int) -> None:
     """Record the message id of the status message."""
-    is_it = cards.c.id == status_message_id
-    connection.execute(update(cards).where(is_it).values(message_id=message_id))
+    _set_card(connection, status_message_id, message_id=message_id)
 
 
 def close_status_message(connection: Connection, status_message_id: int) -> None:
     """Delete the row of the status message."""
-    connection.execute(update(cards).where(cards.c.id == status_message_id).values(open=False))
+    _set_card(connection, status_message_id, open=False)
 
 
 def begin_status_message(connection: Connection, status_message_id: int) -> None:
     """Count a call before it is made."""
-    is_it = cards.c.id == status_message_id
-    connection.execute(update(cards).where(is_it).values(attempts=cards.c.attempts + 1))
+    connection.execute(_BEGIN_CARD, {"card": status_message_id})
 
 
 def settle_status_message(connection: Connection, status_message_id: int) -> None:
     """Forget the calls that were counted."""
-    connection.execute(update(cards).where(cards.c.id == status_message_id).values(attempts=0))
+    _set_card(connection, status_message_id, attempts=0)
 
 
 def set_status_message_aside(connection: Connection, status_message_id: int, code: str) -> None:
     """Give it up."""
-    is_it = cards.c.id == status_message_id
-    connection.execute(update(cards).where(is_it).values(open=False, error_code=code))
+    _set_card(connection, status_message_id, open=False, error_code=code)
+
+
+def _set_card(connection: Connection, status_message_id: int, **values: Any) -> None:
+    connection.execute(_SET_CARD, {"card": status_message_id, **values})
 
 
 def knows_status_message(connection: Connection, chat_id: int, message_id: int) -> bool:
@@ -370,7 +399,9 @@ def open_status_messages(connection: Connection) -> list[StoredStatusMessage]:
         found[row["id"]] = row
         ids = members.setdefault(row["id"], [])
         ids.extend([row["job_id"]] if row["job_id"] is not None else [])
-    return [_to_status_message(row, members[id_]) for id_, row in found.items()]
+    return read_rows(
+        connection, cards, found.values(), lambda row: _to_status_message(row, members[row["id"]])
+    )
 
 
 def _to_status_message(row: RowMapping, job_ids: Sequence[int]) -> StoredStatusMessage:

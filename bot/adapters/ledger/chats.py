@@ -4,15 +4,15 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Table, select
 
-from bot.adapters.ledger.schema import chats, insert_for, owners
+from bot.adapters.ledger.schema import chats, insert_for, owners, read_rows
 from bot.core.ports.ledger import ChatRules, OwnerRules
 
 
 def chat(connection: Connection, chat_id: int) -> ChatRules:
     """Return the rules of a chat."""
-    found = connection.execute(select(chats).where(chats.c.chat_id == chat_id))
-    row = found.mappings().one_or_none()
-    return ChatRules(**row) if row else ChatRules(chat_id)
+    rows = connection.execute(select(chats).where(chats.c.chat_id == chat_id)).mappings()
+    found = read_rows(connection, chats, rows, lambda row: ChatRules(**row))
+    return found[0] if found else ChatRules(chat_id)
 
 
 def set_chat(
@@ -68,7 +68,8 @@ def previous_ids(connection: Connection, chat_id: int) -> list[int]:
 def rules_of_owners(connection: Connection, owner_ids: Collection[int]) -> dict[int, OwnerRules]:
     """Return the rules of owners, by id."""
     found = connection.execute(select(owners).where(owners.c.owner_id.in_(owner_ids)))
-    known = {row["owner_id"]: OwnerRules(**row) for row in found.mappings()}
+    rules = read_rows(connection, owners, found.mappings(), lambda row: OwnerRules(**row))
+    known = {rule.owner_id: rule for rule in rules}
     return {owner_id: known.get(owner_id, OwnerRules(owner_id)) for owner_id in owner_ids}
 
 

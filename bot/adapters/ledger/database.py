@@ -6,8 +6,9 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -15,8 +16,8 @@ from urllib.parse import quote
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from bot.adapters.ledger.connection import ConnectionThread, FileUse, LedgerFile, is_lock, opening
 from bot.adapters.ledger.migration import (
@@ -26,8 +27,10 @@ from bot.adapters.ledger.migration import (
     upgrade,
     version_of,
 )
-from bot.adapters.ledger.schema import VERSION
+from bot.adapters.ledger.recovery import UNITS, repair
+from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows
 from bot.core.errors import LedgerUnusable
+from bot.core.ports.metrics import Metrics, NoMetrics
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -61,7 +64,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = LedgerFile(path)
-        engine = _engine(path)
+        self.metrics: Metrics = NoMetrics()
+        self._unreadable = UnreadableRows()
+        engine = _engine(path, self._unreadable)
         self._writer = ConnectionThread(
             engine.execution_options(begin="BEGIN IMMEDIATE"),
             self.file,
@@ -145,7 +150,21 @@ class Database:
             self.file.failed(access, error)
             raise
         self.file.worked(access)
+        if found := self._unreadable.take():
+            await self._repair(found)
         return result
+
+    async def _repair(self, found: Mapping[tuple[str, Any], Sequence[str]]) -> None:
+        """Take care of rows that cannot be read. Where that fails, they are found again."""
+        for name, _ in found:
+            self.metrics.unexpected_error(UNITS.get(name, name), "UnreadableRow")
+        try:
+            await self._writer.run(repair, found, datetime.now(UTC))
+        except (LedgerUnusable, SQLAlchemyError) as error:
+            self._unreadable.forget(found)
+            log.error(  # noqa: TRY400 -- the ledger says what is wrong with the file.
+                "cannot set rows aside", count=len(found), why=type(error).__name__
+            )
 
     async def _until_it_works(
         self,
@@ -251,7 +270,7 @@ def reads(
     return method
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, unreadable: UnreadableRows) -> Engine:
     """One for both connections, so that a statement is compiled once. Each connection says by its
     option `begin` how its transactions begin. A file that is missing is not made.
     """
@@ -260,7 +279,9 @@ def _engine(path: Path) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, _record: object) -> None:
+    def configure(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[NOTES] = unreadable
+        dbapi_connection.text_factory = _decode
         # The driver must not begin transactions itself (facts of sqlite3: legacy isolation
         # levels).
         dbapi_connection.isolation_level = None
@@ -271,6 +292,14 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options()["begin"])
 
     return engine
+
+
+def _decode(value: bytes) -> str | bytes:
+    """Decode a text; bytes that are none are left to `read_rows`."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _configure(dbapi_connection: Any) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     union,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 
 from bot.adapters.ledger.jobs import IS_UNFINISHED, UNFINISHED, acquire
 from bot.adapters.ledger.schema import (
+    NO_TIME,
     PROGRESSED,
     Instant,
     answers,
@@ -27,6 +29,7 @@ from bot.adapters.ledger.schema import (
     is_not,
     jobs,
     objects,
+    read_rows,
     to_job,
     to_object,
 )
@@ -43,7 +46,7 @@ _HAS_NO_RUNNER = or_(
     jobs.c.state.not_in(UNFINISHED),
 )
 
-_NATURAL_ENDING = case((IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
+NATURAL_ENDING = case((IS_LIVE, Ending.EXPIRED.value), else_=Ending.UNDONE.value)
 
 _NOW = bindparam("now", type_=Instant)
 # Each part has an index of its own. What was ended by a decision is due at once, whichever clock
@@ -51,12 +54,20 @@ _NOW = bindparam("now", type_=Instant)
 _MAY_BE_DUE = union(
     select(objects.c.id).where(_IS_LEFT, objects.c.due_at <= _NOW),
     select(objects.c.id).where(_IS_LEFT, objects.c.ending.is_not(None)),
+    # No time at all: text, in SQLite, is greater than every number.
+    select(objects.c.id).where(_IS_LEFT, objects.c.due_at >= literal_column(f"{NO_TIME}")),
 )
 _DUE = (
     select(objects)
     .join(jobs, objects.c.job_id == jobs.c.id)
     .where(objects.c.id.in_(_MAY_BE_DUE), _HAS_NO_RUNNER)
-    .where(or_(objects.c.not_before.is_(None), objects.c.not_before <= _NOW))
+    .where(
+        or_(
+            objects.c.not_before.is_(None),
+            objects.c.not_before <= _NOW,
+            objects.c.not_before >= literal_column(f"{NO_TIME}"),
+        )
+    )
     .order_by(IS_LIVE.desc(), objects.c.due_at)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -79,6 +90,25 @@ _NEXT_POSTPONED = (
     .limit(1)
 )
 
+_PLAN = insert(objects).returning(objects)
+_OLDEST_FIRST = select(objects).order_by(beside(objects.c.id))
+_PLANNED = _OLDEST_FIRST.where(
+    objects.c.job_id == bindparam("job"),
+    objects.c.state == ObjectState.PLANNED.value,
+    objects.c.ending.is_(None),
+)
+_OF_JOBS = _OLDEST_FIRST.where(objects.c.job_id.in_(bindparam("jobs", expanding=True)))
+_SAME_FILE = (
+    select(jobs)
+    .join(objects, objects.c.job_id == jobs.c.id)
+    .where(jobs.c.bot_id == bindparam("bot"), jobs.c.owner_id == bindparam("owner"))
+    .where(jobs.c.file_unique_id == bindparam("file"), jobs.c.id != bindparam("job"))
+    .where(IS_LIVE, objects.c.ending.is_(None))
+    .where(objects.c.due_at >= bindparam("live_until", type_=Instant))
+    .order_by(jobs.c.id.desc())
+    .limit(1)
+)
+
 
 def plan(
     connection: Connection,
@@ -98,7 +128,7 @@ def plan(
         "region": placement.region,
         "mode": placement.mode or "",
     }
-    made = connection.execute(insert(objects).values(values).returning(objects))
+    made = connection.execute(_PLAN, values)
     return to_object(made.mappings().one())
 
 
@@ -161,18 +191,15 @@ def completed(connection: Connection, object_id: int, at: datetime) -> None:
 
 def planned_for(connection: Connection, job_id: int) -> StoredObject | None:
     """Return the newest planned object of a job that has not been abandoned."""
-    found = _select(
-        connection,
-        objects.c.job_id == job_id,
-        objects.c.state == ObjectState.PLANNED.value,
-        objects.c.ending.is_(None),
-    )
+    rows = connection.execute(_PLANNED, {"job": job_id})
+    found = read_rows(connection, objects, rows.mappings(), to_object)
     return found[-1] if found else None
 
 
 def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, StoredObject]:
     """Return the newest object of each of these jobs."""
-    found = _select(connection, objects.c.job_id.in_(job_ids))
+    rows = connection.execute(_OF_JOBS, {"jobs": list(job_ids)})
+    found = read_rows(connection, objects, rows.mappings(), to_object)
     return {stored.job_id: stored for stored in found}
 
 
@@ -190,20 +217,17 @@ def same_file(
     connection: Connection, job: Job, live_until: datetime
 ) -> tuple[Job, StoredObject] | None:
     """Return an earlier job with the same file and owner and an object that lives long enough."""
-    statement = (
-        select(jobs)
-        .join(objects, objects.c.job_id == jobs.c.id)
-        .where(jobs.c.bot_id == job.origin.bot_id, jobs.c.owner_id == job.origin.owner_id)
-        .where(jobs.c.file_unique_id == job.file.file_unique_id, jobs.c.id != job.id)
-        .where(IS_LIVE, objects.c.ending.is_(None), objects.c.due_at >= live_until)
-        .order_by(jobs.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(statement).mappings().one_or_none()
-    if row is None:
-        return None
-    earlier = to_job(row)
-    return earlier, of_jobs(connection, [earlier.id])[earlier.id]
+    given = {
+        "bot": job.origin.bot_id,
+        "owner": job.origin.owner_id,
+        "file": job.file.file_unique_id,
+        "job": job.id,
+        "live_until": live_until,
+    }
+    rows = connection.execute(_SAME_FILE, given).mappings()
+    found = read_rows(connection, jobs, rows, to_job)
+    stored = of_jobs(connection, [earlier.id for earlier in found])
+    return next(((job, stored[job.id]) for job in found if job.id in stored), None)
 
 
 def revoke(connection: Connection, job_id: int, now: datetime) -> bool:
@@ -235,13 +259,13 @@ def abandon(connection: Connection, object_id: int, now: datetime) -> None:
 def due(connection: Connection, now: datetime, limit: int) -> list[StoredObject]:
     """Return objects that are due: live ones before planned ones, the longest overdue first."""
     rows = connection.execute(_DUE, {"now": now, "limit": limit})
-    return [to_object(row) for row in rows.mappings()]
+    return read_rows(connection, objects, rows.mappings(), to_object)
 
 
 def next_due_at(connection: Connection) -> datetime | None:
     """Return when the next object falls due."""
     found = [connection.execute(one).scalar_one_or_none() for one in (_NEXT_DUE, _NEXT_POSTPONED)]
-    return min((moment for moment in found if moment is not None), default=None)
+    return min((moment for moment in found if isinstance(moment, datetime)), default=None)
 
 
 def live(connection: Connection) -> list[StoredObject]:
@@ -291,7 +315,7 @@ def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> No
         objects.c.id.in_(object_ids),
         state=ObjectState.GONE.value,
         gone_at=now,
-        ending=func.coalesce(objects.c.ending, _NATURAL_ENDING),
+        ending=func.coalesce(objects.c.ending, NATURAL_ENDING),
     )
 
 
@@ -315,8 +339,8 @@ def postpone(
 
 
 def _select(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredObject]:
-    rows = connection.execute(select(objects).where(*conditions).order_by(beside(objects.c.id)))
-    return [to_object(row) for row in rows.mappings()]
+    rows = connection.execute(_OLDEST_FIRST.where(*conditions))
+    return read_rows(connection, objects, rows.mappings(), to_object)
 
 
 def _update(connection: Connection, *conditions: ColumnElement[bool], **values: object) -> int:
@@ -332,10 +356,10 @@ def _live_where(
         .where(whose, IS_LIVE, objects.c.ending.is_(None))
         .order_by(jobs.c.finished_at.desc(), jobs.c.id.desc())
     )
-    found = [to_job(row) for row in owned.mappings()]
+    found = read_rows(connection, jobs, owned.mappings(), to_job)
     stored = _select(connection, objects.c.job_id.in_([job.id for job in found]), IS_LIVE)
     by_job = {one.job_id: one for one in stored}
-    return [(job, by_job[job.id]) for job in found]
+    return [(job, by_job[job.id]) for job in found if job.id in by_job]
 
 
 def _by_key(found: Sequence[StoredObject]) -> dict[str, StoredObject]:

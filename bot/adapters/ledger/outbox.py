@@ -7,7 +7,14 @@ from sqlalchemy import Connection, RowMapping, delete, exists, func, or_, select
 
 from bot.adapters.ledger.answers import IS_RESUMABLE, IS_STALE, IS_UNANSWERED
 from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED
-from bot.adapters.ledger.schema import cards, dead_updates, first_of_each_chat, insert_for, outbox
+from bot.adapters.ledger.schema import (
+    cards,
+    dead_updates,
+    first_of_each_chat,
+    insert_for,
+    outbox,
+    read_rows,
+)
 from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, PendingWork, Priority
 
 _PENDING = first_of_each_chat(
@@ -28,7 +35,8 @@ def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
 
 def pending(connection: Connection, limit: int) -> list[OutboxMessage]:
     """Return the messages to send, by priority, then age."""
-    return [_message(row) for row in connection.execute(_PENDING, {"limit": limit}).mappings()]
+    rows = connection.execute(_PENDING, {"limit": limit}).mappings()
+    return read_rows(connection, outbox, rows, _message)
 
 
 def pending_work(connection: Connection, limit: int) -> PendingWork:
@@ -161,14 +169,18 @@ def due(connection: Connection, now: datetime, limit: int) -> list[FailingUpdate
         .limit(limit)
     )
     rows = connection.execute(statement).mappings()
-    return [FailingUpdate(row["update_id"], row["body"], row["attempts"]) for row in rows]
+    return read_rows(connection, dead_updates, rows, _failing_update)
+
+
+def _failing_update(row: RowMapping) -> FailingUpdate:
+    return FailingUpdate(row["update_id"], row["body"], row["attempts"])
 
 
 def next_due_at(connection: Connection) -> datetime | None:
     """Return when the next failing update is due."""
     statement = select(func.min(dead_updates.c.not_before)).where(_IS_FAILING)
-    found: datetime | None = connection.execute(statement).scalar_one()
-    return found
+    found = connection.execute(statement).scalar_one()
+    return found if isinstance(found, datetime) else None
 
 
 def begin_retry(connection: Connection, update_id: int, again_at: datetime) -> None:

@@ -1,16 +1,34 @@
-"""Recovery: what a process that died has left behind."""
+"""Recovery: what a process that died has left behind, and rows that cannot be read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, select, update
+import structlog
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED, end_jobs, unfinished
-from bot.adapters.ledger.schema import beside, jobs, objects
-from bot.core.errors import Crashed
-from bot.core.jobs import SHELL, Job, JobState
+from bot.adapters.ledger.objects import NATURAL_ENDING
+from bot.adapters.ledger.schema import (
+    answers,
+    beside,
+    cards,
+    chats,
+    dead_updates,
+    jobs,
+    metadata,
+    objects,
+    outbox,
+    owners,
+)
+from bot.core.errors import Crashed, Unexpected
+from bot.core.files import FileKind
+from bot.core.jobs import SHELL, Ending, Job, JobState, ObjectState
+from bot.core.ports.answers import AnswerForm, AnswerState
 from bot.core.ports.jobs import Recovered
+from bot.supervision import Unit
+
+log = structlog.stdlib.get_logger(__name__)
 
 MOST_CRASHES_ALONE = 3
 
@@ -69,7 +87,128 @@ def _count_crash(
         # each part, by `PROGRESSED`.
         now = progress.get(job_id, 0) + (job_id in begun)
         values: dict[str, Any] = {"crash_progress": now}
-        if now <= (before or 0):
+        if now <= (before if isinstance(before, int) else 0):
             values["crashes"] = jobs.c.crashes + 1
             values["crashes_alone"] = jobs.c.crashes_alone + (len(rows) == 1)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+NOW: Final = object()
+"""Stands for the time of a repair."""
+# What a row can do without. A row with damage in any other column is given up.
+_SUBSTITUTES: Final[Mapping[str, Mapping[str, Any]]] = {
+    jobs.name: {
+        "state": JobState.FAILED.value,
+        "message_id": 0,
+        "file_id": "",
+        "file_unique_id": "",
+        "thread_id": None,
+        "language": "en",
+        "kind": FileKind.DOCUMENT.value,
+        "name": "file",
+        "mime_type": None,
+        "announced_size": None,
+        "attempt": 0,
+        "failures": 0,
+        "created_at": NOW,
+        "run_at": NOW,
+        "finished_at": NOW,
+        "crashes": 0,
+        "crashes_alone": 0,
+        "crash_progress": None,
+        "boot_id": "",
+        "error_code": None,
+        "error_args": {},
+        "size": None,
+        "sha256": None,
+        "album": None,
+        "card_id": None,
+        "answer_id": None,
+    },
+    answers.name: {
+        "thread_id": None,
+        "reply_to": 0,
+        "language": "en",
+        "tries": 0,
+        "changes": 0,
+        "shown": 0,
+        "attempts": 0,
+        "error_code": None,
+        "form": AnswerForm.FULL.value,
+    },
+    cards.name: {"language": "en", "attempts": 0, "error_code": None},
+    objects.name: {
+        "state": ObjectState.PLANNED.value,
+        "due_at": NOW,
+        "not_before": None,
+        "upload_id": None,
+        "part_size": None,
+        "ending": Ending.UNDONE.value,
+        "sweeps": 0,
+        "gone_at": None,
+        "mode": "",
+        "completed_at": None,
+        "attempts": 0,
+        "error_code": None,
+    },
+    outbox.name: {
+        "thread_id": None,
+        "reply_to": None,
+        "owner_id": None,
+        "language": "en",
+        "tries": 0,
+        "created_at": NOW,
+        "error_code": None,
+    },
+    owners.name: {"language": ""},
+    chats.name: {"moved_to": None, "zone": ""},
+    dead_updates.name: {"error": "", "buried_at": NOW, "chat_id": None, "attempts": 0},
+}
+# How a row is given up. An object stays, because its link must end.
+_GIVEN_UP: Final[Mapping[str, Mapping[str, Any]]] = {
+    jobs.name: {"state": JobState.FAILED.value, "finished_at": NOW},
+    answers.name: {"state": AnswerState.LOST.value},
+    cards.name: {"open": False},
+    objects.name: {},
+    outbox.name: {"said": True},
+    dead_updates.name: {"state": "dead"},
+}
+UNITS: Final[Mapping[str, Unit]] = {
+    jobs.name: Unit.ATTEMPT,
+    answers.name: Unit.ANSWER,
+    cards.name: Unit.STATUS_MESSAGE,
+    objects.name: Unit.DELETION,
+    outbox.name: Unit.OUTBOX,
+    dead_updates.name: Unit.UPDATE,
+}
+
+
+def repair(
+    connection: Connection, found: Mapping[tuple[str, Any], Sequence[str]], now: datetime
+) -> None:
+    """Replace the damaged columns of rows by what they can do without, and give up those that
+    cannot. A job that had not ended fails, so that its sender is told.
+    """
+    for (name, key), damaged in found.items():
+        substitutes = _SUBSTITUTES.get(name, {})
+        is_given_up = not damaged or not substitutes.keys() >= set(damaged)
+        values = {column: substitutes[column] for column in damaged if column in substitutes}
+        if is_given_up:
+            values |= _GIVEN_UP.get(name, {})
+        table = metadata.tables[name]
+        if is_given_up and "error_code" in table.columns:
+            values["error_code"] = Unexpected.code
+        log.error(
+            "set aside" if is_given_up else "row repaired",
+            unit=UNITS.get(name, name), id=key, code="unreadable", columns=list(damaged),
+        )  # fmt: skip
+        values = {column: now if value is NOW else value for column, value in values.items()}
+        if "due_at" in values:
+            # At once, by whichever clock.
+            values["ending"] = func.coalesce(objects.c.ending, NATURAL_ENDING)
+        is_it = next(iter(table.primary_key.columns)) == key
+        if values:
+            connection.execute(update(table).where(is_it).values(values))
+        if table is jobs:
+            failed = {"state": JobState.FAILED.value, "error_code": Unexpected.code}
+            end_jobs(connection, is_it & IS_UNFINISHED, failed, now)

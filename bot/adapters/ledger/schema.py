@@ -1,9 +1,12 @@
 """The tables of the ledger, and how their rows are read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import cache, wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -41,14 +44,24 @@ from bot.core.jobs import (
     Placement,
     StoredObject,
 )
+from bot.core.ports.answers import AnswerForm, AnswerState
+from bot.core.ports.outbox import OutboxKind, Priority
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
+
+T = TypeVar("T")
 
 VERSION = "0004"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+NO_TIME: Final = 253_402_300_800_000_000
+"""Microseconds until the year 10000, which `datetime` cannot tell."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -63,9 +76,33 @@ class Instant(TypeDecorator[datetime]):
         """Turn a time into microseconds; a naive time is refused by the subtraction."""
         return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 -- SQLAlchemy's signature
-        """Turn microseconds into an aware time."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 -- SQLAlchemy's signature
+        """Turn microseconds into an aware time; what is none is left to `read_rows`."""
+        try:
+            return None if value is None else _EPOCH + timedelta(microseconds=value)
+        except (TypeError, OverflowError):
+            return value
+
+
+class Payload(TypeDecorator[dict[str, Any]]):
+    """A JSON object. One that cannot be decoded is left to `read_rows`: an error of the type would
+    end the whole result.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what decodes a value of the database."""
+        decode = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> Any:
+            try:
+                return decode(value) if decode is not None else value
+            except (TypeError, ValueError, RecursionError):
+                return value
+
+        return process
 
 
 def is_one_of(column: Column[str], *values: str) -> ColumnElement[bool]:
@@ -177,7 +214,7 @@ jobs = Table(
     Column("crash_progress", BigInteger),
     Column("boot_id", String(64), nullable=False),
     Column("error_code", String(64)),
-    Column("error_args", JSON, nullable=False),
+    Column("error_args", Payload, nullable=False),
     Column("size", BigInteger),
     Column("sha256", String(64)),
     # The files of one album are answered together.
@@ -241,7 +278,7 @@ outbox = Table(
     Column("reply_to", BigInteger),
     Column("owner_id", BigInteger),
     Column("language", String(35), nullable=False),
-    Column("payload", JSON, nullable=False),
+    Column("payload", Payload, nullable=False),
     Column("dedupe", String(128), nullable=False, unique=True),
     Column("tries", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -313,8 +350,26 @@ def insert_for(connection: Connection, table: Table) -> "Insert":
 
     SQLAlchemy has no general one; those for SQLite and PostgreSQL take the same arguments.
     """
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    statement: Insert = dialect.insert(table)
+    return _insert_of(connection.dialect.name, table)
+
+
+@cache
+def _insert_of(dialect: str, table: Table) -> "Insert":
+    statement: Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    return statement
+
+
+def once_per_dialect(build: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """Build a statement with `insert_for` once for each dialect."""
+    built: dict[str, T] = {}
+
+    @wraps(build)
+    def statement(connection: Connection) -> T:
+        dialect = connection.dialect.name
+        if dialect not in built:
+            built[dialect] = build(connection)
+        return built[dialect]
+
     return statement
 
 
@@ -334,6 +389,125 @@ def first_of_each_chat(
         .where(ranked.c.rank <= bindparam("limit", type_=Integer))
         .order_by(*order)
     )
+
+
+_VALUES: Final[Mapping[Column[Any], type[Enum]]] = {
+    jobs.c.state: JobState,
+    jobs.c.kind: FileKind,
+    answers.c.state: AnswerState,
+    answers.c.form: AnswerForm,
+    objects.c.state: ObjectState,
+    objects.c.ending: Ending,
+    objects.c.mode: LinkMode,
+    outbox.c.kind: OutboxKind,
+    outbox.c.priority: Priority,
+}
+_PYTHON_TYPES: Final = {
+    Instant: datetime, Payload: dict, Boolean: bool, Integer: int, String: str,
+}  # fmt: skip
+NOTES: Final = "unreadable"
+"""Key of the notes of rows that cannot be read in `Connection.info`."""
+
+
+class UnreadableRows:
+    """Rows that were found to be unreadable and have not been taken care of, with the names of
+    their damaged columns, by table and primary key.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Any], Sequence[str]] = {}
+        self._reported: dict[tuple[str, Any], Sequence[str]] = {}
+
+    def note(self, table: Table, row: RowMapping) -> None:
+        """Note a row, once for each damage: what was given up may be read again."""
+        key = table.name, row[next(iter(table.primary_key.columns)).name]
+        damaged = damaged_columns(table, row)
+        if self._reported.get(key) != damaged:
+            self._found[key] = self._reported[key] = damaged
+
+    def forget(self, found: Iterable[tuple[str, Any]]) -> None:
+        """Let rows be noted again."""
+        for key in found:
+            self._reported.pop(key, None)
+
+    def take(self) -> Mapping[tuple[str, Any], Sequence[str]]:
+        """Return what was noted, and forget it."""
+        found, self._found = self._found, {}
+        return found
+
+
+@cache
+def _types_of(table: Table) -> Sequence[tuple[str, frozenset[type]]]:
+    """Return the types of values that a row may have. SQLite stores any type in any column."""
+    types = []
+    for column in table.columns:
+        expected = next(
+            to for type_, to in _PYTHON_TYPES.items() if isinstance(column.type, type_)
+        )
+        types.append(
+            (column.name, frozenset({expected, NoneType} if column.nullable else {expected}))
+        )
+    return types
+
+
+def damaged_columns(table: Table, row: RowMapping) -> list[str]:
+    """Return the columns of a row that have a value of another type, or an unknown one."""
+    wrong = {name for name, types in _types_of(table) if type(row[name]) not in types}
+    for column, values in _VALUES.items():
+        if column.table is table and row[column.name] not in {
+            None,
+            "",
+            *(v.value for v in values),
+        }:
+            wrong.add(column.name)
+    return sorted(wrong)
+
+
+RECENT: Final = 1000
+"""Answers in which a start looks for a state that it does not know."""
+
+
+def note_unknown(connection: Connection) -> None:
+    """Note the rows that no other statement finds, because a column by which these select has a
+    value of no kind. By indexes, or by the newest rows: not by all that was ever stored.
+    """
+    newest = select(func.max(answers.c.id)).scalar_subquery()
+    conditions: Mapping[Table, ColumnElement[bool]] = {
+        jobs: jobs.c.finished_at.is_(None)
+        & (_is_unknown(jobs.c.state) | (jobs.c.run_at >= literal_column(f"{NO_TIME}"))),
+        objects: is_not(objects.c.state, ObjectState.GONE.value) & _is_unknown(objects.c.state),
+        answers: (answers.c.id > newest - RECENT) & _is_unknown(answers.c.state),
+    }
+    for table, condition in conditions.items():
+        for row in connection.execute(select(table).where(condition)).mappings():
+            connection.info[NOTES].note(table, row)
+
+
+def _is_unknown(column: Column[str]) -> ColumnElement[bool]:
+    return column.not_in([value.value for value in _VALUES[column]])
+
+
+def read_rows(
+    connection: Connection,
+    table: Table,
+    rows: Iterable[RowMapping],
+    convert: Callable[[RowMapping], T],
+) -> list[T]:
+    """Convert rows that have all columns of `table`. One that cannot be read (damaged, or of
+    another version) costs no other: it is left out and noted, and the database takes care of it.
+    """
+    found, types = [], _types_of(table)
+    for row in rows:
+        try:
+            if any(type(row[name]) not in allowed for name, allowed in types):
+                raise TypeError(table.name)  # noqa: TRY301 -- ends like an error of `convert`.
+            found.append(convert(row))
+        except Exception:
+            notes = connection.info.get(NOTES)
+            if notes is None:
+                raise
+            notes.note(table, row)
+    return found
 
 
 def to_job(row: RowMapping) -> Job:

@@ -19,6 +19,7 @@ from bot.adapters.ledger.schema import (
     metadata,
     objects,
     outbox,
+    read_rows,
     state,
     to_job,
     to_object,
@@ -31,9 +32,13 @@ _OSS_OFFSET = "oss_offset"
 
 
 def oss_offset(connection: Connection) -> timedelta:
-    """Return the offset of OSS's clock as stored last; zero if never."""
+    """Return the offset of OSS's clock as stored last; zero if never, or if it cannot be read."""
     found = connection.execute(select(state.c.value).where(state.c.name == _OSS_OFFSET))
-    return timedelta(seconds=float(found.scalar_one_or_none() or 0.0))
+    try:
+        return timedelta(seconds=float(found.scalar_one_or_none() or 0.0))
+    except (TypeError, ValueError, OverflowError):
+        # Damaged: the first answer of OSS tells it again.
+        return timedelta(0)
 
 
 def set_oss_offset(connection: Connection, offset: timedelta) -> None:
@@ -95,11 +100,11 @@ def overview(connection: Connection) -> LedgerOverview:
     under_way = _jobs(connection, IS_UNFINISHED)
     by_id = {job.id: job for job in _jobs(connection, is_linked)}
     live = connection.execute(select(objects).where(IS_LIVE).order_by(objects.c.due_at))
-    stored = [to_object(row) for row in live.mappings()]
+    stored = read_rows(connection, objects, live.mappings(), to_object)
     return LedgerOverview(
         running=[job for job in under_way if job.state is JobState.RUNNING],
         queued=[job for job in under_way if job.state is JobState.QUEUED],
-        links=[(by_id[found.job_id], found) for found in stored],
+        links=[(by_id[found.job_id], found) for found in stored if found.job_id in by_id],
         unsaid=_count_unsaid(connection),
         set_aside=count_set_aside(connection),
     )
@@ -107,7 +112,7 @@ def overview(connection: Connection) -> LedgerOverview:
 
 def _jobs(connection: Connection, which: ColumnElement[bool]) -> list[Job]:
     rows = connection.execute(select(jobs).where(which).order_by(jobs.c.id))
-    return [to_job(row) for row in rows.mappings()]
+    return read_rows(connection, jobs, rows.mappings(), to_job)
 
 
 def _count_unsaid(connection: Connection) -> int:

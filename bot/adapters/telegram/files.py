@@ -45,7 +45,7 @@ decides.
 
 
 class CloudFiles:
-    """A `FileSource` in cloud mode. Belongs to one event loop.
+    """A `FileSource` in cloud mode. Belongs to one event loop; `close` it there.
 
     `base_url` is the server's root without `/bot`. `trusts` returns whether a job's bytes in the
     spool from before the start are valid; by default they are not.
@@ -70,7 +70,6 @@ class CloudFiles:
         self._throughput = throughput or MinimumThroughput()
         self._trusts = trusts
         self._session: aiohttp.ClientSession | None = None
-        self._users = 0
 
     def __repr__(self) -> str:
         return f"CloudFiles(limit={self._limit})"
@@ -97,35 +96,31 @@ class CloudFiles:
         room = self._limit if file.announced_size is None else file.announced_size
         resume = self._trusts(job_id)
         meter.total, meter.phase = file.announced_size, Phase.ROOM
-        async with (
-            self._spool.open(job_id, largest=room, resume=resume) as spooled,
-            self._shared_session() as session,
-        ):
+        async with self._spool.open(job_id, largest=room, resume=resume) as spooled:
             meter.total, meter.downloaded = file.announced_size, spooled.size
             meter.phase = Phase.FETCHING
             download = Download(
-                session, spooled, meter, limit=self._limit, throughput=self._throughput
+                self._kept_session(),
+                spooled,
+                meter,
+                limit=self._limit,
+                throughput=self._throughput,
             )
             if file.announced_size is not None:
                 download.announce(file.announced_size)
             yield CloudContent(self._bot, self._root, file, spooled, download)
 
-    @asynccontextmanager
-    async def _shared_session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Share connections between files that arrive together; the last one to finish closes
-        them.
-        """
+    def _kept_session(self) -> aiohttp.ClientSession:
+        # Kept for files to come: a new connection is a TLS handshake.
         if self._session is None:
             self._session = open_session(proxy=self._proxy, connections=0)
-        self._users += 1
-        session = self._session
-        try:
-            yield session
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._session = None
-                await to_the_end(session.close())
+        return self._session
+
+    async def close(self) -> None:
+        """Close all connections; the next file opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await to_the_end(session.close())
 
 
 class CloudContent:

@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 import httpx
-from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
+from telegram import LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import (
     BadRequest,
@@ -39,7 +39,7 @@ from telegram.error import (
 
 from bot.adapters.telegram.buttons import ButtonCodec, Buttons, only_presses
 from bot.adapters.telegram.renderer import Rendered, Renderer
-from bot.adapters.telegram.request import UnreadableAnswer, readable_answers
+from bot.adapters.telegram.request import RelayBot, UnreadableAnswer, readable_answers
 from bot.core.errors import (
     ChatError,
     ChatFlooded,
@@ -194,7 +194,7 @@ class TelegramMessenger:
 
     def __init__(
         self,
-        bot: Bot,
+        bot: RelayBot,
         renderer: Renderer,
         keyboards: ButtonCodec,
         *,
@@ -222,37 +222,32 @@ class TelegramMessenger:
         rendered = self._renderer.render(view, language, plain=plain)
         with chat_errors():
             try:
-                message = await self._place(place, rendered, silent=silent)
+                return await self._place(place, rendered, silent=silent)
             except BadRequest as error:
                 if place.thread_id is None or not says(error, THREAD_GONE):
                     raise
                 general = replace(place, thread_id=None)
-                message = await self._place(general, rendered, silent=silent)
-        return message.message_id
+                return await self._place(general, rendered, silent=silent)
 
-    async def _place(self, place: Place, rendered: Rendered, *, silent: bool) -> Message:
+    async def _place(self, place: Place, rendered: Rendered, *, silent: bool) -> int:
         reply = None
         if place.reply_to is not None:
             reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
 
-        async def call(buttons: Buttons) -> Message:
-            return await self._bot.send_message(
-                place.chat_id,
-                rendered.text,
-                parse_mode=_parse_mode(rendered),
-                disable_notification=silent,
-                reply_markup=self._keyboards.markup(buttons),
-                message_thread_id=place.thread_id,
-                link_preview_options=_NO_PREVIEW,
-                reply_parameters=reply,
-                read_timeout=self._patience,
-            )
+        async def call(buttons: Buttons) -> int:
+            parameters = {
+                "chat_id": place.chat_id,
+                "text": rendered.text,
+                "parse_mode": _parse_mode(rendered),
+                "disable_notification": silent,
+                "reply_markup": self._keyboards.markup(buttons),
+                "message_thread_id": place.thread_id,
+                "link_preview_options": _NO_PREVIEW,
+                "reply_parameters": reply,
+            }
+            return await self._bot.place_message(parameters, read_timeout=self._patience)
 
-        message: object = await _with_buttons(call, rendered.buttons)
-        if not isinstance(message, Message):
-            # The library returns a bare `true` as it is.
-            raise UnreadableAnswer("sendMessage: no message")
-        return message
+        return await _with_buttons(call, rendered.buttons)
 
     async def edit(
         self, chat_id: int, message_id: int, view: View, *, language: str, plain: bool = False

@@ -198,7 +198,7 @@ class DraftFile:
     """
 
     def __init__(self, settings: Path) -> None:
-        self.path = settings.with_name(f"{settings.name}.draft")
+        self.path = settings.with_name(f"{settings.name}.part")
 
     def read(self) -> Draft:
         """Return the answers of last time; none if there are none, or if they cannot be read."""

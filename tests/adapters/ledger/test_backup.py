@@ -1,5 +1,6 @@
 """Copies of a ledger: of one moment while it is written, checked, and put back."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
+from bot.adapters.ledger import migration
 from bot.adapters.ledger.database import migrate
 from bot.adapters.ledger.migration import back_up, put_back, require_sound
 from bot.adapters.ledger.schema import VERSION
@@ -88,6 +90,23 @@ def test_replaces_nothing(ledger: Path, tmp_path: Path) -> None:
 
     assert to.read_text(encoding="utf-8") == "precious"
     assert listing(tmp_path) == before
+
+
+def test_replaces_nothing_that_came_meanwhile(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that appears while the copy is made stays as it is too."""
+    to = tmp_path / "backup"
+
+    def check_late(file: Path, *, named: Path | None = None) -> str:
+        to.write_text("precious", encoding="utf-8")
+        return require_sound(file, named=named)
+
+    monkeypatch.setattr(migration, "require_sound", check_late)
+    with pytest.raises(FileExistsError):
+        back_up(ledger, to)
+
+    assert to.read_text(encoding="utf-8") == "precious"
 
 
 def test_damaged_ledger(ledger: Path, tmp_path: Path) -> None:
@@ -188,6 +207,18 @@ def test_put_back(ledger: Path, tmp_path: Path) -> None:
     assert ledger.stat().st_mode & 0o777 == 0o600
     assert backup.exists()
     assert not [name for name in listing(tmp_path) if "restoring" in name]
+
+
+def test_put_back_by_root(ledger: Path, tmp_path: Path) -> None:
+    """The restored ledger belongs to the user of the former one, who must write it."""
+    backup = tmp_path / "backup"
+    back_up(ledger, backup)
+    if os.geteuid() == 0:
+        os.chown(ledger, 4242, 4242)
+    owner = ledger.stat().st_uid
+    put_back(backup, ledger, tmp_path / "kept")
+
+    assert ledger.stat().st_uid == owner
 
 
 def test_put_back_where_none_is(ledger: Path, tmp_path: Path) -> None:

@@ -108,9 +108,14 @@ async def test_noticed_without_a_write(database: Database, outage: Outage) -> No
     database.endure()
     watch = asyncio.create_task(database.watch())
     with outage(database.path):
-        await until(lambda: "deleted or replaced" in database.file.trouble)
+        await until(lambda: bool(database.file.trouble))
+        noticed = database.file.trouble
     await until(lambda: not database.file.trouble)
+    goes_on = not watch.done()
     watch.cancel()
+
+    assert "deleted or replaced" in noticed
+    assert goes_on
 
 
 async def test_commands_do_not_wait_for_a_disk(database: Database) -> None:

@@ -24,6 +24,7 @@ from bot.sandbox.oss import OssStandIn
 from bot.sandbox.shaping import Shape
 from bot.transfer.pool import CancelFlag, working_for
 from tests.adapters.oss.links import BUCKET, QUICK, connect
+from tests.adapters.oss.loopback import LoopbackServer
 from tests.fakes.body import BytesBody
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)
@@ -35,45 +36,28 @@ MAKE_CERTIFICATE = (
 )
 
 
-class Mute:
+class Mute(LoopbackServer):
     """A server that reads `wanted` bytes of each request and then says nothing."""
 
     def __init__(self, wanted: int) -> None:
+        super().__init__()
         self.reached = asyncio.Event()
         self.received = 0
         self._wanted = wanted
-        self._closing = asyncio.Event()
-        self._busy: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
+    async def serve(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        """Serve one connection until the end of the server."""
         with suppress(ConnectionError):
             while self.received < self._wanted and (data := await reader.read(256 << 10)):
                 self.received += len(data)
         self.reached.set()
-        await self._closing.wait()
-        writer.transport.abort()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._busy.add(asyncio.create_task(self(reader, writer)))
+        await asyncio.Event().wait()
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None) -> AsyncIterator[str]:
         """Listen on loopback and give the endpoint."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
-        port = server.sockets[0].getsockname()[1]
-        try:
+        async with self.listening(tls) as port:
             yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        finally:
-            self._closing.set()
-            server.close()
-            await server.wait_closed()
-            # A connection may have been accepted in these turns of the loop, unseen by its task.
-            for _ in range(10):
-                await asyncio.sleep(0)
-            await asyncio.gather(*self._busy)
 
 
 @pytest.fixture(scope="module")

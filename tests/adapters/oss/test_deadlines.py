@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 
 import pytest
@@ -17,6 +17,7 @@ from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.pool import CancelFlag, working_for
 from tests.adapters.oss.links import BUCKET, QUICK
+from tests.adapters.oss.loopback import LoopbackServer
 from tests.fakes.body import BytesBody
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)
@@ -26,51 +27,34 @@ HEADERS = b"HTTP/1.1 200 OK\r\nx-oss-request-id: 1\r\nContent-Length: 1000000\r\
 WITHOUT_BODY = b"HTTP/1.1 204 No Content\r\nx-oss-request-id: 1\r\nX-Slow: "
 
 
-class Dripping:
+class Dripping(LoopbackServer):
     """A server that sends `at_once`, then `rest` over and over, a hundred times a second."""
 
     def __init__(self, at_once: bytes, rest: bytes = b"x") -> None:
+        super().__init__()
         self._at_once = at_once
         self._rest = rest
         self.reached = asyncio.Event()
-        self._closing = asyncio.Event()
-        self._busy: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until the client leaves."""
-        with suppress(ConnectionError, EOFError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(self._at_once)
-            self.reached.set()
-            while not writer.is_closing():
-                writer.write(self._rest)
-                await writer.drain()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), 0.01)
-                    break
-        writer.transport.abort()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._busy.add(asyncio.create_task(self(reader, writer)))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(self._at_once)
+        self.reached.set()
+        while not writer.is_closing():
+            writer.write(self._rest)
+            await writer.drain()
+            await asyncio.sleep(0.01)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[OssConnection]:
         """Listen on loopback, and connect."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        address = BucketAddress(bucket=BUCKET, region="cn-hongkong", endpoint=endpoint)
-        connection = OssConnection(address, SandboxClock(), key=KEY, limits=LIMITS)
-        try:
-            yield connection
-        finally:
-            connection.close()
-            self._closing.set()
-            server.close()
-            await server.wait_closed()
-            # A connection may have been accepted in these turns of the loop, unseen by its task.
-            for _ in range(10):
-                await asyncio.sleep(0)
-            await asyncio.gather(*self._busy)
+        async with self.listening() as port:
+            endpoint = f"http://127.0.0.1:{port}"
+            address = BucketAddress(bucket=BUCKET, region="cn-hongkong", endpoint=endpoint)
+            connection = OssConnection(address, SandboxClock(), key=KEY, limits=LIMITS)
+            with closing(connection):
+                yield connection
 
 
 CALLS: dict[str, Callable[[OssBucket], object]] = {

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from bot.core.jobs import MIB
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.oss import OssStandIn
 from tests.adapters.oss.links import BUCKET, QUICK, connect
+from tests.adapters.oss.loopback import LoopbackServer, cut
 from tests.fakes.body import BytesBody
 
 META = ObjectMeta("application/octet-stream", "attachment", public=False)
@@ -24,48 +25,39 @@ IPV4 = 1
 Drips = Literal["greeting", "reply", "answer", ""]
 
 
-class SocksProxy:
+class SocksProxy(LoopbackServer):
     """A SOCKS5 proxy (RFC 1928) that passes everything on to `port`, until it `drips`: then it
     sends a byte now and then, so that no single read takes long.
     """
 
     def __init__(self, port: int, drips: Drips = "") -> None:
+        super().__init__()
         self._port = port
         self._drips = drips
-        self._closing = asyncio.Event()
-        self._busy: set[asyncio.Task[None]] = set()
         self.asked: list[bytes] = []
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._talk(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, EOFError):
-            await reader.readexactly(3)
-            await self._send("greeting", writer, b"\x05\x00")
-            kind = (await reader.readexactly(4))[3]
-            length = 4 if kind == IPV4 else (await reader.readexactly(1))[0]
-            self.asked.append(await reader.readexactly(length))
-            await reader.readexactly(2)
-            # A name of 255 bytes as the address that it bound.
-            await self._send("reply", writer, b"\x05\x00\x00\x03\xff" + b"a" * 255 + b"\x00\x50")
-            await self._send("answer", writer, b"")
-            await self._pass_on(reader, writer)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Ask for where to connect, and pass everything on."""
+        await reader.readexactly(3)
+        await self._send("greeting", writer, b"\x05\x00")
+        kind = (await reader.readexactly(4))[3]
+        length = 4 if kind == IPV4 else (await reader.readexactly(1))[0]
+        self.asked.append(await reader.readexactly(length))
+        await reader.readexactly(2)
+        # A name of 255 bytes as the address that it bound.
+        await self._send("reply", writer, b"\x05\x00\x00\x03\xff" + b"a" * 255 + b"\x00\x50")
+        await self._send("answer", writer, b"")
+        await self._pass_on(reader, writer)
 
     async def _send(self, what: str, writer: asyncio.StreamWriter, data: bytes) -> None:
         if what != self._drips:
             writer.write(data)
             return
         writer.write(data[:5])
-        while not self._closing.is_set():
+        while True:
             writer.write(b"a")
             await writer.drain()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), 0.05)
-        raise EOFError
+            await asyncio.sleep(0.05)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
@@ -74,35 +66,18 @@ class SocksProxy:
                 halves.create_task(_copy(reader, back))
                 halves.create_task(_copy(there, writer))
         finally:
-            back.transport.abort()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._busy.add(asyncio.create_task(self._serve(reader, writer)))
+            await cut(back)
 
     @asynccontextmanager
     async def connection(
         self, oss: OssStandIn, endpoint: str = ""
     ) -> AsyncIterator[OssConnection]:
         """Listen on loopback, and connect through it."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        proxy = f"socks5h://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        connection = connect(
-            oss, limits=replace(LIMITS, proxy=proxy), endpoint=endpoint or oss.endpoint
-        )
-        try:
-            yield connection
-        finally:
-            connection.close()
-            self._closing.set()
-            server.close()
-            await server.wait_closed()
-            for _ in range(10):
-                await asyncio.sleep(0)
-            for task in self._busy:
-                task.cancel()
-            await asyncio.gather(*self._busy, return_exceptions=True)
-            # Transports close in the next turn.
-            await asyncio.sleep(0)
+        async with self.listening() as port:
+            limits = replace(LIMITS, proxy=f"socks5h://127.0.0.1:{port}")
+            connection = connect(oss, limits=limits, endpoint=endpoint or oss.endpoint)
+            with closing(connection):
+                yield connection
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,11 +57,14 @@ class Scene:
     spool: Spool
     files: CloudFiles
     offset: int = 0
+    others: list[CloudFiles] = field(default_factory=list)
 
     def source(self, **knobs: object) -> CloudFiles:
         """Make another source with other knobs."""
         base_url = self.tg.base_url.removesuffix("/bot")
-        return CloudFiles(self.bot, self.spool, base_url=base_url, **knobs)  # type: ignore[arg-type]  # a test's shorthand.
+        source = CloudFiles(self.bot, self.spool, base_url=base_url, **knobs)  # type: ignore[arg-type]  # a test's shorthand.
+        self.others.append(source)
+        return source
 
     async def incoming(
         self, content: bytes | Path = DATA, *, announced_size: int | None = REAL_SIZE
@@ -108,8 +111,11 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         bot = Bot(tg.token, tg.base_url, tg.file_url, request=request, get_updates_request=request)
         spool = Spool(tmp_path / "spool", quota=64 * MIB, keep_free=0)
         files = CloudFiles(bot, spool, base_url=tg.base_url.removesuffix("/bot"))
+        scene = Scene(tg, bot, spool, files)
         async with request:
-            yield Scene(tg, bot, spool, files)
+            yield scene
+        for source in [files, *scene.others]:
+            await source.close()
 
 
 async def fetch(

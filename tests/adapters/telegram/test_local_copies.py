@@ -65,7 +65,8 @@ def test_link_inside(root: Path, tmp_path: Path) -> None:
     (root / "link").symlink_to(root / "123:token" / "documents" / "file_0.pdf")
     files = FileRoot(tmp_path / "alias", {})
 
-    os.close(files.open(files.locate(str(tmp_path / "alias" / "link"))))
+    with os.fdopen(files.open(files.locate(str(tmp_path / "alias" / "link"))), "rb") as opened:
+        assert opened.read() == b"content"
 
 
 def test_not_there(root: Path) -> None:

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from telegram import Bot
 from telegram.request import BaseRequest, HTTPXRequest
 
 from bot.adapters.telegram.buttons import Action, ButtonCodec, JobButton
 from bot.adapters.telegram.messenger import TelegramMessenger
 from bot.adapters.telegram.renderer import Renderer
-from bot.adapters.telegram.request import AiohttpRequest
+from bot.adapters.telegram.request import AiohttpRequest, RelayBot
 from bot.core.errors import (
     ChatError,
     ChatFlooded,
@@ -82,14 +81,14 @@ def client(request: pytest.FixtureRequest) -> BaseRequest:
 
 
 @pytest.fixture
-async def bot(telegram: TelegramStandIn, client: BaseRequest) -> AsyncIterator[Bot]:
+async def bot(telegram: TelegramStandIn, client: BaseRequest) -> AsyncIterator[RelayBot]:
     """The library's own bot over each of the clients."""
     async with bot_of(telegram, client) as opened:
         yield opened
 
 
 @pytest.fixture
-def messenger(bot: Bot) -> TelegramMessenger:
+def messenger(bot: RelayBot) -> TelegramMessenger:
     """What is tested."""
     return TelegramMessenger(bot, TEXTS, KEYBOARDS)
 
@@ -101,7 +100,7 @@ def at(chat: PrivateChat, reply_to: int | None = None) -> Place:
 
 def test_messenger_fulfils_the_port() -> None:
     """Type checkers and people see the same contract."""
-    messenger: Messenger = TelegramMessenger(Bot("1:x"), TEXTS, KEYBOARDS)
+    messenger: Messenger = TelegramMessenger(RelayBot("1:x"), TEXTS, KEYBOARDS)
 
     assert messenger.fit(answer(live(), live(), live()), language="en") == 3
 
@@ -372,7 +371,7 @@ async def test_lost_answer_is_uncertain(
 
 
 async def test_late_answer_is_uncertain(
-    bot: Bot, chat: PrivateChat, telegram: TelegramStandIn
+    bot: RelayBot, chat: PrivateChat, telegram: TelegramStandIn
 ) -> None:
     """The message is there, the answer came too late: the caller must not believe it failed."""
     telegram.faults.add(Fault("sendMessage", Effect.LATE, args={"seconds": 30}))

@@ -5,9 +5,12 @@ import json
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from telegram import (
     BotCommand,
     InlineKeyboardButton,
@@ -19,7 +22,7 @@ from telegram.error import NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from bot.adapters.telegram.messenger import translate
-from bot.adapters.telegram.request import AiohttpRequest, RelayBot
+from bot.adapters.telegram.request import AiohttpRequest, RelayBot, encode_form
 from bot.core.errors import ChatUnavailable
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
 
@@ -156,6 +159,19 @@ CALLS: dict[str, tuple[object, Callable[[RelayBot], Awaitable[object]]]] = {
         lambda bot: bot.delete_webhook(drop_pending_updates=False),
     ),
 }
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.text(st.characters(exclude_categories=["Cs"])),
+        min_size=1,
+    )
+)
+@example({"text": "".join(map(chr, range(256)))})
+def test_forms_are_those_of_the_standard_library(parameters: dict[str, str]) -> None:
+    """Every character is quoted as by `urllib.parse.urlencode`, in names and in values."""
+    assert encode_form(parameters) == urlencode(parameters).encode()
 
 
 @pytest.mark.parametrize("method", CALLS)

@@ -24,6 +24,8 @@ def test_just_enough() -> None:
     keeper = ThroughputCheck(PACE)
     for _ in range(50):
         keeper.add(100, 1.0)
+    with pytest.raises(SourceUnavailable):
+        keeper.add(999, 10.0)
 
 
 def test_patience() -> None:
@@ -36,7 +38,10 @@ def test_patience() -> None:
 
 
 def test_fast_is_never_slow() -> None:
-    """Bytes that come at once need no span at all."""
+    """Bytes that come at once need no span at all, and count for the one in which they come."""
     keeper = ThroughputCheck(PACE)
     for _ in range(1000):
         keeper.add(1, 0.0)
+    keeper.add(0, 10.0)
+    with pytest.raises(SourceUnavailable):
+        keeper.add(0, 10.0)

@@ -49,7 +49,7 @@ class Terminal:
         self._monkeypatch = monkeypatch
         self.stage = stage
         self.path = stage.folder / "made.toml"
-        self.draft = stage.folder / "made.toml.draft"
+        self.draft = stage.folder / "made.toml.part"
         self.asked: list[str] = []
         self.key = (stage.oss.access_key_id, stage.oss.access_key_secret)
         # What is left after this are the addresses of the stand-ins.
@@ -101,7 +101,7 @@ async def test_goes_on_where_it_was_stopped(terminal: Terminal) -> None:
     done = await terminal.init(*answers[4:])
 
     assert [stopped.code, again.code, done.code] == [1, 1, 0]
-    assert ("made.toml.draft" in stopped.err, mode) == (True, 0o600)
+    assert ("made.toml.part" in stopped.err, mode) == (True, 0o600)
     assert len(terminal.asked) == 3
     assert not terminal.draft.exists()
 
