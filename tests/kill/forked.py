@@ -119,6 +119,9 @@ def _be(
         pipe.close()
     # The library has put a file of its own in the place of standard input.
     sys.stdin = os.fdopen(0, closefd=False)
+    # Those of the first copy remember that they were files, which have a position.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
