@@ -33,6 +33,7 @@ from bot.cli.common import (
 )
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
+from bot.cli.texts import Lang, named, say, speak
 from bot.clock import SystemClock
 from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
@@ -50,7 +51,7 @@ async def examine(
     try:
         settings = load(path, environ)
     except SettingsError as error:
-        remedy = f"put it right in {path}" if path else "write a settings file: relay-bot init"
+        remedy = say("doctor-put-right", path=path) if path else say("doctor-write-settings")
         return [broken("settings", "; ".join(error.problems), remedy)]
     clock = clock or SystemClock()
     telegram, store = await asyncio.gather(
@@ -65,8 +66,9 @@ def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str])
     elsewhere = endpoint_problems(settings)
     found = [line for line in warnings(settings, path, environ) if line not in elsewhere]
     if found:
-        return warning("settings", "; ".join(found), "see settings.example.toml for each")
-    return ok("settings", f"{settings.link.mode.value} links in {settings.oss.bucket}")
+        return warning("settings", "; ".join(found), say("doctor-see-example"))
+    where = {"mode": settings.link.mode.value, "bucket": settings.oss.bucket}
+    return ok("settings", say("doctor-settings-ok", **where))
 
 
 SAMPLE: Final = 32 * MIB
@@ -99,30 +101,28 @@ def _spool(settings: Settings) -> Row:
     given = settings.spool
     place = _existing(given.folder)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        remedy = "set spool.folder to a folder that this user may write"
-        return broken("spool", f"{place} cannot be written", remedy)
+        meaning = say("doctor-unwritable", place=place)
+        return broken("spool", meaning, say("doctor-spool-remedy"))
     disk = os.statvfs(place)
     free = disk.f_bavail * disk.f_frsize
     room = free - given.keep_free
     if room < settings.telegram.limit:
         return broken(
             "spool",
-            f"{size(free)} are free and {size(given.keep_free)} must stay so"
-            " (spool.keep_free): there is no room for one file of the largest size",
-            "make room on that disk, or lower spool.keep_free or telegram.limit",
+            say("doctor-no-room", free=size(free), kept=size(given.keep_free)),
+            say("doctor-no-room-remedy"),
         )
     try:
         rate = _write_rate(place)
     except OSError as error:
-        remedy = "look at the disk: its file system, its quota, the kernel's log"
-        return broken("spool", f"{place} cannot be written: {error.strerror}", remedy)
-    meaning = f"{size(room)} to use, written at {size(int(rate))}/s"
+        meaning = say("doctor-unwritable-why", place=place, why=error.strerror)
+        return broken("spool", meaning, say("doctor-look-at-disk"))
+    meaning = say("doctor-spool-ok", room=size(room), rate=size(int(rate)))
     if room < given.quota:
-        remedy = "lower spool.quota to what is there, or make room"
-        return warning("spool", f"{meaning}; spool.quota promises more", remedy)
+        text = say("doctor-over-quota", meaning=meaning)
+        return warning("spool", text, say("doctor-over-quota-remedy"))
     if rate < SLOW:
-        remedy = "put spool.folder on a local disk; a network drive is the usual reason"
-        return warning("spool", f"{meaning}, which is slow", remedy)
+        return warning("spool", say("doctor-slow", meaning=meaning), say("doctor-slow-remedy"))
     return ok("spool", meaning)
 
 
@@ -144,10 +144,10 @@ def _ledger(settings: Settings) -> Row:
     path = settings.ledger.path
     place = _existing(path)
     if not os.access(place, os.R_OK | os.W_OK) or (place != path and not place.is_dir()):
-        remedy = "set ledger.path to a place that this user may write"
-        return broken("ledger", f"{place} cannot be written", remedy)
+        meaning = say("doctor-unwritable", place=place)
+        return broken("ledger", meaning, say("doctor-ledger-path"))
     if place != path:
-        return ok("ledger", f"there is none at {path} yet; the first start makes it")
+        return ok("ledger", say("doctor-no-ledger", path=path))
     return _ledger_row(path, examine_ledger(path))
 
 
@@ -155,27 +155,26 @@ def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
     if actual.damage:
         return broken(
             "ledger",
-            f"{path} is damaged: {actual.damage}",
-            "stop the bot, keep the file, put back the newest backup, then relay-bot audit --fix",
+            say("doctor-damaged", path=path, why=actual.damage),
+            say("doctor-damaged-remedy"),
         )
     if actual.unusable:
         return broken(
             "ledger",
-            f"{path} cannot be used: {actual.unusable}",
-            "look at its disk (free space, file system, the kernel's log), at the rights of its"
-            " files and folder, and at ledger.path; the file itself is not known to be damaged",
+            say("doctor-unusable", path=path, why=actual.unusable),
+            say("doctor-unusable-remedy"),
         )
     if actual.version and not actual.is_known:
         return broken(
             "ledger",
-            f"{path} has schema {actual.version}, which only a newer version of the bot knows",
-            "install the newer version, or put back the backup from before the upgrade",
+            say("doctor-too-new", path=path, version=actual.version),
+            say("doctor-too-new-remedy"),
         )
     if not actual.is_newest:
-        return ok(
-            "ledger", f"whole, schema {actual.version or 'empty'}; the next start upgrades it"
-        )
-    return ok("ledger", f"whole, schema {actual.version}")
+        if not actual.version:
+            return ok("ledger", say("doctor-empty-ledger"))
+        return ok("ledger", say("doctor-old-ledger", version=actual.version))
+    return ok("ledger", say("doctor-ledger-ok", version=actual.version))
 
 
 def _descriptors(settings: Settings) -> Row:
@@ -185,10 +184,11 @@ def _descriptors(settings: Settings) -> Row:
     if soft != resource.RLIM_INFINITY and soft < needed:
         return warning(
             "file descriptors",
-            f"this process may open {soft}, and may need {needed}",
-            "raise the limit (ulimit -n, LimitNOFILE= of a service) or lower transfer.connections",
+            say("doctor-few-files", may=soft, needed=needed),
+            say("doctor-few-files-remedy"),
         )
-    return ok("file descriptors", f"{'any number' if soft < 0 else soft}, {needed} may be needed")
+    may = say("doctor-any-number") if soft < 0 else soft
+    return ok("file descriptors", say("doctor-files-ok", may=may, needed=needed))
 
 
 def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
@@ -204,11 +204,10 @@ def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
     if found and unset:
         return warning(
             "proxy",
-            f"{found[0]} is set, and the bot does not use it",
-            f"if this machine needs it, set {' and '.join(unset)}",
+            say("doctor-proxy-unused", variable=found[0]),
+            say("doctor-proxy-remedy", keys=say("doctor-and").join(unset)),
         )
-    used = "none" if len(unset) == 2 else "as the settings say"
-    return ok("proxy", used)
+    return ok("proxy", say("doctor-no-proxy" if len(unset) == 2 else "doctor-proxy-ok"))
 
 
 CODES: Final = {Verdict.OK: OK, Verdict.WARNING: WARNED, Verdict.BROKEN: FAILED}
@@ -219,12 +218,14 @@ def doctor(
     *,
     settings: SettingsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Check settings, Telegram, OSS and this machine; print the meaning and remedy of each
     finding. Exit code 0: all ok, 3: warnings only, 1: something is broken.
 
     Example: relay-bot doctor --settings /etc/relay-bot/settings.toml
     """
+    speak(lang)
     path = settings_file(settings)
     # Problems become rows, so no log is needed beside them.
     try:
@@ -242,11 +243,15 @@ def show_rows(rows: Sequence[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(asdict(row))
         return
-    cells = [(row.name, row.verdict.value, row.meaning, row.remedy) for row in rows]
+    cells = [
+        (named("row", row.name), named("verdict", row.verdict.value), row.meaning, row.remedy)
+        for row in rows
+    ]
     styles = [_STYLES[row.verdict] for row in rows]
+    columns = ("doctor-what", "doctor-is", "doctor-meaning", "doctor-remedy")
     print_table(
-        f"doctor: {worst(rows).value}",
-        ("what", "is", "what it means", "what to do"),
+        f"doctor: {named('verdict', worst(rows).value)}",
+        [say(column) for column in columns],
         cells,
         styles=styles,
     )
