@@ -56,8 +56,12 @@ def print_table(
     styles: Sequence[str] = (),
 ) -> None:
     """Print a table; long cells are wrapped, never cut. `styles` are those of the rows, and appear
-    on a terminal only.
+    on a terminal only. A terminal that is too narrow for columns gets a list.
     """
+    console = Console()
+    if console.width < NARROWEST * len(columns):
+        _print_list(console, title, columns, rows)
+        return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -65,7 +69,22 @@ def print_table(
         style = styles[number] if number < len(styles) else None
         # As text objects, because square brackets of a name are no markup.
         table.add_row(*(Text(cell) for cell in row), style=style)
-    Console().print(table)
+    console.print(table)
+
+
+NARROWEST: Final = 12
+"""Characters of a column; in narrower ones words are broken."""
+
+
+def _print_list(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    console.print(Text(title))
+    for row in rows:
+        console.print()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                console.print(Text(f"{column}: {cell}"))
 
 
 def size(count: int | None) -> str:

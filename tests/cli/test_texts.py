@@ -31,7 +31,7 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
                 for constant in ast.walk(node.args[0]):
-                    if isinstance(constant, ast.Constant):
+                    if isinstance(constant, ast.Constant) and isinstance(constant.value, str):
                         yield f"{path.parent.name}/{path.name}:{node.lineno}", constant.value, node
 
 
