@@ -23,6 +23,7 @@ from bot.core.errors import (
     StoreForbidden,
     StoreKeyRefused,
     StoreUnavailable,
+    WrongRegion,
 )
 from bot.settings import Settings, SettingsError, load
 from bot.wiring.resources import open_store_access, plain
@@ -111,6 +112,14 @@ class Unreachable(BadAnswer):
 
 class KeyRefused(Exception):
     """OSS does not know the key, or its secret is another one."""
+
+
+class Elsewhere(BadAnswer):
+    """The bucket is in another region."""
+
+    def __init__(self, text: str, region: str) -> None:
+        super().__init__(text)
+        self.region = region
 
 
 class LacksRights(BadAnswer):
@@ -312,9 +321,22 @@ async def find_bucket(draft: Draft) -> BucketInfo | None:
         try:
             return await line.threads.call(administration.info)
         except StoreForbidden as error:
+            if _NOT_YOURS in str(error):
+                raise BadAnswer(say("init-not-yours", why=error)) from error
             raise LacksRights(str(error)) from error
+        except WrongRegion as error:
+            if found := _ENDPOINT.search(str(error)):
+                raise Elsewhere(str(error), found[1]) from error
+            raise BadAnswer(str(error)) from error
         except StoreError as error:
             raise BadAnswer(str(error)) from error
+
+
+_NOT_YOURS: Final = "does not belong to you"
+"""In the AccessDenied for a bucket of another account (source: OSS documentation, "HTTP status
+code 403").
+"""
+_ENDPOINT: Final = re.compile(r"oss-([a-z0-9-]+)\.aliyuncs\.com")
 
 
 async def create_bucket(draft: Draft) -> None:

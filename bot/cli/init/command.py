@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -16,6 +17,7 @@ from bot.cli.doctor.command import examine, show_rows
 from bot.cli.init.checks import (
     BadAnswer,
     Draft,
+    Elsewhere,
     KeyRefused,
     LacksRights,
     Unreachable,
@@ -40,6 +42,7 @@ from bot.cli.init.dialogue import (
     leave_unfinished,
     may_overwrite,
     render,
+    require_folder,
     write_settings,
 )
 from bot.cli.setup.command import show_policy
@@ -108,6 +111,7 @@ def init(  # noqa: PLR0913 - one option for each question.
     Example: relay-bot init --settings settings.toml
     """
     speak(lang)
+    require_folder(settings)
     dialogue, file = Dialogue(), DraftFile(settings)
     before = file.read() if dialogue.is_interactive else Draft()
     given = {
@@ -287,7 +291,14 @@ class Wizard:
     def _ask_bucket(self) -> None:
         def check(text: str) -> Draft:
             changed = replace(self.draft, bucket=text)
-            self._look_for_bucket(changed)
+            try:
+                self._look_for_bucket(changed)
+            except Elsewhere as error:
+                question = say("init-other-region", region=error.region)
+                if not self._dialogue.agrees(f"  {error}\n  {question}"):
+                    raise
+                changed = replace(changed, region=error.region)
+                self._look_for_bucket(changed)
             return changed
 
         self.draft = self._answer("bucket", say("init-bucket"), check)
@@ -352,10 +363,11 @@ class Wizard:
             if text:
                 typer.echo(f"  {say('init-not-an-id')}", err=True)
                 continue
-            for writer in self._writers(declined):
-                if self._dialogue.agrees(f"  {say('init-is-admin', who=_describe(writer))}"):
-                    return writer.id
-                declined.add(writer.id)
+            with suppress(Back):
+                for writer in self._writers(declined):
+                    if self._dialogue.agrees(f"  {say('init-is-admin', who=_describe(writer))}"):
+                        return writer.id
+                    declined.add(writer.id)
 
     def _writers(self, declined: Collection[int]) -> list[MessageAuthor]:
         typer.echo(f"  {say('init-waiting', seconds=round(PATIENCE))}")

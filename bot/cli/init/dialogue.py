@@ -1,5 +1,6 @@
 """Questions of `relay-bot init` on a terminal, and the files that its answers are written to."""
 
+import errno
 import json
 import os
 import re
@@ -66,6 +67,9 @@ class Dialogue:
             given = None
             try:
                 return check(text)
+            except Back:
+                # At a question within the check: back to this one.
+                continue
             except BadAnswer as error:
                 self.refuse(error)
 
@@ -222,6 +226,15 @@ class DraftFile:
     def remove(self) -> None:
         """Remove the file, if it is there."""
         self.path.unlink(missing_ok=True)
+
+
+def require_folder(settings: Path) -> None:
+    """Exit if no file can be written there: better now than after all questions."""
+    folder = settings.absolute().parent
+    if not folder.is_dir():
+        fail(say("init-unwritable", path=settings, why=os.strerror(errno.ENOENT)))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fail(say("init-unwritable", path=settings, why=os.strerror(errno.EACCES)))
 
 
 def may_overwrite(dialogue: Dialogue, settings: Path) -> bool:

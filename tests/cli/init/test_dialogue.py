@@ -203,6 +203,40 @@ async def test_n_at_the_admin(terminal: Terminal) -> None:
     assert load(terminal.path, {}).access.admins == (admin.id,)
 
 
+async def test_a_bucket_in_another_region(terminal: Terminal) -> None:
+    """The region of the bucket is offered where another one was given."""
+    terminal.stage.bucket.region = "cn-beijing"
+
+    def agree() -> str:
+        # The stand-in has one address, which is that of its own region.
+        terminal.stage.oss.world.region = "cn-beijing"
+        return "y"
+
+    done = await terminal.init(*terminal.answers()[:5], "n", BUCKET, agree, STOP)
+
+    assert (done.code, "in cn-beijing" in done.out) == (1, True)
+    assert 'region = "cn-beijing"' in terminal.draft.read_text()
+
+
+async def test_back_from_a_question_within_an_answer(terminal: Terminal) -> None:
+    """From "Create it?" and from a proposed admin `<` leads to the question before."""
+    alice = Person(terminal.stage)
+    await alice.write("hello")
+    *rest, _ = terminal.answers()
+    await terminal.init(*rest[:4], "no-such-bucket", "<", BUCKET, "", "", "<", "7")
+    asked = [question for question in terminal.asked if "Bucket" in question]
+
+    assert len(asked) == 2
+    assert load(terminal.path, {}).access.admins == (7,)
+
+
+async def test_no_folder(terminal: Terminal) -> None:
+    """A file that cannot be written is found before the first question."""
+    done = await terminal.init("x", more=("--settings", "none/made.toml"))
+
+    assert (done.code, terminal.asked, "No such file" in done.err) == (1, [], True)
+
+
 async def test_region_before_the_secret(terminal: Terminal) -> None:
     """A region in which nothing answers is found before the key is asked for."""
     stage = terminal.stage
