@@ -14,6 +14,7 @@ from bot.cli.init.dialogue import Dialogue, DraftFile, tidy
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import load
+from tests.adapters.oss.test_socks import SocksProxy
 from tests.cli.shell import Typed, type_in
 from tests.conversations.people import Person
 
@@ -260,6 +261,23 @@ async def test_proxy(terminal: Terminal) -> None:
     assert (done.code, "cannot be reached" in done.err) == (0, True), done.err
     assert settings.telegram.proxy is not None
     assert settings.telegram.proxy.get_secret_value() == f"http://{address}"
+
+
+async def test_socks(terminal: Terminal) -> None:
+    """SOCKS proxies are used for every check of their side, and written down."""
+    stage = terminal.stage
+    telegram, oss = SocksProxy(stage.telegram.port), SocksProxy(stage.oss.port)
+    async with telegram.listening() as first, oss.listening() as second:
+        urls = (f"socks5://127.0.0.1:{first}", f"socks5h://127.0.0.1:{second}")
+        options = ("--proxy", urls[0], "--oss-proxy", urls[1])
+        done = await terminal.init(*terminal.answers(), more=options)
+    settings = load(terminal.path, {})
+    written = [settings.telegram.proxy, settings.oss.proxy]
+
+    assert done.code == 0, done.err
+    assert [proxy.get_secret_value() for proxy in written if proxy is not None] == [*urls]
+    # Checks of the questions, and those of the doctor.
+    assert (len(telegram.asked) >= 2, len(oss.asked) >= 4) == (True, True)
 
 
 @pytest.mark.parametrize("more", [(), ("--proxy", "http://127.0.0.1:9")])
