@@ -20,24 +20,7 @@ from rich.text import Text
 
 from bot.adapters.ledger.connection import opening
 from bot.adapters.telegram.webhook_intake import webhook_secret
-from bot.core.errors import (
-    AccountOverdue,
-    BucketMissing,
-    CertificateRefused,
-    ClockSkewed,
-    ObjectArchived,
-    ObjectRetained,
-    PublicAccessBlocked,
-    RefererRefused,
-    RelayError,
-    StoreError,
-    StoreForbidden,
-    StoreKeyRefused,
-    StoreThrottled,
-    StoreUnavailable,
-    WrongRegion,
-    leaf,
-)
+from bot.core.errors import RelayError, leaf
 from bot.core.files import shown_size
 from bot.jobs.audit import Finding
 from bot.logs import Level, configure
@@ -73,8 +56,12 @@ def print_table(
     styles: Sequence[str] = (),
 ) -> None:
     """Print a table; long cells are wrapped, never cut. `styles` are those of the rows, and appear
-    on a terminal only.
+    on a terminal only. A terminal that is too narrow for columns gets a list.
     """
+    console = Console()
+    if console.width < NARROWEST * len(columns):
+        _print_list(console, title, columns, rows)
+        return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -82,7 +69,22 @@ def print_table(
         style = styles[number] if number < len(styles) else None
         # As text objects, because square brackets of a name are no markup.
         table.add_row(*(Text(cell) for cell in row), style=style)
-    Console().print(table)
+    console.print(table)
+
+
+NARROWEST: Final = 12
+"""Characters of a column; in narrower ones words are broken."""
+
+
+def _print_list(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    console.print(Text(title))
+    for row in rows:
+        console.print()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                console.print(Text(f"{column}: {cell}"))
 
 
 def size(count: int | None) -> str:
@@ -140,72 +142,6 @@ def worst(rows: Sequence[Row]) -> Verdict:
     """Return the worst verdict of all rows; `OK` without any."""
     order = list(Verdict)
     return max((row.verdict for row in rows), key=order.index, default=Verdict.OK)
-
-
-RAM_REMEDY: Final = "attach the RAM policy that relay-bot setup prints to the RAM user of the key"
-REFERER_REMEDY: Final = (
-    "in the console, bucket, hotlink protection: allow an empty Referer, or switch it off"
-)
-ARCHIVE_REMEDY: Final = (
-    "find out what changes the class of new objects, such as a lifecycle rule or a gateway in"
-    " between, or give the bot a bucket of its own"
-)
-RETENTION_REMEDY: Final = (
-    "give the bot a bucket without a retention policy (WORM): a policy that is locked cannot be"
-    " removed before its period is over"
-)
-
-_ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
-    (
-        StoreKeyRefused,
-        "OSS key",
-        "check oss.access_key_id and oss.access_key_secret: in the RAM console the key must exist"
-        " and be enabled; a wrong oss.region looks the same",
-    ),
-    (BucketMissing, "OSS bucket", "check oss.bucket, or let relay-bot setup create it"),
-    (
-        WrongRegion,
-        "OSS region",
-        "set oss.region (and oss.endpoint, if it is set) to where the bucket is",
-    ),
-    (
-        AccountOverdue,
-        "OSS account",
-        "the account is overdue or frozen: top it up, and read the console's message centre",
-    ),
-    (ObjectRetained, "retention", RETENTION_REMEDY),
-    (ObjectArchived, "storage class", ARCHIVE_REMEDY),
-    (RefererRefused, "referer whitelist", REFERER_REMEDY),
-    (
-        PublicAccessBlocked,
-        "public access",
-        "allow it for the bucket: relay-bot setup does it; for the account: "
-        "https://oss.console.aliyun.com/public-access-block",
-    ),
-    (
-        CertificateRefused,
-        "certificate",
-        "for link.domain: bind a certificate of that name to it in the console (bucket, domain"
-        " names), or renew it; for OSS's own hosts: check the clock, and proxies that decrypt TLS",
-    ),
-    (ClockSkewed, "clock and OSS", "set the clock, best by NTP: timedatectl set-ntp true"),
-    (StoreForbidden, "OSS rights", RAM_REMEDY),
-    (StoreThrottled, "OSS", "OSS asks to slow down: lower transfer.connections"),
-    (
-        StoreUnavailable,
-        "OSS",
-        "check the network, oss.endpoint, oss.upload_endpoint, link.domain and oss.proxy; an"
-        " internal endpoint works inside its region only",
-    ),
-)
-
-
-def failure_row(error: StoreError) -> Row:
-    """Return the row about a failed call to OSS."""
-    for kind, name, remedy in _ADVICE:
-        if isinstance(error, kind):
-            return broken(name, str(error), remedy)
-    return broken("OSS", str(error), "look the code and the EC up in the documentation of OSS")
 
 
 P = ParamSpec("P")

@@ -141,7 +141,7 @@ def run(
     Example: relay-bot run --settings /etc/relay-bot/settings.toml
     """
     loaded = load_settings(settings)
-    for line in warnings(loaded, settings_file(settings)):
+    for line in warnings(loaded, settings_file(settings), os.environ):
         typer.echo(f"warning: {line}", err=True)
     if check:
         typer.echo("settings: ok")

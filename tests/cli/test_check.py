@@ -1,5 +1,7 @@
 """`relay-bot run --check` as an operator types it."""
 
+import json
+
 import pytest
 
 from bot.demo.local_stack import LocalStack
@@ -27,6 +29,21 @@ async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
     assert len(lines) == 1
     assert "needs a key that is renewed" in lines[0]
     assert "sts-secret" not in public.err
+
+
+async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
+    """The check and the doctor name the variable, and not its value."""
+    path = stage.folder / "settings.toml"
+    path.write_text('[link]\nmode = "public"\n', encoding="utf-8")
+    path.chmod(0o600)
+    stage.more["RELAY_LINK__MODE"] = "signed"
+    checked = await type_in(stage, "run", "--check")
+    seen = await type_in(stage, "doctor", "--json")
+    row = json.loads(seen.out.splitlines()[0])
+
+    assert (checked.code, "link.mode: RELAY_LINK__MODE is set" in checked.err) == (0, True)
+    assert (row["name"], row["verdict"]) == ("settings", "warning")
+    assert "RELAY_LINK__MODE" in row["meaning"]
 
 
 @pytest.mark.parametrize("words", [["run"], ["run", "--check", "-s", "mine.toml"], ["status"]])

@@ -1,112 +1,59 @@
 """`relay-bot init`: the dialogue that writes a settings file."""
 
 import asyncio
-import json
 import logging
 import os
-import re
-import secrets
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor
-from bot.cli.common import (
-    BAD_SETTINGS,
-    DEFAULT_FILE,
-    FAILED,
-    OK,
-    CommandFailed,
-    Verdict,
-    fail,
-    worst,
-)
+from bot.cli.common import DEFAULT_FILE, FAILED, OK, CommandFailed, Verdict, fail, worst
 from bot.cli.doctor.command import examine, show_rows
-from bot.cli.init.checks import BadAnswer, Draft, check_key, find_bot, find_bucket, watch_writers
-from bot.cli.setup.command import run_setup
-from bot.cli.setup.plan import desired_for
+from bot.cli.init.checks import (
+    BadAnswer,
+    Draft,
+    Elsewhere,
+    KeyRefused,
+    LacksRights,
+    Unreachable,
+    check_key,
+    check_region,
+    create_bucket,
+    draft_settings,
+    find_bot,
+    find_bucket,
+    find_token,
+    find_writers,
+    needed_policy,
+    order_key,
+    plain_region,
+    with_scheme,
+)
+from bot.cli.init.dialogue import (
+    Back,
+    Dialogue,
+    DraftFile,
+    ask_proxy,
+    leave_unfinished,
+    may_overwrite,
+    render,
+    require_folder,
+    write_settings,
+)
+from bot.cli.setup.command import show_policy
+from bot.cli.texts import Lang, say, speak
 from bot.core.errors import RelayError
 from bot.core.files import LinkMode
-from bot.settings import load
 
 T = TypeVar("T")
 
-
-class Dialogue:
-    """Asks a person on a terminal; without one the command line must give every answer."""
-
-    def __init__(self) -> None:
-        self.is_interactive = sys.stdin.isatty()
-
-    def answer(
-        self,
-        question: str,
-        given: str | None,
-        check: Callable[[str], T],
-        *,
-        option: str,
-        default: str | None = None,
-        secret: bool = False,
-    ) -> tuple[str, T]:
-        """Return an answer that passes `check`, and the result of `check`.
-
-        `given` is tried first; on a terminal the question is repeated until the answer is right.
-        Exits without a terminal.
-        """
-        while True:
-            text = self.ask(question, given, option, default=default, secret=secret)
-            found: list[T] = []
-            if self.is_right(lambda: found.append(check(text))):  # noqa: B023 - called at once.
-                return text, found[0]
-            given = None
-
-    def ask(
-        self,
-        question: str,
-        given: str | None,
-        option: str,
-        *,
-        default: str | None = None,
-        secret: bool = False,
-    ) -> str:
-        """Return `given` if it is set, else the answer of a person, else the default. Exits if
-        there is none of them.
-        """
-        if given:
-            return given
-        if not self.is_interactive:
-            if default is not None:
-                return default
-            typer.echo(f"relay-bot: no terminal for questions; {option} is needed", err=True)
-            raise typer.Exit(BAD_SETTINGS)
-        asked: str = typer.prompt(question, default=default, hide_input=secret)
-        return asked.strip()
-
-    def is_right(self, check: Callable[[], None]) -> bool:
-        """Return whether `check` passes, and print why not. Exits if the question cannot be
-        repeated.
-        """
-        try:
-            check()
-        except BadAnswer as error:
-            typer.echo(f"  {error}", err=True)
-            if not self.is_interactive:
-                raise typer.Exit(FAILED) from error
-            return False
-        return True
-
-    def agrees(self, question: str) -> bool:
-        """Ask for a yes; without a terminal the answer is no."""
-        return self.is_interactive and typer.confirm(question, default=True)
-
-
-PATIENCE = 300.0
-"""Seconds to wait for a person to write to the bot."""
+PATIENCE: Final = 30.0
+"""Seconds to wait for a message to the bot before the question is repeated."""
 
 Text = str | None
 
@@ -139,130 +86,303 @@ def init(  # noqa: PLR0913 - one option for each question.
         typer.Option(help="User id of an admin; without it, write to the bot when asked."),
     ] = None,
     base_url: Annotated[
-        str, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
-    ] = "",
+        Text, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
+    ] = None,
     endpoint: Annotated[
-        str, typer.Option(envvar="RELAY_OSS__ENDPOINT", help="Of another OSS endpoint.")
-    ] = "",
+        Text, typer.Option(envvar="RELAY_OSS__ENDPOINT", help="Of another OSS endpoint.")
+    ] = None,
+    proxy: Annotated[
+        Text,
+        typer.Option(envvar="RELAY_TELEGRAM__PROXY", help="A URL, for Telegram: http or socks5."),
+    ] = None,
+    oss_proxy: Annotated[
+        Text, typer.Option(envvar="RELAY_OSS__PROXY", help="The same for OSS.")
+    ] = None,
     create: Annotated[
         bool, typer.Option("--create", help="Create a missing bucket without asking.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Ask for what the bot needs, check each answer at once, and write the settings file; then run
     the doctor. Every answer can be given by options or variables (secrets best by variables); then
-    there are no questions.
+    there are no questions. Answers are kept: the next init goes on where this one was stopped.
 
     Example: relay-bot init --settings settings.toml
     """
+    speak(lang)
+    require_folder(settings)
+    dialogue, file = Dialogue(), DraftFile(settings)
+    before = file.read() if dialogue.is_interactive else Draft()
+    given = {
+        "token": token,
+        "region": region,
+        "access_key_id": access_key_id,
+        "access_key_secret": access_key_secret,
+        "bucket": bucket,
+        "mode": mode,
+        "admins": ",".join(map(str, admin or [])),
+    }
+    draft = replace(
+        before,
+        base_url=base_url or before.base_url,
+        endpoint=endpoint or before.endpoint,
+        proxy=with_scheme(proxy or before.proxy),
+        oss_proxy=with_scheme(oss_proxy or before.oss_proxy),
+    )
+    wizard = Wizard(dialogue, file, draft, {k: v or _text(before, k) for k, v in given.items()})
     # Problems are printed in place; there is no log to read yet.
     logging.disable(logging.CRITICAL)
-    dialogue = Dialogue()
-    if settings.exists() and not force:
-        force = dialogue.agrees(f"{settings} is there already. Overwrite it?")
-        if not force:
-            fail(f"{settings} is there already; --force overwrites it")
     try:
-        draft = Draft(base_url=base_url, endpoint=endpoint)
-        draft, profile = _ask_token(dialogue, draft, token)
-        draft = _ask_key(dialogue, draft, region, access_key_id, access_key_secret)
-        draft = _ask_bucket(dialogue, draft, bucket, create=create)
-        draft = _ask_mode(dialogue, draft, mode)
-        draft = replace(draft, admins=tuple(admin or [_find_admin(dialogue, draft, profile)]))
-        write_settings(settings, render(draft.values()), force=force)
+        force = force or may_overwrite(dialogue, settings)
+        wizard.run(create=create)
+        write_settings(settings, render(wizard.draft.values()), force=force)
+        file.remove()
     except (BadAnswer, CommandFailed, RelayError) as error:
         fail(error)
+    except (typer.Abort, KeyboardInterrupt):
+        leave_unfinished(file)
     finally:
         logging.disable(logging.NOTSET)
-    _conclude(settings, profile)
+    _conclude(settings, wizard.profile)
 
 
-def _ask_token(dialogue: Dialogue, draft: Draft, given: Text) -> tuple[Draft, BotProfile]:
-    token, profile = dialogue.answer(
-        "Token of the bot (talk to @BotFather, /newbot)",
-        given,
-        lambda text: asyncio.run(find_bot(replace(draft, token=text))),
-        option="--token",
-        secret=True,
-    )
-    typer.echo(f"  this is @{profile.username}")
-    return replace(draft, token=token), profile
+def _text(draft: Draft, name: str) -> str:
+    value = getattr(draft, name)
+    return value if isinstance(value, str) else ",".join(map(str, value))
 
 
-def _ask_key(dialogue: Dialogue, draft: Draft, region: Text, key_id: Text, secret: Text) -> Draft:
-    while True:
-        answered = replace(
-            draft,
-            region=dialogue.ask("Region of the bucket", region, "--region", default="cn-hongkong"),
-            access_key_id=dialogue.ask(
-                "AccessKey id (RAM console, a user without console access)",
-                key_id,
-                "--access-key-id",
-            ),
-            access_key_secret=dialogue.ask(
-                "AccessKey secret", secret, "--access-key-secret", secret=True
-            ),
+class Wizard:
+    """Asks one question after the other. `given` are answers that need not be asked for, by the
+    names of `Draft`: each is used once, so that a person who goes back is asked.
+    """
+
+    def __init__(
+        self, dialogue: Dialogue, file: DraftFile, draft: Draft, given: dict[str, str]
+    ) -> None:
+        self._dialogue = dialogue
+        self._file = file
+        self._given = given
+        self.draft = draft
+        self._profile: BotProfile | None = None
+        self._may_create = False
+
+    @property
+    def profile(self) -> BotProfile:
+        """The bot of the token; there is one after the first question."""
+        if self._profile is None:
+            raise RuntimeError("the token has not been asked for")
+        return self._profile
+
+    def run(self, *, create: bool) -> None:
+        """Ask everything, in order; `<` goes back by one question. Stores each answer.
+
+        Raises:
+            BadAnswer: an answer is wrong, and there is no person to ask again.
+            CommandFailed: the answers cannot be stored.
+        """
+        self._may_create = create
+        draft_settings(self.draft)  # The options without a question.
+        if self._dialogue.is_interactive:
+            typer.echo(say("init-intro", path=self._file.path))
+        steps = (
+            self._ask_token,
+            self._ask_region,
+            self._ask_key_id,
+            self._ask_key_secret,
+            self._ask_bucket,
+            self._ask_mode,
+            self._ask_admin,
         )
-        # They can be checked only together, and any of them may be the wrong one.
-        if dialogue.is_right(lambda: asyncio.run(check_key(answered))):  # noqa: B023 - called at once.
-            typer.echo("  OSS knows this key")
-            return answered
-        region = key_id = secret = None
+        at = 0
+        while at < len(steps):
+            try:
+                steps[at]()
+            except Back:
+                at = max(0, at - 1)
+                continue
+            at += 1
+            if self._dialogue.is_interactive:
+                self._file.write(self.draft)
 
+    def _answer(
+        self,
+        name: str,
+        question: str,
+        check: Callable[[str], T],
+        *,
+        default: str = "",
+        secret: bool = False,
+    ) -> T:
+        """Ask for one answer; the default is the last right one."""
+        return self._dialogue.answer(
+            question,
+            self._given.pop(name, None),
+            check,
+            option=f"--{name.replace('_', '-')}",
+            default=_text(self.draft, name) or default or None,
+            secret=secret,
+        )
 
-def _ask_bucket(dialogue: Dialogue, draft: Draft, given: Text, *, create: bool) -> Draft:
-    name, found = dialogue.answer(
-        "Bucket (best one of its own; it is created if there is none)",
-        given,
-        lambda text: asyncio.run(find_bucket(replace(draft, bucket=text))),
-        option="--bucket",
-    )
-    draft = replace(draft, bucket=name)
-    if found is not None:
-        typer.echo(f"  {name} in {found.region}")
-    elif create or dialogue.agrees(f"There is no bucket {name}. Create it in {draft.region}?"):
-        chosen = load(None, draft.variables())
-        asyncio.run(run_setup(chosen, desired_for(chosen), agree=lambda _: False))
-        typer.echo(f"  {name} has been created in {draft.region}")
-    else:
-        typer.echo("  there is none; relay-bot setup creates it later")
-    return draft
+    def _ask_token(self) -> None:
+        def check(text: str) -> tuple[str, BotProfile]:
+            token = find_token(text)
+            return token, self._reaching(
+                "proxy", lambda: find_bot(replace(self.draft, token=token))
+            )
 
+        token, self._profile = self._answer("token", say("init-token"), check, secret=True)
+        self.draft = replace(self.draft, token=token)
+        typer.echo(f"  {say('init-this-is', username=self._profile.username)}")
 
-def _ask_mode(dialogue: Dialogue, draft: Draft, given: Text) -> Draft:
-    def known(text: str) -> None:
-        if text not in set(LinkMode):
-            raise BadAnswer(f"{text}: signed or public")
+    def _reaching(self, proxy: str, check: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of a check; where the other side cannot be reached, ask for a proxy
+        and try again, until the person gives none.
+        """
+        while True:
+            try:
+                return asyncio.run(check())
+            except Unreachable as error:
+                if not self._dialogue.is_interactive:
+                    option = f"--{proxy.replace('_', '-')}"
+                    text = say("init-needs-proxy", problem=error, option=option)
+                    raise BadAnswer(text) from error
+                typer.echo(f"  {error}", err=True)
+                changed = ask_proxy(self._dialogue, self.draft, proxy)
+                if changed is None:
+                    raise BadAnswer(say("init-once-more")) from error
+                self.draft = changed
 
-    question = "Links: signed (OSS itself ends them) or public (short; only the bot ends them)"
-    mode, _ = dialogue.answer(question, given, known, option="--mode", default="signed")
-    return replace(draft, mode=mode)
+    def _ask_region(self) -> None:
+        def check(text: str) -> str:
+            region = plain_region(text)
+            self._reaching("oss_proxy", lambda: check_region(replace(self.draft, region=region)))
+            return region
 
+        region = self._answer("region", say("init-region"), check, default="cn-hongkong")
+        self.draft = replace(self.draft, region=region)
 
-def _find_admin(dialogue: Dialogue, draft: Draft, profile: BotProfile) -> int:
-    if not dialogue.is_interactive:
-        fail("there is no terminal to ask for the admin; give the id by --admin")
-    typer.echo(f"Who looks after the bot? Write anything to @{profile.username} now, in Telegram.")
-    admin = asyncio.run(_wait_for_admin(dialogue, draft))
-    if admin is None:
-        fail("no message has arrived; give the id by --admin")
-    return admin
+    def _ask_key_id(self) -> None:
+        def check(text: str) -> str:
+            draft_settings(replace(self.draft, access_key_id=text))
+            return text
 
+        key_id = self._answer("access_key_id", say("init-key-id"), check)
+        self.draft = replace(self.draft, access_key_id=key_id)
 
-async def _wait_for_admin(dialogue: Dialogue, draft: Draft) -> int | None:
-    refused: set[int] = set()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            async for writers in watch_writers(draft):
-                for writer in writers:
-                    if writer.id in refused:
-                        continue
-                    if dialogue.agrees(f"  {_describe(writer)} has written. Is that the admin?"):
+    def _ask_key_secret(self) -> None:
+        def check(text: str) -> Draft:
+            key_id, secret = order_key(self.draft.access_key_id, text)
+            changed = replace(self.draft, access_key_id=key_id, access_key_secret=secret)
+            asyncio.run(check_key(changed))
+            return changed
+
+        try:
+            changed = self._answer("access_key_secret", say("init-key-secret"), check, secret=True)
+        except KeyRefused as error:
+            # Either of the two may be the wrong one.
+            self._dialogue.refuse(BadAnswer(str(error)))
+            raise Back from error
+        if changed.access_key_id != self.draft.access_key_id:
+            typer.echo(f"  {say('init-swapped')}")
+        self.draft = changed
+        typer.echo(f"  {say('init-key-known')}")
+
+    def _ask_bucket(self) -> None:
+        def check(text: str) -> Draft:
+            changed = replace(self.draft, bucket=text)
+            try:
+                self._look_for_bucket(changed)
+            except Elsewhere as error:
+                question = say("init-other-region", region=error.region)
+                if not self._dialogue.agrees(f"  {error}\n  {question}"):
+                    raise
+                changed = replace(changed, region=error.region)
+                self._look_for_bucket(changed)
+            return changed
+
+        self.draft = self._answer("bucket", say("init-bucket"), check)
+
+    def _look_for_bucket(self, draft: Draft) -> None:
+        where = {"bucket": draft.bucket, "region": draft.region}
+        try:
+            found = self._with_rights(draft, lambda: asyncio.run(find_bucket(draft)))
+            if found is not None:
+                typer.echo(
+                    f"  {say('init-bucket-found', bucket=draft.bucket, region=found.region)}"
+                )
+            elif self._may_create or self._dialogue.agrees(say("init-create", **where)):
+                self._with_rights(draft, lambda: asyncio.run(create_bucket(draft)))
+                typer.echo(f"  {say('init-created', **where)}")
+            else:
+                typer.echo(f"  {say('init-not-created')}")
+        except _Skipped:
+            typer.echo(f"  {say('init-skipped')}")
+
+    def _with_rights(self, draft: Draft, work: Callable[[], T]) -> T:
+        """Return the result of `work`. Where the key lacks a right for it, print the policy to
+        attach, and try again when the person says so.
+        """
+        shown = False
+        while True:
+            try:
+                return work()
+            except LacksRights as error:
+                typer.echo(f"  {say('init-lacks-rights', why=error)}", err=True)
+                if not shown:
+                    show_policy(needed_policy(draft))
+                shown = True
+                if not self._dialogue.is_interactive:
+                    raise
+            if self._dialogue.ask(say("init-retry"), "", default="").lower() in {"s", "skip"}:
+                raise _Skipped
+
+    def _ask_mode(self) -> None:
+        def known(text: str) -> str:
+            if text.lower() not in set(LinkMode):
+                raise BadAnswer(say("init-which-mode", text=text))
+            return text.lower()
+
+        mode = self._answer("mode", say("init-mode"), known, default="signed")
+        self.draft = replace(self.draft, mode=mode)
+
+    def _ask_admin(self) -> None:
+        given = self._given.pop("admins", "")
+        if not given and not self._dialogue.is_interactive:
+            raise BadAnswer(say("init-no-admin"))
+        admins = [int(admin) for admin in given.split(",") if admin] or [self._find_admin()]
+        self.draft = replace(self.draft, admins=tuple(admins))
+
+    def _find_admin(self) -> int:
+        question = say("init-admin", username=self.profile.username)
+        declined = set[int]()
+        while True:
+            text = self._dialogue.ask(question, "--admin", default="")
+            if text.isdecimal() and int(text):
+                return int(text)
+            if text:
+                typer.echo(f"  {say('init-not-an-id')}", err=True)
+                continue
+            with suppress(Back):
+                for writer in self._writers(declined):
+                    if self._dialogue.agrees(f"  {say('init-is-admin', who=_describe(writer))}"):
                         return writer.id
-                    refused.add(writer.id)
-    except TimeoutError:
-        return None
-    return None
+                    declined.add(writer.id)
+
+    def _writers(self, declined: Collection[int]) -> list[MessageAuthor]:
+        typer.echo(f"  {say('init-waiting', seconds=round(PATIENCE))}")
+        try:
+            found = self._reaching("proxy", lambda: find_writers(self.draft, PATIENCE, declined))
+        except BadAnswer as error:
+            typer.echo(f"  {error}", err=True)
+            return []
+        if not found:
+            typer.echo(f"  {say('init-no-message')}")
+        return found
+
+
+class _Skipped(Exception):
+    """The person goes on without the right that a key lacks."""
 
 
 def _describe(writer: MessageAuthor) -> str:
@@ -273,65 +393,8 @@ def _describe(writer: MessageAuthor) -> str:
 
 
 def _conclude(path: Path, profile: BotProfile) -> None:
-    typer.echo(f"{path} is written\n")
+    typer.echo(f"{say('init-written', path=path)}\n")
     rows = asyncio.run(examine(path, os.environ))
     show_rows(rows, as_json=False)
-    typer.echo(
-        f"\nNext: relay-bot setup --settings {path}, relay-bot run --settings {path},"
-        f" then send a file to @{profile.username}."
-    )
+    typer.echo(f"\n{say('init-next', path=path, username=profile.username)}")
     raise typer.Exit(FAILED if worst(rows) is Verdict.BROKEN else OK)
-
-
-_SECTION = re.compile(r"\[([a-z]+)\]")
-_SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")
-
-
-def example() -> str:
-    """Return the text of `settings.example.toml` from the package or the source tree."""
-    packaged = resources.files("bot.settings") / "example.toml"
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[3] / "settings.example.toml").read_text(encoding="utf-8")
-
-
-def render(values: Mapping[str, str | list[int]]) -> str:
-    """Return the example with these values, by dotted key, in the lines of the settings.
-
-    Raises:
-        LookupError: the example has no line for one of them.
-    """
-    section, left, lines = "", dict(values), []
-    for line in example().splitlines():
-        if found := _SECTION.fullmatch(line):
-            section = found[1]
-        setting = _SETTING.match(line)
-        key = f"{section}.{setting[1]}" if setting else ""
-        # JSON's strings and lists of numbers are valid TOML.
-        lines.append(
-            f"{key.partition('.')[2]} = {json.dumps(left.pop(key), ensure_ascii=False)}"
-            if key in left
-            else line
-        )
-    if left:
-        raise LookupError(f"the example does not show {', '.join(left)}")
-    return "\n".join(lines) + "\n"
-
-
-def write_settings(path: Path, text: str, *, force: bool) -> None:
-    """Write the file atomically, readable by its owner only.
-
-    Raises:
-        OperationImpossible: it exists already and must not be overwritten, or cannot be written.
-    """
-    if path.exists() and not force:
-        raise CommandFailed(f"{path} is there already; --force overwrites it")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise CommandFailed(f"cannot write {path}: {error.strerror}") from error

@@ -24,6 +24,7 @@ from bot.adapters.oss.policies import (
     users_granted,
 )
 from bot.cli.common import CommandFailed
+from bot.cli.texts import say
 from bot.core.errors import StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
@@ -37,7 +38,8 @@ class Change:
 
     `ours` means that it affects only our prefix and our own statements; any other change needs
     consent first. `make` blocks and may raise `StoreError`; it may be repeated. `needs` are the
-    changes without which OSS refuses this one, `remedy` is what to do if it is refused.
+    changes without which OSS refuses this one, `remedy` is what to do if it is refused; `creates`
+    marks the change that makes the bucket.
     """
 
     what: str
@@ -47,6 +49,7 @@ class Change:
     make: Callable[[BucketAdministration], None] = field(repr=False, compare=False)
     needs: tuple[str, ...] = ()
     remedy: str = field(default="", compare=False)
+    creates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +150,8 @@ def desired_for(
 
 
 BLOCK: Final = "block public access"
-LEND_A_KEY: Final = (
-    "use a key with this permission, for this command alone:"
-    " RELAY_OSS__ACCESS_KEY_ID=… RELAY_OSS__ACCESS_KEY_SECRET=… relay-bot setup"
-)
-RULE_REMEDY: Final = (
-    "OSS takes no second rule for one prefix (0014-00000085), and none that ends objects before"
-    " an overlapping rule changes their class (0014-00000082): in the console, narrow or complete"
-    " the present rule, or give the bot a bucket of its own"
-)
+LEND_A_KEY: Final = "setup-lend-a-key"
+"""The message of the remedy of most refusals."""
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
@@ -167,11 +163,7 @@ def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
         OperationImpossible: the account blocks public access that the settings need.
     """
     if actual.account_blocked and not desired.blocked:
-        raise CommandFailed(
-            'link.mode = "public" needs public access, and the whole account blocks it, which'
-            f" overrides the bucket: switch the account's block off at {ACCOUNT_BLOCK}, or set"
-            ' link.mode = "signed", which needs no public access'
-        )
+        raise CommandFailed(say("setup-account-blocks", block=ACCOUNT_BLOCK))
     block = list(_plan_block(actual, desired))
     others = [
         *_plan_acl(actual, desired),
@@ -190,14 +182,14 @@ def plan_removal(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
 
 def plan_creation(desired: DesiredBucket) -> Change:
     """Return the change that creates the bucket."""
-    after = f"{desired.bucket} in {desired.region}, locally redundant, private"
     return Change(
         "bucket",
-        "there is none",
-        after,
+        say("setup-there-is-none"),
+        say("setup-new-bucket", bucket=desired.bucket, region=desired.region),
         ours=True,
         make=BucketAdministration.create,
-        remedy=f"{LEND_A_KEY}; if the name is taken, choose another one (oss.bucket)",
+        remedy=say("setup-lend-or-rename", lend=say(LEND_A_KEY)),
+        creates=True,
     )
 
 
@@ -205,16 +197,16 @@ def _plan_block(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change
     if actual.blocked != desired.blocked:
         yield Change(
             BLOCK,
-            "unknown" if actual.blocked is None else _on_or_off(on=actual.blocked),
+            say("setup-unknown") if actual.blocked is None else _on_or_off(on=actual.blocked),
             _on_or_off(on=desired.blocked),
             ours=actual.fresh,
             make=partial(BucketAdministration.set_public_access_block, blocked=desired.blocked),
-            remedy=LEND_A_KEY,
+            remedy=say(LEND_A_KEY),
         )
 
 
 def _on_or_off(*, on: bool) -> str:
-    return "on" if on else "off"
+    return say("setup-on" if on else "setup-off")
 
 
 def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
@@ -227,7 +219,7 @@ def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
             ours=actual.fresh,
             make=make,
             needs=(BLOCK,) if desired.public_read else (),
-            remedy=LEND_A_KEY,
+            remedy=say(LEND_A_KEY),
         )
 
 
@@ -243,7 +235,7 @@ def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
         yield Change(
             "bucket policy",
             _count(actual.policy),
-            f"and ours: RAM user {desired.user} may read and write the bucket, over https only",
+            say("setup-grant", user=desired.user),
             ours=True,  # Other rules and statements stay unchanged.
             make=_putting(merged),
             remedy=_remedy_of(actual.policy),
@@ -258,23 +250,23 @@ def _unreadable(what: str, error: StoreForbidden) -> Change:
     def refuse(_: BucketAdministration) -> None:
         raise error
 
-    return Change(what, "unknown", "with ours", ours=True, make=refuse, remedy=LEND_A_KEY)
+    return Change(
+        what,
+        say("setup-unknown"),
+        say("setup-with-ours"),
+        ours=True,
+        make=refuse,
+        remedy=say(LEND_A_KEY),
+    )
 
 
 def _remedy_of(policy: Policy) -> str:
     """Return what to do where OSS refuses a policy with these statements of others in it."""
     if any(map(lacks_vpc, policy["Statement"])):
-        return (
-            "a present statement has acs:SourceIp without acs:SourceVpc, which OSS no longer takes"
-            " in a new policy (0030-00000008): add acs:SourceVpc to it in the console, or attach"
-            " the RAM policy below to the user instead"
-        )
+        return say("setup-lacks-vpc")
     if any(map(is_public, policy["Statement"])):
-        return (
-            "a present statement is public, which OSS refuses while public access is blocked:"
-            " remove it in the console, or attach the RAM policy below to the user instead"
-        )
-    return LEND_A_KEY
+        return say("setup-public-statement")
+    return say(LEND_A_KEY)
 
 
 def _putting(policy: Policy) -> partial[None]:
@@ -284,7 +276,7 @@ def _putting(policy: Policy) -> partial[None]:
 
 def _count(policy: Policy) -> str:
     count = len(policy["Statement"])
-    return f"{count} statement{'' if count == 1 else 's'}" if count else "none"
+    return say("setup-statements", count=count) if count else say("setup-none")
 
 
 def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
@@ -298,13 +290,14 @@ def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]
     foreign = has_foreign_rules(actual.lifecycle, desired.prefix)
     yield Change(
         "lifecycle",
-        "rules of others" if foreign else "no such rule",
-        f"rule {rule_id(desired.prefix)}: objects expire 1 day after the last modification,"
-        " multipart uploads are aborted after 1 day"
-        + (", old versions go after 1 day" if versioned else ""),
+        say("setup-foreign-rules" if foreign else "setup-no-rule"),
+        say(
+            "setup-rule-with-versions" if versioned else "setup-rule",
+            rule=rule_id(desired.prefix),
+        ),
         ours=True,  # Other rules and statements stay unchanged.
         make=partial(BucketAdministration.put_lifecycle, document=merged, overlaps=foreign),
-        remedy=RULE_REMEDY if foreign else LEND_A_KEY,
+        remedy=say("setup-rule-remedy" if foreign else LEND_A_KEY),
     )
 
 
@@ -319,11 +312,11 @@ def _remove_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
         )
         yield Change(
             "lifecycle",
-            f"rule {rule_id(desired.prefix)}",
-            "removed",
+            say("setup-the-rule", rule=rule_id(desired.prefix)),
+            say("setup-removed"),
             ours=True,
             make=make,
-            remedy=LEND_A_KEY,
+            remedy=say(LEND_A_KEY),
         )
 
 
@@ -334,11 +327,10 @@ def _remove_statements(actual: ActualBucket, desired: DesiredBucket) -> Iterator
     rest = remove_statements(actual.policy, desired.bucket)
     if rest is not None:
         users = ", ".join(users_granted(actual.policy, desired.bucket))
-        before = f"our statements for RAM user {users}"
         yield Change(
             "bucket policy",
-            before,
-            "removed",
+            say("setup-our-statements", users=users),
+            say("setup-removed"),
             ours=True,
             make=_putting(rest),
             remedy=_remedy_of(rest),

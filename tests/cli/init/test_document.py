@@ -8,7 +8,7 @@ import pytest
 
 from bot.cli.common import CommandFailed
 from bot.cli.init.checks import Draft
-from bot.cli.init.command import example, render, write_settings
+from bot.cli.init.dialogue import example, render, write_settings
 from bot.settings import load
 
 DRAFT = Draft(

@@ -7,7 +7,9 @@ from tests.cli.shell import type_in
 
 
 async def test_dry_run_then_setup(stage: LocalStack) -> None:
-    """First the difference, then the change, then nothing to change; the RAM policy is printed."""
+    """First the difference, then the change, then nothing to change; the key lacks nothing, so no
+    policy is printed.
+    """
     dry = await type_in(stage, "setup", "--dry-run")
     done = await type_in(stage, "setup", "--yes", "--user-id", "42")
     again = await type_in(stage, "setup", "--yes", "--user-id", "42")
@@ -15,7 +17,8 @@ async def test_dry_run_then_setup(stage: LocalStack) -> None:
     assert [dry.code, done.code, again.code] == [0, 0, 0]
     assert ["would change" in dry.out, "changed" in done.out] == [True, True]
     assert "nothing to change" in again.out
-    assert "oss:PutObject" in dry.out
+    assert not any("oss:PutObject" in printed.out for printed in (dry, done, again))
+    assert not stage.bucket.objects
 
 
 async def test_not_agreed(stage: LocalStack) -> None:
@@ -41,6 +44,29 @@ async def test_a_key_that_may_not(stage: LocalStack) -> None:
     assert all("Remedy: use a key with this permission" in line for line in lines)
     assert ["lifecycle" in lines[0], "block public access" in lines[1]] == [True, True]
     assert "less-secret" not in done.err
+
+
+@pytest.mark.parametrize("right", ["oss:PutObject", "oss:DeleteObject", "oss:GetBucketPolicy"])
+async def test_a_key_that_lacks_a_right(stage: LocalStack, right: str) -> None:
+    """What the bot needs of the key is tried, and the policy printed if a right is missing."""
+    rights = {"oss:Get*", "oss:Put*", "oss:DeleteObject", "oss:List*"} - {right}
+    if right == "oss:PutObject":
+        rights = rights - {"oss:Put*"} | {"oss:PutBucket*"}
+    if right == "oss:GetBucketPolicy":
+        rights = rights - {"oss:Get*"} | {"oss:GetBucketInfo", "oss:GetBucketLifecycle"}
+    stage.oss.add_key("LTAI-less", "less-secret", allow=sorted(rights), user="7")
+    stage.more["RELAY_OSS__ACCESS_KEY_ID"] = "LTAI-less"
+    stage.more["RELAY_OSS__ACCESS_KEY_SECRET"] = "less-secret"
+    done = await type_in(stage, "setup", "--yes")
+
+    assert "oss:AbortMultipartUpload" in done.out
+
+
+async def test_only_the_policy(stage: LocalStack) -> None:
+    """The policy is there for pasting, without a word around it and without a call."""
+    done = await type_in(stage, "setup", "--policy")
+
+    assert (done.code, done.json["Version"], len(stage.oss.log)) == (0, "1", 0)
 
 
 @pytest.mark.parametrize("words", [["--public-read-bucket"], ["--user-id", "bob"]])
