@@ -56,6 +56,8 @@ VERSION = "0004"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+T = TypeVar("T")
+
 NO_TIME: Final = 253_402_300_800_000_000
 """Microseconds until the year 10000, which `datetime` cannot tell."""
 
