@@ -58,19 +58,20 @@ def read_environment(environ: Mapping[str, str], secrets: Set[str]) -> Environme
 
     `secrets` are the dotted keys with values that may come from a file. Reads those files.
     """
-    found = Environment()
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and not name.startswith(DEFAULT_PREFIX) and environ[name]:
-            _take(found, name, name.removeprefix(PREFIX), environ[name], secrets)
-    return found
+    own = {name: text for name, text in environ.items() if not name.startswith(DEFAULT_PREFIX)}
+    return _read_variables(own, PREFIX, secrets)
 
 
 def read_defaults(environ: Mapping[str, str]) -> Environment:
     """Read every variable that begins with `RELAY_DEFAULT__`; empty ones count as not set."""
+    return _read_variables(environ, DEFAULT_PREFIX, frozenset())
+
+
+def _read_variables(environ: Mapping[str, str], prefix: str, secrets: Set[str]) -> Environment:
     found = Environment()
     for name in sorted(environ):
-        if name.startswith(DEFAULT_PREFIX) and environ[name]:
-            _take(found, name, name.removeprefix(DEFAULT_PREFIX), environ[name], frozenset())
+        if name.startswith(prefix) and environ[name]:
+            _take(found, name, name.removeprefix(prefix), environ[name], secrets)
     return found
 
 

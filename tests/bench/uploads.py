@@ -58,7 +58,7 @@ def measure(pairs: int = 9) -> Sheet:
                 rows.append(_against_sdk(latency, endpoint, small, pairs))
     if binary is None:
         notes.append(NO_SINK)
-    columns = ("figure", "ours", "theirs", "ratio", "bar")
+    columns = ("figure", "ours", "others", "ratio", "bar")
     return Sheet("uploads: ours against opendal and the SDK", columns, rows, notes)
 
 
@@ -91,22 +91,22 @@ def _against_opendal(
     except environments.Unavailable as error:
         return [(line, "", "", f"not measured: {error}", "")]
     notes.append(f"{line} at its best: {name}.")
-    ours, theirs = _pairs(ours_on("ours", endpoint, path), best, pairs)
-    memory = [one.rss / max(other.rss, 1) for one, other in zip(ours, theirs, strict=True)]
+    ours, others = _pairs(ours_on("ours", endpoint, path), best, pairs)
+    memory = [one.rss / max(other.rss, 1) for one, other in zip(ours, others, strict=True)]
     return [
-        _speed(f"{line}, speed", path, ours, theirs, 1.0),
+        _speed(f"{line}, speed", path, ours, others, 1.0),
         (
             f"{line}, memory",
             spread([one.rss / MIB for one in ours], "{:.0f} MiB"),
-            spread([one.rss / MIB for one in theirs], "{:.0f} MiB"),
+            spread([one.rss / MIB for one in others], "{:.0f} MiB"),
             spread(memory, "{:.2f} ×"),
             bar(memory, 0.2, "{:.1f} ×"),
         ),
         (
             f"{line}, CPU",
             spread([one.cpu for one in ours], "{:.2f} s"),
-            spread([one.cpu for one in theirs], "{:.2f} s"),
-            spread([a.cpu / b.cpu for a, b in zip(ours, theirs, strict=True)], "{:.2f} ×"),
+            spread([one.cpu for one in others], "{:.2f} s"),
+            spread([a.cpu / b.cpu for a, b in zip(ours, others, strict=True)], "{:.2f} ×"),
             "",
         ),
     ]
@@ -130,30 +130,30 @@ def best_of_opendal(endpoint: str, path: Path) -> tuple[Sequence[str], str]:
 def _against_sdk(latency: float, endpoint: str, path: Path, pairs: int) -> Sequence[str]:
     # It takes five times as long: a third of the pairs is enough.
     few = max(1, pairs // 3)
-    ours, theirs = _pairs(ours_on("ours", endpoint, path), ours_on("sdk8", endpoint, path), few)
+    ours, others = _pairs(ours_on("ours", endpoint, path), ours_on("sdk8", endpoint, path), few)
     line = f"{latency * 1000:.0f} ms, the SDK with 8 × 8 MiB, speed"
-    return _speed(line, path, ours, theirs, 1.0)
+    return _speed(line, path, ours, others, 1.0)
 
 
 def _speed(
-    name: str, path: Path, ours: Sequence[Outcome], theirs: Sequence[Outcome], most: float
+    name: str, path: Path, ours: Sequence[Outcome], others: Sequence[Outcome], most: float
 ) -> Sequence[str]:
     size = path.stat().st_size
-    ratios = [other.seconds / one.seconds for one, other in zip(ours, theirs, strict=True)]
+    ratios = [other.seconds / one.seconds for one, other in zip(ours, others, strict=True)]
     form = "{:.0f} MB/s"
     return (
         name,
         spread([size / one.seconds / 1e6 for one in ours], form),
-        spread([size / one.seconds / 1e6 for one in theirs], form),
+        spread([size / one.seconds / 1e6 for one in others], form),
         spread(ratios, "{:.2f} ×"),
         least(ratios, most, "{:.1f} ×"),
     )
 
 
 def _pairs(
-    ours: Sequence[str], theirs: Sequence[str], pairs: int
+    ours: Sequence[str], others: Sequence[str], pairs: int
 ) -> tuple[list[Outcome], list[Outcome]]:
-    both = [(run(ours), run(theirs)) for _ in range(pairs)]
+    both = [(run(ours), run(others)) for _ in range(pairs)]
     return [one for one, _ in both], [other for _, other in both]
 
 

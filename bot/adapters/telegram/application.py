@@ -109,7 +109,7 @@ async def open_telegram(
 
 
 LONGEST_REASON: Final = 200
-"""Characters: the description of an error is of whatever answered."""
+"""Characters of the description of an error, which a proxy may have written."""
 
 
 async def _greet(application: App) -> None:

@@ -39,6 +39,7 @@ from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings
+from bot.transfer.spool import free_bytes
 
 
 async def examine(
@@ -103,8 +104,7 @@ def _spool(settings: Settings) -> Row:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         meaning = say("doctor-unwritable", place=place)
         return broken("spool", meaning, say("doctor-spool-remedy"))
-    disk = os.statvfs(place)
-    free = disk.f_bavail * disk.f_frsize
+    free = free_bytes(place)
     room = free - given.keep_free
     if room < settings.telegram.limit:
         return broken(

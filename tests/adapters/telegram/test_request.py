@@ -62,10 +62,10 @@ async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     async with Wire(answer) as server:
         url = f"{server.url}/bot{TOKEN}/getMe"
-        theirs = await outcome(httpx_client(), url)
+        expected = await outcome(httpx_client(), url)
         ours = await outcome(AiohttpRequest(), url)
 
-    assert theirs == ours
+    assert expected == ours
 
 
 async def test_nobody_listens() -> None:
