@@ -206,7 +206,7 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
         await register_commands(telegram.application.bot, telegram.renderer, admins)
     except ChatError as error:
         # Cosmetic: the commands work without the menus, and the next start tries again.
-        log.warning("cannot register the commands", code=error.code)
+        log.warning("cannot register the commands", code=error.code, why=str(error))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:

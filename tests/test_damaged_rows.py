@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.recovery import MOST_LINES
 from bot.adapters.ledger.schema import Instant, Payload, metadata, note_unknown
 from bot.core.errors import StoreForbidden
 from bot.core.jobs import JobState, ObjectState, Placement
@@ -95,14 +96,18 @@ async def _serve_beside(stage: Everything, table: str, column: str, damage: str)
 
     async def is_answered() -> bool:
         said = {said.chat_id for said in stage.messenger.said if isinstance(said.view, Answer)}
-        return NEIGHBOUR in said and not await ledger.outbox.pending(10)
+        return NEIGHBOUR in said and not (await ledger.outbox.pending_work(10)).messages
 
     await stage.begin()
     if table != "outbox":
         await _until(stage, is_opened)
     if table == "answers":
+        stage.signals.outbox.clear()
         stage.uploads.may_end.set()
-        await _until(stage, has_ended)
+        # No round of the dispatcher meanwhile, which would answer the first that has ended.
+        while not await has_ended():
+            await stage.signals.outbox.wait()
+            stage.signals.outbox.clear()
         for job in await ledger.jobs.get_many([1, 2]):
             await ledger.answers.begin([job], None)
     await _damage(path, table, column, damage)
@@ -305,3 +310,24 @@ async def test_crash_is_counted_beside_damaged_progress(database: Database) -> N
     recovered = await ledger.jobs.recover(NOW)
 
     assert [(job.id, job.crashes) for job in recovered.unfinished] == [(1, 1), (2, 1)]
+
+
+async def test_row_that_cannot_be_repaired_costs_no_other(database: Database) -> None:
+    """Two repaired rows would be the same message; thirty more are repaired, twenty named."""
+    ledger = SqlLedger(database)
+    rows = [await accept(ledger, chat_id=100) for _ in range(32)]
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute(
+            "UPDATE jobs SET file_unique_id = CAST(id AS BLOB), message_id = 0 WHERE id < 3"
+        )
+        connection.execute("UPDATE jobs SET sha256 = x'ff' WHERE id > 2")
+    with capture_logs() as lines:
+        assert await ledger.jobs.unfinished() == []
+        found = await ledger.jobs.get_many([job.id for job in rows])
+    events = [line["event"] for line in lines]
+
+    assert len(found) == 31
+    assert {job.state for job in found} == {JobState.FAILED}
+    assert events.count("row not repaired") == 1
+    assert events.count("row repaired") == MOST_LINES
+    assert {"count": 32 - MOST_LINES}.items() <= lines[-1].items()

@@ -8,10 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.schema import answers, cards, jobs, outbox
 from bot.core.files import LinkMode
 from bot.core.jobs import JobState, Placement
 from bot.core.limits import OwnerLimits
@@ -50,24 +52,29 @@ PORTS = {
     "status_messages", "uploads",
 }  # fmt: skip
 MOST_STEPS = 100
+MOST_TRIES = 2
+"""The try of the fault, and one that was under way beside it."""
+COUNTED = {"members", "messenger", "source", "uploads"}
+"""Ports of other systems: no call of them is made before it was counted."""
 
 
 class Everything:
     """Queue, runner, relay and senders on a real ledger, every port of theirs recorded."""
 
-    def __init__(self, database: Database, recorder: Recorder) -> None:
-        port = recorder.port
-        self.clock, self.metrics, self.recorder = (
-            SandboxClock(NOW, running=False),
-            FakeMetrics(),
-            recorder,
-        )
+    def __init__(
+        self, database: Database, recorder: Recorder, earlier: "Everything | None" = None
+    ) -> None:
+        """`earlier` is the process before a restart: the world around it stays."""
+        port, self.recorder = recorder.port, recorder
+        self.clock: SandboxClock = earlier.clock if earlier else SandboxClock(NOW, running=False)
+        self.metrics: FakeMetrics = earlier.metrics if earlier else FakeMetrics()
+        self.messenger: FakeMessenger = earlier.messenger if earlier else FakeMessenger(self.clock)
+        self.uploads: FakeUploads = earlier.uploads if earlier else FakeUploads()
         # What the test itself asks is not recorded.
         self.database, self.ledger = database, SqlLedger(database)
         ledger = SqlLedger(database)
         for name in ("jobs", "objects", "answers", "status_messages", "outbox", "chats"):
             setattr(ledger, name, port(name, getattr(ledger, name)))
-        self.messenger, self.uploads = FakeMessenger(self.clock), FakeUploads()
         self.signals = Signals()
         self.queue = self._build_queue(ledger)
         self.dispatcher = self._build_dispatcher(ledger)
@@ -173,7 +180,7 @@ class Everything:
         """Whether both files are answered and nothing is left to be said."""
         done = [job.state for job in await self.ledger.jobs.get_many([1, 2])]
         answers = [said for said in self.messenger.said if isinstance(said.view, Answer)]
-        left = await self.ledger.outbox.pending(10)
+        left = (await self.ledger.outbox.pending_work(10)).messages
         left_messages = await self.ledger.status_messages.open_status_messages()
         return (
             done == [JobState.DONE] * 2
@@ -181,17 +188,41 @@ class Everything:
             and not (left or left_messages)
         )
 
-    async def run(self) -> None:
-        """Run until everything is served."""
+    async def tries(self) -> dict[str, list[tuple[int, ...]]]:
+        """Return how often each unit was tried, by the ledger."""
+        columns = {
+            "jobs": (jobs.c.failures, jobs.c.crashes),
+            "outbox": (outbox.c.tries,),
+            "answers": (answers.c.attempts, answers.c.tries),
+            "status_messages": (cards.c.attempts,),
+        }
+
+        def read(connection: Connection) -> dict[str, list[tuple[int, ...]]]:
+            return {
+                name: [tuple(row) for row in connection.execute(select(*found))]
+                for name, found in columns.items()
+            }
+
+        return await self.database.read(read)
+
+    async def resume(self) -> None:
+        """Do what a start does with the jobs of the process before."""
+        recovered = await self.ledger.jobs.recover(self.clock.now())
+        for job in recovered.unfinished:
+            self.queue.enqueue(job.id, job.origin.owner_id, job.run_at)
+
+    async def run(self, *, until_failure: bool = False) -> None:
+        """Run until everything is served, or until the method has raised."""
         loop = asyncio.create_task(
             Supervisor(self.metrics, first_wait=0).keep("queue", self.queue.run)
         )
         try:
-            await self.begin()
             for step in range(MOST_STEPS):
                 await self.step()
                 if step == 4:
                     self.uploads.may_end.set()
+                if until_failure and self.metrics.unexpected:
+                    return
                 if step > 4 and await self.is_served():
                     return
             raise AssertionError("not everything was served")
@@ -206,17 +237,28 @@ async def one_fault(folder: Path, method: str, error: Exception) -> None:
     async with empty_ledger(folder / f"{method}-{type(error).__name__}.db") as database:
         stage = Everything(database, Recorder(method, error))
         with capture_logs() as lines:
+            await stage.begin()
+            await stage.run(until_failure=True)
+            before = await stage.tries()
+            stage = Everything(database, stage.recorder, stage)
+            await stage.resume()
+            after = await stage.tries()
             await stage.run()
     traces = [line for line in lines if "exc_info" in line]
 
     assert [kind for _, kind in stage.metrics.unexpected] == [type(error).__name__]
     assert [line["exc_info"] for line in traces] == [error]
+    assert after == before
+    assert max(most for rows in after.values() for row in rows for most in row) <= MOST_TRIES
+    if method.split(".")[0] in COUNTED:
+        assert any(any(row) for rows in after.values() for row in rows)
 
 
 async def recorded(folder: Path) -> list[str]:
     """Return every method of a port that is called when nothing fails."""
     async with empty_ledger(folder / "whole.db") as database:
         stage = Everything(database, Recorder())
+        await stage.begin()
         await stage.run()
     assert stage.metrics.unexpected == []
     return sorted(stage.recorder.called)

@@ -65,6 +65,36 @@ def test_variables_win(tmp_path: Path) -> None:
     ) == (5, 1, "error")
 
 
+def test_beaten_values_are_said(tmp_path: Path) -> None:
+    """A variable that replaces a value of the file by another one is named, and no value is."""
+    path, secret = tmp_path / "settings.toml", tmp_path / "secret"
+    path.write_text(
+        f'[telegram]\ntoken = "{TOKEN}"\n[oss]\nbucket = "of-the-file"\n'
+        'access_key_secret = "of-the-file"\naccess_key_id = "replace-me-by-the-id"\n'
+        "path_style = false\n[access]\nusers = [1, 2]\nadmins = [3]\n",
+        encoding="utf-8",
+    )
+    path.chmod(0o600)
+    secret.write_text("of-another-file\n")
+    environ = MINIMAL | {
+        "RELAY_ACCESS__USERS": "1,  2",
+        "RELAY_ACCESS__ADMINS": "3,4",
+        "RELAY_OSS__PATH_STYLE": "false",
+        "RELAY_OSS__ACCESS_KEY_SECRET": "",
+        "RELAY_OSS__ACCESS_KEY_SECRET_FILE": str(secret),
+        "RELAY_DEFAULT__OSS__REGION": "cn-beijing",
+    }
+    found = warnings(load(path, environ), path, environ)
+
+    assert [line.partition(" is set")[0] for line in found] == [
+        "access.admins: RELAY_ACCESS__ADMINS",
+        "oss.access_key_secret: RELAY_OSS__ACCESS_KEY_SECRET_FILE",
+        "oss.bucket: RELAY_OSS__BUCKET",
+    ]
+    assert not any("of-the-file" in line or "my-bucket" in line for line in found)
+    assert warnings(load(path, environ), path) == []
+
+
 def test_defaults_from_variables_lose(tmp_path: Path) -> None:
     """A default of the image yields to the file, and to a variable of the same setting."""
     path = tmp_path / "settings.toml"

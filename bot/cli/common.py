@@ -19,62 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.adapters.ledger.connection import opening
-from bot.adapters.telegram.languages import ENGLISH, load_languages, pick_language
 from bot.adapters.telegram.webhook_intake import webhook_secret
-from bot.core.errors import (
-    AccountOverdue,
-    BucketMissing,
-    CertificateRefused,
-    ClockSkewed,
-    ObjectArchived,
-    ObjectRetained,
-    PublicAccessBlocked,
-    RefererRefused,
-    RelayError,
-    StoreError,
-    StoreForbidden,
-    StoreKeyRefused,
-    StoreThrottled,
-    StoreUnavailable,
-    WrongRegion,
-    leaf,
-)
+from bot.core.errors import RelayError, leaf
 from bot.core.files import shown_size
 from bot.jobs.audit import Finding
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
-
-LOCALES: Final = Path(__file__).parent / "locales"
-"""The texts of `init` and `setup`; the other commands speak English."""
-
-Lang = Annotated[
-    str | None, typer.Option("--lang", help="en or zh-Hans; default: that of LANG and LC_ALL.")
-]
-
-
-class _Spoken:
-    """The language of this process, as its locale is; set once, when a command begins."""
-
-    tag = ENGLISH
-
-
-def speak(lang: str | None) -> None:
-    """Choose the language of `say`: a tag such as `zh-Hans`, or with `None` that of the locale
-    (source: POSIX, "Environment Variables": LC_ALL beats LC_MESSAGES, which beats LANG).
-    """
-    names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    locale = next((value for name in names if (value := os.environ.get(name))), "")
-    _Spoken.tag = pick_language(lang if lang is not None else locale)
-
-
-def spoken() -> str:
-    """Return the tag of the language of this process."""
-    return _Spoken.tag
-
-
-def say(name: str, **args: str | int) -> str:
-    """Return a text of the commands in the language of this process."""
-    return load_languages(LOCALES, is_checked=True)[_Spoken.tag].say(name, **args)
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
@@ -106,8 +56,12 @@ def print_table(
     styles: Sequence[str] = (),
 ) -> None:
     """Print a table; long cells are wrapped, never cut. `styles` are those of the rows, and appear
-    on a terminal only.
+    on a terminal only. A terminal that is too narrow for columns gets a list.
     """
+    console = Console()
+    if console.width < NARROWEST * len(columns):
+        _print_list(console, title, columns, rows)
+        return
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -115,7 +69,22 @@ def print_table(
         style = styles[number] if number < len(styles) else None
         # As text objects, because square brackets of a name are no markup.
         table.add_row(*(Text(cell) for cell in row), style=style)
-    Console().print(table)
+    console.print(table)
+
+
+NARROWEST: Final = 12
+"""Characters of a column; in narrower ones words are broken."""
+
+
+def _print_list(
+    console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    console.print(Text(title))
+    for row in rows:
+        console.print()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                console.print(Text(f"{column}: {cell}"))
 
 
 def size(count: int | None) -> str:
@@ -173,72 +142,6 @@ def worst(rows: Sequence[Row]) -> Verdict:
     """Return the worst verdict of all rows; `OK` without any."""
     order = list(Verdict)
     return max((row.verdict for row in rows), key=order.index, default=Verdict.OK)
-
-
-RAM_REMEDY: Final = "attach the RAM policy that relay-bot setup prints to the RAM user of the key"
-REFERER_REMEDY: Final = (
-    "in the console, bucket, hotlink protection: allow an empty Referer, or switch it off"
-)
-ARCHIVE_REMEDY: Final = (
-    "find out what changes the class of new objects, such as a lifecycle rule or a gateway in"
-    " between, or give the bot a bucket of its own"
-)
-RETENTION_REMEDY: Final = (
-    "give the bot a bucket without a retention policy (WORM): a policy that is locked cannot be"
-    " removed before its period is over"
-)
-
-_ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
-    (
-        StoreKeyRefused,
-        "OSS key",
-        "check oss.access_key_id and oss.access_key_secret: in the RAM console the key must exist"
-        " and be enabled; a wrong oss.region looks the same",
-    ),
-    (BucketMissing, "OSS bucket", "check oss.bucket, or let relay-bot setup create it"),
-    (
-        WrongRegion,
-        "OSS region",
-        "set oss.region (and oss.endpoint, if it is set) to where the bucket is",
-    ),
-    (
-        AccountOverdue,
-        "OSS account",
-        "the account is overdue or frozen: top it up, and read the console's message centre",
-    ),
-    (ObjectRetained, "retention", RETENTION_REMEDY),
-    (ObjectArchived, "storage class", ARCHIVE_REMEDY),
-    (RefererRefused, "referer whitelist", REFERER_REMEDY),
-    (
-        PublicAccessBlocked,
-        "public access",
-        "allow it for the bucket: relay-bot setup does it; for the account: "
-        "https://oss.console.aliyun.com/public-access-block",
-    ),
-    (
-        CertificateRefused,
-        "certificate",
-        "for link.domain: bind a certificate of that name to it in the console (bucket, domain"
-        " names), or renew it; for OSS's own hosts: check the clock, and proxies that decrypt TLS",
-    ),
-    (ClockSkewed, "clock and OSS", "set the clock, best by NTP: timedatectl set-ntp true"),
-    (StoreForbidden, "OSS rights", RAM_REMEDY),
-    (StoreThrottled, "OSS", "OSS asks to slow down: lower transfer.connections"),
-    (
-        StoreUnavailable,
-        "OSS",
-        "check the network, oss.endpoint, oss.upload_endpoint, link.domain and oss.proxy; an"
-        " internal endpoint works inside its region only",
-    ),
-)
-
-
-def failure_row(error: StoreError) -> Row:
-    """Return the row about a failed call to OSS."""
-    for kind, name, remedy in _ADVICE:
-        if isinstance(error, kind):
-            return broken(name, str(error), remedy)
-    return broken("OSS", str(error), "look the code and the EC up in the documentation of OSS")
 
 
 P = ParamSpec("P")

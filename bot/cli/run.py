@@ -33,7 +33,7 @@ from bot.cli.common import (
 )
 from bot.core.errors import RelayError, StoreKeyRefused
 from bot.logs import configure
-from bot.settings import Settings, overrides, warnings
+from bot.settings import Settings, warnings
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -141,8 +141,7 @@ def run(
     Example: relay-bot run --settings /etc/relay-bot/settings.toml
     """
     loaded = load_settings(settings)
-    path = settings_file(settings)
-    for line in [*warnings(loaded, path), *overrides(path, os.environ)]:
+    for line in warnings(loaded, settings_file(settings), os.environ):
         typer.echo(f"warning: {line}", err=True)
     if check:
         typer.echo("settings: ok")

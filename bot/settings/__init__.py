@@ -3,16 +3,8 @@
 The only package that uses the settings library. Constructors elsewhere take plain values.
 """
 
-from bot.settings.loading import Settings, endpoint_problems, load, overrides, warnings
+from bot.settings.loading import Settings, endpoint_problems, load, warnings
 from bot.settings.problems import SettingsError
 from bot.settings.sections import TelegramMode
 
-__all__ = [
-    "Settings",
-    "SettingsError",
-    "TelegramMode",
-    "endpoint_problems",
-    "load",
-    "overrides",
-    "warnings",
-]
+__all__ = ["Settings", "SettingsError", "TelegramMode", "endpoint_problems", "load", "warnings"]

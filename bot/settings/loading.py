@@ -28,7 +28,7 @@ from bot.settings.sections import (
     TelegramSettings,
     WebSettings,
 )
-from bot.settings.types import EXAMPLE_USER, Contradiction, is_loopback, is_of_oss
+from bot.settings.types import EXAMPLE_USER, PLACEHOLDER, Contradiction, is_loopback, is_of_oss
 
 PREFIX: Final = "RELAY_"
 DEFAULT_PREFIX: Final = "RELAY_DEFAULT__"
@@ -58,19 +58,20 @@ def read_environment(environ: Mapping[str, str], secrets: Set[str]) -> Environme
 
     `secrets` are the dotted keys with values that may come from a file. Reads those files.
     """
-    found = Environment()
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and not name.startswith(DEFAULT_PREFIX) and environ[name]:
-            _take(found, name, name.removeprefix(PREFIX), environ[name], secrets)
-    return found
+    own = {name: text for name, text in environ.items() if not name.startswith(DEFAULT_PREFIX)}
+    return _read_variables(own, PREFIX, secrets)
 
 
 def read_defaults(environ: Mapping[str, str]) -> Environment:
     """Read every variable that begins with `RELAY_DEFAULT__`; empty ones count as not set."""
+    return _read_variables(environ, DEFAULT_PREFIX, frozenset())
+
+
+def _read_variables(environ: Mapping[str, str], prefix: str, secrets: Set[str]) -> Environment:
     found = Environment()
     for name in sorted(environ):
-        if name.startswith(DEFAULT_PREFIX) and environ[name]:
-            _take(found, name, name.removeprefix(DEFAULT_PREFIX), environ[name], frozenset())
+        if name.startswith(prefix) and environ[name]:
+            _take(found, name, name.removeprefix(prefix), environ[name], secrets)
     return found
 
 
@@ -309,36 +310,17 @@ def _unrenewable(settings: Settings) -> list[str]:
     return []
 
 
-def overrides(path: Path | None, environ: Mapping[str, str]) -> list[str]:
-    """Return one line for each value of the file at `path` that a variable beats with another one;
-    none tells a value.
-    """
-    if path is None:
-        return []
-    given = tomllib.loads(path.read_text(encoding="utf-8"))
-    environment = read_environment(environ, SECRETS)
-    return [
-        f"{key}: {name} of the environment beats the value in {path}"
-        for key, name in sorted(environment.origins.items())
-        for section, _, setting in [key.partition(".")]
-        if setting in given.get(section, {})
-        and not _is_same(given[section][setting], environment.values[section][setting])
-    ]
-
-
-def _is_same(value: object, text: object) -> bool:
-    """Return whether the text of a variable means the value of a file."""
-    if isinstance(value, list):
-        return [str(item) for item in value] == [item.strip() for item in str(text).split(",")]
-    shown = str(value).lower() if isinstance(value, bool) else str(value)
-    return shown == str(text)
-
-
-def warnings(settings: Settings, path: Path | None = None) -> list[str]:
+def warnings(
+    settings: Settings, path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> list[str]:
     """Return one line for each setting that may be a mistake; none stops the bot. `path` is the
-    file that they come from.
+    file that they come from, `environ` the variables.
     """
-    found = [*_readable_by_others(path), *endpoint_problems(settings)]
+    found = [
+        *_readable_by_others(path),
+        *_beaten(path, environ or {}),
+        *endpoint_problems(settings),
+    ]
     if EXAMPLE_USER in settings.access.everybody:
         found.append(
             f"access.users: {EXAMPLE_USER} is the id of settings.example.toml, and may be that of"
@@ -380,6 +362,33 @@ def _readable_by_others(path: Path | None) -> Iterator[str]:
         key in given.get(section, {}) for section, _, key in (s.partition(".") for s in SECRETS)
     ):
         yield f"{path}: every user of this machine can read the secrets in it: chmod 600 {path}"
+
+
+def _beaten(path: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each value of the file that a variable replaces by another one; it names
+    no value.
+    """
+    if path is None:
+        return
+    given = tomllib.loads(path.read_text(encoding="utf-8"))
+    environment = read_environment(environ, SECRETS)
+    for key, name in environment.origins.items():
+        section, _, setting = key.partition(".")
+        written = given.get(section, {}).get(setting)
+        if written in (None, "", []) or PLACEHOLDER in str(written):
+            continue
+        if _as_variable(written) != _as_variable(environment.values[section][setting]):
+            yield f"{key}: {name} is set in the environment, and beats the value in {path}"
+
+
+def _as_variable(value: object) -> str:
+    """Return a value as one would write it into a variable, without blanks."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        value = [f"{there}={here}" for there, here in value.items()]
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "".join(text.split())
 
 
 def endpoint_problems(settings: Settings) -> list[str]:

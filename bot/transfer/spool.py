@@ -176,10 +176,9 @@ class Spool:
         return SpoolFile(path, largest)
 
     def _check_floor(self, size: int) -> None:
-        disk = os.statvfs(self.folder)
         # Reserved room that is not yet written looks free but is not.
         promised = sum(file.largest - file.size for file in self._files.values())
-        left = disk.f_bavail * disk.f_frsize - promised - size
+        left = free_bytes(self.folder) - promised - size
         if left < self.keep_free:
             raise DiskFull(f"{left} bytes would be left on the disk, {self.keep_free} must be")
 

@@ -106,7 +106,7 @@ def test_causes() -> None:
 
 
 def test_unexpected_errors() -> None:
-    """They are counted by unit, whatever their class."""
+    """They are counted by unit; errors of two classes in one unit are one series."""
     metrics = PrometheusMetrics("1")
     metrics.unexpected_error("update", "KeyError")
     metrics.unexpected_error("update", "MemoryError")

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import aged, burst, idle, large, load, overlap, uploads
+from tests.bench import aged, burst, floor, idle, large, load, many, overlap, uploads
 from tests.bench.report import Sheet, show
 
 BENCHES: dict[str, Callable[..., Sheet]] = {
@@ -23,13 +23,16 @@ BENCHES: dict[str, Callable[..., Sheet]] = {
     "load": load.measure,
     "large": large.measure,
     "uploads": uploads.measure,
+    "many": many.measure,
+    "floor": floor.measure,
+    "capped": uploads.measure_capped,
 }
 
 INTERRUPTED = 130
 """The exit code that shells give to what Ctrl-C has ended."""
 
 
-IN_PAIRS = ("burst", "idle", "aged")
+IN_PAIRS = ("burst", "idle", "aged", "uploads", "capped", "overlap", "floor")
 """Benchmarks that compare pairs of runs."""
 
 

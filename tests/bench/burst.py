@@ -17,7 +17,7 @@ from tests.bench.rivals import AT_ONCE, OURS, STRAIGHTFORWARD, Rival, running_ri
 FILES: Final = 300
 PEOPLE: Final = 50
 SIZE: Final = 100_000
-SINGLES: Final = 5
+SINGLES: Final = 3
 LATENCIES: Final = (0.0, 0.020)
 """Seconds that the stand-ins take for each request while single files are sent."""
 
@@ -38,10 +38,10 @@ class Run:
 
 def measure(pairs: int = 9) -> Sheet:
     """Let both bots relay the same files in turn, `pairs` times."""
-    ours, theirs = list[Run](), list[Run]()
+    ours, others = list[Run](), list[Run]()
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         for number in range(pairs):
-            for who, runs in ((OURS, ours), (STRAIGHTFORWARD, theirs)):
+            for who, runs in ((OURS, ours), (STRAIGHTFORWARD, others)):
                 runs.append(asyncio.run(measure_one(who, Path(name) / f"{who}{number}")))
     columns = ("figure", "ours", "straightforward", "ratio", "bar")
     notes = [
@@ -49,18 +49,18 @@ def measure(pairs: int = 9) -> Sheet:
         " single files on the same bot. Medians and extremes of"
         f" {pairs} interleaved pairs, ratios of pairs; every bot has stand-ins of its own.",
     ]
-    return Sheet("burst: many small files, and one", columns, _rows(ours, theirs), notes)
+    return Sheet("burst: many small files, and one", columns, _rows(ours, others), notes)
 
 
-def _rows(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Sequence[str]]:
+def _rows(ours: Sequence[Run], others: Sequence[Run]) -> list[Sequence[str]]:
     rows = [
-        _row("CPU per file", [r.cpu for r in ours], [r.cpu for r in theirs], 1.2),
-        _row("wall time per file", [r.wall for r in ours], [r.wall for r in theirs], 1.3),
+        _row("CPU per file", [r.cpu for r in ours], [r.cpu for r in others], 1.2),
+        _row("wall time per file", [r.wall for r in ours], [r.wall for r in others], 1.3),
     ]
     for index, (latency, most) in enumerate(zip(LATENCIES, (2.0, 1.1), strict=True)):
         name = f"one file, {latency * 1000:.0f} ms"
         rows.append(
-            _row(name, [r.single[index] for r in ours], [r.single[index] for r in theirs], most)
+            _row(name, [r.single[index] for r in ours], [r.single[index] for r in others], most)
         )
     for name, figures, most in (
         ("commits per file", [r.commits for r in ours], 3.0),
@@ -72,13 +72,13 @@ def _rows(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Sequence[str]]:
     return rows
 
 
-def _row(name: str, ours: Sequence[float], theirs: Sequence[float], most: float) -> Sequence[str]:
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+def _row(name: str, ours: Sequence[float], others: Sequence[float], most: float) -> Sequence[str]:
+    ratios = [one / other for one, other in zip(ours, others, strict=True)]
     milli = "{:.1f} ms"
     return (
         name,
         spread([one * 1000 for one in ours], milli),
-        spread([one * 1000 for one in theirs], milli),
+        spread([one * 1000 for one in others], milli),
         spread(ratios, "{:.2f} ×"),
         bar(ratios, most, "{:.1f} ×"),
     )

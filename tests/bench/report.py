@@ -44,3 +44,9 @@ def bar(figures: Sequence[float], most: float, form: str) -> str:
     """Return the most that the median may be, and whether it holds."""
     holds = statistics.median(figures) <= most
     return f"<= {form.format(most)}: {'holds' if holds else 'MISSED'}"
+
+
+def least(figures: Sequence[float], wanted: float, form: str) -> str:
+    """Return the least that the median may be, and whether it holds."""
+    holds = statistics.median(figures) >= wanted
+    return f">= {form.format(wanted)}: {'holds' if holds else 'MISSED'}"

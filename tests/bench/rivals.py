@@ -22,9 +22,12 @@ from tests.bench.stage import Sandbox, answers, running_sandbox
 AT_ONCE: Final = 8
 """Files that a bot relays at the same time."""
 OURS: Final = "ours"
+UNCOUNTED: Final = "uncounted"
+"""Ours without anything in it that counts."""
 STRAIGHTFORWARD: Final = "straightforward"
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     OURS: ("-m", "tests.bench.counted"),
+    UNCOUNTED: ("-m", "bot", "run", "--settings"),
     STRAIGHTFORWARD: (str(Path(__file__).with_name("straightforward_bot.py")),),
 }
 _TICK: Final = os.sysconf("SC_CLK_TCK")

@@ -17,13 +17,21 @@ def _logs() -> Iterator[None]:
     logging of the process after each test.
     """
     root = logging.getLogger()
-    level = root.level
+    level, levels = root.level, _levels()
     configure("info", "pretty")
     yield
+    # `send` silences loggers, as it is the only command of its process.
+    for name in _levels():
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
     for handler in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
         root.removeHandler(handler)
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+def _levels() -> dict[str, int]:
+    loggers = logging.root.manager.loggerDict
+    return {n: found.level for n, found in loggers.items() if isinstance(found, logging.Logger)}
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """`relay-bot run --check` as an operator types it."""
 
+import json
+
 import pytest
 
-from bot.demo.local_stack import BUCKET, LocalStack
+from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 
 TEMPORARY = {
@@ -29,6 +31,21 @@ async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
     assert "sts-secret" not in public.err
 
 
+async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
+    """The check and the doctor name the variable, and not its value."""
+    path = stage.folder / "settings.toml"
+    path.write_text('[link]\nmode = "public"\n', encoding="utf-8")
+    path.chmod(0o600)
+    stage.more["RELAY_LINK__MODE"] = "signed"
+    checked = await type_in(stage, "run", "--check")
+    seen = await type_in(stage, "doctor", "--json")
+    row = json.loads(seen.out.splitlines()[0])
+
+    assert (checked.code, "link.mode: RELAY_LINK__MODE is set" in checked.err) == (0, True)
+    assert (row["name"], row["verdict"]) == ("settings", "warning")
+    assert "RELAY_LINK__MODE" in row["meaning"]
+
+
 @pytest.mark.parametrize("words", [["run"], ["run", "--check", "-s", "mine.toml"], ["status"]])
 async def test_no_settings(stage: LocalStack, words: list[str]) -> None:
     """Without a file the one that was looked for is named, and the command that makes one."""
@@ -38,21 +55,3 @@ async def test_no_settings(stage: LocalStack, words: list[str]) -> None:
 
     assert done.code == 2
     assert f"no file {stage.folder / name}; relay-bot init makes one" in done.err
-
-
-async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
-    """A variable with another value than the file is named, without the value; an equal one and
-    one that the file does not have are not.
-    """
-    lines = ["[telegram]", 'token = "1:other"', "[oss]", f'bucket = "{BUCKET}"']
-    path = stage.folder / "settings.toml"
-    path.write_text("\n".join(lines))
-    path.chmod(0o600)
-    check = await type_in(stage, "run", "--check")
-    doctor = await type_in(stage, "doctor", "--json")
-    told = [line for line in check.err.splitlines() if "of the environment beats" in line]
-
-    assert (check.code, len(told)) == (0, 1)
-    assert told[0].startswith("warning: telegram.token: RELAY_TELEGRAM__TOKEN of the environment")
-    assert "RELAY_TELEGRAM__TOKEN of the environment beats" in doctor.out
-    assert stage.telegram.token not in check.err + doctor.out

@@ -26,3 +26,27 @@ def test_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("t", ("a",), [("[red]x[/red]",)])
 
     assert "[red]x[/red]" in capsys.readouterr().out
+
+
+def test_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where columns would break words, each row is a list of its cells without the empty ones."""
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(
+        "title", ("what", "is", "means", "do"), [("a", "ok", "fine", ""), ("[b]", "x", "y", "z")]
+    )
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+    assert printed == [
+        "title",
+        "",
+        "what: a",
+        "is: ok",
+        "means: fine",
+        "",
+        "what: [b]",
+        "is: x",
+        "means: y",
+        "do: z",
+    ]

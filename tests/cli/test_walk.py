@@ -102,12 +102,12 @@ def stop_halfway(init: Any, token: str) -> None:
     """Give two wrong answers, and press Ctrl-C at the secret."""
     answer(init, "Token of the bot", "nonsense")
     answer(init, "Token of the bot", token)
-    answer(init, "Region of the bucket", "Hong Kong")
+    answer(init, "Region of the bucket", "Hong Kong!")
     answer(init, "Region of the bucket", "oss-cn-hongkong")
     answer(init, "AccessKey id", KEY["key_id"])
     init.expect("AccessKey secret")
     init.sendintr()
-    init.expect("the same command goes on there")
+    init.expect("relay-bot init goes on there")
     init.expect(pexpect.EOF)
 
 
@@ -121,9 +121,9 @@ def go_on(init: Any, oss: str) -> None:
     init.expect("ram.console.aliyun.com/policies")
     init.expect("oss:PutObject")
     ask(f"{oss}/__control/add_key", dict(KEY))
-    answer(init, "once it is attached", "")
+    answer(init, "try again", "")
     answer(init, "Links: signed", "")
-    answer(init, "Id of the admin", str(ALICE))
+    answer(init, "Who looks after the bot", str(ALICE))
     init.expect("settings.toml is written")
     init.expect(pexpect.EOF)
 

@@ -10,6 +10,7 @@ from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person, link_of
 
 SEVERAL = ["/ban", "/unban", "/allow", "/stats", "/cancel"]
+NO_IDS = ("9" * 19, "-" + "9" * 19, "9223372036854775808", "1" * 30, "4503599627370496", "0")
 
 
 @pytest.fixture
@@ -44,12 +45,14 @@ async def test_commands_for_other_bots(stage: LocalStack, seeing: Room, chief: P
     assert [message.reply_to for message in seeing.said] == [slow.id]
 
 
-@pytest.mark.parametrize("command", SEVERAL)
-async def test_addressed_commands(seeing: Room, chief: Person, command: str) -> None:
+async def test_addressed_commands(stage: LocalStack, seeing: Room, chief: Person) -> None:
     """With the bot's name each is answered."""
-    asked = await seeing.write(chief.user, command)
+    for command in SEVERAL:
+        # A group takes twenty messages a minute.
+        stage.clock.advance(timedelta(seconds=5))
+        asked = await seeing.write(chief.user, command)
 
-    assert (await seeing.answered(asked)).text
+        assert (await seeing.answered(asked)).text, command
 
 
 async def test_ban_by_reply_to_any_message(seeing: Room, chief: Person, ben: User) -> None:
@@ -62,14 +65,14 @@ async def test_ban_by_reply_to_any_message(seeing: Room, chief: Person, ben: Use
 
 @pytest.mark.usefixtures("seeing")
 @pytest.mark.parametrize("command", ["/ban", "/allow", "/unban"])
-@pytest.mark.parametrize(
-    "number", ["9" * 19, "-" + "9" * 19, "9223372036854775808", "1" * 30, "4503599627370496", "0"]
-)
-async def test_numbers_that_are_no_ids(chief: Person, command: str, number: str) -> None:
+async def test_numbers_that_are_no_ids(stage: LocalStack, chief: Person, command: str) -> None:
     """They are answered with the sentence that says how."""
-    asked = await chief.write(f"{command} {number}")
+    for number in NO_IDS:
+        # A chat takes a message a second.
+        stage.clock.advance(timedelta(seconds=5))
+        answer = await chief.answered(await chief.write(f"{command} {number}"))
 
-    assert (await chief.answered(asked)).text.startswith("Give an id, for example /ban 123456789")
+        assert answer.text.startswith("Give an id, for example /ban 123456789"), number
 
 
 async def test_renamed_bot(stage: LocalStack, room: Room, anna: User) -> None:

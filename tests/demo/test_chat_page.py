@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,18 +25,8 @@ from playwright.async_api import (
 from bot.demo.chat import Cast, staged
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import FloodMode
+from tests.tools.pictures import ARGUMENTS, CHROMIUM
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    # Tests run as root in a container too, where there is no sandbox.
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE = 30.0
 """Real seconds until a test says that something did not happen."""
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from bot.core.files import FileKind, IncomingFile, MessageFiles
-from bot.core.jobs import Job, Origin, StoredObject
+from bot.core.jobs import Job, ObjectState, Origin, StoredObject
 from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Ledger
 
@@ -117,3 +117,10 @@ async def get(ledger: Ledger, job: Job) -> Job:
     found = await ledger.jobs.get(job.id)
     assert found is not None
     return found
+
+
+async def planned_for(ledger: Ledger, job_id: int) -> StoredObject | None:
+    """Return the planned object with which a job continues, if there is one."""
+    stored = (await ledger.objects.of_jobs([job_id])).get(job_id)
+    is_planned = stored is not None and stored.state is ObjectState.PLANNED
+    return stored if is_planned and stored is not None and stored.ending is None else None

@@ -79,10 +79,10 @@ class DeferredFixture:
 
     async def said(self) -> list[str]:
         """Return the names of what is to be said, in order."""
-        pending = await self.ledger.outbox.pending(100)
+        pending = (await self.ledger.outbox.pending_work(100)).messages
         return [str(s.payload["name"]) for s in pending if s.kind is not OutboxKind.REQUEST]
 
     async def waiting(self) -> list[str]:
         """Return what requests wait for, in order."""
-        pending = await self.ledger.outbox.pending(100)
+        pending = (await self.ledger.outbox.pending_work(100)).messages
         return [str(s.payload["do"]) for s in pending if s.kind is OutboxKind.REQUEST]

@@ -83,7 +83,9 @@ class InboundFixture:
 
     async def said(self) -> list[OutboxMessage]:
         """Return what is to be said, in the order in which it was asked for."""
-        return sorted(await self.ledger.outbox.pending(100), key=lambda message: message.id)
+        return sorted(
+            (await self.ledger.outbox.pending_work(100)).messages, key=lambda message: message.id
+        )
 
     async def jobs(self) -> list[Job]:
         """Return all jobs that have not ended."""

@@ -24,7 +24,7 @@ async def test_answer_goes_where_the_request_came_from(office: DeferredFixture) 
     """The answer is a reply, in the language of the sender; the request is done."""
     await office.request(RequestKind.AUTO, CHIEF, to="off")
     await office.serve()
-    [message] = await office.ledger.outbox.pending(10)
+    [message] = (await office.ledger.outbox.pending_work(10)).messages
 
     assert (message.kind, message.payload) == (OutboxKind.NOTICE, {"name": "auto-off"})
     assert (message.chat_id, message.reply_to, message.language) == (GROUP, 1, "en")
@@ -34,7 +34,7 @@ async def test_press_is_answered_as_a_press(office: DeferredFixture) -> None:
     """Its answer has the id of the query, and goes before everything else."""
     await office.request(RequestKind.PRESS, query_id="q", action="cancel", job_id=77)
     await office.serve()
-    [message] = await office.ledger.outbox.pending(10)
+    [message] = (await office.ledger.outbox.pending_work(10)).messages
 
     assert message.kind is OutboxKind.PRESS
     assert message.payload == {"name": "press-unknown", "query_id": "q"}
@@ -91,7 +91,7 @@ async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
 async def test_crash_in_between(office: DeferredFixture) -> None:
     """A request that was served, but not noted as served, is served again and answered once."""
     await office.request(RequestKind.AUTO, CHIEF, to="off")
-    [request] = await office.ledger.outbox.pending(10)
+    [request] = (await office.ledger.outbox.pending_work(10)).messages
     await office.serve()
     later = DeferredRequests(office.ledger.outbox, office.request_handler, office.clock)
     await later._serve(request)

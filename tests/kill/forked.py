@@ -119,6 +119,9 @@ def _be(
         pipe.close()
     # The library has put a file of its own in the place of standard input.
     sys.stdin = os.fdopen(0, closefd=False)
+    # Those of the parent may believe that they can seek, as in a file, and fail in a pipe.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -78,10 +78,6 @@ class NoOutbox:
         """Refuse to store."""
         raise AssertionError(f"{message} must not be posted")
 
-    async def pending(self, limit: int) -> list[OutboxMessage]:  # noqa: ARG002 -- the port has it.
-        """Return nothing."""
-        return []
-
     async def pending_work(self, limit: int) -> PendingWork:  # noqa: ARG002 -- the port has it.
         """Return no messages; there may be other work."""
         return PendingWork((), has_answers=True, has_status_messages=True)

@@ -229,7 +229,7 @@ async def test_reply_is_tried_a_few_times(stage: OutboundFixture) -> None:
     await stage.after(HOUR)
 
     assert len(stage.messenger.tried) == MOST_TRIES
-    assert await stage.ledger.outbox.pending(10) == []
+    assert (await stage.ledger.outbox.pending_work(10)).messages == []
 
 
 async def test_flooded_reply_is_said_after_the_wait(stage: OutboundFixture) -> None:

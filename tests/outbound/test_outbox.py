@@ -76,7 +76,7 @@ async def test_change_edits_its_message(stage: OutboundFixture) -> None:
     assert isinstance(shown, Overview)
     assert [job.id] == [line.job_id for line in shown.running]
     assert len(stage.messenger.calls("send")) == 1
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_notice_can_be_a_change(stage: OutboundFixture) -> None:
@@ -105,7 +105,7 @@ async def test_only_the_latest_change_of_a_message_is_made(stage: OutboundFixtur
     assert [(first, Notice("only", {"n": 10})), (second, Notice("other"))] == [
         (said.message_id, said.view) for said in edits if not isinstance(said.view, StatusMessage)
     ]
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_changes_keep_the_budget_of_edits(stage: OutboundFixture) -> None:
@@ -128,7 +128,7 @@ async def test_change_of_a_message_that_is_gone_is_given_up(stage: OutboundFixtu
     await stage.speak()
 
     assert len(stage.messenger.calls("send")) == 1
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_press_can_be_answered_without_a_word(stage: OutboundFixture) -> None:
@@ -156,24 +156,26 @@ async def test_message_that_always_fails_is_set_aside(
     tries = []
     for _ in range(MOST_TRIES + 3):
         await stage.after(10)
-        tries += [message.tries for message in await stage.ledger.outbox.pending(10)]
+        tries += [
+            message.tries for message in (await stage.ledger.outbox.pending_work(10)).messages
+        ]
         stage.restart()
 
     assert tries  # Of a process that was not the last.
     assert [said.chat_id for said in stage.messenger.said] == [OWNER + 1]
     assert trouble.hits == MOST_TRIES
-    assert await stage.ledger.outbox.pending(10) == []
+    assert (await stage.ledger.outbox.pending_work(10)).messages == []
     assert await stage.ledger.probe.set_aside() == {"outbox": 1}
 
 
 async def test_reply_whose_process_dies_is_sent_at_most_twice(stage: OutboundFixture) -> None:
     """The intention is stored before the call, so a start knows that it was cut off."""
     await post(stage, 1, OutboxKind.NOTICE, name="help-any-text")
-    [message] = await stage.ledger.outbox.pending(10)
+    [message] = (await stage.ledger.outbox.pending_work(10)).messages
     calls = 0
     for _ in range(5):
         # As a process that dies inside the call leaves it.
-        if not await stage.ledger.outbox.pending(10):
+        if not (await stage.ledger.outbox.pending_work(10)).messages:
             break
         stage.restart()
         gate = stage.messenger.hold(OWNER)

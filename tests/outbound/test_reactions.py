@@ -50,7 +50,7 @@ async def test_seen_then_done(stage: OutboundFixture) -> None:
 
     message_id = job.origin.message_id
     assert [(message_id, ACCEPTED), (message_id, DONE)] == shown(stage)
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_what_failed_shows_nothing_any_more(stage: OutboundFixture) -> None:
@@ -103,7 +103,7 @@ async def test_refused_reaction_is_nothing(stage: OutboundFixture) -> None:
 
     assert len(stage.answers) == 1
     assert shown(stage) == []
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 @pytest.mark.parametrize("error", [ChatFlooded(7), ChatUncertain("lost")])
@@ -116,7 +116,7 @@ async def test_trouble_pauses_the_chat(
     await stage.speak()
 
     assert stage.rate_limits.of(OWNER).ready_at(None, stage.clock.now()) > stage.clock.now()
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_reactions_leave_room_for_words(stage: OutboundFixture) -> None:
@@ -135,7 +135,7 @@ async def test_reactions_leave_room_for_words(stage: OutboundFixture) -> None:
         for item in said.view.items  # type: ignore[union-attr]  # answers have items.
     }
     assert len(shown(stage)) < 50
-    assert await stage.ledger.outbox.pending(9) == []
+    assert (await stage.ledger.outbox.pending_work(9)).messages == []
 
 
 async def test_stale_reaction_is_let_go(stage: OutboundFixture) -> None:
@@ -155,4 +155,6 @@ async def test_switched_off_by_default(database: Database) -> None:
     await quiet.accepted(job)
     await quiet.ended([job])
 
-    assert OutboxKind.REACTION not in {s.kind for s in await stage.ledger.outbox.pending(9)}
+    assert OutboxKind.REACTION not in {
+        s.kind for s in (await stage.ledger.outbox.pending_work(9)).messages
+    }

@@ -8,11 +8,12 @@ from bot.adapters.ledger.schema import chats, insert_for, owners, read_rows
 from bot.core.ports.ledger import ChatRules, OwnerRules
 
 
-def chat(connection: Connection, chat_id: int) -> ChatRules:
-    """Return the rules of a chat."""
-    rows = connection.execute(select(chats).where(chats.c.chat_id == chat_id)).mappings()
-    found = read_rows(connection, chats, rows, lambda row: ChatRules(**row))
-    return found[0] if found else ChatRules(chat_id)
+def rules_of_chats(connection: Connection, chat_ids: Collection[int]) -> dict[int, ChatRules]:
+    """Return the rules of chats, by id."""
+    found = connection.execute(select(chats).where(chats.c.chat_id.in_(chat_ids)))
+    rules = read_rows(connection, chats, found.mappings(), lambda row: ChatRules(**row))
+    known = {rule.chat_id: rule for rule in rules}
+    return {chat_id: known.get(chat_id, ChatRules(chat_id)) for chat_id in chat_ids}
 
 
 def set_chat(
@@ -35,7 +36,7 @@ def migrate(connection: Connection, chat_id: int, moved_to: int) -> None:
     Rules are copied once: Telegram reports a migration in both chats and in answers to later
     calls, and rules that were set in the supergroup meanwhile must stay.
     """
-    rules = chat(connection, chat_id)
+    rules = rules_of_chats(connection, [chat_id])[chat_id]
     if rules.moved_to == moved_to:
         return
     _upsert(connection, chats, {"chat_id": chat_id}, {"moved_to": moved_to})

@@ -1,11 +1,13 @@
 """The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final, Generic, TypeVar
+
+from sqlalchemy import Connection
 
 from bot.adapters.ledger import answers, chats, jobs, objects, outbox, recovery, retention, totals
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
@@ -67,7 +69,6 @@ class SqlObjects(SqlPart):
     progressed = writes(objects.progressed)
     completing = writes(objects.completing)
     completed = writes(objects.completed)
-    planned_for = reads(objects.planned_for)
     of_jobs = reads(objects.of_jobs)
     live_of = reads(objects.live_of)
     live_in = reads(objects.live_in)
@@ -133,7 +134,6 @@ class SqlOutbox(SqlPart):
     """Implements `Outbox`."""
 
     post = writes(outbox.post)
-    pending = reads(outbox.pending)
     pending_work = reads(outbox.pending_work)
     delivered = writes(outbox.delivered)
     begin_attempt = writes(outbox.begin_attempt)
@@ -163,22 +163,69 @@ class SqlTotals(SqlPart):
 
 
 MOST_TOGETHER: Final = 200
-"""Owners in one read; fewer than are remembered."""
+"""Rules in one read; fewer than are remembered."""
+
+Rules = TypeVar("Rules")
+
+
+class _Remembered(Generic[Rules]):
+    """Rules of chats or of owners. They are asked for several times with each message, and no
+    other process changes them, so that those of the last messages are remembered.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        read: Callable[[Connection, Collection[int]], dict[int, Rules]],
+    ) -> None:
+        self._database = database
+        self._read = read
+        self._known: BoundedMap[int, Rules] = BoundedMap()
+        self._changes = 0
+        self._wanted: set[int] = set()
+        """Ids that are asked for by a caller that waits for `_reading`."""
+        self._reading = asyncio.Lock()
+
+    async def get(self, id_: int) -> Rules:
+        """Return the rules of one. Those that are asked for meanwhile share the next read: a batch
+        of updates of strangers is one visit of the ledger, not a hundred.
+        """
+        if (known := self._known.get(id_)) is not None:
+            return known
+        self._wanted.add(id_)
+        async with self._reading:
+            if (known := self._known.get(id_)) is not None:
+                return known
+            self._wanted.discard(id_)
+            together = [id_, *islice(self._wanted, MOST_TOGETHER)]
+            self._wanted.difference_update(together)
+            changes = self._changes
+            found = await self._database.read(self._read, together)
+            if changes == self._changes:
+                for one, rules in found.items():
+                    self._known.set(one, rules)
+        return found[id_]
+
+    @contextmanager
+    def changing(self, *ids: int) -> Iterator[None]:
+        """Forget these at the end of the block: what was read before a change must not be
+        remembered after it.
+        """
+        try:
+            yield
+        finally:
+            self._changes += 1
+            for id_ in ids:
+                self._known.forget(id_)
 
 
 class SqlChats(SqlPart):
-    """Implements `ChatLedger`. Chats and owners are asked for several times with each message, and
-    no other process changes them, so that those of the last messages are remembered.
-    """
+    """Implements `ChatLedger`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._chats: BoundedMap[int, ChatRules] = BoundedMap()
-        self._owners: BoundedMap[int, OwnerRules] = BoundedMap()
-        self._changes = 0
-        self._wanted: set[int] = set()
-        """Owners who are asked for by a caller that waits for `_reading_owners`."""
-        self._reading_owners = asyncio.Lock()
+        self._chats = _Remembered(database, chats.rules_of_chats)
+        self._owners = _Remembered(database, chats.rules_of_owners)
 
     migrations = reads(chats.migrations)
     previous_ids = reads(chats.previous_ids)
@@ -187,13 +234,7 @@ class SqlChats(SqlPart):
 
     async def chat(self, chat_id: int) -> ChatRules:
         """Return the rules of a chat."""
-        if (known := self._chats.get(chat_id)) is not None:
-            return known
-        changes = self._changes
-        found = await self._database.read(chats.chat, chat_id)
-        if changes == self._changes:
-            self._chats.set(chat_id, found)
-        return found
+        return await self._chats.get(chat_id)
 
     async def set_chat(
         self,
@@ -205,7 +246,7 @@ class SqlChats(SqlPart):
         zone: str | None = None,
     ) -> None:
         """Change what is given and leave the rest."""
-        with self._changing(self._chats, chat_id):
+        with self._chats.changing(chat_id):
             await self._database.write(
                 chats.set_chat,
                 chat_id,
@@ -217,28 +258,12 @@ class SqlChats(SqlPart):
 
     async def migrate(self, chat_id: int, moved_to: int) -> None:
         """Record that a group became a supergroup, and copy its rules."""
-        with self._changing(self._chats, chat_id, moved_to):
+        with self._chats.changing(chat_id, moved_to):
             await self._database.write(chats.migrate, chat_id, moved_to)
 
     async def owner(self, owner_id: int) -> OwnerRules:
-        """Return what is known of an owner. Those who are asked for meanwhile share the next
-        read: a batch of updates of strangers is one visit of the ledger, not a hundred.
-        """
-        if (known := self._owners.get(owner_id)) is not None:
-            return known
-        self._wanted.add(owner_id)
-        async with self._reading_owners:
-            if (known := self._owners.get(owner_id)) is not None:
-                return known
-            self._wanted.discard(owner_id)
-            together = [owner_id, *islice(self._wanted, MOST_TOGETHER)]
-            self._wanted.difference_update(together)
-            changes = self._changes
-            found = await self._database.read(chats.rules_of_owners, together)
-            if changes == self._changes:
-                for id_, rules in found.items():
-                    self._owners.set(id_, rules)
-        return found[owner_id]
+        """Return what is known of an owner."""
+        return await self._owners.get(owner_id)
 
     async def set_owner(
         self,
@@ -249,20 +274,10 @@ class SqlChats(SqlPart):
         allowed: bool | None = None,
     ) -> None:
         """Change what is given and leave the rest."""
-        with self._changing(self._owners, owner_id):
+        with self._owners.changing(owner_id):
             await self._database.write(
                 chats.set_owner, owner_id, language=language, banned=banned, allowed=allowed
             )
-
-    @contextmanager
-    def _changing(self, remembered: BoundedMap[int, Any], *ids: int) -> Iterator[None]:
-        # What was read before a change must not be remembered after it.
-        try:
-            yield
-        finally:
-            self._changes += 1
-            for id_ in ids:
-                remembered.forget(id_)
 
 
 class SqlCliJobs(SqlPart):

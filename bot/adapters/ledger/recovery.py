@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED, end_jobs, unfinished
 from bot.adapters.ledger.objects import NATURAL_ENDING
@@ -183,32 +184,48 @@ UNITS: Final[Mapping[str, Unit]] = {
 }
 
 
+MOST_LINES: Final = 20
+"""Rows of one repair that the log names: a damaged disk can leave thousands."""
+
+
 def repair(
     connection: Connection, found: Mapping[tuple[str, Any], Sequence[str]], now: datetime
 ) -> None:
     """Replace the damaged columns of rows by what they can do without, and give up those that
     cannot. A job that had not ended fails, so that its sender is told.
     """
-    for (name, key), damaged in found.items():
-        substitutes = _SUBSTITUTES.get(name, {})
-        is_given_up = not damaged or not substitutes.keys() >= set(damaged)
-        values = {column: substitutes[column] for column in damaged if column in substitutes}
+    for number, ((name, key), damaged) in enumerate(found.items()):
+        table, usable = metadata.tables[name], _SUBSTITUTES.get(name, {})
+        is_given_up = not damaged or not usable.keys() >= set(damaged)
+        if number < MOST_LINES:
+            log.error(
+                "set aside" if is_given_up else "row repaired",
+                unit=UNITS.get(name, name), id=key, code="unreadable", columns=list(damaged),
+            )  # fmt: skip
+        values = {column: usable[column] for column in damaged if column in usable}
         if is_given_up:
             values |= _GIVEN_UP.get(name, {})
-        table = metadata.tables[name]
-        if is_given_up and "error_code" in table.columns:
-            values["error_code"] = Unexpected.code
-        log.error(
-            "set aside" if is_given_up else "row repaired",
-            unit=UNITS.get(name, name), id=key, code="unreadable", columns=list(damaged),
-        )  # fmt: skip
-        values = {column: now if value is NOW else value for column, value in values.items()}
-        if "due_at" in values:
-            # At once, by whichever clock.
-            values["ending"] = func.coalesce(objects.c.ending, NATURAL_ENDING)
-        is_it = next(iter(table.primary_key.columns)) == key
-        if values:
-            connection.execute(update(table).where(is_it).values(values))
-        if table is jobs:
-            failed = {"state": JobState.FAILED.value, "error_code": Unexpected.code}
-            end_jobs(connection, is_it & IS_UNFINISHED, failed, now)
+            values |= {"error_code": Unexpected.code} if "error_code" in table.columns else {}
+        try:
+            with connection.begin_nested():
+                _replace(connection, table, key, values, now)
+        except SQLAlchemyError as error:
+            # Another row in its place, for example: it stays as it is, and costs no other.
+            log.error("row not repaired", table=name, id=key, why=type(error).__name__)  # noqa: TRY400 -- a traceback would have the statement.
+    if len(found) > MOST_LINES:
+        log.error("more rows that cannot be read", count=len(found) - MOST_LINES)
+
+
+def _replace(
+    connection: Connection, table: Table, key: object, values: Mapping[str, Any], now: datetime
+) -> None:
+    values = {column: now if value is NOW else value for column, value in values.items()}
+    if "due_at" in values:
+        # At once, by whichever clock.
+        values["ending"] = func.coalesce(objects.c.ending, NATURAL_ENDING)
+    is_it = next(iter(table.primary_key.columns)) == key
+    if values:
+        connection.execute(update(table).where(is_it).values(values))
+    if table is jobs:
+        failed = {"state": JobState.FAILED.value, "error_code": Unexpected.code}
+        end_jobs(connection, is_it & IS_UNFINISHED, failed, now)

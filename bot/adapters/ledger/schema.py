@@ -50,15 +50,13 @@ from bot.core.ports.outbox import OutboxKind, Priority
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
-T = TypeVar("T")
-
 VERSION = "0004"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-T = TypeVar("T")
 
+T = TypeVar("T")
 
 NO_TIME: Final = 253_402_300_800_000_000
 """Microseconds until the year 10000, which `datetime` cannot tell."""
@@ -402,7 +400,7 @@ _VALUES: Final[Mapping[Column[Any], type[Enum]]] = {
     outbox.c.kind: OutboxKind,
     outbox.c.priority: Priority,
 }
-_PYTHON_TYPES: Final = {
+_PYTHON_TYPES: Final[Mapping[type[Any], type]] = {
     Instant: datetime, Payload: dict, Boolean: bool, Integer: int, String: str,
 }  # fmt: skip
 NOTES: Final = "unreadable"

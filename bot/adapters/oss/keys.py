@@ -154,9 +154,9 @@ class RenewedKey(KeySource):
         """Return the key, renewed if its end is near."""
         key, left = self._key, self._left()
         if key is None or self._is_refused or left <= URGENT:
-            return self._renewed().for_sdk()
+            return self._renewed(key).for_sdk()
         if left <= RENEW_BEFORE and not self._asked_just_now:
-            self._begin()
+            self._begin(key)
         return key.for_sdk()
 
     def current(self) -> AccessKey:
@@ -170,12 +170,13 @@ class RenewedKey(KeySource):
         """Return the latest key, renewed if it ends before `moment`; as each file may ask for it,
         at most once a minute.
         """
-        ends_at = self._key.expires_at if self._key else None
-        is_short = self._key is None or (ends_at is not None and ends_at < moment)
+        key = self._key
+        ends_at = key.expires_at if key else None
+        is_short = key is None or (ends_at is not None and ends_at < moment)
         if not is_short or (self._left() > URGENT and self._asked_just_now):
             return self.current()
         try:
-            return self._renewed()
+            return self._renewed(key)
         except StoreError:
             if self._left() <= URGENT:
                 raise
@@ -206,9 +207,9 @@ class RenewedKey(KeySource):
         ends_at = self._key.expires_at
         return timedelta.max if ends_at is None else ends_at - self._clock.now()
 
-    def _renewed(self) -> AccessKey:
-        """Return the key after a renewal, this thread's or one that is under way."""
-        renewal, woken, flag = self._begin(), threading.Event(), current_flag()
+    def _renewed(self, seen: AccessKey | None) -> AccessKey:
+        """Return the key that follows `seen`, after a renewal of this thread or of another."""
+        renewal, woken, flag = self._begin(seen), threading.Event(), current_flag()
         renewal.add_done_callback(lambda _: woken.set())
         with flag.calling(woken.set) if flag else nullcontext():
             woken.wait(self._patience)
@@ -221,9 +222,10 @@ class RenewedKey(KeySource):
             raise type(error)(*error.args)  # Its own traceback for each thread that waits.
         return renewal.result()
 
-    def _begin(self) -> "Future[AccessKey]":
+    def _begin(self, seen: AccessKey | None) -> "Future[AccessKey]":
         with self._lock:
-            if self._renewal is None or self._renewal.done():
+            # A renewal that has ended since the caller looked serves the caller too.
+            if self._renewal is None or (self._renewal.done() and self._key is seen):
                 self._renewal, self._asked_at = Future(), self._clock.now()
                 # Not from a pool: the end of the process must not wait for it.
                 threading.Thread(

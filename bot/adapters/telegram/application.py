@@ -108,6 +108,10 @@ async def open_telegram(
         await application.shutdown()
 
 
+LONGEST_REASON: Final = 200
+"""Characters of the description of an error, which a proxy may have written."""
+
+
 async def _greet(application: App) -> None:
     troubles = 0
     while True:
@@ -119,7 +123,9 @@ async def _greet(application: App) -> None:
             raise TokenRefused from error
         except TelegramError as error:
             troubles += 1
-            log.warning("Telegram is out of reach", why=str(error), troubles=troubles)
+            log.warning(
+                "Telegram is out of reach", why=str(error)[:LONGEST_REASON], troubles=troubles
+            )
             await asyncio.sleep(wait_after(error, troubles))
         else:
             return

@@ -219,19 +219,16 @@ class Language:
 
 
 @cache
-def load_languages(
-    folder: Path = LOCALES, *, is_checked: bool | None = None
-) -> Mapping[str, Language]:
+def load_languages(folder: Path = LOCALES) -> Mapping[str, Language]:
     """Read every locale file of a folder, once per process; the file's name is the language's tag.
-    Those that come with the bot are checked by a test. Blocks.
+    Blocks.
 
     Raises:
         ValueError: a file cannot be read as Fluent.
         OSError: a file cannot be read at all.
     """
-    is_checked = folder == LOCALES if is_checked is None else is_checked
     return {
-        path.stem: Language(path.stem, path.read_text("utf-8"), is_checked=is_checked)
+        path.stem: Language(path.stem, path.read_text("utf-8"), is_checked=folder == LOCALES)
         for path in sorted(folder.glob("*.ftl"))
     }
 

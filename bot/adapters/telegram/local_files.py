@@ -27,6 +27,7 @@ from bot.core.errors import (
 from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
 from bot.core.ports.source import Digest
+from bot.transfer.body import BLOCK
 from bot.transfer.pool import CancelFlag, TransferPool, to_the_end
 
 log = structlog.get_logger(__name__)
@@ -102,10 +103,6 @@ def _is_quick_failure(error: Exception) -> bool:
     return isinstance(error, SourceUnavailable) and not isinstance(
         error, SourceFlooded | StillFetching
     )
-
-
-BLOCK: Final = 1 << 20
-"""Bytes that are hashed at once; the flag is checked in between."""
 
 
 class LocalContent:

@@ -129,6 +129,9 @@ def translate(error: TelegramError) -> ChatError:
         # Before NetworkError, because BadRequest is a subclass of it.
         case BadRequest() | Forbidden():
             return _refusal(error)
+        case InvalidToken() if says(error, (METHOD_MISSING,)):
+            # The library's name for every 404, here of a server older than the method.
+            return MessageRefused(error.message)
         case InvalidToken():
             return ChatUnavailable("Telegram does not accept the bot's token")
         # Also an answer that cannot be parsed, such as the page of a proxy with status 200.
@@ -299,15 +302,9 @@ class TelegramMessenger:
     async def react(self, chat_id: int, message_id: int, reaction: Reaction) -> None:
         """React to a message. Raises the errors of the port."""
         with chat_errors():
-            try:
-                await self._bot.set_message_reaction(
-                    chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
-                )
-            except InvalidToken as error:
-                if not says(error, (METHOD_MISSING,)):
-                    raise
-                # The library's name for every 404, here of a server older than Bot API 7.0.
-                raise MessageRefused(error.message) from error
+            await self._bot.set_message_reaction(
+                chat_id, message_id, _EMOJI[reaction], read_timeout=self._patience
+            )
 
     async def probe(self) -> None:
         """Ask Telegram who the bot is. An answer that cannot be read is one too."""

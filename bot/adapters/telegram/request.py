@@ -2,10 +2,13 @@
 PTB's bot with calls whose answers are left unread.
 """
 
+import json
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -162,7 +165,7 @@ class AiohttpRequest(BaseRequest):
         pool_timeout: ODVInput[float] = _DEFAULT,
     ) -> tuple[int, bytes]:
         """Send one request and return status and body of the answer, whether it succeeded or
-        not.
+        not. An answer of something that is not the Bot API is a `NetworkError`.
         """
         timeout = _timeout(
             read=_given(read_timeout, self._read),
@@ -171,7 +174,7 @@ class AiohttpRequest(BaseRequest):
         )
         status = 0
         try:
-            status, body = await self._send(url, method, request_data, timeout)
+            status, kind, body = await self._send(url, method, request_data, timeout)
         except aiohttp.ConnectionTimeoutError as error:
             raise TimedOut("Timed out: no connection") from without_address(error)
         except TimeoutError as error:
@@ -181,6 +184,8 @@ class AiohttpRequest(BaseRequest):
         finally:
             # The rest of the URL contains the token.
             self._answered(url.rpartition("/")[2], status)
+        if not _is_answer(status, body):
+            raise ForeignAnswer(status, kind)
         return status, body
 
     async def _send(
@@ -189,7 +194,7 @@ class AiohttpRequest(BaseRequest):
         method: str,
         request_data: RequestData | None,
         timeout: aiohttp.ClientTimeout,
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, str, bytes]:
         if self._session is None:
             raise RuntimeError("this request is not initialized")
         headers = {"User-Agent": self.USER_AGENT}
@@ -204,7 +209,46 @@ class AiohttpRequest(BaseRequest):
             timeout=timeout,
             allow_redirects=False,
         ) as response:
-            return response.status, await response.read()
+            return response.status, response.content_type, await response.read()
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """Parse the answer of a call. PTB's own function logs what it cannot parse, which may be a
+        page of any length, with a traceback.
+        """
+        try:
+            parsed: dict[str, Any] = json.loads(payload.decode(errors="replace"))
+        except ValueError:
+            raise TelegramError("Invalid server response") from None
+        return parsed
+
+
+class ForeignAnswer(NetworkError):
+    """Something that is not the Bot API answered, such as a proxy. The text contains nothing of
+    its body.
+    """
+
+    def __init__(self, status: int, content_type: str) -> None:
+        kind = content_type[:40] if content_type.isprintable() else "of no type"
+        super().__init__(f"something that is not Telegram answered: HTTP {status}, {kind}")
+
+
+_JSON: Final = re.compile(rb'\s*[\[{"\-0-9tfn]')
+"""The begin of any JSON."""
+
+
+def _is_answer(status: int, body: bytes) -> bool:
+    """Return whether a body may be of the Bot API. Errors are looked at whole, because PTB quotes
+    a body that it cannot parse.
+    """
+    if not _JSON.match(body):
+        return False
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return True
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def _given(value: ODVInput[float], default: float | None) -> float | None:

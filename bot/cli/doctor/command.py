@@ -1,8 +1,11 @@
-"""`relay-bot doctor`: runs every check and prints the rows."""
+"""`relay-bot doctor`: runs every check and prints the rows; checks settings and this machine."""
 
 import asyncio
 import os
+import resource
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
 from bot.cli.common import (
     FAILED,
     OK,
@@ -23,16 +27,19 @@ from bot.cli.common import (
     print_json,
     print_table,
     settings_file,
+    size,
     warning,
     worst,
 )
-from bot.cli.doctor.machine import examine_machine
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
+from bot.cli.texts import Lang, named, say, speak
 from bot.clock import SystemClock
+from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
 from bot.logs import configure
-from bot.settings import Settings, SettingsError, endpoint_problems, load, overrides, warnings
+from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings
+from bot.transfer.spool import free_bytes
 
 
 async def examine(
@@ -45,7 +52,7 @@ async def examine(
     try:
         settings = load(path, environ)
     except SettingsError as error:
-        remedy = f"put it right in {path}" if path else "write a settings file: relay-bot init"
+        remedy = say("doctor-put-right", path=path) if path else say("doctor-write-settings")
         return [broken("settings", "; ".join(error.problems), remedy)]
     clock = clock or SystemClock()
     telegram, store = await asyncio.gather(
@@ -58,11 +65,149 @@ async def examine(
 def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str]) -> Row:
     # Those about endpoints have rows of their own.
     elsewhere = endpoint_problems(settings)
-    found = [line for line in warnings(settings, path) if line not in elsewhere]
-    found += overrides(path, environ)
+    found = [line for line in warnings(settings, path, environ) if line not in elsewhere]
     if found:
-        return warning("settings", "; ".join(found), "see settings.example.toml for each")
-    return ok("settings", f"{settings.link.mode.value} links in {settings.oss.bucket}")
+        return warning("settings", "; ".join(found), say("doctor-see-example"))
+    where = {"mode": settings.link.mode.value, "bucket": settings.oss.bucket}
+    return ok("settings", say("doctor-settings-ok", **where))
+
+
+SAMPLE: Final = 32 * MIB
+"""Bytes that are written to measure the speed of the disk."""
+SLOW: Final = 20 * MIB
+"""Bytes per second below which the disk, not the network, is likely to limit a transfer."""
+SPARE_FILES: Final = 64
+"""Descriptors needed beside those of transfers: ledger, spool, logs, the Bot API."""
+PROXIES: Final = tuple(
+    name for upper in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") for name in (upper, upper.lower())
+)
+
+
+async def examine_machine(settings: Settings, environ: Mapping[str, str]) -> list[Row]:
+    """Check this machine. Writes 32 MiB into the spool, and removes them."""
+    return [
+        await asyncio.to_thread(_spool, settings),
+        await asyncio.to_thread(_ledger, settings),
+        _descriptors(settings),
+        _proxies(settings, environ),
+    ]
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest existing parent: the rest will be created."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _spool(settings: Settings) -> Row:
+    given = settings.spool
+    place = _existing(given.folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        meaning = say("doctor-unwritable", place=place)
+        return broken("spool", meaning, say("doctor-spool-remedy"))
+    free = free_bytes(place)
+    room = free - given.keep_free
+    if room < settings.telegram.limit:
+        return broken(
+            "spool",
+            say("doctor-no-room", free=size(free), kept=size(given.keep_free)),
+            say("doctor-no-room-remedy"),
+        )
+    try:
+        rate = _write_rate(place)
+    except OSError as error:
+        meaning = say("doctor-unwritable-why", place=place, why=error.strerror)
+        return broken("spool", meaning, say("doctor-look-at-disk"))
+    meaning = say("doctor-spool-ok", room=size(room), rate=size(int(rate)))
+    if room < given.quota:
+        text = say("doctor-over-quota", meaning=meaning)
+        return warning("spool", text, say("doctor-over-quota-remedy"))
+    if rate < SLOW:
+        return warning("spool", say("doctor-slow", meaning=meaning), say("doctor-slow-remedy"))
+    return ok("spool", meaning)
+
+
+def _write_rate(folder: Path) -> float:
+    """Measure the write rate of the disk in bytes per second. The file has no name, so it cannot
+    be left behind.
+    """
+    block = os.urandom(MIB)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        begun = time.monotonic()
+        for _ in range(SAMPLE // MIB):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return SAMPLE / max(time.monotonic() - begun, 1e-6)
+
+
+def _ledger(settings: Settings) -> Row:
+    path = settings.ledger.path
+    place = _existing(path)
+    if not os.access(place, os.R_OK | os.W_OK) or (place != path and not place.is_dir()):
+        meaning = say("doctor-unwritable", place=place)
+        return broken("ledger", meaning, say("doctor-ledger-path"))
+    if place != path:
+        return ok("ledger", say("doctor-no-ledger", path=path))
+    return _ledger_row(path, examine_ledger(path))
+
+
+def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
+    if actual.damage:
+        return broken(
+            "ledger",
+            say("doctor-damaged", path=path, why=actual.damage),
+            say("doctor-damaged-remedy"),
+        )
+    if actual.unusable:
+        return broken(
+            "ledger",
+            say("doctor-unusable", path=path, why=actual.unusable),
+            say("doctor-unusable-remedy"),
+        )
+    if actual.version and not actual.is_known:
+        return broken(
+            "ledger",
+            say("doctor-too-new", path=path, version=actual.version),
+            say("doctor-too-new-remedy"),
+        )
+    if not actual.is_newest:
+        if not actual.version:
+            return ok("ledger", say("doctor-empty-ledger"))
+        return ok("ledger", say("doctor-old-ledger", version=actual.version))
+    return ok("ledger", say("doctor-ledger-ok", version=actual.version))
+
+
+def _descriptors(settings: Settings) -> Row:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    transfer = settings.transfer
+    needed = 2 * transfer.connections + 2 * transfer.at_once + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        return warning(
+            "file descriptors",
+            say("doctor-few-files", may=soft, needed=needed),
+            say("doctor-few-files-remedy"),
+        )
+    may = say("doctor-any-number") if soft < 0 else soft
+    return ok("file descriptors", say("doctor-files-ok", may=may, needed=needed))
+
+
+def _proxies(settings: Settings, environ: Mapping[str, str]) -> Row:
+    found = [name for name in PROXIES if environ.get(name)]
+    unset = [
+        name
+        for name, value in (
+            ("telegram.proxy", settings.telegram.proxy),
+            ("oss.proxy", settings.oss.proxy),
+        )
+        if value is None
+    ]
+    if found and unset:
+        return warning(
+            "proxy",
+            say("doctor-proxy-unused", variable=found[0]),
+            say("doctor-proxy-remedy", keys=say("doctor-and").join(unset)),
+        )
+    return ok("proxy", say("doctor-no-proxy" if len(unset) == 2 else "doctor-proxy-ok"))
 
 
 CODES: Final = {Verdict.OK: OK, Verdict.WARNING: WARNED, Verdict.BROKEN: FAILED}
@@ -73,12 +218,14 @@ def doctor(
     *,
     settings: SettingsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row.")] = False,
+    lang: Lang = None,
 ) -> None:
     """Check settings, Telegram, OSS and this machine; print the meaning and remedy of each
     finding. Exit code 0: all ok, 3: warnings only, 1: something is broken.
 
     Example: relay-bot doctor --settings /etc/relay-bot/settings.toml
     """
+    speak(lang)
     path = settings_file(settings)
     # Problems become rows, so no log is needed beside them.
     try:
@@ -96,11 +243,15 @@ def show_rows(rows: Sequence[Row], *, as_json: bool) -> None:
         for row in rows:
             print_json(asdict(row))
         return
-    cells = [(row.name, row.verdict.value, row.meaning, row.remedy) for row in rows]
+    cells = [
+        (named("row", row.name), named("verdict", row.verdict.value), row.meaning, row.remedy)
+        for row in rows
+    ]
     styles = [_STYLES[row.verdict] for row in rows]
+    columns = ("doctor-what", "doctor-is", "doctor-meaning", "doctor-remedy")
     print_table(
-        f"doctor: {worst(rows).value}",
-        ("what", "is", "what it means", "what to do"),
+        f"doctor: {named('verdict', worst(rows).value)}",
+        [say(column) for column in columns],
         cells,
         styles=styles,
     )

@@ -1,6 +1,7 @@
 """Checks of OSS: the key, the bucket, its configuration, and the round trip of a test object."""
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,57 +13,188 @@ from bot.adapters.oss.access_checks import (
     anonymous_listing_possible,
     anonymous_writing_possible,
 )
-from bot.adapters.oss.administration import BucketAdministration, BucketInfo
+from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
 from bot.adapters.oss.bucket import STORAGE_CLASS, OssLinkSigner
+from bot.adapters.oss.policies import is_public, net_below, parse_policy, users_granted
 from bot.cli.common import (
-    ARCHIVE_REMEDY,
-    RAM_REMEDY,
-    REFERER_REMEDY,
-    RETENTION_REMEDY,
     Row,
     Verdict,
     broken,
-    failure_row,
     ok,
     warning,
 )
-from bot.cli.doctor import bucket
-from bot.cli.doctor.bucket import prefix_of
-from bot.cli.doctor.telegram import clock_row
-from bot.core.errors import StoreError, StoreForbidden
-from bot.core.files import LinkMode
+from bot.cli.doctor.telegram import CLOCK_REMEDY, clock_row
+from bot.cli.setup.plan import ACCOUNT_BLOCK
+from bot.cli.texts import say
+from bot.core.errors import (
+    AccountOverdue,
+    BucketMissing,
+    CertificateRefused,
+    ClockSkewed,
+    ObjectArchived,
+    ObjectRetained,
+    PublicAccessBlocked,
+    RefererRefused,
+    StoreError,
+    StoreForbidden,
+    StoreKeyRefused,
+    StoreThrottled,
+    StoreUnavailable,
+    WrongRegion,
+)
+from bot.core.files import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, endpoint_problems
 from bot.wiring.resources import StoreAccess, open_store_access
 
 T = TypeVar("T")
 
+RAM_REMEDY: Final = "doctor-ram-remedy"
+REFERER_REMEDY: Final = "doctor-referer-remedy"
+ARCHIVE_REMEDY: Final = "doctor-archive-remedy"
+RETENTION_REMEDY: Final = "doctor-retention-remedy"
+
+_ADVICE: Final[tuple[tuple[type[StoreError], str, str], ...]] = (
+    (StoreKeyRefused, "OSS key", "doctor-advice-key"),
+    (BucketMissing, "OSS bucket", "doctor-advice-bucket"),
+    (WrongRegion, "OSS region", "doctor-advice-region"),
+    (AccountOverdue, "OSS account", "doctor-advice-account"),
+    (ObjectRetained, "retention", RETENTION_REMEDY),
+    (ObjectArchived, "storage class", ARCHIVE_REMEDY),
+    (RefererRefused, "referer whitelist", REFERER_REMEDY),
+    (PublicAccessBlocked, "public access", "doctor-advice-public-access"),
+    (CertificateRefused, "certificate", "doctor-advice-certificate"),
+    (ClockSkewed, "clock and OSS", CLOCK_REMEDY),
+    (StoreForbidden, "OSS rights", RAM_REMEDY),
+    (StoreThrottled, "OSS", "doctor-advice-throttled"),
+    (StoreUnavailable, "OSS", "doctor-advice-unavailable"),
+)
+"""A kind of error, the name of its row, and the message of the remedy."""
+
+
+def failure_row(error: StoreError) -> Row:
+    """Return the row about a failed call to OSS."""
+    for kind, name, remedy in _ADVICE:
+        if isinstance(error, kind):
+            return broken(name, str(error), say(remedy))
+    return broken("OSS", str(error), say("doctor-advice-other"))
+
+
 _REFUSALS: Final = {
     "PublicEndpointForbidden": (
-        "this account may not serve files on the default domain of a mainland region",
-        "bind a domain to the bucket and set link.domain, or use a bucket in cn-hongkong",
+        "doctor-link-public-endpoint",
+        "doctor-link-public-endpoint-remedy",
     ),
-    "ApkDownloadForbidden": (
-        "OSS does not serve apps on its own domains",
-        "bind a domain to the bucket and set link.domain",
-    ),
-    "SignatureDoesNotMatch": (
-        "something between here and OSS changes the link",
-        "check link.domain: it must be bound to this bucket, and nothing may rewrite requests",
-    ),
-    "AccessDenied": (
-        "OSS refuses the link",
-        "check that public access is not blocked (public links), that no bucket policy denies it,"
-        " and that the key may read objects",
-    ),
-    "NoSuchBucket": (
-        "the link leads to no bucket",
-        "check link.domain: it must be bound to this bucket",
-    ),
-    "InvalidObjectState": ("the object is archived, and cannot be read", ARCHIVE_REMEDY),
+    "ApkDownloadForbidden": ("doctor-link-apk", "doctor-link-apk-remedy"),
+    "SignatureDoesNotMatch": ("doctor-link-signature", "doctor-link-signature-remedy"),
+    "AccessDenied": ("doctor-link-denied", "doctor-link-denied-remedy"),
+    "NoSuchBucket": ("doctor-link-no-bucket", "doctor-link-no-bucket-remedy"),
+    "InvalidObjectState": ("doctor-link-archived", ARCHIVE_REMEDY),
 }
+"""Codes of OSS, with the messages of meaning and remedy."""
 _REFERER: Final = "bucket referer policy"
 """In the message of an AccessDenied (source: OSS documentation, "Hotlink protection")."""
+
+
+def prefix_of(settings: Settings) -> str:
+    """Return the prefix of the bot's objects in the bucket."""
+    return key_prefix(settings.telegram.bot_id)
+
+
+def acl_row(info: BucketInfo, mode: LinkMode) -> Row:
+    """Return the row about the bucket's ACL; objects have their own."""
+    if info.acl == PRIVATE:
+        return ok("bucket ACL", say("doctor-private"))
+    if info.acl == "public-read-write":
+        return broken("bucket ACL", say("doctor-acl-write"), say("doctor-set-private"))
+    if mode is LinkMode.SIGNED:
+        return broken(
+            "bucket ACL", say("doctor-acl-listed", acl=info.acl), say("doctor-set-private")
+        )
+    return warning(
+        "bucket ACL", say("doctor-acl-read", acl=info.acl), say("doctor-no-public-bucket")
+    )
+
+
+def versioning_row(info: BucketInfo) -> Row:
+    """Return the row about versioning, which keeps deleted objects."""
+    if info.versioning == "Enabled":
+        return broken(
+            "versioning",
+            say("doctor-versioning-on"),
+            say("doctor-versioning-remedy"),
+        )
+    return ok("versioning", info.versioning.lower() or say("doctor-off"))
+
+
+def block_row(asked: BucketAdministration, mode: LinkMode) -> Row:
+    """Return the row about the block of public access, of bucket and account."""
+    name, blocked = "public access", asked.blocks_public_access()
+    by_account = _blocked_by_account(asked)
+    if mode is LinkMode.SIGNED:
+        if blocked or by_account:
+            return ok(name, say("doctor-blocked"))
+        return warning(name, say("doctor-not-blocked"), say("doctor-block-it"))
+    if by_account:
+        return broken(
+            name,
+            say("doctor-account-blocks"),
+            say("doctor-account-unblock", block=ACCOUNT_BLOCK),
+        )
+    if blocked:
+        return broken(name, say("doctor-bucket-blocks"), say("doctor-allow-it"))
+    return warning(
+        name,
+        say("doctor-public-allowed"),
+        say("doctor-public-remedy"),
+    )
+
+
+def _blocked_by_account(asked: BucketAdministration) -> bool:
+    try:
+        return asked.account_blocks_public_access()
+    except StoreForbidden:
+        # The key of a RAM user seldom has this permission; the round trip shows whether links
+        # open.
+        return False
+
+
+def policy_row(asked: BucketAdministration, bucket: str) -> Row:
+    """Return the row about the bucket policy, and whether it makes the bucket public."""
+    name, policy = "bucket policy", parse_policy(asked.policy())
+    count = len(policy["Statement"])
+    said = _judged_by_oss(asked) if count else False
+    if said or any(map(is_public, policy["Statement"])):
+        meaning, remedy = say("doctor-policy-public"), say("doctor-policy-remedy")
+        if said is False:
+            return warning(name, say("doctor-policy-doubt", meaning=meaning), remedy)
+        return broken(name, meaning, remedy)
+    users = users_granted(policy, bucket)
+    statements = say("doctor-statements", number=count) if count else say("doctor-no-statements")
+    if users:
+        return ok(name, say("doctor-with-ours", statements=statements, users=", ".join(users)))
+    return ok(name, statements)
+
+
+def _judged_by_oss(asked: BucketAdministration) -> bool | None:
+    """Return whether OSS calls the policy public, `None` where the key may not ask."""
+    try:
+        return asked.policy_is_public()
+    except StoreForbidden:
+        return None
+
+
+def lifecycle_row(asked: BucketAdministration, prefix: str) -> Row:
+    """Return the row about the lifecycle rule."""
+    name, net = "lifecycle", net_below(asked.lifecycle(), prefix)
+    if net.expires and net.aborts:
+        return ok(name, say("doctor-lifecycle-ok"))
+    if not net.expires and not net.aborts:
+        missing = say("doctor-no-rule-both")
+    else:
+        missing = say("doctor-no-rule-aborts" if net.expires else "doctor-no-rule-expires")
+    meaning = say("doctor-no-rule", missing=missing, prefix=prefix)
+    return warning(name, meaning, say("doctor-add-rule"))
 
 
 async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
@@ -84,37 +216,30 @@ async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
 def _opened(result: RoundTripResult) -> Row:
     name = "round trip"
     if result.link.equal:
-        return ok(name, "1 MiB in two parts is stored, and its link gives the same bytes")
+        return ok(name, say("doctor-trip-ok"))
     told = _told(result.link)
     if not result.link.from_oss or result.link.status == 200:
-        meaning = f"what answers the link is not OSS ({told})"
-        return broken(
-            name, meaning, "check link.domain and oss.proxy: something else answers there"
-        )
+        return broken(name, say("doctor-not-oss", told=told), say("doctor-not-oss-remedy"))
     meaning, remedy = _REFUSALS.get(
-        result.link.code,
-        ("the link cannot be opened", "check oss.endpoint and link.domain; look the code up"),
+        result.link.code, ("doctor-link-other", "doctor-link-other-remedy")
     )
     if _REFERER in result.link.message:
-        meaning, remedy = "the referer whitelist of the bucket refuses the link", REFERER_REMEDY
-    return broken(name, f"{meaning} ({told})", remedy)
+        meaning, remedy = "doctor-link-referer", REFERER_REMEDY
+    return broken(name, f"{say(meaning)} ({told})", say(remedy))
 
 
 def _told(answer: AnonymousAnswer) -> str:
     """Return status, code, message and EC of an answer."""
-    code = f"{answer.code or 'no code'}{': ' * bool(answer.message)}{answer.message}"
+    code = f"{answer.code or say('doctor-no-code')}{': ' * bool(answer.message)}{answer.message}"
     return f"HTTP {answer.status}, {code}"
 
 
 def _storage_class(result: RoundTripResult) -> Row:
     name, found = "storage class", result.storage_class
     if found == STORAGE_CLASS:
-        return ok(name, f"{found}, whatever the bucket's default")
-    meaning = (
-        f"new objects are {found}, though {STORAGE_CLASS} is asked for: each is billed for at"
-        " least 30 days"
-    )
-    return warning(name, meaning, ARCHIVE_REMEDY)
+        return ok(name, say("doctor-class-ok", found=found))
+    meaning = say("doctor-class-other", found=found, wanted=STORAGE_CLASS)
+    return warning(name, meaning, say(ARCHIVE_REMEDY))
 
 
 def _ended(result: RoundTripResult) -> Row:
@@ -122,16 +247,16 @@ def _ended(result: RoundTripResult) -> Row:
     if result.after.equal:
         return broken(
             name,
-            "a deleted file can still be opened by its link",
-            "switch off the cache of link.domain (CDN): it must honour Cache-Control: no-store",
+            say("doctor-still-opens"),
+            say("doctor-still-opens-remedy"),
         )
     if result.object_left or result.uploads_left:
         return broken(
             name,
-            "a deleted object or an upload is still there",
-            f"suspend versioning of the bucket; {RETENTION_REMEDY}",
+            say("doctor-left"),
+            say("doctor-left-remedy", retention=say(RETENTION_REMEDY)),
         )
-    return ok(name, f"closed after the deletion (HTTP {result.after.status}), nothing is left")
+    return ok(name, say("doctor-closed", status=result.after.status))
 
 
 def _private(result: RoundTripResult) -> Row:
@@ -139,21 +264,20 @@ def _private(result: RoundTripResult) -> Row:
     if result.plain.equal:
         return broken(
             name,
-            "anybody can read private objects without a signature, after the link's end too;"
-            " the bot refuses to run",
-            "remove the statement for everybody (Principal *, or none) from the bucket policy",
+            say("doctor-anonymous-read"),
+            say("doctor-anonymous-read-remedy"),
         )
-    return ok(name, "refused without a signature")
+    return ok(name, say("doctor-unsigned-refused"))
 
 
 def _download(result: RoundTripResult) -> Row:
     name = "download"
     if result.link.disposition.startswith("attachment"):
-        return ok(name, "browsers save the file under its name")
+        return ok(name, say("doctor-download-ok"))
     return warning(
         name,
-        "the name of the file does not arrive, so browsers may show it as a page",
-        "check what answers at link.domain: it must pass Content-Disposition on",
+        say("doctor-download-page"),
+        say("doctor-download-remedy"),
     )
 
 
@@ -181,13 +305,13 @@ class _Examination:
         try:
             info = await self._call(self._administration.info)
         except StoreForbidden as error:
-            meaning = f"it may not look at the bucket, so the rest is not known: {error}"
-            rows += [warning("OSS key", meaning, RAM_REMEDY)]
+            meaning = say("doctor-key-blind", why=error)
+            rows += [warning("OSS key", meaning, say(RAM_REMEDY))]
         else:
             if info is None:
                 name = self._settings.oss.bucket
-                remedy = "check oss.bucket, or let relay-bot setup create it"
-                return [*rows, broken("OSS bucket", f"there is no bucket {name}", remedy)]
+                meaning = say("doctor-no-such-bucket", bucket=name)
+                return [*rows, broken("OSS bucket", meaning, say("doctor-advice-bucket"))]
             rows += [self._key(info), *await self._configuration(info)]
         rows.append(clock_row("clock and OSS", self._line.oss.time.offset))
         return rows + await self._from_outside(rows)
@@ -196,32 +320,32 @@ class _Examination:
         keys = self._line.oss.keys
         if self._line.oss.credentials_are_temporary:
             ends_at = keys.current().expires_at
-            until = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else "an unknown moment"
+            until = f"{ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else say("doctor-unknown-moment")
             if keys.is_renewable:
                 by = self._settings.oss.credentials
-                meaning = f"renewed by {by}, latest until {until}; a signed link ends with it"
-                return ok("OSS key", meaning)
+                return ok("OSS key", say("doctor-key-renewed", by=by, until=until))
             return warning(
                 "OSS key",
-                f"it is temporary: it, and each link, ends at {until}",
-                "use the key of a RAM user, or one that is renewed (oss.credentials)",
+                say("doctor-key-temporary", until=until),
+                say("doctor-key-temporary-remedy"),
             )
-        return ok("OSS key", f"known, bucket {self._settings.oss.bucket} in {info.region}")
+        where = {"bucket": self._settings.oss.bucket, "region": info.region}
+        return ok("OSS key", say("doctor-key-ok", **where))
 
     async def _configuration(self, info: BucketInfo) -> list[Row]:
         asked = self._administration
-        mode, prefix = self._settings.link.mode, bucket.prefix_of(self._settings)
-        rows = [bucket.acl_row(info, mode), bucket.versioning_row(info)]
+        mode, prefix = self._settings.link.mode, prefix_of(self._settings)
+        rows = [acl_row(info, mode), versioning_row(info)]
         for name, ask in (
-            ("public access", lambda: bucket.block_row(asked, mode)),
-            ("bucket policy", lambda: bucket.policy_row(asked, self._settings.oss.bucket)),
-            ("lifecycle", lambda: bucket.lifecycle_row(asked, prefix)),
+            ("public access", lambda: block_row(asked, mode)),
+            ("bucket policy", lambda: policy_row(asked, self._settings.oss.bucket)),
+            ("lifecycle", lambda: lifecycle_row(asked, prefix)),
         ):
             try:
                 rows.append(await self._call(ask))
             except StoreForbidden as error:
-                meaning = f"not known, the key may not look: {error}"
-                rows.append(warning(name, meaning, RAM_REMEDY))
+                meaning = say("doctor-not-known", why=error)
+                rows.append(warning(name, meaning, say(RAM_REMEDY)))
         return rows
 
     async def _from_outside(self, so_far: Sequence[Row]) -> list[Row]:
@@ -248,7 +372,9 @@ class _Examination:
             return failure_row(error)
 
     async def _call(self, work: Callable[[], T]) -> T:
-        return await self._line.threads.call(work)
+        # The language of the texts is part of the context, which a thread does not have.
+        context = copy_context()
+        return await self._line.threads.call(lambda: context.run(work))
 
 
 def _listing(*, possible: bool) -> Row:
@@ -256,11 +382,10 @@ def _listing(*, possible: bool) -> Row:
     if possible:
         return broken(
             name,
-            "anybody can list the bucket, and so find every link",
-            "set the bucket's ACL to private (relay-bot setup does), and remove bucket policies"
-            " that let everybody list",
+            say("doctor-listing"),
+            say("doctor-listing-remedy"),
         )
-    return ok(name, "refused")
+    return ok(name, say("doctor-refused"))
 
 
 def _writing(*, possible: bool) -> Row:
@@ -268,11 +393,10 @@ def _writing(*, possible: bool) -> Row:
     if possible:
         return broken(
             name,
-            "anybody can store files in the bucket, at your cost",
-            "set the bucket's ACL to private (relay-bot setup does), and remove bucket policies"
-            " that let everybody write",
+            say("doctor-writing"),
+            say("doctor-writing-remedy"),
         )
-    return ok(name, "refused")
+    return ok(name, say("doctor-refused"))
 
 
 def endpoint_rows(settings: Settings) -> list[Row]:
@@ -284,24 +408,19 @@ def endpoint_rows(settings: Settings) -> list[Row]:
     elsewhere = [line for line in found if line.startswith("oss.")]
     rows = []
     if elsewhere:
-        remedy = "name the public endpoint of the bucket's region, or leave it out"
-        rows.append(broken("OSS endpoint", "; ".join(elsewhere), remedy))
+        rows.append(broken("OSS endpoint", "; ".join(elsewhere), say("doctor-endpoint-remedy")))
     if len(elsewhere) < len(found):
-        remedy = "leave link.domain out, or set a domain of yours that is bound to the bucket"
-        return [*rows, warning("link domain", found[-1], remedy)]
+        return [*rows, warning("link domain", found[-1], say("doctor-domain-remedy"))]
     if settings.link.domain:
         own = urlsplit(settings.link.domain).hostname
-        return [*rows, ok("link domain", f"{own}, which serves every kind of file")]
+        return [*rows, ok("link domain", say("doctor-domain-own", domain=own))]
     if region.startswith("cn-") and region != "cn-hongkong":
         return [
             *rows,
             warning(
                 "link domain",
-                "on the default domains of mainland China, accounts opened since 2025-03-20 cannot"
-                " serve files (PublicEndpointForbidden)",
-                "bind a domain with an ICP filing and a certificate, and set link.domain; or use a"
-                " bucket elsewhere, such as in cn-hongkong",
+                say("doctor-domain-mainland"),
+                say("doctor-domain-mainland-remedy"),
             ),
         ]
-    meaning = "OSS's own: .apk and .ipa keep their name in the download, and are stored without it"
-    return [*rows, ok("link domain", meaning)]
+    return [*rows, ok("link domain", say("doctor-domain-default"))]

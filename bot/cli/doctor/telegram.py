@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
 from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import Row, broken, ok, size, warning
+from bot.cli.texts import say
 from bot.core.errors import ChatUnavailable
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode
@@ -22,17 +23,14 @@ LEAST_VERSION: Final = "7.11"
 "Recent changes", October 31, 2024).
 """
 _VERSIONS: Final = (
-    (
-        "setMessageReaction",
-        "7.0",
-        "answers are no replies, links get previews, and there are no reactions",
-    ),
-    ("savePreparedInlineMessage", "8.0", f"before {LEAST_VERSION} no button copies the link"),
+    ("setMessageReaction", "doctor-before-7-0"),
+    ("savePreparedInlineMessage", "doctor-before-8-0"),
 )
 """A server does not tell its version, but it lacks the methods of newer ones (source: Bot API,
-"Recent changes"): a method that is refused without parameters, the version that brought it, and
-what an older server lacks.
+"Recent changes"): a method that is refused without parameters, and the message about
+servers without it.
 """
+CLOCK_REMEDY: Final = "doctor-clock-remedy"
 
 
 async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
@@ -47,94 +45,89 @@ async def examine_telegram(settings: Settings, clock: Clock) -> list[Row]:
         ) as bot:
             profile = await bot.profile()
             rows += [
-                ok("telegram token", f"@{profile.username}, id {profile.id}"),
+                ok(
+                    "telegram token",
+                    say("doctor-token-ok", username=profile.username, id=profile.id),
+                ),
                 _privacy(settings, profile),
                 await _webhook(settings, bot),
                 await _version(bot),
                 _clock(profile, clock),
             ]
-    except TokenRefused as error:
-        rows.append(broken("telegram token", str(error), _token_remedy(settings)))
+    except TokenRefused:
+        rows.append(broken("telegram token", say("init-token-refused"), _token_remedy(settings)))
     except (ChatUnavailable, RuntimeError) as error:
-        remedy = "check the network, telegram.base_url and telegram.proxy"
-        rows.append(broken("telegram", f"no answer from {given.base_url}: {error}", remedy))
+        meaning = say("doctor-no-telegram", url=given.base_url, why=error)
+        rows.append(broken("telegram", meaning, say("doctor-no-telegram-remedy")))
     return rows
 
 
 def _token_remedy(settings: Settings) -> str:
     if settings.telegram.mode is TelegramMode.LOCAL:
-        return (
-            "put the current one into telegram.token; a bot that was never logged out of the cloud"
-            " server is unknown to a local one: call logOut there first"
-        )
-    return "put the current one into telegram.token; a bot that was logged out waits 10 minutes"
+        return say("doctor-token-remedy-local")
+    return say("doctor-token-remedy")
 
 
 def _mode(settings: Settings) -> Row:
     given, name = settings.telegram, "telegram mode"
     if given.mode is TelegramMode.CLOUD:
-        return ok(name, f"cloud: files up to {size(given.limit)} ({given.limit} bytes)")
+        return ok(name, say("doctor-cloud", size=size(given.limit), bytes=given.limit))
     root = given.file_root or Path()
     if not root.is_dir():
         return broken(
             name,
-            f"local: there is no folder {root}",
-            "set telegram.file_root to the server's folder as this machine sees it",
+            say("doctor-no-root", root=root),
+            say("doctor-no-root-remedy"),
         )
     if not os.access(root, os.R_OK | os.X_OK | os.W_OK):
         return broken(
             name,
-            f"local: {root} cannot be read and tidied up by this user",
-            "run bot and server as the same user, or in a group that may write there",
+            say("doctor-closed-root", root=root),
+            say("doctor-closed-root-remedy"),
         )
-    return ok(name, f"local: files up to {size(given.limit)}, read below {root}")
+    return ok(name, say("doctor-local", size=size(given.limit), root=root))
 
 
 def _privacy(settings: Settings, profile: BotProfile) -> Row:
     name = "telegram privacy mode"
     if profile.reads_groups:
-        return ok(name, "off: in groups the bot sees every file")
-    meaning = "on: in groups the bot sees commands and replies to itself only"
+        return ok(name, say("doctor-privacy-off"))
+    meaning = say("doctor-privacy-on")
     if not settings.access.groups:
         return ok(name, meaning)
-    return warning(
-        name,
-        meaning,
-        "to relay every file of a group: @BotFather, /setprivacy, Disable, then remove the bot"
-        " from the group and add it again; or make it an administrator",
-    )
+    return warning(name, meaning, say("doctor-privacy-remedy"))
 
 
 async def _webhook(settings: Settings, bot: BotInspection) -> Row:
     name, found, wanted = "telegram webhook", await bot.webhook(), settings.telegram.webhook_url
     if not found:
-        return ok(name, "none is set" if wanted is None else "none is set yet; run sets it")
+        return ok(name, say("doctor-no-webhook" if wanted is None else "doctor-webhook-later"))
     host = urlsplit(found).hostname
     if wanted is not None and urlsplit(wanted).hostname == host:
-        return ok(name, f"set to {host}, as the settings say")
+        return ok(name, say("doctor-webhook-ok", host=host))
     return warning(
         name,
-        f"it was set to {host}: updates go there until the bot starts and takes over",
-        "if another program uses this token, give one of them another bot: @BotFather, /newbot",
+        say("doctor-webhook-other", host=host),
+        say("doctor-webhook-remedy"),
     )
 
 
 async def _version(bot: BotInspection) -> Row:
     name = "Bot API server"
-    for method, version, missing in _VERSIONS:
+    for method, missing in _VERSIONS:
         if not await bot.knows(method):
             return warning(
                 name,
-                f"it is older than Bot API {version}: {missing}; files are relayed all the same",
-                f"build a newer telegram-bot-api: at least Bot API {LEAST_VERSION}",
+                say(missing, least=LEAST_VERSION),
+                say("doctor-newer-server", least=LEAST_VERSION),
             )
-    return ok(name, f"has what the bot uses, which is of Bot API {LEAST_VERSION} and before")
+    return ok(name, say("doctor-server-ok", least=LEAST_VERSION))
 
 
 def _clock(profile: BotProfile, clock: Clock) -> Row:
     name = "clock and Telegram"
     if profile.told_at is None:
-        return warning(name, "the server sends no time", "check what answers at telegram.base_url")
+        return warning(name, say("doctor-no-time"), say("doctor-no-time-remedy"))
     return clock_row(name, profile.told_at - clock.now())
 
 
@@ -142,11 +135,6 @@ def clock_row(name: str, ahead: timedelta) -> Row:
     """Return the row about a clock that is ahead of ours by `ahead`."""
     seconds = ahead.total_seconds()
     if abs(ahead) <= MOST_SKEW:
-        return ok(name, f"they agree within {max(1, abs(round(seconds)))} s")
-    direction = "slow" if seconds > 0 else "fast"
-    return warning(
-        name,
-        f"the clock of this machine is {abs(round(seconds))} s {direction}; links end by OSS's"
-        " clock, times in messages and deletions go by this one",
-        "set the clock, best by NTP: timedatectl set-ntp true",
-    )
+        return ok(name, say("doctor-clock-ok", seconds=max(1, abs(round(seconds)))))
+    text = "doctor-clock-slow" if seconds > 0 else "doctor-clock-fast"
+    return warning(name, say(text, seconds=abs(round(seconds))), say(CLOCK_REMEDY))

@@ -1,26 +1,30 @@
-"""Answers to `relay-bot init`: checks, each made as soon as the answer is given, and the files
-that hold them.
-"""
+"""Answers to `relay-bot init`, and the check of each, made as soon as it is given."""
 
-import json
-import os
+import asyncio
+import difflib
 import re
-import secrets
-import tomllib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlsplit
 
-from bot.adapters.oss.access_checks import AnonymousAnswer, open_anonymously
 from bot.adapters.oss.administration import BucketAdministration, BucketInfo
+from bot.adapters.oss.policies import Policy
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
-from bot.adapters.telegram.languages import ENGLISH
 from bot.adapters.telegram.request import TokenRefused
-from bot.cli.common import CommandFailed, say, spoken
+from bot.cli.setup.command import policy_of, run_setup
+from bot.cli.setup.plan import desired_for
+from bot.cli.texts import named, say
 from bot.clock import SystemClock
-from bot.core.errors import ChatUnavailable, StoreError, StoreForbidden, StoreUnavailable
+from bot.core.errors import (
+    ChatUnavailable,
+    StoreError,
+    StoreForbidden,
+    StoreKeyRefused,
+    StoreUnavailable,
+    WrongRegion,
+)
 from bot.settings import Settings, SettingsError, load
 from bot.wiring.resources import open_store_access, plain
 
@@ -32,6 +36,19 @@ _UNANSWERED: Final = {
 }
 """Place-holders, so that one answer can be checked before the others are given."""
 
+_KEYS: Final = {
+    "token": "telegram.token",
+    "base_url": "telegram.base_url",
+    "proxy": "telegram.proxy",
+    "bucket": "oss.bucket",
+    "region": "oss.region",
+    "endpoint": "oss.endpoint",
+    "access_key_id": "oss.access_key_id",
+    "access_key_secret": "oss.access_key_secret",
+    "oss_proxy": "oss.proxy",
+    "mode": "link.mode",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -39,7 +56,7 @@ class Draft:
 
     token: str = field(default="", repr=False)
     base_url: str = ""
-    telegram_proxy: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
     access_key_id: str = ""
     access_key_secret: str = field(default="", repr=False)
     region: str = ""
@@ -49,21 +66,28 @@ class Draft:
     mode: str = ""
     admins: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> "Draft":
+        """Return the answers among values by dotted key."""
+        given: dict[str, Any] = {
+            name: str(values[key]) for name, key in _KEYS.items() if key in values
+        }
+        admins = values.get("access.admins")
+        ids = (
+            [item for item in admins if isinstance(item, int)] if isinstance(admins, list) else []
+        )
+        return replace(cls(**given), admins=tuple(ids))
+
+    def with_proxy(self, name: str, url: str) -> "Draft":
+        """Return the answers with a proxy, stored as `name`."""
+        url = with_scheme(url)
+        return replace(self, proxy=url) if name == "proxy" else replace(self, oss_proxy=url)
+
     def values(self) -> dict[str, str | list[int]]:
         """Return the given answers, by the dotted keys of the settings."""
-        texts = {
-            "telegram.token": self.token,
-            "telegram.base_url": self.base_url,
-            "telegram.proxy": self.telegram_proxy,
-            "oss.bucket": self.bucket,
-            "oss.region": self.region,
-            "oss.endpoint": self.endpoint,
-            "oss.access_key_id": self.access_key_id,
-            "oss.access_key_secret": self.access_key_secret,
-            "oss.proxy": self.oss_proxy,
-            "link.mode": self.mode,
+        given: dict[str, str | list[int]] = {
+            key: text for name, key in _KEYS.items() if (text := getattr(self, name))
         }
-        given: dict[str, str | list[int]] = {key: text for key, text in texts.items() if text}
         # Admins may do all that users may; the user ids of the example belong to no real user.
         return given | {"access.users": [], "access.admins": list(self.admins)}
 
@@ -78,246 +102,259 @@ class Draft:
         return _UNANSWERED | given
 
 
-POLL_SECONDS = 10
-"""Time that the server may hold one poll for messages."""
-
-
 class BadAnswer(Exception):
     """An answer cannot be right; the text has the reason, and never repeats a secret."""
 
 
 class Unreachable(BadAnswer):
-    """Telegram gives no answer; the text has the reason."""
+    """No answer from the other side: the network may need a proxy for it."""
 
 
-class NoRights(BadAnswer):
-    """The key is known, and may not do this; the text is what OSS said."""
+class KeyRefused(Exception):
+    """OSS does not know the key, or its secret is another one."""
 
 
-def region_of(text: str) -> str:
-    """Return the id of a region that was copied from the console, which writes `oss-cn-hongkong`,
-    or from an endpoint.
-    """
-    host = text.strip().lower().rpartition("//")[2].partition("/")[0]
-    return host.removesuffix(".aliyuncs.com").removesuffix("-internal").removeprefix("oss-")
+class Elsewhere(BadAnswer):
+    """The bucket is in another region."""
+
+    def __init__(self, text: str, region: str) -> None:
+        super().__init__(text)
+        self.region = region
 
 
-def settings_of(draft: Draft) -> Settings:
-    """Return the settings with these answers, and place-holders for the others.
+class LacksRights(BadAnswer):
+    """OSS knows the key, which lacks a right for what was tried."""
+
+
+def draft_settings(draft: Draft) -> Settings:
+    """Return the settings of the answers so far.
 
     Raises:
-        BadAnswer: an answer is not allowed.
+        BadAnswer: one of them is not allowed.
     """
     try:
         return load(None, draft.variables())
     except SettingsError as error:
-        raise BadAnswer("; ".join(error.problems)) from error
+        raise BadAnswer("; ".join(map(_explain, error.problems))) from error
+
+
+def _explain(problem: str) -> str:
+    key = problem.partition(":")[0]
+    allowed = named("allowed", key.replace(".", "-"))
+    if allowed.startswith("allowed-") or "not allowed" not in problem:
+        return problem
+    return say("init-not-allowed", key=key, allowed=allowed)
+
+
+_TOKEN: Final = re.compile(r"(?<!\d)[1-9]\d{0,19}:[A-Za-z0-9_-]{10,60}")
+
+
+def find_token(text: str) -> str:
+    """Return the token in what was pasted: the token, one with "bot" before it, as in URLs, or a
+    sentence of BotFather.
+    """
+    found = _TOKEN.search(text)
+    return found[0] if found else text
+
+
+def plain_region(text: str) -> str:
+    """Return the region's id of what the console shows: `oss-cn-hongkong`, or an endpoint."""
+    host = urlsplit(text if "://" in text else f"//{text}").hostname or text
+    name = re.sub(r"(-internal)?\.aliyuncs\.com$", "", host.strip().lower())
+    return re.sub(r"\s+", "-", name.rpartition(".")[2].removeprefix("oss-"))
+
+
+def with_scheme(proxy: str) -> str:
+    """Return a proxy as a URL; without a scheme it is an HTTP proxy."""
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def order_key(first: str, second: str) -> tuple[str, str]:
+    """Return id and secret of an access key. Ids begin with LTAI, and secrets do not (source: RAM
+    documentation, "Create an AccessKey pair"), so two that were swapped are put right.
+
+    Raises:
+        BadAnswer: both are ids.
+    """
+    if not second.startswith("LTAI"):
+        return first, second
+    if first.startswith("LTAI"):
+        raise BadAnswer(say("init-id-twice"))
+    return second, first
 
 
 async def find_bot(draft: Draft) -> BotProfile:
     """Return the bot of the token, by `getMe`.
 
     Raises:
-        Unreachable: no answer came.
-        BadAnswer: there is no such bot, or an answer is not allowed.
+        BadAnswer: there is no such bot, or no answer.
     """
-    settings = settings_of(draft)
-    try:
+    settings = draft_settings(draft)
+    with _telegram_answers(settings):
         async with open_examination(
             draft.token,
             base_url=settings.telegram.base_url,
             proxy=plain(settings.telegram.proxy),
         ) as bot:
             return await bot.profile()
+
+
+@contextmanager
+def _telegram_answers(settings: Settings) -> Iterator[None]:
+    try:
+        yield
     except TokenRefused as error:
-        raise BadAnswer(str(error)) from error
+        raise BadAnswer(say("init-token-refused")) from error
     except ChatUnavailable as error:
-        server = settings.telegram.base_url
-        raise Unreachable(say("init-telegram-away", server=server, why=str(error))) from error
+        if "HTTP " in str(error):  # There was an answer.
+            raise BadAnswer(str(error)) from error
+        host = urlsplit(settings.telegram.base_url).hostname
+        raise Unreachable(say("init-no-telegram", host=host, why=error)) from error
 
 
-async def watch_writers(draft: Draft) -> AsyncIterator[list[MessageAuthor]]:
-    """Wait for private messages to the bot, and yield their authors, every few seconds, without
-    end.
+POLL_SECONDS: Final = 10
+"""Time that the server may hold one poll for messages."""
+
+
+BETWEEN_POLLS: Final = 1.0
+"""Seconds; a poll returns at once while there are messages, those of others too."""
+
+
+async def find_writers(
+    draft: Draft, patience: float, declined: Collection[int]
+) -> list[MessageAuthor]:
+    """Wait for private messages to the bot, at most `patience` seconds, and return their authors,
+    the latest first; those whose ids were `declined` only if there are no others.
 
     Nothing is confirmed: the bot gets the same messages once it runs. A webhook is not removed.
 
     Raises:
         BadAnswer: Telegram gives no answer, or a webhook is set and takes the messages.
     """
-    settings = settings_of(draft)
-    try:
+    settings = draft_settings(draft)
+    ends = asyncio.get_running_loop().time() + patience
+    with _telegram_answers(settings):
         async with open_examination(
             draft.token,
             base_url=settings.telegram.base_url,
             proxy=plain(settings.telegram.proxy),
         ) as bot:
             if await bot.webhook():
-                raise BadAnswer(say("init-admin-webhook"))
+                raise BadAnswer(say("init-webhook"))
             while True:
-                yield await bot.wait_for_writers(POLL_SECONDS)
-    except (TokenRefused, ChatUnavailable) as error:
-        raise BadAnswer(str(error)) from error
+                left = ends - asyncio.get_running_loop().time()
+                writers = await bot.wait_for_writers(max(0, min(POLL_SECONDS, int(left))))
+                fresh = [writer for writer in writers if writer.id not in declined]
+                if fresh or left <= 0:
+                    return fresh or writers
+                await asyncio.sleep(BETWEEN_POLLS)
+
+
+# fmt: off
+REGIONS: Final = (
+    "cn-hangzhou", "cn-shanghai", "cn-nanjing", "cn-fuzhou", "cn-wuhan-lr", "cn-qingdao",
+    "cn-beijing", "cn-zhangjiakou", "cn-huhehaote", "cn-wulanchabu", "cn-shenzhen", "cn-heyuan",
+    "cn-guangzhou", "cn-chengdu", "cn-hongkong", "us-west-1", "us-east-1", "na-south-1",
+    "ap-northeast-1", "ap-northeast-2", "ap-southeast-1", "ap-southeast-3", "ap-southeast-5",
+    "ap-southeast-6", "ap-southeast-7", "eu-central-1", "eu-west-1", "me-east-1", "me-central-1",
+)
+# fmt: on
+"""For a hint only, because there will be others (source: OSS documentation, "Regions and
+endpoints").
+"""
 
 
 async def check_region(draft: Draft) -> None:
-    """Ask the endpoint of the region without a key, to check whether OSS is there.
+    """Look whether OSS answers in the region, before there is a key.
 
     Raises:
-        BadAnswer: no answer came, or something else answers there.
+        BadAnswer: the region cannot be one.
+        Unreachable: there is no answer: no such region, or no way to it.
     """
-    settings = settings_of(draft)
-    endpoint, region = settings.oss.endpoint, settings.oss.region
+    settings = draft_settings(draft)
+    try:
+        await _ask_for_block(settings)
+    except StoreUnavailable as error:
+        near = difflib.get_close_matches(draft.region, REGIONS, n=1)
+        hint = near[0] if near and near[0] != draft.region else ""
+        where = urlsplit(settings.oss.endpoint).hostname
+        text = say("init-no-oss", where=where, why=error)
+        raise Unreachable(f"{text}; {say('init-meant', region=hint)}" if hint else text) from error
+    except StoreError:
+        # Any answer will do: the key is a place-holder, which OSS does not know.
+        return
+
+
+async def _ask_for_block(settings: Settings) -> None:
     async with open_store_access(settings, SystemClock()) as line:
-
-        def ask() -> AnonymousAnswer:
-            return open_anonymously(line.oss, f"{endpoint}/", b"")
-
-        try:
-            answer = await line.threads.call(ask)
-        except StoreUnavailable as error:
-            text = say("init-region-bad", endpoint=endpoint, why=str(error), region=region)
-            raise BadAnswer(text) from error
-    if not answer.from_oss:
-        raise BadAnswer(say("init-region-other", endpoint=endpoint, status=str(answer.status)))
+        administration = BucketAdministration(line.oss)
+        await line.threads.call(administration.account_blocks_public_access)
 
 
 async def check_key(draft: Draft) -> None:
     """Sign one call that names no bucket, to check whether OSS knows the key.
 
     Raises:
-        BadAnswer: OSS does not know it, or the region does not exist, or there is no answer.
+        KeyRefused: OSS does not know it.
+        BadAnswer: there is no usable answer.
     """
-    async with open_store_access(settings_of(draft), SystemClock()) as line:
-        administration = BucketAdministration(line.oss)
-        try:
-            await line.threads.call(administration.account_blocks_public_access)
-        except StoreForbidden:
-            # The key is known and lacks this right, as it should.
-            return
-        except StoreError as error:
-            raise BadAnswer(str(error)) from error
+    try:
+        await _ask_for_block(draft_settings(draft))
+    except StoreForbidden:
+        # The key is known and lacks this right, as it should.
+        return
+    except StoreKeyRefused as error:
+        raise KeyRefused(str(error)) from error
+    except StoreError as error:
+        raise BadAnswer(str(error)) from error
 
 
 async def find_bucket(draft: Draft) -> BucketInfo | None:
     """Return the bucket, `None` if there is none of this name.
 
     Raises:
-        NoRights: the key may not look at it, or it belongs to another account.
-        BadAnswer: it is in another region, or there is no answer.
+        BadAnswer: it is in another region, or belongs to another account, or there is no answer.
+        LacksRights: the key may not look at it.
     """
-    async with open_store_access(settings_of(draft), SystemClock()) as line:
+    async with open_store_access(draft_settings(draft), SystemClock()) as line:
         administration = BucketAdministration(line.oss)
         try:
             return await line.threads.call(administration.info)
         except StoreForbidden as error:
-            raise NoRights(str(error)) from error
+            if _NOT_YOURS in str(error):
+                raise BadAnswer(say("init-not-yours", why=error)) from error
+            raise LacksRights(str(error)) from error
+        except WrongRegion as error:
+            if found := _ENDPOINT.search(str(error)):
+                raise Elsewhere(str(error), found[1]) from error
+            raise BadAnswer(str(error)) from error
         except StoreError as error:
             raise BadAnswer(str(error)) from error
 
 
-UNFINISHED: Final = ".part"
-"""Behind the name of the settings file, where the answers of an interview that was stopped are."""
+_NOT_YOURS: Final = "does not belong to you"
+"""In the AccessDenied for a bucket of another account (source: OSS documentation, "HTTP status
+code 403").
+"""
+_ENDPOINT: Final = re.compile(r"oss-([a-z0-9-]+)\.aliyuncs\.com")
 
 
-def unfinished_of(path: Path) -> Path:
-    """Return the file for the answers of an unfinished interview."""
-    return path.with_name(path.name + UNFINISHED)
-
-
-_SECTION = re.compile(r"\[([a-z]+)\]")
-_SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")
-
-
-def example(tag: str = ENGLISH) -> str:
-    """Return the text of `settings.example.toml`, or of its twin in another language, from the
-    package or the source tree.
-    """
-    name = "example.toml" if tag == ENGLISH else f"example.{tag}.toml"
-    packaged = resources.files("bot.settings") / name
-    if packaged.is_file():
-        return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[3] / f"settings.{name}").read_text(encoding="utf-8")
-
-
-def render(values: Mapping[str, str | list[int]]) -> str:
-    """Return the example with these values, by dotted key, in the lines of the settings. It is in
-    the language of this process.
+async def create_bucket(draft: Draft) -> None:
+    """Create the bucket and set it up.
 
     Raises:
-        LookupError: the example has no line for one of them.
+        LacksRights: the key may not create it.
+        BadAnswer: OSS refuses it, because the name is taken for example.
     """
-    section, left, lines = "", dict(values), []
-    for line in example(spoken()).splitlines():
-        if found := _SECTION.fullmatch(line):
-            section = found[1]
-        setting = _SETTING.match(line)
-        key = f"{section}.{setting[1]}" if setting else ""
-        # JSON's strings and lists of numbers are valid TOML.
-        lines.append(
-            f"{key.partition('.')[2]} = {json.dumps(left.pop(key), ensure_ascii=False)}"
-            if key in left
-            else line
-        )
-    if left:
-        raise LookupError(f"the example does not show {', '.join(left)}")
-    return "\n".join(lines) + "\n"
+    chosen = draft_settings(draft)
+    outcome = await run_setup(chosen, desired_for(chosen), agree=lambda _: False)
+    for refused in outcome.refused:
+        if refused.is_forbidden:
+            raise LacksRights(refused.why)
+        if refused.change.creates:
+            raise BadAnswer(refused.why)
 
 
-def render_answers(values: Mapping[str, str | list[int]]) -> str:
-    """Return these values, by dotted key, as TOML that `read_answers` reads."""
-    # A dotted key and JSON's strings are valid TOML.
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-        for key, value in values.items()
-        if isinstance(value, str)
-    )
-
-
-def read_answers(path: Path) -> dict[str, str]:
-    """Return the answers by dotted key; those that are no text are left out.
-
-    Raises:
-        CommandFailed: the file cannot be read.
-    """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise CommandFailed(say("init-unreadable", file=str(path), why=why or "")) from error
-    return {
-        f"{section}.{key}": value
-        for section, values in found.items()
-        if isinstance(values, dict)
-        for key, value in values.items()
-        if isinstance(value, str)
-    }
-
-
-def write_settings(path: Path, text: str, *, force: bool) -> None:
-    """Write the file atomically, readable by its owner only.
-
-    Raises:
-        CommandFailed: it exists already and must not be overwritten, or cannot be written.
-    """
-    if path.exists() and not force:
-        raise CommandFailed(say("init-exists-fail", file=str(path)))
-    write_privately(path, text)
-
-
-def write_privately(path: Path, text: str) -> None:
-    """Write or replace a file atomically, readable by its owner only.
-
-    Raises:
-        CommandFailed: it cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        text = say("init-unwritable", file=str(path), why=error.strerror or "")
-        raise CommandFailed(text) from error
+def needed_policy(draft: Draft) -> Policy:
+    """Return the RAM policy with which the key can do all that init, setup, doctor and run do."""
+    return policy_of(draft_settings(draft), setup=True)

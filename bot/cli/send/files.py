@@ -18,6 +18,7 @@ from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter, shell_file
 from bot.core.ports.source import Digest
 from bot.transfer.pool import CancelFlag, TransferPool, current_flag
+from bot.transfer.spool import free_bytes
 from bot.transfer.spool_file import SpoolFile, disk_errors
 
 
@@ -112,8 +113,7 @@ class ShellFiles:
 
     def _room(self) -> int:
         place = next(path for path in (self._folder, *self._folder.parents) if path.exists())
-        disk = os.statvfs(place)
-        room = disk.f_bavail * disk.f_frsize - self._keep_free
+        room = free_bytes(place) - self._keep_free
         if room <= 0:
             raise DiskFull(f"{place}: less than {self._keep_free} bytes are free")
         return min(room, LARGEST)

@@ -5,29 +5,30 @@ them.
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
+import structlog
 import typer
 
+from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit, BucketUnusable
 from bot.adapters.oss.administration import BucketAdministration
+from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.oss.policies import SETUP_BUCKET, Policy, ram_policy, users_granted
 from bot.cli.common import (
     FAILED,
     OK,
     CommandFailed,
-    Lang,
     SettingsFile,
     fail,
     load_settings,
     log_quietly,
     print_json,
     print_table,
-    say,
-    speak,
 )
 from bot.cli.setup.plan import (
+    LEND_A_KEY,
     ActualBucket,
     Change,
     DesiredBucket,
@@ -38,13 +39,16 @@ from bot.cli.setup.plan import (
     plan_removal,
     plan_setup,
 )
+from bot.cli.texts import Lang, named, say, speak
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreError, StoreForbidden
-from bot.core.files import LinkMode
+from bot.core.files import LinkMode, key_prefix
 from bot.core.ports.clock import Clock
 from bot.settings import Settings
 from bot.settings.types import is_loopback
 from bot.wiring.resources import StoreAccess, open_store_access
+
+log = structlog.stdlib.get_logger(__name__)
 
 Agree = Callable[[Sequence[Change]], bool]
 """Asks a person about changes that affect more than the bot's own prefix and statements."""
@@ -56,8 +60,8 @@ class RefusedChange:
 
     change: Change
     why: str
-    lacks_rights: bool = False
-    """Whether the key lacks the permission, and no more than that."""
+    is_forbidden: bool = False
+    """Whether the key lacks the right for it."""
 
     @property
     def remedy(self) -> str:
@@ -68,7 +72,8 @@ class RefusedChange:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of a setup: the changes that were made, declined and refused, notes in words, and
-    the smallest policy that the RAM user needs.
+    the smallest policy that the RAM user needs; `lacking` is what OSS said where it refused
+    something for the lack of a right.
     """
 
     planned: list[Change]
@@ -77,6 +82,7 @@ class Outcome:
     refused: list[RefusedChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ram: Policy = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
 
 
 async def run_setup(
@@ -104,14 +110,14 @@ async def run_setup(
         declined = foreign if not dry_run and foreign and not agree(foreign) else []
         if not dry_run:
             await course.make(planned, declined)
-        secure = not is_loopback(line.oss.address.upload_base)
         return Outcome(
             planned,
             course.made,
             declined,
             course.refused,
             course.notes(),
-            ram_policy(desired.bucket, desired.prefix, secure=secure),
+            policy_of(settings),
+            course.lacking(),
         )
 
 
@@ -162,12 +168,12 @@ class _Setup:
         """Make a change and return whether it was made."""
         try:
             if missing := self._missing.intersection(change.needs):
-                raise CommandFailed(say("setup-needs", changes=", ".join(missing)))  # noqa: TRY301 -- one way out.
+                names = ", ".join(named("change", what) for what in missing)
+                raise CommandFailed(say("setup-needs", changes=names))  # noqa: TRY301 -- one way out.
             await self._line.threads.call(lambda: change.make(self._administration))
         except (StoreError, CommandFailed) as error:
-            # Public access that is blocked is no matter of the key.
-            lacks_rights = type(error) is StoreForbidden
-            self.refused.append(RefusedChange(change, str(error), lacks_rights))
+            is_forbidden = isinstance(error, StoreForbidden)
+            self.refused.append(RefusedChange(change, str(error), is_forbidden=is_forbidden))
             self._missing.add(change.what)
             return False
         self.made.append(change)
@@ -175,6 +181,13 @@ class _Setup:
 
     async def _look(self) -> ActualBucket | None:
         return await self._line.threads.call(lambda: look(self._administration))
+
+    def lacking(self) -> list[str]:
+        """Return what OSS refused for the lack of a right."""
+        actual = self._actual
+        seen = [actual.policy, actual.lifecycle] if actual is not None else []
+        found = [str(one) for one in seen if isinstance(one, StoreForbidden)]
+        return [*found, *(refused.why for refused in self.refused if refused.is_forbidden)]
 
     def notes(self) -> list[str]:
         """Return what a person should know and the program does not change."""
@@ -187,25 +200,28 @@ class _Setup:
         policy = actual.policy if actual is not None else None
         others = users_granted(policy, desired.bucket) if isinstance(policy, dict) else []
         if others and desired.user is not None and (rest := set(others) - {desired.user}):
-            found.append(say("setup-note-others", users=", ".join(sorted(rest))))
+            found.append(say("setup-note-users", users=", ".join(sorted(rest))))
         return found
+
+
+async def try_key(settings: Settings) -> list[str]:
+    """Store, open and delete a small object, as the bot does at its start; return what OSS refused
+    for the lack of a right. Other trouble is left to the doctor.
+    """
+    mode, prefix = settings.link.mode, key_prefix(settings.telegram.bot_id)
+    async with open_store_access(settings, SystemClock()) as line:
+        check = BucketProbe(line.oss, line.store, OssLinkSigner(line.oss, mode), mode).check
+        try:
+            await line.threads.call(lambda: check(prefix))
+        except (StoreForbidden, BucketUnusable) as error:
+            return [str(error)]
+        except (StoreError, BucketUnfit) as error:
+            log.debug("the bucket could not be tried", why=str(error))
+    return []
 
 
 USERS: Final = "https://ram.console.aliyun.com/users"
 POLICIES: Final = "https://ram.console.aliyun.com/policies"
-
-
-def policy_text(settings: Settings, *, with_setup: bool) -> str:
-    """Return the RAM policy that these settings need, where to paste it, and `with_setup` what of
-    it only `setup` needs.
-    """
-    desired = desired_for(settings)
-    secure = not is_loopback(settings.oss.endpoint)
-    policy = ram_policy(desired.bucket, desired.prefix, setup=with_setup, secure=secure)
-    text = f"{say('policy-where', url=POLICIES)}\n\n{json.dumps(policy, indent=2)}\n"
-    if with_setup:
-        text += "\n" + say("policy-setup", actions=", ".join(SETUP_BUCKET))
-    return text
 
 
 def setup(  # noqa: PLR0913 - a command has its options.
@@ -232,14 +248,13 @@ def setup(  # noqa: PLR0913 - a command has its options.
         bool, typer.Option("--yes", "-y", help="Agree to what changes the bucket as a whole.")
     ] = False,
     policy: Annotated[
-        bool, typer.Option("--policy", help="Only print the RAM policy that the bot needs.")
+        bool, typer.Option("--policy", help="Only print the RAM policy of the bot's key.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     lang: Lang = None,
 ) -> None:
     """Configure the bucket for the bot; run it again at any time. Other rules and statements stay
-    as they are. Exit code 1 if a change was refused or declined; the others are made. A key that
-    lacks a permission is shown the policy to attach.
+    as they are. Exit code 1 if a change was refused or declined; the others are made.
 
     Example: relay-bot setup --dry-run
     """
@@ -247,61 +262,59 @@ def setup(  # noqa: PLR0913 - a command has its options.
     loaded = load_settings(settings)
     log_quietly(loaded)
     if policy:
-        typer.echo(policy_text(loaded, with_setup=False))
+        print_policy(loaded)
         return
     if user_id is None and not (dry_run or remove or yes or as_json) and sys.stdin.isatty():
         user_id = _ask_user()
     desired = _desired(loaded, public_read=public_read_bucket, user=user_id)
-    try:
-        outcome = asyncio.run(
-            run_setup(
-                loaded,
-                desired,
-                agree=lambda changes: yes or _ask(changes, silent=as_json),
-                remove=remove,
-                dry_run=dry_run,
-            )
-        )
-    except StoreForbidden as error:
-        typer.echo(policy_text(loaded, with_setup=True), err=as_json)
-        fail(say("setup-may-not-look", why=str(error), remedy=say("setup-lend")))
-    except (CommandFailed, RelayError) as error:
-        fail(error)
+
+    def agree(changes: Sequence[Change]) -> bool:
+        return yes or _ask(changes, silent=as_json)
+
+    work = _set_up(loaded, desired, agree=agree, remove=remove, dry_run=dry_run)
+    outcome = _result(work, loaded, silent=as_json)
     if as_json:
         print_json(_as_dict(outcome))
     else:
         _show(outcome, dry_run=dry_run)
-        _show_missing_rights(outcome, loaded, is_for_user=user_id is not None)
-    _show_refusals(outcome)
+        if outcome.lacking and not remove:
+            _show_steps(desired, outcome)
+    _show_refused(outcome)
     raise typer.Exit(FAILED if outcome.declined or outcome.refused else OK)
 
 
-def _show_missing_rights(outcome: Outcome, settings: Settings, *, is_for_user: bool) -> None:
-    """Print the policy to attach, if the key lacks a permission."""
-    if not any(refused.lacks_rights for refused in outcome.refused):
-        return
-    typer.echo("\n" + policy_text(settings, with_setup=True))
-    if not is_for_user:
-        typer.echo(say("policy-or"))
+async def _set_up(
+    settings: Settings, desired: DesiredBucket, *, agree: Agree, remove: bool, dry_run: bool
+) -> Outcome:
+    """Configure the bucket, and try the key if nothing was refused to it so far."""
+    outcome = await run_setup(settings, desired, agree=agree, remove=remove, dry_run=dry_run)
+    if dry_run or remove or outcome.lacking or outcome.refused:
+        return outcome
+    return replace(outcome, lacking=await try_key(settings))
 
 
-def _show_refusals(outcome: Outcome) -> None:
-    for refused in outcome.refused:
-        what, why = refused.change.what, refused.why
-        text = say("setup-refused", what=what, why=why, remedy=refused.remedy)
-        typer.echo(f"relay-bot: {text}", err=True)
+def _result(work: Coroutine[Any, Any, Outcome], settings: Settings, *, silent: bool) -> Outcome:
+    """Return the outcome, or leave with one line."""
+    try:
+        return asyncio.run(work)
+    except StoreForbidden as error:
+        if not silent:
+            show_policy(policy_of(settings, setup=True))
+        fail(say("setup-forbidden", why=error, remedy=say(LEND_A_KEY)))
+    except (CommandFailed, RelayError) as error:
+        fail(error)
 
 
 def _desired(settings: Settings, *, public_read: bool, user: str | None) -> DesiredBucket:
     if public_read and settings.link.mode is not LinkMode.PUBLIC:
-        raise typer.BadParameter('--public-read-bucket goes only with link.mode = "public"')
+        raise typer.BadParameter(say("setup-only-public"))
     if user is not None and not (user.isascii() and user.isdigit()):
-        raise typer.BadParameter("--user-id is the number that the RAM console shows as UID")
+        raise typer.BadParameter(say("setup-user-is-number"))
     return desired_for(settings, public_read=public_read, user=user)
 
 
 def _ask_user() -> str | None:
-    question = say("setup-ask-user", url=USERS)
+    question = say("setup-ask-user", users=USERS)
     asked: str = typer.prompt(question, default="", show_default=False)
     return asked.strip() or None
 
@@ -310,15 +323,15 @@ def _ask(changes: Sequence[Change], *, silent: bool) -> bool:
     if silent or not sys.stdin.isatty():
         typer.echo(say("setup-not-agreed"), err=True)
         return False
-    _show_changes(say("setup-ask-foreign"), changes)
-    return typer.confirm(say("setup-ask-change"))
+    _show_changes(say("setup-as-a-whole"), changes)
+    return typer.confirm(say("setup-change-this"))
 
 
 def _show(outcome: Outcome, *, dry_run: bool) -> None:
     if not outcome.planned:
         typer.echo(say("setup-nothing"))
     elif dry_run:
-        _show_changes(say("setup-would"), outcome.planned)
+        _show_changes(say("setup-would-change"), outcome.planned)
     elif outcome.made:
         _show_changes(say("setup-changed"), outcome.made)
     if outcome.declined:
@@ -328,13 +341,44 @@ def _show(outcome: Outcome, *, dry_run: bool) -> None:
 
 
 def _show_changes(title: str, changes: Sequence[Change]) -> None:
-    rows = [(change.what, change.before, change.after) for change in changes]
-    columns = (
-        say("setup-column-what"),
-        say("setup-column-is"),
-        say("setup-column-shall-be"),
-    )
+    rows = [(named("change", change.what), change.before, change.after) for change in changes]
+    columns = (say("setup-what"), say("setup-is"), say("setup-shall-be"))
     print_table(title, columns, rows)
+
+
+def _show_refused(outcome: Outcome) -> None:
+    for refused in outcome.refused:
+        what = named("change", refused.change.what)
+        line = say("setup-refused", what=what, why=refused.why, remedy=refused.remedy)
+        typer.echo(f"relay-bot: {line}", err=True)
+
+
+def policy_of(settings: Settings, *, setup: bool = False) -> Policy:
+    """Return the smallest RAM policy for the bot's key, with `setup` also for this command."""
+    secure = not is_loopback(settings.oss.endpoint)
+    prefix = key_prefix(settings.telegram.bot_id)
+    return ram_policy(settings.oss.bucket, prefix, setup=setup, secure=secure)
+
+
+def print_policy(settings: Settings) -> None:
+    """Print the RAM policy and nothing else."""
+    typer.echo(json.dumps(policy_of(settings), indent=2))
+
+
+def show_policy(policy: Policy) -> None:
+    """Print a RAM policy, and where it is to be pasted and attached."""
+    typer.echo(f"\n{say('setup-attach', policies=POLICIES, users=USERS)}\n")
+    typer.echo(f"{json.dumps(policy, indent=2)}\n")
+
+
+def _show_steps(desired: DesiredBucket, outcome: Outcome) -> None:
+    typer.echo(f"\n{say('setup-lacking', why='; '.join(dict.fromkeys(outcome.lacking)))}")
+    more = ", ".join(SETUP_BUCKET)
+    where = {"users": USERS, "policies": POLICIES, "bucket": desired.bucket}
+    typer.echo(say("setup-steps", more=more, **where))
+    typer.echo(f"\n{json.dumps(outcome.ram, indent=2)}")
+    if desired.user is None:
+        typer.echo(f"\n{say('setup-or-bucket-policy')}")
 
 
 def _as_dict(outcome: Outcome) -> dict[str, Any]:
@@ -353,4 +397,5 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         ],
         "notes": outcome.notes,
         "ram_policy": outcome.ram,
+        "lacking": outcome.lacking,
     }

@@ -23,7 +23,8 @@ from bot.adapters.oss.policies import (
     rule_id,
     users_granted,
 )
-from bot.cli.common import CommandFailed, say
+from bot.cli.common import CommandFailed
+from bot.cli.texts import say
 from bot.core.errors import StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
@@ -37,7 +38,8 @@ class Change:
 
     `ours` means that it affects only our prefix and our own statements; any other change needs
     consent first. `make` blocks and may raise `StoreError`; it may be repeated. `needs` are the
-    changes without which OSS refuses this one, `remedy` is what to do if it is refused.
+    changes without which OSS refuses this one, `remedy` is what to do if it is refused; `creates`
+    marks the change that makes the bucket.
     """
 
     what: str
@@ -47,6 +49,7 @@ class Change:
     make: Callable[[BucketAdministration], None] = field(repr=False, compare=False)
     needs: tuple[str, ...] = ()
     remedy: str = field(default="", compare=False)
+    creates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ def desired_for(
 
 
 BLOCK: Final = "block public access"
+LEND_A_KEY: Final = "setup-lend-a-key"
+"""The message of the remedy of most refusals."""
 ACCOUNT_BLOCK: Final = "https://oss.console.aliyun.com/public-access-block"
 
 
@@ -158,7 +163,7 @@ def plan_setup(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
         OperationImpossible: the account blocks public access that the settings need.
     """
     if actual.account_blocked and not desired.blocked:
-        raise CommandFailed(say("setup-account-block", url=ACCOUNT_BLOCK))
+        raise CommandFailed(say("setup-account-blocks", block=ACCOUNT_BLOCK))
     block = list(_plan_block(actual, desired))
     others = [
         *_plan_acl(actual, desired),
@@ -177,14 +182,14 @@ def plan_removal(actual: ActualBucket, desired: DesiredBucket) -> list[Change]:
 
 def plan_creation(desired: DesiredBucket) -> Change:
     """Return the change that creates the bucket."""
-    after = say("setup-bucket-new", bucket=desired.bucket, region=desired.region)
     return Change(
         "bucket",
-        say("setup-bucket-none"),
-        after,
+        say("setup-there-is-none"),
+        say("setup-new-bucket", bucket=desired.bucket, region=desired.region),
         ours=True,
         make=BucketAdministration.create,
-        remedy=say("setup-bucket-remedy", lend=say("setup-lend")),
+        remedy=say("setup-lend-or-rename", lend=say(LEND_A_KEY)),
+        creates=True,
     )
 
 
@@ -196,12 +201,12 @@ def _plan_block(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change
             _on_or_off(on=desired.blocked),
             ours=actual.fresh,
             make=partial(BucketAdministration.set_public_access_block, blocked=desired.blocked),
-            remedy=say("setup-lend"),
+            remedy=say(LEND_A_KEY),
         )
 
 
 def _on_or_off(*, on: bool) -> str:
-    return say("setup-on") if on else say("setup-off")
+    return say("setup-on" if on else "setup-off")
 
 
 def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
@@ -214,7 +219,7 @@ def _plan_acl(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]:
             ours=actual.fresh,
             make=make,
             needs=(BLOCK,) if desired.public_read else (),
-            remedy=say("setup-lend"),
+            remedy=say(LEND_A_KEY),
         )
 
 
@@ -230,7 +235,7 @@ def _plan_policy(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
         yield Change(
             "bucket policy",
             _count(actual.policy),
-            say("setup-policy-ours", user=desired.user),
+            say("setup-grant", user=desired.user),
             ours=True,  # Other rules and statements stay unchanged.
             make=_putting(merged),
             remedy=_remedy_of(actual.policy),
@@ -251,17 +256,17 @@ def _unreadable(what: str, error: StoreForbidden) -> Change:
         say("setup-with-ours"),
         ours=True,
         make=refuse,
-        remedy=say("setup-lend"),
+        remedy=say(LEND_A_KEY),
     )
 
 
 def _remedy_of(policy: Policy) -> str:
     """Return what to do where OSS refuses a policy with these statements of others in it."""
     if any(map(lacks_vpc, policy["Statement"])):
-        return say("setup-policy-vpc")
+        return say("setup-lacks-vpc")
     if any(map(is_public, policy["Statement"])):
-        return say("setup-policy-public")
-    return say("setup-lend")
+        return say("setup-public-statement")
+    return say(LEND_A_KEY)
 
 
 def _putting(policy: Policy) -> partial[None]:
@@ -283,14 +288,16 @@ def _plan_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Change]
     if merged is None:
         return
     foreign = has_foreign_rules(actual.lifecycle, desired.prefix)
-    rule = say("setup-rule-new", rule=rule_id(desired.prefix))
     yield Change(
         "lifecycle",
-        say("setup-rules-others") if foreign else say("setup-rules-none"),
-        say("setup-rule-versions", rule=rule) if versioned else rule,
+        say("setup-foreign-rules" if foreign else "setup-no-rule"),
+        say(
+            "setup-rule-with-versions" if versioned else "setup-rule",
+            rule=rule_id(desired.prefix),
+        ),
         ours=True,  # Other rules and statements stay unchanged.
         make=partial(BucketAdministration.put_lifecycle, document=merged, overlaps=foreign),
-        remedy=say("setup-rule-remedy") if foreign else say("setup-lend"),
+        remedy=say("setup-rule-remedy" if foreign else LEND_A_KEY),
     )
 
 
@@ -305,11 +312,11 @@ def _remove_rule(actual: ActualBucket, desired: DesiredBucket) -> Iterator[Chang
         )
         yield Change(
             "lifecycle",
-            say("setup-rule", rule=rule_id(desired.prefix)),
+            say("setup-the-rule", rule=rule_id(desired.prefix)),
             say("setup-removed"),
             ours=True,
             make=make,
-            remedy=say("setup-lend"),
+            remedy=say(LEND_A_KEY),
         )
 
 
@@ -320,10 +327,9 @@ def _remove_statements(actual: ActualBucket, desired: DesiredBucket) -> Iterator
     rest = remove_statements(actual.policy, desired.bucket)
     if rest is not None:
         users = ", ".join(users_granted(actual.policy, desired.bucket))
-        before = say("setup-policy-removed", users=users)
         yield Change(
             "bucket policy",
-            before,
+            say("setup-our-statements", users=users),
             say("setup-removed"),
             ours=True,
             make=_putting(rest),

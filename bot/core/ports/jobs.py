@@ -269,9 +269,6 @@ class ObjectLedger(Protocol):
         create `new`, before any request that names it.
         """
 
-    async def planned_for(self, job_id: int) -> StoredObject | None:
-        """Return the newest planned object of a job, to continue with it."""
-
     async def of_jobs(self, job_ids: Sequence[int]) -> dict[int, StoredObject]:
         """Return the newest object of each of these jobs."""
 

@@ -96,9 +96,6 @@ class Outbox(Protocol):
     async def post(self, message: OutboxMessage, now: datetime) -> bool:
         """Store a message; return false if `dedupe` is stored already."""
 
-    async def pending(self, limit: int) -> list[OutboxMessage]:
-        """Return the messages to send, by priority, then age, at most `limit` of each chat."""
-
     async def pending_work(self, limit: int) -> PendingWork:
         """Return what there is to do, read at one moment; at most `limit` messages of a chat."""
 

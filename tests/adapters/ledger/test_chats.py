@@ -141,7 +141,7 @@ async def test_remembered_owner_is_the_one_that_was_written(ledger: SqlLedger) -
 
 
 async def test_owners_who_are_asked_for_together_share_a_read(
-    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred strangers are two visits: the first, and those who ask meanwhile. A change between
     is seen.
@@ -154,6 +154,7 @@ async def test_owners_who_are_asked_for_together_share_a_read(
         return original(connection, owner_ids)
 
     monkeypatch.setattr(chats, "rules_of_owners", counted)
+    ledger = SqlLedger(database)
     await ledger.chats.set_owner(50, banned=True)
     found = await asyncio.gather(*(ledger.chats.owner(id_) for id_ in range(100)))
     await ledger.chats.set_owner(51, banned=True)

@@ -16,6 +16,7 @@ from tests.fakes.samples import (
     cancel,
     get,
     plan,
+    planned_for,
 )
 
 Write = Callable[[SqlLedger, Job], Awaitable[bool]]
@@ -103,7 +104,7 @@ async def test_fenced_end_leaves_the_object_to_the_owner(ledger: SqlLedger, name
     stored = await plan(ledger, new)
 
     assert not await WRITES[name](ledger, old)
-    assert await ledger.objects.planned_for(new.id) == stored
+    assert await planned_for(ledger, new.id) == stored
 
 
 async def test_waiting_job_is_cancelled_whichever_its_attempt(ledger: SqlLedger) -> None:

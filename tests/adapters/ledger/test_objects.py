@@ -19,6 +19,7 @@ from tests.fakes.samples import (
     at,
     finish,
     plan,
+    planned_for,
 )
 
 DAY = timedelta(hours=24)
@@ -36,7 +37,7 @@ async def test_plan_is_what_was_intended(ledger: SqlLedger) -> None:
     assert stored == StoredObject(
         stored.id, job.id, "relay/42/t/a", ObjectState.PLANNED, due_at=at(5)
     )
-    assert await ledger.objects.planned_for(job.id) == stored
+    assert await planned_for(ledger, job.id) == stored
 
 
 @pytest.mark.parametrize("missing", ["due_at", "key", "job_id"])
@@ -109,7 +110,7 @@ async def test_upload_id_is_kept_and_may_be_replaced(ledger: SqlLedger) -> None:
     await ledger.objects.initiated(stored.id, "first", 1 << 20)
     await ledger.objects.initiated(stored.id, "second", 4 << 20)
 
-    assert await ledger.objects.planned_for(stored.job_id) == replace(
+    assert await planned_for(ledger, stored.job_id) == replace(
         stored, upload_id="second", part_size=4 << 20
     )
 
@@ -118,10 +119,10 @@ async def test_abandoned_object_is_not_gone_on_with(ledger: SqlLedger) -> None:
     """The next attempt plans one of its own."""
     job = await accept(ledger)
     await ledger.objects.abandon((await plan(ledger, job)).id, NOW)
-    assert await ledger.objects.planned_for(job.id) is None
+    assert await planned_for(ledger, job.id) is None
     second = await plan(ledger, job)
 
-    assert await ledger.objects.planned_for(job.id) == second
+    assert await planned_for(ledger, job.id) == second
 
 
 async def test_live_object_cannot_be_abandoned(ledger: SqlLedger) -> None:

@@ -22,7 +22,7 @@ async def test_sayings_are_limited_for_each_chat(ledger: SqlLedger) -> None:
         priority = Priority.PRESS if n == 2 else Priority.REPLY
         message = OutboxMessage(OutboxKind.NOTICE, priority, chat_id, "en", dedupe=str(n))
         await ledger.outbox.post(message, NOW)
-    found = [message.dedupe for message in await ledger.outbox.pending(2)]
+    found = [message.dedupe for message in (await ledger.outbox.pending_work(2)).messages]
 
     assert found == ["2", "0", "3"]
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 import pytest
@@ -104,6 +104,39 @@ def test_threads_wait_for_one_renewal(keys: RenewedKey, issuer: Issuer) -> None:
         waiting = [pool.submit(keys.get_credentials) for _ in range(8)]
         assert issuer.asked.acquire(timeout=5)
         issuer.gate.set()
+        found = {future.result().access_key_id for future in waiting}
+
+    assert (found, len(issuer.given)) == ({"STS.0"}, 1)
+
+
+class Turnstile:
+    """In the place of a lock: threads pass one by one, when the test lets them."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.turn = threading.Semaphore(0)
+
+    def __enter__(self) -> None:
+        self.arrived.release()
+        assert self.turn.acquire(timeout=5)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_thread_that_is_late_takes_the_new_key(
+    keys: RenewedKey, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that found no key, and is held up until another one has got it, asks for none."""
+    turnstile = Turnstile()
+    monkeypatch.setattr(keys, "_lock", turnstile)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(keys.get_credentials) for _ in range(2)]
+        for _ in waiting:
+            assert turnstile.arrived.acquire(timeout=5)
+        turnstile.turn.release()
+        wait(waiting, return_when=FIRST_COMPLETED, timeout=5)
+        turnstile.turn.release()
         found = {future.result().access_key_id for future in waiting}
 
     assert (found, len(issuer.given)) == ({"STS.0"}, 1)

@@ -9,6 +9,14 @@ from bot.adapters.telegram.request import RelayBot
 from bot.sandbox.telegram import TelegramStandIn
 
 
+def httpx_client(*, connections: int = 1, trust_env: bool = False) -> HTTPXRequest:
+    """Make the library's own client for HTTP on loopback: without the certificates of the
+    authorities, which take long to load.
+    """
+    options = {"trust_env": trust_env, "verify": False}
+    return HTTPXRequest(connection_pool_size=connections, httpx_kwargs=options)
+
+
 @asynccontextmanager
 async def bot_of(
     telegram: TelegramStandIn, request: BaseRequest | None = None
@@ -16,7 +24,9 @@ async def bot_of(
     """Open a bot on the stand-in's address, over the library's own client unless told
     otherwise.
     """
-    client = request or HTTPXRequest(httpx_kwargs={"trust_env": False})
-    bot = RelayBot(telegram.token, base_url=telegram.base_url, request=client)
+    client = request or httpx_client()
+    bot = RelayBot(
+        telegram.token, base_url=telegram.base_url, request=client, get_updates_request=client
+    )
     async with client:
         yield bot

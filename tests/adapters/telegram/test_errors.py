@@ -62,6 +62,7 @@ def caused(error: TelegramError, cause: BaseException) -> TelegramError:
         (BadRequest("Bad Request: BUTTON_URL_INVALID"), MessageRefused),
         (InvalidToken("Unauthorized"), ChatUnavailable),
         (InvalidToken("Not Found"), ChatUnavailable),
+        (InvalidToken("Not Found: method not found"), MessageRefused),
         (TimedOut(), ChatUncertain),
         (NetworkError("Internal Server Error: restart"), ChatUncertain),
         (NetworkError("Bad Gateway (502)"), ChatUncertain),

@@ -34,7 +34,7 @@ from bot.core.ports.views import (
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
-from tests.adapters.telegram.bots import bot_of
+from tests.adapters.telegram.bots import bot_of, httpx_client
 from tests.adapters.telegram.views import (
     LIFETIME,
     NOW,
@@ -76,7 +76,7 @@ def chat(telegram: TelegramStandIn, alice: User) -> PrivateChat:
 def client(request: pytest.FixtureRequest) -> BaseRequest:
     """Each of the two clients that can be below the library."""
     if request.param is HTTPXRequest:
-        return HTTPXRequest(httpx_kwargs={"trust_env": False})
+        return httpx_client()
     return AiohttpRequest()
 
 

@@ -23,7 +23,8 @@ from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from bot.adapters.telegram.messenger import translate
 from bot.adapters.telegram.request import AiohttpRequest, RelayBot, encode_form
-from bot.core.errors import ChatUnavailable
+from bot.core.errors import ChatUnavailable, ChatUncertain
+from tests.adapters.telegram.bots import httpx_client
 from tests.adapters.telegram.wire import Answer, Wire, api, closing, http, refusal, reset, silence
 
 TOKEN = "123456789:AAE-invented_token_of_a_bot_0123456"
@@ -38,9 +39,6 @@ ANSWERS: dict[str, Answer] = {
     "429": refusal(429, "Too Many Requests: retry after 7", retry_after=7),
     "migrated": refusal(400, "Bad Request: group chat was upgraded", migrate_to_chat_id=-100),
     "500": refusal(500, "Internal Server Error: restart"),
-    "502 html": http(502, b"<html><body>Bad Gateway</body></html>", Content_Type="text/html"),
-    "302": http(302, b"", Location="http://127.0.0.1:1/elsewhere"),
-    "no json": http(200, b"<html>"),
     "reset": reset,
     "silence": silence,
 }
@@ -60,14 +58,14 @@ async def outcome(request: BaseRequest, url: str) -> tuple[type[object], str]:
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 async def test_same_as_httpx(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For every behaviour of the server both clients end with the same result or error."""
+    """For every behaviour of a Bot API server both clients end with the same result or error."""
     monkeypatch.setenv("PTB_TIMEDELTA", "true")
     async with Wire(answer) as server:
         url = f"{server.url}/bot{TOKEN}/getMe"
-        theirs = await outcome(HTTPXRequest(httpx_kwargs={"trust_env": False}), url)
+        expected = await outcome(httpx_client(), url)
         ours = await outcome(AiohttpRequest(), url)
 
-    assert theirs == ours
+    assert expected == ours
 
 
 async def test_nobody_listens() -> None:
@@ -325,3 +323,23 @@ async def test_socks_without_its_library(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(RuntimeError, match=r"file-relay-bot\[socks\]"):
         await AiohttpRequest(proxy="socks5://127.0.0.1:1080").initialize()
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 407, 502])
+@pytest.mark.parametrize("page", [b"<html>the secret of a portal</html>", b'{"torn: secret', b""])
+async def test_page_of_a_proxy_is_neither_quoted_nor_traced(
+    status: int, page: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One short sentence says what answered; its status is reported, and is no refusal of ours."""
+    seen: list[int] = []
+    request = AiohttpRequest(answered=lambda _method, status: seen.append(status))
+    async with Wire(http(status, page, Content_Type="text/html")) as wire, request:
+        with pytest.raises(TelegramError) as caught:
+            await request.post(wire.url, RequestData([]))
+    error = translate(caught.value)
+
+    assert type(error) is ChatUncertain
+    assert "secret" not in f"{caught.value}{error}{caplog.text}"
+    assert "Traceback" not in caplog.text
+    assert len(str(caught.value)) < 90
+    assert seen == [status]

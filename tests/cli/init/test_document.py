@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli.common import CommandFailed
-from bot.cli.init.checks import Draft, example, render, write_settings
+from bot.cli.init.checks import Draft
+from bot.cli.init.dialogue import example, render, write_settings
 from bot.settings import load
 
 DRAFT = Draft(

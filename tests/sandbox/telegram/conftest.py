@@ -11,6 +11,7 @@ from telegram.ext import ExtBot
 
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.telegram import PrivateChat, TelegramStandIn, User
+from tests.adapters.telegram.bots import httpx_client
 
 if TYPE_CHECKING:
     from aiogram import Bot as Aiogram
@@ -48,7 +49,13 @@ def chat(tg: TelegramStandIn, alice: User) -> PrivateChat:
 @pytest.fixture
 async def bot(tg: TelegramStandIn) -> AsyncIterator[ExtBot[None]]:
     """The bot of python-telegram-bot over its default HTTP client."""
-    client: ExtBot[None] = ExtBot(tg.token, base_url=tg.base_url, base_file_url=tg.file_url)
+    client: ExtBot[None] = ExtBot(
+        tg.token,
+        base_url=tg.base_url,
+        base_file_url=tg.file_url,
+        request=httpx_client(connections=256),
+        get_updates_request=httpx_client(),
+    )
     async with client:
         yield client
 
