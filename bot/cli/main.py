@@ -1,5 +1,5 @@
-"""`relay-bot`: registers and dispatches the commands, one module or package each. Each prints its
-result and exits with a documented code.
+"""`relay-bot`: registers and dispatches the commands. Each prints its result and exits with a
+documented code.
 
 A command is imported when it is called: all together, they need every library of the program,
 which costs a second and 100 MiB.
@@ -21,7 +21,7 @@ from bot import __version__
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("bot.cli.run", "Run the bot until SIGTERM or SIGINT"),
-    "audit": ("bot.cli.audit", "Compare the ledger with the bucket"),
+    "audit": ("bot.cli.status", "Compare the ledger with the bucket"),
     "init": ("bot.cli.init.command", "Ask for what the bot needs"),
     "setup": ("bot.cli.setup.command", "Configure the bucket for the bot"),
     "doctor": ("bot.cli.doctor.command", "Check settings, Telegram, OSS and this machine"),

@@ -76,10 +76,10 @@ def test_constraints_are_the_lock() -> None:
     assert constraints(text) == "a==1.0\nb-c==2 ; python_version < '3.12'\n"
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv", "pipx"])
+@pytest.mark.parametrize("installer", ["pip", "pipx"])
 def test_installed(dist: Path, tmp_path: Path, installer: str) -> None:
     """Demo, both languages, settings and migrations work where only the wheel is; the versions are
-    those of the lock.
+    those of the lock. The walk (`test_walk.py`) installs by uv.
     """
     relay_bot = install(installer, dist, tmp_path)
     version = run(relay_bot, "--version", folder=tmp_path)
@@ -91,23 +91,38 @@ def test_installed(dist: Path, tmp_path: Path, installer: str) -> None:
     assert "no file" in run(relay_bot, "run", folder=tmp_path, code=2)
     words = ("init", "--lang", "zh-Hans")
     assert "没有可以提问的终端" in run(relay_bot, *words, folder=tmp_path, code=2)
-    pinned = dict(line.split("==") for line in run(*listing(relay_bot), folder=tmp_path).split())
-    locked = (dist / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    locked_versions = dict(line.partition(" ")[0].split("==") for line in locked)
-
-    assert {
-        n: v for n, v in pinned.items() if n in locked_versions and v != locked_versions[n]
-    } == {}
-    assert "python-telegram-bot" in pinned
+    assert "参考手册" in run(*python(relay_bot, MANUAL), folder=tmp_path)
+    check_versions(relay_bot, dist / "constraints.txt")
 
 
-def listing(relay_bot: Path) -> tuple[str, ...]:
-    """Return a command that prints the packages beside an installed program."""
-    code = (
-        "from importlib.metadata import distributions\n"
-        "for found in distributions():\n"
-        "    print(found.name.lower().replace('_', '-') + '==' + found.version)"
+def check_versions(relay_bot: Path, pins: Path) -> None:
+    """The packages beside the program have the versions of the constraints."""
+    lines = run(*python(relay_bot, LISTING), folder=pins.parent).split()
+    installed = dict(line.split("==") for line in lines)
+    locked = dict(
+        line.partition(" ")[0].split("==") for line in pins.read_text("utf-8").splitlines()
     )
+    shared = installed.keys() & locked.keys()
+
+    assert {name: installed[name] for name in shared} == {name: locked[name] for name in shared}
+    assert {"python-telegram-bot", "aiohttp-socks"} <= shared
+
+
+LISTING = """
+from importlib.metadata import distributions
+for found in distributions():
+    print(found.name.lower().replace("_", "-") + "==" + found.version)
+"""
+MANUAL = """
+from bot.cli.common import speak
+from bot.cli.init.dialogue import example
+speak("zh")
+print(example())
+"""
+
+
+def python(relay_bot: Path, code: str) -> tuple[str, ...]:
+    """Return a command that runs code beside an installed program."""
     return (str(relay_bot.resolve().with_name("python")), "-c", code)
 
 
