@@ -256,7 +256,7 @@ def test_a_question_of_setup_is_not_answered(terminal: Terminal) -> None:
     settings = terminal.folder / "settings.toml"
     settings.write_text(
         '[telegram]\ntoken = "1:AAAAAAAAAAAAAAAAAAAA"\n[oss]\nbucket = "my-files"\n'
-        'access_key_id = "LTAI-one"\naccess_key_secret = "two"\n',
+        'access_key_id = "LTAI-one-key"\naccess_key_secret = "secret-of-the-key"\n',
         encoding="utf-8",
     )
     command = (sys.executable, "-m", "bot", "setup", "--settings", settings)
