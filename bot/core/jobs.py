@@ -71,6 +71,19 @@ class Origin:
         return None if self.is_private else self.chat_id
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for with a file: how long its link lives at most, counted from the upload,
+    and how often it may be downloaded from its page. `None` leaves it to the settings.
+    """
+
+    lifetime: timedelta | None = None
+    most_downloads: int | None = None
+
+
+NO_WISHES: Final = Wishes()
+
+
 UNEXPECTED_ERRORS: Final = "unexpected_errors"
 """Key in `error_args` of a job that waits for its next attempt."""
 
@@ -105,6 +118,7 @@ class Job:
     boot_id: str = ""
     crashes: int = 0
     """How often the process died while it ran and made no progress."""
+    wishes: Wishes = NO_WISHES
 
     @property
     def unexpected_errors(self) -> int:
