@@ -221,7 +221,7 @@ SMALLEST_PART: Final = 100 << 10
 """Bytes; every part but the last (source: OSS API reference, "CompleteMultipartUpload")."""
 STREAMED_PART: Final = MIB
 """Preferred size while the file still arrives: the first part can leave after 1 MiB."""
-LARGEST_PREFERRED_PART: Final = 8 * MIB
+LARGEST_PREFERRED_PART: Final = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ def choose_part_size(size: int, *, arrives_while_uploading: bool) -> int:
     unknown).
 
     While the file arrives, parts are 1 MiB, so that download and upload overlap; for a complete
-    file they are 4 to 8 MiB, because fewer requests are cheaper. The size grows in whole MiB where
-    10,000 parts would not be enough.
+    file they are 4 to 32 MiB, because fewer requests are cheaper. The size grows in whole MiB
+    where 10,000 parts would not be enough.
 
     Raises:
         ValueError: `size` is below 1.
@@ -259,9 +259,10 @@ def choose_part_size(size: int, *, arrives_while_uploading: bool) -> int:
 
 
 def _size_from_disk(size: int) -> int:
-    # At least eight parts where possible, so that eight connections have work from the start.
-    eighth = -(-size // 8 // MIB) * MIB
-    return max(4 * MIB, min(LARGEST_PREFERRED_PART, eighth))
+    # Sixteen parts where possible: eight connections have work from the start, and one that is
+    # slower than the others sends fewer of them.
+    sixteenth = -(-size // 16 // MIB) * MIB
+    return max(4 * MIB, min(LARGEST_PREFERRED_PART, sixteenth))
 
 
 def plan_parts(size: int, part_size: int) -> Iterator[Part]:
