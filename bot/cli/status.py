@@ -30,7 +30,7 @@ from bot.cli.common import (
     size,
 )
 from bot.clock import SystemClock
-from bot.core.files import LinkMode, key_prefix
+from bot.core.files import key_prefix
 from bot.core.jobs import Job
 from bot.core.ports.clock import Clock
 from bot.jobs.audit import Auditor, Finding, audit_exposure
@@ -201,7 +201,7 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
             AnonymousAccess(line.oss, line.store, prefix),
             line.threads,
             settings.oss.bucket,
-            signed=settings.link.mode is LinkMode.SIGNED,
+            signed=settings.link.mode.is_private,
         )
 
 

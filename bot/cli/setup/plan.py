@@ -125,8 +125,8 @@ class DesiredBucket:
 
     @property
     def blocked(self) -> bool:
-        """Whether to block public access: nothing is public in signed mode."""
-        return self.mode is LinkMode.SIGNED
+        """Whether to block public access: nothing is public in signed and page mode."""
+        return self.mode.is_private
 
     @property
     def acl(self) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 from bot.core.ports.answers import AnswerLedger, StatusMessageLedger
 from bot.core.ports.jobs import JobLedger, ObjectLedger, TotalsLedger
 from bot.core.ports.outbox import DeadUpdates, Outbox
+from bot.core.ports.pages import PageLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,10 @@ class Ledger(Protocol):
     @property
     def answers(self) -> AnswerLedger:
         """Answers and their jobs."""
+
+    @property
+    def pages(self) -> PageLedger:
+        """Pages behind links."""
 
     @property
     def status_messages(self) -> StatusMessageLedger:
