@@ -204,17 +204,18 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
 
 
 async def _keep_profile(resources: Resources) -> None:
-    """Register the commands, then follow the bot's name; until cancelled. Beside the intake, so
+    """Register the commands and follow the bot's name; until cancelled. Beside the intake, so
     that no update waits for the menus.
     """
     telegram, admins = resources.telegram, resources.settings.access.admins
     bot = telegram.application.bot
-    try:
-        await register_commands(bot, telegram.renderer, admins)
-    except ChatError as error:
-        # Cosmetic: the commands work without the menus, and the next start tries again.
-        log.warning("cannot register the commands", code=error.code, why=str(error))
-    await keep_name(telegram.name, bot, resources.clock)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep_name(telegram.name, bot, resources.clock))
+        try:
+            await register_commands(bot, telegram.renderer, admins)
+        except ChatError as error:
+            # Cosmetic: the commands work without the menus, and the next start tries again.
+            log.warning("cannot register the commands", code=error.code, why=str(error))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
