@@ -40,7 +40,7 @@ class PageVisit:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class PageDownload:
     """Where a visitor finds a file: at `url`, or `state` says why not; `ended_at` is set where the
     file has ended.
     """
@@ -101,7 +101,7 @@ class PageVisits:
             return PageVisit(PageState.LOCKED, now, content)
         return PageVisit(PageState.OPEN, now, content)
 
-    async def download(self, visit: PageVisit, request: DownloadRequest) -> Download:
+    async def download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
         """Return where a file of the page is, after one of its downloads is used in the ledger if
         they are limited: two who ask at once for the last one get it once. HEAD uses nothing.
 
@@ -116,15 +116,15 @@ class PageVisits:
             self._metrics.page_refused(found.state)
         return found
 
-    async def _download(self, visit: PageVisit, request: DownloadRequest) -> Download:
+    async def _download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
         file = visit.file(request.number)
         if file is None or visit.content is None:
             is_missing = visit.state is PageState.OPEN
             state = PageState.UNKNOWN if is_missing else visit.state
-            return Download(state, ended_at=visit.ended_at)
+            return PageDownload(state, ended_at=visit.ended_at)
         page = visit.content.page
         if file.is_used_up(page.options) and file.is_open(visit.now):
-            return Download(PageState.USED_UP)
+            return PageDownload(PageState.USED_UP)
         if request.method == "GET" and page.options.most_downloads is not None:
             # Before the redirect: whoever dies in between has used one, and never one more.
             if not await self._ledger.use(page.token, file.job_id, self._clock.now()):
@@ -134,10 +134,10 @@ class PageVisits:
             self._has_uncounted.set()
         return self._signed(file, request)
 
-    def _signed(self, file: PageFile, request: DownloadRequest) -> Download:
+    def _signed(self, file: PageFile, request: DownloadRequest) -> PageDownload:
         now = self._clock.now()
         if not file.is_open(now):
-            return Download(PageState.ENDED, ended_at=file.ended_at(now))
+            return PageDownload(PageState.ENDED, ended_at=file.ended_at(now))
         url = self._signer.download_url(
             file.stored,
             expires_at=min(now + DOWNLOAD_LIFETIME, file.stored.due_at),
@@ -145,17 +145,17 @@ class PageVisits:
             method=request.method,
             inline=request.inline,
         )
-        return Download(PageState.OPEN, url)
+        return PageDownload(PageState.OPEN, url)
 
-    async def _refused(self, page: Page, file: PageFile) -> Download:
+    async def _refused(self, page: Page, file: PageFile) -> PageDownload:
         """Return why the ledger gave no download: what changed since the visit began."""
         again = await self.look(page.token, lambda _: True)
         if again.state is not PageState.OPEN or again.content is None:
-            return Download(again.state, ended_at=again.ended_at)
+            return PageDownload(again.state, ended_at=again.ended_at)
         for present in again.content.files:
             if present.job_id == file.job_id and not present.is_open(again.now):
-                return Download(PageState.ENDED, ended_at=present.ended_at(again.now))
-        return Download(PageState.USED_UP)
+                return PageDownload(PageState.ENDED, ended_at=present.ended_at(again.now))
+        return PageDownload(PageState.USED_UP)
 
     async def run(self) -> None:
         """Write the numbers of unlimited downloads, which are for display, until cancelled."""

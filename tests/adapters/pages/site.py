@@ -161,9 +161,9 @@ async def open_site(
     *,
     proxies: Proxies | None = None,
     opened: bool = True,
-    **address: str,
+    domain: str = "",
 ) -> AsyncIterator[Site]:
-    """Show pages at a free port of loopback; `address` changes that of the bucket."""
+    """Show pages at a free port of loopback; `domain` is that of the operator for the bucket."""
     clock, metrics = SandboxClock(NOW, running=False), FakeMetrics()
     async with (
         OssStandIn(folder, clock=clock) as oss,
@@ -174,7 +174,7 @@ async def open_site(
     ):
         oss.add_bucket(BUCKET)
         connection = connect(oss)
-        signing = connect(oss, **address) if address else connection
+        signing = connect(oss, link_domain=domain) if domain else connection
         ledger = SqlLedger(database)
         visits = PageVisits(ledger.pages, OssLinkSigner(signing, LinkMode.PAGE), clock, metrics)
         site = Site(ledger, oss, connection, clock, visits, metrics, session)

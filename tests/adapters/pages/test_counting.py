@@ -35,9 +35,9 @@ async def used(site: Site, content: PageContent) -> list[int]:
 
 async def press(site: Site, content: PageContent, number: int = 1, visitor: str = "") -> int:
     """Press the button of a file; return the status."""
-    header = {FORWARDED_FOR.replace("-", "_"): visitor} if visitor else {}
+    client = {**BROWSER, FORWARDED_FOR: visitor} if visitor else BROWSER
     path = path_of(content, f"/{number}/get")
-    return (await site.ask(path, "POST", data=b"", **header)).status
+    return (await site.ask(path, "POST", data=b"", client=client)).status
 
 
 async def test_once_by_the_button(site: Site) -> None:
@@ -81,12 +81,12 @@ async def test_previews_use_nothing(site: Site, agent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec_Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}]
+    "headers", [{"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}]
 )
 async def test_prefetching_uses_nothing(site: Site, headers: dict[str, str]) -> None:
     """A browser that fetches what may be wanted next is not the recipient."""
     content = await site.page(wishes=ONCE)
-    answer = await site.ask(path_of(content, "/report.pdf"), **headers)
+    answer = await site.ask(path_of(content, "/report.pdf"), client={**BROWSER, **headers})
 
     assert (answer.location, await used(site, content)) == (path_of(content), [0])
 
@@ -115,20 +115,21 @@ async def test_each_file_has_its_own(site: Site) -> None:
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Sec_Fetch_Site": "same-origin", "Origin": "null"}, 303),
-        ({"Sec_Fetch_Site": "none"}, 303),
-        ({"Sec_Fetch_Site": "", "Origin": "https://files.example.org"}, 303),
-        ({"Sec_Fetch_Site": ""}, 303),
-        ({"Sec_Fetch_Site": "cross-site", "Origin": "https://files.example.org"}, 403),
-        ({"Sec_Fetch_Site": "same-site"}, 403),
-        ({"Sec_Fetch_Site": "", "Origin": "https://evil.example"}, 403),
-        ({"Sec_Fetch_Site": "", "Origin": "http://files.example.org"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),
+        ({"Sec-Fetch-Site": "none"}, 303),
+        ({"Sec-Fetch-Site": "", "Origin": "https://files.example.org"}, 303),
+        ({"Sec-Fetch-Site": ""}, 303),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://files.example.org"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "", "Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "", "Origin": "http://files.example.org"}, 403),
     ],
 )
 async def test_forms_of_other_sites(site: Site, headers: dict[str, str], status: int) -> None:
     """No other site can have its visitors use up a download."""
     content = await site.page(wishes=ONCE)
-    answer = await site.ask(path_of(content, "/1/get"), "POST", data=b"", **headers)
+    client = {**BROWSER, **headers}
+    answer = await site.ask(path_of(content, "/1/get"), "POST", data=b"", client=client)
 
     assert answer.status == status
 
@@ -212,7 +213,7 @@ async def test_unlimited_downloads_are_counted_for_display(site: Site) -> None:
     content = await site.page(b"bytes")
     path = path_of(content, "/report.pdf")
     for asked in ("", "bytes=0-", "bytes=0-2", "bytes=2-", "bytes=0-0", "bytes=-2"):
-        await site.ask(path, client=CURL, **({"Range": asked} if asked else {}))
+        await site.ask(path, client={**CURL, "Range": asked} if asked else CURL)
     await site.ask(path, "HEAD")
     await site.visits.flush()
     found = await site.again(content)

@@ -289,7 +289,7 @@ async def test_looked_at_in_place(tmp_path: Path) -> None:
     """With a domain of one's own pictures and PDFs are shown; elsewhere OSS has them saved, and
     the page says so.
     """
-    async with open_site(tmp_path, link_domain="https://cdn.example.org") as site:
+    async with open_site(tmp_path, domain="https://cdn.example.org") as site:
         content, other = await site.page(), await site.page(mime_type="application/zip")
         page = await site.ask(path_of(content))
         look = await site.ask(path_of(content, "/look/1"))
