@@ -38,7 +38,7 @@ from bot.supervision import (
     run_despite,
 )
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
+from bot.wiring.bot import Bot, build_bot, build_link_guard, build_page_visits, build_reaper
 from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
@@ -106,6 +106,10 @@ def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio
         "link_guard": build_link_guard(links).run,
         "ledger_watch": links.database.watch,
     }
+    if links.monitoring.page_routes is not None:
+        visits = build_page_visits(links)
+        links.monitoring.page_routes.open(visits)
+        loops["pages"] = visits.run
     return [
         asyncio.create_task(supervisor.keep(name, run), name=name) for name, run in loops.items()
     ]
