@@ -10,7 +10,7 @@ import typer
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlOffset
-from bot.adapters.ledger.process_locks import bot_runs
+from bot.adapters.ledger.sqlite import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
     SettingsFile,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot.adapters.ledger.database import Database, open_database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.process_locks import process_lock
+from bot.adapters.ledger.sqlite import process_lock
 from bot.adapters.ledger.schema import note_unknown
 from bot.adapters.ledger.totals import touch_tables
 from bot.adapters.oss.bucket import OssBucket, OssStores

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.adapters.ledger.database import open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock, bot_runs
+from bot.adapters.ledger.sqlite import SendingLock, bot_runs
 from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed

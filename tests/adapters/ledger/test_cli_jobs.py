@@ -6,7 +6,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock
+from bot.adapters.ledger.sqlite import SendingLock
 from bot.core.jobs import Job, JobState, shell_file, shell_origin
 from tests.fakes.samples import accept, acquire, at, finish, get, plan
 
