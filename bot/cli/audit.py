@@ -54,10 +54,10 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
         LedgerError: it cannot be used.
         StoreError: OSS could not be reached, or refused.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
     async with AsyncExitStack() as stack:
-        ledger = SqlLedger(await stack.enter_async_context(open_database(path)))
+        ledger = SqlLedger(await stack.enter_async_context(open_database(place, create=False)))
         line = await stack.enter_async_context(open_store_access(settings, clock))
         prefix = key_prefix(settings.telegram.bot_id)
         auditor = Auditor(

@@ -200,7 +200,10 @@ def secrets_of(settings: Settings) -> list[str]:
     derived = [webhook_secret(settings.telegram.token.get_secret_value())]
     if isinstance(settings.ledger.place, LedgerServer):
         derived += [settings.ledger.place.url, settings.ledger.place.password]
-    return [*filter(None, derived), *(secret.get_secret_value() for secret in given if secret is not None)]
+    return [
+        *filter(None, derived),
+        *(secret.get_secret_value() for secret in given if secret is not None),
+    ]
 
 
 def log_quietly(settings: Settings, level: Level = "warning") -> None:

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.database import bot_runs, open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlOffset
-from bot.adapters.ledger.sqlite import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.cli.common import (
     SettingsFile,
@@ -48,13 +47,13 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
         OperationImpossible: there is no ledger.
         LedgerError: it cannot be used.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
-    async with open_database(path) as database:
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
+    async with open_database(place, create=False) as database:
         seen = await SqlCliJobs(database).overview()
         offset = await SqlOffset(database).oss_offset()
     now = clock.now()
-    return Status(bot_runs(path), now, now + offset, seen)
+    return Status(await bot_runs(place), now, now + offset, seen)
 
 
 def status(

@@ -51,7 +51,6 @@ error carries a sentence for users; the locale files have one for every code
 (`tests/adapters/telegram/test_texts.py` holds it).
 """
 
-from pathlib import Path
 from typing import ClassVar
 
 

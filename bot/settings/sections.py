@@ -93,7 +93,7 @@ class SpoolSettings(Section):
 
 
 class LedgerSettings(Section):
-    """The file of the ledger, or its database on a server, and how long it keeps what has ended."""
+    """The ledger: its file, or its database on a server, and how long it keeps what ended."""
 
     path: types.LocalPath = Path("relay.sqlite3")
     url: types.PostgresUrl | None = None

@@ -49,8 +49,8 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 def on_both(metafunc: pytest.Metafunc, *, in_every_run: bool = False) -> None:
-    """Run a test that uses a ledger with a file and with a server; with the latter only in the long
-    run, unless it is `in_every_run`.
+    """Run a test that uses a ledger with a file and with a server; with the latter only in the
+    long run, unless it is `in_every_run`.
     """
     if "database" in metafunc.fixturenames:
         marks = [] if in_every_run else [pytest.mark.long]

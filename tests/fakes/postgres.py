@@ -33,8 +33,8 @@ _TEMPLATE: Final = "relay_template"
 
 
 class TestServer:
-    """A server of its own, on a port of loopback, with its data in a temporary folder. It ends with
-    the process that started it, however that ends.
+    """A server of its own, on a port of loopback, with its data in a temporary folder. It ends
+    with the process that started it, however that ends.
     """
 
     __test__ = False
@@ -109,10 +109,28 @@ class TestServer:
             self._process.wait(30)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the server do nothing at all, and answer nobody, for the block."""
+        assert self._process is not None
+        pids = [self._process.pid, *_children(self._process.pid)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     def close(self) -> None:
         """Stop the server and remove its data."""
         self.stop(at_once=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in found.split()]
 
 
 def _die_with_parent() -> None:

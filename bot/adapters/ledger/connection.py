@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
 
@@ -23,7 +24,7 @@ log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Access(StrEnum):
+class AccessKind(StrEnum):
     """A kind of access; reads may work where writes do not, as on a full disk."""
 
     READ = "read"
@@ -36,7 +37,7 @@ class LedgerState:
     """
 
     def __init__(self) -> None:
-        self._troubles: dict[Access, str] = {}
+        self._troubles: dict[AccessKind, str] = {}
         self.in_trouble = asyncio.Event()
         """Set while there is trouble; only the thread of the event loop notes it."""
 
@@ -45,23 +46,31 @@ class LedgerState:
         """What was wrong at the latest access, in words; empty if nothing."""
         return next(iter(self._troubles.values()), "")
 
-    def failed(self, access: Access, error: LedgerUnusable) -> None:
+    def failed(self, access: AccessKind, error: LedgerUnusable) -> None:
         """Note that an access failed."""
         if not self._troubles:
             log.error("ledger cannot be used, nothing is taken in", why=error.reason)
         self._troubles[access] = error.reason
         self.in_trouble.set()
 
-    def worked(self, access: Access) -> None:
+    def worked(self, access: AccessKind) -> None:
         """Note that an access worked."""
         if self._troubles.pop(access, None) is not None and not self._troubles:
             self.in_trouble.clear()
             log.info("ledger can be used again")
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right of this process on a server, as it was taken; see `leases`."""
+
+    name: str
+    fence: int
+
+
 class Conflict(LedgerUnusable):
-    """Another process changed the same rows at the same moment: the operation was undone, and is to
-    be run again.
+    """Another process changed the same rows at the same moment: the operation was undone, and is
+    to be run again.
     """
 
 
@@ -78,11 +87,13 @@ class Backend(ABC):
     """Whether a reader that fails would end the transaction of the others."""
 
     place: LedgerPlace
+    lease: Lease | None = None
+    """What a writer needs, if it needs one."""
     endures = False
     """Whether what waits in a thread for the database does so for as long as it takes."""
 
     @abstractmethod
-    def engine(self, access: Access) -> Engine:
+    def engine(self, access: AccessKind) -> Engine:
         """Return the engine for connections of this kind."""
 
     @abstractmethod
@@ -99,7 +110,7 @@ class Backend(ABC):
         """Begin a transaction; commit it at the end of the block, or undo it."""
         return connection.begin()
 
-    def require_in_place(self) -> None:
+    def require_in_place(self) -> None:  # noqa: B027 -- most have nothing to refuse.
         """Refuse a write that the next start would not find.
 
         Raises:
@@ -120,7 +131,7 @@ class Backend(ABC):
         """
         return isinstance(error, Conflict)
 
-    def cut_off(self, connection: Connection) -> None:
+    def cut_off(self, connection: Connection) -> None:  # noqa: B027 -- see `cuts_off_after`.
         """End a visit that hangs; called in the thread of the event loop."""
 
     @abstractmethod
@@ -131,7 +142,7 @@ class Backend(ABC):
     def sends(self) -> bool:
         """Return whether a command that sends files runs on the ledger. Blocks."""
 
-    def give_up(self) -> None:
+    def give_up(self) -> None:  # noqa: B027 -- most wait for nothing in a thread.
         """End what waits in a thread for the database; called in any thread."""
 
 
@@ -192,10 +203,10 @@ class ConnectionThread:
     every caller gets that error. A lone caller waits for no other.
     """
 
-    def __init__(self, backend: Backend, access: Access = Access.WRITE) -> None:
+    def __init__(self, backend: Backend, access: AccessKind = AccessKind.WRITE) -> None:
         self._backend = backend
         self._engine = backend.engine(access)
-        self._writes = access is Access.WRITE
+        self._writes = access is AccessKind.WRITE
         self._in_savepoints = self._writes or backend.reads_in_savepoints
         self._cut_off: asyncio.TimerHandle | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")

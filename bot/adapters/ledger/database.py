@@ -5,11 +5,12 @@ Operations are functions of a connection, in the modules of their tables.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from uuid import uuid4
 
 import structlog
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger import sqlite
 from bot.adapters.ledger.connection import (
-    Access,
+    AccessKind,
     Backend,
     Conflict,
     ConnectionThread,
@@ -26,9 +27,12 @@ from bot.adapters.ledger.connection import (
 from bot.adapters.ledger.migration import version_of
 from bot.adapters.ledger.recovery import UNITS, repair
 from bot.adapters.ledger.schema import UnreadableRows
-from bot.core.errors import LedgerUnusable
+from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace
 from bot.core.ports.metrics import Metrics, NoMetrics
+
+if TYPE_CHECKING:
+    from bot.adapters.ledger.leases import LeaseKeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,7 +63,9 @@ class Database:
         self._unreadable = UnreadableRows()
         self._backend = _backend(place, self._unreadable)
         self._writer = ConnectionThread(self._backend)
-        self._reader = ConnectionThread(self._backend, Access.READ)
+        self._reader = ConnectionThread(self._backend, AccessKind.READ)
+        self.lost = asyncio.Event()
+        """Set when another process has taken the right to run jobs from this one."""
         self._endures = False
         self._closing = False
         self._waiting = 0
@@ -76,6 +82,11 @@ class Database:
         """
         self._endures = self._backend.endures = True
 
+    def fence_by(self, keeper: "LeaseKeeper") -> None:
+        """From now on write only while this lease is held."""
+        self.lost = keeper.lost
+        self._backend.lease = keeper.lease
+
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -86,9 +97,9 @@ class Database:
         """
         call = _bind(operation, *args, **kwargs)
         try:
-            return await self._use(Access.WRITE, self._writer, call)
+            return await self._use(AccessKind.WRITE, self._writer, call)
         except LedgerUnusable as error:
-            return await self._until_it_works(Access.WRITE, self._writer, call, error)
+            return await self._until_it_works(AccessKind.WRITE, self._writer, call, error)
 
     async def try_write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -98,7 +109,7 @@ class Database:
         Raises:
             LedgerUnusable: the ledger does not work.
         """
-        return await self._use(Access.WRITE, self._writer, _bind(operation, *args, **kwargs))
+        return await self._use(AccessKind.WRITE, self._writer, _bind(operation, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -111,9 +122,9 @@ class Database:
         """
         call = _bind(operation, *args, **kwargs)
         try:
-            return await self._use(Access.READ, self._reader, call)
+            return await self._use(AccessKind.READ, self._reader, call)
         except LedgerUnusable as error:
-            return await self._until_it_works(Access.READ, self._reader, call, error)
+            return await self._until_it_works(AccessKind.READ, self._reader, call, error)
 
     async def try_read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -123,10 +134,10 @@ class Database:
         Raises:
             LedgerUnusable: the ledger does not work.
         """
-        return await self._use(Access.READ, self._reader, _bind(operation, *args, **kwargs))
+        return await self._use(AccessKind.READ, self._reader, _bind(operation, *args, **kwargs))
 
     async def _use(
-        self, access: Access, thread: ConnectionThread, call: Callable[[Connection], T]
+        self, access: AccessKind, thread: ConnectionThread, call: Callable[[Connection], T]
     ) -> T:
         if self._closing:
             raise LedgerUnusable(self.place, "it was closed")
@@ -156,7 +167,7 @@ class Database:
 
     async def _until_it_works(
         self,
-        access: Access,
+        access: AccessKind,
         thread: ConnectionThread,
         call: Callable[[Connection], T],
         error: LedgerUnusable,
@@ -181,9 +192,14 @@ class Database:
     async def watch(self) -> None:
         """Look now and then whether the ledger is in place and works, also while it is not used;
         until cancelled.
+
+        Raises:
+            LedgerLocked: another process runs on the ledger now.
         """
         while True:
             await asyncio.sleep(LOOK_EVERY)
+            if self.lost.is_set():
+                raise LedgerLocked(f"another bot runs on the ledger {self.place} now")
             with suppress(LedgerUnusable):
                 if not self.state.trouble:
                     await self._look()
@@ -210,7 +226,7 @@ class Database:
         try:
             await asyncio.to_thread(self._backend.require_in_place)
         except LedgerUnusable as error:
-            self.state.failed(Access.WRITE, error)
+            self.state.failed(AccessKind.WRITE, error)
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file.
@@ -237,21 +253,6 @@ def _backend(place: LedgerPlace, unreadable: UnreadableRows) -> Backend:
     from bot.adapters.ledger.postgresql import PostgresBackend
 
     return PostgresBackend(place, unreadable)
-
-
-def migrate(place: LedgerPlace) -> None:
-    """Create the ledger, or bring an older one up to date. Blocks.
-
-    Raises:
-        LedgerTooNew: the ledger was written by a newer version of this program.
-        LedgerUnusable: it cannot be opened, or is no ledger.
-    """
-    if isinstance(place, Path):
-        sqlite.migrate(place)
-        return
-    from bot.adapters.ledger import postgresql
-
-    postgresql.migrate(place)
 
 
 class SqlPart:
@@ -285,17 +286,120 @@ def reads(
     return method
 
 
+def migrate(place: LedgerPlace, *, alone: bool = False, create: bool = True) -> None:
+    """Create the ledger, or bring an older one up to date. Blocks.
+
+    `alone` says that no other process can run on it; `create` that one may be made.
+
+    Raises:
+        LedgerLocked: it is older, and a bot runs on it.
+        LedgerTooNew: the ledger was written by a newer version of this program.
+        LedgerUnusable: it cannot be opened, or is no ledger.
+    """
+    if isinstance(place, Path):
+        sqlite.migrate(place)
+        return
+    from bot.adapters.ledger import postgresql
+
+    postgresql.migrate(place, alone=alone, create=create)
+
+
 @asynccontextmanager
-async def open_database(place: LedgerPlace) -> AsyncIterator[Database]:
+async def open_database(place: LedgerPlace, *, create: bool = True) -> AsyncIterator[Database]:
     """Migrate and open the ledger; close it at the end.
 
     Raises:
-        LedgerTooNew: see `migrate`.
-        LedgerUnusable: see `migrate`.
+        LedgerError: see `migrate`.
     """
-    await asyncio.to_thread(migrate, place)
+    await asyncio.to_thread(migrate, place, create=create)
+    async with _opened(place) as database:
+        yield database
+
+
+@asynccontextmanager
+async def open_alone(place: LedgerPlace) -> AsyncIterator[Database]:
+    """Do as `open_database` does, for the only process that runs jobs on the ledger.
+
+    Raises:
+        LedgerLocked: another process does.
+        LedgerError: see `migrate`.
+    """
+    if isinstance(place, Path):
+        with sqlite.process_lock(place):
+            async with open_database(place) as database:
+                yield database
+        return
+    from bot.adapters.ledger import leases, postgresql
+
+    await asyncio.to_thread(postgresql.make, place)
+    async with leases.keeping(_backend(place, UnreadableRows()), leases.BOT) as keeper:
+        await asyncio.to_thread(postgresql.migrate, place, alone=True)
+        async with _opened(place) as database:
+            database.fence_by(keeper)
+            yield database
+
+
+@asynccontextmanager
+async def _opened(place: LedgerPlace) -> AsyncIterator[Database]:
     database = Database(place)
     try:
         yield database
     finally:
         await database.close()
+
+
+async def bot_runs(place: LedgerPlace) -> bool:
+    """Return whether a bot runs on the ledger.
+
+    Raises:
+        LedgerUnusable: the ledger cannot be used.
+    """
+    if isinstance(place, Path):
+        return sqlite.bot_runs(place)
+    from bot.adapters.ledger import leases
+
+    async with _opened(place) as database:
+        return bool(await database.read(leases.live, leases.BOT))
+
+
+class SendingMark:
+    """Marks this process as one that sends files, from `share` on."""
+
+    def __init__(self, database: Database, stack: AsyncExitStack) -> None:
+        self._database = database
+        self._stack = stack
+
+    async def take_alone(self) -> bool:
+        """Keep all other commands from beginning to send, if none sends now."""
+        place = self._database.place
+        if isinstance(place, Path):
+            self._lock = sqlite.SendingLock(place)
+            self._stack.callback(self._lock.close)
+            return self._lock.take_alone()
+        from bot.adapters.ledger import leases
+
+        gate = leases.keeping(_backend(place, UnreadableRows()), leases.GATE)
+        self._gate = AsyncExitStack()
+        self._stack.push_async_exit(self._gate)
+        keeper = await self._gate.enter_async_context(gate)
+        return not await keeper.others(leases.SENDS)
+
+    async def share(self) -> None:
+        """Send together with all other commands."""
+        place = self._database.place
+        if isinstance(place, Path):
+            self._lock.share()
+            return
+        from bot.adapters.ledger import leases
+
+        name = f"{leases.SENDS}{uuid4().hex}"
+        keeping = leases.keeping(_backend(place, UnreadableRows()), name)
+        self._database.fence_by(await self._stack.enter_async_context(keeping))
+        await self._gate.aclose()
+
+
+@asynccontextmanager
+async def sending(database: Database) -> AsyncIterator[SendingMark]:
+    """Offer the mark of a command that sends files; remove it at the end of the block."""
+    async with AsyncExitStack() as stack:
+        yield SendingMark(database, stack)

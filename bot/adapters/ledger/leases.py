@@ -1,20 +1,19 @@
 """Leases in a database on a server: which process runs the bot, and which commands send files.
 
 A lock that belongs to a connection is not enough, because a process that was stopped keeps it. A
-lease has an end, by the clock of the server, and a fence: a number that is one higher with each new
-holder. The writer of a process compares both when it begins a transaction, so that a process that
-lost its lease writes nothing any more.
+lease has an end, by the clock of the server, and a fence: a number that is one higher with each
+new holder. The writer of a process compares both when it begins a transaction, so that a process
+that lost its lease writes nothing any more.
 """
 
 import asyncio
 import os
 import socket
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
-from uuid import uuid4
 
 import structlog
 from sqlalchemy import (
@@ -26,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from bot.adapters.ledger.connection import Backend, ConnectionThread
+from bot.adapters.ledger.connection import Backend, ConnectionThread, Lease
 from bot.adapters.ledger.schema import insert_for, leases
 from bot.core.errors import LedgerLocked, LedgerUnusable
 
@@ -36,48 +35,38 @@ BOT: Final = "bot"
 """Name of the lease of the process that runs the bot."""
 SENDS: Final = "send-"
 """Begins the names of the leases of commands that send files."""
+GATE: Final = "gate"
+"""Name of the lease of a command that begins to send, while it looks for others."""
 LASTS: Final = timedelta(seconds=12)
 """How long a lease holds after it was renewed."""
 RENEWED_EVERY: Final = timedelta(seconds=2)
 """Between two renewals."""
 MARGIN: Final = timedelta(seconds=6)
 """A transaction begins only while the lease lasts longer than this. It is more than the server
-waits for the next statement of a transaction, so that what a process began before it was stopped is
-undone before another process holds the lease.
+waits for the next statement of a transaction, so that what a process began before it was stopped
+is undone before another process holds the lease.
 """
 LOOK_EVERY: Final = 0.5
 """Seconds (real) between two attempts to take a lease that another process holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A lease of this process, as it was taken."""
-
-    name: str
-    fence: int
-
-
 _NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """The time of the server in microseconds since 1970, as `Instant` stores it."""
 _HAS_ENDED: Final = leases.c.expires_at < literal_column(_NOW)
-_END: Final = literal_column(f"{_NOW} + {LASTS // timedelta(microseconds=1)}")
+_END: Final[ColumnElement[int]] = literal_column(f"{_NOW} + {LASTS // timedelta(microseconds=1)}")
 
 
 def acquire(connection: Connection, name: str, holder: str) -> Lease | None:
     """Take a lease that is free or has ended, or return `None`. Remove those of commands that have
     ended.
     """
-    connection.execute(
-        delete(leases).where(leases.c.name.startswith(SENDS), _HAS_ENDED)
-    )
+    connection.execute(delete(leases).where(leases.c.name.startswith(SENDS), _HAS_ENDED))
     values: dict[str, Any] = {"name": name, "holder": holder, "fence": 1, "expires_at": _END}
     taken = {"holder": holder, "fence": leases.c.fence + 1, "expires_at": _END}
     made = connection.execute(
         insert_for(connection, leases)
         .values(values)
-        .on_conflict_do_update(
-            index_elements=["name"], set_=taken, where=_HAS_ENDED
-        )
+        .on_conflict_do_update(index_elements=["name"], set_=taken, where=_HAS_ENDED)
         .returning(leases.c.fence)
     )
     fence = made.scalar_one_or_none()
@@ -101,7 +90,9 @@ def release(connection: Connection, lease: Lease) -> None:
     if lease.name.startswith(SENDS):
         connection.execute(delete(leases).where(_is_it(lease)))
     else:
-        connection.execute(update(leases).where(_is_it(lease)).values(expires_at=literal_column("0")))
+        connection.execute(
+            update(leases).where(_is_it(lease)).values(expires_at=literal_column("0"))
+        )
 
 
 def live(connection: Connection, prefix: str = "") -> dict[str, tuple[str, int]]:
@@ -119,9 +110,7 @@ def fence_of(name: str) -> str:
     and NULL otherwise.
     """
     margin = MARGIN // timedelta(microseconds=1)
-    return (
-        f"(SELECT fence FROM leases WHERE name = '{name}' AND expires_at > {_NOW} + {margin})"  # noqa: S608 -- a constant.
-    )
+    return f"(SELECT fence FROM leases WHERE name = '{name}' AND expires_at > {_NOW} + {margin})"  # noqa: S608 -- a constant.
 
 
 def this_process() -> str:
@@ -136,51 +125,71 @@ class LeaseKeeper:
         self._backend = backend
         self._thread = ConnectionThread(backend)
         self._name = name
-        self._lease: Lease | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self.lease: Lease | None = None
         self.lost = asyncio.Event()
         """Set when another process has taken the lease."""
 
-    @property
-    def lease(self) -> Lease:
-        """The lease that was taken last."""
-        assert self._lease is not None
-        return self._lease
-
     async def take(self) -> Lease:
-        """Take the lease. If another process holds it, wait for its end, which comes unless that
-        process renews it.
+        """Take the lease, and renew it from now on. If another process holds it, wait for its end,
+        which comes unless that process renews it.
 
         Raises:
             LedgerLocked: another process holds it and is alive.
             LedgerUnusable: the server cannot be used.
         """
         deadline = time.monotonic() + LASTS.total_seconds() + 2 * LOOK_EVERY
-        while True:
-            self._lease = await self._thread.run(acquire, self._name, this_process())
-            if self._lease is not None:
-                return self._lease
+        while (lease := await self._thread.run(acquire, self._name, this_process())) is None:
             if time.monotonic() > deadline:
-                held = await self._thread.run(live, self._name)
-                holder = held.get(self._name, ("another process", 0))[0]
-                raise LedgerLocked(f"another bot runs on the ledger {self._backend.place}: {holder}")
+                raise LedgerLocked(
+                    f"another bot runs on the ledger {self._backend.place}: {await self._holder()}"
+                )
             await asyncio.sleep(LOOK_EVERY)
+        self.lease = lease
+        self._renewing = asyncio.create_task(self._renew(lease))
+        return lease
 
-    async def keep(self) -> None:
-        """Renew the lease until it is lost, or this is cancelled. A server that is away is waited
-        for.
-        """
+    async def others(self, prefix: str) -> bool:
+        """Return whether another process holds a lease with such a name."""
+        return bool((await self._thread.run(live, prefix)).keys() - {self._name})
+
+    async def _holder(self) -> str:
+        found = await self._thread.run(live, self._name)
+        return found.get(self._name, ("it has just ended", 0))[0]
+
+    async def _renew(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(RENEWED_EVERY.total_seconds())
+            # A server that is away is waited for.
             with suppress(LedgerUnusable):
-                if not await self._thread.run(renew, self.lease):
+                if not await self._thread.run(renew, lease):
                     log.error("another process runs on this ledger now", lease=self._name)
                     self.lost.set()
                     return
 
     async def close(self) -> None:
         """Release the lease, if the server can be reached at once."""
-        if self._lease is not None and not self.lost.is_set():
-            with suppress(LedgerUnusable, TimeoutError):
-                async with asyncio.timeout(RENEWED_EVERY.total_seconds()):
-                    await self._thread.run(release, self._lease)
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
+        if self.lease is not None and not self.lost.is_set():
+            with suppress(LedgerUnusable):
+                await self._thread.run(release, self.lease)
+        self._backend.give_up()
         await self._thread.close()
+
+
+@asynccontextmanager
+async def keeping(backend: Backend, name: str) -> AsyncIterator[LeaseKeeper]:
+    """Hold a lease until the end of the block.
+
+    Raises:
+        LedgerLocked: another process holds it and is alive.
+        LedgerUnusable: the server cannot be used.
+    """
+    keeper = LeaseKeeper(backend, name)
+    try:
+        await keeper.take()
+        yield keeper
+    finally:
+        await keeper.close()

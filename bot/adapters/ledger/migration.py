@@ -20,7 +20,9 @@ _SQLITE: Final = "sqlite"
 # of the columns of a table. On a server only the schema counts that this login works in.
 _HAS_VERSION: Final = {
     _SQLITE: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
-    "postgresql": "SELECT to_regclass('alembic_version')",
+    # Not to_regclass, which may remember from before a wait that there was none.
+    "postgresql": "SELECT 1 FROM information_schema.tables"
+    " WHERE table_schema = current_schema() AND table_name = 'alembic_version'",
 }
 _TABLES: Final = {
     _SQLITE: "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -97,6 +99,19 @@ def known_versions() -> frozenset[str]:
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
+def require_known(connection: Connection, place: LedgerPlace) -> None:
+    """Refuse a version that this program does not know.
+
+    Raises:
+        LedgerTooNew: the ledger was written by a newer version of this program.
+    """
+    version = version_of(connection)
+    if version not in {"", VERSION} and version not in known_versions():
+        raise LedgerTooNew(
+            f"the ledger {place} (schema {version}) was written by a newer version of this program"
+        )
+
+
 def change_alone(connection: Connection) -> None:
     """Begin a transaction that changes the schema; wait for another process that does."""
     connection.exec_driver_sql(_ALONE[connection.dialect.name])
@@ -130,11 +145,7 @@ def upgrade(connection: Connection, place: LedgerPlace, *, to: str = "head") -> 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
     """
-    version = version_of(connection)
-    if version and version not in known_versions():
-        raise LedgerTooNew(
-            f"the ledger {place} (schema {version}) was written by a newer version of this program"
-        )
+    require_known(connection, place)
     # Here, because importing it takes a fifth of a second, which most starts can avoid.
     from alembic import command
 

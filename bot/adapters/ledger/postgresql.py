@@ -18,12 +18,13 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from bot.adapters.ledger.connection import Access, Backend, Conflict
-from bot.adapters.ledger.leases import SENDS, Lease, fence_of, live
+from bot.adapters.ledger.connection import AccessKind, Backend, Conflict
+from bot.adapters.ledger.leases import BOT, SENDS, fence_of, live
 from bot.adapters.ledger.migration import (
     change_alone,
     create_tables,
     refuse_foreign_tables,
+    require_known,
     require_tables,
     upgrade,
     version_of,
@@ -39,8 +40,8 @@ OLDEST: Final = 140000
 STATEMENT_TIMEOUT: Final = 15.0
 """Seconds (real) for which the server works on a statement, or waits for a lock in it."""
 IDLE_TIMEOUT: Final = 5.0
-"""Seconds (real) for which the server waits for the next statement of a transaction: a process that
-was stopped must not hold rows, nor commit much later what it has begun.
+"""Seconds (real) for which the server waits for the next statement of a transaction: a process
+that was stopped must not hold rows, nor commit much later what it has begun.
 """
 CUT_OFF: Final = 25.0
 """Seconds (real) after which a server that does not answer, not even with a timeout, is left."""
@@ -171,12 +172,8 @@ class PostgresBackend(Backend):
     def __init__(self, server: LedgerServer, unreadable: UnreadableRows) -> None:
         self.place = self._server = server
         self._given_up = threading.Event()
-        self.lease: Lease | None = None
-        """What a writer needs, if it needs one; set before the first write."""
         engine = self._engine(unreadable)
-        self._engines = {
-            access: engine.execution_options(access=access) for access in Access
-        }
+        self._engines = {access: engine.execution_options(access=access) for access in AccessKind}
 
     def _engine(self, unreadable: UnreadableRows) -> Engine:
         """One for both connections, so that a statement is compiled once."""
@@ -189,7 +186,7 @@ class PostgresBackend(Backend):
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             raw = connection.connection.dbapi_connection
-            if connection.get_execution_options()["access"] is Access.READ:
+            if connection.get_execution_options()["access"] is AccessKind.READ:
                 raw.execute(_BEGIN_READ, prepare=False)  # type: ignore[union-attr] # Of psycopg.
             else:
                 connection.info[_XACT] = self._begin_write(raw)
@@ -210,7 +207,7 @@ class PostgresBackend(Backend):
             raise LedgerLocked(f"another bot runs on the ledger {self._server}")
         return str(xact)
 
-    def engine(self, access: Access) -> Engine:
+    def engine(self, access: AccessKind) -> Engine:
         """Return the engine for connections of this kind."""
         return self._engines[access]
 
@@ -331,34 +328,61 @@ def _plain_engine(server: LedgerServer, *, autocommit: bool) -> Engine:
     )
 
 
-def migrate(server: LedgerServer) -> None:
-    """Create the tables, or bring older ones up to date. Blocks.
+def make(server: LedgerServer) -> None:
+    """Create the tables where there are none, and change no older ones. Blocks.
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
         LedgerUnusable: the server cannot be used, or the database belongs to another program.
     """
+    with _schema_of(server) as connection:
+        if not version_of(connection):
+            _change(connection, server)
+        require_known(connection, server)
+
+
+def migrate(server: LedgerServer, *, alone: bool = False, create: bool = True) -> None:
+    """Create the tables, or bring older ones up to date. Blocks.
+
+    `alone` says that this process holds the lease of the bot; `create` that tables may be made.
+
+    Raises:
+        LedgerLocked: the tables are older, and a bot runs on them.
+        LedgerTooNew: the ledger was written by a newer version of this program.
+        LedgerUnusable: the server cannot be used, or the database belongs to another program.
+    """
+    with _schema_of(server) as connection:
+        version = version_of(connection)
+        if not version and not create:
+            raise LedgerUnusable(server, "there is no ledger in it; has the bot ever run here?")
+        if version != VERSION:
+            require_known(connection, server)
+            if version and not alone and live(connection, BOT):
+                raise LedgerLocked(f"a bot of another version runs on the ledger {server}")
+            _change(connection, server)
+        require_tables(connection, server)
+
+
+@contextmanager
+def _schema_of(server: LedgerServer) -> Iterator[Connection]:
     engine = _plain_engine(server, autocommit=False)
     try:
         with using(server), engine.connect() as connection:
-            _migrate(connection, server)
+            yield connection
+            connection.rollback()
     finally:
         engine.dispose()
 
 
-def _migrate(connection: Connection, server: LedgerServer) -> None:
-    version = version_of(connection)
-    if version != VERSION:
-        connection.rollback()
-        # Building indexes of a large ledger takes longer than any other statement.
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        change_alone(connection)
-        refuse_foreign_tables(connection, server)
-        version = version_of(connection)
-        if not version:
-            create_tables(connection)
-        elif version != VERSION:
-            upgrade(connection, server)
-    require_tables(connection, server)
+def _change(connection: Connection, server: LedgerServer) -> None:
     connection.rollback()
+    # Indexes of a large ledger take longer to build than any other statement.
+    for timeout in ("statement_timeout", "lock_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {timeout} = 0")
+    change_alone(connection)
+    refuse_foreign_tables(connection, server)
+    version = version_of(connection)
+    if not version:
+        create_tables(connection)
+    elif version != VERSION:
+        upgrade(connection, server)

@@ -1,5 +1,5 @@
-"""The ledger as one SQLite file: how it is opened and made, what the errors of SQLite mean, and the
-locks beside it, which tell the processes that use it from each other.
+"""The ledger as one SQLite file: how it is opened and made, what the errors of SQLite mean, and
+the locks beside it, which tell the processes that use it from each other.
 """
 
 import fcntl
@@ -16,8 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from bot.adapters.ledger.connection import Access, Backend
-from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows
+from bot.adapters.ledger.connection import AccessKind, Backend
 from bot.adapters.ledger.migration import (
     create_tables,
     refuse_foreign_tables,
@@ -25,6 +24,7 @@ from bot.adapters.ledger.migration import (
     upgrade,
     version_of,
 )
+from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows
 from bot.core.errors import LedgerLocked, LedgerUnusable
 
 log = structlog.stdlib.get_logger(__name__)
@@ -115,11 +115,11 @@ class SqliteBackend(Backend):
         self._identity = _identify(path)
         engine = _engine(path, unreadable)
         self._engines = {
-            Access.WRITE: engine.execution_options(begin="BEGIN IMMEDIATE"),
-            Access.READ: engine.execution_options(begin="BEGIN"),
+            AccessKind.WRITE: engine.execution_options(begin="BEGIN IMMEDIATE"),
+            AccessKind.READ: engine.execution_options(begin="BEGIN"),
         }
 
-    def engine(self, access: Access) -> Engine:
+    def engine(self, access: AccessKind) -> Engine:
         """Return the engine for connections of this kind."""
         return self._engines[access]
 

@@ -21,11 +21,15 @@ class LedgerServer:
     @property
     def password(self) -> str:
         """The password in the URL; empty if it has none."""
-        return unquote(urlsplit(self.url).password or "")
+        parts = urlsplit(self.url)
+        return unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[0]
 
     def __str__(self) -> str:
         """Name the database and its host, for messages."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return "on a server"
         hosts = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", [])]
         return f"{unquote(parts.path).strip('/')} at {','.join(filter(None, hosts))}"
 

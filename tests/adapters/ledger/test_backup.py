@@ -10,8 +10,8 @@ from threading import Event, Thread
 import pytest
 
 from bot.adapters.ledger import backup
-from bot.adapters.ledger.database import migrate
 from bot.adapters.ledger.backup import back_up, put_back, require_sound
+from bot.adapters.ledger.database import migrate
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 

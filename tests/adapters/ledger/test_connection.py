@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-
-import pytest
 from contextlib import nullcontext
 
+import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.connection import Access, Backend, ConnectionThread
+from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread
 
 
 class InMemory(Backend):
@@ -18,7 +17,7 @@ class InMemory(Backend):
     def __init__(self) -> None:
         self.only = create_engine("sqlite://", poolclass=StaticPool)
 
-    def engine(self, access: Access) -> Engine:
+    def engine(self, access: AccessKind) -> Engine:
         """Return the only engine."""
         del access
         return self.only

@@ -21,8 +21,8 @@ from bot.adapters.ledger.database import (
     open_database,
 )
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.sqlite import BUSY_TIMEOUT, process_lock
 from bot.adapters.ledger.schema import chats
+from bot.adapters.ledger.sqlite import BUSY_TIMEOUT, process_lock
 from bot.core.errors import LedgerLocked, LedgerTooNew
 from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from bot.adapters.ledger import backup
-from bot.adapters.ledger.database import migrate, open_database
 from bot.adapters.ledger.backup import LedgerInspection, examine_ledger
+from bot.adapters.ledger.database import migrate, open_database
 from bot.core.errors import LedgerUnusable
 from tests.fakes.ledger import put_empty_ledger
 
