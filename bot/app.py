@@ -201,12 +201,20 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
             group_id=origin.group_id,
             alone=job.crashes > 0,
         )
+
+
+async def _keep_profile(resources: Resources) -> None:
+    """Register the commands, then follow the bot's name; until cancelled. Beside the intake, so
+    that no update waits for the menus.
+    """
+    telegram, admins = resources.telegram, resources.settings.access.admins
+    bot = telegram.application.bot
     try:
-        telegram, admins = resources.telegram, resources.settings.access.admins
-        await register_commands(telegram.application.bot, telegram.renderer, admins)
+        await register_commands(bot, telegram.renderer, admins)
     except ChatError as error:
         # Cosmetic: the commands work without the menus, and the next start tries again.
         log.warning("cannot register the commands", code=error.code, why=str(error))
+    await keep_name(telegram.name, bot, resources.clock)
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
@@ -252,12 +260,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
             resources.ledger.totals, resources.clock, keep=resources.settings.ledger.keep
         ).run,
         "dispatcher": parts.dispatcher.run,
-        "bot_name": partial(
-            keep_name,
-            resources.telegram.name,
-            resources.telegram.application.bot,
-            resources.clock,
-        ),
+        "bot_name": partial(_keep_profile, resources),
     }
 
 

@@ -19,9 +19,8 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import dead_updates, jobs, outbox
 from bot.adapters.telegram.buttons import ButtonCodec
-from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import App, Handlers, ProcessedUpdates
-from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.intake import ForeignWebhooks, Intake
 from bot.adapters.telegram.renderer import BotName
 from bot.adapters.telegram.request import RelayBot
 from bot.core.errors import leaf

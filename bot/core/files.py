@@ -192,6 +192,15 @@ class LinkMode(StrEnum):
     """Objects are public-read and the link is short and plain: it ends when the bot deletes the
     object.
     """
+    PAGE = "page"
+    """Objects are private and the link is a page of the bot, which redirects to presigned URLs of
+    a minute: it ends when the bot closes it.
+    """
+
+    @property
+    def is_private(self) -> bool:
+        """Whether objects cannot be read without a signature."""
+        return self is not LinkMode.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)

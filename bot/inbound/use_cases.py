@@ -8,9 +8,8 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Replies
 from bot.inbound.actions import ButtonReplies, JobActions, JobButtons, Pagination
-from bot.inbound.admin import AdminCommands
+from bot.inbound.admin import AdminCommands, GroupCommands
 from bot.inbound.commands import CancelCommand, LanguageCommands, UserCommands, ZoneCommand
-from bot.inbound.groups import GroupCommands
 from bot.inbound.uploads import Uploads
 from bot.jobs.queue import JobQueue
 from bot.jobs.runner import JobLifecycle

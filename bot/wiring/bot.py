@@ -10,10 +10,9 @@ from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
-from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
 from bot.adapters.telegram.inspection import TelegramMembers
-from bot.adapters.telegram.intake import Intake
+from bot.adapters.telegram.intake import ForeignWebhooks, Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake

@@ -18,6 +18,8 @@ from bot.adapters.ledger.totals import touch_tables
 from bot.adapters.oss.bucket import OssBucket, OssStores
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
 from bot.adapters.oss.errors import Answered, unnoted
+from bot.adapters.oss.keys import AccessKey, Fetch, environment_key
+from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram
 from bot.clock import StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
@@ -26,11 +28,11 @@ from bot.core.jobs import Placement
 from bot.core.ports.clock import Clock
 from bot.core.ports.store import LinkLimit
 from bot.jobs.runner import Signals
+from bot.logs import hide
 from bot.settings import Settings, TelegramMode
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
-from bot.wiring.keys import access_key
 from bot.wiring.monitoring import Monitoring
 
 ADMINISTRATIVE_THREADS = 2
@@ -325,3 +327,45 @@ async def open_resources(
         ),
         telegram=telegram,
     )
+
+
+def access_key(settings: Settings) -> AccessKey | Fetch:
+    """Return the key that the settings give, or what gives keys.
+
+    Raises:
+        StoreKeyRefused: the SDK's environment variables are to be read, and not set.
+    """
+    given = settings.oss
+    if given.access_key_id is not None and given.access_key_secret is not None:
+        return AccessKey(
+            access_key_id=given.access_key_id.get_secret_value(),
+            access_key_secret=given.access_key_secret.get_secret_value(),
+        )
+    if given.credentials in ("access_key", "environment"):
+        key = environment_key(given.token_expires_at)
+        hide(_secrets_of(key))
+        return key
+    return hidden(
+        RoleKeys(
+            kind=given.credentials,
+            role_name=given.role_name,
+            profile=given.profile,
+            lifetime=given.token_lifetime,
+        ).fetch
+    )
+
+
+def hidden(fetch: Fetch) -> Fetch:
+    """Return a `fetch` whose keys no log shows."""
+
+    def fetch_hidden() -> AccessKey:
+        key = fetch()
+        hide(_secrets_of(key))
+        return key
+
+    return fetch_hidden
+
+
+def _secrets_of(key: AccessKey) -> list[str]:
+    """Return what must not show in a log."""
+    return [key.access_key_secret, *([key.security_token] if key.security_token else [])]

@@ -14,7 +14,9 @@ from sqlalchemy.pool import StaticPool
 
 from bot.adapters.ledger.schema import metadata
 
-GROWING: Final = frozenset({"jobs", "objects", "answers", "cards", "outbox", "dead_updates"})
+GROWING: Final = frozenset(
+    {"jobs", "objects", "answers", "cards", "outbox", "dead_updates", "pages", "page_files"}
+)
 HISTORIES: Final = frozenset(
     {"ix_jobs_owner (owner_id=?)", "ix_jobs_chat (chat_id=?)", "ix_jobs_finished ()"}
 )

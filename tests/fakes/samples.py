@@ -3,8 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from bot.core.files import FileKind, IncomingFile, MessageFiles
-from bot.core.jobs import Job, ObjectState, Origin, StoredObject
+from bot.core.files import FileKind, IncomingFile, LinkMode, MessageFiles
+from bot.core.jobs import (
+    NO_WISHES,
+    Job,
+    ObjectState,
+    Origin,
+    Placement,
+    StoredObject,
+    Wishes,
+)
 from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Ledger
 
@@ -76,10 +84,11 @@ async def accept(
     thread_id: int | None = None,
     name: str = "report.pdf",
     now: datetime = NOW,
+    wishes: Wishes = NO_WISHES,
 ) -> Job:
     """Accept a file of a new message."""
     origin = make_origin(chat_id, owner_id=owner_id, thread_id=thread_id)
-    job = await ledger.jobs.accept(origin, make_file(name), now)
+    job = await ledger.jobs.accept(origin, make_file(name), now, wishes)
     assert job is not None
     return job
 
@@ -92,16 +101,25 @@ async def acquire(ledger: Ledger, job: Job, now: datetime = NOW) -> Job:
 
 
 async def plan(
-    ledger: Ledger, job: Job, now: datetime = NOW, *, due_in: timedelta = timedelta(hours=24)
+    ledger: Ledger,
+    job: Job,
+    now: datetime = NOW,
+    *,
+    due_in: timedelta = timedelta(hours=24),
+    mode: LinkMode | None = None,
 ) -> StoredObject:
     """Plan an object with a key of its own."""
-    return await ledger.objects.plan(job, f"relay/{BOT_ID}/token-{next(_numbers)}/a", now + due_in)
+    key = f"relay/{BOT_ID}/token-{next(_numbers)}/a"
+    placement = Placement() if mode is None else Placement("bucket", "cn-hongkong", mode)
+    return await ledger.objects.plan(job, key, now + due_in, placement)
 
 
-async def finish(ledger: Ledger, job: Job, now: datetime = NOW) -> tuple[Job, StoredObject]:
+async def finish(
+    ledger: Ledger, job: Job, now: datetime = NOW, *, mode: LinkMode | None = None
+) -> tuple[Job, StoredObject]:
     """Take a waiting job to its link; return job and object as they are then."""
     running = await acquire(ledger, job, now)
-    stored = await plan(ledger, running, now)
+    stored = await plan(ledger, running, now, mode=mode)
     assert await ledger.jobs.finish(running, stored, a_result(now), now)
     return await get(ledger, job), (await ledger.objects.of_jobs([job.id]))[job.id]
 

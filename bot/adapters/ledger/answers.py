@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from bot.adapters.ledger import pages
 from bot.adapters.ledger.jobs import get_many
 from bot.adapters.ledger.objects import of_jobs
 from bot.adapters.ledger.schema import (
@@ -29,7 +30,8 @@ from bot.adapters.ledger.schema import (
     read_rows,
     to_job,
 )
-from bot.core.jobs import Job, JobState
+from bot.core.files import LinkMode
+from bot.core.jobs import Job, JobState, StoredObject
 from bot.core.ports.answers import (
     AnswerContent,
     AnswerForm,
@@ -120,6 +122,7 @@ def begin(
         connection.execute(_BECOME, place)
     job_ids = [job.id for job in members]
     content = AnswerContent(members, of_jobs(connection, job_ids))
+    _add_page(connection, row["id"], content.objects)
     return replace(_to_answer(row, job_ids), content=content)
 
 
@@ -199,6 +202,7 @@ def redirect(connection: Connection, answer_id: int, code: str) -> None:
     if connection.execute(select(jobs.c.id).where(jobs.c.answer_id == answer_id)).first():
         lost(connection, answer_id, code)
     else:
+        pages.remove(connection, answers.c.id == answer_id)
         connection.execute(delete(answers).where(answers.c.id == answer_id))
 
 
@@ -226,9 +230,16 @@ def _move(
     values = {**found, "message_id": None, **changes}
     del values["id"]
     made = connection.execute(insert(answers).values(values).returning(answers.c.id))
-    connection.execute(
-        update(jobs).where(jobs.c.id.in_(job_ids)).values(answer_id=made.scalar_one())
-    )
+    answer_id = made.scalar_one()
+    connection.execute(update(jobs).where(jobs.c.id.in_(job_ids)).values(answer_id=answer_id))
+    _add_page(connection, answer_id, of_jobs(connection, job_ids))
+
+
+def _add_page(connection: Connection, answer_id: int, stored: Mapping[int, StoredObject]) -> None:
+    """Create the page of a new answer, if one of its objects was stored for a page."""
+    for_page = [job for job, one in stored.items() if one.placement.mode is LinkMode.PAGE]
+    if for_page:
+        pages.add(connection, answer_id, for_page)
 
 
 def correcting(connection: Connection, answer_id: int) -> None:

@@ -43,6 +43,7 @@ from bot.adapters.ledger.schema import (
 )
 from bot.core.files import IncomingFile
 from bot.core.jobs import (
+    NO_WISHES,
     SHELL,
     UNEXPECTED_ERRORS,
     Ending,
@@ -51,6 +52,7 @@ from bot.core.jobs import (
     ObjectState,
     Origin,
     StoredObject,
+    Wishes,
 )
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished
@@ -123,10 +125,14 @@ def _count(connection: Connection) -> "Insert":
 
 
 def accept(
-    connection: Connection, origin: Origin, file: IncomingFile, now: datetime
+    connection: Connection,
+    origin: Origin,
+    file: IncomingFile,
+    now: datetime,
+    wishes: Wishes = NO_WISHES,
 ) -> Job | None:
     """Store a new job, or return `None` if this file of this message was accepted before."""
-    made = connection.execute(_accept(connection), from_new_job(origin, file, now))
+    made = connection.execute(_accept(connection), from_new_job(origin, file, now, wishes))
     row = made.mappings().one_or_none()
     return to_job(row) if row else None
 

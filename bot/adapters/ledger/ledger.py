@@ -9,7 +9,17 @@ from typing import Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from bot.adapters.ledger import answers, chats, jobs, objects, outbox, recovery, retention, totals
+from bot.adapters.ledger import (
+    answers,
+    chats,
+    jobs,
+    objects,
+    outbox,
+    pages,
+    recovery,
+    retention,
+    totals,
+)
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
@@ -113,6 +123,24 @@ class SqlAnswers(SqlPart):
     correcting = writes(answers.correcting)
     settle = writes(answers.settle)
     refreshed = writes(answers.refreshed)
+
+
+class SqlPages(SqlPart):
+    """Implements `PageLedger`."""
+
+    create = writes(pages.create)
+    find = reads(pages.find)
+    of_jobs = reads(pages.of_jobs)
+    use = writes(pages.use)
+    count = writes(pages.count)
+    set_options = writes(pages.set_options)
+    rearm = writes(pages.rearm)
+    renew = writes(pages.renew)
+    end_at = writes(pages.end_at)
+    show_downloads = writes(pages.show_downloads)
+    to_tell = reads(pages.to_tell)
+    told = writes(pages.told)
+    live = reads(pages.live)
 
 
 class SqlStatusMessages(SqlPart):
@@ -294,6 +322,7 @@ class SqlLedger:
         self.objects = SqlObjects(database)
         self.offset = SqlOffset(database)
         self.answers = SqlAnswers(database)
+        self.pages = SqlPages(database)
         self.status_messages = SqlStatusMessages(database)
         self.outbox = SqlOutbox(database)
         self.dead_updates = SqlDeadUpdates(database)

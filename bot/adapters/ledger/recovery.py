@@ -21,6 +21,7 @@ from bot.adapters.ledger.schema import (
     objects,
     outbox,
     owners,
+    pages,
 )
 from bot.core.errors import Crashed, Unexpected
 from bot.core.files import FileKind
@@ -123,6 +124,8 @@ _SUBSTITUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "size": None,
         "sha256": None,
         "album": None,
+        "lifetime": None,
+        "most_downloads": None,
         "card_id": None,
         "answer_id": None,
     },
@@ -160,6 +163,17 @@ _SUBSTITUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "tries": 0,
         "created_at": NOW,
         "error_code": None,
+    },
+    pages.name: {
+        "most_downloads": None,
+        "is_paused": True,
+        "sender": None,
+        "tell": "off",
+        "downloads": 0,
+        "last_download_at": None,
+        "shown_downloads": 0,
+        "shown_at": None,
+        "told_downloads": 0,
     },
     owners.name: {"language": ""},
     chats.name: {"moved_to": None, "zone": ""},

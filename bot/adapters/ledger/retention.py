@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, exists, func, select
 
+from bot.adapters.ledger import pages
 from bot.adapters.ledger.schema import (
     answers,
     cards,
@@ -86,14 +87,16 @@ def _remove_jobs(connection: Connection, before: datetime, limit: int) -> int:
         return 0
     ids = [row.id for row in rows]
     connection.execute(delete(objects).where(objects.c.job_id.in_(ids)))
+    pages.remove_files(connection, ids)
     connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
     for table, column in ((answers, jobs.c.answer_id), (cards, jobs.c.card_id)):
         theirs = {getattr(row, column.name) for row in rows} - {None}
         is_used = exists().where(column == table.c.id)
         newest = select(func.max(table.c.id)).scalar_subquery()
-        connection.execute(
-            delete(table).where(table.c.id.in_(theirs), ~is_used, table.c.id < newest)
-        )
+        is_unused = table.c.id.in_(theirs) & ~is_used & (table.c.id < newest)
+        if table is answers:
+            pages.remove(connection, is_unused)
+        connection.execute(delete(table).where(is_unused))
     return len(rows)
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     cast,
+    false,
     func,
     literal_column,
     select,
@@ -37,6 +38,7 @@ from sqlalchemy.types import TypeDecorator
 
 from bot.core.files import FileKind, IncomingFile, LinkMode
 from bot.core.jobs import (
+    NO_WISHES,
     Ending,
     Job,
     JobState,
@@ -44,9 +46,11 @@ from bot.core.jobs import (
     Origin,
     Placement,
     StoredObject,
+    Wishes,
 )
 from bot.core.ports.answers import AnswerForm, AnswerState
 from bot.core.ports.outbox import OutboxKind, Priority
+from bot.core.ports.pages import Tell
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
@@ -231,6 +235,9 @@ jobs = Table(
     Column("sha256", String(64)),
     # The files of one album are answered together.
     Column("album", String(64)),
+    # What was asked for with the file: seconds until the link ends, and downloads from its page.
+    Column("lifetime", Integer),
+    Column("most_downloads", Integer),
     Column("card_id", ForeignKey(cards.c.id)),
     Column("answer_id", ForeignKey(answers.c.id)),
     UniqueConstraint("bot_id", "chat_id", "message_id", "file_unique_id", name="uq_jobs_message"),
@@ -277,6 +284,44 @@ objects = Table(
         sqlite_where=text("not_before IS NOT NULL AND state != 'gone'"),
     ),
     Index(None, "job_id"),
+)
+
+# The page of an answer whose files were stored for one.
+pages = Table(
+    "pages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("answer_id", ForeignKey(answers.c.id), nullable=False, unique=True),
+    Column("token", String(22), nullable=False, unique=True),
+    # How often each file may be downloaded; NULL is without limit.
+    Column("most_downloads", Integer),
+    Column("password_hash", String(255)),
+    Column("is_paused", Boolean, nullable=False, server_default=false()),
+    # The name to show as that of the sender; NULL shows none.
+    Column("sender", Text),
+    Column("tell", String(8), nullable=False, server_default="off"),
+    # Downloads of all files, those the answer shows, and those the sender was told of.
+    Column("downloads", Integer, nullable=False, server_default="0"),
+    Column("last_download_at", Instant),
+    Column("shown_downloads", Integer, nullable=False, server_default="0"),
+    Column("shown_at", Instant),
+    Column("told_downloads", Integer, nullable=False, server_default="0"),
+    Index("ix_pages_unshown", "id", sqlite_where=text("downloads > shown_downloads")),
+    Index(
+        "ix_pages_untold",
+        "id",
+        sqlite_where=text("tell != 'off' AND downloads > told_downloads"),
+    ),
+)
+
+# Downloads of a file from its page; a file without a row has none.
+page_files = Table(
+    "page_files",
+    metadata,
+    Column("job_id", ForeignKey(jobs.c.id), primary_key=True, autoincrement=False),
+    Column("downloads", Integer, nullable=False),
+    # Those that count against `pages.most_downloads`; the sender sets it back.
+    Column("used", Integer, nullable=False),
 )
 
 outbox = Table(
@@ -455,6 +500,7 @@ _VALUES: Final[Mapping[Column[Any], type[Enum]]] = {
     objects.c.state: ObjectState,
     objects.c.ending: Ending,
     objects.c.mode: LinkMode,
+    pages.c.tell: Tell,
     outbox.c.kind: OutboxKind,
     outbox.c.priority: Priority,
 }
@@ -601,10 +647,16 @@ def to_job(row: RowMapping) -> Job:
         answer_id=row["answer_id"],
         boot_id=row["boot_id"],
         crashes=row["crashes"],
+        wishes=Wishes(
+            None if row["lifetime"] is None else timedelta(seconds=row["lifetime"]),
+            row["most_downloads"],
+        ),
     )
 
 
-def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str, Any]:
+def from_new_job(
+    origin: Origin, file: IncomingFile, now: datetime, wishes: Wishes = NO_WISHES
+) -> dict[str, Any]:
     """Return the columns of a new job: those of the message, and the initial values of every
     job.
     """
@@ -631,6 +683,8 @@ def from_new_job(origin: Origin, file: IncomingFile, now: datetime) -> dict[str,
         "name": file.name,
         "mime_type": file.mime_type,
         "announced_size": file.announced_size,
+        "lifetime": None if wishes.lifetime is None else int(wishes.lifetime.total_seconds()),
+        "most_downloads": wishes.most_downloads,
     }
 
 

@@ -32,7 +32,7 @@ from bot.adapters.telegram.renderer import BotName
 from bot.core.jobs import Origin
 from bot.inbound.access import Replies
 from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
-from bot.inbound.groups import GroupCommands, Membership
+from bot.inbound.admin import GroupCommands, Membership
 from bot.inbound.use_cases import UseCases
 
 log = structlog.stdlib.get_logger(__name__)

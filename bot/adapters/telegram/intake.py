@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,6 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.adapters.telegram.foreign_webhooks import WEBHOOK_ACTIVE, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.messenger import says
 from bot.adapters.telegram.raw_updates import (
@@ -39,7 +39,7 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import DeadUpdates, FailingUpdate
 from bot.inbound.access import Replies
-from bot.supervision import Unit, UnitEdge
+from bot.supervision import HealthState, Unit, UnitEdge
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,6 +59,52 @@ MOST_AT_ONCE: Final = 50
 KEPT_FOR: Final = timedelta(days=7)
 """How long an update that was set aside is kept."""
 PRUNE_EVERY: Final = timedelta(hours=1)
+
+# In lower case, as `errors.says` compares (source: tdlib/telegram-bot-api `Client.cpp`).
+WEBHOOK_ACTIVE: Final = ("while webhook is active", "terminated by setwebhook request")
+MOST_QUIET: Final = 3
+"""So many changes in `REMEMBERED` are more than a leftover of another program: it runs."""
+REMEMBERED: Final = timedelta(minutes=15)
+
+
+class ForeignWebhooks:
+    """Remembers when another program changed the webhook. One that does so again and again takes
+    updates away from the bot, so that the bot is not ready until it has stopped for a while.
+    """
+
+    def __init__(self, health_state: HealthState, clock: Clock) -> None:
+        self._health_state = health_state
+        self._clock = clock
+        self.seen: deque[datetime] = deque(maxlen=MOST_QUIET)
+        """When the latest changes were found; they are forgotten after a while without trouble."""
+
+    def found(self, host: str | None) -> None:
+        """Note a webhook that is not the bot's; `host` is that of its address, `None` where the
+        bot's own was removed.
+        """
+        log.error("another program changed the webhook of this token; undoing it", host=host)
+        self.seen.append(self._clock.now())
+        self._tell()
+        if self._health_state.webhook_conflict:
+            log.error(
+                "another program takes updates away again and again; stop it, or revoke the token"
+                " at @BotFather",
+                host=host,
+            )
+
+    def well(self) -> None:
+        """Note that all is as the bot wants it."""
+        while self.seen and self._clock.now() - self.seen[0] > REMEMBERED:
+            self.seen.popleft()
+        self._tell()
+
+    def _tell(self) -> None:
+        is_conflict = len(self.seen) >= MOST_QUIET and (self.seen[-1] - self.seen[0] <= REMEMBERED)
+        self._health_state.webhook_conflict = (
+            "another program with the same token changes the webhook again and again"
+            if is_conflict
+            else ""
+        )
 
 
 class Intake:

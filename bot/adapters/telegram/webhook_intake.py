@@ -14,9 +14,14 @@ from telegram.error import (
     TelegramError,
 )
 
-from bot.adapters.telegram.foreign_webhooks import ForeignWebhooks
 from bot.adapters.telegram.handlers import App
-from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake, host_of, is_update_id
+from bot.adapters.telegram.intake import (
+    ALLOWED_UPDATES,
+    ForeignWebhooks,
+    Intake,
+    host_of,
+    is_update_id,
+)
 from bot.adapters.telegram.request import (
     TokenRefused,
     readable_answers,

@@ -16,16 +16,9 @@ from bot.adapters.oss.access_checks import (
 from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
 from bot.adapters.oss.bucket import STORAGE_CLASS, OssLinkSigner
 from bot.adapters.oss.policies import is_public, net_below, parse_policy, users_granted
-from bot.cli.common import (
-    Row,
-    Verdict,
-    broken,
-    ok,
-    warning,
-)
+from bot.cli.common import Row, Verdict, broken, ok, say, warning
 from bot.cli.doctor.telegram import CLOCK_REMEDY, clock_row
 from bot.cli.setup.plan import ACCOUNT_BLOCK
-from bot.cli.texts import say
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,
@@ -107,7 +100,7 @@ def acl_row(info: BucketInfo, mode: LinkMode) -> Row:
         return ok("bucket ACL", say("doctor-private"))
     if info.acl == "public-read-write":
         return broken("bucket ACL", say("doctor-acl-write"), say("doctor-set-private"))
-    if mode is LinkMode.SIGNED:
+    if mode.is_private:
         return broken(
             "bucket ACL", say("doctor-acl-listed", acl=info.acl), say("doctor-set-private")
         )
@@ -131,7 +124,7 @@ def block_row(asked: BucketAdministration, mode: LinkMode) -> Row:
     """Return the row about the block of public access, of bucket and account."""
     name, blocked = "public access", asked.blocks_public_access()
     by_account = _blocked_by_account(asked)
-    if mode is LinkMode.SIGNED:
+    if mode.is_private:
         if blocked or by_account:
             return ok(name, say("doctor-blocked"))
         return warning(name, say("doctor-not-blocked"), say("doctor-block-it"))
@@ -206,7 +199,7 @@ async def examine_trip(settings: Settings, line: StoreAccess) -> list[Row]:
         lambda: walk.go(prefix, lambda: line.oss.link_clock.now() + LIFE)
     )
     rows = [_opened(result), _ended(result), _storage_class(result)]
-    if mode is LinkMode.SIGNED:
+    if mode.is_private:
         rows.append(_private(result))
     if result.link.equal:
         rows.append(_download(result))

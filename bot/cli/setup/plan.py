@@ -23,8 +23,7 @@ from bot.adapters.oss.policies import (
     rule_id,
     users_granted,
 )
-from bot.cli.common import CommandFailed
-from bot.cli.texts import say
+from bot.cli.common import CommandFailed, say
 from bot.core.errors import StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings
@@ -126,8 +125,8 @@ class DesiredBucket:
 
     @property
     def blocked(self) -> bool:
-        """Whether to block public access: nothing is public in signed mode."""
-        return self.mode is LinkMode.SIGNED
+        """Whether to block public access: nothing is public in signed and page mode."""
+        return self.mode.is_private
 
     @property
     def acl(self) -> str:

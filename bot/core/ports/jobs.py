@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.files import IncomingFile
-from bot.core.jobs import Job, Origin, Placement, StoredObject
+from bot.core.jobs import Job, Origin, Placement, StoredObject, Wishes
 
 
 class JobLedger(Protocol):
     """Jobs, from acceptance to their final state."""
 
-    async def accept(self, origin: Origin, file: IncomingFile, now: datetime) -> Job | None:
+    async def accept(
+        self, origin: Origin, file: IncomingFile, now: datetime, wishes: Wishes = ...
+    ) -> Job | None:
         """Store a new job, or return `None` if this file of this message was accepted before."""
 
     async def knows(self, origin: Origin, file: IncomingFile) -> bool:

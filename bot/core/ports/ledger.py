@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from bot.core.ports.answers import AnswerLedger, StatusMessageLedger
 from bot.core.ports.jobs import JobLedger, ObjectLedger, TotalsLedger
 from bot.core.ports.outbox import DeadUpdates, Outbox
+from bot.core.ports.pages import PageLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ class Ledger(Protocol):
     @property
     def answers(self) -> AnswerLedger:
         """Answers and their jobs."""
+
+    @property
+    def pages(self) -> PageLedger:
+        """Pages behind links."""
 
     @property
     def status_messages(self) -> StatusMessageLedger:

@@ -135,7 +135,7 @@ async def test_older_ledger_beside_a_bot(place: LedgerServer) -> None:
     """A command of a newer version changes no tables under a bot that runs on them."""
     async with open_alone(place):
         with psycopg.connect(place.url, autocommit=True) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '0004'")
+            connection.execute("UPDATE alembic_version SET version_num = '0005'")
         with pytest.raises(LedgerLocked, match="another version"):
             async with open_database(place) as database:
                 await SqlLedger(database).jobs.get(1)

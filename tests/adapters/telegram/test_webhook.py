@@ -11,9 +11,8 @@ from telegram.ext import Application
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
-from bot.adapters.telegram.foreign_webhooks import REMEMBERED, ForeignWebhooks
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.adapters.telegram.intake import ALLOWED_UPDATES, Intake
+from bot.adapters.telegram.intake import ALLOWED_UPDATES, REMEMBERED, ForeignWebhooks, Intake
 from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
 from bot.adapters.telegram.webhook_intake import (
     LOOK_EVERY,

@@ -1,0 +1,342 @@
+"""Pages behind links and their downloads in SQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    RowMapping,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from bot.adapters.ledger.objects import IS_LIVE
+from bot.adapters.ledger.schema import (
+    Instant,
+    answers,
+    insert_for,
+    jobs,
+    objects,
+    once_per_dialect,
+    page_files,
+    pages,
+    read_rows,
+    to_object,
+)
+from bot.core.files import FileKind, LinkMode
+from bot.core.jobs import StoredObject
+from bot.core.ports.pages import Page, PageContent, PageFile, PageOptions, Tell, make_token
+
+SHOWN_EVERY: Final = timedelta(minutes=1)
+"""The least time between two corrections of an answer for its number of downloads."""
+
+_ADD = insert(pages)
+_BY_TOKEN = select(pages).where(pages.c.token == bindparam("token"))
+_OF_ANSWERS = select(pages).where(pages.c.answer_id.in_(bindparam("answers", expanding=True)))
+_FILES = (
+    select(
+        jobs.c.id,
+        jobs.c.answer_id,
+        jobs.c.owner_id,
+        jobs.c.name,
+        jobs.c.kind,
+        jobs.c.size,
+        jobs.c.sha256,
+        jobs.c.mime_type,
+        page_files.c.downloads,
+        page_files.c.used,
+    )
+    .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
+    .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
+    .order_by(jobs.c.id)
+)
+_OBJECTS = (
+    select(objects)
+    .where(
+        objects.c.job_id.in_(bindparam("jobs", expanding=True)),
+        objects.c.mode == LinkMode.PAGE.value,
+    )
+    .order_by(objects.c.id)
+)
+_ANSWERS_OF = (
+    select(jobs.c.id, jobs.c.answer_id)
+    .join(pages, pages.c.answer_id == jobs.c.answer_id)
+    .where(jobs.c.id.in_(bindparam("jobs", expanding=True)))
+)
+_IS_ARMED = or_(pages.c.most_downloads.is_(None), page_files.c.used < pages.c.most_downloads)
+_USABLE = (
+    select(pages.c.id, pages.c.answer_id)
+    .join(jobs, jobs.c.answer_id == pages.c.answer_id)
+    .join(objects, objects.c.job_id == jobs.c.id)
+    .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
+    .where(
+        pages.c.token == bindparam("token"),
+        jobs.c.id == bindparam("job"),
+        pages.c.is_paused.is_(False),
+        objects.c.mode == LinkMode.PAGE.value,
+        IS_LIVE,
+        objects.c.ending.is_(None),
+        objects.c.due_at > bindparam("now", type_=Instant),
+        or_(page_files.c.used.is_(None) & (pages.c.most_downloads != 0), _IS_ARMED),
+    )
+)
+_COUNT_PAGE = (
+    update(pages)
+    .where(pages.c.id == bindparam("page"))
+    .values(
+        downloads=pages.c.downloads + bindparam("count", type_=Integer),
+        last_download_at=bindparam("now", type_=Instant),
+    )
+)
+
+
+def add(connection: Connection, answer_id: int, job_ids: Sequence[int]) -> None:
+    """Create the page of a new answer. The lowest number of downloads that was asked for with one
+    of these files holds for each.
+    """
+    asked = select(func.min(jobs.c.most_downloads)).where(jobs.c.id.in_(job_ids))
+    most = connection.execute(asked).scalar_one()
+    values = {"answer_id": answer_id, "token": make_token(), "most_downloads": most}
+    connection.execute(_ADD, values)
+
+
+def create(connection: Connection, job_id: int) -> PageContent | None:
+    """Create the page of a job of a command, whose answer is older than its object, and return
+    it; `None` where the object was not stored for a page.
+    """
+    if job_id not in (found := of_jobs(connection, [job_id])):
+        its_answer = select(jobs.c.answer_id).where(jobs.c.id == job_id)
+        answer_id = connection.execute(its_answer).scalar_one()
+        if job_id in _stored(connection, [job_id]):
+            add(connection, answer_id, [job_id])
+            found = of_jobs(connection, [job_id])
+    return found.get(job_id)
+
+
+def find(connection: Connection, token: str) -> PageContent | None:
+    """Return the page with this token."""
+    found = _contents(connection, connection.execute(_BY_TOKEN, {"token": token}).mappings().all())
+    return found[0] if found else None
+
+
+def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, PageContent]:
+    """Return the pages that show these jobs, by job."""
+    rows = connection.execute(_ANSWERS_OF, {"jobs": list(job_ids)})
+    by_job = {row.id: row.answer_id for row in rows}
+    by_answer = of_answers(connection, sorted(set(by_job.values())))
+    return {job: by_answer[answer] for job, answer in by_job.items() if answer in by_answer}
+
+
+def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, PageContent]:
+    """Return the pages of answers."""
+    if not answer_ids:
+        return {}
+    rows = connection.execute(_OF_ANSWERS, {"answers": list(answer_ids)}).mappings().all()
+    return {found.page.answer_id: found for found in _contents(connection, rows)}
+
+
+def use(connection: Connection, token: str, job_id: int, now: datetime) -> bool:
+    """Use one download of a file; return whether one was left."""
+    row = connection.execute(_USABLE, {"token": token, "job": job_id, "now": now}).first()
+    if row is None:
+        return False
+    connection.execute(_count_file(connection), {"job_id": job_id, "downloads": 1, "used": 1})
+    connection.execute(_COUNT_PAGE, {"page": row.id, "count": 1, "now": now})
+    return True
+
+
+def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:
+    """Add downloads, by page and job, that use up nothing."""
+    known = select(jobs.c.id).where(jobs.c.id.in_([job for _, job in downloads]))
+    present = set(connection.execute(known).scalars())
+    for (page_id, job_id), number in downloads.items():
+        if job_id in present:
+            values = {"job_id": job_id, "downloads": number, "used": 0}
+            connection.execute(_count_file(connection), values)
+            connection.execute(_COUNT_PAGE, {"page": page_id, "count": number, "now": now})
+
+
+def set_options(connection: Connection, page_id: int, /, **changes: Any) -> bool:
+    """Change options; the answer becomes stale."""
+    statement = update(pages).where(pages.c.id == page_id).values(**changes)
+    if connection.execute(statement).rowcount == 0:
+        return False
+    _make_stale(connection, pages.c.id == page_id)
+    return True
+
+
+def rearm(connection: Connection, page_id: int, job_id: int | None = None) -> None:
+    """Let files be downloaded as often again as the options allow."""
+    members = (
+        select(jobs.c.id)
+        .join(pages, pages.c.answer_id == jobs.c.answer_id)
+        .where(pages.c.id == page_id)
+    )
+    if job_id is not None:
+        members = members.where(jobs.c.id == job_id)
+    connection.execute(update(page_files).where(page_files.c.job_id.in_(members)).values(used=0))
+    _make_stale(connection, pages.c.id == page_id)
+
+
+def renew(connection: Connection, page_id: int) -> str:
+    """Give the page a new token."""
+    token = make_token()
+    connection.execute(update(pages).where(pages.c.id == page_id).values(token=token))
+    _make_stale(connection, pages.c.id == page_id)
+    return token
+
+
+def end_at(connection: Connection, page_id: int, due_at: Mapping[int, datetime]) -> int:
+    """Set the end of live objects of the page, by job; return how many changed."""
+    its_answer = select(pages.c.answer_id).where(pages.c.id == page_id).scalar_subquery()
+    changed = 0
+    for job_id, due in due_at.items():
+        is_its_job = exists().where(jobs.c.id == objects.c.job_id, jobs.c.answer_id == its_answer)
+        statement = update(objects).where(
+            objects.c.job_id == job_id, IS_LIVE, objects.c.ending.is_(None), is_its_job
+        )
+        changed += connection.execute(statement.values(due_at=due)).rowcount
+    if changed:
+        _make_stale(connection, pages.c.id == page_id)
+    return changed
+
+
+def show_downloads(connection: Connection, now: datetime, limit: int) -> int:
+    """Make answers stale whose number of downloads changed."""
+    found = connection.execute(
+        select(pages.c.id)
+        .where(pages.c.downloads > pages.c.shown_downloads)
+        .where(or_(pages.c.shown_at.is_(None), pages.c.shown_at <= now - SHOWN_EVERY))
+        .limit(limit)
+    )
+    ids = list(found.scalars())
+    if ids:
+        values = {"shown_downloads": pages.c.downloads, "shown_at": now}
+        connection.execute(update(pages).where(pages.c.id.in_(ids)).values(values))
+        _make_stale(connection, pages.c.id.in_(ids))
+    return len(ids)
+
+
+def to_tell(connection: Connection, limit: int) -> list[PageContent]:
+    """Return pages with downloads of which the sender wants to be told."""
+    is_wanted = (pages.c.tell == Tell.EACH.value) | (pages.c.told_downloads == 0)
+    is_untold = (pages.c.tell != "off") & (pages.c.downloads > pages.c.told_downloads)
+    found = select(pages).where(is_untold, is_wanted).order_by(pages.c.id).limit(limit)
+    return _contents(connection, connection.execute(found).mappings().all())
+
+
+def told(connection: Connection, page_id: int, downloads: int) -> None:
+    """Record that the sender was told."""
+    statement = update(pages).where(pages.c.id == page_id)
+    connection.execute(statement.values(told_downloads=downloads))
+
+
+def live(connection: Connection, limit: int) -> list[PageContent]:
+    """Return the pages with a file that has not ended, the newest first."""
+    shown = (
+        select(jobs.c.answer_id)
+        .join(objects, objects.c.job_id == jobs.c.id)
+        .where(IS_LIVE, objects.c.ending.is_(None), objects.c.mode == LinkMode.PAGE.value)
+    )
+    found = (
+        select(pages).where(pages.c.answer_id.in_(shown)).order_by(pages.c.id.desc()).limit(limit)
+    )
+    return _contents(connection, connection.execute(found).mappings().all())
+
+
+def remove_files(connection: Connection, job_ids: Sequence[int]) -> None:
+    """Remove what belongs to jobs that are about to be removed."""
+    connection.execute(delete(page_files).where(page_files.c.job_id.in_(job_ids)))
+
+
+def remove(connection: Connection, is_answer: ColumnElement[bool]) -> None:
+    """Remove the pages of answers that are about to be removed."""
+    found = select(answers.c.id).where(is_answer)
+    connection.execute(delete(pages).where(pages.c.answer_id.in_(found)))
+
+
+def _make_stale(connection: Connection, is_page: ColumnElement[bool]) -> None:
+    shown = select(pages.c.answer_id).where(is_page)
+    changes = answers.c.changes + 1
+    connection.execute(update(answers).where(answers.c.id.in_(shown)).values(changes=changes))
+
+
+@once_per_dialect
+def _count_file(connection: Connection) -> Any:
+    statement = insert_for(connection, page_files).values(
+        job_id=bindparam("job_id"), downloads=bindparam("downloads"), used=bindparam("used")
+    )
+    return statement.on_conflict_do_update(
+        index_elements=["job_id"],
+        set_={
+            "downloads": page_files.c.downloads + statement.excluded.downloads,
+            "used": page_files.c.used + statement.excluded.used,
+        },
+    )
+
+
+def _contents(connection: Connection, rows: Sequence[RowMapping]) -> list[PageContent]:
+    found = read_rows(connection, pages, rows, _to_page)
+    if not found:
+        return []
+    given = {"answers": [page.answer_id for page in found]}
+    members = connection.execute(_FILES, given).mappings().all()
+    stored = _stored(connection, [row["id"] for row in members])
+    files: dict[int, list[PageFile]] = {}
+    for row in members:
+        if row["id"] in stored:
+            files.setdefault(row["answer_id"], []).append(_to_file(row, *stored[row["id"]]))
+    return [PageContent(page, tuple(files.get(page.answer_id, ()))) for page in found]
+
+
+def _stored(
+    connection: Connection, job_ids: Sequence[int]
+) -> dict[int, tuple[StoredObject, datetime | None]]:
+    """Return the newest object of each job that was stored for a page, and when it was gone."""
+    rows = connection.execute(_OBJECTS, {"jobs": list(job_ids)}).mappings()
+    found = read_rows(connection, objects, rows, lambda row: (to_object(row), row["gone_at"]))
+    return {stored.job_id: (stored, gone_at) for stored, gone_at in found}
+
+
+def _to_page(row: RowMapping) -> Page:
+    return Page(
+        id=row["id"],
+        answer_id=row["answer_id"],
+        token=row["token"],
+        options=PageOptions(
+            most_downloads=row["most_downloads"],
+            password_hash=row["password_hash"],
+            is_paused=row["is_paused"],
+            sender=row["sender"],
+            tell=Tell(row["tell"]),
+        ),
+        downloads=row["downloads"],
+        last_download_at=row["last_download_at"],
+        told_downloads=row["told_downloads"],
+        shown_downloads=row["shown_downloads"],
+    )
+
+
+def _to_file(row: RowMapping, stored: StoredObject, gone_at: datetime | None) -> PageFile:
+    return PageFile(
+        job_id=row["id"],
+        owner_id=row["owner_id"],
+        name=row["name"],
+        kind=FileKind(row["kind"]),
+        size=row["size"] or 0,
+        sha256=row["sha256"] or "",
+        mime_type=row["mime_type"],
+        stored=stored,
+        gone_at=gone_at,
+        downloads=row["downloads"] or 0,
+        used=row["used"] or 0,
+    )
