@@ -16,6 +16,7 @@ from bot.adapters.telegram.intake import ForeignWebhooks, Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake
+from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
@@ -26,6 +27,7 @@ from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
+from bot.inbound.pages import PageVisits
 from bot.inbound.use_cases import UseCases
 from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
@@ -295,6 +297,16 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         links.database.state.in_trouble,
         metrics=links.monitoring.metrics,
         store_of=store.stores.of,
+    )
+
+
+def build_page_visits(links: LinkResources) -> PageVisits:
+    """Build what pages show and give: neither Telegram nor an answer of OSS is needed."""
+    return PageVisits(
+        links.ledger.pages,
+        OssLinkSigner(links.store.oss, LinkMode.PAGE),
+        links.link_clock,
+        links.monitoring.metrics,
     )
 
 

@@ -29,11 +29,20 @@ from bot.adapters.ledger.migration import (
     upgrade,
     version_of,
 )
-from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows, insert_for, state
+from bot.adapters.ledger.schema import (
+    NOTES,
+    VERSION,
+    UnreadableRows,
+    insert_for,
+    make_indexes_partial,
+    state,
+)
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerServer
 
 log = structlog.stdlib.get_logger(__name__)
+
+make_indexes_partial()
 
 OLDEST: Final = 140000
 """The oldest version of the server that is supported, as libpq numbers it."""

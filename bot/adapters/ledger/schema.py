@@ -419,8 +419,8 @@ _CONDITIONS: Final = {"said = 1": "said"}
 
 
 def _suit_servers() -> None:
-    """Let all tables mean the same on a server as in a file: texts of any length, numbers of rows
-    beyond 2³¹, and the partial indexes.
+    """Let all columns mean the same on a server as in a file: texts of any length, and numbers of
+    rows beyond 2³¹.
     """
     for table in metadata.tables.values():
         for column in table.columns:
@@ -428,15 +428,21 @@ def _suit_servers() -> None:
                 column.type = column.type.with_variant(_Text(), "postgresql")
             elif column.foreign_keys or column.name == "id":
                 column.type = BigInteger().with_variant(Integer(), "sqlite")
-        for index in table.indexes:
-            condition = index.dialect_options["sqlite"]["where"]
-            if condition is not None:
-                index.dialect_options["postgresql"]["where"] = text(
-                    _CONDITIONS.get(str(condition), str(condition))
-                )
 
 
 _suit_servers()
+
+
+def make_indexes_partial() -> None:
+    """Give the indexes their conditions on a server. Not at once, because naming the dialect
+    imports it.
+    """
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        condition = index.dialect_options["sqlite"]["where"]
+        if condition is not None:
+            index.dialect_options["postgresql"]["where"] = text(
+                _CONDITIONS.get(str(condition), str(condition))
+            )
 
 
 def insert_for(connection: Connection, table: Table) -> "Insert":
