@@ -11,7 +11,7 @@ from typing import Final
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.core.ports.views import Listing
+from bot.core.ports.views import Listing, PageOption
 
 LONGEST_COPIED: Final = 256
 """Characters that a button can copy (source: Bot API, "CopyTextButton")."""
@@ -63,7 +63,16 @@ class LanguageButton:
     number: int
 
 
-ButtonData = JobButton | PageButton | LanguageButton
+@dataclass(frozen=True, slots=True)
+class OptionButton:
+    """A press that concerns the page behind the link of a job, see `PageOption`."""
+
+    option: PageOption
+    job_id: int
+    value: int = 0
+
+
+ButtonData = JobButton | PageButton | LanguageButton | OptionButton
 """The data that a button can carry."""
 
 
@@ -172,4 +181,6 @@ def _desired(verb: str, id_: int, number: str | None) -> ButtonData | None:
         return JobButton(Action(verb), id_) if verb in set(Action) else None
     if verb == CHOOSE:
         return LanguageButton(id_, int(number))
+    if verb in set(PageOption):
+        return OptionButton(PageOption(verb), id_, int(number))
     return PageButton(Listing(verb), id_, int(number)) if verb in set(Listing) else None
