@@ -49,9 +49,10 @@ class Section(BaseModel):
 class LinkSettings(Section):
     """Format and lifetime of links."""
 
-    mode: Annotated[LinkMode, Allowed('"signed" or "public"')] = LinkMode.SIGNED
+    mode: Annotated[LinkMode, Allowed('"signed", "public" or "page"')] = LinkMode.SIGNED
     lifetime: types.Lifetime = timedelta(hours=23, minutes=55)
     domain: types.WebOrigin | None = None
+    options_in_groups: Annotated[Literal["few", "all"], Allowed('"few" or "all"')] = "few"
 
 
 class TransferSettings(Section):
@@ -372,7 +373,18 @@ Port = Annotated[
 
 
 class WebSettings(Section):
-    """The address of the web server; without a port there is none."""
+    """The address of the web server; without a port there is none. `url` is its address for the
+    world, at which pages are shown; without it there are no pages.
+    """
 
     host: Address = "127.0.0.1"
     port: Port | None = None
+    url: types.WebOrigin | None = None
+    trusted_proxies: types.Networks = ("127.0.0.0/8", "::1/128")
+
+    @field_validator("url")
+    @classmethod
+    def _listen(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and info.data.get("port", 0) is None:
+            raise Contradiction("web.url needs a port at which this bot listens", key="web.port")
+        return url

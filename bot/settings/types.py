@@ -152,6 +152,11 @@ def _web_origin(text: str) -> str:
     return url
 
 
+def _network(text: str) -> str:
+    """Return a network in its shortest form; a single address is one of its own."""
+    return str(ipaddress.ip_network(text))
+
+
 def _proxy(secret: SecretStr) -> SecretStr:
     schemes = {"http", "https", "socks4", "socks5", "socks5h"}
     if _split_url(secret.get_secret_value(), schemes).port is None:
@@ -243,6 +248,11 @@ WebOrigin = Annotated[
     str,
     AfterValidator(_web_origin),
     Allowed("https:// and a host, without a path (http:// only for 127.0.0.1)"),
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...],
+    BeforeValidator(_split_list),
+    Allowed('a list of IP addresses and networks such as ["127.0.0.0/8", "10.0.3.7"]'),
 ]
 Bucket = Annotated[
     str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from bot.core.files import FileKind
 from bot.core.jobs import Ending, StoredObject
@@ -16,6 +17,10 @@ TOKEN_LENGTH: Final = 22
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 """How long a page says that its time is over; afterwards it is like one that never was."""
+
+
+DOWNLOAD_LIFETIME: Final = timedelta(seconds=60)
+"""How long a URL lives to which a download is redirected; less where the file ends earlier."""
 
 
 def make_token() -> str:
@@ -129,6 +134,38 @@ class PageContent:
         """Return whether it counts as one that never was."""
         end = self.ended_at(now)
         return not self.files or (end is not None and now - end >= REMEMBERED_FOR)
+
+
+def page_url(origin: str, token: str) -> str:
+    """Return the address of a page; `origin` is that of `web.url`, without a slash at its end."""
+    return f"{origin}/{token}"
+
+
+def file_url(origin: str, content: PageContent, number: int) -> str:
+    """Return the address that gives a file of a page to any client. `number` counts the files of
+    the page from 1; the name is there for clients that name what they store by the address.
+    """
+    name = quote(content.files[number - 1].name, safe="")
+    place = name if len(content.files) == 1 else f"{number}/{name}"
+    return f"{page_url(origin, content.page.token)}/{place}"
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords of pages, outside the event loop."""
+
+    async def hash(self, password: str) -> str:
+        """Return what `PageOptions.password_hash` keeps."""
+
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """Return whether this is the password, in any case and with any space between its words.
+
+        Raises:
+            HasherBusy: too many others wait.
+        """
+
+
+class HasherBusy(Exception):
+    """So many passwords are looked at that another one would have to wait too long."""
 
 
 class PageLedger(Protocol):
