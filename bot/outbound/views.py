@@ -124,7 +124,9 @@ def _lifetime_of(stored: Sequence[StoredObject]) -> int:
     }
     lifetime = found.pop() if len(found) == 1 else 0
     return (
-        PageViews.LIFETIMES[-1] if lifetime == LONGEST_LIFETIME // timedelta(minutes=1) else lifetime
+        PageViews.LIFETIMES[-1]
+        if lifetime == LONGEST_LIFETIME // timedelta(minutes=1)
+        else lifetime
     )
 
 
@@ -345,7 +347,9 @@ class OverviewViews:
         first, end = (page - 1) * PAGE_SIZE, page * PAGE_SIZE
         return Overview(
             running=tuple(lines[first:end]),
-            live=await self._links(live[max(0, first - len(lines)) : max(0, end - len(lines))], now),
+            live=await self._links(
+                live[max(0, first - len(lines)) : max(0, end - len(lines))], now
+            ),
             now=now,
             subject=subject,
             listing=listing,

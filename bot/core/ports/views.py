@@ -99,7 +99,7 @@ class AnswerPage:
 
     job_id: int
     url: str = field(repr=False)
-    options: PageOptions = PageOptions()
+    options: PageOptions = field(default_factory=PageOptions)
     downloads: int = 0
     last_download_at: datetime | None = None
     generation: int = 0
