@@ -124,8 +124,8 @@ class ButtonCodec:
     Callback data is `verb:object:tag`, at most 64 bytes: an action and its job, a listing with its
     subject and page, a choice, or an option of a page with a job of it and its value. The tag is
     96 bits of an HMAC-SHA256 over the first two, keyed from `secret` (the bot token): data that is
-    forged, or moved to another job, is refused. Nothing is stored, so buttons work after a restart;
-    a new token invalidates those of the old one. Access is checked elsewhere.
+    forged, or moved to another job, is refused. Nothing is stored, so buttons work after a
+    restart; a new token invalidates those of the old one. Access is checked elsewhere.
 
     Raises:
         ValueError: the secret is empty.

@@ -240,7 +240,7 @@ class TelegramMessenger:
             reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
 
         async def call(buttons: Buttons) -> int:
-            parameters = {
+            parameters: dict[str, object] = {
                 "chat_id": place.chat_id,
                 "parse_mode": _parse_mode(rendered),
                 "disable_notification": silent,

@@ -92,7 +92,12 @@ class AnswerRenderer:
         return text if _fits(text) else self._list(items, now, page, compact=True)
 
     def _list(
-        self, items: Sequence[AnswerItem], now: datetime, page: AnswerPage | None, *, compact: bool
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        page: AnswerPage | None = None,
+        *,
+        compact: bool,
     ) -> Html:
         shared = self._shared_expiry(items)
         blocks = [
@@ -133,7 +138,7 @@ class AnswerRenderer:
         if options.password_hash is not None:
             lines.append(html("answer-password"))
         if options.sender is not None:
-            lines.append(html("answer-sender", name=shown_name(options.sender)))
+            lines.append(html("answer-sender", person=shown_name(options.sender)))
         if options.tell.value != "off":
             lines.append(html(f"answer-tell-{options.tell.value}"))
         return lines
@@ -460,5 +465,5 @@ class Renderer:
 def _of_page(view: PagePassword | PageQr, language: Language) -> Rendered:
     name = bold(shown_name(view.name))
     if isinstance(view, PageQr):
-        return Rendered(language.html("page-qr", name=name), picture=view.picture)
-    return Rendered(language.html("page-password", name=name, password=spoiler(view.password)))
+        return Rendered(language.html("page-qr", file=name), picture=view.picture)
+    return Rendered(language.html("page-password", file=name, password=spoiler(view.password)))

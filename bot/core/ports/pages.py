@@ -196,8 +196,8 @@ class PageLedger(Protocol):
         """Add downloads, by page and job, that use up nothing."""
 
     async def set_options(self, page_id: int, /, **changes: Any) -> bool:
-        """Change fields of `PageOptions`; the answer becomes stale. Returns whether the page is
-        there.
+        """Change fields of `PageOptions`, or none; the answer becomes stale. Returns whether the
+        page is there.
         """
 
     async def rearm(self, page_id: int, job_id: int | None = None) -> None:

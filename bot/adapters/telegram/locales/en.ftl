@@ -70,7 +70,7 @@ answer-most-downloads =
 answer-used-up = All of these downloads are used.
 answer-password = Protected by a password.
 answer-paused = Paused: the link is closed for now.
-answer-sender = The page shows your name: { $name }.
+answer-sender = The page shows your name: { $person }.
 answer-tell-first = You are told of the first download.
 answer-tell-each = You are told of downloads.
 answer-downloaded =
@@ -81,9 +81,9 @@ answer-downloaded =
 
 ## The page behind a link
 
-page-password = Password of { $name }: { $password }
+page-password = Password of { $file }: { $password }
     Tap it to read it, and pass it on apart from the link. I do not keep it and cannot show it again.
-page-qr = The address of { $name } as a QR code
+page-qr = The address of { $file } as a QR code
 page-password-below = The link has a password now; it is below.
 page-password-private = The link has a password now; it is in your private chat with me.
 page-password-there = The link has a password already. Remove it first to get a new one.

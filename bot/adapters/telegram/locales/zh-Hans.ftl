@@ -62,16 +62,16 @@ answer-most-downloads = 每个文件可下载 { $count } 次。
 answer-used-up = 下载次数已用完。
 answer-password = 已设密码。
 answer-paused = 已暂停：链接暂时关闭。
-answer-sender = 页面显示你的名字：{ $name }。
+answer-sender = 页面显示你的名字：{ $person }。
 answer-tell-first = 首次下载时会通知你。
 answer-tell-each = 每次下载时会通知你。
 answer-downloaded = 已下载 { $count } 次，最近一次在 { $time }。
 
 ## 链接背后的页面
 
-page-password = { $name } 的密码：{ $password }
+page-password = { $file } 的密码：{ $password }
     点一下即可查看，请与链接分开转告。我不保存密码，无法再次显示。
-page-qr = { $name } 的网址二维码
+page-qr = { $file } 的网址二维码
 page-password-below = 链接已设密码，见下一条消息。
 page-password-private = 链接已设密码，见你与我的私聊。
 page-password-there = 链接已有密码。如需新密码，请先取消。
