@@ -38,7 +38,7 @@ from bot.supervision import (
     run_despite,
 )
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
+from bot.wiring.bot import Bot, build_bot, build_link_guard, build_page_visits, build_reaper
 from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
@@ -106,6 +106,10 @@ def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio
         "link_guard": build_link_guard(links).run,
         "ledger_watch": links.database.watch,
     }
+    if links.monitoring.page_routes is not None:
+        visits = build_page_visits(links)
+        links.monitoring.page_routes.open(visits)
+        loops["pages"] = visits.run
     return [
         asyncio.create_task(supervisor.keep(name, run), name=name) for name, run in loops.items()
     ]
@@ -201,12 +205,21 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
             group_id=origin.group_id,
             alone=job.crashes > 0,
         )
-    try:
-        telegram, admins = resources.telegram, resources.settings.access.admins
-        await register_commands(telegram.application.bot, telegram.renderer, admins)
-    except ChatError as error:
-        # Cosmetic: the commands work without the menus, and the next start tries again.
-        log.warning("cannot register the commands", code=error.code, why=str(error))
+
+
+async def _keep_profile(resources: Resources) -> None:
+    """Register the commands and follow the bot's name; until cancelled. Beside the intake, so
+    that no update waits for the menus.
+    """
+    telegram, admins = resources.telegram, resources.settings.access.admins
+    bot = telegram.application.bot
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep_name(telegram.name, bot, resources.clock))
+        try:
+            await register_commands(bot, telegram.renderer, admins)
+        except ChatError as error:
+            # Cosmetic: the commands work without the menus, and the next start tries again.
+            log.warning("cannot register the commands", code=error.code, why=str(error))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
@@ -254,12 +267,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         ).run,
         "dispatcher": parts.dispatcher.run,
         **news,
-        "bot_name": partial(
-            keep_name,
-            resources.telegram.name,
-            resources.telegram.application.bot,
-            resources.clock,
-        ),
+        "bot_name": partial(_keep_profile, resources),
     }
 
 

@@ -42,6 +42,8 @@ class Unit(StrEnum):
     """A deferred request."""
     OFFER = "offer"
     """What one sender could send in a round of the dispatcher."""
+    PAGE = "page"
+    """A request for a page or a file of one."""
     LOOP = "loop"
     """One run of a loop of the process, until it is restarted."""
 
@@ -57,6 +59,7 @@ LOOPS: Final = (
     "reaper",
     "link_guard",
     "ledger_watch",
+    "pages",
 )
 """The loops of the process."""
 

@@ -41,6 +41,7 @@ class Screen:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
+        # After Ctrl-C there is no frame to finish; on a terminal a live frame is erased.
         self._show_new()
         self._live.stop()
 
@@ -67,15 +68,22 @@ class Screen:
         if not event.by_bot:
             self._console.print(Padding(_bubble(message, "You", "green"), (0, 0, 0, 12)))
         elif message.silent and event.what is not EventKind.DELETED:
-            self._draw_status(_bubble(message, "File Relay, status message", "yellow"))
+            drawing = _bubble(message, "File Relay, status message", "yellow")
+            self._draw_status(drawing, is_last=not message.buttons)
         elif event.what is EventKind.DELETED:
             self._draw_status(Text("  (status message removed)", style="dim"))
         else:
             edited = " (edited)" if event.what is EventKind.EDITED else ""
             self._console.print(_bubble(message, f"File Relay{edited}", "blue"))
 
-    def _draw_status(self, drawing: Panel | Text) -> None:
-        if self._console.is_terminal:
+    def _draw_status(self, drawing: Panel | Text, *, is_last: bool = False) -> None:
+        """Draw a status message in place of the one before; its last state, which has no buttons,
+        stays.
+        """
+        if self._console.is_terminal and is_last:
+            self._live.update(Text(""), refresh=True)
+            self._console.print(drawing)
+        elif self._console.is_terminal:
             self._live.update(drawing if isinstance(drawing, Panel) else Text(""), refresh=True)
         else:
             self._console.print(drawing)

@@ -166,6 +166,7 @@ class PartSender:
         try:
             with self._window.leaving():
                 self._receipts[part.number] = await self._receipt(part, ticket)
+                self._meter.store_part(part.number, part.size)
         except BaseException:
             # Set it now: the group cancels the other parts only when the loop runs it again.
             self._line.flag.set()

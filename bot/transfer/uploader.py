@@ -140,6 +140,7 @@ class UploadSession:
         await self._journal.completing()
         errors: list[StoreError] = []
         uploaded = await self._caller.call(attempt, on_trouble=errors.append)
+        self._meter.store_part(part.number, size)
         if errors and all(isinstance(error, ClockSkewed) for error in errors):
             # OSS refused every earlier request because the clock was wrong. It has been corrected
             # since, so the time that `completing` stored is wrong as well.

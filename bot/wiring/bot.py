@@ -28,6 +28,7 @@ from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.page_options import PageNews, PageParts
+from bot.inbound.pages import PageVisits
 from bot.inbound.use_cases import UseCases
 from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
@@ -363,6 +364,16 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         links.database.file.in_trouble,
         metrics=links.monitoring.metrics,
         store_of=store.stores.of,
+    )
+
+
+def build_page_visits(links: LinkResources) -> PageVisits:
+    """Build what pages show and give: neither Telegram nor an answer of OSS is needed."""
+    return PageVisits(
+        links.ledger.pages,
+        OssLinkSigner(links.store.oss, LinkMode.PAGE),
+        links.link_clock,
+        links.monitoring.metrics,
     )
 
 

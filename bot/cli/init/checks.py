@@ -13,9 +13,9 @@ from bot.adapters.oss.administration import BucketAdministration, BucketInfo
 from bot.adapters.oss.policies import Policy
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
 from bot.adapters.telegram.request import TokenRefused
+from bot.cli.common import named, say
 from bot.cli.setup.command import policy_of, run_setup
 from bot.cli.setup.plan import desired_for
-from bot.cli.texts import named, say
 from bot.clock import SystemClock
 from bot.core.errors import (
     ChatUnavailable,

@@ -12,7 +12,18 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor
-from bot.cli.common import DEFAULT_FILE, FAILED, OK, CommandFailed, Verdict, fail, worst
+from bot.cli.common import (
+    DEFAULT_FILE,
+    FAILED,
+    OK,
+    CommandFailed,
+    Lang,
+    Verdict,
+    fail,
+    say,
+    speak,
+    worst,
+)
 from bot.cli.doctor.command import examine, show_rows
 from bot.cli.init.checks import (
     BadAnswer,
@@ -46,7 +57,6 @@ from bot.cli.init.dialogue import (
     write_settings,
 )
 from bot.cli.setup.command import show_policy
-from bot.cli.texts import Lang, say, speak
 from bot.core.errors import RelayError
 from bot.core.files import LinkMode
 

@@ -1,6 +1,8 @@
 # Texts of `relay-bot init`, `setup` and `doctor`. zh-Hans.ftl has the same messages with the same
 # variables.
 
+common-stopped = stopped before the end
+
 ## init
 
 init-intro = Answers are kept in { $path } until the settings file is written. { "<" } goes back to the question before; Ctrl-C stops, and relay-bot init then goes on where you stopped.

@@ -1,5 +1,7 @@
 # `relay-bot init`、`setup` 和 `doctor` 的文本。消息与变量与 en.ftl 相同。
 
+common-stopped = 已中途停止
+
 ## init
 
 init-intro = 在写出设置文件之前，你的回答保存在 { $path }。输入 { "<" } 返回上一个问题；按 Ctrl-C 停止，之后再运行 relay-bot init 会从停下的地方继续。

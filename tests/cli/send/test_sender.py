@@ -58,6 +58,7 @@ async def test_a_file(stage: LocalStack, file: Path) -> None:
     status, body, name = await fetch(sent.link)
 
     assert (status, body == CONTENT, name) == (200, True, "report.pdf")
+    assert meter.snapshot().stored == len(CONTENT)
     assert (sent.size, sent.sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
     assert sent.expires_at - stage.clock.now() <= timedelta(hours=23, minutes=55)
     assert meter.snapshot().uploaded == len(CONTENT)
