@@ -38,7 +38,7 @@ chat: $(READY)
 	@$(BIN)/python -m bot demo --chat $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "not long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 # pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.

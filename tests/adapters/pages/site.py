@@ -70,7 +70,7 @@ class Site:
     metrics: FakeMetrics
     session: aiohttp.ClientSession
     port: int = 0
-    passwords: ArgonPasswords = field(default_factory=ArgonPasswords)
+    passwords: ArgonPasswords = field(default_factory=lambda: ArgonPasswords(memory=8))
 
     async def ask(
         self,
