@@ -419,6 +419,62 @@ async def test_wishes_in_a_caption(alice: Person) -> None:
     assert "can be downloaded once" in sender.answer.text
 
 
+@pytest.mark.parametrize("captioned", [0, 2])
+async def test_wishes_of_an_album(alice: Person, captioned: int) -> None:
+    """They hold for all its files, before and after the one with the caption."""
+    for number in range(3):
+        caption = "/share 1h once" if number == captioned else ""
+        await alice.send(b"x" * 99, f"{number}.bin", media_group_id="77", caption=caption)
+    await alice.until(lambda: bool(alice.said))
+    sender = Sender(alice, alice.said[0])
+    stored = [file.stored for file in (await sender.page()).files]
+
+    assert [s.due_at - (s.completed_at or s.due_at) for s in stored] == [timedelta(hours=1)] * 3
+    assert "can be downloaded once" in sender.answer.text
+
+
+async def test_wishes_of_an_album_in_a_group(stage: LocalStack, anna: User, ben: User) -> None:
+    """What comes of the album after a restart is held to them too."""
+    room = open_room(stage, anna, ben, bot="administrator")
+    await stage.start_bot()
+    caption = f"/share@{stage.telegram.username} 1h once"
+    first = await room.send(anna, b"a", "a.bin", media_group_id="6", caption=caption)
+    await room.answered(first)
+    await stage.stop_bot()
+    late = await room.send(anna, b"b", "b.bin", media_group_id="6")
+    await stage.start_bot()
+    answer = await room.answered(late)
+    async with ledger_of(stage) as ledger:
+        page = await ledger.pages.find(links_of(answer)[0].rpartition("/")[2])
+    assert page is not None
+    stored = page.files[0].stored
+
+    assert page.page.options.most_downloads == 1
+    assert stored.due_at - (stored.completed_at or stored.due_at) == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("mode", ["signed", "public"])
+async def test_wishes_without_pages(stage: LocalStack, mode: str) -> None:
+    """A link without a page ends when it was asked to; one that nothing counts is not made, for
+    no file of the album.
+    """
+    stage.more["RELAY_LINK__MODE"] = mode
+    person = Person(stage, "Alice")
+    await stage.start_bot(person.id)
+    hour = await person.answered(await person.send(b"x", "a.bin", caption="/share 1h"))
+    once = await person.answered(await person.send(b"x", "b.bin", caption="/share once"))
+    refused = await person.send(b"x", "c.bin", caption="/share once", media_group_id="7")
+    await person.send(b"x", "d.bin", media_group_id="7")
+    said = await person.answered(refused)
+    last = await person.answered(await person.send(b"x", "e.bin"))
+
+    assert "in 59 min" in hour.text or "in 1 h" in hour.text
+    assert "no limit of downloads" in once.text
+    assert once.text == said.text
+    assert "e.bin" in last.text
+    assert not any("d.bin" in message.text for message in person.said)
+
+
 async def press_late(sender: Sender, data: str) -> str:
     """Let a client send the data of a button that the answer shows no more."""
     person = sender.person
