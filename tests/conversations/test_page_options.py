@@ -180,10 +180,10 @@ async def test_downloads_are_limited_and_allowed_again(alice: Person) -> None:
     async with ledger_of(sender.stage) as ledger:
         used = [await ledger.pages.use(page.page.token, job, now) for _ in range(2)]
     await sender.shows("All of these downloads are used.")
-    arm = (await sender.offers("Arm again")).button("Arm again")
+    arm = (await sender.offers("Allow again")).button("Allow again")
     assert arm is not None
     assert arm.data is not None
-    assert "once more" in await sender.press("Arm again")
+    assert "count from zero" in await sender.press("Allow again")
     async with ledger_of(sender.stage) as ledger:
         again = await ledger.pages.use(page.page.token, job, sender.stage.clock.now())
     await sender.choose("Downloads…", "5", "Downloads…", "1")
@@ -202,12 +202,12 @@ async def test_a_late_press_arms_nothing(alice: Person) -> None:
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.use(token, job, sender.stage.clock.now())
     await sender.shows("All of these downloads")
-    await sender.offers("Arm again")
+    await sender.offers("Allow again")
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.rearm(page.page.id)
         await ledger.pages.use(token, job, sender.stage.clock.now())
 
-    assert "was used meanwhile" in await sender.press("Arm again")
+    assert "was used meanwhile" in await sender.press("Allow again")
     assert (await sender.page()).files[0].used == 1
 
 
@@ -318,7 +318,7 @@ async def test_the_sender_is_told_of_downloads(alice: Person) -> None:
     await count(sender, page, 1)
     await sender.shows("Downloaded once, at ")
     await sender.choose("Options…", "Tell me…", "At each download")
-    await sender.shows("You are told of downloads.")
+    await sender.shows("tell you of each download")
     await count(sender, page, 2)
     await alice.until(lambda: any("was downloaded 3 times" in m.text for m in alice.said))
     await count(sender, page, 1)
@@ -335,7 +335,7 @@ async def test_only_the_first_download_is_told(alice: Person) -> None:
     """Who wants to know of the first one hears of no other."""
     sender = await send(alice)
     await sender.choose("Options…", "Tell me…", "At the first download")
-    await sender.shows("You are told of the first download.")
+    await sender.shows("tell you of the first download")
     page = await sender.page()
     await count(sender, page, 1)
     await alice.until(lambda: any("was downloaded once" in m.text for m in alice.said))
@@ -520,7 +520,7 @@ async def test_few_options_in_groups(room: Room, anna: User, ben: User) -> None:
     await room.until(lambda: "已暂停" in room.shown(answer).text)
 
     assert "Only the person who asked" in (refused.answer.text if refused.answer else "")
-    assert shown == ["有效期…", "暂停", "更换网址", "返回"]
+    assert shown == ["有效期…", "暂停", "更换链接", "返回"]
     assert paused.answer is not None
     assert "Paused" in paused.answer.text
 
