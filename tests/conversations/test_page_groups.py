@@ -134,7 +134,7 @@ async def test_few_options_in_groups(room: Room, anna: User, ben: User) -> None:
     await room.until(lambda: "已暂停" in room.shown(answer).text)
 
     assert "Only the person who asked" in (refused.answer.text if refused.answer else "")
-    assert shown == ["有效期…", "暂停", "更换链接", "返回"]
+    assert shown == ["有效期…", "暂停", "更换网址", "返回"]
     assert paused.answer is not None
     assert "Paused" in paused.answer.text
 
