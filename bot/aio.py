@@ -1,13 +1,17 @@
-"""Running loops and tasks until a stop event, and cancelling them within a bounded time."""
+"""Running loops and tasks until a stop event, cancelling them within a bounded time, and threads
+that run a call or refuse it.
+"""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
 log = structlog.stdlib.get_logger(__name__)
+P = ParamSpec("P")
 T = TypeVar("T")
 
 STUCK_AFTER = timedelta(seconds=1.5)
@@ -42,6 +46,14 @@ async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]
         stopped.cancel()
 
 
+def is_asked_to_end() -> bool:
+    """Return whether the current task has been cancelled. A `CancelledError` in one that has not
+    comes out of a library, from a future that was cancelled there, and is an error like others.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Cancel tasks and wait for their end, at most `STUCK_AFTER`; those that need longer are
     abandoned. Raises no error of the tasks.
@@ -54,3 +66,38 @@ async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
             log.debug("ended with an error", why=repr(error))
     if stuck:
         log.warning("threads did not stop in time", count=len(stuck))
+
+
+class ThreadPool(ThreadPoolExecutor):
+    """A thread pool that never runs a call which it has refused.
+
+    The standard one puts a call into its queue before it starts a thread for it. If that fails
+    ("can't start new thread"), the caller gets the error, and a later thread runs the call all the
+    same (source: CPython `concurrent/futures/thread.py`, `ThreadPoolExecutor.submit`).
+    """
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `call` in a thread.
+
+        Raises:
+            RuntimeError: no thread can be started, or the pool is closed.
+        """
+        future: Future[T] = Future()
+        try:
+            super().submit(_settle, future, lambda: call(*args, **kwargs))
+        except Exception:
+            # One that another thread has begun meanwhile is not refused.
+            if future.cancel():
+                raise
+        return future
+
+
+def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 -- the caller gets it, as from the standard pool.
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -6,13 +6,13 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from bot.aio import ThreadPool
 from bot.core.errors import Corrupted, StoreError, TransferCancelled, UploadGone
 from bot.core.ports.store import ObjectStore
 
@@ -106,7 +106,7 @@ class TransferPool:
     """
 
     def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="transfer")
+        self._executor = ThreadPool(threads, thread_name_prefix="transfer")
         # Calls wait here and not in the executor's queue: a call that has not started can be
         # cancelled at once, and can leave from the middle of the queue.
         self._permits = asyncio.Semaphore(threads)
@@ -144,7 +144,7 @@ class TransferPool:
         returned, and the cancel is ignored.
 
         Raises:
-            RuntimeError: the pool is closed.
+            RuntimeError: the pool is closed, or no thread can be started; `call` never runs.
         """
         async with self._permits:
             if self._closed:

@@ -205,6 +205,16 @@ async def test_failed_call_pauses_its_chat(
     assert {"failing", "message", "edit", "deletion"} <= set(desk.made)
 
 
+async def test_cancel_that_nobody_asked_for(desk: Desk) -> None:
+    """A cancelled future of a library is an error of its call, which is counted and backs off."""
+    desk.errors = {"failing": asyncio.CancelledError()}
+    desk.offer("failing", unit=Unit.OUTBOX, row=7)
+    await desk.round()
+
+    assert desk.metrics.unexpected == [("outbox", "CancelledError")]
+    assert await desk.round() == NOW + RETRY_AFTER
+
+
 async def test_wait_after_a_failure_is_that_of_the_call(desk: Desk) -> None:
     """Where Telegram names none."""
     desk.errors = {"failing": ChatUnavailable("refused")}

@@ -9,6 +9,7 @@ import pytest
 from bot.core.errors import StoreUnavailable, TransferCancelled
 from bot.transfer.pool import CancelFlag, TransferPool, current_flag, to_the_end
 from tests.fakes.gate import Gate
+from tests.fakes.refused_threads import no_new_threads
 
 
 @pytest.fixture
@@ -29,6 +30,18 @@ async def test_returns_and_raises(pool: TransferPool) -> None:
     with pytest.raises(StoreUnavailable, match="down"):
         await pool.run(fail, flag)
     assert pool.running == 0
+
+
+async def test_call_without_a_thread_never_runs(pool: TransferPool) -> None:
+    """A call that was refused for want of a thread does not run later, when its files may be
+    closed and its upload given up.
+    """
+    ran: list[str] = []
+    with no_new_threads(), pytest.raises(RuntimeError, match="can't start new thread"):
+        await pool.run(lambda: ran.append("refused"), CancelFlag())
+    await pool.run(lambda: ran.append("next"), CancelFlag())
+
+    assert (ran, pool.running) == (["next"], 0)
 
 
 async def test_cancel_waits_for_the_thread(pool: TransferPool) -> None:

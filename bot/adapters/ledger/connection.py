@@ -5,7 +5,6 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
+from bot.aio import ThreadPool
 from bot.core.errors import LedgerUnusable
 from bot.transfer.pool import to_the_end
 
@@ -222,7 +222,7 @@ class ConnectionThread:
         self._file = file
         self._writes = writes
         self._check = check
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._waiting: deque[_Call[Any]] = deque()
         self._idle = asyncio.Event()
@@ -256,17 +256,32 @@ class ConnectionThread:
         for call in group:
             call.has_begun = True
         loop = asyncio.get_running_loop()
-        visit = self._executor.submit(self._transact, group)
-        visit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._visited, group, done))
+        try:
+            visit = self._executor.submit(self._transact, group)
+        except (RuntimeError, MemoryError) as error:
+            # Not raised: the event loop would log it, and the callers would wait for ever.
+            loop.call_soon(self._visited, group, self._refusal(error))
+            return
+        visit.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._visited, group, done.exception())
+        )
 
-    def _visited(self, group: Sequence[_Call[Any]], visit: "Future[None]") -> None:
+    def _refusal(self, error: Exception) -> Exception:
+        """Return what callers get when there is no thread for them."""
+        if self._file is None:
+            return error
+        refusal = LedgerUnusable(self._file.path, str(error) or type(error).__name__)
+        refusal.__cause__ = error
+        return refusal
+
+    def _visited(self, group: Sequence[_Call[Any]], error: BaseException | None) -> None:
         # First, so that the thread works while the callers of this group go on.
         if self._waiting:
             self._visit()
         else:
             self._idle.set()
         for call in group:
-            call.settle(visit.exception())
+            call.settle(error)
 
     def _transact(self, group: Sequence[_Call[Any]]) -> None:
         try:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
 from bot.adapters.ledger.connection import ConnectionThread
+from tests.fakes.refused_threads import no_new_threads
 
 
 @pytest.fixture
@@ -67,3 +68,20 @@ async def test_transactions_wait_for_each_other(thread: ConnectionThread) -> Non
     assert was_running
     assert first.cancelled()
     assert seen == ["first", "third"]
+
+
+async def test_no_thread_can_be_started(thread: ConnectionThread) -> None:
+    """Callers get the error instead of waiting for ever, and the next ones are served."""
+    ran: list[str] = []
+
+    def note(_: Connection, name: str) -> None:
+        ran.append(name)
+
+    with no_new_threads():
+        calls = [asyncio.create_task(thread.run(note, name)) for name in ("one", "two")]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    await thread.run(note, "three")
+    await thread.close()
+
+    assert [str(outcome) for outcome in outcomes] == ["can't start new thread"] * 2
+    assert ran == ["three"]
