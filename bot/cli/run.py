@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Final, NoReturn
 
 import structlog
@@ -192,8 +193,10 @@ def _on_signals(stop: asyncio.Event, notifier: Notifier) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # A full disk, or one that was closed, must not keep the process from ending.
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     # From inside the loop, and not by sys.exit: both the end of the loop and that of the
     # interpreter would wait for threads that hang in sockets. The ledger is complete by now.
     os._exit(code)
