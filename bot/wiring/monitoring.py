@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,8 +31,8 @@ class MonitoredParts:
 
     queue: JobQueue
     spool: Spool
-    file_root: Path | None
-    """The folder of a Bot API server of our own."""
+    file_trouble: Callable[[], str] | None
+    """Returns why files of a Bot API server of our own cannot be read, or nothing. Blocks."""
 
 
 LATE: Final = timedelta(seconds=60)
@@ -110,10 +111,10 @@ class Monitoring:
             return await asyncio.to_thread(spool_trouble, monitored.spool)
 
         checks: dict[str, Check] = {"spool": spool}
-        if (root := monitored.file_root) is not None:
+        if (file_trouble := monitored.file_trouble) is not None:
 
             async def files() -> str:
-                return await asyncio.to_thread(folder_trouble, root)
+                return await asyncio.to_thread(file_trouble)
 
             checks["telegram.file_root"] = files
         self.readiness.add(checks)

@@ -66,7 +66,7 @@ class Desk:
     first: Script = field(default_factory=Script)
     second: Script = field(default_factory=Script)
     made: list[str] = field(default_factory=list)
-    errors: dict[str, Exception] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
     rows: "count[int]" = field(default_factory=count)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
 
