@@ -1,4 +1,4 @@
-# Eleven verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+# Twelve verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
@@ -11,6 +11,7 @@
 #   make pin-images  add to the tags of images the digests that their registry tells
 #   make bench      the measurements, as ratios of one run
 #   make pictures   the pictures of the README, into docs/pictures; needs Chromium and fonts-noto-cjk
+#   make wheel      build dist/*.whl and beside it constraints.txt, the versions that were tested
 #   make lock       rewrite the lock files from pyproject.toml
 #   make clean      remove the virtual environment and all caches
 # .ci/run runs check, test, test-all and four demos at once, and allows no test to be skipped.
@@ -26,16 +27,18 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
 test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo chat test test-all check image-check pin-images bench pictures lock clean
+.PHONY: demo chat test test-all check image-check pin-images bench pictures wheel lock clean
 
+# The name goes to the shell as a variable, not as text: it may have quotes, blanks and "$".
+demo: export DEMO_FILE := $(value FILE)
 demo: $(READY)
-	@$(BIN)/python -m bot demo $(if $(FILE),--file "$(FILE)")
+	@$(BIN)/python -m bot demo $${DEMO_FILE:+--file "$$DEMO_FILE"} $(ARGS)
 
 chat: $(READY)
 	@$(BIN)/python -m bot demo --chat $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "not long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 # pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.
@@ -65,10 +68,17 @@ bench: $(READY)
 pictures: $(READY)
 	@$(BIN)/python -m tests.tools.pictures
 
+# Constraints have no hashes: with one, pip would ask for those of the wheel too.
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m tests.tools.constraints <requirements.lock >dist/constraints.txt
+	@ls dist
+
 # What is shipped is constrained to what is tested: an oracle of the tests may hold a package back.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra credentials --extra socks --extra dev --output-file requirements-dev.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra socks --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra credentials --extra socks --extra cluster --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra socks --extra cluster --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from bot.aio import is_asked_to_end
+from bot.clock import is_asked_to_end
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
@@ -43,6 +43,8 @@ class Unit(StrEnum):
     """A deferred request."""
     OFFER = "offer"
     """What one sender could send in a round of the dispatcher."""
+    PAGE = "page"
+    """A request for a page or a file of one."""
     LOOP = "loop"
     """One run of a loop of the process, until it is restarted."""
 
@@ -53,10 +55,12 @@ LOOPS: Final = (
     "queue",
     "retention",
     "dispatcher",
+    "page_news",
     "bot_name",
     "reaper",
     "link_guard",
     "ledger_watch",
+    "pages",
 )
 """The loops of the process."""
 

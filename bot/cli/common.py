@@ -1,15 +1,22 @@
-"""What the commands share: exit codes, settings, failures, and results as tables or JSON."""
+"""What the commands share: texts in two languages, exit codes, settings, failures, and results as
+tables or JSON.
+
+Texts are in the language of the person at the terminal: that of `--lang`, or else that of the
+first variable which is set of `LC_ALL`, `LC_MESSAGES` and `LANG` (source: POSIX, "Environment
+Variables"). `init`, `setup` and `doctor` have them in both languages.
+"""
 
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec
 
@@ -18,29 +25,87 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.adapters.ledger.connection import opening
+from bot.adapters.ledger.sqlite import opening
+from bot.adapters.telegram.languages import CHINESE, ENGLISH, Language, pick_language
 from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import RelayError, leaf
 from bot.core.files import shown_size
-from bot.jobs.audit import Finding
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
 
+LOCALES: Final = Path(__file__).parent / "locales"
 
-def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Print the findings of an audit, or that there are none."""
-    if as_json:
-        for finding in findings:
-            print_json(asdict(finding))
-        return
-    if not findings:
-        typer.echo("audit: nothing found")
-        return
-    rows = [
-        (finding.kind.value, finding.subject, finding.detail, "yes" if finding.fixed else "no")
-        for finding in findings
-    ]
-    print_table(f"{len(findings)} found", ("what", "where", "detail", "fixed"), rows)
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", help="en or zh (default: by LC_ALL, LC_MESSAGES or LANG)."),
+]
+
+_tag: ContextVar[str] = ContextVar("language of the terminal", default=ENGLISH)
+
+
+@cache
+def language(tag: str) -> Language:
+    """Return the texts of a language. A message is parsed when it is first used."""
+    return Language(tag, (LOCALES / f"{tag}.ftl").read_text("utf-8"), is_checked=True)
+
+
+def say(name: str, **args: object) -> str:
+    """Return a message in the language that was chosen. `count` selects a plural form.
+
+    Raises:
+        MessageRefused: there is no such message, or one of its variables is missing.
+    """
+    texts: dict[str, str | int] = {
+        key: value if key == "count" and isinstance(value, int) else str(value)
+        for key, value in args.items()
+    }
+    return language(_tag.get()).say(name, **texts)
+
+
+def spoken() -> str:
+    """Return the tag of the language that was chosen."""
+    return _tag.get()
+
+
+def named(kind: str, name: str) -> str:
+    """Return how a stable name is shown, such as that of a row; itself if it has no message."""
+    message = f"{kind}-{name.lower().replace(' ', '-')}"
+    return say(message) if message in language(_tag.get()) else name
+
+
+def speak(lang: str | None, environ: Mapping[str, str] | None = None) -> None:
+    """Choose the language of all texts of this command: one that the terminal can show.
+
+    Raises:
+        BadParameter: `lang` names no language that there is.
+    """
+    if lang is not None and pick_language(lang) == ENGLISH and lang.lower()[:2] != ENGLISH:
+        raise typer.BadParameter("--lang is en or zh")
+    tag = pick_language(lang or _locale(os.environ if environ is None else environ))
+    if tag == CHINESE and not _can_show("中文"):
+        if lang is not None:
+            typer.echo(
+                f"this terminal's encoding, {sys.stdout.encoding}, has no Chinese characters;"
+                " LC_ALL=C.UTF-8 changes it",
+                err=True,
+            )
+        tag = ENGLISH
+    _tag.set(tag)
+
+
+def _locale(environ: Mapping[str, str]) -> str:
+    """Return the locale for messages without its encoding: `zh_CN` of `zh_CN.UTF-8`."""
+    names = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return next((name for name in names if name), "").partition(".")[0].partition("@")[0]
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def print_json(value: Any) -> None:
@@ -196,8 +261,13 @@ def secrets_of(settings: Settings) -> list[str]:
         settings.oss.proxy,
     )
     # The library logs its calls at level debug, and with them the webhook's secret.
-    derived = webhook_secret(settings.telegram.token.get_secret_value())
-    return [derived, *(secret.get_secret_value() for secret in given if secret is not None)]
+    derived = [webhook_secret(settings.telegram.token.get_secret_value())]
+    if isinstance(settings.ledger.place, LedgerServer):
+        derived += [settings.ledger.place.url, settings.ledger.place.password]
+    return [
+        *filter(None, derived),
+        *(secret.get_secret_value() for secret in given if secret is not None),
+    ]
 
 
 def log_quietly(settings: Settings, level: Level = "warning") -> None:
@@ -215,16 +285,21 @@ def log_quietly(settings: Settings, level: Level = "warning") -> None:
 
 
 def ending_in_a_line(command: Callable[P, None]) -> Callable[P, None]:
-    """Let a command that meets an unexpected error leave with one line that says its kind. Texts
-    of such errors may quote anything; the log of level debug has them, redacted.
+    """Let a command that meets an unexpected error leave with one line that says its kind, and one
+    that is stopped by Ctrl-C with a line too. Texts of such errors may quote anything; the log of
+    level debug has them, redacted.
     """
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+        except (typer.Exit, typer.BadParameter, BrokenPipeError):
             raise
+        except (KeyboardInterrupt, typer.Abort):
+            # The cursor stands behind a question or "^C".
+            typer.echo(err=True)
+            fail(say("common-stopped"))
         except Exception as error:
             # Without a configured log this is not shown.
             logging.getLogger(__name__).debug("the command failed", exc_info=error)
@@ -255,13 +330,15 @@ class CommandFailed(Exception):
     """The command cannot do its work here; the text has the reason."""
 
 
-def require_ledger(path: Path) -> None:
-    """Raise an error if there is no ledger.
+def require_ledger(path: LedgerPlace) -> None:
+    """Raise an error if there is no ledger; on a server, opening it tells.
 
     Raises:
-        OperationImpossible: there is no file at `path`.
+        CommandFailed: there is no file at `path`.
         LedgerUnusable: this user lacks the permission to check.
     """
+    if isinstance(path, LedgerServer):
+        return
     with opening(path):
         try:
             path.stat()

@@ -1,8 +1,9 @@
-"""`relay-bot demo`: relays files through the whole bot on this machine."""
+"""`relay-bot demo` and `relay-bot sandbox`: the bot, or its stand-ins, without any account."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ def demo(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page of --chat.")
     ] = True,
+    local: Annotated[
+        bool, typer.Option("--local", help="With a Bot API server of your own: larger files.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
 ) -> None:
     """Send files through the whole bot on this machine, without any account.
@@ -32,7 +36,9 @@ def demo(
         typer.echo(f"there is no file {file}", err=True)
         raise typer.Exit(BAD_SETTINGS)
     if not chat:
-        raise typer.Exit(asyncio.run(run_demo(file)))
+        raise typer.Exit(_run(run_demo(file, local=local)))
+    if local:
+        raise typer.BadParameter("--chat has no local mode; relay-bot sandbox --local has")
     if file is not None:
         raise typer.BadParameter("--chat takes no file: drop it on the page")
     try:
@@ -40,3 +46,40 @@ def demo(
     except KeyboardInterrupt:
         fail("interrupted before a clean end")
     raise typer.Exit(OK)
+
+
+def _run(story: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(story)
+    except KeyboardInterrupt:
+        fail("stopped; nothing is kept")
+    except TimeoutError:
+        fail("what the demo waited for did not happen in time; is this machine very busy?")
+
+
+def sandbox(
+    *,
+    folder: Annotated[Path, typer.Option(help="Where the stand-ins keep their data.")] = Path(
+        "sandbox"
+    ),
+    telegram_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    oss_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    local: Annotated[
+        bool, typer.Option("--local", help="Let the Bot API server run in local mode.")
+    ] = False,
+) -> None:
+    """Run the loopback stand-ins for Telegram and OSS, and print settings for a bot that uses
+    them.
+
+    Example: relay-bot sandbox --folder /tmp/sandbox
+    """
+    from bot.sandbox.run import run_sandbox
+
+    try:
+        asyncio.run(
+            run_sandbox(
+                folder, typer.echo, telegram_port=telegram_port, oss_port=oss_port, local=local
+            )
+        )
+    except KeyboardInterrupt:
+        typer.echo("stopped")

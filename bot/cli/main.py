@@ -1,5 +1,5 @@
-"""`relay-bot`: registers and dispatches the commands, one module or package each. Each prints its
-result and exits with a documented code.
+"""`relay-bot`: registers and dispatches the commands. Each prints its result and exits with a
+documented code.
 
 A command is imported when it is called: all together, they need every library of the program,
 which costs a second and 100 MiB.
@@ -22,7 +22,7 @@ from bot import __version__
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("bot.cli.run", "Run the bot until SIGTERM or SIGINT"),
-    "audit": ("bot.cli.audit", "Compare the ledger with the bucket"),
+    "audit": ("bot.cli.status", "Compare the ledger with the bucket"),
     "init": ("bot.cli.init.command", "Ask for what the bot needs"),
     "setup": ("bot.cli.setup.command", "Configure the bucket for the bot"),
     "doctor": ("bot.cli.doctor.command", "Check settings, Telegram, OSS and this machine"),
@@ -33,7 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "backup": ("bot.cli.backup", "Copy the ledger to a file, and check the copy"),
     "restore": ("bot.cli.backup", "Put a backup in the place of the ledger"),
-    "sandbox": ("bot.cli.sandbox", "Run the loopback stand-ins for Telegram and OSS"),
+    "sandbox": ("bot.cli.demo", "Run the loopback stand-ins for Telegram and OSS"),
     "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
 }
 """The module of each command and its summary, with which its help begins."""

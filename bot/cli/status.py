@@ -1,18 +1,23 @@
-"""`relay-bot status`: running and queued jobs and live links, from the ledger."""
+"""`relay-bot status`: running and queued jobs and live links, from the ledger; `relay-bot audit`:
+the ledger compared with the bucket.
+"""
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from bot.adapters.ledger.database import open_database
-from bot.adapters.ledger.ledger import SqlCliJobs, SqlOffset
-from bot.adapters.ledger.process_locks import bot_runs
+from bot.adapters.ledger.database import bot_runs, open_database
+from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger, SqlOffset
 from bot.adapters.ledger.totals import LedgerOverview
+from bot.adapters.oss.access_checks import AnonymousAccess
 from bot.cli.common import (
+    FAILED,
+    OK,
     SettingsFile,
     duration,
     failing_in_a_line,
@@ -24,9 +29,12 @@ from bot.cli.common import (
     size,
 )
 from bot.clock import SystemClock
+from bot.core.files import key_prefix
 from bot.core.jobs import Job
 from bot.core.ports.clock import Clock
+from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings
+from bot.wiring.resources import open_store_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +56,13 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
         OperationImpossible: there is no ledger.
         LedgerError: it cannot be used.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
-    async with open_database(path) as database:
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
+    async with open_database(place, create=False) as database:
         seen = await SqlCliJobs(database).overview()
         offset = await SqlOffset(database).oss_offset()
     now = clock.now()
-    return Status(bot_runs(path), now, now + offset, seen)
+    return Status(await bot_runs(place), now, now + offset, seen)
 
 
 def status(
@@ -146,3 +154,67 @@ def _as_dict(found: Status) -> dict[str, Any]:
         "waiting_to_be_said": found.seen.unsaid,
         "set_aside": found.seen.set_aside,
     }
+
+
+def audit(
+    *,
+    settings: SettingsFile = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what is found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per finding.")] = False,
+) -> None:
+    """Compare the ledger with the bucket; exit code 1 if anything is wrong. Works beside a running
+    bot.
+
+    Example: relay-bot audit --json
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    with failing_in_a_line():
+        findings = asyncio.run(run_audit(loaded, fix=fix))
+    _show_findings(findings, as_json=as_json)
+    raise typer.Exit(FAILED if findings else OK)
+
+
+async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None) -> list[Finding]:
+    """Compare the ledger with the bucket, and check anonymous access to the bucket.
+
+    Raises:
+        OperationImpossible: there is no ledger.
+        LedgerError: it cannot be used.
+        StoreError: OSS could not be reached, or refused.
+    """
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
+    async with AsyncExitStack() as stack:
+        ledger = SqlLedger(await stack.enter_async_context(open_database(place, create=False)))
+        line = await stack.enter_async_context(open_store_access(settings, clock))
+        prefix = key_prefix(settings.telegram.bot_id)
+        auditor = Auditor(
+            ledger.objects,
+            line.store,
+            line.threads,
+            line.oss.link_clock,
+            bucket=settings.oss.bucket,
+        )
+        return await auditor.audit(prefix, fix=fix) + await audit_exposure(
+            AnonymousAccess(line.oss, line.store, prefix),
+            line.threads,
+            settings.oss.bucket,
+            signed=settings.link.mode.is_private,
+        )
+
+
+def _show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print the findings of an audit, or that there are none."""
+    if as_json:
+        for finding in findings:
+            print_json(asdict(finding))
+        return
+    if not findings:
+        typer.echo("audit: nothing found")
+        return
+    rows = [
+        (finding.kind.value, finding.subject, finding.detail, "yes" if finding.fixed else "no")
+        for finding in findings
+    ]
+    print_table(f"{len(findings)} found", ("what", "where", "detail", "fixed"), rows)

@@ -221,7 +221,7 @@ SMALLEST_PART: Final = 100 << 10
 """Bytes; every part but the last (source: OSS API reference, "CompleteMultipartUpload")."""
 STREAMED_PART: Final = MIB
 """Preferred size while the file still arrives: the first part can leave after 1 MiB."""
-LARGEST_PREFERRED_PART: Final = 8 * MIB
+LARGEST_PREFERRED_PART: Final = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ def choose_part_size(size: int, *, arrives_while_uploading: bool) -> int:
     unknown).
 
     While the file arrives, parts are 1 MiB, so that download and upload overlap; for a complete
-    file they are 4 to 8 MiB, because fewer requests are cheaper. The size grows in whole MiB where
-    10,000 parts would not be enough.
+    file they are 4 to 32 MiB, because fewer requests are cheaper. The size grows in whole MiB
+    where 10,000 parts would not be enough.
 
     Raises:
         ValueError: `size` is below 1.
@@ -259,9 +259,10 @@ def choose_part_size(size: int, *, arrives_while_uploading: bool) -> int:
 
 
 def _size_from_disk(size: int) -> int:
-    # At least eight parts where possible, so that eight connections have work from the start.
-    eighth = -(-size // 8 // MIB) * MIB
-    return max(4 * MIB, min(LARGEST_PREFERRED_PART, eighth))
+    # Sixteen parts where possible: eight connections have work from the start, and one that is
+    # slower than the others sends fewer of them.
+    sixteenth = -(-size // 16 // MIB) * MIB
+    return max(4 * MIB, min(LARGEST_PREFERRED_PART, sixteenth))
 
 
 def plan_parts(size: int, part_size: int) -> Iterator[Part]:
@@ -294,12 +295,15 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Bytes downloaded and uploaded at one moment; `total` is `None` if the size is unknown."""
+    """Bytes downloaded and uploaded at one moment; `total` is `None` if the size is unknown. OSS
+    has confirmed `stored` of those that were uploaded.
+    """
 
     downloaded: int
     uploaded: int
     total: int | None
     phase: Phase
+    stored: int = 0
 
     @property
     def fraction(self) -> float | None:
@@ -324,19 +328,25 @@ class ProgressMeter:
         self.downloaded = 0
         self.phase = Phase.FETCHING
         self._parts: dict[int, int] = {}
+        self._stored: dict[int, int] = {}
 
     def set_part(self, number: int, position: int) -> None:
         """Record that `position` bytes of part `number` have been handed to the connection."""
         self._parts[number] = position
 
+    def store_part(self, number: int, size: int) -> None:
+        """Record that OSS has confirmed part `number` of `size` bytes."""
+        self._stored[number] = size
+
     def restart_parts(self) -> None:
         """Forget all parts: a new upload begins."""
-        self._parts = {}
+        self._parts, self._stored = {}, {}
 
     def snapshot(self) -> Snapshot:
         """Return the bytes downloaded and uploaded now."""
         uploaded = sum(list(self._parts.values()))
-        return Snapshot(self.downloaded, uploaded, self.total, self.phase)
+        stored = sum(list(self._stored.values()))
+        return Snapshot(self.downloaded, uploaded, self.total, self.phase, stored)
 
 
 class Speed:

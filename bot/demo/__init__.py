@@ -2,7 +2,7 @@
 or a page in a browser from which a person sends them.
 """
 
-from bot.demo.chat import run_chat
+from bot.demo.local_stack import run_chat
 from bot.demo.story import run_demo
 
 __all__ = ["run_chat", "run_demo"]

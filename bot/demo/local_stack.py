@@ -1,18 +1,39 @@
 """Both stand-ins and the bot between them, in one process: for the demo, and for tests of whole
-conversations.
+conversations; with people in chats, for the page in the browser; and a chat in the terminal.
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import os
+import signal
+import sys
+import tempfile
+import webbrowser
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
 
 from bot.app import serve
+from bot.logs import configure
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn
-from bot.sandbox.telegram import TelegramStandIn
+from bot.sandbox.telegram import (
+    Chat,
+    ChatEvent,
+    EventKind,
+    Group,
+    TelegramStandIn,
+    User,
+    VisibleMessage,
+)
 from bot.settings import Settings, load
 
 BUCKET = "relay-sandbox"
@@ -128,3 +149,195 @@ class LocalStack:
         self._bot = None
         stop.set()
         await task
+
+
+PATIENCE: Final = 30.0
+"""Real seconds for the bot's answer to the ban."""
+
+TOPICS: Final = ("Holiday", "假期")
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The people of the chat page, each with other rights, and their group with topics."""
+
+    member: User
+    admin: User
+    stranger: User
+    banned: User
+    group: Group
+
+
+@asynccontextmanager
+async def staged(
+    folder: Path, *, port: int = 0, clock: SandboxClock | None = None
+) -> AsyncIterator[tuple[LocalStack, Cast]]:
+    """Run stand-ins and bot with people in a private chat each and in a group; `port` is that of
+    the page, 0 takes a free one. All files are below `folder`.
+
+    Raises:
+        OSError: the port is taken.
+        TimeoutError: the bot does not answer.
+    """
+    # An end by Ctrl-C cancels what still runs at once.
+    more = {"RELAY_STOP__GRACE": "0s", "RELAY_TELEGRAM__REACTIONS": "true"}
+    async with LocalStack(folder, clock=clock, more=more, telegram_port=port) as stage:
+        # One shape for both, so that the page's switch slows both halves of a transfer.
+        stage.oss.shape = stage.telegram.shape
+        cast = await _people(stage)
+        stage.more["RELAY_ACCESS__ADMINS"] = str(cast.admin.id)
+        stage.more["RELAY_ACCESS__GROUPS"] = str(cast.group.id)
+        await stage.start_bot(cast.member.id)
+        await _ban(stage, cast)
+        yield stage, cast
+
+
+async def _people(stage: LocalStack) -> Cast:
+    telegram = stage.telegram
+    member = telegram.add_user("Alice", role="member")
+    admin = telegram.add_user("Bob", role="admin")
+    stranger = telegram.add_user("Carol", role="stranger")
+    banned = telegram.add_user("Dave", role="banned")
+    # As an admin the bot sees all messages of the group, so `/auto on` can be tried too.
+    people = (admin, member, stranger, banned)
+    group = telegram.add_group("Friends 朋友", *people, forum=True, bot="administrator")
+    for topic in TOPICS:
+        await group.add_topic(admin, topic)
+    return Cast(member, admin, stranger, banned, group)
+
+
+async def _ban(stage: LocalStack, cast: Cast) -> None:
+    """Ban a person as an admin does, and wait until it is so."""
+    chat = stage.telegram.private_chat(cast.admin)
+    asked = await chat.send_text(cast.admin, f"/ban {cast.banned.id}")
+    await stage.telegram.wait_for(
+        lambda: any(message.reply_to == asked.id for message in chat.bot_messages),
+        timeout=PATIENCE,
+    )
+
+
+async def run_chat(say: Callable[[str], None], *, port: int = 0, browser: bool = True) -> None:
+    """Run until SIGINT or SIGTERM; print the address of the page, and with `browser` open it where
+    there is a browser with windows.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    configure("error", "pretty")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        # A second signal does not wait for a clean end.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    with tempfile.TemporaryDirectory(prefix="file-relay-chat-") as name:
+        async with staged(Path(name), port=port) as (stage, _):
+            say(f"{stage.telegram.page_url}\nCtrl-C ends it; nothing is kept.")
+            if browser and has_browser():
+                await asyncio.to_thread(webbrowser.open, stage.telegram.page_url)
+            await stop.wait()
+    say("stopped")
+
+
+def has_browser() -> bool:
+    """Return whether there is a desktop; without one only browsers of a terminal would start, in
+    the one that shows the address.
+    """
+    is_desktop = sys.platform in {"darwin", "win32"}
+    return is_desktop or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+class Screen:
+    """Shows one chat. On a terminal the status message is redrawn; elsewhere each change is a
+    line.
+    """
+
+    def __init__(self, telegram: TelegramStandIn, chat: Chat, console: Console) -> None:
+        self._telegram = telegram
+        self._chat = chat
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._seen = 0
+        self._follower: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        self._follower = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        # After Ctrl-C there is no frame to finish; on a terminal a live frame is erased.
+        self._show_new()
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a remark of the demo itself."""
+        self._show_new()
+        self._console.print(Text(text, style="italic cyan"))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._telegram.wait_for(
+                lambda: len(self._chat.history) > self._seen, timeout=3600
+            )
+            self._show_new()
+
+    def _show_new(self) -> None:
+        history = list(self._chat.history)
+        for event in history[self._seen :]:
+            self._show(event)
+        self._seen = len(history)
+
+    def _show(self, event: ChatEvent) -> None:
+        message = event.message
+        if not event.by_bot:
+            self._console.print(Padding(_bubble(message, "You", "green"), (0, 0, 0, 12)))
+        elif message.silent and event.what is not EventKind.DELETED:
+            drawing = _bubble(message, "File Relay, status message", "yellow")
+            self._draw_status(drawing, is_last=not message.buttons)
+        elif event.what is EventKind.DELETED:
+            self._draw_status(Text("  (status message removed)", style="dim"))
+        else:
+            edited = " (edited)" if event.what is EventKind.EDITED else ""
+            self._console.print(_bubble(message, f"File Relay{edited}", "blue"))
+
+    def _draw_status(self, drawing: Panel | Text, *, is_last: bool = False) -> None:
+        """Draw a status message in place of the one before; its last state, which has no buttons,
+        stays.
+        """
+        if self._console.is_terminal and is_last:
+            self._live.update(Text(""), refresh=True)
+            self._console.print(drawing)
+        elif self._console.is_terminal:
+            self._live.update(drawing if isinstance(drawing, Panel) else Text(""), refresh=True)
+        else:
+            self._console.print(drawing)
+
+
+def _bubble(message: VisibleMessage, who: str, style: str) -> Panel:
+    text = Text(message.text)
+    if message.file is not None:
+        text = Text(f"[file] {message.file.name or message.file.kind}, {message.file.size} bytes")
+    for row in message.buttons:
+        text.append("\n" + "  ".join(f"[ {button.text} ]" for button in row), style="bold")
+    return Panel(
+        text,
+        title=f"{who} {message.at:%H:%M:%S}",
+        title_align="left",
+        border_style=style,
+        width=88,
+    )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from bot.aio import is_asked_to_end
+from bot.clock import is_asked_to_end
 from bot.core.errors import (
     Corrupted,
     FileEmpty,

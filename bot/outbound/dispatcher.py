@@ -15,8 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
-from bot.aio import is_asked_to_end
-from bot.clock import wait_for_event
+from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.limits import ChatRateLimit, RateLimits, TokenBucket
 from bot.core.ports.clock import Clock

@@ -6,16 +6,17 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
-from bot.aio import ThreadPool
 from bot.core.errors import Corrupted, StoreError, TransferCancelled, UploadGone
 from bot.core.ports.store import ObjectStore
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _running = threading.local()
@@ -91,6 +92,41 @@ def working_for(flag: CancelFlag | None) -> Iterator[None]:
         yield
     finally:
         _running.flag = outer
+
+
+class ThreadPool(ThreadPoolExecutor):
+    """A thread pool that never runs a call which it has refused.
+
+    The standard one puts a call into its queue before it starts a thread for it. If that fails
+    ("can't start new thread"), the caller gets the error, and a later thread runs the call all the
+    same (source: CPython `concurrent/futures/thread.py`, `ThreadPoolExecutor.submit`).
+    """
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `call` in a thread.
+
+        Raises:
+            RuntimeError: no thread can be started, or the pool is closed.
+        """
+        future: Future[T] = Future()
+        try:
+            super().submit(_settle, future, lambda: call(*args, **kwargs))
+        except Exception:
+            # One that another thread has begun meanwhile is not refused.
+            if future.cancel():
+                raise
+        return future
+
+
+def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 -- the caller gets it, as from the standard pool.
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 class TransferPool:

@@ -16,7 +16,7 @@ from bot.core.errors import (
     UploadGone,
 )
 from bot.core.jobs import Part, Phase, ProgressMeter, choose_part_size
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.core.ports.store import ObjectMeta, ObjectStore, PartReceipt
 from bot.transfer.body import ContentBody
 from bot.transfer.multipart import (
@@ -140,6 +140,7 @@ class UploadSession:
         await self._journal.completing()
         errors: list[StoreError] = []
         uploaded = await self._caller.call(attempt, on_trouble=errors.append)
+        self._meter.store_part(part.number, size)
         if errors and all(isinstance(error, ClockSkewed) for error in errors):
             # OSS refused every earlier request because the clock was wrong. It has been corrected
             # since, so the time that `completing` stored is wrong as well.

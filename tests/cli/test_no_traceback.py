@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.faults import Effect, Fault
@@ -231,6 +232,28 @@ async def test_unexpected_error(
     assert NAME not in lines[0]
     assert ("Traceback" in done.err) == (level == "debug")
     assert stage.telegram.token not in done.err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort])
+@pytest.mark.parametrize(
+    ("lang", "expected"), [("en", "stopped before the end"), ("zh", "已中途停止")]
+)
+async def test_stopped(
+    stage: LocalStack,
+    error: type[BaseException],
+    lang: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C at any moment, and the end of the input at a question, end in one line."""
+
+    async def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("bot.cli.doctor.command.examine", stop)
+    done = await type_in(stage, "doctor", "--lang", lang)
+
+    assert (done.code, done.err) == (1, f"\nrelay-bot: {expected}\n")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ import io
 import sys
 from collections.abc import Iterator
 from contextvars import copy_context
+from pathlib import Path
 
 import pytest
 import typer
 
 from bot.adapters.telegram.languages import CHINESE, ENGLISH, Language
+from bot.cli.common import LOCALES, named, say, speak
 from bot.cli.doctor.store import _ADVICE
-from bot.cli.texts import LOCALES, named, say, speak
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 
@@ -25,9 +26,15 @@ def read(tag: str) -> Language:
     return Language(tag, (LOCALES / f"{tag}.ftl").read_text("utf-8"))
 
 
+def modules() -> list[Path]:
+    """Return the modules that have texts in both languages."""
+    folders = [LOCALES.parent / name for name in COMMANDS]
+    return [LOCALES.parent / "common.py", *(p for folder in folders for p in folder.glob("*.py"))]
+
+
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
     """Yield every call of `say` with a literal name: its place, the name and the call."""
-    for path in (path for name in COMMANDS for path in (LOCALES.parent / name).glob("*.py")):
+    for path in modules():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
                 for constant in ast.walk(node.args[0]):
@@ -37,14 +44,13 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 
 def literals() -> set[str]:
     """Return every literal in the commands that can be the name of a message."""
-    paths = [path for name in COMMANDS for path in (LOCALES.parent / name).glob("*.py")]
     return {
         node.value
-        for path in paths
+        for path in modules()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
-        and node.value.startswith(tuple(f"{name}-" for name in COMMANDS))
+        and node.value.startswith(tuple(f"{name}-" for name in ("common", *COMMANDS)))
     }
 
 
@@ -139,3 +145,4 @@ async def test_the_commands_in_chinese(stage: LocalStack) -> None:
     assert '"name": "bucket policy", "verdict": "ok", "meaning": "没有语句"' in rows.out
     assert ["将要更改" in setup.out, "生命周期" in setup.out] == [True, True]
     assert "下一步：relay-bot setup" in made.out
+    assert "全部设置的参考手册" in (stage.folder / "made.toml").read_text(encoding="utf-8")

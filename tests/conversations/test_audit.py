@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from bot.cli.audit import run_audit
+from bot.cli.status import run_audit
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.jobs.audit import FindingKind
 from bot.sandbox.oss.policy import parse_policy

@@ -61,10 +61,11 @@ def test_parts_cover_the_file(size: int, part_size: int) -> None:
         (MOST_PARTS * MIB + 1, True, 2 * MIB),
         (1, False, 4 * MIB),
         (32 * MIB, False, 4 * MIB),
-        (32 * MIB + 1, False, 5 * MIB),
-        (64 * MIB, False, LARGEST_PREFERRED_PART),
+        (32 * MIB + 1, False, 4 * MIB),
+        (64 * MIB + 1, False, 5 * MIB),
+        (512 * MIB, False, LARGEST_PREFERRED_PART),
         (4 << 30, False, LARGEST_PREFERRED_PART),
-        (MOST_PARTS * 8 * MIB + 1, False, 9 * MIB),
+        (MOST_PARTS * 32 * MIB + 1, False, 33 * MIB),
     ],
 )
 def test_chosen_size(size: int, *, arrives: bool, expected: int) -> None:

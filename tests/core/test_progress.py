@@ -60,6 +60,19 @@ def test_meter_forgets_parts_of_an_upload_that_is_gone() -> None:
     assert Snapshot(100, 0, 100, Phase.MOVING) == meter.snapshot()
 
 
+def test_what_oss_has() -> None:
+    """Bytes count as stored when OSS has confirmed their part, and a new upload has none."""
+    meter = ProgressMeter(100)
+    meter.set_part(1, 60)
+    sent = meter.snapshot()
+    meter.store_part(1, 60)
+    stored = meter.snapshot()
+    meter.restart_parts()
+
+    assert (sent.uploaded, sent.stored, stored.stored) == (60, 0, 60)
+    assert meter.snapshot().stored == 0
+
+
 def test_meter_may_be_read_while_threads_write() -> None:
     """Eight threads add parts while the loop looks; no look fails and the end is exact."""
     meter = ProgressMeter(total=8 * 500)

@@ -9,8 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.demo import chat
-from bot.demo.chat import staged
+from bot.demo.local_stack import has_browser, staged
 from bot.sandbox.telegram import Chat, User
 
 PATIENCE = 30.0
@@ -80,4 +79,4 @@ def test_browser(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    assert chat.has_browser() is expected
+    assert has_browser() is expected

@@ -22,8 +22,7 @@ from playwright.async_api import (
     expect,
 )
 
-from bot.demo.chat import Cast, staged
-from bot.demo.local_stack import LocalStack
+from bot.demo.local_stack import Cast, LocalStack, staged
 from bot.sandbox.telegram import FloodMode
 from tests.tools.pictures import ARGUMENTS, CHROMIUM
 

@@ -2,14 +2,16 @@
 
 import io
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from bot.demo.local_stack import LocalStack
-from bot.demo.screen import Screen
-from bot.demo.story import Scene, move_to_deadline
+from bot.demo.local_stack import LocalStack, Screen
+from bot.demo.story import Scene, be_refused, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import EventKind
 from tests.conversations.leftovers import let_time_pass
@@ -41,6 +43,39 @@ async def test_status_message_goes_after_the_deadline(tmp_path: Path) -> None:
 
     assert scene.checks.all_hold
     assert gone.at - asked_at > timedelta(hours=23)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(0, "the file is empty"), (25 << 20, "the limit is 20 MB")]
+)
+async def test_a_file_that_is_refused(tmp_path: Path, size: int, told: str) -> None:
+    """The refusal of the bot is shown as what it is; a large file is told another way."""
+    path = tmp_path / 'it\'s "odd" $HOME.bin'
+    with path.open("wb") as file:
+        file.truncate(size)
+    async with LocalStack(tmp_path) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        output = io.StringIO()
+        screen = Screen(stage.telegram, alice.chat, Console(file=output, width=200))
+        scene = Scene(stage, alice.user, alice.chat, screen)
+        await be_refused(scene, path, size)
+
+    assert scene.checks.all_hold
+    assert told in scene.checks.lines[0][1]
+    assert ("demo --local --file" in output.getvalue()) == (size > 0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["a b.bin", 'it\'s "odd" $HOME `x`.bin', "latin-\udce9.bin"])
+def test_any_name(tmp_path: Path, name: str) -> None:
+    """The demo holds with a file of any name, and offers local mode for what is too large."""
+    path = tmp_path / name
+    path.write_bytes(os.urandom(100_000))
+    command = [sys.executable, "-m", "bot", "demo", "--file", str(path), "--local"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def _screen(stage: LocalStack, person: Person) -> Screen:

@@ -29,8 +29,7 @@ from playwright.async_api import (
     expect,
 )
 
-from bot.demo.chat import Cast, staged
-from bot.demo.local_stack import LocalStack
+from bot.demo.local_stack import Cast, LocalStack, staged
 from bot.logs import configure
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.shaping import Shape

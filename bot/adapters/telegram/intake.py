@@ -35,8 +35,7 @@ from bot.adapters.telegram.request import (
     readable_answers,
     wait_after,
 )
-from bot.aio import is_asked_to_end
-from bot.clock import wait_for_event
+from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics

@@ -13,27 +13,30 @@ from typing import Annotated, Final
 
 import typer
 
-from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
+from bot.adapters.ledger.backup import LedgerInspection, examine_ledger
 from bot.cli.common import (
     FAILED,
     OK,
     WARNED,
+    Lang,
     Row,
     SettingsFile,
     Verdict,
     broken,
     log_quietly,
+    named,
     ok,
     print_json,
     print_table,
+    say,
     settings_file,
     size,
+    speak,
     warning,
     worst,
 )
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_telegram
-from bot.cli.texts import Lang, named, say, speak
 from bot.clock import SystemClock
 from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock

@@ -16,16 +16,9 @@ from bot.adapters.oss.access_checks import (
 from bot.adapters.oss.administration import PRIVATE, BucketAdministration, BucketInfo
 from bot.adapters.oss.bucket import STORAGE_CLASS, OssLinkSigner
 from bot.adapters.oss.policies import is_public, net_below, parse_policy, users_granted
-from bot.cli.common import (
-    Row,
-    Verdict,
-    broken,
-    ok,
-    warning,
-)
+from bot.cli.common import Row, Verdict, broken, ok, say, warning
 from bot.cli.doctor.telegram import CLOCK_REMEDY, clock_row
 from bot.cli.setup.plan import ACCOUNT_BLOCK
-from bot.cli.texts import say
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_examination
 from bot.adapters.telegram.request import TokenRefused
-from bot.cli.common import Row, broken, ok, size, warning
-from bot.cli.texts import say
+from bot.cli.common import Row, broken, ok, say, size, warning
 from bot.core.errors import ChatUnavailable
 from bot.core.ports.clock import Clock
 from bot.settings import Settings, TelegramMode

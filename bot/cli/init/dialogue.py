@@ -14,10 +14,10 @@ from typing import Final, NoReturn, TypeVar
 
 import typer
 
-from bot.cli.common import BAD_SETTINGS, FAILED, CommandFailed, fail
+from bot.adapters.telegram.languages import ENGLISH
+from bot.cli.common import BAD_SETTINGS, FAILED, CommandFailed, fail, say, spoken
 from bot.cli.doctor.command import PROXIES
 from bot.cli.init.checks import BadAnswer, Draft, draft_settings
-from bot.cli.texts import say
 from bot.settings.types import EXAMPLE_BUCKET, PLACEHOLDER
 
 T = TypeVar("T")
@@ -144,11 +144,15 @@ _SETTING = re.compile(r"#?(?: e\.g\. )?([a-z_]+) = ")
 
 
 def example() -> str:
-    """Return the text of `settings.example.toml` from the package or the source tree."""
-    packaged = resources.files("bot.settings") / "example.toml"
+    """Return the text of `settings.example.toml` from the package or the source tree, in the
+    language of the terminal.
+    """
+    tag = spoken()
+    name = "example.toml" if tag == ENGLISH else f"example.{tag}.toml"
+    packaged = resources.files("bot.settings") / name
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
-    return (Path(__file__).parents[3] / "settings.example.toml").read_text(encoding="utf-8")
+    return (Path(__file__).parents[3] / f"settings.{name}").read_text(encoding="utf-8")
 
 
 def render(values: Mapping[str, str | list[int]]) -> str:

@@ -1,6 +1,8 @@
 # Texts of `relay-bot init`, `setup` and `doctor`. zh-Hans.ftl has the same messages with the same
 # variables.
 
+common-stopped = stopped before the end
+
 ## init
 
 init-intro = Answers are kept in { $path } until the settings file is written. { "<" } goes back to the question before; Ctrl-C stops, and relay-bot init then goes on where you stopped.
@@ -9,6 +11,7 @@ init-this-is = this is @{ $username }
 init-token-refused = Telegram refuses telegram.token; @BotFather shows the current one
 init-no-telegram = Telegram ({ $host }) cannot be reached: { $why }
 init-no-oss = OSS ({ $where }) cannot be reached: { $why }
+init-region-refused = OSS ({ $where }) does not serve the region { $region }
 init-meant = did you mean { $region }?
 init-needs-proxy = { $problem }; if this machine needs a proxy for it: { $option }
 init-telegram = Telegram

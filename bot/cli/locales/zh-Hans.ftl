@@ -1,5 +1,7 @@
 # `relay-bot init`、`setup` 和 `doctor` 的文本。消息与变量与 en.ftl 相同。
 
+common-stopped = 已中途停止
+
 ## init
 
 init-intro = 在写出设置文件之前，你的回答保存在 { $path }。输入 { "<" } 返回上一个问题；按 Ctrl-C 停止，之后再运行 relay-bot init 会从停下的地方继续。
@@ -8,6 +10,7 @@ init-this-is = 这是 @{ $username }
 init-token-refused = Telegram 不接受 telegram.token；@BotFather 可以显示当前的令牌
 init-no-telegram = 无法连接 Telegram（{ $host }）：{ $why }
 init-no-oss = 无法连接 OSS（{ $where }）：{ $why }
+init-region-refused = OSS（{ $where }）不属于地域 { $region }
 init-meant = 你是指 { $region } 吗？
 init-needs-proxy = { $problem }；如果这台机器需要代理，请用 { $option } 指定
 init-telegram = Telegram

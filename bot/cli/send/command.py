@@ -42,7 +42,8 @@ from bot.settings import Settings
 
 LOOK_EVERY = 0.2
 """Seconds between two readings of the progress."""
-STANDARD_INPUT = "-"
+STANDARD_INPUT = ("-", "/dev/stdin")
+UNNAMED = "stdin.bin"
 
 
 def send(
@@ -50,8 +51,8 @@ def send(
     *,
     settings: SettingsFile = None,
     name: Annotated[
-        str, typer.Option(help="What the file of standard input is called.")
-    ] = "stdin.bin",
+        str | None, typer.Option(help="The name of one file, or of what comes from a pipe.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per file.")] = False,
 ) -> None:
     """Relay files from this machine and print link, expiry, size and SHA-256 of each. The link
@@ -60,6 +61,8 @@ def send(
 
     Example: tar c photos | relay-bot send --name photos.tar -
     """
+    if name is not None and len(files) > 1:
+        raise typer.BadParameter("it names one file, and there are several", param_hint="--name")
     loaded = load_settings(settings)
     log_quietly(loaded)
     # These lines are for the log of a bot; here every failure is printed in one line of its own.
@@ -73,7 +76,9 @@ def send(
     raise typer.Exit(FAILED if failed else OK)
 
 
-async def _send_all(settings: Settings, files: Sequence[str], name: str, *, as_json: bool) -> int:
+async def _send_all(
+    settings: Settings, files: Sequence[str], name: str | None, *, as_json: bool
+) -> int:
     failed = 0
     _cancel_on_sigterm()
     async with open_sender(settings) as sender:
@@ -102,10 +107,10 @@ def _cancel_on_sigterm() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-async def _send_one(sender: FileSender, file: str, name: str) -> Sent:
-    is_piped = file == STANDARD_INPUT
+async def _send_one(sender: FileSender, file: str, name: str | None) -> Sent:
+    is_piped = file in STANDARD_INPUT
     path = None if is_piped else Path(file)
-    shown = name if path is None else path.name
+    shown = name or (UNNAMED if path is None else path.name)
     meter = ProgressMeter()
     standard_input = sys.stdin.fileno() if is_piped else -1
     with open_input(path, standard_input=standard_input, name=shown) as given, _bar() as bar:
@@ -124,7 +129,7 @@ async def _send_one(sender: FileSender, file: str, name: str) -> Sent:
 
 
 class _Moved(ProgressColumn):
-    """Bytes so far, of how many, and how fast; rich's own columns have other units than a chat."""
+    """Bytes at OSS, of how many, and how fast; rich's own columns have other units than a chat."""
 
     def render(self, task: Task) -> Text:
         """Return the text of one bar."""
@@ -150,7 +155,7 @@ def _bar() -> Progress:
 async def _look(bar: Progress, task: Any, meter: ProgressMeter) -> None:
     while True:
         snapshot = meter.snapshot()
-        bar.update(task, completed=snapshot.uploaded, total=snapshot.total)
+        bar.update(task, completed=snapshot.stored, total=snapshot.total)
         await asyncio.sleep(LOOK_EVERY)
 
 

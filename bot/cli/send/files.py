@@ -16,7 +16,7 @@ from bot.cli.common import CommandFailed
 from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, SourceUnavailable
 from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter, shell_file
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.pool import CancelFlag, TransferPool, current_flag
 from bot.transfer.spool import free_bytes
 from bot.transfer.spool_file import SpoolFile, disk_errors
@@ -38,13 +38,16 @@ class Input:
 
 @contextmanager
 def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator[Input]:
-    """Open a file, or with `None` the descriptor of standard input, which stays open.
+    """Open a file or a named pipe, or with `None` the descriptor of standard input, which stays
+    open.
 
     Raises:
-        OperationImpossible: it cannot be opened, or is neither a file nor a pipe.
+        CommandFailed: it cannot be opened, or is neither a file nor a pipe.
     """
     try:
-        descriptor = standard_input if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Without blocking, because a named pipe may have no writer yet; the loop waits for one.
+        how = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = standard_input if path is None else os.open(path, how)
     except OSError as error:
         raise CommandFailed(f"cannot open {path}: {error.strerror}") from error
     try:
@@ -55,7 +58,7 @@ def open_input(path: Path | None, *, standard_input: int, name: str) -> Iterator
             if skipped:
                 raise CommandFailed(f"{name} has been read already")
             yield Input(descriptor, name, status.st_size)
-        elif path is None and (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
+        elif stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
             yield Input(descriptor, name, None)
         else:
             raise CommandFailed(f"{path or name} is neither a file nor a pipe")

@@ -20,12 +20,16 @@ from bot.cli.common import (
     FAILED,
     OK,
     CommandFailed,
+    Lang,
     SettingsFile,
     fail,
     load_settings,
     log_quietly,
+    named,
     print_json,
     print_table,
+    say,
+    speak,
 )
 from bot.cli.setup.plan import (
     LEND_A_KEY,
@@ -39,7 +43,6 @@ from bot.cli.setup.plan import (
     plan_removal,
     plan_setup,
 )
-from bot.cli.texts import Lang, named, say, speak
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreError, StoreForbidden
 from bot.core.files import LinkMode, key_prefix

@@ -23,8 +23,7 @@ from bot.adapters.oss.policies import (
     rule_id,
     users_granted,
 )
-from bot.cli.common import CommandFailed
-from bot.cli.texts import say
+from bot.cli.common import CommandFailed, say
 from bot.core.errors import StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.settings import Settings

@@ -1,6 +1,8 @@
 """Sending as an operator types it."""
 
+import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,27 @@ async def test_for_people(stage: LocalStack) -> None:
 
     assert (name, digest) == ("a.txt, 3 B", f"SHA-256 {sha256(b'aaa')}")
     assert (link.startswith("http"), end.startswith("ends ")) == (True, True)
+
+
+async def test_a_named_pipe(stage: LocalStack) -> None:
+    """A FIFO is read to its end, also where its writer comes later; the file gets its own name."""
+    fifo = stage.folder / "fifo"
+    os.mkfifo(fifo)
+    sending = asyncio.create_task(type_in(stage, "send", "--json", "--name", "é.txt", str(fifo)))
+    await asyncio.to_thread(fifo.write_bytes, b"from a pipe")
+    done = await sending
+
+    assert (done.code, done.json["name"], done.json["size"]) == (0, "é.txt", 11)
+    assert (await fetch(done.json["link"]))[1] == b"from a pipe"
+
+
+async def test_another_name(stage: LocalStack) -> None:
+    """One file can be sent under another name, several cannot."""
+    names = [str(make(stage, name, b"aaa")) for name in ("a.txt", "b.txt")]
+    one = await type_in(stage, "send", "--json", "--name", "c.txt", names[0])
+    two = await type_in(stage, "send", "--json", "--name", "c.txt", *names)
+
+    assert (one.json["name"], two.code, two.out) == ("c.txt", 2, "")
 
 
 async def test_one_of_two_fails(stage: LocalStack) -> None:

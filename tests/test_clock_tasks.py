@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from bot.aio import STUCK_AFTER, ThreadPool, end, unless_stopped, until_stopped
+from bot.clock import STUCK_AFTER, end, unless_stopped, until_stopped
 from bot.transfer.pool import to_the_end
-from tests.fakes.refused_threads import no_new_threads
 
 
 class Deaf:
@@ -122,32 +121,3 @@ async def test_loop_that_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         await until_stopped(asyncio.Event(), loops)
     await end(loops)
-
-
-def test_call_that_was_refused_never_runs() -> None:
-    """A call for which no thread could be started does not run in a later thread."""
-    ran: list[str] = []
-    with ThreadPool(2) as pool:
-        with no_new_threads(), pytest.raises(RuntimeError, match="can't start new thread"):
-            pool.submit(ran.append, "refused")
-        pool.submit(ran.append, "taken").result()
-
-    assert ran == ["taken"]
-
-
-def test_call_that_another_thread_has_taken_counts() -> None:
-    """A pool with a free thread needs no other one."""
-    with ThreadPool(2) as pool:
-        pool.submit(int).result()
-        with no_new_threads():
-            assert pool.submit(int, "7").result() == 7
-
-
-def test_error_of_a_call() -> None:
-    """An error of the call is that of its future."""
-
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    with ThreadPool(1) as pool:
-        assert isinstance(pool.submit(fail).exception(), ZeroDivisionError)
