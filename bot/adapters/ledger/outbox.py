@@ -145,8 +145,9 @@ def begin(
 ) -> bool:
     """Count the first try of an update; return false if it is one that is tried again."""
     values = _first_try(update_id, body, "", now, again_at)
-    statement = insert_for(connection, dead_updates).values(values)
-    if connection.execute(statement.on_conflict_do_nothing()).rowcount:
+    statement = insert_for(connection, dead_updates).values(values).on_conflict_do_nothing()
+    # Not by the count of rows, which drivers do not tell alike.
+    if connection.execute(statement.returning(dead_updates.c.update_id)).first() is not None:
         return True
     is_it = dead_updates.c.update_id == update_id
     state = connection.execute(select(dead_updates.c.state).where(is_it)).scalar_one()
