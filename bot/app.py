@@ -20,9 +20,8 @@ from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
-from bot.aio import end, unless_stopped, until_stopped
-from bot.clock import SystemClock
-from bot.core.errors import ChatError, DiskError, StoreError, leaf
+from bot.clock import SystemClock, end, unless_stopped, until_stopped
+from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.jobs.reaper import Retention
@@ -38,7 +37,7 @@ from bot.supervision import (
     run_despite,
 )
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import Bot, build_bot, build_link_guard, build_reaper
+from bot.wiring.bot import Bot, build_bot, build_link_guard, build_page_visits, build_reaper
 from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
@@ -83,7 +82,7 @@ async def serve(
             links = await unless_stopped(stop, _open_links(settings, clock, stack))
             if links is None:
                 return
-            supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused,))
+            supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused, LedgerLocked))
             links.monitoring.readiness.add({"loops": supervisor.trouble})
             endings = _begin_endings(links, supervisor)
             stack.push_async_callback(end, endings)
@@ -106,6 +105,10 @@ def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio
         "link_guard": build_link_guard(links).run,
         "ledger_watch": links.database.watch,
     }
+    if links.monitoring.page_routes is not None:
+        visits = build_page_visits(links)
+        links.monitoring.page_routes.open(visits)
+        loops["pages"] = visits.run
     return [
         asyncio.create_task(supervisor.keep(name, run), name=name) for name, run in loops.items()
     ]
@@ -204,17 +207,18 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
 
 
 async def _keep_profile(resources: Resources) -> None:
-    """Register the commands, then follow the bot's name; until cancelled. Beside the intake, so
+    """Register the commands and follow the bot's name; until cancelled. Beside the intake, so
     that no update waits for the menus.
     """
     telegram, admins = resources.telegram, resources.settings.access.admins
     bot = telegram.application.bot
-    try:
-        await register_commands(bot, telegram.renderer, admins)
-    except ChatError as error:
-        # Cosmetic: the commands work without the menus, and the next start tries again.
-        log.warning("cannot register the commands", code=error.code, why=str(error))
-    await keep_name(telegram.name, bot, resources.clock)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(keep_name(telegram.name, bot, resources.clock))
+        try:
+            await register_commands(bot, telegram.renderer, admins)
+        except ChatError as error:
+            # Cosmetic: the commands work without the menus, and the next start tries again.
+            log.warning("cannot register the commands", code=error.code, why=str(error))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
@@ -246,6 +250,7 @@ def _end(monitoring: Monitoring) -> None:
 
 def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     """Return the loops by name (`bot.supervision.LOOPS`), the intake first."""
+    news = {"page_news": parts.page_news.run} if parts.page_news is not None else {}
     return {
         "intake": partial(
             run_despite,
@@ -260,6 +265,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
             resources.ledger.totals, resources.clock, keep=resources.settings.ledger.keep
         ).run,
         "dispatcher": parts.dispatcher.run,
+        **news,
         "bot_name": partial(_keep_profile, resources),
     }
 

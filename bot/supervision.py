@@ -42,6 +42,8 @@ class Unit(StrEnum):
     """A deferred request."""
     OFFER = "offer"
     """What one sender could send in a round of the dispatcher."""
+    PAGE = "page"
+    """A request for a page or a file of one."""
     LOOP = "loop"
     """One run of a loop of the process, until it is restarted."""
 
@@ -52,10 +54,12 @@ LOOPS: Final = (
     "queue",
     "retention",
     "dispatcher",
+    "page_news",
     "bot_name",
     "reaper",
     "link_guard",
     "ledger_watch",
+    "pages",
 )
 """The loops of the process."""
 

@@ -67,7 +67,7 @@ def with_line(toml: str, key: str, folder: Path) -> Settings:
         environ["RELAY_TELEGRAM__MODE"] = "local"
     if key == "telegram.path_map":
         environ["RELAY_TELEGRAM__FILE_ROOT"] = "/srv/telegram-bot-api"
-    if key == "telegram.webhook_url":
+    if key in {"telegram.webhook_url", "web.url"}:
         environ["RELAY_WEB__PORT"] = "8080"
     if key in KEYS:
         environ = {name: value for name, value in environ.items() if "ACCESS_KEY" not in name}

@@ -13,7 +13,14 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from bot.core.errors import ChatError, Crashed, Unexpected, all_codes
-from bot.core.ports.metrics import SENDERS_MISTAKES, JobOutcome, Readings, Span
+from bot.core.ports.metrics import (
+    SENDERS_MISTAKES,
+    JobOutcome,
+    PageRefusal,
+    PageState,
+    Readings,
+    Span,
+)
 from bot.supervision import CAUSES, LOOPS, Unit
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -35,6 +42,7 @@ class PrometheusMetrics:
         self._count_jobs()
         self._count_calls()
         self._count_faults()
+        self._count_pages()
         self._look()
 
     def _build(self, version: str) -> None:
@@ -112,6 +120,22 @@ class PrometheusMetrics:
         )
         for loop in LOOPS:
             self._restarts.labels(loop)
+
+    def _count_pages(self) -> None:
+        self._pages = self._counter("relay_pages", "Pages shown, by their state.", "state")
+        for state in PageState:
+            self._pages.labels(state.value)
+        self._downloads = self._counter(
+            "relay_page_downloads", "Redirects from pages to files, by HTTP method.", "method"
+        )
+        for method in ("GET", "HEAD"):
+            self._downloads.labels(method)
+        self._refused = self._counter(
+            "relay_page_refusals", "Requests of pages that were refused, by reason.", "reason"
+        )
+        for reason in (*PageState, *PageRefusal):
+            if reason is not PageState.OPEN:
+                self._refused.labels(reason.value)
 
     def _look(self) -> None:
         self._jobs_now = self._gauge("relay_jobs_unfinished", "Unfinished jobs.", "state")
@@ -194,6 +218,18 @@ class PrometheusMetrics:
     def loop_restarted(self, loop: str) -> None:
         """Count the restart of a loop."""
         self._restarts.labels(loop).inc()
+
+    def page_shown(self, state: str) -> None:
+        """Count a page that was shown."""
+        self._pages.labels(state).inc()
+
+    def page_downloaded(self, method: str) -> None:
+        """Count a redirect to a file."""
+        self._downloads.labels(method).inc()
+
+    def page_refused(self, reason: str) -> None:
+        """Count a refused request of a page."""
+        self._refused.labels(reason).inc()
 
     def page(self, readings: Readings | None, causes: Collection[str] = ()) -> bytes:
         """Return the page of all metrics for Prometheus, of `CONTENT_TYPE`. `causes` are what

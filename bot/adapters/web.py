@@ -1,5 +1,6 @@
-"""The HTTP server: liveness, readiness and metrics, and the webhook for Telegram's updates.
-Delivery is at least once: an update is accepted when the ledger has it, and not before.
+"""The HTTP server: liveness, readiness and metrics, the webhook for Telegram's updates, and the
+pages behind links. Delivery is at least once: an update is accepted when the ledger has it, and
+not before.
 """
 
 import asyncio
@@ -10,12 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from bot.adapters.web_limits import Connections, WebLimits
+from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits, read_address
 from bot.supervision import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
@@ -158,28 +160,40 @@ LAST_ANSWERS: Final = 1.0
 """Seconds for requests in progress at the end."""
 
 
+class Site(Protocol):
+    """Answers every request that is not for monitoring or the webhook."""
+
+    async def handle(self, request: web.Request, visitor: Address | None) -> web.StreamResponse:
+        """Answer a request; `visitor` is who asks, as far as that is known."""
+
+
 class PortTaken(Exception):
     """Another program listens there, or the address does not belong to this machine."""
 
 
 @asynccontextmanager
-async def open_web(
+async def open_web(  # noqa: PLR0913 -- the options by keyword.
     host: str,
     port: int,
     pages: MonitoringPages,
     hook: WebhookRoute | None = None,
     *,
     limits: WebLimits | None = None,
+    proxies: Proxies | None = None,
+    site: Site | None = None,
 ) -> AsyncIterator[int]:
-    """Listen on `host`, and yield the port (0 takes a free one); stop at the end.
+    """Listen on `host`, and yield the port (0 takes a free one); stop at the end. Monitoring is
+    answered to this machine and to those that `proxies` trusts.
 
     Raises:
         PortTaken: the address cannot be listened on.
     """
-    connections = Connections(limits or WebLimits())
+    proxies = proxies or Proxies()
+    exempt = (lambda peer: proxies.trusts(read_address(peer))) if site is not None else None
+    connections = Connections(limits or WebLimits(), exempt=exempt)
     # No access log: its lines would be requests of monitoring systems.
     runner = web.AppRunner(
-        _application(pages, hook, connections),
+        _application(pages, hook, connections, proxies, site),
         access_log=None,
         shutdown_timeout=LAST_ANSWERS,
     )
@@ -197,15 +211,33 @@ async def open_web(
 
 
 def _application(
-    pages: MonitoringPages, hook: WebhookRoute | None, connections: Connections
+    pages: MonitoringPages,
+    hook: WebhookRoute | None,
+    connections: Connections,
+    proxies: Proxies,
+    site: Site | None,
 ) -> web.Application:
     app = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
-    app.router.add_get("/healthz", pages.alive)
-    app.router.add_get("/readyz", pages.ready)
-    app.router.add_get("/metrics", pages.metrics)
+
+    async def others(request: web.Request) -> web.StreamResponse:
+        if site is None:
+            return web.Response(status=404, text="404: Not Found")
+        return await site.handle(request, proxies.visitor(request))
+
+    def guarded(handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await (handler if proxies.may_monitor(request) else others)(request)
+
+        return answer
+
+    app.router.add_get("/healthz", guarded(pages.alive))
+    app.router.add_get("/readyz", guarded(pages.ready))
+    app.router.add_get("/metrics", guarded(pages.metrics))
     if hook is not None:
         hook.limit(connections.limits)
         app.router.add_post(hook.path, hook.handle)
+    if site is not None:
+        app.router.add_route("*", "/{tail:.*}", others)
     return app
 
 

@@ -1,10 +1,12 @@
 """Limits of a server's connections: how many there are, in all and of one address, and how long
-one may take to send a request. The HTTP library has no limit of either kind.
+one may take to send a request. The HTTP library has no limit of either kind. And the address of a
+visitor who comes through a reverse proxy.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Protocol
 
 import structlog
@@ -26,6 +28,74 @@ class WebLimits:
     per_address: int = 64
     head: float = 10.0
     body: float = 10.0
+
+
+WITH_PAGES: Final = WebLimits(connections=512)
+"""Where pages are shown to the world. A reverse proxy has no limit of its own among them: the
+pages limit the requests of each visitor behind it.
+"""
+
+Address = IPv4Address | IPv6Address
+FORWARDED_FOR: Final = "X-Forwarded-For"
+PROXIED: Final = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto")
+"""Other headers that only a proxy sends."""
+
+
+def read_address(text: str) -> Address | None:
+    """Return an address as headers write it, with or without a port, `None` where it is none. A
+    mapped IPv4 address is that address.
+    """
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+class Proxies:
+    """Reverse proxies that are trusted, by their networks. `public_host` is the one that visitors
+    ask for, "" without pages.
+    """
+
+    def __init__(self, networks: Sequence[str] = (), *, public_host: str = "") -> None:
+        self._networks = [ip_network(network) for network in networks]
+        self._public_host = public_host
+
+    def trusts(self, address: Address | None) -> bool:
+        """Return whether its X-Forwarded-For counts."""
+        return address is not None and any(address in network for network in self._networks)
+
+    def visitor(self, request: web.Request) -> Address | None:
+        """Return who asks: the last address of X-Forwarded-For that is no trusted proxy, where a
+        trusted proxy has added it. `None` where that cannot be read.
+        """
+        address = read_address(request.remote or "")
+        if not self.trusts(address):
+            return address
+        hops = ",".join(request.headers.getall(FORWARDED_FOR, [])).split(",")
+        for hop in reversed([hop for hop in hops if hop.strip()]):
+            address = read_address(hop)
+            if not self.trusts(address):
+                return address
+        return address
+
+    def may_monitor(self, request: web.Request) -> bool:
+        """Return whether health and metrics are answered: to this machine and to trusted
+        addresses, and not through a proxy that hides its visitor.
+        """
+        headers = request.headers
+        if FORWARDED_FOR not in headers and any(name in headers for name in PROXIED):
+            return False
+        if self._public_host and request.host == self._public_host:
+            return False
+        visitor = self.visitor(request)
+        return visitor is not None and (visitor.is_loopback or self.trusts(visitor))
 
 
 REPORT_EVERY: Final = 60.0
@@ -116,11 +186,13 @@ class Connections:
     """All connections of a server, the oldest first. Lives in one event loop.
 
     Where there are too many, the one that has waited longest for a request is closed in favour of
-    the new one, so that a request that is sent at once is answered.
+    the new one, so that a request that is sent at once is answered. `exempt` says which peers have
+    no limit of their own.
     """
 
-    def __init__(self, limits: WebLimits) -> None:
+    def __init__(self, limits: WebLimits, *, exempt: Callable[[str], bool] | None = None) -> None:
         self.limits = limits
+        self._exempt = exempt
         self._open: dict[asyncio.BaseTransport, LimitedConnection] = {}
         self._closed = 0
         self._reported_at = -REPORT_EVERY
@@ -132,7 +204,12 @@ class Connections:
     def add(self, connection: LimitedConnection, transport: asyncio.Transport) -> None:
         """Count a new connection, and close another one, or this, if there are too many."""
         self._open[transport] = connection
-        alike = [one for one in self._open.values() if one.address == connection.address]
+        is_exempt = self._exempt is not None and self._exempt(connection.address)
+        alike = [
+            one
+            for one in self._open.values()
+            if not is_exempt and one.address == connection.address
+        ]
         for group, most in (
             (alike, self.limits.per_address),
             (list(self._open.values()), self.limits.connections),

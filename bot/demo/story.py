@@ -20,8 +20,7 @@ from rich.table import Table
 
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, clean_name, shown_size
 from bot.core.jobs import MIB
-from bot.demo.local_stack import LocalStack
-from bot.demo.screen import Screen
+from bot.demo.local_stack import LocalStack, Screen
 from bot.logs import configure
 from bot.sandbox.telegram import Chat, Message, User, VisibleMessage
 

@@ -151,6 +151,18 @@ class Settings(BaseSettings):
             )
         return web
 
+    @field_validator("web")
+    @classmethod
+    def _show_pages(cls, web: WebSettings, info: ValidationInfo) -> WebSettings:
+        link = info.data.get("link")  # absent where it has mistakes of its own
+        if link and link.mode is LinkMode.PAGE and web.url is None:
+            raise Contradiction(
+                'link.mode = "page" needs the address of the pages, such as'
+                ' "https://files.example.com", and web.port, to which it leads',
+                key="web.url",
+            )
+        return web
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -207,6 +219,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     except (OSError, ValueError) as error:
         raise SettingsError([*environment.problems, _unreadable(path, error)]) from error
     problems = environment.problems + _missing_key(settings, environ) + _missing_socks(settings)
+    problems += _missing_driver(settings)
     if problems:
         raise SettingsError(problems)
     return settings.below((path.parent if path else Path()).absolute())
@@ -291,6 +304,12 @@ def _missing_socks(settings: Settings) -> list[str]:
     ]
 
 
+def _missing_driver(settings: Settings) -> list[str]:
+    if settings.ledger.url is None or _is_installed("psycopg"):
+        return []
+    return ["ledger.url: needs the extra \"cluster\": pip install 'file-relay-bot[cluster]'"]
+
+
 def _is_installed(module: str) -> bool:
     return find_spec(module) is not None
 
@@ -308,6 +327,13 @@ def _unrenewable(settings: Settings) -> list[str]:
             " the token that signed it"
         ]
     return []
+
+
+_DEPENDING: Final = {
+    LinkMode.PUBLIC: 'with "public" only this bot ends links; while it is down they stay open',
+    LinkMode.PAGE: 'with "page" links open only while this bot runs and web.url leads to it',
+}
+"""How links depend on the bot, by mode."""
 
 
 def warnings(
@@ -330,10 +356,8 @@ def warnings(
         found.append(
             "access.users: is empty, so no user may use the bot; its reply to you has your id"
         )
-    if settings.link.mode is LinkMode.PUBLIC:
-        found.append(
-            'link.mode: with "public" only this bot ends links; while it is down they stay open'
-        )
+    if settings.link.mode in _DEPENDING:
+        found.append(f"link.mode: {_DEPENDING[settings.link.mode]}")
     if settings.spool.quota < settings.telegram.limit and not _is_local(settings):
         found.append(
             f"spool.quota: {settings.spool.quota} bytes; files up to telegram.limit, which is"
@@ -346,8 +370,8 @@ def warnings(
         )
     if settings.web.port is not None and not ip_address(settings.web.host).is_loopback:
         found.append(
-            f"web.host: anyone with access to {settings.web.host} can read /metrics and /readyz;"
-            " only a network of your own may"
+            f"web.host: {settings.web.host} can be reached without the reverse proxy, in plain"
+            " http; only a network of your own may"
         )
     if settings.log.level == "debug":
         found.append('log.level: "debug" is for looking into a fault, and writes a lot')

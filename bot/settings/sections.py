@@ -23,6 +23,7 @@ from pydantic import (
 from bot.clock import find_zone
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode, shown_size
 from bot.core.limits import TransferLimits
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
 
@@ -49,9 +50,10 @@ class Section(BaseModel):
 class LinkSettings(Section):
     """Format and lifetime of links."""
 
-    mode: Annotated[LinkMode, Allowed('"signed" or "public"')] = LinkMode.SIGNED
+    mode: Annotated[LinkMode, Allowed('"signed", "public" or "page"')] = LinkMode.SIGNED
     lifetime: types.Lifetime = timedelta(hours=23, minutes=55)
     domain: types.WebOrigin | None = None
+    options_in_groups: Annotated[Literal["few", "all"], Allowed('"few" or "all"')] = "few"
 
 
 class TransferSettings(Section):
@@ -92,10 +94,16 @@ class SpoolSettings(Section):
 
 
 class LedgerSettings(Section):
-    """The file of the ledger, and how long it keeps what has ended."""
+    """The ledger: its file, or its database on a server, and how long it keeps what ended."""
 
     path: types.LocalPath = Path("relay.sqlite3")
+    url: types.PostgresUrl | None = None
     keep: types.Keep = timedelta(days=30)
+
+    @property
+    def place(self) -> LedgerPlace:
+        """Where the ledger is: on the server, if there is one, otherwise in the file."""
+        return self.path if self.url is None else LedgerServer(self.url.get_secret_value())
 
 
 class AccessSettings(Section):
@@ -372,7 +380,18 @@ Port = Annotated[
 
 
 class WebSettings(Section):
-    """The address of the web server; without a port there is none."""
+    """The address of the web server; without a port there is none. `url` is its address for the
+    world, at which pages are shown; without it there are no pages.
+    """
 
     host: Address = "127.0.0.1"
     port: Port | None = None
+    url: types.WebOrigin | None = None
+    trusted_proxies: types.Networks = ("127.0.0.0/8", "::1/128")
+
+    @field_validator("url")
+    @classmethod
+    def _listen(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and info.data.get("port", 0) is None:
+            raise Contradiction("web.url needs a port at which this bot listens", key="web.port")
+        return url

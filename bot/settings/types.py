@@ -152,10 +152,25 @@ def _web_origin(text: str) -> str:
     return url
 
 
+def _network(text: str) -> str:
+    """Return a network in its shortest form; a single address is one of its own."""
+    return str(ipaddress.ip_network(text))
+
+
 def _proxy(secret: SecretStr) -> SecretStr:
     schemes = {"http", "https", "socks4", "socks5", "socks5h"}
     if _split_url(secret.get_secret_value(), schemes).port is None:
         raise ValueError("a proxy without a port")
+    return secret
+
+
+def _postgres(secret: SecretStr) -> SecretStr:
+    parts = urlsplit(secret.get_secret_value())
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("not the URL of a database")
+    # urllib checks the port only when it is asked for; several hosts have a port each.
+    if "," not in parts.netloc and parts.port == 0:
+        raise ValueError("a port at which nothing can listen")
     return secret
 
 
@@ -234,6 +249,11 @@ ProxyUrl = Annotated[
         "a URL such as http://127.0.0.1:3128 or socks5://user:password@host:1080", secret=True
     ),
 ]
+PostgresUrl = Annotated[
+    SecretStr,
+    AfterValidator(_postgres),
+    Allowed("a URL such as postgresql://relay:password@db.example:5432/relay", secret=True),
+]
 WebUrl = Annotated[
     str,
     AfterValidator(_web_url),
@@ -243,6 +263,11 @@ WebOrigin = Annotated[
     str,
     AfterValidator(_web_origin),
     Allowed("https:// and a host, without a path (http:// only for 127.0.0.1)"),
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...],
+    BeforeValidator(_split_list),
+    Allowed('a list of IP addresses and networks such as ["127.0.0.0/8", "10.0.3.7"]'),
 ]
 Bucket = Annotated[
     str,

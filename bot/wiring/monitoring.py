@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from bot import __version__
@@ -15,13 +15,18 @@ from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
+from bot.adapters.web_limits import WITH_PAGES, Proxies
 from bot.core.errors import DiskError
 from bot.core.ports.clock import Clock
-from bot.core.ports.metrics import Readings
+from bot.core.ports.metrics import Metrics, Readings
 from bot.jobs.queue import JobQueue
 from bot.settings import Settings
+from bot.settings.types import is_loopback
 from bot.supervision import Check, HealthState, Readiness
 from bot.transfer.spool import Spool, free_bytes
+
+if TYPE_CHECKING:
+    from bot.adapters.pages.routes import PageRoutes
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,20 @@ def folder_trouble(folder: Path) -> str:
         return f"{folder} cannot be read: {error.strerror}"
 
 
+def page_routes(settings: Settings, clock: Clock, metrics: Metrics) -> "PageRoutes | None":
+    """Return what shows the pages behind links, if they have an address. Pages of links that were
+    made before another `link.mode` was set are shown as well.
+    """
+    if settings.web.url is None:
+        return None
+    # Imported only here: a bot without pages needs none of their libraries.
+    from bot.adapters.pages.guards import ArgonPasswords
+    from bot.adapters.pages.routes import PageRoutes
+
+    secret = settings.telegram.token.get_secret_value().encode()
+    return PageRoutes(settings.web.url, secret, clock, ArgonPasswords(), metrics)
+
+
 class Monitoring:
     """Metrics, health and readiness of the process, and the pages that show them.
 
@@ -75,6 +94,7 @@ class Monitoring:
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
         self.pages = MonitoringPages(self.readiness.report, self._page)
+        self.page_routes = page_routes(settings, clock, self.metrics)
         self.webhook_route: WebhookRoute | None = None
         if telegram.webhook_url is not None:
             self.webhook_route = WebhookRoute(
@@ -153,10 +173,18 @@ async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStac
         PortTaken: the port cannot be used.
     """
     monitoring = Monitoring(settings, clock)
-    if settings.web.port is not None:
+    given = settings.web
+    if given.port is not None:
+        host = "" if given.url is None or is_loopback(given.url) else urlsplit(given.url).netloc
         await stack.enter_async_context(
             open_web(
-                settings.web.host, settings.web.port, monitoring.pages, monitoring.webhook_route
+                given.host,
+                given.port,
+                monitoring.pages,
+                monitoring.webhook_route,
+                limits=WITH_PAGES if monitoring.page_routes is not None else None,
+                proxies=Proxies(given.trusted_proxies, public_host=host),
+                site=monitoring.page_routes,
             )
         )
     return monitoring

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bot.demo.local_stack import LocalStack
-from bot.demo.screen import Screen
+from bot.demo.local_stack import LocalStack, Screen
 from bot.demo.story import Scene, be_refused, move_to_deadline
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import EventKind

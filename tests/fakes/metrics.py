@@ -17,6 +17,9 @@ class FakeMetrics(NoMetrics):
         self.restarts: list[str] = []
         self.lost: list[str] = []
         self.drops: list[str] = []
+        self.pages: list[str] = []
+        self.downloads: list[str] = []
+        self.refusals: list[str] = []
 
     def job_ended(self, outcome: JobOutcome, code: str = "") -> None:
         """Remember outcome and code."""
@@ -57,3 +60,15 @@ class FakeMetrics(NoMetrics):
     def loop_restarted(self, loop: str) -> None:
         """Remember the loop."""
         self.restarts.append(loop)
+
+    def page_shown(self, state: str) -> None:
+        """Remember the state."""
+        self.pages.append(state)
+
+    def page_downloaded(self, method: str) -> None:
+        """Remember the method."""
+        self.downloads.append(method)
+
+    def page_refused(self, reason: str) -> None:
+        """Remember the reason."""
+        self.refusals.append(reason)

@@ -56,6 +56,39 @@ def test_webhook_needs_a_port() -> None:
     assert problems == ["web.port: telegram.webhook_url needs a port at which this bot listens"]
 
 
+PAGES = {"LINK__MODE": "page", "WEB__PORT": "8080", "WEB__URL": "https://files.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [(None, []), ("WEB__URL", ["web.url"]), ("WEB__PORT", ["web.port"])]
+)
+def test_pages_need_an_address(missing: str | None, expected: list[str]) -> None:
+    """Pages have an address for the world, and a port to which it leads."""
+    given = {name: value for name, value in PAGES.items() if name != missing}
+
+    assert [problem.partition(":")[0] for problem in problems_of(**given)] == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["http://files.example.org", "https://files.example.org/x", "ftp://files.example.org"]
+)
+def test_bad_address_of_pages(url: str) -> None:
+    """It is an https origin; http is for this machine."""
+    (problem,) = problems_of(WEB__PORT="8080", WEB__URL=url)
+
+    assert problem.startswith("web.url: ")
+
+
+def test_trusted_proxies() -> None:
+    """Networks and single addresses, in a list or in a variable; by default this machine."""
+    found = load(None, NEEDED | {"RELAY_WEB__TRUSTED_PROXIES": "10.0.0.0/8, ::1, 10.1.2.3"})
+    (problem,) = problems_of(WEB__TRUSTED_PROXIES="10.0.0.1/8")
+
+    assert load(None, NEEDED).web.trusted_proxies == ("127.0.0.0/8", "::1/128")
+    assert found.web.trusted_proxies == ("10.0.0.0/8", "::1/128", "10.1.2.3/32")
+    assert problem.startswith("web.trusted_proxies: ")
+
+
 def test_plain_webhook_of_a_local_server() -> None:
     """A Bot API server of one's own delivers over http, to any port."""
     local = {"TELEGRAM__MODE": "local", "TELEGRAM__FILE_ROOT": "/srv/x", "WEB__PORT": "8080"}

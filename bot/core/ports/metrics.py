@@ -36,6 +36,38 @@ class Span(StrEnum):
     """From acceptance to the link."""
 
 
+class PageState(StrEnum):
+    """What a page is for a visitor. The values are labels of a metric: never rename."""
+
+    OPEN = "open"
+    LOCKED = "locked"
+    """Its password is wanted; nothing of its files may be shown."""
+    PAUSED = "paused"
+    """Closed by the sender for now."""
+    ENDED = "ended"
+    """Its time has been over for less than a day."""
+    UNKNOWN = "unknown"
+    """There never was one, or it is forgotten. Both are one answer."""
+    USED_UP = "used_up"
+    """A file was downloaded as often as the sender allowed."""
+
+
+class PageRefusal(StrEnum):
+    """Why a request of a page was refused, other than its state. The values are labels of a
+    metric: never rename.
+    """
+
+    PASSWORD = "password"  # noqa: S105 -- a label.
+    """It was wrong."""
+    THROTTLED = "throttled"
+    """There were too many wrong passwords, reports or requests at once."""
+    FOREIGN = "foreign"
+    """Another site has sent the form."""
+    PREVIEW = "preview"
+    """A program that only looks asked for a file whose downloads are counted."""
+    MALFORMED = "malformed"
+
+
 @dataclass(frozen=True, slots=True)
 class Readings:
     """Gauges that are read at each scrape. `spool_reserved` is bytes."""
@@ -94,6 +126,15 @@ class Metrics(Protocol):
     def loop_restarted(self, loop: str) -> None:
         """Count the restart of a loop of the process."""
 
+    def page_shown(self, state: str) -> None:
+        """Count a page that was shown, by its state."""
+
+    def page_downloaded(self, method: str) -> None:
+        """Count a redirect to a file, by the method of its request."""
+
+    def page_refused(self, reason: str) -> None:
+        """Count a request for a file, a password or a report that was refused."""
+
 
 class NoMetrics:
     """Metrics that count nothing, for processes without metrics."""
@@ -132,4 +173,13 @@ class NoMetrics:
         """Do nothing."""
 
     def loop_restarted(self, loop: str) -> None:
+        """Do nothing."""
+
+    def page_shown(self, state: str) -> None:
+        """Do nothing."""
+
+    def page_downloaded(self, method: str) -> None:
+        """Do nothing."""
+
+    def page_refused(self, reason: str) -> None:
         """Do nothing."""

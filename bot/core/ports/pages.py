@@ -1,11 +1,13 @@
 """Pages behind links: what one shows, what it allows, and their ledger."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from bot.core.files import FileKind
 from bot.core.jobs import Ending, StoredObject
@@ -15,6 +17,10 @@ TOKEN_LENGTH: Final = 22
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 """How long a page says that its time is over; afterwards it is like one that never was."""
+
+
+DOWNLOAD_LIFETIME: Final = timedelta(seconds=60)
+"""How long a URL lives to which a download is redirected; less where the file ends earlier."""
 
 
 def make_token() -> str:
@@ -58,6 +64,14 @@ class Page:
     last_download_at: datetime | None = None
     told_downloads: int = 0
     shown_downloads: int = 0
+
+    @property
+    def generation(self) -> int:
+        """A number from 0 to 999,999 that tells this address from the next one, and reveals
+        nothing of either.
+        """
+        digest = hashlib.sha256(self.token.encode()).digest()
+        return int.from_bytes(digest[:4]) % 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,38 @@ class PageContent:
         return not self.files or (end is not None and now - end >= REMEMBERED_FOR)
 
 
+def page_url(origin: str, token: str) -> str:
+    """Return the address of a page; `origin` is that of `web.url`, without a slash at its end."""
+    return f"{origin}/{token}"
+
+
+def file_url(origin: str, content: PageContent, number: int) -> str:
+    """Return the address that gives a file of a page to any client. `number` counts the files of
+    the page from 1; the name is there for clients that name what they store by the address.
+    """
+    name = quote(content.files[number - 1].name, safe="")
+    place = name if len(content.files) == 1 else f"{number}/{name}"
+    return f"{page_url(origin, content.page.token)}/{place}"
+
+
+class PasswordHasher(Protocol):
+    """Hashes passwords of pages, outside the event loop."""
+
+    async def hash(self, password: str) -> str:
+        """Return what `PageOptions.password_hash` keeps."""
+
+    async def verify(self, password_hash: str, password: str) -> bool:
+        """Return whether this is the password, in any case and with any space between its words.
+
+        Raises:
+            HasherBusy: too many others wait.
+        """
+
+
+class HasherBusy(Exception):
+    """So many passwords are looked at that another one would have to wait too long."""
+
+
 class PageLedger(Protocol):
     """Pages, one for each answer with a file that was stored for a page: the transaction that
     creates such an answer, or moves its jobs to another one, creates its page.
@@ -150,8 +196,8 @@ class PageLedger(Protocol):
         """Add downloads, by page and job, that use up nothing."""
 
     async def set_options(self, page_id: int, /, **changes: Any) -> bool:
-        """Change fields of `PageOptions`; the answer becomes stale. Returns whether the page is
-        there.
+        """Change fields of `PageOptions`, or none; the answer becomes stale. Returns whether the
+        page is there.
         """
 
     async def rearm(self, page_id: int, job_id: int | None = None) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from bot.core.errors import StoreError
-from bot.core.jobs import Part, Placement
+from bot.core.jobs import Part, Placement, StoredObject
 
 T = TypeVar("T")
 
@@ -172,6 +172,36 @@ class LinkSigner(Protocol):
         """Return when a link made now with these arguments stops working: at `expires_at`, or
         with the token that signs it.
         """
+
+
+class DownloadSigner(Protocol):
+    """Makes the URLs to which downloads from a page are redirected; pure computation, callable
+    from the event loop.
+    """
+
+    def download_url(
+        self,
+        stored: StoredObject,
+        *,
+        expires_at: datetime,
+        now: datetime,
+        method: str = "GET",
+        inline: bool = False,
+    ) -> str:
+        """Return a URL of the object that works for `method` from `now` to `expires_at` (aware, by
+        the clock of the store), for whose whole seconds it is signed. With `inline` browsers are
+        to show the file and not to save it, which only a domain of one's own allows.
+
+        Raises:
+            ValueError: there is not a second left, see `core.files.is_open`.
+            StoreUnavailable: there is no key that could sign.
+        """
+
+    def origin_of(self, placement: Placement) -> str:
+        """Return scheme and host of such URLs."""
+
+    def shows_inline(self, placement: Placement) -> bool:
+        """Return whether browsers can show files from there."""
 
 
 class LinkLimit(Protocol):

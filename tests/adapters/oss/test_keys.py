@@ -227,10 +227,10 @@ def test_promise_is_the_life_of_the_token(clock: SandboxClock, issuer: Issuer) -
     stand = connection_of(clock, issuer)
     wanted = clock.now() + timedelta(hours=20)
     ends_at = stand.prepare_link(wanted)
-    signed, public = (OssLinkSigner(stand, mode).end_of(wanted) for mode in LinkMode)
+    ends = {mode: OssLinkSigner(stand, mode).end_of(wanted) for mode in LinkMode}
 
-    assert ends_at == signed == expiry(issuer, 0) - TOKEN_MARGIN
-    assert public == wanted
+    assert ends_at == ends[LinkMode.SIGNED] == expiry(issuer, 0) - TOKEN_MARGIN
+    assert ends[LinkMode.PUBLIC] == wanted
 
 
 def test_no_promise_of_a_dead_token(clock: SandboxClock) -> None:

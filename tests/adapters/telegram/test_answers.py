@@ -163,7 +163,7 @@ ITEMS = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(ITEMS, min_size=1, max_size=30), st.sampled_from([EN, ZH]))
 def test_what_fits_is_never_refused(items: list[AnswerItem], words: AnswerRenderer) -> None:
     """As many items as `fit` returns make one message, and it returns nearly as many

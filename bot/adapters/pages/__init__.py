@@ -1,0 +1,1 @@
+"""Pages behind links, over HTTP: routes, rendering, and what guards them."""

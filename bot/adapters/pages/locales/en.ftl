@@ -1,0 +1,77 @@
+# Texts of the pages behind links. Names of files and senders are values, and isolated where shown.
+
+files = { $count ->
+    [one] { $count } file
+   *[other] { $count } files
+}
+size-and-kind = { $size } · { $kind }
+kind-image = Picture
+kind-video = Video
+kind-audio = Audio
+kind-pdf = PDF
+kind-archive = Archive
+kind-other = File
+from-sender = From
+until = Available until
+left-hours = { $hours } h { $minutes } min left
+left-minutes = { $minutes } min left
+left-seconds = less than a minute left
+download = Download
+download-name = Download { $name }
+look = Look at it here
+look-name = Look at { $name } here
+no-look = This file is saved first, then opened.
+once = Can be downloaded once. It counts when the download starts, which then has a minute to begin.
+times-left = { $count ->
+    [one] One download is left. It counts when the download starts.
+   *[other] { $count } downloads are left. Each counts when it starts.
+}
+file-used-up = Already downloaded as often as the sender allows.
+file-ended = No longer available.
+hash = SHA-256
+copy = Copy
+copied = Copied
+copy-hash = Copy the SHA-256
+copy-link = Copy the link
+one-link = One link for all
+all-addresses = All addresses as a list
+address = For curl, wget and aria2
+copy-address = Copy the address
+report = Report this page
+report-hint = The admins of this service are told, and can take the page down. Nothing about you is sent.
+report-button = Report
+reported = The admins have been told. Thank you.
+title-locked = Files with a password
+title-locked-hint = Enter the password from the sender to see what is here.
+password = Password
+password-hint = Four words, in capitals or not.
+password-button = Open
+password-wrong = That is not the password.
+password-wait = Too many tries. Try again in { $seconds } s.
+title-paused = Closed for now
+paused-hint = The sender has closed this link for now. Try again later.
+title-ended = No longer available
+ended-hint = The link has ended, and its files are deleted. Ask the sender for a new one. It ended:
+title-unknown = Nothing here
+unknown-hint = There is no such link, or it ended long ago. Check the address, or ask the sender.
+title-used-up = Already downloaded
+used-up-hint = This file was downloaded as often as the sender allows. The sender can allow it again.
+title-busy = Too many requests
+busy-hint = Wait a moment, then try again.
+title-starting = Starting
+starting-hint = The service starts. Try again in a moment.
+title-foreign = Not from this page
+foreign-hint = Another site has sent this. Open the link itself, and press the button there.
+title-failed = Something went wrong
+failed-hint = It was noted. Try again in a moment.
+back = Back to the files
+robots-note = Expires by itself. Not listed anywhere.
+
+# For clients without a browser: plain text.
+text-get = Get it with: curl -LOJ { $url }
+text-locked = This page has a password. Open it in a browser, or: curl -LOJ --data-urlencode password='…' { $url }
+text-until = Available until { $until }.
+text-once = Each file can be downloaded { $count ->
+    [one] once
+   *[other] { $count } more times
+}; every GET counts.

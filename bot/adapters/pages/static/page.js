@@ -1,0 +1,36 @@
+"use strict";
+// What the page can do beyond HTML: times of the reader's own clock, and copying. No request.
+(() => {
+  const lang = document.documentElement.lang;
+  for (const time of document.querySelectorAll("time[data-local]")) {
+    time.textContent = new Date(time.dateTime).toLocaleString(lang, {
+      dateStyle: "medium", timeStyle: "short",
+    });
+  }
+  const left = document.querySelector("[data-left]");
+  const tick = () => {
+    const seconds = (new Date(left.dataset.left) - Date.now()) / 1000;
+    if (seconds <= 0) { location.reload(); return; }
+    const minutes = Math.floor(seconds / 60);
+    const pattern = minutes >= 60 ? left.dataset.hours
+      : minutes >= 1 ? left.dataset.minutes : left.dataset.seconds;
+    left.textContent = pattern
+      .replace("{h}", Math.floor(minutes / 60))
+      .replace("{m}", minutes >= 60 ? minutes % 60 : minutes);
+    setTimeout(tick, Math.max(250, Math.min(30000, seconds * 1000)));
+  };
+  if (left && new Date(left.dataset.left) - Date.now() > 0) tick();
+  const status = document.querySelector("[data-status]");
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+        if (status) status.textContent = button.dataset.copied;
+      } catch {
+        getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+      }
+    });
+  }
+})();

@@ -1,0 +1,185 @@
+"""Visits of the pages behind links: what a visitor sees and gets. No HTTP here.
+
+A file leaves by a redirect to a signed URL of OSS that lives a minute; signing is a computation,
+so a page answers while OSS is away.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bot.core.ports.clock import Clock
+from bot.core.ports.metrics import Metrics, NoMetrics, PageState
+from bot.core.ports.pages import DOWNLOAD_LIFETIME, Page, PageContent, PageFile, PageLedger
+from bot.core.ports.store import DownloadSigner
+
+FLUSH_EVERY: Final = 1.0
+"""Seconds (real) between two writes of the numbers of unlimited downloads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageVisit:
+    """A page as a visitor finds it at `now`, by the clock of OSS. `content` is there unless the
+    page is unknown; only that of an open one may be shown. `ended_at` is set where it has ended.
+    """
+
+    state: PageState
+    now: datetime
+    content: PageContent | None = None
+    ended_at: datetime | None = None
+
+    def file(self, number: int) -> PageFile | None:
+        """Return a file by its number, from 1, if the page is open and has it."""
+        if self.state is not PageState.OPEN or self.content is None:
+            return None
+        files = self.content.files
+        return files[number - 1] if 1 <= number <= len(files) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PageDownload:
+    """Where a visitor finds a file: at `url`, or `state` says why not; `ended_at` is set where the
+    file has ended.
+    """
+
+    state: PageState
+    url: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """A request for the file `number`, from 1, by HTTP `method`. One that `begins` the file counts
+    as a download of an unlimited file; a later range of it does not. `inline` is to be shown
+    instead of saved.
+    """
+
+    number: int
+    method: str = "GET"
+    begins: bool = True
+    inline: bool = False
+
+
+class PageVisits:
+    """What visitors see and get. `clock` is OSS's time."""
+
+    def __init__(
+        self,
+        ledger: PageLedger,
+        signer: DownloadSigner,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._signer = signer
+        self._clock = clock
+        self._metrics = metrics or NoMetrics()
+        self._uncounted: Counter[tuple[int, int]] = Counter()
+        self._has_uncounted = asyncio.Event()
+
+    @property
+    def signer(self) -> DownloadSigner:
+        """What signs the downloads."""
+        return self._signer
+
+    async def look(self, token: str, admits: Callable[[Page], bool]) -> PageVisit:
+        """Return a page as a visitor finds it; nothing is used up. `admits` says whether this
+        visitor has given the password of the page.
+        """
+        content, now = await self._ledger.find(token), self._clock.now()
+        if content is None or content.is_forgotten(now):
+            return PageVisit(PageState.UNKNOWN, now)
+        if (ended_at := content.ended_at(now)) is not None:
+            return PageVisit(PageState.ENDED, now, content, ended_at)
+        options = content.page.options
+        if options.is_paused:
+            return PageVisit(PageState.PAUSED, now, content)
+        if options.password_hash is not None and not admits(content.page):
+            return PageVisit(PageState.LOCKED, now, content)
+        return PageVisit(PageState.OPEN, now, content)
+
+    async def download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
+        """Return where a file of the page is, after one of its downloads is used in the ledger if
+        they are limited: two who ask at once for the last one get it once. HEAD uses nothing.
+
+        Raises:
+            LedgerError: the ledger cannot be used.
+            StoreUnavailable: there is no key that could sign.
+        """
+        found = await self._download(visit, request)
+        if found.url:
+            self._metrics.page_downloaded(request.method)
+        else:
+            self._metrics.page_refused(found.state)
+        return found
+
+    async def _download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
+        file = visit.file(request.number)
+        if file is None or visit.content is None:
+            is_missing = visit.state is PageState.OPEN
+            state = PageState.UNKNOWN if is_missing else visit.state
+            return PageDownload(state, ended_at=visit.ended_at)
+        page = visit.content.page
+        if file.is_used_up(page.options) and file.is_open(visit.now):
+            return PageDownload(PageState.USED_UP)
+        if request.method == "GET" and page.options.most_downloads is not None:
+            # Before the redirect: whoever dies in between has used one, and never one more.
+            if not await self._ledger.use(page.token, file.job_id, self._clock.now()):
+                return await self._refused(page, file)
+        elif request.method == "GET" and request.begins:
+            self._uncounted[page.id, file.job_id] += 1
+            self._has_uncounted.set()
+        return self._signed(file, request)
+
+    def _signed(self, file: PageFile, request: DownloadRequest) -> PageDownload:
+        now = self._clock.now()
+        if not file.is_open(now):
+            return PageDownload(PageState.ENDED, ended_at=file.ended_at(now))
+        url = self._signer.download_url(
+            file.stored,
+            expires_at=min(now + DOWNLOAD_LIFETIME, file.stored.due_at),
+            now=now,
+            method=request.method,
+            inline=request.inline,
+        )
+        return PageDownload(PageState.OPEN, url)
+
+    async def _refused(self, page: Page, file: PageFile) -> PageDownload:
+        """Return why the ledger gave no download: what changed since the visit began."""
+        again = await self.look(page.token, lambda _: True)
+        if again.state is not PageState.OPEN or again.content is None:
+            return PageDownload(again.state, ended_at=again.ended_at)
+        for present in again.content.files:
+            if present.job_id == file.job_id and not present.is_open(again.now):
+                return PageDownload(PageState.ENDED, ended_at=present.ended_at(again.now))
+        return PageDownload(PageState.USED_UP)
+
+    async def run(self) -> None:
+        """Write the numbers of unlimited downloads, which are for display, until cancelled."""
+        try:
+            while True:
+                await self._has_uncounted.wait()
+                await asyncio.sleep(FLUSH_EVERY)
+                await self.flush()
+        finally:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write the numbers so far.
+
+        Raises:
+            LedgerError: the ledger cannot be used; the numbers are kept.
+        """
+        counted, self._uncounted = self._uncounted, Counter()
+        self._has_uncounted.clear()
+        if not counted:
+            return
+        try:
+            await self._ledger.count(counted, self._clock.now())
+        except BaseException:
+            self._uncounted.update(counted)
+            self._has_uncounted.set()
+            raise

@@ -1,0 +1,1 @@
+"""Tests of `bot.adapters.pages`: over HTTP, on a real ledger."""
