@@ -183,7 +183,7 @@ def test_git_ignores_what_the_bot_writes(tmp_path: Path) -> None:
         *(f"{settings.spool.folder.name}/1.part", "sandbox/oss/key", "deploy/bot-api.env"),
         *("relay-20260101T044000Z.sqlite3", "backups/mine.sqlite3"),
     ]
-    command = ["git", "-C", tmp_path, "check-ignore", *written, *kept]
+    command = ["git", "-C", str(tmp_path), "check-ignore", *written, *kept]
     ignored = subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     assert ignored.splitlines() == written

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import os
-import threading
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
