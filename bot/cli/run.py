@@ -21,7 +21,6 @@ import typer
 from bot.adapters.oss.access_checks import BucketUnfit
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
-from bot.adapters.web import PortTaken
 from bot.app import serve
 from bot.cli.common import (
     BAD_SETTINGS,
@@ -32,7 +31,7 @@ from bot.cli.common import (
     secrets_of,
     settings_file,
 )
-from bot.core.errors import RelayError, StoreKeyRefused
+from bot.core.errors import PortTaken, RelayError, StoreKeyRefused
 from bot.logs import configure
 from bot.settings import Settings, warnings
 
