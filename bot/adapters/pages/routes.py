@@ -301,7 +301,10 @@ class PageRoutes:
 
     def _redirect(self, ask: Ask, download: PageDownload) -> web.Response:
         if download.url:
-            return _to(download.url)
+            response = _to(download.url)
+            if ask.is_curl:
+                response.headers["Content-Disposition"] = f'attachment; filename="{download.name}"'
+            return response
         if download.state is PageState.LOCKED:
             return self._needs_password(ask)
         return self._state(ask, download.state, at=download.ended_at)
