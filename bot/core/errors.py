@@ -51,7 +51,6 @@ error carries a sentence for users; the locale files have one for every code
 (`tests/adapters/telegram/test_texts.py` holds it).
 """
 
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -277,16 +276,16 @@ class LedgerError(RelayError):
 
 
 class LedgerUnusable(LedgerError):
-    """The file of the ledger cannot be opened, read or written.
+    """The ledger cannot be opened, read or written. `place` is its file, or names its server.
 
-    `reason` is the message of the system or of SQLite, without any value of a statement.
+    `reason` is the message of the system or of the database, without any value of a statement.
     """
 
     code = "ledger_unusable"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"the ledger {path} cannot be used: {reason}")
-        self.path = path
+    def __init__(self, place: object, reason: str) -> None:
+        super().__init__(f"the ledger {place} cannot be used: {reason}")
+        self.place = place
         self.reason = reason
 
 

@@ -294,7 +294,7 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         store.store,
         store.threads,
         links.link_clock,
-        links.database.file.in_trouble,
+        links.database.state.in_trouble,
         metrics=links.monitoring.metrics,
         store_of=store.stores.of,
     )

@@ -21,7 +21,6 @@ from bot.adapters.ledger import (
     totals,
 )
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
-from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
@@ -64,7 +63,7 @@ class SqlJobs(SqlPart):
 
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover the jobs that the previous process left behind."""
-        shells_run = await asyncio.to_thread(someone_sends, self._database.path)
+        shells_run = await self._database.sends()
         return await self._database.write(
             recovery.recover, now, progress or {}, shells_run=shells_run
         )

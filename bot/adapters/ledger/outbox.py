@@ -30,7 +30,9 @@ _WORK = select(
 def post(connection: Connection, message: OutboxMessage, now: datetime) -> bool:
     """Store a message; return false if `dedupe` is stored already."""
     statement = insert_for(connection, outbox).values(_values(message, now))
-    return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    # The driver of a server has closed its cursor by then.
+    counted = statement.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
 
 
 def pending(connection: Connection, limit: int) -> list[OutboxMessage]:

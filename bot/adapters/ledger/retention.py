@@ -17,6 +17,7 @@ from bot.adapters.ledger.schema import (
     jobs,
     objects,
     outbox,
+    total,
 )
 from bot.core.jobs import JobState, ObjectState
 from bot.core.ports.answers import AnswerState
@@ -46,8 +47,8 @@ def ever(connection: Connection) -> EverTotals:
     is_done = daily_totals.c.state == JobState.DONE.value
     found = connection.execute(
         select(
-            func.coalesce(func.sum(daily_totals.c.jobs), 0),
-            func.coalesce(func.sum(daily_totals.c.bytes), 0),
+            total(daily_totals.c.jobs),
+            total(daily_totals.c.bytes),
         ).where(is_done)
     )
     return EverTotals(*found.one())
@@ -66,6 +67,9 @@ def remove_ended(connection: Connection, before: datetime, now: datetime, limit:
 
 
 def _give_pages_back(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        # A server does so by itself.
+        return
     free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     for _ in range(min(int(free), PAGES_PER_STEP)):
         # One by one: the driver of Python stops after the first.

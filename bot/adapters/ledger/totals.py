@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.answers import IS_RESUMABLE, IS_UNANSWERED
-from bot.adapters.ledger.database import SqlPart, write_page
+from bot.adapters.ledger.database import SqlPart
 from bot.adapters.ledger.jobs import IS_UNFINISHED
 from bot.adapters.ledger.objects import IS_LIVE
 from bot.adapters.ledger.schema import (
@@ -23,6 +23,7 @@ from bot.adapters.ledger.schema import (
     state,
     to_job,
     to_object,
+    total,
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
@@ -58,7 +59,7 @@ def since(connection: Connection, moment: datetime) -> Totals:
             jobs.c.state,
             jobs.c.error_code,
             func.count(),
-            func.coalesce(func.sum(jobs.c.size), 0),
+            total(jobs.c.size),
             func.max(jobs.c.finished_at),
         )
         .where(jobs.c.finished_at > moment)
@@ -171,18 +172,18 @@ class LedgerHealth(SqlPart):
 
     @property
     def known_trouble(self) -> str:
-        """What was wrong with the file at its latest use; empty if nothing."""
-        return self._database.file.trouble
+        """What was wrong with the ledger at its latest use; empty if nothing."""
+        return self._database.state.trouble
 
     async def trouble(self) -> str:
-        """Write a page of the ledger down to the disk; return what is wrong, or nothing.
+        """Write something down to the disk; return what is wrong, or nothing.
 
-        Costs one synchronized write, unless it is known that the file does not work.
+        Costs one synchronized write, unless it is known that the ledger does not work.
         """
-        if self._database.file.trouble and self._database.is_waited_for:
-            return f"cannot be used: {self._database.file.trouble}"
+        if self._database.state.trouble and self._database.is_waited_for:
+            return f"cannot be used: {self._database.state.trouble}"
         try:
-            await self._database.try_write(write_page)
+            await self._database.probe()
         except LedgerUnusable as error:
             return f"cannot be written: {error.reason}"
         except SQLAlchemyError as error:

@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.database import bot_runs, open_database, sending
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed
@@ -63,8 +62,10 @@ class FileSender:
         ledger: SqlLedger,
         shell: SqlCliJobs,
         line: StoreAccess,
+        *,
+        beside_bot: bool,
     ) -> None:
-        self.beside_bot = bot_runs(settings.ledger.path)
+        self.beside_bot = beside_bot
         self._settings = settings
         self._clock = clock
         self._ledger = ledger
@@ -85,7 +86,7 @@ class FileSender:
         if mode is LinkMode.PUBLIC and not self.beside_bot:
             raise CommandFailed(
                 'with link.mode = "public" only a running bot ends a link, and none runs on'
-                f" {self._settings.ledger.path}; start it, or send with signed links:"
+                f" {self._settings.ledger.place}; start it, or send with signed links:"
                 " RELAY_LINK__MODE=signed relay-bot send …"
             )
         probe = BucketProbe(oss, self._line.store, OssLinkSigner(oss, mode), mode)
@@ -207,18 +208,20 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.ledger.path))
+        database = await stack.enter_async_context(open_database(settings.ledger.place))
         ledger = SqlLedger(database, boot_id=boot_id())
-        lock = SendingLock(settings.ledger.path)
-        stack.callback(lock.close)
-        if lock.take_alone():
+        mark = await stack.enter_async_context(sending(database))
+        if await mark.take_alone():
             # Jobs of a command that was killed.
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
-        lock.share()
+        await mark.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
         await line.first_key()
         refuse_unrenewable_key(settings, line.oss)
         line.oss.time.start_with(await ledger.offset.oss_offset())
-        sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
+        sender = FileSender(
+            settings, clock, ledger, SqlCliJobs(database), line,
+            beside_bot=await bot_runs(settings.ledger.place),
+        )  # fmt: skip
         await sender.check()
         yield sender

@@ -2,23 +2,48 @@
 
 import asyncio
 import threading
+from contextlib import nullcontext
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.connection import ConnectionThread
+from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread
+
+
+class InMemory(Backend):
+    """A database in memory."""
+
+    def __init__(self) -> None:
+        self.only = create_engine("sqlite://", poolclass=StaticPool)
+
+    def engine(self, access: AccessKind) -> Engine:
+        """Return the only engine."""
+        del access
+        return self.only
+
+    def translating(self) -> nullcontext[None]:
+        """Translate nothing."""
+        return nullcontext()
+
+    def write_probe(self, connection: Connection) -> None:
+        """Write nothing."""
+
+    def sends(self) -> bool:
+        """Return that no command sends."""
+        return False
 
 
 @pytest.fixture
 def thread() -> ConnectionThread:
     """A connection to a database in memory; it is closed by the test."""
-    return ConnectionThread(create_engine("sqlite://", poolclass=StaticPool))
+    return ConnectionThread(InMemory())
 
 
 async def test_event_loop_never_touches_the_file() -> None:
     """Connecting, transactions and closing happen in one and the same other thread."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+    backend = InMemory()
+    engine = backend.only
     seen: list[int] = []
 
     def note(*_: object) -> None:
@@ -28,7 +53,7 @@ async def test_event_loop_never_touches_the_file() -> None:
         event.listen(engine, name, note)
     for name in ("begin", "commit"):
         event.listen(engine, name, note)
-    thread = ConnectionThread(engine)
+    thread = ConnectionThread(backend)
     await thread.run(Connection.execute, text("select 1"))
     await thread.close()
 

@@ -13,7 +13,8 @@ from tests.fakes.samples import NOW, at
 
 async def rows(database: Database) -> list[tuple[object, ...]]:
     """Return id, body, error and moment of all rows."""
-    found = await database.read(lambda connection: connection.execute(select(dead_updates)).all())
+    all_of_them = select(dead_updates).order_by(dead_updates.c.update_id)
+    found = await database.read(lambda connection: connection.execute(all_of_them).all())
     return [tuple(row)[:4] for row in found]
 
 
