@@ -54,6 +54,7 @@ LOOPS: Final = (
     "queue",
     "retention",
     "dispatcher",
+    "page_news",
     "bot_name",
     "reaper",
     "link_guard",

@@ -196,9 +196,11 @@ class PageRenderer:
         visit: PageVisit,
         shows_inline: Callable[[PageFile], bool],
         *,
-        reported: bool = False,
+        report: bool | None = None,
     ) -> str:
-        """Render an open page."""
+        """Render an open page. `report` says whether it was reported just now, and is `None` where
+        it cannot be.
+        """
         t, content = self._texts[language], _open_content(visit)
         files = self._files(t, visit, content, shows_inline)
         link, ends = page_url(self._origin, content.page.token), _last_end(visit, content)
@@ -217,8 +219,8 @@ class PageRenderer:
             patterns=_patterns(t),
             link=link,
             list=f"{link}/all.txt" if is_plain else "",
-            report=f"/{content.page.token}/report",
-            reported=reported,
+            report="" if report is None else f"/{content.page.token}/report",
+            reported=bool(report),
         )
 
     def _render(self, template: str, t: Texts, **values: Any) -> str:

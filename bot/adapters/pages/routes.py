@@ -15,6 +15,7 @@ has one answer: a page that never was, one that is forgotten, and an address tha
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -24,10 +25,12 @@ from aiohttp import web
 
 from bot.adapters.pages.guards import (
     PASS_LIFETIME,
+    REPORTS_BY_VISITOR,
     Ask,
     Passes,
     PasswordGuard,
     RequestsAtOnce,
+    Throttle,
     Visitor,
     read,
     read_form,
@@ -112,6 +115,7 @@ class PageRoutes:
         self._passes = Passes(secret, clock)
         self._passwords = passwords
         self._guard = PasswordGuard(clock)
+        self._reports = Throttle(REPORTS_BY_VISITOR, clock)
         self._at_once = RequestsAtOnce()
         self._metrics = metrics or NoMetrics()
         self._edge = UnitEdge(metrics)
@@ -179,6 +183,8 @@ class PageRoutes:
         match ask.parts:
             case (_, "password"):
                 return await self._at_page(ask, self._enter)
+            case (_, "report"):
+                return await self._at_page(ask, self._report)
             case (_, number, "get"):
                 return await self._at_page(ask, partial(self._press, number=number))
             case _:
@@ -207,9 +213,13 @@ class PageRoutes:
         if visit.state is not PageState.OPEN or visit.content is None:
             return self._state(ask, visit.state, at=visit.ended_at)
         if not ask.wants_html:
-            return _respond(200, self._renderer.text(ask.language, visit))
+            said = f"{self._renderer.texts(ask.language)('reported')}\n" if reported else ""
+            return _respond(200, said or self._renderer.text(ask.language, visit))
         shown = self._renderer.page(
-            ask.language, visit, partial(_is_shown, visits), reported=reported
+            ask.language,
+            visit,
+            partial(_is_shown, visits),
+            report=None if visits.reports is None else reported,
         )
         return _page(200, shown, self._targets(visits, visit.content))
 
@@ -280,6 +290,18 @@ class PageRoutes:
             samesite="Lax",
         )
         return response
+
+    async def _report(self, ask: Ask, visits: PageVisits, visit: PageVisit) -> web.Response:
+        """Tell the admins of a page that can be seen, and thank the visitor."""
+        if visit.state is not PageState.OPEN or visit.content is None or visits.reports is None:
+            state = PageState.UNKNOWN if visit.state is PageState.OPEN else visit.state
+            return await self._show(ask, visits, replace(visit, state=state))
+        if wait := self._reports.wait(ask.visitor):
+            self._metrics.page_refused(PageRefusal.THROTTLED)
+            return self._say(ask, 429, "title-busy", "busy-hint", wait=wait)
+        self._reports.tried(ask.visitor)
+        await visits.reports.report(visit.content)
+        return await self._show(ask, visits, visit, reported=True)
 
     async def _problem_of(self, ask: Ask, page: Page) -> web.Response | None:
         """Return what to answer to a form without the right password, `None` for the right one."""

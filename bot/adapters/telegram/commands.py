@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Flag, auto
 from typing import Final
 
@@ -31,7 +32,8 @@ from bot.adapters.telegram.contents import CommandLine, find_meant_files
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
-from bot.core.jobs import Origin
+from bot.core.jobs import Origin, Wishes
+from bot.inbound.uploads import ShareWishes
 from bot.inbound.use_cases import UseCases
 
 
@@ -131,12 +133,56 @@ def _sender_of(message: Message) -> int | None:
             return None
 
 
+_UNITS: Final = {
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 1),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "时", "小时", "个小时"), 60),
+}
+"""Minutes in the units that people write after `/share`."""
+_TIME: Final = re.compile(
+    rf"([0-9]{{1,4}}) ?({'|'.join(sorted(_UNITS, key=len)[::-1])})(?![^\s,，])"
+)
+_TIMES: Final = re.compile(r"(?:([0-9]{1,3}) ?(?:x|times|次)|(once|一次|单次))(?![^\s,，])")
+_NAMED: Final = re.compile(r"(?:as|named|名为|命名为) ?[:：]? ?(?=\S)")
+_BETWEEN: Final = re.compile(r"[\s,，]*")
+
+
+def read_wishes(rest: str) -> ShareWishes:
+    """Return what is asked for after `/share`: how long the link lives, how often the file may be
+    downloaded, and, last, its name: `1h once as report.pdf`, `1小时 一次 名为 报告.pdf`.
+
+    Words that mean nothing here end the reading: people write captions below their files.
+    """
+    lifetime = most = None
+    position = 0
+    # Of the same length: no letter of the patterns changes it in lower case.
+    lower = "".join(char.lower() if len(char.lower()) == 1 else char for char in rest)
+    while True:
+        position = _end(_BETWEEN.match(lower, position))
+        if time := _TIME.match(lower, position):
+            lifetime = timedelta(minutes=int(time[1]) * _UNITS[time[2]]) or None
+            position = time.end()
+        elif times := _TIMES.match(lower, position):
+            most = int(times[1] or 1) or None
+            position = times.end()
+        else:
+            break
+    named = _NAMED.match(lower, position)
+    name = rest[named.end() :].strip() if named is not None else ""
+    return ShareWishes(Wishes(lifetime, most), name)
+
+
+def _end(match: re.Match[str] | None) -> int:
+    return match.end() if match is not None else 0
+
+
 _EVERYWHERE: Final = Menu.PRIVATE | Menu.GROUP
 
 COMMANDS: Final = (
     Command(
         "share",
-        lambda call: call.use_cases.uploads.shared(call.origin, find_meant_files(call.message)),
+        lambda call: call.use_cases.uploads.shared(
+            call.origin, find_meant_files(call.message), read_wishes(call.line.rest)
+        ),
         Menu.GROUP,
         in_captions=True,
     ),

@@ -1,5 +1,6 @@
 """Pages behind links: what one shows, what it allows, and their ledger."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,14 @@ class Page:
     last_download_at: datetime | None = None
     told_downloads: int = 0
     shown_downloads: int = 0
+
+    @property
+    def generation(self) -> int:
+        """A number from 0 to 999,999 that tells this address from the next one, and reveals
+        nothing of either.
+        """
+        digest = hashlib.sha256(self.token.encode()).digest()
+        return int.from_bytes(digest[:4]) % 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +196,8 @@ class PageLedger(Protocol):
         """Add downloads, by page and job, that use up nothing."""
 
     async def set_options(self, page_id: int, /, **changes: Any) -> bool:
-        """Change fields of `PageOptions`; the answer becomes stale. Returns whether the page is
-        there.
+        """Change fields of `PageOptions`, or none; the answer becomes stale. Returns whether the
+        page is there.
         """
 
     async def rearm(self, page_id: int, job_id: int | None = None) -> None:

@@ -23,7 +23,7 @@ from bot.core.files import LinkMode, content_disposition, make_key
 from bot.core.jobs import Job, Placement, Wishes
 from bot.core.ports.pages import PageContent, page_url
 from bot.core.ports.store import ObjectMeta
-from bot.inbound.pages import PageVisits
+from bot.inbound.pages import PageReports, PageVisits
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn
 from bot.supervision import ProcessPhase, ReadinessReport
@@ -40,6 +40,7 @@ BROWSER: Final = {
     "Sec-Fetch-Site": "same-origin",
 }
 CURL: Final = {"User-Agent": "curl/8.5.0", "Accept": "*/*"}
+ADMIN: Final = 9001
 SECRET: Final = b"123456789:AAE-invented_token_of_a_bot"
 
 
@@ -176,7 +177,9 @@ async def open_site(
         connection = connect(oss)
         signing = connect(oss, link_domain=domain) if domain else connection
         ledger = SqlLedger(database)
-        visits = PageVisits(ledger.pages, OssLinkSigner(signing, LinkMode.PAGE), clock, metrics)
+        reports = PageReports(ledger, (ADMIN,), clock, lambda: None)
+        signer = OssLinkSigner(signing, LinkMode.PAGE)
+        visits = PageVisits(ledger.pages, signer, clock, metrics, reports)
         site = Site(ledger, oss, connection, clock, visits, metrics, session)
         routes = PageRoutes(ORIGIN, SECRET, clock, site.passwords, metrics)
         if opened:

@@ -20,12 +20,33 @@ time-left = { $time } left
 ## Buttons
 
 button-open = Open
+button-take-down = Take the page down
 button-copy = Copy link
 button-delete = Delete now
 button-delete-number = Delete { $number }
 button-cancel = Cancel
 button-cancel-number = Cancel { $number }
 button-cancel-all = Cancel all
+button-options = Options…
+button-back = Back
+button-chosen = ✓ { $choice }
+button-expires = Expires…
+button-downloads = Downloads…
+button-any-number = No limit
+button-password-on = Password
+button-password-off = Remove password
+button-qr = QR code
+button-pause-on = Pause
+button-pause-off = Resume
+button-address = New address
+button-tell = Tell me…
+button-tell-off = Never
+button-tell-first = At the first download
+button-tell-each = At each download
+button-name-on = Show my name
+button-name-off = Hide my name
+button-arm = Arm again
+button-again = Send again
 button-refresh = Refresh
 button-previous = ◀ { $page }
 button-next = { $page } ▶
@@ -40,6 +61,58 @@ answer-expired = The link has expired and the file is deleted.
 answer-deleted = Deleted: the link and the file no longer exist.
 answer-cancelled = Cancelled: nothing was kept.
 answer-one-of-several = This is one of several files that were sent together; I cannot see the others here. Reply to each of them with /share@{ $bot }.
+
+answer-link-all = Open the link to all files
+answer-most-downloads =
+    { $count ->
+        [one] Each file can be downloaded once.
+       *[other] Each file can be downloaded { $count } times.
+    }
+answer-used-up = All of these downloads are used.
+answer-password = Protected by a password.
+answer-paused = Paused: the link is closed for now.
+answer-sender = The page shows your name: { $person }.
+answer-tell-first = You are told of the first download.
+answer-tell-each = You are told of downloads.
+answer-downloaded =
+    { $count ->
+        [one] Downloaded once, at { $time }.
+       *[other] Downloaded { $count } times, last { $time }.
+    }
+
+## The page behind a link
+
+page-password = Password of { $file }: { $password }
+    Tap it to read it, and pass it on apart from the link. I do not keep it and cannot show it again.
+page-qr = The address of { $file } as a QR code
+page-password-below = The link has a password now; it is below.
+page-password-private = The link has a password now; it is in your private chat with me.
+page-password-there = The link has a password already. Remove it first to get a new one.
+page-password-gone = The link opens without a password again.
+page-password-lost = I cannot message you in private, so the link has no password. Open https://t.me/{ $bot } and press Start, then try again.
+page-qr-below = The QR code is below.
+page-paused = Paused: the link is closed until you resume it.
+page-resumed = The link is open again.
+page-new-address = The link has a new address; the old one no longer works.
+page-armed = The downloads can be used once more.
+page-changed = The link was used meanwhile. Look at the answer, and press again if you still want to.
+page-past = That time has passed already. “Delete now” ends the link.
+page-not-in-groups = This option is not offered in groups.
+page-own-name = Only the person who sent the file can show their name.
+page-done = Done.
+page-reported =
+    A visitor has reported a page: { $count ->
+        [one] a file
+       *[other] { $count } files
+    } of person { $owner }, number { $id }.
+page-taken-down = The page is taken down, and its files are deleted.
+page-again = The file is being sent again.
+page-told =
+    { $count ->
+        [one] { $file } was downloaded once, at { $time }.
+       *[other] { $file } was downloaded { $count } times, last { $time }.
+    }
+wish-downloads = Not accepted: here links have no limit of downloads. Send it again without “once”, and delete it when it has arrived.
 
 ## The status message
 
