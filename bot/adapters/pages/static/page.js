@@ -1,7 +1,9 @@
 "use strict";
 // What the page can do beyond HTML: times of the reader's own clock, and copying. No request.
 (() => {
-  const lang = document.documentElement.lang;
+  // Of the page's language, in the reader's own variety of it.
+  const page = document.documentElement.lang;
+  const lang = navigator.languages.find((one) => one.split("-")[0] === page.split("-")[0]) ?? page;
   for (const time of document.querySelectorAll("time[data-local]")) {
     time.textContent = new Date(time.dateTime).toLocaleString(lang, {
       dateStyle: "medium", timeStyle: "short",
