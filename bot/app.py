@@ -20,8 +20,7 @@ from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
-from bot.aio import end, unless_stopped, until_stopped
-from bot.clock import SystemClock
+from bot.clock import SystemClock, end, unless_stopped, until_stopped
 from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock

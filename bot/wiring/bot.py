@@ -78,14 +78,7 @@ def build_bot(resources: Resources) -> Bot:
     queue = _queue(resources, source, lifecycle)
     file_root = settings.telegram.file_root if resources.is_local else None
     resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
-    given = settings.access
-    access = Access(
-        ledger.chats,
-        users=given.users,
-        admins=given.admins,
-        groups=given.groups,
-        metrics=resources.monitoring.metrics,
-    )
+    access = _access(resources)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
     reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)
@@ -118,6 +111,17 @@ def build_bot(resources: Resources) -> Bot:
         source=source,
         migrations=migrations,
         page_news=_page_news(resources, views.jobs.pages, migrations),
+    )
+
+
+def _access(resources: Resources) -> Access:
+    given = resources.settings.access
+    return Access(
+        resources.ledger.chats,
+        users=given.users,
+        admins=given.admins,
+        groups=given.groups,
+        metrics=resources.monitoring.metrics,
     )
 
 

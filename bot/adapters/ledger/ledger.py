@@ -17,7 +17,6 @@ from bot.adapters.ledger import (
     outbox,
     pages,
     recovery,
-    retention,
     totals,
 )
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
@@ -184,8 +183,8 @@ class SqlTotals(SqlPart):
     """Implements `TotalsLedger`."""
 
     since = reads(totals.since)
-    ever = reads(retention.ever)
-    remove_ended = writes(retention.remove_ended)
+    ever = reads(totals.ever)
+    remove_ended = writes(totals.remove_ended)
     set_aside = reads(totals.count_set_aside)
 
 
