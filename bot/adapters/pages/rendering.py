@@ -228,6 +228,7 @@ class PageRenderer:
             files=files,
             sender=content.page.options.sender,
             until=moment(ends),
+            now=moment(visit.now),
             left=_left(t, ends - visit.now),
             patterns=_patterns(t),
             link=link,

@@ -237,6 +237,16 @@ async def test_what_a_person_sees(browser: Browser, tmp_path: Path) -> None:
     assert saved == ("报告.pdf", b"x" * 2048)
 
 
+async def test_wrong_clock(browser: Browser, tmp_path: Path) -> None:
+    """The time that is left is right on a device whose clock is days ahead."""
+    async with opened(browser, tmp_path) as window:
+        await window.page.clock.install(time=NOW + timedelta(days=3))
+        await window.open(await window.site.page())
+        await window.page.clock.fast_forward("01:10:00")
+        left = window.page.locator("[data-left]")
+        await expect(left).to_have_text(re.compile("22 h 4[45] min left"))
+
+
 async def test_end_is_shown_by_itself(browser: Browser, tmp_path: Path) -> None:
     """A page that is open at its end says that it is over, also to a reader who only waits."""
     async with opened(browser, tmp_path) as window:
