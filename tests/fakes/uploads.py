@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.transfer.body import crc64
 from bot.transfer.multipart import Uploaded
 from bot.transfer.uploader import Target, UploadJournal

@@ -26,7 +26,7 @@ from bot.core.errors import (
 )
 from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import CancelFlag, TransferPool, to_the_end
 
