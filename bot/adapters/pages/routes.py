@@ -5,6 +5,7 @@
     GET  /TOKEN/N/NAME       a redirect to its file N
     GET  /TOKEN/all.txt      the addresses of all files of a page with several
     GET  /TOKEN/look/N       a redirect to the file, to be shown and not saved
+    GET  /-/bot              which bot this is, for `relay-bot doctor`
     POST /TOKEN/N/get        the button: as above, also for pages with a password
     POST /TOKEN/password     the form of a page with a password
     POST /TOKEN/report       the form that tells the admins
@@ -40,12 +41,14 @@ from bot.core.errors import RelayError
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics, PageRefusal, PageState
 from bot.core.ports.pages import (
+    MARK_PATH,
     TOKEN_LENGTH,
     HasherBusy,
     Page,
     PageContent,
     PageFile,
     PasswordHasher,
+    bot_mark,
 )
 from bot.inbound.pages import DownloadRequest, PageDownload, PageVisit, PageVisits
 from bot.supervision import Unit, UnitEdge
@@ -113,6 +116,7 @@ class PageRoutes:
         self._origin = origin
         self._renderer = PageRenderer(origin)
         self._passes = Passes(secret, clock)
+        self._mark = bot_mark(secret)
         self._passwords = passwords
         self._guard = PasswordGuard(clock)
         self._reports = Throttle(REPORTS_BY_VISITOR, clock)
@@ -158,6 +162,8 @@ class PageRoutes:
             response = _respond(200, "", headers={"Cache-Control": FOREVER})
             response.body, response.headers["Content-Type"] = asset.body, asset.content_type
             return response
+        if path == MARK_PATH:
+            return _respond(200, self._mark)
         if path == "/robots.txt":
             return _respond(200, ROBOTS)
         return _respond(204, "") if path == "/favicon.ico" else None
