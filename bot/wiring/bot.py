@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
@@ -52,7 +53,7 @@ from bot.outbound.views import (
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.monitoring import MonitoredParts
+from bot.wiring.monitoring import MonitoredParts, folder_trouble
 from bot.wiring.resources import LinkResources, Resources, placement, plain
 
 
@@ -76,8 +77,9 @@ def build_bot(resources: Resources) -> Bot:
     signals, source = resources.signals, _source(resources)
     lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
     queue = _queue(resources, source, lifecycle)
-    file_root = settings.telegram.file_root if resources.is_local else None
-    resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
+    resources.monitoring.observe(
+        MonitoredParts(queue, resources.spool, _file_trouble(settings.telegram.file_root, source))
+    )
     access = _access(resources)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
@@ -198,6 +200,12 @@ def _source(resources: Resources) -> CloudFiles | LocalFiles:
         throughput=MinimumThroughput(minimum_rate=resources.settings.transfer.minimum_rate),
         trusts=resources.trusted.__contains__,
     )
+
+
+def _file_trouble(root: Path | None, source: CloudFiles | LocalFiles) -> Callable[[], str] | None:
+    if root is None or not isinstance(source, LocalFiles):
+        return None
+    return lambda: folder_trouble(root) or source.trouble
 
 
 def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:

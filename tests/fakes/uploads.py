@@ -22,7 +22,7 @@ class FakeUploads:
     def __init__(self) -> None:
         self.targets: list[Target] = []
         """What was to be uploaded, in the order of the calls."""
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
         """Raised one by one, after the upload id is in the journal."""
         self.began = asyncio.Event()
         self.may_end = asyncio.Event()

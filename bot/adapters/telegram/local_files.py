@@ -266,6 +266,11 @@ class LocalFiles:
         """The largest file in bytes."""
         return self._server.limit
 
+    @property
+    def trouble(self) -> str:
+        """Why the server's files cannot be opened, if they cannot."""
+        return self._copies.trouble
+
     async def sweep(self, *, over: int | None = None) -> int:
         """Remove the copies that no unfinished job needs; return the number of their jobs.
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -266,6 +267,25 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
         open_input(path, standard_input=-1, name="x"),
     ):
         pass
+
+
+def test_a_named_pipe_without_a_writer(tmp_path: Path) -> None:
+    """It is opened at once, so that Ctrl-C and SIGTERM are heard during the wait for a writer."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    was_released = threading.Event()
+
+    def release() -> None:
+        was_released.set()
+        os.close(os.open(fifo, os.O_RDWR))
+
+    timer = threading.Timer(10, release)
+    timer.start()
+    try:
+        with open_input(fifo, standard_input=-1, name="x") as given:
+            assert (given.size, was_released.is_set()) == (None, False)
+    finally:
+        timer.cancel()
 
 
 def test_nobody_owns_it() -> None:
