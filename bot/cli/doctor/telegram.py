@@ -244,7 +244,7 @@ async def _ask(
         ) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise PagesElsewhere(
-            say("doctor-pages-unreachable", host=host, why=error or type(error).__name__),
+            say("doctor-pages-unreachable", host=host, why=str(error) or type(error).__name__),
             say("doctor-pages-unreachable-remedy", host=host),
         ) from error
 

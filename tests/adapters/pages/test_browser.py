@@ -168,7 +168,7 @@ async def prepared(site: Site, state: str) -> PageContent:
 
 def options_of(state: str) -> dict[str, Any]:
     """Return how a page is made for a state."""
-    return {
+    made: dict[str, dict[str, Any]] = {
         "long": {"name": LONG},
         "hostile": {"name": HOSTILE},
         "once": {"most_downloads": 1},
@@ -177,7 +177,8 @@ def options_of(state: str) -> dict[str, Any]:
         "picture": {"name": "Beach.jpg", "mime_type": "image/jpeg"},
         "paused": {"is_paused": True},
         "used-up": {"most_downloads": 1},
-    }.get(state, {})
+    }
+    return made.get(state, {})
 
 
 EXPECTED: Final = {"paused": 423, "used-up": 410, "ended": 410, "unknown": 404}
