@@ -22,7 +22,14 @@ from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.pages import PageContent, PasswordHasher, Tell
-from bot.core.ports.views import PageMenu, PageOption, PagePassword, PageQr, View
+from bot.core.ports.views import (
+    PageMenu,
+    PageOption,
+    PagePassword,
+    PageQr,
+    PageReport,
+    View,
+)
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.inbound.actions import TOO_LATE, ButtonPress, ButtonReplies
 from bot.inbound.uploads import Uploads
@@ -112,6 +119,7 @@ class PageActions:
         self, ledger: Ledger, parts: PageParts, uploads: Uploads, replies: Replies, clock: Clock
     ) -> None:
         self._jobs = ledger.jobs
+        self._objects = ledger.objects
         self._pages = ledger.pages
         self._parts = parts
         self._views = parts.views
@@ -132,6 +140,7 @@ class PageActions:
             PageOption.TELL: self._tell,
             PageOption.ARM: self._arm,
             PageOption.NAME: self._name,
+            PageOption.REMOVE: self._remove,
         }
 
     async def content(self, job: Job) -> PageContent | None:
@@ -168,6 +177,14 @@ class PageActions:
         self._views.show(content, PageMenu(press.value) if known else PageMenu.MAIN)
         await self._pages.set_options(content.page.id)
         return None
+
+    async def _remove(self, _: PagePress, content: PageContent) -> str:
+        now = self._clock.now()
+        removed = [file for file in content.files if await self._objects.revoke(file.job_id, now)]
+        if not removed:
+            return TOO_LATE
+        self._parts.signals.deletions.set()
+        return "page-taken-down"
 
     async def _expires(self, press: PagePress, content: PageContent) -> str | None:
         now = self._parts.link_clock.now()
@@ -294,7 +311,7 @@ class PageActions:
         return "page-again" if is_accepted else "press-not-yours"
 
     async def view(self, message: OutboxMessage) -> View:
-        """Return a password or a QR code; see `outbound.outbox.PageMessages`.
+        """Return a password, a QR code or a report; see `outbound.outbox.PageMessages`.
 
         Raises:
             MessageRefused: the page is gone.
@@ -306,6 +323,10 @@ class PageActions:
         name = content.files[0].name
         if message.payload["show"] == "qr":
             return PageQr(name, await asyncio.to_thread(make_qr, self._views.url(content)))
+        if message.payload["show"] == "report":
+            file = content.files[0]
+            count, url = len(content.files), self._views.url(content)
+            return PageReport(file.job_id, file.owner_id, count, url)
         return PagePassword(name, await self._passwords.make(str(message.payload["seed"])))
 
     async def refused(self, message: OutboxMessage) -> None:

@@ -29,7 +29,7 @@ from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.page_options import PageNews, PageParts
-from bot.inbound.pages import PageVisits
+from bot.inbound.pages import PageReports, PageVisits
 from bot.inbound.use_cases import UseCases
 from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
@@ -388,6 +388,9 @@ def build_page_visits(links: LinkResources) -> PageVisits:
         OssLinkSigner(links.store.oss, LinkMode.PAGE),
         links.link_clock,
         links.monitoring.metrics,
+        PageReports(
+            links.ledger, links.settings.access.admins, links.link_clock, links.signals.outbox.set
+        ),
     )
 
 

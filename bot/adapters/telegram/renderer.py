@@ -16,6 +16,7 @@ from bot.adapters.telegram.buttons import (
     Buttons,
     JobButton,
     LanguageButton,
+    OptionButton,
     PageKeyboard,
     rows,
 )
@@ -53,8 +54,10 @@ from bot.core.ports.views import (
     Notice,
     Overview,
     PageMenu,
+    PageOption,
     PagePassword,
     PageQr,
+    PageReport,
     Statistics,
     StatusMessage,
     View,
@@ -417,7 +420,7 @@ class Renderer:
                 rendered = Rendered(self._reports[tag].text(view))
             case LanguageMenu():
                 rendered = self._menu(view, self._languages[tag])
-            case PagePassword() | PageQr():
+            case PagePassword() | PageQr() | PageReport():
                 rendered = _of_page(view, self._languages[tag])
             case _ as unreachable:
                 assert_never(unreachable)
@@ -469,8 +472,22 @@ class Renderer:
         return AnswerRenderer(self._languages[tag], zone)
 
 
-def _of_page(view: PagePassword | PageQr, language: Language) -> Rendered:
+def _of_page(view: PagePassword | PageQr | PageReport, language: Language) -> Rendered:
+    if isinstance(view, PageReport):
+        return _of_report(view, language)
     name = bold(shown_name(view.name))
     if isinstance(view, PageQr):
         return Rendered(language.html("page-qr", file=name), picture=view.picture)
     return Rendered(language.html("page-password", file=name, password=spoiler(view.password)))
+
+
+def _of_report(view: PageReport, language: Language) -> Rendered:
+    # Numbers without separators, as commands take them.
+    owner, job = code(str(view.owner_id)), code(str(view.job_id))
+    text = language.html("page-reported", id=job, owner=owner, count=view.files)
+    remove = OptionButton(PageOption.REMOVE, view.job_id)
+    buttons = [
+        Button(language.say("button-open"), url=view.url),
+        Button(language.say("button-take-down"), press=remove),
+    ]
+    return Rendered(text, rows(buttons, width=2))

@@ -45,7 +45,7 @@ class OutboxKind(StrEnum):
     """The languages that the owner can choose from."""
     PAGE = "page"
     """Something of a page: `payload` has a `job` of it and `show`, which is "password" (with the
-    `seed` that it is made from) or "qr".
+    `seed` that it is made from), "qr", or "report" (a visitor has reported it).
     """
     REQUEST = "request"
     """A deferred request: the chat service must be asked first; `payload["do"]` names its kind."""

@@ -75,6 +75,8 @@ class PageOption(StrEnum):
     """Show the name of the sender (1), or hide it (0)."""
     AGAIN = "again"
     """Relay the files of an answer again whose links have ended."""
+    REMOVE = "remove"
+    """End the links of all files of the page, and delete them: below a report to the admins."""
 
 
 class PageMenu(IntEnum):
@@ -290,6 +292,18 @@ class PageQr:
     picture: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """What admins are told where a visitor has reported a page: no text of another person. The
+    `url` is a secret.
+    """
+
+    job_id: int
+    owner_id: int
+    files: int
+    url: str = field(repr=False)
+
+
 View = (
     Notice
     | Answer
@@ -300,4 +314,5 @@ View = (
     | LanguageMenu
     | PagePassword
     | PageQr
+    | PageReport
 )

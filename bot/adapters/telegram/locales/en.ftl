@@ -20,6 +20,7 @@ time-left = { $time } left
 ## Buttons
 
 button-open = Open
+button-take-down = Take the page down
 button-copy = Copy link
 button-delete = Delete now
 button-delete-number = Delete { $number }
@@ -106,6 +107,12 @@ page-not-in-groups = This option is not offered in groups.
 page-own-name = Only the person who sent the file can show their name.
 page-done = Done.
 page-again = The file is being sent again; its new link follows.
+page-reported =
+    A visitor has reported a page: { $count ->
+        [one] a file
+       *[other] { $count } files
+    } of person { $owner }, number { $id }.
+page-taken-down = The page is taken down, and its files are deleted.
 page-told =
     { $count ->
         [one] { $file } was downloaded once, at { $time }.

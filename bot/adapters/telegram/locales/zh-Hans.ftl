@@ -16,6 +16,7 @@ time-left = 剩 { $time }
 ## 按钮
 
 button-open = 打开
+button-take-down = 关闭此页面
 button-copy = 复制链接
 button-delete = 立即删除
 button-delete-number = 删除 { $number }
@@ -90,6 +91,8 @@ page-not-in-groups = 群组中不提供这个选项。
 page-own-name = 只有发送文件的人可以显示自己的名字。
 page-done = 完成。
 page-again = 正在重新转存文件，新链接随后发出。
+page-reported = 有访问者举报了一个页面：用户 { $owner } 的 { $count } 个文件，编号 { $id }。
+page-taken-down = 页面已关闭，文件已删除。
 page-told = { $file } 已被下载 { $count } 次，最近一次在 { $time }。
 wish-downloads = 未接收：这里的链接不能限制下载次数。请去掉“一次”重新发送，对方收到后再点“立即删除”。
 
