@@ -7,17 +7,18 @@ import asyncio
 import hmac
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits, read_address
+from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits
 from bot.supervision import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
@@ -189,12 +190,10 @@ async def open_web(  # noqa: PLR0913 -- the options by keyword.
         PortTaken: the address cannot be listened on.
     """
     proxies = proxies or Proxies()
-    exempt = (lambda peer: proxies.trusts(read_address(peer))) if site is not None else None
+    exempt = proxies.trusts if site is not None else None
     connections = Connections(limits or WebLimits(), exempt=exempt)
-    # No access log: its lines would be requests of monitoring systems.
     runner = web.AppRunner(
         _application(pages, hook, connections, proxies, site),
-        access_log=None,
         shutdown_timeout=LAST_ANSWERS,
     )
     await runner.setup()
@@ -217,8 +216,6 @@ def _application(
     proxies: Proxies,
     site: Site | None,
 ) -> web.Application:
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
-
     async def others(request: web.Request) -> web.StreamResponse:
         if site is None:
             return web.Response(status=404, text="404: Not Found")
@@ -230,26 +227,84 @@ def _application(
 
         return answer
 
+    @web.middleware
+    async def unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # Not a route of its own: the library's patterns do not match every target.
+        is_routed = request.match_info.http_exception is None
+        return await (handler if is_routed else others)(request)
+
+    app = web.Application(
+        client_max_size=LARGEST_BODY, middlewares=[connections.middleware, unrouted]
+    )
+    app.on_response_prepare.append(_complete)
     app.router.add_get("/healthz", guarded(pages.alive))
     app.router.add_get("/readyz", guarded(pages.ready))
     app.router.add_get("/metrics", guarded(pages.metrics))
     if hook is not None:
         hook.limit(connections.limits)
         app.router.add_post(hook.path, hook.handle)
-    if site is not None:
-        app.router.add_route("*", "/{tail:.*}", others)
     return app
+
+
+QUIET: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "file-relay",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+}
+"""Headers of every answer that does not have others: nothing is stored, framed, sniffed, indexed
+or told to others. HSTS is for the reverse proxy, which has the certificate.
+"""
+
+
+async def _complete(_: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    for name, value in QUIET.items():
+        headers.setdefault(name, value)
+    # Here the library has put its own name and version.
+    headers["Server"] = QUIET["Server"]
+
+
+class QuietHandler(web.RequestHandler):
+    """Answers what is no request of HTTP with its status alone. The library's own answer repeats
+    bytes of the request, and its line in the log the address of a page.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer, after which the connection is closed."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().handle_error(request, status, exc, message)
+        response = web.Response(status=status, text=f"{status}\n", headers=QUIET)
+        response.force_close()
+        return response
 
 
 async def _listen(
     runner: web.AppRunner, connections: Connections, host: str, port: int
 ) -> asyncio.Server:
-    server = runner.server
+    server, loop = runner.server, asyncio.get_running_loop()
     assert server is not None  # noqa: S101 -- `setup` has made it.
+
+    def handler() -> QuietHandler:
+        # No access log: its lines would be requests of monitoring systems. Nothing that is sent
+        # here is compressed, and what is must not grow.
+        return QuietHandler(server, loop=loop, access_log=None, auto_decompress=False)
+
     try:
-        return await asyncio.get_running_loop().create_server(
-            connections.factory(server), host, port
-        )
+        return await loop.create_server(connections.factory(handler), host, port)
     except OSError as error:
         # The text of the event loop repeats the address.
         why = os.strerror(error.errno) if error.errno else str(error)

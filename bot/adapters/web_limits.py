@@ -36,6 +36,10 @@ pages limit the requests of each visitor behind it.
 """
 
 Address = IPv4Address | IPv6Address
+V6_PREFIX: Final = 64
+"""Bits of an IPv6 address that stand for one visitor: a provider gives each customer at least such
+a network (source: RFC 6177).
+"""
 FORWARDED_FOR: Final = "X-Forwarded-For"
 PROXIED: Final = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto")
 """Other headers that only a proxy sends."""
@@ -56,6 +60,15 @@ def read_address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def address_key(address: Address | None) -> str:
+    """Return what is limited as one visitor: an IPv4 address, or the network of an IPv6 address;
+    "" for those whose address is hidden, who share one limit.
+    """
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, V6_PREFIX), strict=False))
+    return str(address or "")
 
 
 class Proxies:
@@ -123,7 +136,7 @@ class LimitedConnection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.address = ""
+        self.address: Address | None = None
 
     @property
     def waits(self) -> bool:
@@ -135,7 +148,7 @@ class LimitedConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- a TCP server's.
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.address = read_address(str(peer[0])) if isinstance(peer, tuple) else None
         self._inner.connection_made(transport)
         self.wait()
         self._connections.add(self, transport)
@@ -190,7 +203,9 @@ class Connections:
     no limit of their own.
     """
 
-    def __init__(self, limits: WebLimits, *, exempt: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, limits: WebLimits, *, exempt: Callable[[Address | None], bool] | None = None
+    ) -> None:
         self.limits = limits
         self._exempt = exempt
         self._open: dict[asyncio.BaseTransport, LimitedConnection] = {}
@@ -205,10 +220,9 @@ class Connections:
         """Count a new connection, and close another one, or this, if there are too many."""
         self._open[transport] = connection
         is_exempt = self._exempt is not None and self._exempt(connection.address)
+        key = address_key(connection.address)
         alike = [
-            one
-            for one in self._open.values()
-            if not is_exempt and one.address == connection.address
+            one for one in self._open.values() if not is_exempt and address_key(one.address) == key
         ]
         for group, most in (
             (alike, self.limits.per_address),

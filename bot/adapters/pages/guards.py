@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -23,25 +22,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from mnemonic import Mnemonic
 
 from bot.adapters.pages.rendering import pick_language
+from bot.adapters.web_limits import Address, address_key
 from bot.core.limits import BoundedMap
 from bot.core.ports.clock import Clock
 from bot.core.ports.pages import HasherBusy, Page
 
-Visitor = IPv4Address | IPv6Address | None
+Visitor = Address | None
 """The address of a visitor; `None` where a proxy hides it. Those share one limit."""
-
-V6_PREFIX: Final = 64
-"""Bits of an IPv6 address that stand for one visitor: a provider gives each customer at least such
-a network (source: RFC 6177).
-"""
-
-
-def visitor_key(visitor: Visitor) -> str:
-    """Return what stands for a visitor: an IPv4 address, or the network of an IPv6 address."""
-    if isinstance(visitor, IPv6Address):
-        return str(ip_network((visitor, V6_PREFIX), strict=False))
-    return str(visitor or "")
-
 
 LARGEST_FORM: Final = 4096
 """Bytes of a form; that of a password has less than 200."""
@@ -100,7 +87,7 @@ def read(request: web.Request, visitor: Visitor) -> Ask:
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
     return Ask(
         request=request,
-        visitor=visitor_key(visitor),
+        visitor=address_key(visitor),
         parts=tuple(request.rel_url.raw_path.split("/")[1:]),
         language=pick_language(request.headers.get("Accept-Language", "")),
         wants_html=asks_for_html or is_preview or not is_program,
@@ -119,6 +106,9 @@ async def read_form(request: web.Request) -> dict[str, str] | int:
                     return 413
     except TimeoutError:
         return 408
+    except (ConnectionError, web.RequestPayloadError):
+        # Cut off, or no body as its head says.
+        return 400
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
     except ValueError:

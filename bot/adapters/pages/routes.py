@@ -59,18 +59,6 @@ MOST_FILES: Final = 3
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
 _NUMBER: Final = re.compile(rf"[1-9][0-9]{{0,{MOST_FILES - 1}}}")
-BASE_HEADERS: Final[Mapping[str, str]] = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "file-relay",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow, noarchive",
-}
-"""Of every answer. HSTS is for the reverse proxy, which has the certificate."""
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; form-action {targets};"
     " frame-ancestors 'none'; base-uri 'none'"
@@ -404,8 +392,8 @@ def _respond(
     close: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return an answer in plain text with the headers of every answer."""
-    response = web.Response(status=status, text=text, headers={**BASE_HEADERS, **(headers or {})})
+    """Return an answer in plain text."""
+    response = web.Response(status=status, text=text, headers=headers)
     if wait is not None:
         response.headers["Retry-After"] = str(_seconds(wait))
     if close:
