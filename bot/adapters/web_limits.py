@@ -6,12 +6,15 @@ visitor who comes through a reverse proxy.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+from bot.core.limits import BoundedMap
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -45,6 +48,7 @@ PROXIED: Final = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwar
 """Other headers that only a proxy sends."""
 
 
+@lru_cache(maxsize=1024)
 def read_address(text: str) -> Address | None:
     """Return an address as headers write it, with or without a port, `None` where it is none. A
     mapped IPv4 address is that address.
@@ -62,6 +66,7 @@ def read_address(text: str) -> Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=1024)
 def address_key(address: Address | None) -> str:
     """Return what is limited as one visitor: an IPv4 address, or the network of an IPv6 address;
     "" for those whose address is hidden, who share one limit.
@@ -79,10 +84,17 @@ class Proxies:
     def __init__(self, networks: Sequence[str] = (), *, public_host: str = "") -> None:
         self._networks = [ip_network(network) for network in networks]
         self._public_host = public_host
+        self._trusted: BoundedMap[Address, bool] = BoundedMap(1024)
 
     def trusts(self, address: Address | None) -> bool:
         """Return whether its X-Forwarded-For counts."""
-        return address is not None and any(address in network for network in self._networks)
+        if address is None:
+            return False
+        known = self._trusted.get(address)
+        if known is None:
+            known = any(address in network for network in self._networks)
+            self._trusted.set(address, known)
+        return known
 
     def visitor(self, request: web.Request) -> Address | None:
         """Return who asks: the last address of X-Forwarded-For that is no trusted proxy, where a

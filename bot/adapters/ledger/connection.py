@@ -4,12 +4,12 @@ SQLite mean."""
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -167,6 +167,10 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
         self._waiter = asyncio.get_running_loop().create_future()
 
+    def begin(self) -> None:
+        """Note that it is handed to the thread."""
+        self.has_begun = True
+
     def settle(self, error: BaseException | None) -> None:
         """Wake the caller; `error` is that of the whole group."""
         self.error = error or self.error
@@ -193,6 +197,42 @@ class _Call(Generic[T]):
         if self.error is not None:
             raise self.error
         return self.result  # type: ignore[return-value] # Done without an error.
+
+
+def _not_run(_: Connection) -> NoReturn:
+    """Stand for the operation of a caller that another call serves."""
+    raise AssertionError
+
+
+class _Shared(_Call[Sequence[T]]):
+    """One operation for several callers, of which each gets one of its results."""
+
+    def __init__(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> None:
+        super().__init__(lambda connection: operation(connection, len(self.callers)))
+        self.what = what
+        self.callers: list[_Call[T]] = []
+
+    def join(self) -> _Call[T]:
+        """Add a caller."""
+        caller = _Call[T](_not_run)
+        self.callers.append(caller)
+        return caller
+
+    def begin(self) -> None:
+        """Note it for all callers, of whom none is added or leaves any more."""
+        super().begin()
+        for caller in self.callers:
+            caller.begin()
+
+    def settle(self, error: BaseException | None) -> None:
+        """Wake all callers."""
+        super().settle(error)
+        for number, caller in enumerate(self.callers):
+            if self.result is not None and self.error is None:
+                caller.result = self.result[number]
+            caller.settle(self.error)
 
 
 class ConnectionThread:
@@ -225,6 +265,7 @@ class ConnectionThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._waiting: deque[_Call[Any]] = deque()
+        self._shared: dict[Hashable, _Shared[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -238,12 +279,35 @@ class ConnectionThread:
         one that has before re-raising.
         """
         call = _Call(lambda connection: operation(connection, *args, **kwargs))
+        self._wait(call)
+        return await call.outcome(self._waiting.remove)
+
+    async def run_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `run` does, once for all callers that wait for `what` when it begins: `operation`
+        gets their number, and returns a result for each.
+        """
+        shared = self._shared.get(what)
+        if shared is None:
+            shared = self._shared[what] = _Shared(what, operation)
+            self._wait(shared)
+        call = shared.join()
+
+        def withdraw(caller: _Call[T]) -> None:
+            shared.callers.remove(caller)
+            if not shared.callers:
+                self._waiting.remove(shared)
+                del self._shared[what]
+
+        return await call.outcome(withdraw)
+
+    def _wait(self, call: _Call[Any]) -> None:
         self._waiting.append(call)
         if self._idle.is_set():
             self._idle.clear()
             # At the end of this turn of the loop, so that all that is asked in it is one visit.
             asyncio.get_running_loop().call_soon(self._visit)
-        return await call.outcome(self._waiting.remove)
 
     def _visit(self) -> None:
         """Hand all that waits to the thread."""
@@ -254,7 +318,9 @@ class ConnectionThread:
             self._idle.set()
             return
         for call in group:
-            call.has_begun = True
+            call.begin()
+            if isinstance(call, _Shared):
+                del self._shared[call.what]
         loop = asyncio.get_running_loop()
         visit = self._executor.submit(self._transact, group)
         visit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._visited, group, done))

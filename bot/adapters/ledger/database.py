@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
@@ -139,13 +139,45 @@ class Database:
         """
         return await self._use(FileUse.READ, self._reader, _bind(operation, *args, **kwargs))
 
+    async def read_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `read` does, once for all callers that wait for `what`: `operation` gets their
+        number, and returns a result for each.
+        """
+        return await self._together(FileUse.READ, self._reader, what, operation)
+
+    async def write_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `write` does, once for all callers that wait for `what`."""
+        return await self._together(FileUse.WRITE, self._writer, what, operation)
+
+    async def _together(
+        self,
+        access: FileUse,
+        thread: ConnectionThread,
+        what: Hashable,
+        operation: Callable[[Connection, int], Sequence[T]],
+    ) -> T:
+        try:
+            return await self._used(access, thread.run_together(what, operation))
+        except LedgerUnusable as error:
+            return await self._until_it_works(
+                access, thread, lambda connection: operation(connection, 1)[0], error
+            )
+
     async def _use(
         self, access: FileUse, thread: ConnectionThread, call: Callable[[Connection], T]
     ) -> T:
+        return await self._used(access, thread.run(call))
+
+    async def _used(self, access: FileUse, run: Coroutine[Any, Any, T]) -> T:
         if self._closing:
+            run.close()
             raise LedgerUnusable(self.path, "it was closed")
         try:
-            result = await thread.run(call)
+            result = await run
         except LedgerUnusable as error:
             self.file.failed(access, error)
             raise

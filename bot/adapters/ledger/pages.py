@@ -74,7 +74,7 @@ _ANSWERS_OF = (
 )
 _IS_ARMED = or_(pages.c.most_downloads.is_(None), page_files.c.used < pages.c.most_downloads)
 _USABLE = (
-    select(pages.c.id, pages.c.answer_id)
+    select(pages.c.id, pages.c.most_downloads, page_files.c.used)
     .join(jobs, jobs.c.answer_id == pages.c.answer_id)
     .join(objects, objects.c.job_id == jobs.c.id)
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
@@ -144,14 +144,17 @@ def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, P
     return {found.page.answer_id: found for found in _contents(connection, rows)}
 
 
-def use(connection: Connection, token: str, job_id: int, now: datetime) -> bool:
-    """Use one download of a file; return whether one was left."""
+def use(connection: Connection, token: str, job_id: int, now: datetime, wanted: int = 1) -> int:
+    """Use downloads of a file; return how many of those `wanted` were left."""
     row = connection.execute(_USABLE, {"token": token, "job": job_id, "now": now}).first()
     if row is None:
-        return False
-    connection.execute(_count_file(connection), {"job_id": job_id, "downloads": 1, "used": 1})
-    connection.execute(_COUNT_PAGE, {"page": row.id, "count": 1, "now": now})
-    return True
+        return 0
+    page_id, most, used = row
+    taken = wanted if most is None else min(wanted, most - (used or 0))
+    given = {"job_id": job_id, "downloads": taken, "used": taken}
+    connection.execute(_count_file(connection), given)
+    connection.execute(_COUNT_PAGE, {"page": page_id, "count": taken, "now": now})
+    return taken
 
 
 def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:

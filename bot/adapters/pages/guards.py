@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -21,7 +21,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from mnemonic import Mnemonic
 
-from bot.adapters.pages.rendering import pick_language
+from bot.adapters.pages.rendering import LONGEST_HEADER, pick_language
 from bot.adapters.web_limits import Address, address_key
 from bot.core.limits import BoundedMap
 from bot.core.ports.clock import Clock
@@ -80,19 +80,25 @@ class Ask:
 
 def read(request: web.Request, visitor: Visitor) -> Ask:
     """Read a request. Programs get text unless they ask for HTML; previews and browsers HTML."""
-    agent = request.headers.get("User-Agent", "")[:512]
-    is_preview = _PREVIEW.search(agent) is not None
+    is_preview, is_program = _judge(request.headers.get("User-Agent", "")[:512])
     asks_for_html = "text/html" in request.headers.get("Accept", "")
-    is_program = _PROGRAM.match(agent) is not None or "Mozilla" not in agent
+    accepted = request.headers.get("Accept-Language", "")[:LONGEST_HEADER]
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
     return Ask(
         request=request,
         visitor=address_key(visitor),
         parts=tuple(request.rel_url.raw_path.split("/")[1:]),
-        language=pick_language(request.headers.get("Accept-Language", "")),
+        language=pick_language(accepted),
         wants_html=asks_for_html or is_preview or not is_program,
         only_looks=is_preview or "prefetch" in purpose,
     )
+
+
+@lru_cache(maxsize=512)
+def _judge(agent: str) -> tuple[bool, bool]:
+    """Return whether a User-Agent is that of a preview, and of a program without a browser."""
+    is_program = _PROGRAM.match(agent) is not None or "Mozilla" not in agent
+    return _PREVIEW.search(agent) is not None, is_program
 
 
 async def read_form(request: web.Request) -> dict[str, str] | int:
