@@ -222,20 +222,18 @@ def _application(
         return await site.handle(request, proxies.visitor(request))
 
     def guarded(handler: Handler) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def monitor(request: web.Request) -> web.StreamResponse:
             return await (handler if proxies.may_monitor(request) else others)(request)
 
-        return answer
+        return monitor
 
     @web.middleware
-    async def unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # Not a route of its own: the library's patterns do not match every target.
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # The library's patterns do not match every target: `*`, and encoded ends of lines.
         is_routed = request.match_info.http_exception is None
-        return await (handler if is_routed else others)(request)
+        return await connections.answer(request, handler if is_routed else others)
 
-    app = web.Application(
-        client_max_size=LARGEST_BODY, middlewares=[connections.middleware, unrouted]
-    )
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[answer])
     app.on_response_prepare.append(_complete)
     app.router.add_get("/healthz", guarded(pages.alive))
     app.router.add_get("/readyz", guarded(pages.ready))
@@ -243,6 +241,8 @@ def _application(
     if hook is not None:
         hook.limit(connections.limits)
         app.router.add_post(hook.path, hook.handle)
+    # Quicker than what is not routed.
+    app.router.add_route("*", "/{tail:.*}", others)
     return app
 
 

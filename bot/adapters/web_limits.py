@@ -259,8 +259,7 @@ class Connections:
             log.warning("web connections closed", count=self._closed, open=len(self._open))
             self._reported_at, self._closed = now, 0
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Stop the timer of the connection while a request is handled."""
         transport = request.transport
         connection = self._open.get(transport) if transport is not None else None

@@ -40,6 +40,7 @@ class OssLinkSigner:
         self._connection = connection
         self._mode = mode
         self._signed: BoundedMap[tuple[object, ...], str] = BoundedMap(64)
+        self._origins: BoundedMap[Placement, str] = BoundedMap(64)
 
     @property
     def credentials_are_temporary(self) -> bool:
@@ -85,7 +86,9 @@ class OssLinkSigner:
         method: str = "GET",
         inline: bool = False,
     ) -> str:
-        """Return a URL of a private object for one method; OSS refuses others with it."""
+        """Return a URL of a private object for one method; OSS refuses others with it. Not from
+        several threads at once.
+        """
         placement = stored.placement
         # Signatures are by the second: those who ask in the same one get the same URL.
         second = now.replace(microsecond=0)
@@ -101,9 +104,13 @@ class OssLinkSigner:
 
     def origin_of(self, placement: Placement) -> str:
         """Return scheme and host of such URLs."""
+        if (known := self._origins.get(placement)) is not None:
+            return known
         address = self._connection.address.of(placement.bucket, placement.region)
         parts = urlsplit(address.object_url(""))
-        return f"{parts.scheme}://{parts.netloc}"
+        origin = f"{parts.scheme}://{parts.netloc}"
+        self._origins.set(placement, origin)
+        return origin
 
     def shows_inline(self, placement: Placement) -> bool:
         """Return whether they have a domain of the operator: on others OSS forces a download

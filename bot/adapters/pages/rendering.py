@@ -208,14 +208,15 @@ class PageRenderer:
         it cannot be.
         """
         t, content = self._texts[language], _open_content(visit)
-        left = _left(t, _last_end(visit, content) - visit.now)
+        left = _last_end(visit, content) - visit.now
         # All that the text depends on; `shows_inline` says the same each time.
-        said = (content, left, [file.is_open(visit.now) for file in content.files], report)
+        minutes = left // timedelta(minutes=1)
+        said = (content, minutes, [file.is_open(visit.now) for file in content.files], report)
         key = (language, content.page.token)
         before = self._rendered.get(key)
         if before is not None and before[0] == said:
             return before[1]
-        shown = self._page(t, visit, content, shows_inline, left, report=report)
+        shown = self._page(t, visit, content, shows_inline, report=report)
         self._rendered.set(key, (said, shown))
         return shown
 
@@ -225,7 +226,6 @@ class PageRenderer:
         visit: PageVisit,
         content: PageContent,
         shows_inline: Callable[[PageFile], bool],
-        left: str,
         *,
         report: bool | None,
     ) -> str:
@@ -242,7 +242,7 @@ class PageRenderer:
             files=files,
             sender=content.page.options.sender,
             until=moment(ends),
-            left=left,
+            left=_left(t, ends - visit.now),
             patterns=_patterns(t),
             link=link,
             list=f"{link}/all.txt" if is_plain else "",

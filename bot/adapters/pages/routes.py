@@ -143,9 +143,8 @@ class PageRoutes:
     def _fixed(self, ask: Ask) -> web.Response | None:
         path = ask.request.rel_url.raw_path
         if (asset := self._assets.get(path)) is not None:
-            response = _respond(200, "", headers={"Cache-Control": FOREVER})
-            response.body, response.headers["Content-Type"] = asset.body, asset.content_type
-            return response
+            told = {"Cache-Control": FOREVER, "Content-Type": asset.content_type}
+            return web.Response(body=asset.body, headers=told)
         if path == "/robots.txt":
             return _respond(200, ROBOTS)
         return _respond(204, "") if path == "/favicon.ico" else None
@@ -388,12 +387,15 @@ def _respond(
     status: int,
     text: str,
     *,
+    kind: str = "text/plain",
     wait: timedelta | None = None,
     close: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return an answer in plain text."""
-    response = web.Response(status=status, text=text, headers=headers)
+    """Return an answer of a kind of text."""
+    # Encoded here: the library takes longer to find out how.
+    told = {"Content-Type": f"{kind}; charset=utf-8", **(headers or {})}
+    response = web.Response(status=status, body=text.encode(), headers=told)
     if wait is not None:
         response.headers["Retry-After"] = str(_seconds(wait))
     if close:
@@ -402,10 +404,8 @@ def _respond(
 
 
 def _page(status: int, html: str, targets: str, *, wait: timedelta | None = None) -> web.Response:
-    response = _respond(status, html, wait=wait)
-    response.content_type = "text/html"
-    response.headers["Content-Security-Policy"] = POLICY.format(targets=targets)
-    return response
+    policy = {"Content-Security-Policy": POLICY.format(targets=targets)}
+    return _respond(status, html, kind="text/html", wait=wait, headers=policy)
 
 
 def _to(url: str) -> web.Response:
