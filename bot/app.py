@@ -20,9 +20,8 @@ from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
-from bot.aio import end, unless_stopped, until_stopped
-from bot.clock import SystemClock
-from bot.core.errors import ChatError, DiskError, StoreError, leaf
+from bot.clock import SystemClock, end, unless_stopped, until_stopped
+from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
 from bot.core.ports.clock import Clock
 from bot.jobs.reaper import Retention
@@ -83,7 +82,7 @@ async def serve(
             links = await unless_stopped(stop, _open_links(settings, clock, stack))
             if links is None:
                 return
-            supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused,))
+            supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused, LedgerLocked))
             links.monitoring.readiness.add({"loops": supervisor.trouble})
             endings = _begin_endings(links, supervisor)
             stack.push_async_callback(end, endings)

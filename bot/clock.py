@@ -1,4 +1,5 @@
-"""The system clock, waiting for a moment or an event, and time zones by the names people use.
+"""The system clock, waiting for a moment, an event or the end of tasks, and time zones by the
+names people use.
 
 The zones are those of the machine or of the package `tzdata` (Python's `zoneinfo`).
 """
@@ -6,10 +7,10 @@ The zones are those of the machine or of the package `tzdata` (Python's `zoneinf
 import asyncio
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
-from typing import Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import structlog
@@ -279,3 +280,59 @@ class StoreClockKeeper:
             log.info("the clock of OSS differs", offset=offset.total_seconds())
             await self._ledger.set_oss_offset(offset)
             self._stored = offset
+
+
+T = TypeVar("T")
+
+STUCK_AFTER = timedelta(seconds=1.5)
+"""Longest wait for a cancelled task. A task that takes longer waits for a thread that cannot be
+interrupted, such as one in the middle of connecting.
+"""
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do `work` and return its result, or cancel it when `stop` is set and return `None`.
+
+    Returns within `STUCK_AFTER` of `stop`, even if the work does not: the caller must then end the
+    process with `os._exit`. Raises the errors of the work.
+    """
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        await end([task, stopped])
+
+
+async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]) -> None:
+    """Return when `stop` is set. Raise the error of a loop that fails before: loops do not end."""
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({stopped, *loops}, return_when=asyncio.FIRST_COMPLETED)
+        for loop in loops:
+            if loop.done() and not loop.cancelled():
+                loop.result()
+    finally:
+        stopped.cancel()
+
+
+def is_asked_to_end() -> bool:
+    """Return whether the current task has been cancelled. A `CancelledError` in one that has not
+    comes out of a library, from a future that was cancelled there, and is an error like others.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait for their end, at most `STUCK_AFTER`; those that need longer are
+    abandoned. Raises no error of the tasks.
+    """
+    for task in tasks:
+        task.cancel()
+    done, stuck = await asyncio.wait(tasks, timeout=STUCK_AFTER.total_seconds())
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("ended with an error", why=repr(error))
+    if stuck:
+        log.warning("threads did not stop in time", count=len(stuck))

@@ -21,7 +21,7 @@ from bot.core.jobs import JobState, ObjectState, Placement
 from bot.core.ports.ledger import ChatRules, OwnerRules
 from bot.core.ports.views import Answer
 from bot.jobs.reaper import Reaper
-from tests.fakes.ledger import empty_ledger
+from tests.fakes.ledger import empty_ledger, file_of
 from tests.fakes.metrics import FakeMetrics
 from tests.fakes.recorder import Recorder, naming
 from tests.fakes.samples import LIFETIME, NOW, accept, acquire
@@ -86,7 +86,7 @@ async def _damage(path: Path, table: str, column: str, damage: str) -> None:
 
 async def _serve_beside(stage: Everything, table: str, column: str, damage: str) -> None:
     """Damage a row of the one person; return when the other is answered."""
-    ledger, path = stage.ledger, stage.database.path
+    ledger, path = stage.ledger, file_of(stage.database)
 
     async def is_opened() -> bool:
         return len(await ledger.status_messages.open_status_messages()) == 2
@@ -185,7 +185,7 @@ async def test_damaged_object_keeps_no_link_alive(
     """The valid link ends in time, and the damaged one too, unless its very key is unknown."""
     first, second = await yard.live(), await yard.live()
     assert first.id == 1
-    await _damage(yard.database.path, "objects", column, damage)
+    await _damage(file_of(yard.database), "objects", column, damage)
     yard.clock.advance(LIFETIME)
     with capture_logs() as lines:
         await yard.database.read(note_unknown)
@@ -217,7 +217,7 @@ async def test_foreign_bucket_that_cannot_be_opened_keeps_no_other_link_alive(
     """Nor any leftover: it is postponed alone, and counted."""
     first, second = await yard.live(), await yard.live()
     left = await yard.left(put=True)
-    await _damage(yard.database.path, "objects", "bucket", "'No Bucket!'")
+    await _damage(file_of(yard.database), "objects", "bucket", "'No Bucket!'")
 
     def open_store(placement: Placement) -> FakeStore:
         if placement.bucket == "No Bucket!":
@@ -269,7 +269,7 @@ async def test_damaged_rules_are_repaired(
 ) -> None:
     """What is readable of them holds from then on."""
     chats = SqlLedger(database).chats
-    with closing(sqlite3.connect(database.path)) as connection, connection:
+    with closing(sqlite3.connect(file_of(database))) as connection, connection:
         connection.execute(f"INSERT INTO {table} ({values})")
     with capture_logs() as lines:
         for ledger in (chats, SqlLedger(database).chats):
@@ -284,7 +284,7 @@ async def test_damaged_update_is_set_aside(database: Database) -> None:
     updates = SqlLedger(database).dead_updates
     for number in (1, 2):
         await updates.failing(number, "{}", "KeyError", NOW, NOW)
-    with closing(sqlite3.connect(database.path)) as connection, connection:
+    with closing(sqlite3.connect(file_of(database))) as connection, connection:
         connection.execute("UPDATE dead_updates SET body = x'ff' WHERE update_id = 1")
     found = [await updates.due(NOW, 10) for _ in range(2)]
 
@@ -296,7 +296,7 @@ async def test_damaged_offset_is_none(database: Database) -> None:
     """The first answer of OSS tells it again."""
     offset = SqlLedger(database).offset
     for damage in ("'x'", "'inf'", "x'ff'"):
-        with closing(sqlite3.connect(database.path)) as connection, connection:
+        with closing(sqlite3.connect(file_of(database))) as connection, connection:
             connection.execute(f"INSERT OR REPLACE INTO state VALUES ('oss_offset', {damage})")  # noqa: S608 -- a test.
         assert await offset.oss_offset() == timedelta(0)
 
@@ -306,7 +306,7 @@ async def test_crash_is_counted_beside_damaged_progress(database: Database) -> N
     ledger = SqlLedger(database)
     for number in (1, 2):
         await acquire(ledger, await accept(ledger, chat_id=number))
-    await _damage(database.path, "jobs", "crash_progress", "'x'")
+    await _damage(file_of(database), "jobs", "crash_progress", "'x'")
     recovered = await ledger.jobs.recover(NOW)
 
     assert [(job.id, job.crashes) for job in recovered.unfinished] == [(1, 1), (2, 1)]
@@ -316,7 +316,7 @@ async def test_row_that_cannot_be_repaired_costs_no_other(database: Database) ->
     """Two repaired rows would be the same message; thirty more are repaired, twenty named."""
     ledger = SqlLedger(database)
     rows = [await accept(ledger, chat_id=100) for _ in range(32)]
-    with closing(sqlite3.connect(database.path)) as connection, connection:
+    with closing(sqlite3.connect(file_of(database))) as connection, connection:
         connection.execute(
             "UPDATE jobs SET file_unique_id = CAST(id AS BLOB), message_id = 0 WHERE id < 3"
         )

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from bot import __version__
-from bot.adapters.ledger.retention import SAID_IS_KEPT_FOR
+from bot.adapters.ledger.totals import SAID_IS_KEPT_FOR
 from bot.adapters.telegram.commands import BOT_ADMIN_MENU, GROUP_ADMIN_MENU, PRIVATE_MENU
 from bot.adapters.telegram.intake import KEPT_FOR
 from bot.cli.main import app

@@ -11,8 +11,8 @@ from typing import Annotated, Final
 
 import typer
 
-from bot.adapters.ledger.migration import BEGUN, back_up, put_back, require_sound
-from bot.adapters.ledger.process_locks import SendingLock, process_lock
+from bot.adapters.ledger.backup import BEGUN, back_up, put_back, require_sound
+from bot.adapters.ledger.sqlite import SendingLock, process_lock
 from bot.cli.common import (
     CommandFailed,
     SettingsFile,

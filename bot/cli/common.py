@@ -25,11 +25,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.adapters.ledger.connection import opening
+from bot.adapters.ledger.sqlite import opening
 from bot.adapters.telegram.languages import CHINESE, ENGLISH, Language, pick_language
 from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import RelayError, leaf
 from bot.core.files import shown_size
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.logs import Level, configure
 from bot.settings import Settings, SettingsError, load
 
@@ -260,8 +261,13 @@ def secrets_of(settings: Settings) -> list[str]:
         settings.oss.proxy,
     )
     # The library logs its calls at level debug, and with them the webhook's secret.
-    derived = webhook_secret(settings.telegram.token.get_secret_value())
-    return [derived, *(secret.get_secret_value() for secret in given if secret is not None)]
+    derived = [webhook_secret(settings.telegram.token.get_secret_value())]
+    if isinstance(settings.ledger.place, LedgerServer):
+        derived += [settings.ledger.place.url, settings.ledger.place.password]
+    return [
+        *filter(None, derived),
+        *(secret.get_secret_value() for secret in given if secret is not None),
+    ]
 
 
 def log_quietly(settings: Settings, level: Level = "warning") -> None:
@@ -324,13 +330,15 @@ class CommandFailed(Exception):
     """The command cannot do its work here; the text has the reason."""
 
 
-def require_ledger(path: Path) -> None:
-    """Raise an error if there is no ledger.
+def require_ledger(path: LedgerPlace) -> None:
+    """Raise an error if there is no ledger; on a server, opening it tells.
 
     Raises:
-        OperationImpossible: there is no file at `path`.
+        CommandFailed: there is no file at `path`.
         LedgerUnusable: this user lacks the permission to check.
     """
+    if isinstance(path, LedgerServer):
+        return
     with opening(path):
         try:
             path.stat()

@@ -6,6 +6,7 @@ which costs a second and 100 MiB.
 """
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -112,7 +113,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app(prog_name="relay-bot")
+    try:
+        app(prog_name="relay-bot")
+    except OSError as error:
+        # Of the help or the version, on a full disk: the commands end in a line themselves.
+        typer.echo(f"relay-bot: {error.strerror or type(error).__name__}", err=True)
+        os._exit(1)
 
 
 def _version(wanted: bool) -> None:

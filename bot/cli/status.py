@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.database import bot_runs, open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger, SqlOffset
-from bot.adapters.ledger.process_locks import bot_runs
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.adapters.oss.access_checks import AnonymousAccess
 from bot.cli.common import (
@@ -57,13 +56,13 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
         OperationImpossible: there is no ledger.
         LedgerError: it cannot be used.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
-    async with open_database(path) as database:
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
+    async with open_database(place, create=False) as database:
         seen = await SqlCliJobs(database).overview()
         offset = await SqlOffset(database).oss_offset()
     now = clock.now()
-    return Status(bot_runs(path), now, now + offset, seen)
+    return Status(await bot_runs(place), now, now + offset, seen)
 
 
 def status(
@@ -184,10 +183,10 @@ async def run_audit(settings: Settings, *, fix: bool, clock: Clock | None = None
         LedgerError: it cannot be used.
         StoreError: OSS could not be reached, or refused.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
     async with AsyncExitStack() as stack:
-        ledger = SqlLedger(await stack.enter_async_context(open_database(path)))
+        ledger = SqlLedger(await stack.enter_async_context(open_database(place, create=False)))
         line = await stack.enter_async_context(open_store_access(settings, clock))
         prefix = key_prefix(settings.telegram.bot_id)
         auditor = Auditor(

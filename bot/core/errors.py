@@ -51,7 +51,6 @@ error carries a sentence for users; the locale files have one for every code
 (`tests/adapters/telegram/test_texts.py` holds it).
 """
 
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -277,16 +276,16 @@ class LedgerError(RelayError):
 
 
 class LedgerUnusable(LedgerError):
-    """The file of the ledger cannot be opened, read or written.
+    """The ledger cannot be opened, read or written. `place` is its file, or names its server.
 
-    `reason` is the message of the system or of SQLite, without any value of a statement.
+    `reason` is the message of the system or of the database, without any value of a statement.
     """
 
     code = "ledger_unusable"
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"the ledger {path} cannot be used: {reason}")
-        self.path = path
+    def __init__(self, place: object, reason: str) -> None:
+        super().__init__(f"the ledger {place} cannot be used: {reason}")
+        self.place = place
         self.reason = reason
 
 
@@ -400,6 +399,10 @@ def all_codes(root: type[RelayError] = RelayError) -> frozenset[str]:
         return {cls.code}.union(*(walk(sub) for sub in cls.__subclasses__()))
 
     return frozenset(walk(root))
+
+
+class PortTaken(Exception):
+    """Another program listens there, or the address does not belong to this machine."""
 
 
 def leaf(group: ExceptionGroup[Exception]) -> Exception:

@@ -14,8 +14,7 @@ from typing import Final
 
 import structlog
 
-from bot.aio import STUCK_AFTER
-from bot.clock import wait_for_event
+from bot.clock import STUCK_AFTER, wait_for_event
 from bot.core.jobs import ProgressMeter, Speed, StopReason
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics

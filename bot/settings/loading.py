@@ -219,6 +219,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     except (OSError, ValueError) as error:
         raise SettingsError([*environment.problems, _unreadable(path, error)]) from error
     problems = environment.problems + _missing_key(settings, environ) + _missing_socks(settings)
+    problems += _missing_driver(settings)
     if problems:
         raise SettingsError(problems)
     return settings.below((path.parent if path else Path()).absolute())
@@ -301,6 +302,12 @@ def _missing_socks(settings: Settings) -> list[str]:
         and proxy.get_secret_value().lower().startswith("socks")
         and not _is_installed(module)
     ]
+
+
+def _missing_driver(settings: Settings) -> list[str]:
+    if settings.ledger.url is None or _is_installed("psycopg"):
+        return []
+    return ["ledger.url: needs the extra \"cluster\": pip install 'file-relay-bot[cluster]'"]
 
 
 def _is_installed(module: str) -> bool:

@@ -23,6 +23,7 @@ from pydantic import (
 from bot.clock import find_zone
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, LinkMode, shown_size
 from bot.core.limits import TransferLimits
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.settings import types
 from bot.settings.types import Allowed, Contradiction
 
@@ -93,10 +94,16 @@ class SpoolSettings(Section):
 
 
 class LedgerSettings(Section):
-    """The file of the ledger, and how long it keeps what has ended."""
+    """The ledger: its file, or its database on a server, and how long it keeps what ended."""
 
     path: types.LocalPath = Path("relay.sqlite3")
+    url: types.PostgresUrl | None = None
     keep: types.Keep = timedelta(days=30)
+
+    @property
+    def place(self) -> LedgerPlace:
+        """Where the ledger is: on the server, if there is one, otherwise in the file."""
+        return self.path if self.url is None else LedgerServer(self.url.get_secret_value())
 
 
 class AccessSettings(Section):

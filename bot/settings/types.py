@@ -164,6 +164,16 @@ def _proxy(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _postgres(secret: SecretStr) -> SecretStr:
+    parts = urlsplit(secret.get_secret_value())
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("not the URL of a database")
+    # urllib checks the port only when it is asked for; several hosts have a port each.
+    if "," not in parts.netloc and parts.port == 0:
+        raise ValueError("a port at which nothing can listen")
+    return secret
+
+
 PLACEHOLDER: Final = "replace-me"
 """In the secrets of `settings.example.toml`."""
 EXAMPLE_BUCKET: Final = "my-relay-bucket"
@@ -238,6 +248,11 @@ ProxyUrl = Annotated[
     Allowed(
         "a URL such as http://127.0.0.1:3128 or socks5://user:password@host:1080", secret=True
     ),
+]
+PostgresUrl = Annotated[
+    SecretStr,
+    AfterValidator(_postgres),
+    Allowed("a URL such as postgresql://relay:password@db.example:5432/relay", secret=True),
 ]
 WebUrl = Annotated[
     str,

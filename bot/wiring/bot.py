@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
@@ -18,10 +19,10 @@ from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
+from bot.core.ports.chat import FileSource
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.source import FileSource
 from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
@@ -52,7 +53,7 @@ from bot.outbound.views import (
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.monitoring import MonitoredParts
+from bot.wiring.monitoring import MonitoredParts, folder_trouble
 from bot.wiring.resources import LinkResources, Resources, placement, plain
 
 
@@ -76,16 +77,10 @@ def build_bot(resources: Resources) -> Bot:
     signals, source = resources.signals, _source(resources)
     lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
     queue = _queue(resources, source, lifecycle)
-    file_root = settings.telegram.file_root if resources.is_local else None
-    resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
-    given = settings.access
-    access = Access(
-        ledger.chats,
-        users=given.users,
-        admins=given.admins,
-        groups=given.groups,
-        metrics=resources.monitoring.metrics,
+    resources.monitoring.observe(
+        MonitoredParts(queue, resources.spool, _file_trouble(settings.telegram.file_root, source))
     )
+    access = _access(resources)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
     reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)
@@ -118,6 +113,17 @@ def build_bot(resources: Resources) -> Bot:
         source=source,
         migrations=migrations,
         page_news=_page_news(resources, views.jobs.pages, migrations),
+    )
+
+
+def _access(resources: Resources) -> Access:
+    given = resources.settings.access
+    return Access(
+        resources.ledger.chats,
+        users=given.users,
+        admins=given.admins,
+        groups=given.groups,
+        metrics=resources.monitoring.metrics,
     )
 
 
@@ -194,6 +200,12 @@ def _source(resources: Resources) -> CloudFiles | LocalFiles:
         throughput=MinimumThroughput(minimum_rate=resources.settings.transfer.minimum_rate),
         trusts=resources.trusted.__contains__,
     )
+
+
+def _file_trouble(root: Path | None, source: CloudFiles | LocalFiles) -> Callable[[], str] | None:
+    if root is None or not isinstance(source, LocalFiles):
+        return None
+    return lambda: folder_trouble(root) or source.trouble
 
 
 def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:
@@ -361,7 +373,7 @@ def build_link_guard(links: LinkResources) -> LinkGuard:
         store.store,
         store.threads,
         links.link_clock,
-        links.database.file.in_trouble,
+        links.database.state.in_trouble,
         metrics=links.monitoring.metrics,
         store_of=store.stores.of,
     )

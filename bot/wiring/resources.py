@@ -11,14 +11,12 @@ from functools import cached_property
 import structlog
 from pydantic import SecretStr
 
-from bot.adapters.ledger.database import Database, open_database
+from bot.adapters.ledger.database import Database, open_alone
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.schema import note_unknown
 from bot.adapters.ledger.totals import touch_tables
-from bot.adapters.oss.bucket import OssBucket, OssStores
+from bot.adapters.oss.bucket import Answered, OssBucket, OssStores, unnoted
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
-from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.oss.keys import AccessKey, Fetch, environment_key
 from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram
@@ -203,8 +201,7 @@ async def open_link_resources(
         LedgerError: the ledger cannot be used, or another process runs on it.
         StoreKeyRefused: there is no access key at all, or one that cannot end public links.
     """
-    stack.enter_context(process_lock(settings.ledger.path))
-    database = await stack.enter_async_context(open_database(settings.ledger.path))
+    database = await stack.enter_async_context(open_alone(settings.ledger.place))
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )

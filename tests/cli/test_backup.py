@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.ledger.process_locks import SendingLock
+from bot.adapters.ledger.sqlite import SendingLock
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 from tests.conversations.people import Person

@@ -114,7 +114,7 @@ def test_notice() -> None:
     named = {name: text for name, text in licenses.items() if re.search(r"GPL|MPL|EPL", text)}
     notice, label = read("NOTICE"), labels()["org.opencontainers.image.licenses"]
 
-    assert set(named) == {"python-telegram-bot", "certifi"}
+    assert set(named) == {"python-telegram-bot", "certifi", "psycopg", "psycopg-binary"}
     for name, text in named.items():
         assert name in notice
         assert text in notice

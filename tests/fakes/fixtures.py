@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from tests.fakes.ledger import empty_ledger
+
+if TYPE_CHECKING:
+    from tests.fakes.postgres import Databases
+
+SERVER: Final = "postgresql"
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +23,36 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def databases() -> Iterator["Databases"]:
+    """Databases on a PostgreSQL server."""
+    from tests.fakes.postgres import databases
+
+    with databases() as served:
+        yield served
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """Open an empty ledger."""
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """Open an empty ledger, in a file or on a server."""
+    if getattr(request, "param", None) == SERVER:
+        # Not by an argument, which would start a server for tests of files too.
+        served: Databases = request.getfixturevalue("databases")
+        place = served.shared()
+        served.empty(place)
+        opened = Database(place)
+        yield opened
+        await opened.close()
+        return
     async with empty_ledger(tmp_path / "ledger.db") as opened:
         yield opened
+
+
+def on_both(metafunc: pytest.Metafunc, *, in_every_run: bool = False) -> None:
+    """Run a test that uses a ledger with a file and with a server; with the latter only in the
+    long run, unless it is `in_every_run`.
+    """
+    if "database" in metafunc.fixturenames:
+        marks = [] if in_every_run else [pytest.mark.long]
+        both = ["file", pytest.param(SERVER, marks=marks)]
+        metafunc.parametrize("database", both, indirect=True)

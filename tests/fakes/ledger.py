@@ -32,3 +32,9 @@ async def empty_ledger(path: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def file_of(database: Database) -> Path:
+    """Return the file of a ledger that is one."""
+    assert isinstance(database.place, Path)
+    return database.place

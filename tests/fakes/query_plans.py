@@ -9,7 +9,7 @@ from functools import cache
 from types import FrameType
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from bot.adapters.ledger.schema import metadata
@@ -43,8 +43,10 @@ def install() -> None:
 
 
 def _note(
-    _connection: object, _cursor: object, statement: str, parameters: Any, *_: object
+    connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object
 ) -> None:
+    if connection.dialect.name != "sqlite":
+        return
     name = _SOME.sub("(?, …)", statement)
     if name not in _seen and _is_of_the_ledger(sys._getframe(1)):
         _seen[name] = (statement, parameters)

@@ -24,6 +24,8 @@ def test_public_mode_needs_a_key_that_stays(mode: LinkMode, token: str | None) -
         "OSS_ACCESS_KEY_SECRET": "secret",
         "RELAY_ACCESS__USERS": "1",
         "RELAY_LINK__MODE": mode.value,
+        "RELAY_WEB__PORT": "0",
+        "RELAY_WEB__URL": "https://files.example.com",
     }
     settings = load(None, variables)
     if mode is LinkMode.PUBLIC and token:

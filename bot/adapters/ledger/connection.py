@@ -1,109 +1,42 @@
-"""A connection in a thread of its own, whether the file behind it is in place, and what errors of
-SQLite mean."""
+"""A connection in a thread of its own, the interface of the databases behind it, and whether the
+ledger works.
+"""
 
 import asyncio
-import sqlite3
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.errors import LedgerUnusable
-from bot.transfer.pool import to_the_end
+from bot.core.ports.ledger import LedgerPlace
+from bot.transfer.pool import ThreadPool, to_the_end
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_FILE_FAULTS: Final = _DAMAGE | {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-}
-"""Result codes of faults of the file or its disk; all others are defects of a statement."""
-_PRIMARY: Final = 0xFF
-"""The part of an extended result code that is the primary one (source: sqlite.org/rescode)."""
 
-
-def is_damage(error: DatabaseError) -> bool:
-    """Return whether an error says that the file is damaged or no ledger. A full disk, a lock or a
-    missing right say nothing about the file.
-    """
-    return _primary_code(error) in _DAMAGE
-
-
-def is_lock(error: DatabaseError) -> bool:
-    """Return whether an error says that another process has locked the file."""
-    return _primary_code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def _primary_code(error: DatabaseError) -> int:
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & _PRIMARY
-
-
-@contextmanager
-def opening(path: Path) -> Iterator[None]:
-    """Translate every failure to open or migrate the ledger at `path`, or a lock beside it.
-
-    Raises:
-        LedgerUnusable: the system or SQLite refuses it.
-    """
-    try:
-        yield
-    except OSError as error:
-        place = "" if error.filename in {None, str(path)} else f" ({error.filename})"
-        raise LedgerUnusable(path, f"{error.strerror or error}{place}") from error
-    except DatabaseError as error:
-        raise LedgerUnusable(path, str(error.orig)) from error
-
-
-@contextmanager
-def using(path: Path) -> Iterator[None]:
-    """Translate failures of the file itself while the ledger at `path` is open. Errors of
-    statements propagate unchanged, because they are defects and need their traceback.
-
-    Raises:
-        LedgerUnusable: the file is damaged, or the disk cannot read or write it.
-    """
-    try:
-        yield
-    except DatabaseError as error:
-        if _primary_code(error) not in _FILE_FAULTS:
-            raise
-        raise LedgerUnusable(path, str(error.orig)) from error
-
-
-_MOVED: Final = "the file was deleted or replaced while it was open; put it back"
-
-
-class FileUse(StrEnum):
+class AccessKind(StrEnum):
     """A kind of access; reads may work where writes do not, as on a full disk."""
 
     READ = "read"
     WRITE = "write"
 
 
-class LedgerFile:
-    """The file at `path` as it was when this was made. The log has one line when it stops to work
-    and one when it works again.
+class LedgerState:
+    """Whether the ledger works. The log has one line when it stops to work and one when it works
+    again.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._identity = _identify(path)
-        self._troubles: dict[FileUse, str] = {}
+    def __init__(self) -> None:
+        self._troubles: dict[AccessKind, str] = {}
         self.in_trouble = asyncio.Event()
         """Set while there is trouble; only the thread of the event loop notes it."""
 
@@ -112,43 +45,104 @@ class LedgerFile:
         """What was wrong at the latest access, in words; empty if nothing."""
         return next(iter(self._troubles.values()), "")
 
-    def is_in_place(self) -> bool:
-        """Return whether the path leads to the file that was opened. May be called from any
-        thread.
-        """
-        return _identify(self.path) == self._identity
-
-    def require_in_place(self) -> None:
-        """Refuse a write that the next start would not find.
-
-        Raises:
-            LedgerUnusable: the file was deleted or replaced.
-        """
-        if not self.is_in_place():
-            raise LedgerUnusable(self.path, _MOVED)
-
-    def failed(self, access: FileUse, error: LedgerUnusable) -> None:
+    def failed(self, access: AccessKind, error: LedgerUnusable) -> None:
         """Note that an access failed."""
         if not self._troubles:
             log.error("ledger cannot be used, nothing is taken in", why=error.reason)
         self._troubles[access] = error.reason
         self.in_trouble.set()
 
-    def worked(self, access: FileUse) -> None:
+    def worked(self, access: AccessKind) -> None:
         """Note that an access worked."""
         if self._troubles.pop(access, None) is not None and not self._troubles:
             self.in_trouble.clear()
             log.info("ledger can be used again")
 
 
-def _identify(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one, `None` where there is none."""
-    with opening(path):
-        try:
-            found = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-    return found.st_dev, found.st_ino
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right of this process on a server, as it was taken; see `leases`."""
+
+    name: str
+    fence: int
+
+
+class Conflict(LedgerUnusable):
+    """Another process changed the same rows at the same moment: the operation was undone, and is
+    to be run again.
+    """
+
+
+class Backend(ABC):
+    """A database behind the ledger: how it is opened, and what its errors mean. Its methods are
+    called in the threads of connections, unless they say otherwise.
+    """
+
+    cuts_off_after: ClassVar[float | None] = None
+    """Seconds (real) after which `cut_off` is called for a visit that has not ended."""
+    is_remote: ClassVar[bool] = False
+    """Whether only reading it shows that it is there."""
+    reads_in_savepoints: ClassVar[bool] = False
+    """Whether a reader that fails would end the transaction of the others."""
+
+    place: LedgerPlace
+    lease: Lease | None = None
+    """What a writer needs, if it needs one."""
+    endures = False
+    """Whether what waits in a thread for the database does so for as long as it takes."""
+
+    @abstractmethod
+    def engine(self, access: AccessKind) -> Engine:
+        """Return the engine for connections of this kind."""
+
+    @abstractmethod
+    def translating(self) -> AbstractContextManager[None]:
+        """Translate failures of the database itself. Errors of statements propagate unchanged,
+        because they are defects and need their traceback.
+
+        Raises:
+            LedgerUnusable: the database cannot be used.
+            Conflict: the operation is to be run again.
+        """
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[object]:
+        """Begin a transaction; commit it at the end of the block, or undo it."""
+        return connection.begin()
+
+    def require_in_place(self) -> None:  # noqa: B027 -- most have nothing to refuse.
+        """Refuse a write that the next start would not find.
+
+        Raises:
+            LedgerUnusable: the database was deleted or replaced.
+        """
+
+    def may_reconnect(self) -> bool:
+        """Return whether a connection that has failed is to be opened anew."""
+        return True
+
+    def is_of_one(self, error: LedgerUnusable) -> bool:  # noqa: ARG002 -- for those that can tell.
+        """Return whether only one operation has failed, and others of its transaction go on."""
+        return False
+
+    def may_pass(self, error: LedgerUnusable) -> bool:
+        """Return whether a command waits for a moment, because this failure passes within
+        seconds.
+        """
+        return isinstance(error, Conflict)
+
+    def cut_off(self, connection: Connection) -> None:  # noqa: B027 -- see `cuts_off_after`.
+        """End a visit that hangs; called in the thread of the event loop."""
+
+    @abstractmethod
+    def write_probe(self, connection: Connection) -> None:
+        """Write something that changes nothing, and finds what would fail a write."""
+
+    @abstractmethod
+    def sends(self) -> bool:
+        """Return whether a command that sends files runs on the ledger. Blocks."""
+
+    def give_up(self) -> None:  # noqa: B027 -- most wait for nothing in a thread.
+        """End what waits in a thread for the database; called in any thread."""
 
 
 P = ParamSpec("P")
@@ -246,23 +240,15 @@ class ConnectionThread:
     calls: in one transaction, each with a savepoint of its own where it `writes`. An operation
     that raises undoes itself alone. If the transaction itself fails, nothing of it was stored and
     every caller gets that error. A lone caller waits for no other.
-
-    `check` is called in the thread before each transaction.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        file: LedgerFile | None = None,
-        *,
-        writes: bool = True,
-        check: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._engine = engine
-        self._file = file
-        self._writes = writes
-        self._check = check
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+    def __init__(self, backend: Backend, access: AccessKind = AccessKind.WRITE) -> None:
+        self._backend = backend
+        self._engine = backend.engine(access)
+        self._writes = access is AccessKind.WRITE
+        self._in_savepoints = self._writes or backend.reads_in_savepoints
+        self._cut_off: asyncio.TimerHandle | None = None
+        self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._waiting: deque[_Call[Any]] = deque()
         self._shared: dict[Hashable, _Shared[Any]] = {}
@@ -322,37 +308,56 @@ class ConnectionThread:
             if isinstance(call, _Shared):
                 del self._shared[call.what]
         loop = asyncio.get_running_loop()
-        visit = self._executor.submit(self._transact, group)
-        visit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._visited, group, done))
+        try:
+            visit = self._executor.submit(self._transact, group)
+        except (RuntimeError, MemoryError) as error:
+            # Not raised: the event loop would log it, and the callers would wait for ever.
+            loop.call_soon(self._visited, group, self._refusal(error))
+            return
+        if self._backend.cuts_off_after is not None:
+            self._cut_off = loop.call_later(self._backend.cuts_off_after, self._end_visit)
+        visit.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._visited, group, done.exception())
+        )
 
-    def _visited(self, group: Sequence[_Call[Any]], visit: "Future[None]") -> None:
+    def _refusal(self, error: Exception) -> LedgerUnusable:
+        """Return what callers get when there is no thread for them."""
+        refusal = LedgerUnusable(self._backend.place, str(error) or type(error).__name__)
+        refusal.__cause__ = error
+        return refusal
+
+    def _end_visit(self) -> None:
+        if self._connection is not None:
+            self._backend.cut_off(self._connection)
+
+    def _visited(self, group: Sequence[_Call[Any]], error: BaseException | None) -> None:
+        if self._cut_off is not None:
+            self._cut_off.cancel()
         # First, so that the thread works while the callers of this group go on.
         if self._waiting:
             self._visit()
         else:
             self._idle.set()
         for call in group:
-            call.settle(visit.exception())
+            call.settle(error)
 
     def _transact(self, group: Sequence[_Call[Any]]) -> None:
         try:
-            with self._translating():
+            with self._backend.translating():
                 self._begin(group)
         except LedgerUnusable:
-            # The next try opens the file anew, unless the path leads to another one: what was
-            # deleted can still be read by the connection.
-            if self._file is not None and self._file.is_in_place():
+            if self._backend.may_reconnect():
                 self._forget()
             raise
 
-    def _translating(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._file is None else using(self._file.path)
-
     def _begin(self, group: Sequence[_Call[Any]]) -> None:
-        self._check()
+        if self._writes:
+            self._backend.require_in_place()
+        if self._connection is not None and self._connection.invalidated:
+            self._forget()
         if self._connection is None:
             self._connection = self._engine.connect()
-        with self._connection.begin():
+        with self._transaction(self._connection):
             if len(group) == 1:
                 # Raises through the transaction, which undoes it.
                 group[0].result = group[0].operation(self._connection)
@@ -360,22 +365,25 @@ class ConnectionThread:
             for call in group:
                 self._one_of_several(self._connection, call)
 
+    def _transaction(self, connection: Connection) -> AbstractContextManager[object]:
+        return self._backend.transaction(connection) if self._writes else connection.begin()
+
     def _one_of_several(self, connection: Connection, call: _Call[Any]) -> None:
         # By the driver: a savepoint of SQLAlchemy costs more than most operations.
         cursor = connection.connection.cursor()
-        if self._writes:
+        if self._in_savepoints:
             cursor.execute("SAVEPOINT one")
         try:
-            with self._translating():
+            with self._backend.translating():
                 call.result = call.operation(connection)
-        except LedgerUnusable:
-            # Of the file: SQLite may have undone the whole transaction.
-            raise
-        except Exception as error:  # noqa: BLE001 -- re-raised to its caller.
+        except Exception as error:
+            if isinstance(error, LedgerUnusable) and not self._backend.is_of_one(error):
+                # SQLite may have undone the whole transaction; a lost connection did.
+                raise
             call.error = error
-            if self._writes:
+            if self._in_savepoints:
                 cursor.execute("ROLLBACK TO one")
-        if self._writes:
+        if self._in_savepoints:
             cursor.execute("RELEASE one")
         cursor.close()
 

@@ -1,36 +1,38 @@
-"""One SQLite file: opening, migrating, reading and writing it, by a connection for each of both.
+"""A ledger: opening, migrating, reading and writing it, by a connection for each of both.
 Operations are functions of a connection, in the modules of their tables.
 """
 
 import asyncio
-import os
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from uuid import uuid4
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from bot.adapters.ledger.connection import ConnectionThread, FileUse, LedgerFile, is_lock, opening
-from bot.adapters.ledger.migration import (
-    create_tables,
-    refuse_foreign_tables,
-    require_tables,
-    upgrade,
-    version_of,
+from bot.adapters.ledger import sqlite
+from bot.adapters.ledger.connection import (
+    AccessKind,
+    Backend,
+    Conflict,
+    ConnectionThread,
+    LedgerState,
 )
+from bot.adapters.ledger.migration import version_of
 from bot.adapters.ledger.recovery import UNITS, repair
-from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows
-from bot.core.errors import LedgerUnusable
+from bot.adapters.ledger.schema import UnreadableRows
+from bot.core.errors import LedgerLocked, LedgerUnusable
+from bot.core.ports.ledger import LedgerPlace
 from bot.core.ports.metrics import Metrics, NoMetrics
+
+if TYPE_CHECKING:
+    from bot.adapters.ledger.leases import LeaseKeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,56 +41,51 @@ P = ParamSpec("P")
 
 
 PATIENCE: Final = 30.0
-"""Seconds (real) that a command, or a start, waits for a ledger that is locked."""
+"""Seconds (real) that a command waits for a ledger that is locked."""
 LONGEST_PAUSE: Final = 2.0
-"""Seconds (real) between two tries on a file that does not work."""
-BUSY_TIMEOUT: Final = 1.0
-"""Seconds (real) for which a try waits in the thread, where no cancel reaches it."""
-INCREMENTAL: Final = 2
-"""The value of `PRAGMA auto_vacuum` (source: sqlite.org/pragma.html)."""
+"""Seconds (real) between two tries on a ledger that does not work."""
 LOOK_EVERY: Final = 2.0
-"""Seconds (real) between two looks at a file that no process writes to."""
+"""Seconds (real) between two looks at a ledger that no process writes to."""
 
 
 class Database:
     """Reads beside writes, each in the order of their calls.
 
     An operation is a function of a connection. It returns values of the core, never a result that
-    still needs the connection. It may be run again after the file has failed it, because nothing
+    still needs the connection. It may be run again after the ledger has failed it, because nothing
     of it was committed then.
-
-    Writers use a connection of their own with BEGIN IMMEDIATE; readers never take the write lock,
-    because SQLAlchemy's `begin` event fires for reads too.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file = LedgerFile(path)
+    def __init__(self, place: LedgerPlace) -> None:
+        self.place = place
+        self.state = LedgerState()
         self.metrics: Metrics = NoMetrics()
         self._unreadable = UnreadableRows()
-        engine = _engine(path, self._unreadable)
-        self._writer = ConnectionThread(
-            engine.execution_options(begin="BEGIN IMMEDIATE"),
-            self.file,
-            check=self.file.require_in_place,
-        )
-        self._reader = ConnectionThread(
-            engine.execution_options(begin="BEGIN"), self.file, writes=False
-        )
+        self._backend = _backend(place, self._unreadable)
+        self._writer = ConnectionThread(self._backend)
+        self._reader = ConnectionThread(self._backend, AccessKind.READ)
+        self.lost = asyncio.Event()
+        """Set when another process has taken the right to run jobs from this one."""
         self._endures = False
         self._closing = False
         self._waiting = 0
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether an operation waits for the file to work again."""
+        """Whether an operation waits for the ledger to work again."""
         return self._waiting > 0
 
     def endure(self) -> None:
-        """From now on wait for a file that does not work for as long as it takes: a full disk, a
-        lock, or a file that was deleted is an operator's to cure, and costs no work.
+        """From now on wait for a ledger that does not work for as long as it takes: a full disk, a
+        lock, a file that was deleted, or a server that is away is an operator's to cure, and costs
+        no work.
         """
-        self._endures = True
+        self._endures = self._backend.endures = True
+
+    def fence_by(self, keeper: "LeaseKeeper") -> None:
+        """From now on write only while this lease is held."""
+        self.lost = keeper.lost
+        self._backend.lease = keeper.lease
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -96,13 +93,13 @@ class Database:
         """Run an operation that may change something; see `ConnectionThread.run`.
 
         Raises:
-            LedgerUnusable: the file does not work, and is not to be waited for (any more).
+            LedgerUnusable: the ledger does not work, and is not to be waited for (any more).
         """
         call = _bind(operation, *args, **kwargs)
         try:
-            return await self._use(FileUse.WRITE, self._writer, call)
+            return await self._use(AccessKind.WRITE, self._writer, call)
         except LedgerUnusable as error:
-            return await self._until_it_works(FileUse.WRITE, self._writer, call, error)
+            return await self._until_it_works(AccessKind.WRITE, self._writer, call, error)
 
     async def try_write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -110,9 +107,9 @@ class Database:
         """Do as `write` does, and wait for nothing.
 
         Raises:
-            LedgerUnusable: the file does not work.
+            LedgerUnusable: the ledger does not work.
         """
-        return await self._use(FileUse.WRITE, self._writer, _bind(operation, *args, **kwargs))
+        return await self._use(AccessKind.WRITE, self._writer, _bind(operation, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -125,9 +122,9 @@ class Database:
         """
         call = _bind(operation, *args, **kwargs)
         try:
-            return await self._use(FileUse.READ, self._reader, call)
+            return await self._use(AccessKind.READ, self._reader, call)
         except LedgerUnusable as error:
-            return await self._until_it_works(FileUse.READ, self._reader, call, error)
+            return await self._until_it_works(AccessKind.READ, self._reader, call, error)
 
     async def try_read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -135,9 +132,9 @@ class Database:
         """Do as `read` does, and wait for nothing.
 
         Raises:
-            LedgerUnusable: the file does not work.
+            LedgerUnusable: the ledger does not work.
         """
-        return await self._use(FileUse.READ, self._reader, _bind(operation, *args, **kwargs))
+        return await self._use(AccessKind.READ, self._reader, _bind(operation, *args, **kwargs))
 
     async def read_together(
         self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
@@ -145,17 +142,17 @@ class Database:
         """Do as `read` does, once for all callers that wait for `what`: `operation` gets their
         number, and returns a result for each.
         """
-        return await self._together(FileUse.READ, self._reader, what, operation)
+        return await self._together(AccessKind.READ, self._reader, what, operation)
 
     async def write_together(
         self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
     ) -> T:
         """Do as `write` does, once for all callers that wait for `what`."""
-        return await self._together(FileUse.WRITE, self._writer, what, operation)
+        return await self._together(AccessKind.WRITE, self._writer, what, operation)
 
     async def _together(
         self,
-        access: FileUse,
+        access: AccessKind,
         thread: ConnectionThread,
         what: Hashable,
         operation: Callable[[Connection, int], Sequence[T]],
@@ -168,20 +165,22 @@ class Database:
             )
 
     async def _use(
-        self, access: FileUse, thread: ConnectionThread, call: Callable[[Connection], T]
+        self, access: AccessKind, thread: ConnectionThread, call: Callable[[Connection], T]
     ) -> T:
         return await self._used(access, thread.run(call))
 
-    async def _used(self, access: FileUse, run: Coroutine[Any, Any, T]) -> T:
+    async def _used(self, access: AccessKind, run: Coroutine[Any, Any, T]) -> T:
         if self._closing:
             run.close()
-            raise LedgerUnusable(self.path, "it was closed")
+            raise LedgerUnusable(self.place, "it was closed")
         try:
             result = await run
-        except LedgerUnusable as error:
-            self.file.failed(access, error)
+        except Conflict:
             raise
-        self.file.worked(access)
+        except LedgerUnusable as error:
+            self.state.failed(access, error)
+            raise
+        self.state.worked(access)
         if found := self._unreadable.take():
             await self._repair(found)
         return result
@@ -200,7 +199,7 @@ class Database:
 
     async def _until_it_works(
         self,
-        access: FileUse,
+        access: AccessKind,
         thread: ConnectionThread,
         call: Callable[[Connection], T],
         error: LedgerUnusable,
@@ -210,7 +209,8 @@ class Database:
         try:
             while True:
                 waited = time.monotonic() - began
-                if self._closing or not (self._endures or _may_pass(error, waited)):
+                passes = waited < PATIENCE and self._backend.may_pass(error)
+                if self._closing or not (self._endures or passes):
                     raise error
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
@@ -222,23 +222,43 @@ class Database:
             self._waiting -= 1
 
     async def watch(self) -> None:
-        """Look now and then whether the file is in place and works, also while it is not used;
+        """Look now and then whether the ledger is in place and works, also while it is not used;
         until cancelled.
+
+        Raises:
+            LedgerLocked: another process runs on the ledger now.
         """
         while True:
             await asyncio.sleep(LOOK_EVERY)
+            if self.lost.is_set():
+                raise LedgerLocked(f"another bot runs on the ledger {self.place} now")
             with suppress(LedgerUnusable):
-                if not self.file.trouble:
+                if not self.state.trouble:
                     await self._look()
                 elif not self.is_waited_for:
                     await self.try_read(version_of)
-                    await self.try_write(write_page)
+                    await self.probe()
+
+    async def probe(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            LedgerUnusable: the ledger cannot be written.
+        """
+        await self.try_write(self._backend.write_probe)
+
+    async def sends(self) -> bool:
+        """Return whether a command that sends files runs on this ledger."""
+        return await asyncio.to_thread(self._backend.sends)
 
     async def _look(self) -> None:
+        if self._backend.is_remote:
+            await self.try_read(version_of)
+            return
         try:
-            await asyncio.to_thread(self.file.require_in_place)
+            await asyncio.to_thread(self._backend.require_in_place)
         except LedgerUnusable as error:
-            self.file.failed(FileUse.WRITE, error)
+            self.state.failed(AccessKind.WRITE, error)
 
     async def close(self) -> None:
         """Close both connections; afterwards the write-ahead log is folded into the file.
@@ -247,6 +267,7 @@ class Database:
         if self._closing:
             return
         self._closing = True
+        self._backend.give_up()
         await self._reader.close()
         await self._writer.close()
 
@@ -257,18 +278,13 @@ def _bind(
     return lambda connection: operation(connection, *args, **kwargs)
 
 
-def _may_pass(error: LedgerUnusable, waited: float) -> bool:
-    """Return whether a command waits on: a lock is let go within seconds."""
-    cause = error.__cause__
-    return isinstance(cause, DatabaseError) and is_lock(cause) and waited < PATIENCE
+def _backend(place: LedgerPlace, unreadable: UnreadableRows) -> Backend:
+    if isinstance(place, Path):
+        return sqlite.SqliteBackend(place, unreadable)
+    # Here, because most installations have no driver for it, and it takes time to import.
+    from bot.adapters.ledger.postgresql import PostgresBackend
 
-
-def write_page(connection: Connection) -> None:
-    """Write a page of the ledger as it is. SQLite only: an empty transaction would find a file
-    that is not writable, and no full disk.
-    """
-    version = connection.execute(text("PRAGMA user_version")).scalar_one()
-    connection.execute(text(f"PRAGMA user_version = {int(version)}"))
+    return PostgresBackend(place, unreadable)
 
 
 class SqlPart:
@@ -302,118 +318,120 @@ def reads(
     return method
 
 
-def _engine(path: Path, unreadable: UnreadableRows) -> Engine:
-    """One for both connections, so that a statement is compiled once. Each connection says by its
-    option `begin` how its transactions begin. A file that is missing is not made.
-    """
-    name = f"file:{quote(str(path.absolute()))}"
-    url = URL.create("sqlite", database=name, query={"mode": "rw", "uri": "true"})
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+def migrate(place: LedgerPlace, *, alone: bool = False, create: bool = True) -> None:
+    """Create the ledger, or bring an older one up to date. Blocks.
 
-    @event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[NOTES] = unreadable
-        dbapi_connection.text_factory = _decode
-        # The driver must not begin transactions itself (facts of sqlite3: legacy isolation
-        # levels).
-        dbapi_connection.isolation_level = None
-        _configure(dbapi_connection)
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options()["begin"])
-
-    return engine
-
-
-def _decode(value: bytes) -> str | bytes:
-    """Decode a text; bytes that are none are left to `read_rows`."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value
-
-
-def _configure(dbapi_connection: Any) -> None:
-    cursor = dbapi_connection.cursor()
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT * 1000:.0f}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def migrate(path: Path) -> None:
-    """Create the ledger, readable by its owner only, or bring an older one up to date. Blocks.
+    `alone` says that no other process can run on it; `create` that one may be made.
 
     Raises:
+        LedgerLocked: it is older, and a bot runs on it.
         LedgerTooNew: the ledger was written by a newer version of this program.
-        LedgerUnusable: the file cannot be opened, or is no ledger.
+        LedgerUnusable: it cannot be opened, or is no ledger.
     """
-    with opening(path):
-        _migrate(path)
-
-
-def _migrate(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    # Put together from its parts, because a path may hold what means something in a URL.
-    url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": PATIENCE}, hide_parameters=True)
-    try:
-        with engine.connect() as connection:
-            refuse_foreign_tables(connection, path)
-            if not version_of(connection):
-                # Before the first table: later it takes a copy of the whole file. It writes, and
-                # an older file may be locked by a writer.
-                connection.rollback()
-                connection.execute(text("PRAGMA auto_vacuum=INCREMENTAL"))
-            connection.execute(text("PRAGMA journal_mode=WAL"))
-            version = version_of(connection)
-            if not version:
-                create_tables(connection)
-            elif version != VERSION:
-                upgrade(connection, path)
-            require_tables(connection, path)
-            connection.rollback()
-            _give_room_back(connection)
-    finally:
-        engine.dispose()
-
-
-def _give_room_back(connection: Connection) -> None:
-    """Let the file of an earlier version shrink when rows are removed; once, by copying it."""
-    if connection.execute(text("PRAGMA auto_vacuum")).scalar_one() == INCREMENTAL:
+    if isinstance(place, Path):
+        sqlite.migrate(place)
         return
-    raw = connection.connection.dbapi_connection
-    if raw is None:
-        return
-    raw.isolation_level = None
-    cursor = raw.cursor()
-    try:
-        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        cursor.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        # Another process reads, or the disk is full: the next start tries again.
-        log.warning("cannot compact the ledger", why=str(error))
-    finally:
-        cursor.close()
+    from bot.adapters.ledger import postgresql
+
+    postgresql.migrate(place, alone=alone, create=create)
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
+async def open_database(place: LedgerPlace, *, create: bool = True) -> AsyncIterator[Database]:
     """Migrate and open the ledger; close it at the end.
 
     Raises:
-        LedgerTooNew: see `migrate`.
-        LedgerUnusable: see `migrate`.
+        LedgerError: see `migrate`.
     """
-    await asyncio.to_thread(migrate, path)
-    database = Database(path)
+    await asyncio.to_thread(migrate, place, create=create)
+    async with _opened(place) as database:
+        yield database
+
+
+@asynccontextmanager
+async def open_alone(place: LedgerPlace) -> AsyncIterator[Database]:
+    """Do as `open_database` does, for the only process that runs jobs on the ledger.
+
+    Raises:
+        LedgerLocked: another process does.
+        LedgerError: see `migrate`.
+    """
+    if isinstance(place, Path):
+        with sqlite.process_lock(place):
+            async with open_database(place) as database:
+                yield database
+        return
+    from bot.adapters.ledger import leases, postgresql
+
+    await asyncio.to_thread(postgresql.make, place)
+    async with leases.keeping(_backend(place, UnreadableRows()), leases.BOT) as keeper:
+        await asyncio.to_thread(postgresql.migrate, place, alone=True)
+        async with _opened(place) as database:
+            database.fence_by(keeper)
+            yield database
+
+
+@asynccontextmanager
+async def _opened(place: LedgerPlace) -> AsyncIterator[Database]:
+    database = Database(place)
     try:
         yield database
     finally:
         await database.close()
+
+
+async def bot_runs(place: LedgerPlace) -> bool:
+    """Return whether a bot runs on the ledger.
+
+    Raises:
+        LedgerUnusable: the ledger cannot be used.
+    """
+    if isinstance(place, Path):
+        return sqlite.bot_runs(place)
+    from bot.adapters.ledger import leases
+
+    async with _opened(place) as database:
+        return bool(await database.read(leases.live, leases.BOT))
+
+
+class SendingMark:
+    """Marks this process as one that sends files, from `share` on."""
+
+    def __init__(self, database: Database, stack: AsyncExitStack) -> None:
+        self._database = database
+        self._stack = stack
+
+    async def take_alone(self) -> bool:
+        """Keep all other commands from beginning to send, if none sends now."""
+        place = self._database.place
+        if isinstance(place, Path):
+            self._lock = sqlite.SendingLock(place)
+            self._stack.callback(self._lock.close)
+            return self._lock.take_alone()
+        from bot.adapters.ledger import leases
+
+        gate = leases.keeping(_backend(place, UnreadableRows()), leases.GATE)
+        self._gate = AsyncExitStack()
+        self._stack.push_async_exit(self._gate)
+        keeper = await self._gate.enter_async_context(gate)
+        return not await keeper.others(leases.SENDS)
+
+    async def share(self) -> None:
+        """Send together with all other commands."""
+        place = self._database.place
+        if isinstance(place, Path):
+            self._lock.share()
+            return
+        from bot.adapters.ledger import leases
+
+        name = f"{leases.SENDS}{uuid4().hex}"
+        keeping = leases.keeping(_backend(place, UnreadableRows()), name)
+        self._database.fence_by(await self._stack.enter_async_context(keeping))
+        await self._gate.aclose()
+
+
+@asynccontextmanager
+async def sending(database: Database) -> AsyncIterator[SendingMark]:
+    """Offer the mark of a command that sends files; remove it at the end of the block."""
+    async with AsyncExitStack() as stack:
+        yield SendingMark(database, stack)

@@ -17,11 +17,9 @@ from bot.adapters.ledger import (
     outbox,
     pages,
     recovery,
-    retention,
     totals,
 )
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
-from bot.adapters.ledger.process_locks import someone_sends
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
@@ -65,7 +63,7 @@ class SqlJobs(SqlPart):
 
     async def recover(self, now: datetime, progress: Mapping[int, int] | None = None) -> Recovered:
         """Recover the jobs that the previous process left behind."""
-        shells_run = await asyncio.to_thread(someone_sends, self._database.path)
+        shells_run = await self._database.sends()
         return await self._database.write(
             recovery.recover, now, progress or {}, shells_run=shells_run
         )
@@ -189,6 +187,7 @@ class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
     add = writes(outbox.add)
+    begin = writes(outbox.begin)
     failing = writes(outbox.failing)
     due = reads(outbox.due)
     next_due_at = reads(outbox.next_due_at)
@@ -201,8 +200,8 @@ class SqlTotals(SqlPart):
     """Implements `TotalsLedger`."""
 
     since = reads(totals.since)
-    ever = reads(retention.ever)
-    remove_ended = writes(retention.remove_ended)
+    ever = reads(totals.ever)
+    remove_ended = writes(totals.remove_ended)
     set_aside = reads(totals.count_set_aside)
 
 

@@ -1,33 +1,54 @@
-"""Versions of the schema: that of a file, its migration by Alembic, a read-only inspection of the
-file, and copies of it: a backup, and what a backup replaces.
-"""
+"""Versions of the schema: that of a ledger, its tables, and its migration by Alembic."""
 
-import errno
-import os
 import re
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Connection
 
-from bot.adapters.ledger.connection import is_damage, opening
 from bot.adapters.ledger.schema import VERSION, metadata
 from bot.core.errors import LedgerTooNew, LedgerUnusable
+from bot.core.ports.ledger import LedgerPlace
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_SQLITE: Final = "sqlite"
+# What the catalogue of each database tells: whether there is a version, the names of tables, and
+# of the columns of a table. On a server only the schema counts that this login works in.
+_HAS_VERSION: Final = {
+    _SQLITE: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
+    # Not to_regclass, which may remember from before a wait that there was none.
+    "postgresql": "SELECT 1 FROM information_schema.tables"
+    " WHERE table_schema = current_schema() AND table_name = 'alembic_version'",
+}
+_TABLES: Final = {
+    _SQLITE: "SELECT name FROM sqlite_master WHERE type = 'table'"
+    " AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name != 'alembic_version'",
+    "postgresql": "SELECT table_name FROM information_schema.tables"
+    " WHERE table_schema = current_schema() AND table_name != 'alembic_version'",
+}
+_COLUMNS: Final = {
+    _SQLITE: "SELECT name FROM pragma_table_info(?)",
+    "postgresql": "SELECT column_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND table_name = %s",
+}
+_ALONE: Final = {
+    _SQLITE: "BEGIN IMMEDIATE",
+    # Held to the end of the transaction. The number is of no other meaning.
+    "postgresql": "SELECT pg_advisory_xact_lock(7235412009)",
+}
+"""Begins a change of the schema, which no other process may make at the same time: two that make
+the same table at once on a server both fail.
+"""
+_OURS: Final = re.compile(r"[0-9]{4}")
 
 
 def version_of(connection: Connection) -> str:
-    """Return the version of the schema, "" for a file without tables."""
-    table = connection.exec_driver_sql(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
-    )
+    """Return the version of the schema, "" without tables."""
+    table = connection.exec_driver_sql(_HAS_VERSION[connection.dialect.name])
     if table.scalar_one_or_none() is None:
         return ""
     found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
@@ -35,18 +56,18 @@ def version_of(connection: Connection) -> str:
     return ",".join(sorted(str(version) for version in found))
 
 
-def refuse_foreign_tables(connection: Connection, path: Path) -> None:
-    """Refuse a file of another program before anything is written into it.
+def refuse_foreign_tables(connection: Connection, place: LedgerPlace) -> None:
+    """Refuse tables of another program before anything is written into it.
 
     Raises:
         LedgerUnusable: there are tables, and no version of ours.
     """
     version = version_of(connection)
     if (not version and _tables(connection)) or (version and not _OURS.fullmatch(version)):
-        raise LedgerUnusable(path, "it holds the tables of another program")
+        raise LedgerUnusable(place, "it holds the tables of another program")
 
 
-def require_tables(connection: Connection, path: Path) -> None:
+def require_tables(connection: Connection, place: LedgerPlace) -> None:
     """Refuse a ledger of the newest version that lacks tables or columns.
 
     Raises:
@@ -58,29 +79,16 @@ def require_tables(connection: Connection, path: Path) -> None:
         if not {column.name for column in table.columns} <= _columns(connection, table.name)
     ]
     if missing:
-        raise LedgerUnusable(path, f"tables or columns are missing: {', '.join(sorted(missing))}")
-
-
-_OURS: Final = re.compile(r"[0-9]{4}")
+        raise LedgerUnusable(place, f"tables or columns are missing: {', '.join(sorted(missing))}")
 
 
 def _tables(connection: Connection) -> list[str]:
-    found = connection.exec_driver_sql(
-        "SELECT name FROM sqlite_master WHERE type = 'table'"
-        " AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name != 'alembic_version'"
-    )
-    return list(found.scalars())
+    return list(connection.exec_driver_sql(_TABLES[connection.dialect.name]).scalars())
 
 
 def _columns(connection: Connection, table: str) -> set[str]:
-    rows = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (table,))
+    rows = connection.exec_driver_sql(_COLUMNS[connection.dialect.name], (table,))
     return set(rows.scalars())
-
-
-if TYPE_CHECKING:
-    from alembic.config import Config
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def known_versions() -> frozenset[str]:
@@ -91,14 +99,32 @@ def known_versions() -> frozenset[str]:
     return frozenset(script.revision for script in scripts.walk_revisions())
 
 
+def require_known(connection: Connection, place: LedgerPlace) -> None:
+    """Refuse a version that this program does not know.
+
+    Raises:
+        LedgerTooNew: the ledger was written by a newer version of this program.
+    """
+    version = version_of(connection)
+    if version not in {"", VERSION} and version not in known_versions():
+        raise LedgerTooNew(
+            f"the ledger {place} (schema {version}) was written by a newer version of this program"
+        )
+
+
+def change_alone(connection: Connection) -> None:
+    """Begin a transaction that changes the schema; wait for another process that does."""
+    connection.exec_driver_sql(_ALONE[connection.dialect.name])
+
+
 def create_tables(connection: Connection) -> None:
-    """Create the tables of the newest version in a new file. Blocks.
+    """Create the tables of the newest version where there are none. Blocks.
 
     Not by the migrations: importing what runs them takes a fifth of a second and 20 MiB. A test
     compares the result with what they make.
     """
     # At once, or a start that is cut off would leave the tables of no known version.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    change_alone(connection)
     if version_of(connection):
         # Another process was quicker.
         connection.rollback()
@@ -108,22 +134,18 @@ def create_tables(connection: Connection) -> None:
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
         " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
     )
-    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (VERSION,))
+    connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{VERSION}')")  # noqa: S608 -- a constant.
     connection.commit()
 
 
-def upgrade(connection: Connection, path: Path, *, to: str = "head") -> None:
-    """Create the tables, or migrate older ones to version `to`. Blocks; `path` is only for
+def upgrade(connection: Connection, place: LedgerPlace, *, to: str = "head") -> None:
+    """Create the tables, or migrate older ones to version `to`. Blocks; `place` is only for
     messages.
 
     Raises:
         LedgerTooNew: the ledger was written by a newer version of this program.
     """
-    version = version_of(connection)
-    if version and version not in known_versions():
-        raise LedgerTooNew(
-            f"the ledger {path} (schema {version}) was written by a newer version of this program"
-        )
+    require_known(connection, place)
     # Here, because importing it takes a fifth of a second, which most starts can avoid.
     from alembic import command
 
@@ -139,215 +161,3 @@ def _config() -> "Config":
     # A percent sign begins an interpolation in the library's configuration.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
-
-
-MOST_SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerInspection:
-    """What a ledger's file says of itself. `version` is that of its schema, "" where there is
-    none; `damage` what SQLite finds wrong with it, `unusable` why it could not be read although
-    nothing is known to be wrong with it, such as a full disk; "" if nothing.
-    """
-
-    version: str
-    is_known: bool
-    is_newest: bool
-    damage: str
-    unusable: str = ""
-
-
-def examine_ledger(path: Path) -> LedgerInspection:
-    """Read the whole file once. Blocks; about a second for each gigabyte.
-
-    Works beside a running bot. Raises nothing of SQLite's.
-    """
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    unread = LedgerInspection("", is_known=False, is_newest=False, damage="")
-    try:
-        with engine.connect() as connection:
-            return _examine(connection, path)
-    except DatabaseError as error:
-        reason = str(error.orig)
-        if is_damage(error):
-            return replace(unread, damage=reason)
-        return replace(unread, unusable=reason)
-    except LedgerUnusable as error:
-        return replace(unread, unusable=error.reason)
-    finally:
-        engine.dispose()
-
-
-def _examine(connection: Connection, path: Path) -> LedgerInspection:
-    connection.exec_driver_sql("PRAGMA query_only=ON")
-    found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_SHOWN})").scalars().all()
-    damage = "" if list(found) == ["ok"] else "; ".join(str(line) for line in found)
-    if not damage:
-        refuse_foreign_tables(connection, path)
-    version = version_of(connection)
-    if not damage and version == VERSION:
-        require_tables(connection, path)
-    return LedgerInspection(
-        version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
-    )
-
-
-def _is_known(version: str) -> bool:
-    if version == VERSION:
-        return True
-    return version in known_versions()
-
-
-BESIDE: Final = ("-wal", "-shm")
-"""Ends of the names of the files that SQLite keeps beside a database in use."""
-BEGUN: Final = ".relay-backup-"
-"""Begins the name of a folder in which a copy is made; one that stays behind is of a process that
-was killed.
-"""
-MOST_PATIENCE: Final = 30.0
-"""Seconds (real) that a copy waits for a ledger that is locked against reading."""
-
-
-def back_up(path: Path, to: Path, *, patience: float = MOST_PATIENCE) -> None:
-    """Copy a ledger of any version to a new file, as of one moment, and check the copy. Blocks.
-
-    Works beside a running bot and holds up none of its writes. The copy is one file of mode 0600;
-    it is complete and on the disk when it appears.
-
-    Raises:
-        FileExistsError: there is something at `to` already.
-        LedgerUnusable: the ledger cannot be read, or is damaged.
-        OSError: the copy cannot be written.
-    """
-    if to.exists():
-        raise FileExistsError
-    with TemporaryDirectory(prefix=BEGUN, dir=to.parent) as folder:
-        copy = Path(folder) / "copy.sqlite3"
-        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with _sqlite_errors(path):
-            _copy(path, copy, patience)
-        require_sound(copy, named=path)
-        _put(copy, to)
-
-
-def _copy(path: Path, copy: Path, patience: float) -> None:
-    deadline = time.monotonic() + patience
-
-    def waited(status: int, _remaining: int, _total: int) -> None:
-        # Without this the driver waits for ever.
-        if status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} and time.monotonic() > deadline:
-            raise LedgerUnusable(path, "database is locked")
-
-    source = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode=rw", timeout=patience, uri=True
-    )
-    with closing(source), closing(sqlite3.connect(copy)) as target:
-        # In one step, which is one read transaction: after a write of another process, a copy in
-        # several steps begins anew, and beside a busy bot never ends (source: sqlite.org/backup).
-        source.backup(target, pages=-1, progress=waited)
-        # One file without others beside it; the first start makes it WAL again.
-        target.execute("PRAGMA journal_mode=DELETE")
-
-
-@contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-            # Of the copy: reading needs no room.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise LedgerUnusable(path, str(error)) from error
-
-
-def require_sound(file: Path, *, named: Path | None = None) -> str:
-    """Check every page, index and reference of a backup, and return its version; change nothing.
-    Blocks. `named` is the path for messages.
-
-    Raises:
-        LedgerTooNew: a newer version of this program has written it.
-        LedgerUnusable: it is damaged, no ledger, or no finished backup.
-    """
-    named = named or file
-    with opening(named):
-        if any(Path(f"{file}{end}").exists() for end in BESIDE):
-            raise LedgerUnusable(
-                named, f"{file}-wal is beside it, so that it was copied while in use"
-            )
-        # Otherwise SQLite would make a file that is missing.
-        file.stat()
-    url = f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1"
-    with _sqlite_errors(named), closing(sqlite3.connect(url, uri=True)) as connection:
-        # Unlike quick_check it compares indexes with their tables.
-        found = connection.execute(f"PRAGMA integrity_check({MOST_SHOWN})").fetchall()
-        if found != [("ok",)]:
-            raise LedgerUnusable(named, "; ".join(str(line) for (line,) in found))
-        if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-            raise LedgerUnusable(named, "a row refers to one that is missing")
-    inspection = examine_ledger(file)
-    if reason := inspection.damage or inspection.unusable:
-        raise LedgerUnusable(named, reason)
-    if not inspection.version:
-        raise LedgerUnusable(named, "it has no tables")
-    if not inspection.is_known:
-        raise LedgerTooNew(
-            f"{named} (schema {inspection.version}) was written by a newer version of this program"
-        )
-    return inspection.version
-
-
-def _put(file: Path, to: Path) -> None:
-    """Bring a file to the disk, and to a name that must be free."""
-    _sync(file)
-    try:
-        # Unlike a rename it replaces nothing.
-        os.link(file, to)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A disk without links.
-        if to.exists():
-            raise FileExistsError from None
-        file.rename(to)
-    _sync(to.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def put_back(backup: Path, path: Path, kept: Path) -> None:
-    """Put a copy of a backup in the place of the ledger at `path`, which moves to `kept` with what
-    is beside it. Blocks. Only for the process that holds all locks of the ledger.
-
-    Raises:
-        FileExistsError: there is something at `kept` already.
-        LedgerTooNew, LedgerUnusable: see `back_up` and `require_sound`; nothing has changed.
-    """
-    require_sound(backup)
-    if kept.exists():
-        raise FileExistsError
-    copy = path.with_name(f"{path.name}.restoring")
-    with opening(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy.unlink(missing_ok=True)
-        back_up(backup, copy)
-        _give_to_owner_of(path if path.exists() else path.parent, copy)
-        # The log first: SQLite would replay it into another file that bears its name.
-        for end in (*BESIDE, ""):
-            with suppress(FileNotFoundError):
-                Path(f"{path}{end}").rename(f"{kept}{end}")
-        copy.rename(path)
-        _sync(path.parent)
-
-
-def _give_to_owner_of(model: Path, file: Path) -> None:
-    # Root may restore; the bot is another user.
-    if os.geteuid() == 0:
-        found = model.stat()
-        os.chown(file, found.st_uid, found.st_gid)

@@ -174,7 +174,7 @@ def progressed(connection: Connection, object_id: int) -> None:
 def completing(connection: Connection, object_id: int, at: datetime) -> datetime:
     """Store that OSS may have completed the object at `at`; the earliest moment stays."""
     moment = literal(at, Instant)
-    earliest = func.min(func.coalesce(objects.c.completed_at, moment), moment, type_=Instant)
+    earliest = case((objects.c.completed_at < moment, objects.c.completed_at), else_=moment)
     found: datetime = connection.execute(
         update(objects)
         .where(objects.c.id == object_id)

@@ -91,7 +91,7 @@ def _count_crash(
         values: dict[str, Any] = {"crash_progress": now}
         if now <= (before if isinstance(before, int) else 0):
             values["crashes"] = jobs.c.crashes + 1
-            values["crashes_alone"] = jobs.c.crashes_alone + (len(rows) == 1)
+            values["crashes_alone"] = jobs.c.crashes_alone + int(len(rows) == 1)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
 
 

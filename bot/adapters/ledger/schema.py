@@ -27,6 +27,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    cast,
+    false,
     func,
     literal_column,
     select,
@@ -53,7 +55,7 @@ from bot.core.ports.pages import Tell
 if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
-VERSION = "0005"
+VERSION = "0006"
 """The newest of the migrations."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +85,19 @@ class Instant(TypeDecorator[datetime]):
             return None if value is None else _EPOCH + timedelta(microseconds=value)
         except (TypeError, OverflowError):
             return value
+
+
+class _Text(TypeDecorator[str]):
+    """A text on a server: of any length, as in SQLite, and without NUL, which the server refuses
+    (source: PostgreSQL manual, "Character Types").
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 -- SQLAlchemy's signature
+        """Replace NUL by the character that stands for unreadable ones."""
+        return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 class Payload(TypeDecorator[dict[str, Any]]):
@@ -281,7 +296,7 @@ pages = Table(
     # How often each file may be downloaded; NULL is without limit.
     Column("most_downloads", Integer),
     Column("password_hash", String(255)),
-    Column("is_paused", Boolean, nullable=False, server_default=text("0")),
+    Column("is_paused", Boolean, nullable=False, server_default=false()),
     # The name to show as that of the sender; NULL shows none.
     Column("sender", Text),
     Column("tell", String(8), nullable=False, server_default="off"),
@@ -386,6 +401,49 @@ state = Table(
     Column("value", Text, nullable=False),
 )
 
+# Which process may do what, on a server; a file has locks beside it.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # The process, in words for an operator.
+    Column("holder", Text, nullable=False),
+    # One higher with each new holder.
+    Column("fence", BigInteger, nullable=False),
+    # By the clock of the server.
+    Column("expires_at", Instant, nullable=False),
+)
+
+_CONDITIONS: Final = {"said = 1": "said"}
+"""Conditions of partial indexes that a server spells in another way."""
+
+
+def _suit_servers() -> None:
+    """Let all columns mean the same on a server as in a file: texts of any length, and numbers of
+    rows beyond 2³¹.
+    """
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, String):
+                column.type = column.type.with_variant(_Text(), "postgresql")
+            elif column.foreign_keys or column.name == "id":
+                column.type = BigInteger().with_variant(Integer(), "sqlite")
+
+
+_suit_servers()
+
+
+def make_indexes_partial() -> None:
+    """Give the indexes their conditions on a server. Not at once, because naming the dialect
+    imports it.
+    """
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        condition = index.dialect_options["sqlite"]["where"]
+        if condition is not None:
+            index.dialect_options["postgresql"]["where"] = text(
+                _CONDITIONS.get(str(condition), str(condition))
+            )
+
 
 def insert_for(connection: Connection, table: Table) -> "Insert":
     """Return an INSERT that supports ON CONFLICT, in the dialect of the connection.
@@ -413,6 +471,13 @@ def once_per_dialect(build: Callable[[Connection], T]) -> Callable[[Connection],
         return built[dialect]
 
     return statement
+
+
+def total(column: Column[int]) -> ColumnElement[int]:
+    """Return the sum of a column, 0 without rows, as a whole number: that of a server is a
+    decimal one.
+    """
+    return cast(func.coalesce(func.sum(column), 0), BigInteger)
 
 
 def first_of_each_chat(

@@ -193,6 +193,13 @@ def _desired(verb: str, id_: int, number: str | None) -> ButtonData | None:
 
 TELLS: Final = tuple(Tell)
 """Choices of `PageOption.TELL`. The indices are part of the data of sent buttons: only append."""
+TELL_NAMES: Final = ("button-tell-off", "button-tell-first", "button-tell-each")
+SWITCHES: Final = {
+    PageOption.PASSWORD: ("button-password-on", "button-password-off"),
+    PageOption.PAUSE: ("button-pause-on", "button-pause-off"),
+    PageOption.NAME: ("button-name-on", "button-name-off"),
+}
+"""What switches an option on, and off again."""
 DOWNLOADS: Final = (1, 5, 0)
 """Choices of `PageOption.DOWNLOADS`; 0 is any number."""
 DAY: Final = 1435
@@ -256,8 +263,7 @@ class PageKeyboard:
         return [self._option(page, PageOption.ADDRESS, "button-address", page.generation)]
 
     def _switch(self, page: AnswerPage, option: PageOption, *, on: bool) -> Button:
-        name = f"button-{option.value}-{'off' if on else 'on'}"
-        return self._option(page, option, name, 0 if on else 1)
+        return self._option(page, option, SWITCHES[option][int(on)], 0 if on else 1)
 
     def _option(self, page: AnswerPage, option: PageOption, name: str, value: int = 0) -> Button:
         text = self._language.say(name)
@@ -278,7 +284,7 @@ class PageKeyboard:
         return self._choice(page, PageOption.DOWNLOADS, most, text, is_chosen=is_chosen)
 
     def _tell(self, page: AnswerPage, number: int) -> Button:
-        text = self._language.say(f"button-tell-{TELLS[number].value}")
+        text = self._language.say(TELL_NAMES[number])
         is_chosen = TELLS[number] is page.options.tell
         return self._choice(page, PageOption.TELL, number, text, is_chosen=is_chosen)
 

@@ -133,16 +133,10 @@ def _sender_of(message: Message) -> int | None:
             return None
 
 
-_UNITS: Final = {
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 1),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "时", "小时", "个小时"), 60),
-}
-"""Minutes in the units that people write after `/share`."""
-_TIME: Final = re.compile(
-    rf"([0-9]{{1,4}}) ?({'|'.join(sorted(_UNITS, key=len)[::-1])})(?![^\s,，])"
-)
-_TIMES: Final = re.compile(r"(?:([0-9]{1,3}) ?(?:x|times|次)|(once|一次|单次))(?![^\s,，])")
-_NAMED: Final = re.compile(r"(?:as|named|名为|命名为) ?[:：]? ?(?=\S)")
+_MINUTES: Final = re.compile(r"([0-9]{1,4}) ?(?:m|mins?|minutes?|分钟?)(?![^\s,，])")
+_HOURS: Final = re.compile(r"([0-9]{1,4}) ?(?:h|hrs?|hours?|个?小时|时)(?![^\s,，])")
+_TIMES: Final = re.compile(r"(?:([0-9]{1,3}) ?(?:x|times|次)|(?:once|一次|单次))(?![^\s,，])")
+_NAMED: Final = re.compile(r"(?:(?:as|named)(?=[ :])|名为|命名为) ?[:：]? ?(?=\S)")
 _BETWEEN: Final = re.compile(r"[\s,，]*")
 
 
@@ -154,21 +148,26 @@ def read_wishes(rest: str) -> ShareWishes:
     """
     lifetime = most = None
     position = 0
-    # Of the same length: no letter of the patterns changes it in lower case.
+    # Of the same length, so that a position in it is one in `rest`.
     lower = "".join(char.lower() if len(char.lower()) == 1 else char for char in rest)
-    while True:
-        position = _end(_BETWEEN.match(lower, position))
-        if time := _TIME.match(lower, position):
-            lifetime = timedelta(minutes=int(time[1]) * _UNITS[time[2]]) or None
-            position = time.end()
-        elif times := _TIMES.match(lower, position):
-            most = int(times[1] or 1) or None
-            position = times.end()
-        else:
-            break
+    while found := _wish(lower, _end(_BETWEEN.match(lower, position))):
+        position, minutes, times = found
+        lifetime, most = minutes or lifetime, times or most
+    position = _end(_BETWEEN.match(lower, position))
     named = _NAMED.match(lower, position)
     name = rest[named.end() :].strip() if named is not None else ""
-    return ShareWishes(Wishes(lifetime, most), name)
+    return ShareWishes(Wishes(timedelta(minutes=lifetime) if lifetime else None, most), name)
+
+
+def _wish(text: str, start: int) -> tuple[int, int, int] | None:
+    """Return the end of the wish at `start`, its minutes and its number of downloads, or 0."""
+    if hours := _HOURS.match(text, start):
+        return hours.end(), 60 * int(hours[1]), 0
+    if minutes := _MINUTES.match(text, start):
+        return minutes.end(), int(minutes[1]), 0
+    if times := _TIMES.match(text, start):
+        return times.end(), 0, int(times[1] or 1)
+    return None
 
 
 def _end(match: re.Match[str] | None) -> int:

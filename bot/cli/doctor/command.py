@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
+from bot.adapters.ledger.backup import LedgerInspection, examine_ledger
 from bot.cli.common import (
     FAILED,
     OK,

@@ -122,6 +122,14 @@ class Elsewhere(BadAnswer):
         self.region = region
 
 
+class RegionRefused(BadAnswer):
+    """The endpoint is not in the region; `near` is a region to try instead, "" for none."""
+
+    def __init__(self, text: str, near: str) -> None:
+        super().__init__(f"{text}; {say('init-meant', region=near)}" if near else text)
+        self.near = near
+
+
 class LacksRights(BadAnswer):
     """OSS knows the key, which lacks a right for what was tried."""
 
@@ -268,21 +276,48 @@ async def check_region(draft: Draft) -> None:
     """Look whether OSS answers in the region, before there is a key.
 
     Raises:
-        BadAnswer: the region cannot be one.
+        RegionRefused: the region cannot be one, or the endpoint is not in it.
         Unreachable: there is no answer: no such region, or no way to it.
     """
-    settings = draft_settings(draft)
+    try:
+        settings = draft_settings(draft)
+    except BadAnswer as error:
+        raise RegionRefused(str(error), _near(draft)) from error
+    if region_of(settings.oss.endpoint) not in {"", draft.region}:
+        raise _refused_region(draft)
     try:
         await _ask_for_block(settings)
     except StoreUnavailable as error:
-        near = difflib.get_close_matches(draft.region, REGIONS, n=1)
-        hint = near[0] if near and near[0] != draft.region else ""
         where = urlsplit(settings.oss.endpoint).hostname
         text = say("init-no-oss", where=where, why=error)
-        raise Unreachable(f"{text}; {say('init-meant', region=hint)}" if hint else text) from error
+        if near := _near(draft):
+            text = f"{text}; {say('init-meant', region=near)}"
+        raise Unreachable(text) from error
+    except WrongRegion as error:
+        raise _refused_region(draft) from error
     except StoreError:
         # Any answer will do: the key is a place-holder, which OSS does not know.
         return
+
+
+def region_of(endpoint: str) -> str:
+    """Return the region that an endpoint of OSS names, "" for any other address."""
+    found = _ENDPOINT.search(urlsplit(endpoint).hostname or "")
+    return found[1] if found else ""
+
+
+def _near(draft: Draft) -> str:
+    """Return the region that was probably meant, "" if none is like it."""
+    known = region_of(draft.endpoint)
+    alike = [known] if known else difflib.get_close_matches(draft.region, REGIONS, n=1)
+    return next((region for region in alike if region != draft.region), "")
+
+
+def _refused_region(draft: Draft) -> RegionRefused:
+    where = urlsplit(draft_settings(draft).oss.endpoint).hostname
+    return RegionRefused(
+        say("init-region-refused", where=where, region=draft.region), _near(draft)
+    )
 
 
 async def _ask_for_block(settings: Settings) -> None:
@@ -296,6 +331,8 @@ async def check_key(draft: Draft) -> None:
 
     Raises:
         KeyRefused: OSS does not know it.
+        RegionRefused: the endpoint is not in the region. The order in which OSS looks at key and
+            region is not documented, so this may come out with a key that exists only.
         BadAnswer: there is no usable answer.
     """
     try:
@@ -305,6 +342,8 @@ async def check_key(draft: Draft) -> None:
         return
     except StoreKeyRefused as error:
         raise KeyRefused(str(error)) from error
+    except WrongRegion as error:
+        raise _refused_region(draft) from error
     except StoreError as error:
         raise BadAnswer(str(error)) from error
 
@@ -336,7 +375,8 @@ _NOT_YOURS: Final = "does not belong to you"
 """In the AccessDenied for a bucket of another account (source: OSS documentation, "HTTP status
 code 403").
 """
-_ENDPOINT: Final = re.compile(r"oss-([a-z0-9-]+)\.aliyuncs\.com")
+_ENDPOINT: Final = re.compile(r"oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
+"""Not those of transfer acceleration, which name no region."""
 
 
 async def create_bucket(draft: Draft) -> None:

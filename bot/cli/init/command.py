@@ -31,6 +31,7 @@ from bot.cli.init.checks import (
     Elsewhere,
     KeyRefused,
     LacksRights,
+    RegionRefused,
     Unreachable,
     check_key,
     check_region,
@@ -43,6 +44,7 @@ from bot.cli.init.checks import (
     needed_policy,
     order_key,
     plain_region,
+    region_of,
     with_scheme,
 )
 from bot.cli.init.dialogue import (
@@ -224,13 +226,13 @@ class Wizard:
         default: str = "",
         secret: bool = False,
     ) -> T:
-        """Ask for one answer; the default is the last right one."""
+        """Ask for one answer; without a `default`, it is the last right one."""
         return self._dialogue.answer(
             question,
             self._given.pop(name, None),
             check,
             option=f"--{name.replace('_', '-')}",
-            default=_text(self.draft, name) or default or None,
+            default=default or _text(self.draft, name) or None,
             secret=secret,
         )
 
@@ -263,13 +265,16 @@ class Wizard:
                     raise BadAnswer(say("init-once-more")) from error
                 self.draft = changed
 
-    def _ask_region(self) -> None:
+    def _ask_region(self, near: str = "") -> None:
+        """Ask for the region; `near` is proposed where the last answer was refused."""
+
         def check(text: str) -> str:
             region = plain_region(text)
             self._reaching("oss_proxy", lambda: check_region(replace(self.draft, region=region)))
             return region
 
-        region = self._answer("region", say("init-region"), check, default="cn-hongkong")
+        known = self.draft.region or region_of(self.draft.endpoint) or "cn-hongkong"
+        region = self._answer("region", say("init-region"), check, default=near or known)
         self.draft = replace(self.draft, region=region)
 
     def _ask_key_id(self) -> None:
@@ -283,9 +288,15 @@ class Wizard:
     def _ask_key_secret(self) -> None:
         def check(text: str) -> Draft:
             key_id, secret = order_key(self.draft.access_key_id, text)
-            changed = replace(self.draft, access_key_id=key_id, access_key_secret=secret)
-            asyncio.run(check_key(changed))
-            return changed
+            while True:
+                changed = replace(self.draft, access_key_id=key_id, access_key_secret=secret)
+                try:
+                    asyncio.run(check_key(changed))
+                except RegionRefused as error:
+                    self._dialogue.refuse(error)
+                    self._ask_region(error.near)
+                else:
+                    return changed
 
         try:
             changed = self._answer("access_key_secret", say("init-key-secret"), check, secret=True)
@@ -307,7 +318,9 @@ class Wizard:
                 question = say("init-other-region", region=error.region)
                 if not self._dialogue.agrees(f"  {error}\n  {question}"):
                     raise
-                changed = replace(changed, region=error.region)
+                # An endpoint of OSS is that of the other region, and the default one is not.
+                endpoint = "" if region_of(changed.endpoint) else changed.endpoint
+                changed = replace(changed, region=error.region, endpoint=endpoint)
                 self._look_for_bucket(changed)
             return changed
 
@@ -353,7 +366,8 @@ class Wizard:
                 raise BadAnswer(say("init-which-mode", text=text))
             return text.lower()
 
-        mode = self._answer("mode", say("init-mode"), known, default="signed")
+        default = self.draft.mode or "signed"
+        mode = self._answer("mode", say("init-mode"), known, default=default)
         self.draft = replace(self.draft, mode=mode)
 
     def _ask_admin(self) -> None:

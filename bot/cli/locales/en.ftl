@@ -11,6 +11,7 @@ init-this-is = this is @{ $username }
 init-token-refused = Telegram refuses telegram.token; @BotFather shows the current one
 init-no-telegram = Telegram ({ $host }) cannot be reached: { $why }
 init-no-oss = OSS ({ $where }) cannot be reached: { $why }
+init-region-refused = OSS ({ $where }) does not serve the region { $region }
 init-meant = did you mean { $region }?
 init-needs-proxy = { $problem }; if this machine needs a proxy for it: { $option }
 init-telegram = Telegram

@@ -10,6 +10,7 @@ init-this-is = 这是 @{ $username }
 init-token-refused = Telegram 不接受 telegram.token；@BotFather 可以显示当前的令牌
 init-no-telegram = 无法连接 Telegram（{ $host }）：{ $why }
 init-no-oss = 无法连接 OSS（{ $where }）：{ $why }
+init-region-refused = OSS（{ $where }）不属于地域 { $region }
 init-meant = 你是指 { $region } 吗？
 init-needs-proxy = { $problem }；如果这台机器需要代理，请用 { $option } 指定
 init-telegram = Telegram

@@ -5,18 +5,26 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from bot.adapters.ledger.database import open_database
+from bot.adapters.ledger.database import bot_runs, open_database, sending
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock, bot_runs
 from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
 from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles
 from bot.clock import StoreClockKeeper, SystemClock
 from bot.core.files import LinkMode, key_prefix
-from bot.core.jobs import Job, JobState, ProgressMeter, StopReason, shell_origin
+from bot.core.jobs import (
+    Job,
+    JobState,
+    ProgressMeter,
+    StopReason,
+    StoredObject,
+    shell_origin,
+)
 from bot.core.ports.clock import Clock
+from bot.core.ports.pages import page_url
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.runner import JobLifecycle, JobRunner, Signals
@@ -25,6 +33,9 @@ from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_relay
 from bot.wiring.resources import StoreAccess, open_store_access, refuse_unrenewable_key
+
+_NEEDED_FOR: Final = {LinkMode.PUBLIC: "ends a link", LinkMode.PAGE: "opens a link"}
+"""What a running bot is needed for, by mode."""
 
 Wait = Callable[[str, datetime], None]
 """Called with an error code and the time of the next attempt."""
@@ -63,8 +74,10 @@ class FileSender:
         ledger: SqlLedger,
         shell: SqlCliJobs,
         line: StoreAccess,
+        *,
+        beside_bot: bool,
     ) -> None:
-        self.beside_bot = bot_runs(settings.ledger.path)
+        self.beside_bot = beside_bot
         self._settings = settings
         self._clock = clock
         self._ledger = ledger
@@ -77,15 +90,16 @@ class FileSender:
         """Raise an error if the deadline or the privacy of links could not be guaranteed.
 
         Raises:
-            OperationImpossible: only a running bot ends public links, and none runs; or private
-                objects can be read anonymously; or links cannot be opened, or objects not deleted.
+            OperationImpossible: only a running bot ends public links or shows pages, and none
+                runs; or private objects can be read anonymously; or links cannot be opened, or
+                objects not deleted.
             StoreError: OSS cannot be reached, or refuses.
         """
         mode, oss = self._settings.link.mode, self._line.oss
-        if mode is LinkMode.PUBLIC and not self.beside_bot:
+        if mode in _NEEDED_FOR and not self.beside_bot:
             raise CommandFailed(
-                'with link.mode = "public" only a running bot ends a link, and none runs on'
-                f" {self._settings.ledger.path}; start it, or send with signed links:"
+                f'with link.mode = "{mode}" only a running bot {_NEEDED_FOR[mode]}, and none runs'
+                f" on {self._settings.ledger.place}; start it, or send with signed links:"
                 " RELAY_LINK__MODE=signed relay-bot send …"
             )
         probe = BucketProbe(oss, self._line.store, OssLinkSigner(oss, mode), mode)
@@ -183,17 +197,25 @@ class FileSender:
             code = ended.error_code if ended is not None else None
             raise SendFailed(job.file.name, code or "unexpected")
         stored = (await self._ledger.objects.of_jobs([job.id]))[job.id]
-        signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
         now = self._line.oss.link_clock.now()
         if not stored.has_open_link(now):
             raise CommandFailed(
                 f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
                 f" {self._settings.link.lifetime.total_seconds():g} s"
             )
-        link = signer.link(
+        link = await self._link(stored, now)
+        return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
+
+    async def _link(self, stored: StoredObject, now: datetime) -> str:
+        url = self._settings.web.url
+        if stored.placement.mode is LinkMode.PAGE and url is not None:
+            content = await self._ledger.pages.create(stored.job_id)
+            if content is not None:
+                return page_url(url, content.page.token)
+        signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
+        return signer.link(
             stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
         )
-        return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
 
 
 @asynccontextmanager
@@ -207,18 +229,20 @@ async def open_sender(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.ledger.path))
+        database = await stack.enter_async_context(open_database(settings.ledger.place))
         ledger = SqlLedger(database, boot_id=boot_id())
-        lock = SendingLock(settings.ledger.path)
-        stack.callback(lock.close)
-        if lock.take_alone():
+        mark = await stack.enter_async_context(sending(database))
+        if await mark.take_alone():
             # Jobs of a command that was killed.
             await JobLifecycle(ledger.jobs, clock, Signals()).end_left_by_shells()
-        lock.share()
+        await mark.share()
         line = await stack.enter_async_context(open_store_access(settings, clock))
         await line.first_key()
         refuse_unrenewable_key(settings, line.oss)
         line.oss.time.start_with(await ledger.offset.oss_offset())
-        sender = FileSender(settings, clock, ledger, SqlCliJobs(database), line)
+        sender = FileSender(
+            settings, clock, ledger, SqlCliJobs(database), line,
+            beside_bot=await bot_runs(settings.ledger.place),
+        )  # fmt: skip
         await sender.check()
         yield sender

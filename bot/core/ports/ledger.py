@@ -1,14 +1,42 @@
 """The whole ledger, and its part about chats and owners. Every method is one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeAlias
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from bot.core.ports.answers import AnswerLedger, StatusMessageLedger
 from bot.core.ports.jobs import JobLedger, ObjectLedger, TotalsLedger
 from bot.core.ports.outbox import DeadUpdates, Outbox
 from bot.core.ports.pages import PageLedger
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerServer:
+    """A database on a PostgreSQL server. `url` may hold a password; the text of this does not."""
+
+    url: str = field(repr=False)
+
+    @property
+    def password(self) -> str:
+        """The password in the URL; empty if it has none."""
+        parts = urlsplit(self.url)
+        return unquote(parts.password or "") or parse_qs(parts.query).get("password", [""])[0]
+
+    def __str__(self) -> str:
+        """Name the database and its host, for messages."""
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            return "on a server"
+        hosts = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", [])]
+        return f"{unquote(parts.path).strip('/')} at {','.join(filter(None, hosts))}"
+
+
+LedgerPlace: TypeAlias = Path | LedgerServer
+"""Where a ledger is: a file, or a database on a server."""
 
 
 @dataclass(frozen=True, slots=True)

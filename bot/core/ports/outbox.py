@@ -139,11 +139,17 @@ class DeadUpdates(Protocol):
         been set aside already is left as it is.
         """
 
+    async def begin(self, update_id: int, body: str, now: datetime, again_at: datetime) -> bool:
+        """Count the first try of an update before it is made; at `again_at` another one is due,
+        unless it has been handled. Return false, and change nothing, if it has been tried before
+        and is to be tried again.
+        """
+
     async def failing(
         self, update_id: int, body: str, error: str, now: datetime, again_at: datetime
     ) -> None:
         """Store that handling has failed once, and that it is tried again at `again_at`. An update
-        that is stored already is left as it is.
+        of which that is stored already is left as it is.
         """
 
     async def due(self, now: datetime, limit: int) -> list[FailingUpdate]:

@@ -1,26 +1,33 @@
-"""A ledger on a file of its own for each test."""
+"""A ledger of its own for each test: a file, and for what holds for every ledger a server too."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from tests.fakes.ledger import empty_ledger
+from tests.fakes.fixtures import database, databases, on_both
+
+__all__ = ["database", "databases"]
+
+ONLY_FILES: Final = frozenset({"test_database", "test_outages", "test_health"})
+"""Modules with tests of files."""
+IN_EVERY_RUN: Final = frozenset({"test_jobs_fence", "test_outbox"})
+"""Modules that `make test` runs with a server too; it takes a second to start."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a ledger with a file and with a server."""
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if module not in ONLY_FILES:
+        on_both(metafunc, in_every_run=module in IN_EVERY_RUN)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return where the ledger of this test is."""
     return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
-    """Open an empty ledger."""
-    async with empty_ledger(path) as opened:
-        yield opened
 
 
 @pytest.fixture

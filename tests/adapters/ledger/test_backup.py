@@ -9,9 +9,9 @@ from threading import Event, Thread
 
 import pytest
 
-from bot.adapters.ledger import migration
+from bot.adapters.ledger import backup
+from bot.adapters.ledger.backup import back_up, put_back, require_sound
 from bot.adapters.ledger.database import migrate
-from bot.adapters.ledger.migration import back_up, put_back, require_sound
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 
@@ -102,7 +102,7 @@ def test_replaces_nothing_that_came_meanwhile(
         to.write_text("precious", encoding="utf-8")
         return require_sound(file, named=named)
 
-    monkeypatch.setattr(migration, "require_sound", check_late)
+    monkeypatch.setattr(backup, "require_sound", check_late)
     with pytest.raises(FileExistsError):
         back_up(ledger, to)
 

@@ -1,12 +1,9 @@
 """Jobs from a shell in SQL, and the overview of everything."""
 
-from pathlib import Path
-
 import pytest
 
-from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.database import Database, sending
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
-from bot.adapters.ledger.process_locks import SendingLock
 from bot.core.jobs import Job, JobState, shell_file, shell_origin
 from tests.fakes.samples import accept, acquire, at, finish, get, plan
 
@@ -44,16 +41,16 @@ async def test_a_bot_does_not_see_it(ledger: SqlLedger, shell: SqlCliJobs) -> No
 
 
 async def test_left_alone_while_its_command_runs(
-    path: Path, ledger: SqlLedger, shell: SqlCliJobs
+    database: Database, ledger: SqlLedger, shell: SqlCliJobs
 ) -> None:
     """A bot that starts beside the command changes nothing about its job."""
     job = await acquire(ledger, await from_shell(shell))
-    lock = SendingLock(path)
-    lock.share()
-    recovered = await ledger.jobs.recover(at(9))
-    lock.close()
+    async with sending(database) as mark:
+        alone = await mark.take_alone()
+        await mark.share()
+        recovered = await ledger.jobs.recover(at(9))
 
-    assert (recovered.unfinished, recovered.ended) == ([], [])
+    assert (alone, recovered.unfinished, recovered.ended) == (True, [], [])
     assert (await get(ledger, job)).state is JobState.RUNNING
 
 

@@ -2,23 +2,51 @@
 
 import asyncio
 import threading
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.connection import ConnectionThread
+from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread
+from tests.fakes.refused_threads import no_new_threads
+
+
+class InMemory(Backend):
+    """A database in memory."""
+
+    def __init__(self) -> None:
+        self.only = create_engine("sqlite://", poolclass=StaticPool)
+        self.place = Path("memory")
+
+    def engine(self, access: AccessKind) -> Engine:
+        """Return the only engine."""
+        del access
+        return self.only
+
+    def translating(self) -> nullcontext[None]:
+        """Translate nothing."""
+        return nullcontext()
+
+    def write_probe(self, connection: Connection) -> None:
+        """Write nothing."""
+
+    def sends(self) -> bool:
+        """Return that no command sends."""
+        return False
 
 
 @pytest.fixture
 def thread() -> ConnectionThread:
     """A connection to a database in memory; it is closed by the test."""
-    return ConnectionThread(create_engine("sqlite://", poolclass=StaticPool))
+    return ConnectionThread(InMemory())
 
 
 async def test_event_loop_never_touches_the_file() -> None:
     """Connecting, transactions and closing happen in one and the same other thread."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+    backend = InMemory()
+    engine = backend.only
     seen: list[int] = []
 
     def note(*_: object) -> None:
@@ -28,7 +56,7 @@ async def test_event_loop_never_touches_the_file() -> None:
         event.listen(engine, name, note)
     for name in ("begin", "commit"):
         event.listen(engine, name, note)
-    thread = ConnectionThread(engine)
+    thread = ConnectionThread(backend)
     await thread.run(Connection.execute, text("select 1"))
     await thread.close()
 
@@ -67,3 +95,21 @@ async def test_transactions_wait_for_each_other(thread: ConnectionThread) -> Non
     assert was_running
     assert first.cancelled()
     assert seen == ["first", "third"]
+
+
+async def test_no_thread_can_be_started(thread: ConnectionThread) -> None:
+    """Callers get the error instead of waiting for ever, and the next ones are served."""
+    ran: list[str] = []
+
+    def note(_: Connection, name: str) -> None:
+        ran.append(name)
+
+    with no_new_threads():
+        calls = [asyncio.create_task(thread.run(note, name)) for name in ("one", "two")]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    await thread.run(note, "three")
+    await thread.close()
+
+    unusable = "the ledger memory cannot be used: can't start new thread"
+    assert [str(outcome) for outcome in outcomes] == [unusable] * 2
+    assert ran == ["three"]

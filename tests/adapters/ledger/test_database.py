@@ -16,14 +16,13 @@ from sqlalchemy import Connection, create_engine, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from bot.adapters.ledger.database import (
-    BUSY_TIMEOUT,
     Database,
     migrate,
     open_database,
 )
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.process_locks import process_lock
 from bot.adapters.ledger.schema import chats
+from bot.adapters.ledger.sqlite import BUSY_TIMEOUT, process_lock
 from bot.core.errors import LedgerLocked, LedgerTooNew
 from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
 
@@ -33,7 +32,7 @@ MOMENTS = range(0, 600, 17)
 HOLD_THE_LOCK = """
 import sys
 from pathlib import Path
-from bot.adapters.ledger.process_locks import process_lock
+from bot.adapters.ledger.sqlite import BUSY_TIMEOUT, process_lock
 with process_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

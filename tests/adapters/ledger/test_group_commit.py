@@ -142,7 +142,7 @@ async def test_a_fault_of_the_file_undoes_all(database: Database) -> None:
         fails = False
         # As SQLite does by itself when a disk is full.
         connection.exec_driver_sql("ROLLBACK")
-        raise LedgerUnusable(database.path, "database or disk is full")
+        raise LedgerUnusable(database.place, "database or disk is full")
 
     before = await database.read(stored)
     tasks = await write_together(database, adding(1), fail, adding(3))
@@ -162,7 +162,7 @@ async def test_enduring_writers_of_a_failed_group_are_stored(database: Database)
         nonlocal fails
         if fails:
             fails = False
-            raise LedgerUnusable(database.path, "disk I/O error")
+            raise LedgerUnusable(database.place, "disk I/O error")
         return adding(2)(connection)
 
     tasks = await write_together(database, adding(1), fail_once, adding(3))

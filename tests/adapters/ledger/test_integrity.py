@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot.adapters.ledger import migration
+from bot.adapters.ledger import backup
+from bot.adapters.ledger.backup import LedgerInspection, examine_ledger
 from bot.adapters.ledger.database import migrate, open_database
-from bot.adapters.ledger.migration import LedgerInspection, examine_ledger
 from bot.core.errors import LedgerUnusable
 from tests.fakes.ledger import put_empty_ledger
 
@@ -78,7 +78,7 @@ def test_full_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object) -> None:
         raise OperationalError("PRAGMA quick_check", None, error)
 
-    monkeypatch.setattr(migration, "_examine", full)
+    monkeypatch.setattr(backup, "_examine", full)
     actual = examine_ledger(path)
 
     assert (actual.damage, actual.unusable) == ("", "database or disk is full")

@@ -15,7 +15,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import chats
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.core.errors import LedgerUnusable
-from tests.fakes.ledger import put_empty_ledger
+from tests.fakes.ledger import file_of, put_empty_ledger
 
 
 @pytest.fixture(autouse=True)
@@ -88,18 +88,18 @@ async def test_writes_wait_until_it_works(database: Database, outage: Outage) ->
     database.endure()
     await database.write(Connection.execute, insert(chats).values(chat_id=1))
     await database.read(ids)
-    with outage(database.path):
+    with outage(file_of(database)):
         writing = asyncio.create_task(
             database.write(Connection.execute, insert(chats).values(chat_id=2))
         )
-        await until(lambda: bool(database.file.trouble))
+        await until(lambda: bool(database.state.trouble))
         health = await LedgerHealth(database).trouble()
         seen, waits = await database.read(ids), not writing.done()
     await asyncio.wait_for(writing, 20)
 
     assert health.startswith("cannot be ")
     assert (seen, waits) == ([1], True)
-    assert (await database.read(ids), database.file.trouble) == ([1, 2], "")
+    assert (await database.read(ids), database.state.trouble) == ([1, 2], "")
 
 
 @pytest.mark.parametrize("outage", [deleted, replaced], ids=lambda outage: outage.__name__)
@@ -107,10 +107,10 @@ async def test_noticed_without_a_write(database: Database, outage: Outage) -> No
     """A file that is gone is noticed although it is not used, and so is its return."""
     database.endure()
     watch = asyncio.create_task(database.watch())
-    with outage(database.path):
-        await until(lambda: bool(database.file.trouble))
-        noticed = database.file.trouble
-    await until(lambda: not database.file.trouble)
+    with outage(file_of(database)):
+        await until(lambda: bool(database.state.trouble))
+        noticed = database.state.trouble
+    await until(lambda: not database.state.trouble)
     goes_on = not watch.done()
     watch.cancel()
 
@@ -120,14 +120,14 @@ async def test_noticed_without_a_write(database: Database, outage: Outage) -> No
 
 async def test_commands_do_not_wait_for_a_disk(database: Database) -> None:
     """Without `endure` a full disk is an error at once; a lock is one after a while."""
-    with full_disk(database.path), pytest.raises(LedgerUnusable):
+    with full_disk(file_of(database)), pytest.raises(LedgerUnusable):
         await database.write(Connection.execute, insert(chats).values(chat_id=2))
 
 
 async def test_lock_that_stays(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command gives up on a lock after its patience."""
     monkeypatch.setattr(module, "PATIENCE", 0.0)
-    with locked(database.path), pytest.raises(LedgerUnusable, match="locked"):
+    with locked(file_of(database)), pytest.raises(LedgerUnusable, match="locked"):
         await database.write(Connection.execute, insert(chats).values(chat_id=2))
 
 
@@ -136,14 +136,14 @@ async def test_end_does_not_wait(path: Path) -> None:
     put_empty_ledger(path)
     database = Database(path)
     database.endure()
-    with deleted(database.path):
+    with deleted(file_of(database)):
         writes = [
             asyncio.create_task(
                 database.write(Connection.execute, insert(chats).values(chat_id=n))
             )
             for n in range(2)
         ]
-        await until(lambda: bool(database.file.trouble))
+        await until(lambda: bool(database.state.trouble))
         writes[0].cancel()
         await asyncio.wait([writes[0]], timeout=20)
         await database.close()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.retention import SAID_IS_KEPT_FOR
+from bot.adapters.ledger.totals import SAID_IS_KEPT_FOR
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.adapters.ledger.process_locks import SendingLock, bot_runs, process_lock, someone_sends
+from bot.adapters.ledger.sqlite import SendingLock, bot_runs, process_lock, someone_sends
 
 
 def test_a_bot(tmp_path: Path) -> None:

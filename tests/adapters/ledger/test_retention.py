@@ -16,6 +16,7 @@ from bot.core.ports.jobs import EverTotals
 from bot.jobs import reaper
 from bot.jobs.reaper import Retention
 from bot.sandbox.clock import SandboxClock
+from tests.fakes.ledger import empty_ledger
 from tests.fakes.samples import NOW, accept, acquire, at, cancel, finish, make_file, make_origin
 
 KEEP = timedelta(days=30)
@@ -124,21 +125,21 @@ async def test_redelivery_after_the_removal_of_others(ledger: SqlLedger) -> None
     assert await ledger.jobs.accept(origin, file, LATER) is None
 
 
-async def test_the_file_shrinks(
-    database: Database, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_file_shrinks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The room of removed rows is given back to the file system, while others work."""
     monkeypatch.setattr(reaper, "ENDED_IN_A_STEP", SMALL_STEP)
-    empty = await pages(database)
-    for _ in range(3 * SMALL_STEP):
-        await answered(ledger)
-    before = await pages(database)
-    retention = Retention(ledger.totals, SandboxClock(LATER), keep=KEEP)
-    steps = 1
-    while await retention.step():
-        steps += 1
-        await accept(ledger)
-    after = await pages(database)
+    async with empty_ledger(path) as database:
+        ledger = SqlLedger(database)
+        empty = await pages(database)
+        for _ in range(3 * SMALL_STEP):
+            await answered(ledger)
+        before = await pages(database)
+        retention = Retention(ledger.totals, SandboxClock(LATER), keep=KEEP)
+        steps = 1
+        while await retention.step():
+            steps += 1
+            await accept(ledger)
+        after = await pages(database)
 
     assert steps == 4  # The last one finds nothing.
     assert after - empty < (before - empty) / 2

@@ -50,6 +50,8 @@ async def test_not_overwritten(stage: LocalStack) -> None:
         ("RELAY_TELEGRAM__TOKEN", "nonsense", 1, "telegram.token"),
         ("RELAY_TELEGRAM__TOKEN", "9:nobody-knows-this-one", 1, "BotFather"),
         ("RELAY_OSS__ACCESS_KEY_SECRET", "wrong-secret", 1, "SignatureDoesNotMatch"),
+        ("RELAY_OSS__REGION", "Hong Kong", 1, "did you mean cn-hongkong?"),
+        ("RELAY_OSS__REGION", "cn-hong-kong", 1, "does not serve the region cn-hong-kong; did"),
         ("RELAY_OSS__ACCESS_KEY_ID", "", 2, "--access-key-id is needed"),
         ("RELAY_OSS__BUCKET", "", 2, "--bucket is needed"),
         ("RELAY_OSS__BUCKET", "No Bucket", 1, "oss.bucket"),

@@ -248,6 +248,28 @@ async def test_region_before_the_secret(terminal: Terminal) -> None:
     assert not any("AccessKey" in question for question in terminal.asked)
 
 
+async def test_a_region_that_the_endpoint_does_not_serve(terminal: Terminal) -> None:
+    """A region that comes out as wrong with the key only is asked for again, with the one that
+    was meant; the key is not.
+    """
+    token, _, *rest = terminal.answers()
+    done = await terminal.init(token, "CN Hong Kong", *rest[:2], "", *rest[2:])
+    asked = [question for question in terminal.asked if "AccessKey" in question]
+
+    assert (done.code, "did you mean cn-hongkong?" in done.err, len(asked)) == (0, True, 2)
+    assert load(terminal.path, {}).oss.region == "cn-hongkong"
+
+
+async def test_a_region_beside_an_endpoint_of_another_one(terminal: Terminal) -> None:
+    """An endpoint of OSS tells its region: it is proposed, and another one is refused at once."""
+    endpoint = "https://oss-cn-beijing-internal.aliyuncs.com"
+    terminal.stage.more["RELAY_OSS__ENDPOINT"] = endpoint
+    done = await terminal.init(terminal.stage.telegram.token, "cn-hongkong", STOP)
+
+    assert "(oss-cn-beijing-internal.aliyuncs.com) does not serve" in done.err
+    assert "did you mean cn-beijing?" in done.err
+
+
 async def test_proxy(terminal: Terminal) -> None:
     """Where Telegram cannot be reached a proxy is asked for, used, and written down."""
     stage = terminal.stage

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.aio import STUCK_AFTER, end, unless_stopped, until_stopped
+from bot.clock import STUCK_AFTER, end, unless_stopped, until_stopped
 from bot.transfer.pool import to_the_end
 
 

@@ -1,0 +1,239 @@
+"""The file of a ledger: a read-only inspection, and copies of it: a backup, and what a backup
+replaces.
+"""
+
+import errno
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.exc import DatabaseError
+
+from bot.adapters.ledger.migration import (
+    known_versions,
+    refuse_foreign_tables,
+    require_tables,
+    version_of,
+)
+from bot.adapters.ledger.schema import VERSION
+from bot.adapters.ledger.sqlite import is_damage, opening
+from bot.core.errors import LedgerTooNew, LedgerUnusable
+
+MOST_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerInspection:
+    """What a ledger's file says of itself. `version` is that of its schema, "" where there is
+    none; `damage` what SQLite finds wrong with it, `unusable` why it could not be read although
+    nothing is known to be wrong with it, such as a full disk; "" if nothing.
+    """
+
+    version: str
+    is_known: bool
+    is_newest: bool
+    damage: str
+    unusable: str = ""
+
+
+def examine_ledger(path: Path) -> LedgerInspection:
+    """Read the whole file once. Blocks; about a second for each gigabyte.
+
+    Works beside a running bot. Raises nothing of SQLite's.
+    """
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+    unread = LedgerInspection("", is_known=False, is_newest=False, damage="")
+    try:
+        with engine.connect() as connection:
+            return _examine(connection, path)
+    except DatabaseError as error:
+        reason = str(error.orig)
+        if is_damage(error):
+            return replace(unread, damage=reason)
+        return replace(unread, unusable=reason)
+    except LedgerUnusable as error:
+        return replace(unread, unusable=error.reason)
+    finally:
+        engine.dispose()
+
+
+def _examine(connection: Connection, path: Path) -> LedgerInspection:
+    connection.exec_driver_sql("PRAGMA query_only=ON")
+    found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_SHOWN})").scalars().all()
+    damage = "" if list(found) == ["ok"] else "; ".join(str(line) for line in found)
+    if not damage:
+        refuse_foreign_tables(connection, path)
+    version = version_of(connection)
+    if not damage and version == VERSION:
+        require_tables(connection, path)
+    return LedgerInspection(
+        version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
+    )
+
+
+def _is_known(version: str) -> bool:
+    if version == VERSION:
+        return True
+    return version in known_versions()
+
+
+BESIDE: Final = ("-wal", "-shm")
+"""Ends of the names of the files that SQLite keeps beside a database in use."""
+BEGUN: Final = ".relay-backup-"
+"""Begins the name of a folder in which a copy is made; one that stays behind is of a process that
+was killed.
+"""
+MOST_PATIENCE: Final = 30.0
+"""Seconds (real) that a copy waits for a ledger that is locked against reading."""
+
+
+def back_up(path: Path, to: Path, *, patience: float = MOST_PATIENCE) -> None:
+    """Copy a ledger of any version to a new file, as of one moment, and check the copy. Blocks.
+
+    Works beside a running bot and holds up none of its writes. The copy is one file of mode 0600;
+    it is complete and on the disk when it appears.
+
+    Raises:
+        FileExistsError: there is something at `to` already.
+        LedgerUnusable: the ledger cannot be read, or is damaged.
+        OSError: the copy cannot be written.
+    """
+    if to.exists():
+        raise FileExistsError
+    with TemporaryDirectory(prefix=BEGUN, dir=to.parent) as folder:
+        copy = Path(folder) / "copy.sqlite3"
+        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with _sqlite_errors(path):
+            _copy(path, copy, patience)
+        require_sound(copy, named=path)
+        _put(copy, to)
+
+
+def _copy(path: Path, copy: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+
+    def waited(status: int, _remaining: int, _total: int) -> None:
+        # Without this the driver waits for ever.
+        if status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} and time.monotonic() > deadline:
+            raise LedgerUnusable(path, "database is locked")
+
+    source = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=rw", timeout=patience, uri=True
+    )
+    with closing(source), closing(sqlite3.connect(copy)) as target:
+        # In one step, which is one read transaction: after a write of another process, a copy in
+        # several steps begins anew, and beside a busy bot never ends (source: sqlite.org/backup).
+        source.backup(target, pages=-1, progress=waited)
+        # One file without others beside it; the first start makes it WAL again.
+        target.execute("PRAGMA journal_mode=DELETE")
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            # Of the copy: reading needs no room.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise LedgerUnusable(path, str(error)) from error
+
+
+def require_sound(file: Path, *, named: Path | None = None) -> str:
+    """Check every page, index and reference of a backup, and return its version; change nothing.
+    Blocks. `named` is the path for messages.
+
+    Raises:
+        LedgerTooNew: a newer version of this program has written it.
+        LedgerUnusable: it is damaged, no ledger, or no finished backup.
+    """
+    named = named or file
+    with opening(named):
+        if any(Path(f"{file}{end}").exists() for end in BESIDE):
+            raise LedgerUnusable(
+                named, f"{file}-wal is beside it, so that it was copied while in use"
+            )
+        # Otherwise SQLite would make a file that is missing.
+        file.stat()
+    url = f"file:{quote(str(file.absolute()))}?mode=ro&immutable=1"
+    with _sqlite_errors(named), closing(sqlite3.connect(url, uri=True)) as connection:
+        # Unlike quick_check it compares indexes with their tables.
+        found = connection.execute(f"PRAGMA integrity_check({MOST_SHOWN})").fetchall()
+        if found != [("ok",)]:
+            raise LedgerUnusable(named, "; ".join(str(line) for (line,) in found))
+        if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+            raise LedgerUnusable(named, "a row refers to one that is missing")
+    inspection = examine_ledger(file)
+    if reason := inspection.damage or inspection.unusable:
+        raise LedgerUnusable(named, reason)
+    if not inspection.version:
+        raise LedgerUnusable(named, "it has no tables")
+    if not inspection.is_known:
+        raise LedgerTooNew(
+            f"{named} (schema {inspection.version}) was written by a newer version of this program"
+        )
+    return inspection.version
+
+
+def _put(file: Path, to: Path) -> None:
+    """Bring a file to the disk, and to a name that must be free."""
+    _sync(file)
+    try:
+        # Unlike a rename it replaces nothing.
+        os.link(file, to)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A disk without links.
+        if to.exists():
+            raise FileExistsError from None
+        file.rename(to)
+    _sync(to.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def put_back(backup: Path, path: Path, kept: Path) -> None:
+    """Put a copy of a backup in the place of the ledger at `path`, which moves to `kept` with what
+    is beside it. Blocks. Only for the process that holds all locks of the ledger.
+
+    Raises:
+        FileExistsError: there is something at `kept` already.
+        LedgerTooNew, LedgerUnusable: see `back_up` and `require_sound`; nothing has changed.
+    """
+    require_sound(backup)
+    if kept.exists():
+        raise FileExistsError
+    copy = path.with_name(f"{path.name}.restoring")
+    with opening(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
+        back_up(backup, copy)
+        _give_to_owner_of(path if path.exists() else path.parent, copy)
+        # The log first: SQLite would replay it into another file that bears its name.
+        for end in (*BESIDE, ""):
+            with suppress(FileNotFoundError):
+                Path(f"{path}{end}").rename(f"{kept}{end}")
+        copy.rename(path)
+        _sync(path.parent)
+
+
+def _give_to_owner_of(model: Path, file: Path) -> None:
+    # Root may restore; the bot is another user.
+    if os.geteuid() == 0:
+        found = model.stat()
+        os.chown(file, found.st_uid, found.st_gid)

@@ -1,0 +1,195 @@
+"""Leases in a database on a server: which process runs the bot, and which commands send files.
+
+A lock that belongs to a connection is not enough, because a process that was stopped keeps it. A
+lease has an end, by the clock of the server, and a fence: a number that is one higher with each
+new holder. The writer of a process compares both when it begins a transaction, so that a process
+that lost its lease writes nothing any more.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    literal_column,
+    select,
+    update,
+)
+
+from bot.adapters.ledger.connection import Backend, ConnectionThread, Lease
+from bot.adapters.ledger.schema import insert_for, leases
+from bot.core.errors import LedgerLocked, LedgerUnusable
+
+log = structlog.stdlib.get_logger(__name__)
+
+BOT: Final = "bot"
+"""Name of the lease of the process that runs the bot."""
+SENDS: Final = "send-"
+"""Begins the names of the leases of commands that send files."""
+GATE: Final = "gate"
+"""Name of the lease of a command that begins to send, while it looks for others."""
+LASTS: Final = timedelta(seconds=12)
+"""How long a lease holds after it was renewed."""
+RENEWED_EVERY: Final = timedelta(seconds=2)
+"""Between two renewals."""
+MARGIN: Final = timedelta(seconds=6)
+"""A transaction begins only while the lease lasts longer than this. It is more than the server
+waits for the next statement of a transaction, so that what a process began before it was stopped
+is undone before another process holds the lease.
+"""
+LOOK_EVERY: Final = 0.5
+"""Seconds (real) between two attempts to take a lease that another process holds."""
+
+
+_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""The time of the server in microseconds since 1970, as `Instant` stores it."""
+_HAS_ENDED: Final = leases.c.expires_at < literal_column(_NOW)
+_END: Final[ColumnElement[int]] = literal_column(f"{_NOW} + {LASTS // timedelta(microseconds=1)}")
+
+
+def acquire(connection: Connection, name: str, holder: str) -> Lease | None:
+    """Take a lease that is free or has ended, or return `None`. Remove those of commands that have
+    ended.
+    """
+    connection.execute(delete(leases).where(leases.c.name.startswith(SENDS), _HAS_ENDED))
+    values: dict[str, Any] = {"name": name, "holder": holder, "fence": 1, "expires_at": _END}
+    taken = {"holder": holder, "fence": leases.c.fence + 1, "expires_at": _END}
+    made = connection.execute(
+        insert_for(connection, leases)
+        .values(values)
+        .on_conflict_do_update(index_elements=["name"], set_=taken, where=_HAS_ENDED)
+        .returning(leases.c.fence)
+    )
+    fence = made.scalar_one_or_none()
+    return None if fence is None else Lease(name, fence)
+
+
+def _is_it(lease: Lease) -> ColumnElement[bool]:
+    return (leases.c.name == lease.name) & (leases.c.fence == lease.fence)
+
+
+def renew(connection: Connection, lease: Lease) -> bool:
+    """Put the end of a lease off; return false if another process has taken it. One that has ended
+    and was not taken is held again.
+    """
+    renewed = update(leases).where(_is_it(lease)).values(expires_at=_END)
+    return connection.execute(renewed).rowcount == 1
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """End a lease now; its fence stays, so that the next one is higher."""
+    if lease.name.startswith(SENDS):
+        connection.execute(delete(leases).where(_is_it(lease)))
+    else:
+        connection.execute(
+            update(leases).where(_is_it(lease)).values(expires_at=literal_column("0"))
+        )
+
+
+def live(connection: Connection, prefix: str = "") -> dict[str, tuple[str, int]]:
+    """Return holder and fence of the leases that have not ended, by name."""
+    found = connection.execute(
+        select(leases.c.name, leases.c.holder, leases.c.fence).where(
+            leases.c.name.startswith(prefix), ~_HAS_ENDED
+        )
+    )
+    return {name: (holder, fence) for name, holder, fence in found}
+
+
+def fence_of(name: str) -> str:
+    """Return the expression that tells the fence of a lease that lasts long enough to write by it,
+    and NULL otherwise.
+    """
+    margin = MARGIN // timedelta(microseconds=1)
+    return f"(SELECT fence FROM leases WHERE name = '{name}' AND expires_at > {_NOW} + {margin})"  # noqa: S608 -- a constant.
+
+
+def this_process() -> str:
+    """Return what names this process to an operator."""
+    return f"{socket.gethostname()} process {os.getpid()}"
+
+
+class LeaseKeeper:
+    """Takes a lease for this process, and renews it until it is released."""
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        self._backend = backend
+        self._thread = ConnectionThread(backend)
+        self._name = name
+        self._renewing: asyncio.Task[None] | None = None
+        self.lease: Lease | None = None
+        self.lost = asyncio.Event()
+        """Set when another process has taken the lease."""
+
+    async def take(self) -> Lease:
+        """Take the lease, and renew it from now on. If another process holds it, wait for its end,
+        which comes unless that process renews it.
+
+        Raises:
+            LedgerLocked: another process holds it and is alive.
+            LedgerUnusable: the server cannot be used.
+        """
+        deadline = time.monotonic() + LASTS.total_seconds() + 2 * LOOK_EVERY
+        while (lease := await self._thread.run(acquire, self._name, this_process())) is None:
+            if time.monotonic() > deadline:
+                raise LedgerLocked(
+                    f"another bot runs on the ledger {self._backend.place}: {await self._holder()}"
+                )
+            await asyncio.sleep(LOOK_EVERY)
+        self.lease = lease
+        self._renewing = asyncio.create_task(self._renew(lease))
+        return lease
+
+    async def others(self, prefix: str) -> bool:
+        """Return whether another process holds a lease with such a name."""
+        return bool((await self._thread.run(live, prefix)).keys() - {self._name})
+
+    async def _holder(self) -> str:
+        found = await self._thread.run(live, self._name)
+        return found.get(self._name, ("it has just ended", 0))[0]
+
+    async def _renew(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(RENEWED_EVERY.total_seconds())
+            # A server that is away is waited for.
+            with suppress(LedgerUnusable):
+                if not await self._thread.run(renew, lease):
+                    log.error("another process runs on this ledger now", lease=self._name)
+                    self.lost.set()
+                    return
+
+    async def close(self) -> None:
+        """Release the lease, if the server can be reached at once."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
+        if self.lease is not None and not self.lost.is_set():
+            with suppress(LedgerUnusable):
+                await self._thread.run(release, self.lease)
+        self._backend.give_up()
+        await self._thread.close()
+
+
+@asynccontextmanager
+async def keeping(backend: Backend, name: str) -> AsyncIterator[LeaseKeeper]:
+    """Hold a lease until the end of the block.
+
+    Raises:
+        LedgerLocked: another process holds it and is alive.
+        LedgerUnusable: the server cannot be used.
+    """
+    keeper = LeaseKeeper(backend, name)
+    try:
+        await keeper.take()
+        yield keeper
+    finally:
+        await keeper.close()

@@ -1,1 +1,0 @@
-"""The history of the schema, oldest first. A released migration is never changed."""
