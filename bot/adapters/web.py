@@ -6,6 +6,7 @@ not before.
 import asyncio
 import hmac
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -158,6 +159,8 @@ def _later() -> web.Response:
 
 LARGEST_BODY: Final = 1 << 20
 """Bytes of a request. Updates have a few KiB."""
+NO_LOG: Final = logging.Logger("access", logging.CRITICAL)  # noqa: LOG001 -- one of its own.
+"""An access log without lines, which would be requests of monitoring systems."""
 LAST_ANSWERS: Final = 1.0
 """Seconds for requests in progress at the end."""
 
@@ -296,9 +299,8 @@ async def _listen(
     assert server is not None  # noqa: S101 -- `setup` has made it.
 
     def handler() -> QuietHandler:
-        # No access log: its lines would be requests of monitoring systems. Nothing that is sent
-        # here is compressed, and what is must not grow.
-        return QuietHandler(server, loop=loop, access_log=None, auto_decompress=False)
+        # Nothing that is sent here is compressed, and what is must not grow.
+        return QuietHandler(server, loop=loop, access_log=NO_LOG, auto_decompress=False)
 
     try:
         return await loop.create_server(connections.factory(handler), host, port)

@@ -274,11 +274,10 @@ class ConnectionThread:
         """Do as `run` does, once for all callers that wait for `what` when it begins: `operation`
         gets their number, and returns a result for each.
         """
-        shared = self._shared.get(what)
-        if shared is None:
-            shared = self._shared[what] = _Shared(what, operation)
-            self._wait(shared)
-        call = shared.join()
+        if what not in self._shared:
+            self._shared[what] = _Shared(what, operation)
+            self._wait(self._shared[what])
+        shared: _Shared[T] = self._shared[what]
 
         def withdraw(caller: _Call[T]) -> None:
             shared.callers.remove(caller)
@@ -286,7 +285,7 @@ class ConnectionThread:
                 self._waiting.remove(shared)
                 del self._shared[what]
 
-        return await call.outcome(withdraw)
+        return await shared.join().outcome(withdraw)
 
     def _wait(self, call: _Call[Any]) -> None:
         self._waiting.append(call)

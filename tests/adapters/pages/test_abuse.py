@@ -1,6 +1,7 @@
 """Visitors who guess, flood, dawdle and pretend: what each gets, and what is told of them."""
 
 import asyncio
+import io
 import logging
 import statistics
 import time
@@ -149,22 +150,20 @@ async def test_slow_heads_and_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def _production_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Log everything as in production, into what `capsys` reads."""
-    level = logging.getLogger().level
-    configure("debug", "json")
-    yield
+def logged() -> Iterator[io.StringIO]:
+    """Log everything as in production, into this."""
+    level, stream = logging.getLogger().level, io.StringIO()
+    configure("debug", "json", stream=stream)
+    yield stream
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, RelayHandler)]:
         root.removeHandler(handler)
     root.setLevel(level)
     structlog.reset_defaults()
-    capsys.readouterr()
 
 
-@pytest.mark.usefixtures("_production_logs")
 async def test_nothing_of_a_visitor_is_logged(
-    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Site, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither address nor password nor token, not even where something breaks."""
     content = await site.page(
@@ -180,7 +179,7 @@ async def test_nothing_of_a_visitor_is_logged(
     monkeypatch.setattr(site.passwords, "verify", broken)
     failed = await site.ask(path_of(content, "/password"), "POST", data=form)
     await raw(site, NO_REQUESTS["NUL"].replace("TOKEN", content.page.token))
-    said = "".join(capsys.readouterr())
+    said = logged.getvalue()
 
     assert failed.status == 500
     assert "broken" in said

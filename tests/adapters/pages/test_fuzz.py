@@ -39,7 +39,7 @@ HEADERS: Final = {
         "X-Robots-Tag": "noindex, nofollow, noarchive",
     }.items()
 }
-HTML: Final = {"text/html": {}, "text/plain": {}}
+HTML: Final[dict[str, Any]] = {"text/html": {}, "text/plain": {}}
 GET_STATUSES: Final = (200, 303, 403, 404, 410, 423)
 POST_STATUSES: Final = (200, 303, 400, 403, 404, 410, 413, 423, 429)
 

@@ -1,6 +1,7 @@
 """Reports of pages: who is told, and how often."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ async def test_reports_of_one_visitor_are_bounded(site: Site) -> None:
     ("options", "status"), [({"is_paused": True}, 423), ({"password_hash": "x"}, 200)]
 )
 async def test_only_what_can_be_seen_is_reported(
-    site: Site, options: dict[str, object], status: int
+    site: Site, options: dict[str, Any], status: int
 ) -> None:
     """A page that shows nothing has no such button, and takes no report."""
     content = await site.page(**options)
