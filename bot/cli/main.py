@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "bot.cli.status",
         "Show running and waiting jobs, and live links with their expiry",
     ),
+    "links": ("bot.cli.status", "List the live pages behind links, or take one down"),
     "backup": ("bot.cli.backup", "Copy the ledger to a file, and check the copy"),
     "restore": ("bot.cli.backup", "Put a backup in the place of the ledger"),
     "sandbox": ("bot.cli.demo", "Run the loopback stand-ins for Telegram and OSS"),

@@ -41,7 +41,14 @@ from bot.outbound.views import PageViews
 log = structlog.stdlib.get_logger(__name__)
 
 IN_GROUPS: Final = frozenset(
-    {PageOption.MENU, PageOption.EXPIRES, PageOption.PAUSE, PageOption.ADDRESS, PageOption.AGAIN}
+    {
+        PageOption.MENU,
+        PageOption.EXPIRES,
+        PageOption.PAUSE,
+        PageOption.ADDRESS,
+        PageOption.ARM,
+        PageOption.AGAIN,
+    }
 )
 """Options of an answer in a group where only some are offered."""
 PASSWORD_WORDS: Final = 4

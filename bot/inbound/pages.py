@@ -47,13 +47,14 @@ class PageVisit:
 
 @dataclass(frozen=True, slots=True)
 class PageDownload:
-    """Where a visitor finds a file: at `url`, or `state` says why not; `ended_at` is set where the
-    file has ended.
+    """Where a visitor finds the file `name`: at `url`, or `state` says why not; `ended_at` is set
+    where the file has ended.
     """
 
     state: PageState
     url: str = ""
     ended_at: datetime | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ class PageVisits:
             method=request.method,
             inline=request.inline,
         )
-        return PageDownload(PageState.OPEN, url)
+        return PageDownload(PageState.OPEN, url, name=file.name)
 
     async def _refused(self, page: Page, file: PageFile) -> PageDownload:
         """Return why the ledger gave no download: what changed since the visit began."""

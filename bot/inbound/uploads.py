@@ -69,27 +69,27 @@ def _extension(file: IncomingFile) -> str:
 @dataclass(slots=True)
 class SeenAlbum:
     """An album. `is_shared` means that its files are to be relayed, those too that come later,
-    with these `wishes`. `messages` are those that came before, by their ids.
+    `is_refused` that they are not. `messages` are those that came before, by their ids.
     """
 
     is_shared: bool = False
-    wishes: Wishes = NO_WISHES
+    is_refused: bool = False
     messages: dict[int, tuple[Origin, Sequence[IncomingFile]]] = field(default_factory=dict)
 
 
 class SeenAlbums:
-    """The albums seen in groups, because a `/share` names one message of an album, and those of
-    private chats with a `/share` below a message. Kept in memory only: of an album from before the
-    start only the named message is known.
+    """The albums seen in groups, because a `/share` names one message of an album, and those whose
+    `/share` was refused. Kept in memory only: of an album from before the start only the named
+    message is known.
     """
 
     def __init__(self) -> None:
         self._albums: BoundedMap[tuple[int, str], SeenAlbum] = BoundedMap(MOST_ALBUMS)
 
-    def wishes(self, origin: Origin) -> Wishes:
-        """Return what was asked for with another message of the same album."""
+    def is_refused(self, origin: Origin) -> bool:
+        """Return whether another message of the same album asked for what is not possible here."""
         known = self._albums.get((origin.chat_id, origin.album)) if origin.album else None
-        return known.wishes if known is not None else NO_WISHES
+        return known is not None and known.is_refused
 
     def of(self, chat_id: int, album: str) -> SeenAlbum:
         """Return an album; a new one is empty."""
@@ -136,8 +136,8 @@ class Uploads:
 
     async def sent(self, origin: Origin, found: MessageFiles) -> None:
         """Accept the files of a message to the bot itself."""
-        if await self._replies.admit(origin):
-            await self._accept(origin, found.files, self._albums.wishes(origin))
+        if not self._albums.is_refused(origin) and await self._replies.admit(origin):
+            await self._accept(origin, found.files)
 
     async def shared(
         self, origin: Origin, found: MessageFiles, asked: ShareWishes = NOTHING_MORE
@@ -152,20 +152,15 @@ class Uploads:
             await self._replies.notice(origin, str(found.no_file) if is_closed else "share-how")
         elif asked.wishes.most_downloads is not None and not self._counts_downloads:
             # Never open more often than was asked for.
+            if origin.album is not None:
+                self._albums.of(origin.chat_id, origin.album).is_refused = True
             await self._replies.notice(origin, "wish-downloads")
         elif origin.is_private or found.album is None:
-            await self._share_here(origin, found, asked)
+            await self._accept(origin, asked.rename(found.files), asked.wishes)
         elif origin.album == found.album:
             await self._share_own(origin, found, asked)
         else:
             await self._share_album(origin, found, found.album, asked)
-
-    async def _share_here(self, origin: Origin, found: MessageFiles, asked: ShareWishes) -> None:
-        """Accept the files of one message."""
-        if origin.album is not None and asked.wishes != NO_WISHES:
-            # The other messages of the album come by themselves.
-            self._albums.of(origin.chat_id, origin.album).wishes = asked.wishes
-        await self._accept(origin, asked.rename(found.files), asked.wishes)
 
     async def again(self, jobs: Sequence[Job], chat_id: int, message_id: int) -> bool:
         """Relay the files of ended jobs once more, for their owners, and answer below the message
@@ -194,7 +189,6 @@ class Uploads:
         """
         album = self._albums.of(origin.chat_id, str(origin.album))
         album.is_shared = True
-        album.wishes = asked.wishes
         album.messages[origin.message_id] = origin, asked.rename(found.files)
         for _, (sent, files) in sorted(album.messages.items()):
             await self._accept(sent, files, asked.wishes)
@@ -217,13 +211,14 @@ class Uploads:
         """Accept what was seen in a group and belongs to an album that is shared, or is a document
         in a group with auto mode on. Remember it for a `/share` of its album.
         """
-        is_wanted = await self._is_shared(origin, found) or (
-            found.has_document and (await self._ledger.chats.chat(origin.chat_id)).auto
+        is_wanted = not self._albums.is_refused(origin) and (
+            await self._is_shared(origin, found)
+            or (found.has_document and (await self._ledger.chats.chat(origin.chat_id)).auto)
         )
         # The message was not addressed to the bot, so there is no reply, and a group that is not
         # allowed is not left for this.
         if is_wanted and await self._access.admit(origin) is Admission.WELCOME:
-            await self._accept(origin, found.files, self._albums.wishes(origin))
+            await self._accept(origin, found.files)
 
     async def _is_shared(self, origin: Origin, found: MessageFiles) -> bool:
         if origin.album is None:
@@ -294,6 +289,9 @@ class Uploads:
         if refusal is None:
             named = await self._named(origin, file, zone)
             job = await self._ledger.jobs.accept(origin, named, now, wishes)
+            if origin.album is not None and wishes != NO_WISHES:
+                # Others of the album may end earlier now.
+                self._lifecycle.signals.deletions.set()
             await self._take(job, now, refused)
         elif await self._ledger.jobs.knows(origin, file):
             # A redelivered message that was accepted while there was room.

@@ -278,7 +278,9 @@ def _views(
         statistics=StatisticsViews(
             ledger, queue, resources.spool, clock, _versions(), link_clock=resources.link_clock
         ),
-        welcome=Welcome(limit, settings.link.lifetime),
+        welcome=Welcome(
+            limit, settings.link.lifetime, have_pages=settings.link.mode is LinkMode.PAGE
+        ),
     )
 
 

@@ -1,90 +1,62 @@
-"""The sender's side of pages: the answer, its options, and what they do."""
+"""The sender's side of pages in private: the answer, its options, and what they do. One bot serves
+all tests, each with a person of its own.
+"""
 
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+import pytest_asyncio
 from argon2 import PasswordHasher
 
-from bot.core.ports.pages import PageContent
+from bot.core.ports.views import PageOption
 from bot.demo.local_stack import LocalStack
-from bot.sandbox.telegram import CallbackQuery, User, VisibleMessage
-from tests.conversations.groups import Room, ledger_of, open_room
+from tests.conversations.groups import ledger_of
 from tests.conversations.people import Person, link_of, links_of
+from tests.conversations.senders import (
+    ORIGIN,
+    PAGES,
+    SAID,
+    count,
+    press_late,
+    send,
+    send_album,
+    texts_of,
+)
+from tests.fakes.ledger import put_empty_ledger
+from tests.fakes.profile import put_profile
 
-ORIGIN = "http://127.0.0.1:8080"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TOKEN = re.compile(rf"{ORIGIN}/[A-Za-z0-9_-]{{22}}")
 
 
-@pytest.fixture(autouse=True)
-def _pages(stage: LocalStack) -> None:
-    stage.more |= {
-        "RELAY_LINK__MODE": "page",
-        "RELAY_WEB__PORT": "0",
-        "RELAY_WEB__URL": ORIGIN,
-    }
+@dataclass(frozen=True)
+class Town:
+    """People who may use the bot; the name of one of them plays tricks."""
+
+    people: list[Person]
+    evil: Person
 
 
-def texts_of(message: VisibleMessage) -> list[str]:
-    """The texts of all buttons."""
-    return [button.text for row in message.buttons for button in row]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """A bot for all tests of this module."""
+    async with LocalStack(tmp_path_factory.mktemp("town"), more=PAGES) as stage:
+        put_empty_ledger(stage.folder / "relay.sqlite3")
+        await put_profile(stage.telegram)
+        evil = Person(stage, "<b>E\u202evil</b>/x")
+        people = [Person(stage, f"Alice {number}") for number in range(40)]
+        await stage.start_bot(evil.id, *(person.id for person in people))
+        yield Town(people, evil)
 
 
-class Sender:
-    """A person with an answer that has a page."""
-
-    def __init__(self, person: Person, answer: VisibleMessage) -> None:
-        self.person = person
-        self.stage = person.stage
-        self._answer = answer
-
-    @property
-    def answer(self) -> VisibleMessage:
-        """The answer as it is now."""
-        return self.person.shown(self._answer)
-
-    @property
-    def url(self) -> str:
-        """The link of the answer."""
-        return links_of(self.answer)[0]
-
-    async def press(self, button: str) -> str:
-        """Press a button and return what is said to it."""
-        query = await self.person.press(self.answer, button)
-        assert query.answer is not None
-        return query.answer.text or ""
-
-    async def choose(self, *buttons: str) -> str:
-        """Press buttons one after the other, each once it is shown; return what is said last."""
-        said = ""
-        for button in buttons:
-            await self.offers(button)
-            self.stage.clock.advance(timedelta(seconds=5))
-            said = await self.press(button)
-        return said
-
-    async def offers(self, button: str) -> VisibleMessage:
-        """Wait until the answer has a button."""
-        await self.person.until(lambda: self.answer.button(button) is not None)
-        return self.answer
-
-    async def shows(self, text: str) -> VisibleMessage:
-        """Wait until the answer shows a text."""
-        await self.person.until(lambda: text in self.answer.text)
-        return self.answer
-
-    async def page(self) -> PageContent:
-        """The page behind the answer, from the ledger."""
-        async with ledger_of(self.stage) as ledger:
-            found = await ledger.pages.find(self.url.rpartition("/")[2])
-        assert found is not None
-        return found
-
-
-async def send(person: Person, name: str = "report.pdf", **more: str) -> Sender:
-    """Let a person send a file, and wait for its answer."""
-    message = await person.send(b"x" * 1000, name, **more)
-    return Sender(person, await person.answered(message))
+@pytest.fixture
+def alice(town: Town) -> Person:
+    """A person whom no other test knows."""
+    return town.people.pop()
 
 
 async def test_an_answer_leads_to_a_page(alice: Person) -> None:
@@ -152,10 +124,11 @@ async def test_a_link_that_was_shortened_ends(alice: Person) -> None:
     sender = await send(alice)
     await sender.choose("Options…", "Expires…", "10 min")
     await sender.shows("in 9 min")
+    key = (await sender.page()).files[0].stored.key
     sender.stage.clock.advance(timedelta(minutes=10))
     await sender.shows("The link has expired")
 
-    await alice.until(lambda: not sender.stage.bucket.objects)
+    await sender.stage.oss.wait_for(lambda: key not in sender.stage.bucket.objects)
     assert texts_of(await sender.offers("Send again")) == ["Send again"]
 
 
@@ -179,11 +152,12 @@ async def test_downloads_are_limited_and_allowed_again(alice: Person) -> None:
     job, now = page.files[0].job_id, sender.stage.clock.now()
     async with ledger_of(sender.stage) as ledger:
         used = [await ledger.pages.use(page.page.token, job, now) for _ in range(2)]
+    sender.stage.clock.advance(timedelta(seconds=30))
     await sender.shows("All of these downloads are used.")
-    arm = (await sender.offers("Arm again")).button("Arm again")
+    arm = (await sender.offers("Allow again")).button("Allow again")
     assert arm is not None
     assert arm.data is not None
-    assert "once more" in await sender.press("Arm again")
+    assert "count from zero" in await sender.press("Allow again")
     async with ledger_of(sender.stage) as ledger:
         again = await ledger.pages.use(page.page.token, job, sender.stage.clock.now())
     await sender.choose("Downloads…", "5", "Downloads…", "1")
@@ -201,13 +175,14 @@ async def test_a_late_press_arms_nothing(alice: Person) -> None:
     token, job = page.page.token, page.files[0].job_id
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.use(token, job, sender.stage.clock.now())
+    sender.stage.clock.advance(timedelta(seconds=30))
     await sender.shows("All of these downloads")
-    await sender.offers("Arm again")
+    await sender.offers("Allow again")
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.rearm(page.page.id)
         await ledger.pages.use(token, job, sender.stage.clock.now())
 
-    assert "was used meanwhile" in await sender.press("Arm again")
+    assert "was used meanwhile" in await sender.press("Allow again")
     assert (await sender.page()).files[0].used == 1
 
 
@@ -296,11 +271,9 @@ async def test_a_pause(alice: Person) -> None:
     assert not (await sender.page()).page.options.is_paused
 
 
-async def test_a_name_on_the_page(stage: LocalStack) -> None:
+async def test_a_name_on_the_page(town: Town) -> None:
     """The sender's name is shown if they choose so, without anything that plays tricks."""
-    person = Person(stage, "<b>E\u202evil</b>/x")
-    await stage.start_bot(person.id)
-    sender = await send(person)
+    sender = await send(town.evil)
     await sender.choose("Options…", "Show my name")
     await sender.shows("The page shows your name")
     name = (await sender.page()).page.options.sender
@@ -318,7 +291,7 @@ async def test_the_sender_is_told_of_downloads(alice: Person) -> None:
     await count(sender, page, 1)
     await sender.shows("Downloaded once, at ")
     await sender.choose("Options…", "Tell me…", "At each download")
-    await sender.shows("You are told of downloads.")
+    await sender.shows("tell you of each download")
     await count(sender, page, 2)
     await alice.until(lambda: any("was downloaded 3 times" in m.text for m in alice.said))
     await count(sender, page, 1)
@@ -335,7 +308,7 @@ async def test_only_the_first_download_is_told(alice: Person) -> None:
     """Who wants to know of the first one hears of no other."""
     sender = await send(alice)
     await sender.choose("Options…", "Tell me…", "At the first download")
-    await sender.shows("You are told of the first download.")
+    await sender.shows("tell you of the first download")
     page = await sender.page()
     await count(sender, page, 1)
     await alice.until(lambda: any("was downloaded once" in m.text for m in alice.said))
@@ -348,13 +321,10 @@ async def test_only_the_first_download_is_told(alice: Person) -> None:
 
 async def test_an_album_has_one_link(alice: Person) -> None:
     """All files of an album are on one page, and each can be deleted."""
-    for name in ("a.bin", "b.bin"):
-        await alice.send(name.encode(), name, media_group_id="77")
-    await alice.until(lambda: bool(alice.said))
-    sender = Sender(alice, alice.said[0])
+    sender = await send_album(alice, "", "")
 
     assert links_of(sender.answer) == [sender.url]
-    assert "1. a.bin · 5 B" in sender.answer.text
+    assert "1. 0.bin · 99 B" in sender.answer.text
     assert "Open the link to all files" in sender.answer.text
     assert texts_of(sender.answer) == ["Open", "Copy link", "Delete 1", "Delete 2", "Options…"]
     await sender.press("Delete 1")
@@ -385,19 +355,6 @@ async def test_an_ended_link_is_sent_again(alice: Person) -> None:
     assert links_of(answers[0]) != [old]
 
 
-async def test_buttons_work_after_a_restart(stage: LocalStack, alice: Person) -> None:
-    """A menu that was open before is open no more, and its buttons do what they say."""
-    sender = await send(alice)
-    await sender.choose("Options…", "Downloads…")
-    await sender.offers("5")
-    await stage.stop_bot()
-    await stage.start_bot(alice.id)
-    await sender.press("5")
-    await sender.shows("can be downloaded 5 times")
-
-    assert "Pause" in texts_of(await sender.offers("Pause"))
-
-
 async def test_links_lead_to_pages(alice: Person) -> None:
     """`/links` has the addresses of pages."""
     sender = await send(alice)
@@ -419,71 +376,40 @@ async def test_wishes_in_a_caption(alice: Person) -> None:
     assert "can be downloaded once" in sender.answer.text
 
 
-async def press_late(sender: Sender, data: str) -> str:
-    """Let a client send the data of a button that the answer shows no more."""
-    person = sender.person
-    query = CallbackQuery(
-        person.chat.require(sender.answer), person.user, data, sender.stage.clock.now()
-    )
-    world = person.chat.world
-    world.queries[query.id] = query
-    world.emit("callback_query", query.json(), chat_id=person.chat.id, date=query.at)
-    await world.touch()
-    await person.until(lambda: query.answer is not None)
-    assert query.answer is not None
-    return query.answer.text
+@pytest.mark.parametrize("captioned", [0, 2])
+async def test_wishes_of_an_album(alice: Person, captioned: int) -> None:
+    """They hold for all its files, before and after the one with the caption."""
+    captions = ["", "", ""]
+    captions[captioned] = "/share 1h once"
+    sender = await send_album(alice, *captions)
+    stored = [file.stored for file in (await sender.page()).files]
+
+    assert [s.due_at - (s.completed_at or s.due_at) for s in stored] == [timedelta(hours=1)] * 3
+    assert "can be downloaded once" in sender.answer.text
 
 
-async def count(sender: Sender, page: PageContent, downloads: int) -> None:
-    """Count downloads, as the web server does."""
+TWICE = SAID | {PageOption.PASSWORD: "has a password already"}
+
+
+@pytest.mark.parametrize("option", SAID)
+async def test_pressed_twice_and_after_the_end(alice: Person, option: PageOption) -> None:
+    """A press that comes again changes nothing more, and one after the end nothing at all."""
+    sender = await send(alice)
+    content = await sender.page()
+    data, job = await sender.data(option), content.files[0].job_id
+    first = await press_late(sender, data)
     async with ledger_of(sender.stage) as ledger:
-        one = page.page.id, page.files[0].job_id
-        await ledger.pages.count({one: downloads}, sender.stage.clock.now())
-    sender.stage.clock.advance(timedelta(seconds=30))
+        before = await ledger.pages.of_jobs([job])
+    second = await press_late(sender, data)
+    async with ledger_of(sender.stage) as ledger:
+        after = await ledger.pages.of_jobs([job])
+        await ledger.objects.revoke(job, sender.stage.clock.now())
+        late = await press_late(sender, data)
+        ended = (await ledger.pages.of_jobs([job]))[job].page
 
-
-def all_in_groups(stage: LocalStack) -> None:
-    """Offer all options in groups."""
-    stage.more["RELAY_LINK__OPTIONS_IN_GROUPS"] = "all"
-
-
-async def share(room: Room, who: User) -> VisibleMessage:
-    """Let a member share a file, and return the answer."""
-    file = await room.send(who, b"x" * 1000, "plan.pdf")
-    return await room.answered(await room.share(who, file))
-
-
-async def test_few_options_in_groups(room: Room, anna: User, ben: User) -> None:
-    """Everybody reads a group, so only some options are offered; others must not press them."""
-    answer = await share(room, ben)
-    refused = await room.press(room.stage.telegram.add_user("Eve"), answer, "选项…")
-    await room.press(ben, answer, "选项…")
-    await room.until(lambda: room.shown(answer).button("暂停") is not None)
-    shown = [b.text for row in room.shown(answer).buttons for b in row]
-    paused = await room.press(anna, answer, "暂停")
-    await room.until(lambda: "已暂停" in room.shown(answer).text)
-
-    assert "Only the person who asked" in (refused.answer.text if refused.answer else "")
-    assert shown == ["有效期…", "暂停", "更换网址", "返回"]
-    assert paused.answer is not None
-    assert "Paused" in paused.answer.text
-
-
-async def test_a_password_of_a_group_goes_to_private(
-    stage: LocalStack, anna: User, ben: User
-) -> None:
-    """Who cannot be written to gets no password, and the page keeps none."""
-    all_in_groups(stage)
-    room = open_room(stage, anna, ben)
-    await stage.start_bot()
-    answer = await share(room, anna)
-    chat = stage.telegram.private_chat(anna)
-    await room.press(anna, answer, "Options…")
-    await room.until(lambda: room.shown(answer).button("Password") is not None)
-    said = await room.press(anna, room.shown(answer), "Password")
-    await room.until(lambda: any("Password of plan.pdf" in m.text for m in chat.messages))
-
-    assert said.answer is not None
-    assert "private chat" in said.answer.text
-    assert not any("Password of" in m.text for m in room.said)
-    await room.until(lambda: room.shown(answer).button("Remove password") is not None)
+    assert (first == "", second == "") == (SAID[option] == "", TWICE[option] == "")
+    assert SAID[option] in first
+    assert TWICE[option] in second
+    assert before == after
+    assert "Too late" in late
+    assert ended == after[job].page

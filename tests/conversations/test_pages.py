@@ -19,17 +19,20 @@ CONTENT = b"behind a page"
 LIFETIME = timedelta(hours=23, minutes=55)
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    """Both stand-ins, for a bot with pages at a port of loopback."""
-    port = free_port()
-    more = {
+def by_pages(port: int) -> dict[str, str]:
+    """Return the settings of a bot with pages at a port of loopback."""
+    return {
         "RELAY_LINK__MODE": "page",
         "RELAY_WEB__PORT": str(port),
         "RELAY_WEB__URL": f"http://127.0.0.1:{port}",
         "RELAY_STOP__GRACE": "0s",
     }
-    async with LocalStack(tmp_path, clock=SandboxClock(), more=more) as stage:
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
+    """Both stand-ins, for a bot with pages at a port of loopback."""
+    async with LocalStack(tmp_path, clock=SandboxClock(), more=by_pages(free_port())) as stage:
         put_empty_ledger(stage.folder / "relay.sqlite3")
         yield stage
 

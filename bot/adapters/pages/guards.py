@@ -61,6 +61,10 @@ class Ask:
     wants_html: bool
     only_looks: bool
     """Whether no person asks: a preview, a scanner, or a browser that fetches in advance."""
+    is_curl: bool
+    """Whether it takes the first `filename` that it meets, in UTF-8, and knows no `filename*`: the
+    one of OSS is in ASCII (source: curl 7.88.1, src/tool_cb_hdr.c).
+    """
 
     @property
     def method(self) -> str:
@@ -80,7 +84,8 @@ class Ask:
 
 def read(request: web.Request, visitor: Visitor) -> Ask:
     """Read a request. Programs get text unless they ask for HTML; previews and browsers HTML."""
-    is_preview, is_program = _judge(request.headers.get("User-Agent", "")[:512])
+    agent = request.headers.get("User-Agent", "")[:512]
+    is_preview, is_program = _judge(agent)
     asks_for_html = "text/html" in request.headers.get("Accept", "")
     accepted = request.headers.get("Accept-Language", "")[:LONGEST_HEADER]
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
@@ -91,6 +96,7 @@ def read(request: web.Request, visitor: Visitor) -> Ask:
         language=pick_language(accepted),
         wants_html=asks_for_html or is_preview or not is_program,
         only_looks=is_preview or "prefetch" in purpose,
+        is_curl=agent.startswith("curl/"),
     )
 
 

@@ -5,6 +5,7 @@
     GET  /TOKEN/N/NAME       a redirect to its file N
     GET  /TOKEN/all.txt      the addresses of all files of a page with several
     GET  /TOKEN/look/N       a redirect to the file, to be shown and not saved
+    GET  /-/bot              which bot this is, for `relay-bot doctor`
     POST /TOKEN/N/get        the button: as above, also for pages with a password
     POST /TOKEN/password     the form of a page with a password
     POST /TOKEN/report       the form that tells the admins
@@ -40,12 +41,14 @@ from bot.core.errors import RelayError
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics, PageRefusal, PageState
 from bot.core.ports.pages import (
+    MARK_PATH,
     TOKEN_LENGTH,
     HasherBusy,
     Page,
     PageContent,
     PageFile,
     PasswordHasher,
+    bot_mark,
 )
 from bot.inbound.pages import DownloadRequest, PageDownload, PageVisit, PageVisits
 from bot.supervision import Unit, UnitEdge
@@ -58,6 +61,8 @@ MOST_FILES: Final = 3
 """Digits of the number of a file."""
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
+_NO_NAME: Final = re.compile(r'[\x00-\x1f\x7f"\\]')
+"""Characters that would end the name in a header, or the header."""
 _NUMBER: Final = re.compile(rf"[1-9][0-9]{{0,{MOST_FILES - 1}}}")
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; form-action {targets};"
@@ -101,6 +106,7 @@ class PageRoutes:
         self._origin = origin
         self._renderer = PageRenderer(origin)
         self._passes = Passes(secret, clock)
+        self._mark = bot_mark(secret)
         self._passwords = passwords
         self._guard = PasswordGuard(clock)
         self._reports = Throttle(REPORTS_BY_VISITOR, clock)
@@ -145,6 +151,8 @@ class PageRoutes:
         if (asset := self._assets.get(path)) is not None:
             told = {"Cache-Control": FOREVER, "Content-Type": asset.content_type}
             return web.Response(body=asset.body, headers=told)
+        if path == MARK_PATH:
+            return _respond(200, self._mark)
         if path == "/robots.txt":
             return _respond(200, ROBOTS)
         return _respond(204, "") if path == "/favicon.ico" else None
@@ -310,7 +318,11 @@ class PageRoutes:
 
     def _redirect(self, ask: Ask, download: PageDownload) -> web.Response:
         if download.url:
-            return _to(download.url)
+            response = _to(download.url)
+            if ask.is_curl:
+                name = _NO_NAME.sub("_", download.name)
+                response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+            return response
         if download.state is PageState.LOCKED:
             return self._needs_password(ask)
         return self._state(ask, download.state, at=download.ended_at)

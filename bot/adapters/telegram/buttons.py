@@ -218,6 +218,13 @@ class PageKeyboard:
         """Return the button that shows the others."""
         return self._menu(page, "button-options", PageMenu.MAIN)
 
+    def used_up(self, page: AnswerPage) -> Buttons:
+        """Return the button that allows the same number of downloads again, once all are used."""
+        return ((self._arm(page),),) if page.is_used_up else ()
+
+    def _arm(self, page: AnswerPage) -> Button:
+        return self._option(page, PageOption.ARM, "button-arm", page.downloads % MOST_VALUE)
+
     def again(self, job_id: int) -> Button:
         """Return the button that relays the files of an answer once more."""
         text = self._language.say("button-again")
@@ -234,7 +241,8 @@ class PageKeyboard:
                 shown = tuple((self._tell(page, number),) for number in range(len(TELLS)))
             case _:
                 back = self._menu(page, "button-back", PageMenu.CLOSED)
-                return (*rows(self._main(page), width=2), (back,))
+                arm = ((self._arm(page),),) if page.can_rearm else ()
+                return (*rows(self._main(page), width=2), *arm, (back,))
         return (*shown, (self._menu(page, "button-back", PageMenu.MAIN),))
 
     def _main(self, page: AnswerPage) -> list[Button]:
@@ -245,7 +253,7 @@ class PageKeyboard:
         ]
         if page.is_few:
             return [expires, *common]
-        shown = [
+        return [
             expires,
             self._menu(page, "button-downloads", PageMenu.DOWNLOADS),
             self._switch(page, PageOption.PASSWORD, on=page.options.password_hash is not None),
@@ -254,10 +262,6 @@ class PageKeyboard:
             self._menu(page, "button-tell", PageMenu.TELL),
             self._switch(page, PageOption.NAME, on=page.options.sender is not None),
         ]
-        if page.can_rearm:
-            arm = self._option(page, PageOption.ARM, "button-arm", page.downloads % MOST_VALUE)
-            shown.append(arm)
-        return shown
 
     def _new(self, page: AnswerPage) -> list[Button]:
         return [self._option(page, PageOption.ADDRESS, "button-address", page.generation)]
@@ -279,7 +283,8 @@ class PageKeyboard:
         return self._choice(page, PageOption.EXPIRES, minutes, text, is_chosen=is_chosen)
 
     def _downloads(self, page: AnswerPage, most: int) -> Button:
-        text = str(most) if most else self._language.say("button-any-number")
+        say = self._language.say
+        text = say("button-number", count=most) if most else say("button-any-number")
         is_chosen = most == (page.options.most_downloads or 0)
         return self._choice(page, PageOption.DOWNLOADS, most, text, is_chosen=is_chosen)
 

@@ -74,7 +74,7 @@ MOST_OF_A_PAGE: Final = 600
 """Characters that are kept free for what an answer shows of its page; options can be added to it
 at any time.
 """
-BUTTONS_OF_A_PAGE: Final = 3
+BUTTONS_OF_A_PAGE: Final = 4
 
 
 class AnswerRenderer:
@@ -123,19 +123,22 @@ class AnswerRenderer:
         """Compose what holds for the page of an answer, and how often it was used."""
         if page is None:
             return []
-        lines = self._options(page) if any(map(_is_open, items)) else []
+        lines = []
+        if any(map(_is_open, items)):
+            lines = self._options(page, is_alone=len(items) == 1)
         if page.downloads and page.last_download_at is not None:
             last = f"{page.last_download_at.astimezone(self._zone):%H:%M}"
             lines.append(self._language.html("answer-downloaded", count=page.downloads, time=last))
         return lines
 
-    def _options(self, page: AnswerPage) -> list[Html]:
+    def _options(self, page: AnswerPage, *, is_alone: bool) -> list[Html]:
         options, html = page.options, self._language.html
         lines = []
         if options.is_paused:
             lines.append(html("answer-paused"))
         if options.most_downloads is not None:
-            lines.append(html("answer-most-downloads", count=options.most_downloads))
+            name = "answer-most-downloads" if is_alone else "answer-most-downloads-each"
+            lines.append(html(name, count=options.most_downloads))
         if page.is_used_up:
             lines.append(html("answer-used-up"))
         if options.password_hash is not None:
@@ -169,7 +172,8 @@ class AnswerRenderer:
         )
         if page is None:
             return delete
-        return (self._opening(page.url), *delete, (self._keyboard.closed(page),))
+        more = (self._keyboard.closed(page),)
+        return (self._opening(page.url), *delete, more, *self._keyboard.used_up(page))
 
     def _again(self, items: Sequence[AnswerItem]) -> Buttons:
         over = {ItemState.EXPIRED, ItemState.DELETED}
@@ -293,8 +297,11 @@ class AnswerRenderer:
             return ()
         text = self._language.say("button-delete")
         delete = Button(text, press=JobButton(Action.DELETE, item.job_id))
-        more = () if page is None else (self._keyboard.closed(page),)
-        return (self._opening(item.link.url), (delete, *more))
+        opening = self._opening(item.link.url)
+        if page is None:
+            return (opening, (delete,))
+        more = self._keyboard.closed(page)
+        return (opening, (delete, more), *self._keyboard.used_up(page))
 
     def _opening(self, url: str) -> tuple[Button, ...]:
         say = self._language.say

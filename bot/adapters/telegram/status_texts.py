@@ -230,16 +230,18 @@ class StatusViewRenderer:
         )
 
     def welcome(self, view: Welcome) -> Html:
-        """Compose the description of the bot, of the data it keeps and how long, and the limit
-        that applies.
+        """Compose the description of the bot, of the data it keeps and how long, of the limit that
+        applies, and of what can be asked for.
         """
         lifetime = languages.duration(self._language, view.lifetime)
+        wishes = "welcome-options" if view.have_pages else "welcome-caption"
         return Html(
             "\n\n".join(
                 [
                     self._language.html("welcome-what"),
                     self._language.html("welcome-keeps", lifetime=lifetime),
                     self._language.html("welcome-limit", limit=shown_size(view.limit)),
+                    self._language.html(wishes),
                     self._language.html("welcome-status"),
                 ]
             )

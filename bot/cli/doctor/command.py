@@ -36,7 +36,7 @@ from bot.cli.common import (
     worst,
 )
 from bot.cli.doctor.store import examine_store
-from bot.cli.doctor.telegram import examine_telegram
+from bot.cli.doctor.telegram import examine_pages, examine_telegram
 from bot.clock import SystemClock
 from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
@@ -61,8 +61,9 @@ async def examine(
     telegram, store = await asyncio.gather(
         examine_telegram(settings, clock), examine_store(settings, clock)
     )
+    pages = await examine_pages(settings, clock)
     machine = await examine_machine(settings, environ)
-    return [_settings(settings, path, environ), *telegram, *store, *machine]
+    return [_settings(settings, path, environ), *telegram, *store, *pages, *machine]
 
 
 def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str]) -> Row:

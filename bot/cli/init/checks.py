@@ -14,6 +14,7 @@ from bot.adapters.oss.policies import Policy
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
 from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import named, say
+from bot.cli.doctor.telegram import find_pages
 from bot.cli.setup.command import policy_of, run_setup
 from bot.cli.setup.plan import desired_for
 from bot.clock import SystemClock
@@ -25,6 +26,7 @@ from bot.core.errors import (
     StoreUnavailable,
     WrongRegion,
 )
+from bot.core.files import LinkMode
 from bot.settings import Settings, SettingsError, load
 from bot.wiring.resources import open_store_access, plain
 
@@ -47,7 +49,11 @@ _KEYS: Final = {
     "access_key_secret": "oss.access_key_secret",
     "oss_proxy": "oss.proxy",
     "mode": "link.mode",
+    "url": "web.url",
+    "port": "web.port",
 }
+PAGES_PORT: Final = "8080"
+"""The port of the web server where pages are chosen and no other is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,8 @@ class Draft:
     oss_proxy: str = field(default="", repr=False)
     bucket: str = ""
     mode: str = ""
+    url: str = ""
+    port: str = ""
     admins: tuple[int, ...] = ()
 
     @classmethod
@@ -83,10 +91,12 @@ class Draft:
         url = with_scheme(url)
         return replace(self, proxy=url) if name == "proxy" else replace(self, oss_proxy=url)
 
-    def values(self) -> dict[str, str | list[int]]:
+    def values(self) -> dict[str, str | int | list[int]]:
         """Return the given answers, by the dotted keys of the settings."""
-        given: dict[str, str | list[int]] = {
-            key: text for name, key in _KEYS.items() if (text := getattr(self, name))
+        given: dict[str, str | int | list[int]] = {
+            key: int(text) if name == "port" and text.isdecimal() else text
+            for name, key in _KEYS.items()
+            if (text := getattr(self, name))
         }
         # Admins may do all that users may; the user ids of the example belong to no real user.
         return given | {"access.users": [], "access.admins": list(self.admins)}
@@ -94,11 +104,13 @@ class Draft:
     def variables(self) -> dict[str, str]:
         """Return the answers as environment variables, with place-holders for missing ones."""
         given = {
-            f"RELAY_{key.upper().replace('.', '__')}": value
-            if isinstance(value, str)
-            else ",".join(map(str, value))
+            f"RELAY_{key.upper().replace('.', '__')}": ",".join(map(str, value))
+            if isinstance(value, list)
+            else str(value)
             for key, value in self.values().items()
         }
+        if self.mode == LinkMode.PAGE and not self.url:
+            del given["RELAY_LINK__MODE"]  # It is one answer with the next one.
         return _UNANSWERED | given
 
 
@@ -175,6 +187,21 @@ def plain_region(text: str) -> str:
 def with_scheme(proxy: str) -> str:
     """Return a proxy as a URL; without a scheme it is an HTTP proxy."""
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def origin_of(host: str) -> str:
+    """Return the address of the pages for what may be a host name only."""
+    return (host if "://" in host else f"https://{host}").rstrip("/")
+
+
+async def check_pages(draft: Draft) -> None:
+    """Look whether the address of the pages leads to this machine.
+
+    Raises:
+        PagesElsewhere: it does not, for now.
+        BadAnswer: it cannot be one.
+    """
+    await find_pages(draft_settings(draft))
 
 
 def order_key(first: str, second: str) -> tuple[str, str]:

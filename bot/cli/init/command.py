@@ -25,7 +25,9 @@ from bot.cli.common import (
     worst,
 )
 from bot.cli.doctor.command import examine, show_rows
+from bot.cli.doctor.telegram import PagesElsewhere
 from bot.cli.init.checks import (
+    PAGES_PORT,
     BadAnswer,
     Draft,
     Elsewhere,
@@ -34,6 +36,7 @@ from bot.cli.init.checks import (
     RegionRefused,
     Unreachable,
     check_key,
+    check_pages,
     check_region,
     create_bucket,
     draft_settings,
@@ -43,6 +46,7 @@ from bot.cli.init.checks import (
     find_writers,
     needed_policy,
     order_key,
+    origin_of,
     plain_region,
     region_of,
     with_scheme,
@@ -91,7 +95,13 @@ def init(  # noqa: PLR0913 - one option for each question.
         Text, typer.Option(envvar="RELAY_OSS__BUCKET", help="Is created if there is none.")
     ] = None,
     mode: Annotated[
-        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default) or public.")
+        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default), public or page.")
+    ] = None,
+    url: Annotated[
+        Text, typer.Option(envvar="RELAY_WEB__URL", help="Host name of the pages, for mode page.")
+    ] = None,
+    port: Annotated[
+        Text, typer.Option(envvar="RELAY_WEB__PORT", help="Of the web server; 8080 for pages.")
     ] = None,
     admin: Annotated[
         list[int] | None,
@@ -133,6 +143,7 @@ def init(  # noqa: PLR0913 - one option for each question.
         "access_key_secret": access_key_secret,
         "bucket": bucket,
         "mode": mode,
+        "url": url,
         "admins": ",".join(map(str, admin or [])),
     }
     draft = replace(
@@ -141,6 +152,7 @@ def init(  # noqa: PLR0913 - one option for each question.
         endpoint=endpoint or before.endpoint,
         proxy=with_scheme(proxy or before.proxy),
         oss_proxy=with_scheme(oss_proxy or before.oss_proxy),
+        port=port or before.port,
     )
     wizard = Wizard(dialogue, file, draft, {k: v or _text(before, k) for k, v in given.items()})
     # Problems are printed in place; there is no log to read yet.
@@ -204,6 +216,7 @@ class Wizard:
             self._ask_key_secret,
             self._ask_bucket,
             self._ask_mode,
+            self._ask_url,
             self._ask_admin,
         )
         at = 0
@@ -369,6 +382,37 @@ class Wizard:
         default = self.draft.mode or "signed"
         mode = self._answer("mode", say("init-mode"), known, default=default)
         self.draft = replace(self.draft, mode=mode)
+
+    def _ask_url(self) -> None:
+        if self.draft.mode != LinkMode.PAGE:
+            self.draft = replace(self.draft, url="")
+            return
+        port = self.draft.port or PAGES_PORT
+
+        def check(text: str) -> Draft:
+            changed = replace(self.draft, url=origin_of(text), port=port)
+            self._look_for_pages(changed)
+            return changed
+
+        self.draft = self._answer("url", say("init-url", port=port), check)
+
+    def _look_for_pages(self, draft: Draft) -> None:
+        """Check that the address leads here. It may do so later only: without a person the answer
+        is kept, and a person may go on without.
+        """
+        while True:
+            try:
+                asyncio.run(check_pages(draft))
+            except PagesElsewhere as error:
+                typer.echo(f"  {error}; {error.remedy}", err=True)
+            else:
+                typer.echo(f"  {say('init-url-ok')}")
+                return
+            if not self._dialogue.is_interactive:
+                return
+            if self._dialogue.ask(say("init-url-retry"), "", default="").lower() in {"s", "skip"}:
+                typer.echo(f"  {say('init-url-later')}")
+                return
 
     def _ask_admin(self) -> None:
         given = self._given.pop("admins", "")

@@ -1,6 +1,7 @@
 """Pages behind links: what one shows, what it allows, and their ledger."""
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,15 @@ class PageContent:
         """Return whether it counts as one that never was."""
         end = self.ended_at(now)
         return not self.files or (end is not None and now - end >= REMEMBERED_FOR)
+
+
+MARK_PATH: Final = "/-/bot"
+"""Where a bot says which one it is, for an operator who asks through its address."""
+
+
+def bot_mark(secret: bytes) -> str:
+    """Return what a bot says of itself: nothing without its token, which it does not tell."""
+    return hmac.digest(secret, b"file-relay-bot mark", hashlib.sha256).hex()
 
 
 def page_url(origin: str, token: str) -> str:

@@ -221,10 +221,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The answer to `/start` and `/help`: the limit (bytes) and the lifetime of links."""
+    """The answer to `/start` and `/help`: the limit (bytes) and the lifetime of links, and whether
+    these `have_pages`.
+    """
 
     limit: int
     lifetime: timedelta
+    have_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,12 @@ async def open_site(
     opened: bool = True,
     domain: str = "",
     limits: WebLimits = WITH_PAGES,
+    port: int = 0,
+    origin: str = ORIGIN,
 ) -> AsyncIterator[Site]:
-    """Show pages at a free port of loopback; `domain` is that of the operator for the bucket."""
+    """Show pages at a port of loopback, 0 takes a free one; `domain` is that of the operator for
+    the bucket ("{port}" stands for OSS's), `origin` how visitors name the server.
+    """
     clock, metrics = SandboxClock(NOW, running=False), FakeMetrics()
     async with (
         OssStandIn(folder, clock=clock) as oss,
@@ -178,19 +182,20 @@ async def open_site(
     ):
         oss.add_bucket(BUCKET)
         connection = connect(oss)
-        signing = connect(oss, link_domain=domain) if domain else connection
+        own = domain.format(port=urlsplit(oss.endpoint).port)
+        signing = connect(oss, link_domain=own) if own else connection
         ledger = SqlLedger(database)
         reports = PageReports(ledger, (ADMIN,), clock, lambda: None)
         signer = OssLinkSigner(signing, LinkMode.PAGE)
         visits = PageVisits(ledger.pages, signer, clock, metrics, reports)
         site = Site(ledger, oss, connection, clock, visits, metrics, session, database)
-        routes = PageRoutes(ORIGIN, SECRET, clock, site.passwords, metrics)
+        routes = PageRoutes(origin, SECRET, clock, site.passwords, metrics)
         if opened:
             routes.open(visits)
         try:
             async with open_web(
                 "127.0.0.1",
-                0,
+                port,
                 MonitoringPages(_ready, _metrics),
                 limits=limits,
                 proxies=proxies or Proxies(["127.0.0.0/8"]),

@@ -30,8 +30,14 @@ class Elements(HTMLParser):
 
     @property
     def shape(self) -> list[tuple[str, tuple[str, ...]]]:
-        """The elements with the names of their attributes."""
-        return [(tag, tuple(attributes)) for tag, attributes in self.elements]
+        """The elements with the names of their attributes, without the pictures of the kinds of
+        files, which depend on extensions.
+        """
+        return [
+            (tag, tuple(attributes))
+            for tag, attributes in self.elements
+            if tag not in {"svg", "path"}
+        ]
 
     @property
     def previews(self) -> list[str | None]:

@@ -17,6 +17,7 @@ from bot.settings import load
 from tests.adapters.oss.test_socks import SocksProxy
 from tests.cli.shell import Typed, type_in
 from tests.conversations.people import Person
+from tests.conversations.test_webhook import free_port
 
 STOP = "Ctrl-C"
 QUESTIONS = ("token", "region", "key_id", "key_secret", "bucket", "mode", "admin")
@@ -91,6 +92,21 @@ async def test_every_question(terminal: Terminal) -> None:
     assert not terminal.draft.exists()
     assert stat.S_IMODE(terminal.path.stat().st_mode) == 0o600
     assert terminal.key[1] not in done.out + done.err
+
+
+async def test_pages_are_looked_for(terminal: Terminal) -> None:
+    """Page mode asks for the host name, in words for people; an address that leads elsewhere can
+    be tried again, put right, or left for later. Stopped before it, `init` goes on there.
+    """
+    answers, port = terminal.answers(mode="page"), str(free_port())
+    stopped = await terminal.init(*answers[:6], more=("--port", port))
+    nowhere, here = f"http://127.0.0.1:{free_port()}/", f"http://127.0.0.1:{port}"
+    done = await terminal.init(nowhere, "", "<", here, "7", more=("--port", port))
+    settings = load(terminal.path, {})
+
+    assert (stopped.code, done.code) == (1, 0)
+    assert done.err.count("cannot be reached") == 2
+    assert (settings.web.url, settings.web.port) == (here, int(port))
 
 
 async def test_goes_on_where_it_was_stopped(terminal: Terminal) -> None:

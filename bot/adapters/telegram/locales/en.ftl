@@ -32,6 +32,7 @@ button-back = Back
 button-chosen = • { $choice }
 button-expires = Expires…
 button-downloads = Downloads…
+button-number = { $count }
 button-any-number = No limit
 button-password-on = Password
 button-password-off = Remove password
@@ -45,7 +46,7 @@ button-tell-first = At the first download
 button-tell-each = At each download
 button-name-on = Show my name
 button-name-off = Hide my name
-button-arm = Arm again
+button-arm = Allow again
 button-again = Send again
 button-refresh = Refresh
 button-previous = ◀ { $page }
@@ -65,15 +66,20 @@ answer-one-of-several = This is one of several files that were sent together; I 
 answer-link-all = Open the link to all files
 answer-most-downloads =
     { $count ->
+        [one] The file can be downloaded once.
+       *[other] The file can be downloaded { $count } times.
+    }
+answer-most-downloads-each =
+    { $count ->
         [one] Each file can be downloaded once.
        *[other] Each file can be downloaded { $count } times.
     }
-answer-used-up = All of these downloads are used.
+answer-used-up = All of these downloads are used. “Allow again” counts from zero.
 answer-password = Protected by a password.
 answer-paused = Paused: the link is closed for now.
 answer-sender = The page shows your name: { $person }.
-answer-tell-first = You are told of the first download.
-answer-tell-each = You are told of downloads.
+answer-tell-first = I will tell you of the first download.
+answer-tell-each = I will tell you of each download.
 answer-downloaded =
     { $count ->
         [one] Downloaded once, at { $time }.
@@ -94,19 +100,19 @@ page-qr-below = The QR code is below.
 page-paused = Paused: the link is closed until you resume it.
 page-resumed = The link is open again.
 page-new-address = The link has a new address; the old one no longer works.
-page-armed = The downloads can be used once more.
+page-armed = Downloads count from zero again.
 page-changed = The link was used meanwhile. Look at the answer, and press again if you still want to.
 page-past = That time has passed already. “Delete now” ends the link.
 page-not-in-groups = This option is not offered in groups.
 page-own-name = Only the person who sent the file can show their name.
 page-done = Done.
+page-again = The file is being sent again; its new link follows.
 page-reported =
     A visitor has reported a page: { $count ->
         [one] a file
        *[other] { $count } files
     } of person { $owner }, number { $id }.
 page-taken-down = The page is taken down, and its files are deleted.
-page-again = The file is being sent again.
 page-told =
     { $count ->
         [one] { $file } was downloaded once, at { $time }.
@@ -166,6 +172,8 @@ use-files-of =
 welcome-what = Send me a file. I reply with a link that anyone can open, without an account.
 welcome-keeps = The link and the file are deleted automatically { $lifetime } after the upload; “Delete now” deletes them at once. The bot records who sent which file and when, but does not keep the file.
 welcome-limit = The maximum file size is { $limit }.
+welcome-options = Below the answer, “Options…” changes when the link ends and how often it works, sets a password, shows a QR code or pauses the link. A caption can say it with the file: /share 1h once as report.pdf
+welcome-caption = A caption can say how long the link works, and give the file a name: /share 1h as report.pdf
 welcome-status = During a transfer you see its progress and can cancel it. /status shows running transfers and live links.
 
 ## In groups
