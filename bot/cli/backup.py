@@ -22,6 +22,7 @@ from bot.cli.common import (
     require_ledger,
     size,
 )
+from bot.settings import Settings
 
 _NAME: Final = "relay-%Y%m%dT%H%M%SZ.sqlite3"
 _NAMED: Final = re.compile(r"relay-[0-9]{8}T[0-9]{6}Z\.sqlite3")
@@ -49,12 +50,28 @@ def backup(
         raise typer.BadParameter(f"{file} is no folder", param_hint="--keep")
     to = file / datetime.now(UTC).strftime(_NAME) if is_folder else file
     with failing_in_a_line(), _putting(to):
-        require_ledger(loaded.ledger.path)
-        back_up(loaded.ledger.path, to)
+        path = _file_of(loaded, "pg_dump")
+        require_ledger(path)
+        back_up(path, to)
         removed = _thin_out(file, keep) if keep else 0
     typer.echo(f"{to}: {size(to.stat().st_size)}, checked")
     if removed:
         typer.echo(f"removed {removed} older ones")
+
+
+def _file_of(settings: Settings, program: str) -> Path:
+    """Return the file of the ledger.
+
+    Raises:
+        CommandFailed: it is on a server; the text names the program to use instead.
+    """
+    place = settings.ledger.place
+    if isinstance(place, Path):
+        return place
+    raise CommandFailed(
+        f"the ledger is {place}, on a PostgreSQL server, and no file; use {program}, or the"
+        " backups of the server"
+    )
 
 
 def _thin_out(folder: Path, keep: int) -> int:
@@ -84,12 +101,12 @@ def restore(
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    path = loaded.ledger.path
     with failing_in_a_line():
         version = require_sound(file)
         if check:
             typer.echo(f"{file}: ok, schema {version}, {size(file.stat().st_size)}")
             return
+        path = _file_of(loaded, "pg_restore")
         kept = path.with_name(path.name + datetime.now(UTC).strftime(".replaced-%Y%m%dT%H%M%SZ"))
         with _alone(path), _putting(kept):
             had_one = path.exists()

@@ -1,5 +1,5 @@
-"""The file of a ledger: a read-only inspection, and copies of it: a backup, and what a backup
-replaces.
+"""Read-only inspections of a ledger, in a file or on a server; and copies of the file: a backup,
+and what a backup replaces.
 """
 
 import errno
@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, create_engine
@@ -26,6 +28,10 @@ from bot.adapters.ledger.migration import (
 from bot.adapters.ledger.schema import VERSION
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
+from bot.core.ports.ledger import LedgerServer
+
+if TYPE_CHECKING:
+    import psycopg
 
 MOST_SHOWN = 3
 
@@ -77,6 +83,103 @@ def _examine(connection: Connection, path: Path) -> LedgerInspection:
     return LedgerInspection(
         version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInspection:
+    """What a server says of itself and of the ledger in it. `version` is that of the ledger's
+    schema, "" where there is none; `missing` are rights that this login lacks, at most
+    `MOST_SHOWN`; `latency` is one round trip, `ahead` how much the server's clock is ahead of ours
+    (negative: behind); `free` is how many more connections it takes.
+    """
+
+    version: str
+    is_known: bool
+    server: str
+    missing: tuple[str, ...]
+    latency: timedelta
+    ahead: timedelta
+    free: int
+    is_private: bool
+    """Whether the connection is encrypted, or leaves this machine not at all."""
+    bot_runs: bool
+
+
+SAMPLES: Final = 5
+"""Round trips that are measured."""
+_READ_ONLY: Final = "SELECT 'writes' WHERE current_setting('transaction_read_only') = 'on'"
+_RIGHTS: Final = """
+SELECT wanted || ' on ' || relname FROM pg_class
+  CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted
+  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  AND NOT has_table_privilege(pg_class.oid, wanted)
+UNION ALL
+SELECT 'USAGE on ' || relname FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace
+  AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(pg_class.oid, 'USAGE') END
+"""
+"""Rights that a running bot needs and this login lacks."""
+_RIGHTS_TO_CHANGE: Final = """
+SELECT 'CREATE on schema ' || coalesce(current_schema(), 'public')
+  WHERE NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+UNION ALL
+SELECT 'ownership of ' || relname FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  AND NOT pg_has_role(relowner, 'USAGE')
+"""
+"""The same for the next start, if that has to make or change tables."""
+_FREE: Final = """
+SELECT least(
+  current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int - count(*),
+  CASE WHEN rolconnlimit < 0 THEN NULL
+    ELSE rolconnlimit - count(*) FILTER (WHERE usename = current_user) END
+) FROM pg_roles LEFT JOIN pg_stat_activity ON backend_type = 'client backend'
+WHERE rolname = current_user GROUP BY rolconnlimit
+"""
+
+
+def examine_server(place: LedgerServer) -> ServerInspection:
+    """Ask the server about itself and the ledger; change nothing. Blocks. Works beside a bot.
+
+    Raises:
+        LedgerUnusable: it cannot be reached, refuses the login, or is not suitable; or the
+            database is that of another program, or lacks tables.
+    """
+    # Here, because most installations have no driver for it.
+    from bot.adapters.ledger import postgresql
+
+    version, runs = postgresql.look(place)
+    with closing(postgresql.connect(place)) as raw, postgresql.using(place):
+        asked = [_READ_ONLY, _RIGHTS, *([] if version == VERSION else [_RIGHTS_TO_CHANGE])]
+        missing = [str(row[0]) for query in asked for row in raw.execute(query).fetchall()]
+        free = raw.execute(_FREE).fetchone()
+        latency, ahead = min(_round_trip(raw) for _ in range(SAMPLES))
+        return ServerInspection(
+            version=version,
+            is_known=_is_known(version),
+            server=str(raw.execute("SHOW server_version").fetchone()[0]),  # type: ignore[index] # Always a row.
+            missing=tuple(missing[:MOST_SHOWN]),
+            latency=latency,
+            ahead=ahead,
+            free=int(free[0]) if free else 0,
+            is_private=raw.pgconn.ssl_in_use or _is_local(raw),
+            bot_runs=runs,
+        )
+
+
+def _round_trip(raw: "psycopg.Connection[Any]") -> tuple[timedelta, timedelta]:
+    """Return how long one takes, and how much the clock of the server is ahead."""
+    begun, clock = datetime.now(UTC), time.perf_counter()
+    row = raw.execute("SELECT clock_timestamp()").fetchone()
+    took = timedelta(seconds=time.perf_counter() - clock)
+    return took, (row[0] - begun - took / 2 if row else timedelta())
+
+
+def _is_local(raw: "psycopg.Connection[Any]") -> bool:
+    # Empty for a socket in the file system.
+    address = raw.info.hostaddr
+    return not address or ip_address(address).is_loopback
 
 
 def _is_known(version: str) -> bool:
