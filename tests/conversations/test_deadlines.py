@@ -16,6 +16,7 @@ from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.request_log import LoggedRequest
 from tests.conversations.many_links import add_links
 from tests.conversations.people import Person, fetch, link_of, links_of
+from tests.fakes.ledger import place_of
 
 LIFETIME = timedelta(hours=23, minutes=55)
 PROMISE = timedelta(seconds=60)
@@ -177,7 +178,7 @@ async def _until_left(stage: LocalStack, count: int) -> None:
 
 async def _let_end(stage: LocalStack, ends: list[datetime]) -> None:
     """Let the links of the first jobs end at these moments."""
-    async with open_database(stage.folder / "relay.sqlite3") as database:
+    async with open_database(place_of(stage)) as database:
         for number, due_at in enumerate(ends, start=1):
             its = objects.c.job_id == number
             await database.write(

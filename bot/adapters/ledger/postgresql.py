@@ -84,7 +84,10 @@ _XACT: Final = "relay_xact"
 _FAULTS: Final = re.compile(
     r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3D000|42501|55P03|55006"
 )
-_CONFLICTS: Final = frozenset({"40001", "40P01"})
+_CONFLICTS: Final = frozenset({"40001", "40P01", "25P03"})
+"""Those after which the same transaction may succeed. 25P03: this process stood still for longer
+than `IDLE_TIMEOUT`.
+"""
 _UNKNOWN_YET: Final = "22023"
 """`pg_xact_status` of a transaction that is not known yet, on a server that replaced the one that
 began it.
@@ -107,7 +110,7 @@ def using(server: LedgerServer) -> Iterator[None]:
     """Translate failures of the server and of the way to it.
 
     Raises:
-        Conflict: another process changed the same rows.
+        Conflict: the transaction was undone, and is to be run again.
         LedgerUnusable: the server is out of reach, refuses the login, or cannot write.
     """
     try:
