@@ -250,6 +250,7 @@ def _end(monitoring: Monitoring) -> None:
 
 def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     """Return the loops by name (`bot.supervision.LOOPS`), the intake first."""
+    news = {"page_news": parts.page_news.run} if parts.page_news is not None else {}
     return {
         "intake": partial(
             run_despite,
@@ -264,6 +265,7 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
             resources.ledger.totals, resources.clock, keep=resources.settings.ledger.keep
         ).run,
         "dispatcher": parts.dispatcher.run,
+        **news,
         "bot_name": partial(_keep_profile, resources),
     }
 

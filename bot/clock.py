@@ -316,6 +316,14 @@ async def until_stopped(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]
         stopped.cancel()
 
 
+def is_asked_to_end() -> bool:
+    """Return whether the current task has been cancelled. A `CancelledError` in one that has not
+    comes out of a library, from a future that was cancelled there, and is an error like others.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Cancel tasks and wait for their end, at most `STUCK_AFTER`; those that need longer are
     abandoned. Raises no error of the tasks.

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Final, Literal, TextIO
 from urllib.parse import quote
 
@@ -273,6 +274,31 @@ def hide(secrets: Iterable[str]) -> None:
 
 class RelayHandler(logging.StreamHandler[TextIO]):
     """The handler that `configure` puts on the root logger; its type identifies it later."""
+
+    def __init__(self, target: TextIO) -> None:
+        super().__init__(target)
+        self._is_told = self._has_failed = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; one that cannot be written is lost."""
+        self._has_failed = False
+        super().emit(record)
+        self._is_told = self._has_failed and self._is_told
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the library's name.
+        """Say on standard error why the log cannot be written, once until it can. The library
+        would print a traceback for each line, and the line without its redaction.
+        """
+        del record
+        self._has_failed = True
+        if self._is_told:
+            return
+        self._is_told = True
+        error = sys.exception()
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        # It is `None` where the process was started without one.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"relay-bot: the log cannot be written: {why}\n")
 
 
 def _shared() -> list[Processor]:

@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from bot.clock import is_asked_to_end
 from bot.core.errors import leaf
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
@@ -54,6 +55,7 @@ LOOPS: Final = (
     "queue",
     "retention",
     "dispatcher",
+    "page_news",
     "bot_name",
     "reaper",
     "link_guard",
@@ -69,7 +71,7 @@ class UnitEdge:
     def __init__(self, metrics: Metrics | None = None) -> None:
         self._metrics = metrics or NoMetrics()
 
-    def failed(self, unit: Unit, unit_id: int | str, error: Exception) -> None:
+    def failed(self, unit: Unit, unit_id: int | str, error: BaseException) -> None:
         """Log and count an unexpected error of a unit. Call it once for each error."""
         cause = leaf(error) if isinstance(error, ExceptionGroup) else error
         kind = type(cause).__name__
@@ -134,17 +136,7 @@ class Supervisor:
         while True:
             steady = asyncio.get_running_loop().call_later(STEADY_AFTER, _forget, state)
             try:
-                await run()
-                state.error = "ended"
-                log.error("loop ended", loop=name)
-            except self._fatal:
-                raise
-            except Exception as error:
-                cause = leaf(error) if isinstance(error, ExceptionGroup) else error
-                if isinstance(cause, self._fatal):
-                    raise cause from error
-                state.error = type(cause).__name__
-                self._edge.failed(Unit.LOOP, name, error)
+                await self._run_once(name, run, state)
             finally:
                 steady.cancel()
             wait = min(LONGEST_WAIT, self._first_wait * 2 ** min(state.failures, 20))
@@ -152,6 +144,31 @@ class Supervisor:
             self._metrics.loop_restarted(name)
             log.warning("loop restarts", loop=name, failures=state.failures, seconds=wait)
             await pause(wait)
+
+    async def _run_once(
+        self, name: str, run: Callable[[], Coroutine[Any, Any, None]], state: _LoopState
+    ) -> None:
+        """Run a loop to its end; raise only a cancel of this task and what is fatal."""
+        try:
+            await run()
+            state.error = "ended"
+            log.error("loop ended", loop=name)
+        except self._fatal:
+            raise
+        except asyncio.CancelledError as error:
+            if is_asked_to_end():
+                raise
+            self._failed(name, state, error)
+        except Exception as error:
+            cause = leaf(error) if isinstance(error, ExceptionGroup) else error
+            if isinstance(cause, self._fatal):
+                raise cause from error
+            self._failed(name, state, error)
+
+    def _failed(self, name: str, state: _LoopState, error: BaseException) -> None:
+        cause = leaf(error) if isinstance(error, ExceptionGroup) else error
+        state.error = type(cause).__name__
+        self._edge.failed(Unit.LOOP, name, error)
 
     async def trouble(self) -> str:
         """Return which loops keep failing and with what, or nothing."""

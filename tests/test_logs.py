@@ -1,8 +1,10 @@
 """The log as a whole: shape, levels, and real errors of real libraries that carry secrets."""
 
+import errno
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 
 import aiohttp
@@ -169,3 +171,33 @@ def test_no_local_variables(out: io.StringIO) -> None:
         structlog.get_logger("bot.x").error("failed", exc_info=True)
 
     assert "hunter2" not in out.getvalue()
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes nothing while it is full."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        """Write, or refuse as a full disk does."""
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(text)
+
+
+def test_log_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said once, without a traceback or a word of the lines; later lines are written."""
+    disk = FullDisk()
+    configure("info", stream=disk)
+    library = logging.getLogger("library")
+    for _ in range(3):
+        library.warning("https://api.telegram.org/bot%s/getMe", TOKEN)
+    told = capsys.readouterr().err
+    disk.is_full = False
+    library.warning("it works")
+    disk.is_full = True
+    library.warning("and again")
+
+    assert told == "relay-bot: the log cannot be written: No space left on device\n"
+    assert "it works" in disk.getvalue()
+    assert capsys.readouterr().err == told

@@ -1,11 +1,14 @@
 """`settings.example.toml` is the manual of every setting, and true."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from bot.cli.init.dialogue import DraftFile
 from bot.settings import Settings, SettingsError, load
 from bot.settings.problems import walk
 
@@ -160,3 +163,27 @@ def test_chinese_comments() -> None:
     explained = [block for block in blocks if block.strip() and "# e.g. " not in block]
 
     assert [block for block in explained if not re.search(r"[\u4e00-\u9fff]", block)] == []
+
+
+def test_git_ignores_what_the_bot_writes(tmp_path: Path) -> None:
+    """Settings, answers of `init`, ledger, spool, backups and the data of the stand-ins are never
+    committed where a checkout is the folder of the settings; the examples are.
+    """
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    shutil.copy(MANUAL.with_name(".gitignore"), tmp_path)
+    settings = load(None, FILLED)
+    ledger = settings.ledger.path.name
+    kept = [MANUAL.name, CHINESE.name, "bot/sandbox/run.py", "bot/transfer/spool.py"]
+    written = [
+        *("settings.toml", str(DraftFile(Path("settings.toml")).path), "deploy/settings.toml"),
+        *(
+            f"{ledger}{more}"
+            for more in ("", "-wal", "-shm", ".lock", ".replaced-20260101T000000Z")
+        ),
+        *(f"{settings.spool.folder.name}/1.part", "sandbox/oss/key", "deploy/bot-api.env"),
+        *("relay-20260101T044000Z.sqlite3", "backups/mine.sqlite3"),
+    ]
+    command = ["git", "-C", str(tmp_path), "check-ignore", *written, *kept]
+    ignored = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    assert ignored.splitlines() == written

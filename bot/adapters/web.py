@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits, read_address
+from bot.core.errors import PortTaken
 from bot.supervision import ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
@@ -165,10 +166,6 @@ class Site(Protocol):
 
     async def handle(self, request: web.Request, visitor: Address | None) -> web.StreamResponse:
         """Answer a request; `visitor` is who asks, as far as that is known."""
-
-
-class PortTaken(Exception):
-    """Another program listens there, or the address does not belong to this machine."""
 
 
 @asynccontextmanager

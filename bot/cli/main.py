@@ -6,6 +6,7 @@ which costs a second and 100 MiB.
 """
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -30,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "bot.cli.status",
         "Show running and waiting jobs, and live links with their expiry",
     ),
+    "links": ("bot.cli.status", "List the live pages behind links, or take one down"),
     "backup": ("bot.cli.ledger", "Copy the ledger to a file, and check the copy"),
     "restore": ("bot.cli.ledger", "Put a backup in the place of the ledger"),
     "ledger": ("bot.cli.ledger", "Move the ledger from its file to its server, or back"),
@@ -113,7 +115,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app(prog_name="relay-bot")
+    try:
+        app(prog_name="relay-bot")
+    except OSError as error:
+        # Of the help or the version, on a full disk: the commands end in a line themselves.
+        typer.echo(f"relay-bot: {error.strerror or type(error).__name__}", err=True)
+        os._exit(1)
 
 
 def _version(wanted: bool) -> None:

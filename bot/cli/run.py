@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Final, NoReturn
 
 import structlog
@@ -20,7 +21,6 @@ import typer
 from bot.adapters.oss.access_checks import BucketUnfit
 from bot.adapters.telegram.request import TokenRefused
 from bot.adapters.telegram.webhook_intake import WebhookRefused
-from bot.adapters.web import PortTaken
 from bot.app import serve
 from bot.cli.common import (
     BAD_SETTINGS,
@@ -31,7 +31,7 @@ from bot.cli.common import (
     secrets_of,
     settings_file,
 )
-from bot.core.errors import RelayError, StoreKeyRefused
+from bot.core.errors import PortTaken, RelayError, StoreKeyRefused
 from bot.logs import configure
 from bot.settings import Settings, warnings
 
@@ -192,8 +192,10 @@ def _on_signals(stop: asyncio.Event, notifier: Notifier) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # A full disk, or one that was closed, must not keep the process from ending.
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     # From inside the loop, and not by sys.exit: both the end of the loop and that of the
     # interpreter would wait for threads that hang in sockets. The ledger is complete by now.
     os._exit(code)

@@ -1,5 +1,5 @@
-"""`relay-bot status`: running and queued jobs and live links, from the ledger; `relay-bot audit`:
-the ledger compared with the bucket.
+"""`relay-bot status`: running and queued jobs and live links, from the ledger; `relay-bot links`:
+live pages behind links; `relay-bot audit`: the ledger compared with the bucket.
 """
 
 import asyncio
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,7 @@ from bot.adapters.oss.access_checks import AnonymousAccess
 from bot.cli.common import (
     FAILED,
     OK,
+    CommandFailed,
     SettingsFile,
     duration,
     failing_in_a_line,
@@ -32,6 +33,7 @@ from bot.clock import SystemClock
 from bot.core.files import key_prefix
 from bot.core.jobs import Job
 from bot.core.ports.clock import Clock
+from bot.core.ports.pages import PageContent, PageFile, page_url
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings
 from bot.wiring.resources import open_store_access
@@ -153,6 +155,129 @@ def _as_dict(found: Status) -> dict[str, Any]:
         ],
         "waiting_to_be_said": found.seen.unsaid,
         "set_aside": found.seen.set_aside,
+    }
+
+
+MOST_PAGES: Final = 1000
+"""Pages that are listed, the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePage:
+    """A live page as it is listed at `now`, OSS's time."""
+
+    content: PageContent
+    now: datetime
+
+    @property
+    def files(self) -> list[PageFile]:
+        """The files that have not ended."""
+        return self.content.open_files(self.now)
+
+    @property
+    def ends_at(self) -> datetime:
+        """When its last file ends."""
+        return max(file.stored.due_at for file in self.files)
+
+    @property
+    def limits(self) -> str:
+        """What its sender has chosen, "" for nothing."""
+        options = self.content.page.options
+        most = options.most_downloads
+        chosen = (
+            f"{most} downloads of each file" if most is not None else "",
+            "password" if options.password_hash is not None else "",
+            "paused" if options.is_paused else "",
+        )
+        return ", ".join(filter(None, chosen))
+
+
+async def run_links(
+    settings: Settings, remove: Sequence[int] = (), *, clock: Clock | None = None
+) -> list[LivePage]:
+    """Return the live pages, those that were asked for by id taken down; the files of these are
+    closed at once, and a running bot deletes them within seconds.
+
+    Raises:
+        CommandFailed: there is no ledger, or no live page with such an id; then nothing changed.
+        LedgerError: it cannot be used.
+    """
+    path, clock = settings.ledger.path, clock or SystemClock()
+    require_ledger(path)
+    async with open_database(path) as database:
+        ledger, offset = SqlLedger(database), await SqlOffset(database).oss_offset()
+        now = clock.now() + offset
+        found = [LivePage(page, now) for page in await ledger.pages.live(MOST_PAGES)]
+        pages = {page.content.page.id: page for page in found if page.files}
+        if unknown := [str(page_id) for page_id in remove if page_id not in pages]:
+            raise CommandFailed(f"there is no live page {', '.join(unknown)}")
+        for page_id in remove:
+            for file in pages[page_id].files:
+                await ledger.objects.revoke(file.job_id, now)
+        return [pages[page_id] for page_id in remove] if remove else list(pages.values())
+
+
+def links(
+    *,
+    settings: SettingsFile = None,
+    remove: Annotated[
+        list[int] | None, typer.Option(help="Take down the page with this number; repeatable.")
+    ] = None,
+    urls: Annotated[
+        bool, typer.Option("--urls", help="Show addresses too: who has one can download.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per page.")] = False,
+) -> None:
+    """List the live pages behind links, or take one down. Works beside a running bot.
+
+    Example: relay-bot links --remove 12
+    """
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    with failing_in_a_line():
+        found = asyncio.run(run_links(loaded, remove or ()))
+    origin = loaded.web.url if urls else None
+    if as_json:
+        for page in found:
+            print_json(_page_dict(page, origin))
+    elif remove:
+        typer.echo(f"taken down: {', '.join(map(str, remove))}")
+    else:
+        _show_pages(found, origin)
+
+
+def _show_pages(found: Sequence[LivePage], origin: str | None) -> None:
+    if not found:
+        typer.echo("links: no live page")
+        return
+    rows = [
+        (
+            str(page.content.page.id),
+            ", ".join(file.name for file in page.files),
+            size(sum(file.size for file in page.files)),
+            _ends(page.ends_at - page.now),
+            str(page.content.page.downloads),
+            page.limits,
+            *([page_url(origin, page.content.page.token)] if origin else []),
+        )
+        for page in found
+    ]
+    heads = ("page", "files", "size", "ends", "downloads", "limits")
+    print_table("pages", heads + (("address",) if origin else ()), rows)
+
+
+def _page_dict(page: LivePage, origin: str | None) -> dict[str, Any]:
+    shown = page.content.page
+    address = {"url": page_url(origin, shown.token)} if origin else {}
+    return {
+        "page": shown.id,
+        "files": [{"name": file.name, "size": file.size} for file in page.files],
+        "ends_at": page.ends_at.isoformat(),
+        "downloads": shown.downloads,
+        "most_downloads": shown.options.most_downloads,
+        "has_password": shown.options.password_hash is not None,
+        "is_paused": shown.options.is_paused,
+        **address,
     }
 
 

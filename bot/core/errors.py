@@ -401,6 +401,10 @@ def all_codes(root: type[RelayError] = RelayError) -> frozenset[str]:
     return frozenset(walk(root))
 
 
+class PortTaken(Exception):
+    """Another program listens there, or the address does not belong to this machine."""
+
+
 def leaf(group: ExceptionGroup[Exception]) -> Exception:
     """Return the one error of a group that callers should see: a named one before an unexpected
     one.

@@ -126,8 +126,10 @@ def _pace(stage: LocalStack, size: int) -> None:
 async def be_refused(scene: Scene, path: Path, size: int) -> None:
     """Send a file that no bot can relay, and say what does with it."""
     shown = shown_size(size)
-    scene.screen.say(f"You send {path.name}, {shown}. The bot refuses it, as it should:")
-    message = await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
+    scene.screen.say(f"You send {_name(path)}, {shown}. The bot refuses it, as it should:")
+    message = await scene.chat.send_file(
+        scene.user, content=path, kind="document", name=_name(path)
+    )
     answer = await _answer_to(scene, message)
     if size:
         scene.screen.say(
@@ -155,10 +157,12 @@ async def _greet(scene: Scene) -> None:
 async def _relay_and_expire(scene: Scene, path: Path, size: int) -> None:
     speed = scene.stage.oss.shape.up_total or SPEED
     scene.screen.say(
-        f"You send {path.name}; both halves are slowed down to {shown_size(int(speed))}/s."
+        f"You send {_name(path)}; both halves are slowed down to {shown_size(int(speed))}/s."
     )
     started = time.monotonic()
-    message = await scene.chat.send_file(scene.user, content=path, kind="document", name=path.name)
+    message = await scene.chat.send_file(
+        scene.user, content=path, kind="document", name=_name(path)
+    )
     answer = await _answer_to(scene, message)
     seconds = time.monotonic() - started
     slower = size / speed
@@ -175,8 +179,8 @@ async def _relay_and_expire(scene: Scene, path: Path, size: int) -> None:
     status = await _answer_to(scene, await scene.chat.send_text(scene.user, "/status"))
     scene.checks.add(
         "/status lists the live link",
-        path.name,
-        holds=clean_name(path.name, fallback="file")[:20] in status.text,
+        _name(path),
+        holds=_stored_name(path)[:20] in status.text,
     )
     await move_to_deadline(scene, url, answer)
 
@@ -197,7 +201,7 @@ async def _fetch_and_compare(scene: Scene, url: str, path: Path) -> None:
     scene.checks.add(
         "the download has the name of the file",
         name,
-        holds=name == _name(path),
+        holds=name == _stored_name(path),
     )
 
 
@@ -301,8 +305,13 @@ async def _wait_for(scene: Scene, is_wanted: Callable[[VisibleMessage], bool]) -
 
 
 def _name(path: Path) -> str:
+    """Return the name that a client of Telegram sends: it has no bytes that are not UTF-8."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _stored_name(path: Path) -> str:
     """Return the name under which the bot stores a file."""
-    return clean_name(path.name, fallback="file")
+    return clean_name(_name(path), fallback="file")
 
 
 def _size(path: Path) -> int:

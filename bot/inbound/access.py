@@ -155,6 +155,10 @@ class RequestKind(StrEnum):
 
     PRESS = "press"
     """A press of a button of another owner's job; `job_id`, `action`, `query_id`."""
+    OPTION = "option"
+    """A press of a button about a page of another owner; `option`, `job_id`, `value`, `query_id`
+    and the `message` of the button.
+    """
     AUTO = "auto"
     """Switch auto mode; `to` is "on" or "off"."""
     DELIVER = "deliver"

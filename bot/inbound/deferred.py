@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused, Unexpected
+from bot.core.jobs import Job
 from bot.core.ports.chat import Members, Messenger, Place
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
@@ -16,6 +17,7 @@ from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Work
 from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
 from bot.inbound.actions import TOO_LATE, JobAction, JobActions
+from bot.inbound.page_options import PageActions, press_of
 from bot.outbound.dispatcher import Call, CallKind, Lane, Offers, RoundState, press_lane
 from bot.supervision import Unit
 
@@ -39,7 +41,9 @@ class RequestHandler:
         actions: JobActions,
         members: Members,
         messenger: Messenger,
+        pages: PageActions | None = None,
     ) -> None:
+        self._pages = pages
         self._ledger = ledger
         self._access = access
         self._actions = actions
@@ -49,7 +53,7 @@ class RequestHandler:
     async def serve(self, request: OutboxMessage) -> Notice | None:
         """Perform a request and return the notice to send for it."""
         match RequestKind(str(request.payload["do"])):
-            case RequestKind.PRESS:
+            case RequestKind.PRESS | RequestKind.OPTION:
                 return await self._press(request)
             case RequestKind.AUTO:
                 return await self._auto(request)
@@ -78,11 +82,18 @@ class RequestHandler:
             return Notice("press-unknown")
         if not await self._is_group_admin(job.origin.chat_id, request.owner_id or 0):
             return Notice("press-not-yours")
+        if "option" in request.payload:
+            return await self._option(request, job)
         action = JobAction(str(request.payload["action"]))
         name = await self._actions.apply(action, job)
         if name == TOO_LATE and "message" in request.payload:
             await self._remove(request)
         return Notice(name)
+
+    async def _option(self, request: OutboxMessage, job: Job) -> Notice:
+        if self._pages is None:
+            return Notice("press-unknown")
+        return Notice(await self._pages.apply(press_of(request), job) or "page-done")
 
     async def _remove(self, request: OutboxMessage) -> None:
         """Remove a status message that nobody would remove: the process died, or its answer was

@@ -6,15 +6,21 @@ so a page answers while OSS is away.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+
 from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics, PageState
+from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.pages import DOWNLOAD_LIFETIME, Page, PageContent, PageFile, PageLedger
 from bot.core.ports.store import DownloadSigner
+
+log = structlog.stdlib.get_logger(__name__)
 
 FLUSH_EVERY: Final = 1.0
 """Seconds (real) between two writes of the numbers of unlimited downloads."""
@@ -41,13 +47,14 @@ class PageVisit:
 
 @dataclass(frozen=True, slots=True)
 class PageDownload:
-    """Where a visitor finds a file: at `url`, or `state` says why not; `ended_at` is set where the
-    file has ended.
+    """Where a visitor finds the file `name`: at `url`, or `state` says why not; `ended_at` is set
+    where the file has ended.
     """
 
     state: PageState
     url: str = ""
     ended_at: datetime | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,53 @@ class DownloadRequest:
     inline: bool = False
 
 
+REPORTED_EVERY: Final = timedelta(hours=6)
+"""The admins are told of reports of one page at most once in this time."""
+
+
+class PageReports:
+    """Tells the bot's admins of pages that visitors report. `wake` is called when there is a
+    message to send.
+    """
+
+    def __init__(
+        self, ledger: Ledger, admins: Sequence[int], clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._ledger = ledger
+        self._admins = tuple(admins)
+        self._clock = clock
+        self._wake = wake
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether there is anyone to tell."""
+        return bool(self._admins)
+
+    async def report(self, content: PageContent) -> None:
+        """Tell each admin, with a button that takes the page down. Several reports are one.
+
+        Raises:
+            LedgerError: the ledger cannot be used.
+        """
+        now, page = self._clock.now(), content.page
+        window = int(now.timestamp() // REPORTED_EVERY.total_seconds())
+        log.info("page reported", page=page.id)
+        for admin in self._admins:
+            message = OutboxMessage(
+                kind=OutboxKind.PAGE,
+                priority=Priority.STATUS,
+                chat_id=admin,
+                language=(await self._ledger.chats.owner(admin)).language or "",
+                dedupe=f"report:{page.id}:{window}:{admin}",
+                owner_id=admin,
+                payload={"show": "report", "job": content.files[0].job_id},
+            )
+            if await self._ledger.outbox.post(message, now):
+                self._wake()
+
+
 class PageVisits:
-    """What visitors see and get. `clock` is OSS's time."""
+    """What visitors see and get. `clock` is OSS's time; without `reports` none are taken."""
 
     def __init__(
         self,
@@ -72,7 +124,9 @@ class PageVisits:
         signer: DownloadSigner,
         clock: Clock,
         metrics: Metrics | None = None,
+        reports: PageReports | None = None,
     ) -> None:
+        self.reports = reports if reports is not None and reports.are_taken else None
         self._ledger = ledger
         self._signer = signer
         self._clock = clock
@@ -145,7 +199,7 @@ class PageVisits:
             method=request.method,
             inline=request.inline,
         )
-        return PageDownload(PageState.OPEN, url)
+        return PageDownload(PageState.OPEN, url, name=file.name)
 
     async def _refused(self, page: Page, file: PageFile) -> PageDownload:
         """Return why the ledger gave no download: what changed since the visit began."""

@@ -12,12 +12,19 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from bot.core.errors import Corrupted, ObjectGone, SizeMismatch, StoreError, leaf
-from bot.core.files import LinkMode, content_disposition, content_type, deadline, make_key
+from bot.core.files import (
+    SHORTEST_LIFETIME,
+    LinkMode,
+    content_disposition,
+    content_type,
+    deadline,
+    make_key,
+)
 from bot.core.jobs import Job, Placement, ProgressMeter, StoredObject, plan_parts
+from bot.core.ports.chat import Content, Digest, FileSource
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished, NewObject, ObjectLedger, Prepared
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
-from bot.core.ports.source import Content, Digest, FileSource
 from bot.core.ports.store import LinkLimit, ObjectMeta, ObjectStat, ObjectStore, PartReceipt
 from bot.transfer.multipart import Completion, OpenUpload, Uploaded
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool, check_crc64
@@ -201,7 +208,7 @@ class Relay:
             digest, uploaded = await self._fetch_and_upload(job, content, stored, meter, journal)
         if digest.size != uploaded.size:
             raise SizeMismatch(digest.size, uploaded.size)
-        return stored, await self._result(journal, digest, uploaded.last_modified)
+        return stored, await self._result(job, journal, digest, uploaded.last_modified)
 
     async def _copy_earlier(
         self, job: Job, earlier: tuple[Job, StoredObject]
@@ -216,7 +223,7 @@ class Relay:
         if digest is None:
             await self._objects.abandon(stored.id, self._clock.now())
             return None
-        return stored, await self._result(journal, digest)
+        return stored, await self._result(job, journal, digest)
 
     def _is_in_bucket(self, stored: StoredObject) -> bool:
         """Return whether an object is in the configured bucket.
@@ -240,7 +247,7 @@ class Relay:
         now = self._clock.now()
         if previous is not None:
             complete_since = previous.completed_at or now
-            half = self._lifetime / 2
+            half = self._lifetime_of(job) / 2
             is_young = previous.due_at - now > half > now - complete_since
             if previous.upload_id is not None and is_young and self._fits_settings(previous):
                 return previous
@@ -293,14 +300,24 @@ class Relay:
             public=self._placement.mode is LinkMode.PUBLIC,
         )
 
+    def _lifetime_of(self, job: Job) -> timedelta:
+        """Return how long the link of a job lives: as was asked for, but never longer than the
+        settings allow.
+        """
+        return min(self._lifetime, max(job.wishes.lifetime or self._lifetime, SHORTEST_LIFETIME))
+
     async def _result(
-        self, journal: "_Journal", digest: Digest, last_modified: datetime | None = None
+        self,
+        job: Job,
+        journal: "_Journal",
+        digest: Digest,
+        last_modified: datetime | None = None,
     ) -> Finished:
         """Count the lifetime from the first moment at which the object may have been complete, so
         that neither a lost response nor an earlier attempt makes the link live longer.
         """
         completed_at = journal.earliest_of(last_modified or self._clock.now())
-        ends_at = deadline(completed_at, self._lifetime)
+        ends_at = deadline(completed_at, self._lifetime_of(job))
         if self._link_limit is not None and self._placement.mode is LinkMode.SIGNED:
             ends_at = await self._link_limit.latest_end(ends_at)
         return Finished(digest.size, digest.sha256, ends_at, completed_at)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from bot.clock import is_asked_to_end
 from bot.core.errors import (
     Corrupted,
     FileEmpty,
@@ -78,7 +79,7 @@ class JobLifecycle:
             self.signals.deletions.set()
         return True
 
-    async def failed(self, job: Job, error: RelayError, *, cause: Exception) -> bool:
+    async def failed(self, job: Job, error: RelayError, *, cause: BaseException) -> bool:
         """Fail a job with the code of `error`. The log has the traceback of `cause`, except for
         files that cannot be relayed, which get one line. Return `False` if the job has been ended
         or taken over meanwhile.
@@ -136,7 +137,7 @@ class JobLifecycle:
         code: str = "",
         *,
         size: int = 0,
-        cause: Exception | None = None,
+        cause: BaseException | None = None,
     ) -> None:
         is_mistake = state is JobState.FAILED and code in SENDERS_MISTAKES
         self._metrics.job_ended(
@@ -246,7 +247,9 @@ class JobRunner:
         try:
             _raise_if_stopped(running)
             stored, result = await self._relay.relay(job, running.meter, claim.prepared)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if running.stop is None and not is_asked_to_end():
+                return partial(self._failed, job, error)
             return partial(self._stopped, job, running.stop or StopReason.SHUTDOWN)
         except Exception as error:  # noqa: BLE001 -- every failure of a job is handled here.
             return partial(self._failed, job, error)
@@ -285,7 +288,7 @@ class JobRunner:
             await self._jobs.give_back(job)
         return None
 
-    async def _failed(self, job: Job, error: Exception) -> datetime | None:
+    async def _failed(self, job: Job, error: BaseException) -> datetime | None:
         known = error if isinstance(error, RelayError) else Unexpected(type(error).__name__)
         failures = job.failures + 1
         unexpected = job.unexpected_errors + (known is not error)

@@ -59,6 +59,11 @@ class AnswerDelivery:
         }
         return {job.id: _chat_for(job, discreet) for job in jobs}
 
+    def moved_to(self, chat_id: int) -> int | None:
+        """Return the present id of a group that has become a supergroup, otherwise `None`."""
+        present = self._migrations.current(chat_id)
+        return None if present == chat_id else present
+
     async def note(self, answer: StoredAnswer, jobs: Sequence[Job], *, arrived: bool) -> None:
         """Say in the group that the answer to its message is in private, or what keeps it from
         arriving there. Says nothing where the answer is in the group itself.
@@ -258,7 +263,8 @@ class AnswerCalls:
         else:
             if not _is_redirected(answer):
                 await self._delivery.note(answer, jobs, arrived=True)
-            await self._answers.sent(answer.id, message_id)
+            moved_to = self._delivery.moved_to(answer.chat_id)
+            await self._answers.sent(answer.id, message_id, moved_to)
             await self._reactions.ended(jobs)
 
     async def _compose(self, answer: StoredAnswer) -> tuple[Sequence[Job], Answer]:

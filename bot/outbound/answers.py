@@ -41,7 +41,7 @@ CORRECTED_AGAIN_AFTER = timedelta(seconds=10)
 
 class AnswerSender:
     """Offers answers, merged where the rate limit of a chat is low, and with the lowest priority
-    the corrections of those with expired links.
+    the corrections of those with expired links. `by_owner` merges only those of one owner.
     """
 
     work = Work.ANSWERS
@@ -53,7 +53,10 @@ class AnswerSender:
         delivery: AnswerDelivery,
         repetitions: Repetitions,
         clock: Clock,
+        *,
+        by_owner: bool = False,
     ) -> None:
+        self._by_owner = by_owner
         self._ledger = ledger
         self._calls = calls
         self._delivery = delivery
@@ -152,7 +155,9 @@ class AnswerSender:
         for chat_id, jobs in _by_chat(waiting, chats):
             status_message = own_status_messages.get(jobs[0].id)
             left = state.messages_left(chat_id)
-            batch = _choose(jobs, left) if status_message is None else jobs[:1]
+            batch = jobs[:1]
+            if status_message is None:
+                batch = _choose(jobs, left, by_owner=self._by_owner)
             run = partial(self._calls.begin, chat_id, batch, status_message)
             # It has no row yet; the number of its first job stands for it, apart from ids of rows.
             calls.append(_call(chat_id, run, -batch[0].id, is_edit=status_message is not None))
@@ -239,15 +244,20 @@ def _call(
     )
 
 
-def _choose(jobs: Sequence[Job], left: float) -> list[Job]:
+def _choose(jobs: Sequence[Job], left: float, *, by_owner: bool) -> list[Job]:
     """Choose the jobs of one message: one job while `left` messages suffice for all, otherwise as
-    many as fit. The files of an album are always together.
+    many as fit. The files of an album are always together; with `by_owner` those of several owners
+    never are.
     """
     first = jobs[0].origin
     if first.album is not None:
         return [job for job in jobs if _album_of(job) == _album_of(jobs[0])]
     together = [
-        job for job in jobs if job.origin.thread_id == first.thread_id and not job.origin.album
+        job
+        for job in jobs
+        if job.origin.thread_id == first.thread_id
+        and not job.origin.album
+        and (not by_owner or job.origin.owner_id == first.owner_id)
     ]
     if len(jobs) <= math.floor(left - RESERVED_FOR_REPLIES):
         return together[:1]

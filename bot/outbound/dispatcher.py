@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final, Protocol
 
-from bot.clock import wait_for_event
+from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.limits import ChatRateLimit, RateLimits, TokenBucket
 from bot.core.ports.clock import Clock
@@ -376,9 +376,16 @@ class ChatDispatcher:
             await call.run()
         except ChatError as error:
             self._pause(call, error)
+        except asyncio.CancelledError as error:
+            if is_asked_to_end():
+                raise
+            self._failed(call, error)
         except Exception as error:  # noqa: BLE001 -- one unit of work must not stop the others.
-            self._edge.failed(call.unit, call.row, error)
-            self._back_off((call.unit, call.row), call.retry_after)
+            self._failed(call, error)
+
+    def _failed(self, call: Call, error: BaseException) -> None:
+        self._edge.failed(call.unit, call.row, error)
+        self._back_off((call.unit, call.row), call.retry_after)
 
     def _pause(self, call: Call, error: ChatError) -> None:
         now = self._clock.now()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -42,6 +42,16 @@ STALE_AFTER: Final = timedelta(minutes=2)
 _NOT_ARGUMENTS: Final = frozenset({"name", "query_id", EDITS})
 
 
+class PageMessages(Protocol):
+    """Composes messages of kind PAGE."""
+
+    async def view(self, message: OutboxMessage) -> View:
+        """Return what is to be sent."""
+
+    async def refused(self, message: OutboxMessage) -> None:
+        """Undo what a message stands for that certainly cannot be sent."""
+
+
 class OutboxSender:
     """Offers the rows of the outbox: replies to commands and presses with the highest priority,
     reactions with the lowest. Requests are offered by `DeferredRequests`.
@@ -49,8 +59,15 @@ class OutboxSender:
 
     work = Work.MESSAGES
 
-    def __init__(self, outbox: Outbox, messenger: Messenger, views: Views) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        messenger: Messenger,
+        views: Views,
+        pages: PageMessages | None = None,
+    ) -> None:
         self._outbox = outbox
+        self._pages = pages
         self._messenger = messenger
         self._views = views
         # Calls that this process has begun, so that what it reads of them tells nothing new.
@@ -145,10 +162,14 @@ class OutboxSender:
         except (ChatUncertain, ChatGone, MessageGone, MessageRefused) as error:
             # A reply to a command is not sent twice; the user can repeat the command.
             log.warning("reply lost", message=message.id, code=error.code)
+            if self._pages is not None and not isinstance(error, ChatUncertain):
+                await self._pages.refused(message)
         except ChatError as error:
             if tries >= MOST_TRIES:
                 log.warning("reply given up", message=message.id, code=error.code)
                 await self._outbox.set_aside(message.id, error.code)
+                if self._pages is not None:
+                    await self._pages.refused(message)
             else:
                 await self._outbox.failed(message.id, error.code)
             raise
@@ -180,6 +201,10 @@ class OutboxSender:
                 return await self._views.statistics.compose()
             case OutboxKind.LANGUAGES:
                 return LanguageMenu(message.owner_id or message.chat_id)
+            case OutboxKind.PAGE:
+                if self._pages is None:
+                    raise MessageRefused("there are no pages any more")
+                return await self._pages.view(message)
             case _:
                 return _notice(message)
 

@@ -3,25 +3,29 @@ running jobs.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
-from bot.core.files import Link
+from bot.core.files import LONGEST_LIFETIME, Link, LinkMode, is_open
 from bot.core.jobs import Ending, Job, JobState, Phase, StopReason, StoredObject
-from bot.core.limits import WINDOW, OwnerLimits, TransferLimits
+from bot.core.limits import WINDOW, BoundedMap, OwnerLimits, TransferLimits
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Accepted, Ledger
+from bot.core.ports.pages import PageContent, PageLedger, page_url
 from bot.core.ports.store import LinkSigner
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
+    AnswerPage,
     FailureCount,
     ItemState,
     Listing,
     LiveLink,
     Overview,
+    PageMenu,
     Statistics,
     StatusLine,
     StatusMessage,
@@ -34,22 +38,131 @@ from bot.supervision import Unit
 from bot.transfer.spool import Spool
 
 MOST_STATUS_LINES: Final = 8
+NO_PAGES: Final[Mapping[int, PageContent]] = MappingProxyType({})
+
+
+class PageViews:
+    """Composes what an answer shows of its page, and remembers which menus are open; a restart
+    closes them. `origin` is that of the addresses, `lifetime` the most a link lives. With
+    `is_few_in_groups` only some options are offered there.
+    """
+
+    LIFETIMES: Final = (10, 60, 360, 1440)
+    """Minutes from the upload; the last one stands for the longest lifetime."""
+
+    def __init__(
+        self, pages: PageLedger, origin: str, lifetime: timedelta, *, is_few_in_groups: bool = True
+    ) -> None:
+        self.ledger = pages
+        self._origin = origin
+        self._lifetime = lifetime
+        self._is_few_in_groups = is_few_in_groups
+        self._menus: BoundedMap[int, PageMenu] = BoundedMap()
+
+    def url(self, content: PageContent) -> str:
+        """Return the address of a page, a secret."""
+        return page_url(self._origin, content.page.token)
+
+    def show(self, content: PageContent, menu: PageMenu) -> None:
+        """Open a menu below the answer of a page, or close it."""
+        if menu is PageMenu.CLOSED:
+            self._menus.forget(content.page.id)
+        else:
+            self._menus.set(content.page.id, menu)
+
+    def is_few(self, chat_id: int) -> bool:
+        """Return whether only some options are offered in a chat."""
+        return chat_id < 0 and self._is_few_in_groups
+
+    def end_after(self, stored: StoredObject, minutes: int) -> datetime | None:
+        """Return when an object ends that lives so many minutes from its upload, at most the
+        longest lifetime; `None` where the upload is not known.
+        """
+        lifetime = self._lifetime
+        if minutes < self.LIFETIMES[-1]:
+            lifetime = min(lifetime, timedelta(minutes=minutes))
+        return None if stored.completed_at is None else stored.completed_at + lifetime
+
+    def compose(self, content: PageContent, chat_id: int, now: datetime) -> AnswerPage:
+        """Compose what an answer in a chat shows of its page at `now`."""
+        page, options = content.page, content.page.options
+        files = content.open_files(now)
+        return AnswerPage(
+            job_id=content.files[0].job_id,
+            url=self.url(content),
+            options=options,
+            downloads=page.downloads,
+            last_download_at=page.last_download_at,
+            generation=page.generation,
+            menu=self._menus.get(page.id) or PageMenu.CLOSED,
+            lifetimes=self._choices([file.stored for file in files], now),
+            lifetime=_lifetime_of([file.stored for file in files]),
+            longest=self._lifetime // timedelta(minutes=1),
+            is_few=self.is_few(chat_id),
+            can_rearm=options.most_downloads is not None and any(f.used for f in content.files),
+            is_used_up=bool(files) and all(file.is_used_up(options) for file in files),
+        )
+
+    def _choices(self, stored: Sequence[StoredObject], now: datetime) -> tuple[int, ...]:
+        """Return the lifetimes of which a part is left for each object."""
+        longest = self._lifetime // timedelta(minutes=1)
+        offered = [m for m in self.LIFETIMES[:-1] if m < longest] + [self.LIFETIMES[-1]]
+        ends = {m: [self.end_after(one, m) for one in stored] for m in offered}
+        return tuple(
+            minutes
+            for minutes in offered
+            if all(end is not None and is_open(end, now) for end in ends[minutes])
+        )
+
+
+def _lifetime_of(stored: Sequence[StoredObject]) -> int:
+    """Return how many minutes objects live from their uploads, 0 where they differ."""
+    found = {
+        round((one.due_at - one.completed_at) / timedelta(minutes=1))
+        for one in stored
+        if one.completed_at is not None
+    }
+    lifetime = found.pop() if len(found) == 1 else 0
+    return (
+        PageViews.LIFETIMES[-1]
+        if lifetime == LONGEST_LIFETIME // timedelta(minutes=1)
+        else lifetime
+    )
 
 
 class JobViews:
     """Composes views of single jobs: links and status lines. Links are made when they are shown,
-    and are not stored.
+    and are not stored. `pages` is there where links can lead to pages.
     """
 
-    def __init__(self, queue: JobQueue, signer: LinkSigner, clock: Clock) -> None:
+    def __init__(
+        self, queue: JobQueue, signer: LinkSigner, clock: Clock, pages: PageViews | None = None
+    ) -> None:
         self._queue = queue
         self._signer = signer
         self._clock = clock
+        self.pages = pages
 
-    def link(self, stored: StoredObject, now: datetime) -> Link:
+    async def pages_of(self, stored: Iterable[StoredObject]) -> Mapping[int, PageContent]:
+        """Return the pages to which the links of objects lead, by job."""
+        for_pages = [one.job_id for one in stored if one.placement.mode is LinkMode.PAGE]
+        if self.pages is None or not for_pages:
+            return NO_PAGES
+        return await self.pages.ledger.of_jobs(for_pages)
+
+    def link(
+        self,
+        stored: StoredObject,
+        now: datetime,
+        pages: Mapping[int, PageContent] = NO_PAGES,
+    ) -> Link:
         """Make the link of an object that has an open one at `now`; it expires with the object, or
-        earlier with the key that signs it.
+        earlier with the key that signs it. That to a page which is not there yet is empty.
         """
+        if stored.placement.mode is LinkMode.PAGE:
+            content = pages.get(stored.job_id)
+            url = self.pages.url(content) if self.pages and content else ""
+            return Link(url, stored.due_at)
         url = self._signer.link(
             stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
         )
@@ -128,14 +241,25 @@ class AnswerViews:
         """
         if stored is None:
             stored = await self._ledger.objects.of_jobs([job.id for job in jobs])
+        pages = await self._jobs.pages_of(stored.values())
         now = self._clock.now()
-        items = tuple(self._item(job, stored.get(job.id), now) for job in jobs)
+        items = tuple(self._item(job, stored.get(job.id), now, pages) for job in jobs)
         return Answer(
             items,
             now,
             zone=(await self._migrations.rules(chat_id)).zone,
             is_one_of_several=await self._is_one_of_several(jobs),
+            page=self._page(pages, chat_id, now),
         )
+
+    def _page(
+        self, pages: Mapping[int, PageContent], chat_id: int, now: datetime
+    ) -> AnswerPage | None:
+        # All files of an answer are on one page.
+        content = next(iter(pages.values()), None)
+        if content is None or self._jobs.pages is None:
+            return None
+        return self._jobs.pages.compose(content, chat_id, now)
 
     async def _is_one_of_several(self, jobs: Sequence[Job]) -> bool:
         """Return whether this is the only file of an album. An album has two at least, so the bot
@@ -148,11 +272,17 @@ class AnswerViews:
         count = await self._ledger.jobs.count_album(chat_id, album, since)
         return count == 1
 
-    def _item(self, job: Job, stored: StoredObject | None, now: datetime) -> AnswerItem:
+    def _item(
+        self,
+        job: Job,
+        stored: StoredObject | None,
+        now: datetime,
+        pages: Mapping[int, PageContent],
+    ) -> AnswerItem:
         name = job.file.name
         if job.state is JobState.DONE and stored is not None:
             state = _item_state(stored, now)
-            link = self._jobs.link(stored, now) if state is ItemState.LIVE else None
+            link = self._jobs.link(stored, now, pages) if state is ItemState.LIVE else None
             return AnswerItem(job.id, name, state, link=link, size=job.size, sha256=job.sha256)
         if job.state is JobState.CANCELLED:
             return AnswerItem(job.id, name, ItemState.CANCELLED)
@@ -217,14 +347,8 @@ class OverviewViews:
         first, end = (page - 1) * PAGE_SIZE, page * PAGE_SIZE
         return Overview(
             running=tuple(lines[first:end]),
-            live=tuple(
-                LiveLink(
-                    job_id=job.id,
-                    name=job.file.name,
-                    size=job.size or 0,
-                    link=self._jobs.link(stored, now),
-                )
-                for job, stored in live[max(0, first - len(lines)) : max(0, end - len(lines))]
+            live=await self._links(
+                live[max(0, first - len(lines)) : max(0, end - len(lines))], now
             ),
             now=now,
             subject=subject,
@@ -234,6 +358,18 @@ class OverviewViews:
             use=found.use,
             in_group=chat_id < 0,
             discreet=found.discreet,
+        )
+
+    async def _links(self, live: Sequence[Live], now: datetime) -> tuple[LiveLink, ...]:
+        pages = await self._jobs.pages_of(stored for _, stored in live)
+        return tuple(
+            LiveLink(
+                job_id=job.id,
+                name=job.file.name,
+                size=job.size or 0,
+                link=self._jobs.link(stored, now, pages),
+            )
+            for job, stored in live
         )
 
     async def _find(self, listing: Listing, subject: int, chat_id: int) -> _Found:

@@ -8,7 +8,7 @@ from fastcrc import crc64 as _fastcrc
 
 from bot.core.errors import DiskError, SizeMismatch
 from bot.core.jobs import Part, ProgressMeter
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.transfer.pool import CancelFlag
 
 POLYNOMIAL: Final = 0xC96C5795D7870F42

@@ -20,7 +20,7 @@ from bot.core.errors import (
     UploadGone,
 )
 from bot.core.jobs import Part, ProgressMeter, plan_parts
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.core.ports.store import ObjectMeta, PartReceipt
 from bot.transfer.body import ContentBody, CrcCombiner
 from bot.transfer.pool import StoreCaller, check_crc64, in_own_task, working_for

@@ -6,16 +6,17 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from bot.core.errors import Corrupted, StoreError, TransferCancelled, UploadGone
 from bot.core.ports.store import ObjectStore
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _running = threading.local()
@@ -93,6 +94,41 @@ def working_for(flag: CancelFlag | None) -> Iterator[None]:
         _running.flag = outer
 
 
+class ThreadPool(ThreadPoolExecutor):
+    """A thread pool that never runs a call which it has refused.
+
+    The standard one puts a call into its queue before it starts a thread for it. If that fails
+    ("can't start new thread"), the caller gets the error, and a later thread runs the call all the
+    same (source: CPython `concurrent/futures/thread.py`, `ThreadPoolExecutor.submit`).
+    """
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `call` in a thread.
+
+        Raises:
+            RuntimeError: no thread can be started, or the pool is closed.
+        """
+        future: Future[T] = Future()
+        try:
+            super().submit(_settle, future, lambda: call(*args, **kwargs))
+        except Exception:
+            # One that another thread has begun meanwhile is not refused.
+            if future.cancel():
+                raise
+        return future
+
+
+def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 -- the caller gets it, as from the standard pool.
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 class TransferPool:
     """Runs blocking calls in at most `threads` threads; further calls wait in order of arrival.
 
@@ -106,7 +142,7 @@ class TransferPool:
     """
 
     def __init__(self, threads: int) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="transfer")
+        self._executor = ThreadPool(threads, thread_name_prefix="transfer")
         # Calls wait here and not in the executor's queue: a call that has not started can be
         # cancelled at once, and can leave from the middle of the queue.
         self._permits = asyncio.Semaphore(threads)
@@ -144,7 +180,7 @@ class TransferPool:
         returned, and the cancel is ignored.
 
         Raises:
-            RuntimeError: the pool is closed.
+            RuntimeError: the pool is closed, or no thread can be started; `call` never runs.
         """
         async with self._permits:
             if self._closed:

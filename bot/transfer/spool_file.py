@@ -15,7 +15,7 @@ import structlog
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from bot.core.errors import DiskError, DiskFull, SourceUnavailable, TransferCancelled
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import to_the_end
 

@@ -16,7 +16,7 @@ from bot.core.errors import (
     UploadGone,
 )
 from bot.core.jobs import Part, Phase, ProgressMeter, choose_part_size
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.core.ports.store import ObjectMeta, ObjectStore, PartReceipt
 from bot.transfer.body import ContentBody
 from bot.transfer.multipart import (

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
@@ -18,16 +19,17 @@ from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
+from bot.core.ports.chat import FileSource
 from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.source import FileSource
 from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler
-from bot.inbound.pages import PageVisits
+from bot.inbound.page_options import PageNews, PageParts
+from bot.inbound.pages import PageReports, PageVisits
 from bot.inbound.use_cases import UseCases
 from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
@@ -40,11 +42,18 @@ from bot.outbound.chat_migration import ChatMigrations, MigratingMembers, Migrat
 from bot.outbound.dispatcher import ChatDispatcher, Sender
 from bot.outbound.outbox import OutboxSender
 from bot.outbound.status_messages import StatusMessageSender
-from bot.outbound.views import AnswerViews, JobViews, OverviewViews, StatisticsViews, Views
+from bot.outbound.views import (
+    AnswerViews,
+    JobViews,
+    OverviewViews,
+    PageViews,
+    StatisticsViews,
+    Views,
+)
 from bot.settings import Settings
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Uploader
-from bot.wiring.monitoring import MonitoredParts
+from bot.wiring.monitoring import MonitoredParts, folder_trouble
 from bot.wiring.resources import LinkResources, Resources, placement, plain
 
 
@@ -59,6 +68,7 @@ class Bot:
     intake: Intake | WebhookIntake
     source: CloudFiles | LocalFiles
     migrations: ChatMigrations
+    page_news: PageNews | None = None
 
 
 def build_bot(resources: Resources) -> Bot:
@@ -67,20 +77,15 @@ def build_bot(resources: Resources) -> Bot:
     signals, source = resources.signals, _source(resources)
     lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
     queue = _queue(resources, source, lifecycle)
-    file_root = settings.telegram.file_root if resources.is_local else None
-    resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_root))
-    given = settings.access
-    access = Access(
-        ledger.chats,
-        users=given.users,
-        admins=given.admins,
-        groups=given.groups,
-        metrics=resources.monitoring.metrics,
+    resources.monitoring.observe(
+        MonitoredParts(queue, resources.spool, _file_trouble(settings.telegram.file_root, source))
     )
+    access = _access(resources)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
     reactions = Reactions(ledger.outbox, clock, enabled=settings.telegram.reactions)
     migrations = ChatMigrations(ledger.chats)
+    views = _views(resources, queue, migrations, limits, source.limit)
     use_cases = UseCases.build(
         ledger=ledger,
         queue=queue,
@@ -93,10 +98,11 @@ def build_bot(resources: Resources) -> Bot:
         limits=limits,
         reactions=reactions,
         zone=settings.telegram.zone,
+        pages=_page_parts(resources, views.jobs.pages),
+        counts_downloads=settings.link.mode is LinkMode.PAGE,
     )
-    views = _views(resources, queue, migrations, limits, source.limit)
     dispatcher, status_sender = _senders(
-        resources, views, access, actions, reactions, migrations, signals
+        resources, views, access, actions, use_cases, reactions, migrations, signals
     )
     return Bot(
         lifecycle=lifecycle,
@@ -106,6 +112,18 @@ def build_bot(resources: Resources) -> Bot:
         intake=_intake(resources, use_cases, queue),
         source=source,
         migrations=migrations,
+        page_news=_page_news(resources, views.jobs.pages, migrations),
+    )
+
+
+def _access(resources: Resources) -> Access:
+    given = resources.settings.access
+    return Access(
+        resources.ledger.chats,
+        users=given.users,
+        admins=given.admins,
+        groups=given.groups,
+        metrics=resources.monitoring.metrics,
     )
 
 
@@ -184,6 +202,12 @@ def _source(resources: Resources) -> CloudFiles | LocalFiles:
     )
 
 
+def _file_trouble(root: Path | None, source: CloudFiles | LocalFiles) -> Callable[[], str] | None:
+    if root is None or not isinstance(source, LocalFiles):
+        return None
+    return lambda: folder_trouble(root) or source.trouble
+
+
 def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str]]]:
     async def ask() -> Mapping[int, str]:
         return {
@@ -191,6 +215,50 @@ def _unfinished(resources: Resources) -> Callable[[], Awaitable[Mapping[int, str
         }
 
     return ask
+
+
+def _page_views(resources: Resources) -> PageViews | None:
+    """Build what shows pages; without their address there are none."""
+    settings = resources.settings
+    if settings.web.url is None:
+        return None
+    return PageViews(
+        resources.ledger.pages,
+        settings.web.url,
+        settings.link.lifetime,
+        is_few_in_groups=settings.link.options_in_groups == "few",
+    )
+
+
+def _page_parts(resources: Resources, views: PageViews | None) -> PageParts | None:
+    if views is None:
+        return None
+    # Only where there are pages: it takes memory, and time at the start.
+    from bot.adapters.pages.guards import ArgonPasswords
+
+    return PageParts(
+        views=views,
+        hasher=ArgonPasswords(),
+        link_clock=resources.link_clock,
+        secret=resources.settings.telegram.token.get_secret_value().encode(),
+        signals=resources.signals,
+    )
+
+
+def _page_news(
+    resources: Resources, views: PageViews | None, migrations: ChatMigrations
+) -> PageNews | None:
+    if views is None:
+        return None
+    ledger, clock = resources.ledger, resources.clock
+    return PageNews(
+        ledger,
+        AnswerDelivery(ledger, migrations, clock),
+        migrations,
+        resources.signals,
+        clock,
+        zone=resources.settings.telegram.zone,
+    )
 
 
 def _views(
@@ -201,7 +269,8 @@ def _views(
     limit: int,
 ) -> Views:
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
-    jobs = JobViews(queue, OssLinkSigner(resources.oss, settings.link.mode), clock)
+    signer = OssLinkSigner(resources.oss, settings.link.mode)
+    jobs = JobViews(queue, signer, clock, _page_views(resources))
     return Views(
         jobs=jobs,
         answers=AnswerViews(ledger, jobs, migrations, resources.link_clock),
@@ -209,7 +278,9 @@ def _views(
         statistics=StatisticsViews(
             ledger, queue, resources.spool, clock, _versions(), link_clock=resources.link_clock
         ),
-        welcome=Welcome(limit, settings.link.lifetime),
+        welcome=Welcome(
+            limit, settings.link.lifetime, have_pages=settings.link.mode is LinkMode.PAGE
+        ),
     )
 
 
@@ -218,6 +289,7 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     views: Views,
     access: Access,
     actions: JobActions,
+    use_cases: UseCases,
     reactions: Reactions,
     migrations: ChatMigrations,
     signals: Signals,
@@ -225,14 +297,15 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     clock, ledger, telegram = resources.clock, resources.ledger, resources.telegram
     messenger = MigratingMessenger(telegram.messenger, migrations, actions.chat_gone)
     members = MigratingMembers(TelegramMembers(telegram.application.bot), migrations)
-    requests = RequestHandler(ledger, access, actions, members, messenger)
+    pages = use_cases.page_buttons.actions if use_cases.page_buttons is not None else None
+    requests = RequestHandler(ledger, access, actions, members, messenger, pages)
     status_sender = StatusMessageSender(
         ledger, messenger, views.jobs, clock, resources.monitoring.metrics
     )
     senders: list[Sender] = [
         DeferredRequests(ledger.outbox, requests, clock),
         _answer_sender(resources, messenger, views.answers, migrations, reactions),
-        OutboxSender(ledger.outbox, messenger, views),
+        OutboxSender(ledger.outbox, messenger, views, pages),
         status_sender,
     ]
     dispatcher = ChatDispatcher(
@@ -256,7 +329,15 @@ def _answer_sender(
     clock, ledger, metrics = resources.clock, resources.ledger, resources.monitoring.metrics
     delivery = AnswerDelivery(ledger, migrations, clock)
     calls = AnswerCalls(ledger, messenger, views, delivery, reactions, metrics)
-    return AnswerSender(ledger, calls, delivery, Repetitions(messenger, clock), clock)
+    return AnswerSender(
+        ledger,
+        calls,
+        delivery,
+        Repetitions(messenger, clock),
+        clock,
+        # A page belongs to one owner.
+        by_owner=resources.settings.link.mode is LinkMode.PAGE,
+    )
 
 
 def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
@@ -307,6 +388,9 @@ def build_page_visits(links: LinkResources) -> PageVisits:
         OssLinkSigner(links.store.oss, LinkMode.PAGE),
         links.link_clock,
         links.monitoring.metrics,
+        PageReports(
+            links.ledger, links.settings.access.admins, links.link_clock, links.signals.outbox.set
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,8 +15,6 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.telegram.webhook_intake import webhook_secret
-from bot.adapters.web import MetricsPage, MonitoringPages, WebhookRoute, open_web
-from bot.adapters.web_limits import WITH_PAGES, Proxies
 from bot.core.errors import DiskError
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, Readings
@@ -27,6 +26,7 @@ from bot.transfer.spool import Spool, free_bytes
 
 if TYPE_CHECKING:
     from bot.adapters.pages.routes import PageRoutes
+    from bot.adapters.web import MetricsPage, WebhookRoute
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class MonitoredParts:
 
     queue: JobQueue
     spool: Spool
-    file_root: Path | None
-    """The folder of a Bot API server of our own."""
+    file_trouble: Callable[[], str] | None
+    """Returns why files of a Bot API server of our own cannot be read, or nothing. Blocks."""
 
 
 LATE: Final = timedelta(seconds=60)
@@ -95,15 +95,18 @@ class Monitoring:
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
-        self.pages = MonitoringPages(self.readiness.report, self._page)
         self.page_routes = page_routes(settings, clock, self.metrics)
-        self.webhook_route: WebhookRoute | None = None
-        if telegram.webhook_url is not None:
-            self.webhook_route = WebhookRoute(
-                urlsplit(telegram.webhook_url).path or "/",
-                webhook_secret(telegram.token.get_secret_value()),
-                may_take=lambda: not self.health_state.obstacles and not self._ledger_trouble(),
-            )
+        self.webhook_route = None if telegram.webhook_url is None else self._webhook(settings)
+
+    def _webhook(self, settings: Settings) -> "WebhookRoute":
+        from bot.adapters.web import WebhookRoute
+
+        telegram = settings.telegram
+        return WebhookRoute(
+            urlsplit(telegram.webhook_url or "").path or "/",
+            webhook_secret(telegram.token.get_secret_value()),
+            may_take=lambda: not self.health_state.obstacles and not self._ledger_trouble(),
+        )
 
     def _ledger_trouble(self) -> str:
         return self._probe.known_trouble if self._probe is not None else ""
@@ -132,15 +135,18 @@ class Monitoring:
             return await asyncio.to_thread(spool_trouble, monitored.spool)
 
         checks: dict[str, Check] = {"spool": spool}
-        if (root := monitored.file_root) is not None:
+        if (file_trouble := monitored.file_trouble) is not None:
 
             async def files() -> str:
-                return await asyncio.to_thread(folder_trouble, root)
+                return await asyncio.to_thread(file_trouble)
 
             checks["telegram.file_root"] = files
         self.readiness.add(checks)
 
-    async def _page(self) -> MetricsPage:
+    async def page(self) -> "MetricsPage":
+        """Return the metrics page for Prometheus."""
+        from bot.adapters.web import MetricsPage
+
         report = await self.readiness.report()
         body = self.metrics.page(await self._readings(), report.causes)
         return MetricsPage(body, CONTENT_TYPE)
@@ -177,12 +183,16 @@ async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStac
     monitoring = Monitoring(settings, clock)
     given = settings.web
     if given.port is not None:
+        # Imported only here: a bot without a port needs no server.
+        from bot.adapters.web import MonitoringPages, open_web
+        from bot.adapters.web_limits import WITH_PAGES, Proxies
+
         host = "" if given.url is None or is_loopback(given.url) else urlsplit(given.url).netloc
         await stack.enter_async_context(
             open_web(
                 given.host,
                 given.port,
-                monitoring.pages,
+                MonitoringPages(monitoring.readiness.report, monitoring.page),
                 monitoring.webhook_route,
                 limits=WITH_PAGES if monitoring.page_routes is not None else None,
                 proxies=Proxies(given.trusted_proxies, public_host=host),

@@ -15,9 +15,8 @@ from bot.adapters.ledger.database import Database, open_alone
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import note_unknown
 from bot.adapters.ledger.totals import touch_tables
-from bot.adapters.oss.bucket import OssBucket, OssStores
+from bot.adapters.oss.bucket import Answered, OssBucket, OssStores, unnoted
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
-from bot.adapters.oss.errors import Answered, unnoted
 from bot.adapters.oss.keys import AccessKey, Fetch, environment_key
 from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram

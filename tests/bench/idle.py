@@ -23,8 +23,10 @@ LIBRARIES: Final = (
 """What a running bot imports of others."""
 MIB: Final = 1 << 20
 _IMPORTS: Final = f"""
-import json, os, resource
+import json, os, resource, sys
 import {", ".join(LIBRARIES)}
+if "program" in sys.argv:
+    import bot.app, bot.cli.run
 used = resource.getrusage(resource.RUSAGE_SELF)
 pages = int(open("/proc/self/statm").read().split()[1])
 print(json.dumps([used.ru_utime + used.ru_stime, pages * os.sysconf("SC_PAGE_SIZE")]))
@@ -42,15 +44,18 @@ class Process:
 def measure(pairs: int = 9) -> Sheet:
     """Compare a bot that has just begun to poll with its libraries alone."""
     libraries, ours, straightforward = list[Process](), list[Process](), list[Process]()
+    modules = list[Process]()
     versions, helps = list[float](), list[float]()
     with tempfile.TemporaryDirectory(prefix="relay-bench-") as name:
         for number in range(pairs):
             versions.append(_command("--version"))
             helps.append(_command("--help"))
-            libraries.append(_libraries())
+            libraries.append(_imported())
+            modules.append(_imported("program"))
             for who, runs in ((UNCOUNTED, ours), (STRAIGHTFORWARD, straightforward)):
                 runs.append(asyncio.run(_started(who, Path(name) / f"{who}{number}")))
     cpu = [one.cpu - other.cpu for one, other in zip(ours, libraries, strict=True)]
+    floor = [one.cpu - other.cpu for one, other in zip(modules, libraries, strict=True)]
     memory = [
         (one.memory - other.memory) / MIB for one, other in zip(ours, libraries, strict=True)
     ]
@@ -59,6 +64,13 @@ def measure(pairs: int = 9) -> Sheet:
             "CPU to the first poll, above the libraries",
             *_seconds(cpu, libraries, straightforward),
             bar(cpu, 0.2, "{:.2f} s"),
+        ),
+        (
+            "of it the import of the program's modules",
+            spread(floor, "{:.2f} s"),
+            "",
+            "",
+            "",
         ),
         (
             "memory at the first poll, above the libraries",
@@ -91,9 +103,10 @@ def _seconds(
     )
 
 
-def _libraries() -> Process:
+def _imported(*more: str) -> Process:
+    """Import the libraries, and the program's modules if asked to."""
     done = subprocess.run(
-        [sys.executable, "-c", _IMPORTS], capture_output=True, check=True, text=True
+        [sys.executable, "-c", _IMPORTS, *more], capture_output=True, check=True, text=True
     )
     return Process(*json.loads(done.stdout))
 

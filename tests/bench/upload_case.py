@@ -22,7 +22,7 @@ from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey, BucketAddress, ConnectionLimits, OssConnection
 from bot.cli.run import favour_the_loop
 from bot.core.jobs import ProgressMeter
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.core.ports.store import ObjectMeta
 from bot.sandbox.clock import SandboxClock
 from bot.transfer.pool import TransferPool

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import import_module
 from inspect import getdoc
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -99,3 +100,15 @@ def test_an_unknown_command_is_refused() -> None:
 
     assert shown.exit_code == 2
     assert "status" in shown.output
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_disk_is_full(words: list[str]) -> None:
+    """What cannot be written ends in a line, without a traceback."""
+    with Path("/dev/full").open("w") as full:  # the system's own device for this: full(4)
+        command = [sys.executable, "-m", "bot", *words]
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (ended.returncode, ended.stderr) == (1, "relay-bot: No space left on device\n")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import aiohttp
 import pytest
 from sqlalchemy import Connection, update
 
@@ -14,8 +15,10 @@ from bot.adapters.ledger.schema import objects
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.request_log import LoggedRequest
+from tests.conversations.groups import ledger_of
 from tests.conversations.many_links import add_links
 from tests.conversations.people import Person, fetch, link_of, links_of
+from tests.conversations.test_webhook import free_port
 from tests.fakes.ledger import place_of
 
 LIFETIME = timedelta(hours=23, minutes=55)
@@ -24,26 +27,47 @@ THOUSAND = 1000
 HANDFUL = 5
 LATER = [(27, 393), (27, 54), (40, 120), (61, 300), (100, 200), (180, 390), (250, 277), (393, 393)]
 """Milliseconds by which the second and the third link of an album end after the first."""
-ACL = {"signed": "private", "public": "public-read"}
+ACL = {"signed": "private", "public": "public-read", "page": "private"}
 
 
-@pytest.fixture(params=["signed", "public"])
+@pytest.fixture(params=["signed", "public", "page"])
 def mode(request: pytest.FixtureRequest, stage: LocalStack) -> str:
-    """Both kinds of links, one after the other."""
+    """Each kind of links, one after the other."""
     stage.more["RELAY_LINK__MODE"] = request.param
+    if request.param == "page":
+        open_pages(stage)
     return str(request.param)
 
 
+def open_pages(stage: LocalStack) -> None:
+    """Let links lead to pages of the bot."""
+    port = free_port()
+    stage.more |= {
+        "RELAY_LINK__MODE": "page",
+        "RELAY_WEB__PORT": str(port),
+        "RELAY_WEB__URL": f"http://127.0.0.1:{port}",
+    }
+
+
+async def _status(url: str) -> int:
+    """What a link answers; 0 where nothing listens."""
+    try:
+        return (await fetch(url))[0]
+    except aiohttp.ClientConnectionError:
+        return 0
+
+
 async def _relay(alice: Person, count: int) -> list[str]:
-    """Send so many files through the bot, and return their links."""
+    """Send so many files through the bot, and return their links: with pages one an answer."""
     for number in range(count):
         await alice.send(os.urandom(2000), f"{number}.bin")
 
-    def links() -> list[str]:
-        return [url for answer in alice.said for url in links_of(answer)]
+    def names() -> set[int]:
+        said = "\n".join(answer.text for answer in alice.said)
+        return {number for number in range(count) if f"{number}.bin" in said}
 
-    await alice.until(lambda: len(links()) == count)
-    return links()
+    await alice.until(lambda: len(names()) == count)
+    return [url for answer in alice.said for url in links_of(answer)]
 
 
 async def test_thousand_links_due_at_once(stage: LocalStack, mode: str) -> None:
@@ -57,12 +81,15 @@ async def test_thousand_links_due_at_once(stage: LocalStack, mode: str) -> None:
     began = time.monotonic()
     await stage.oss.wait_for(lambda: not stage.bucket.objects)
     seconds, late = time.monotonic() - began, stage.clock.now() - due_at
-    statuses = {(await fetch(url))[0] for url in links}
-    await alice.until(lambda: not any(said.buttons for said in alice.said))
+    statuses = {await _status(url) for url in links}
+    over = [["Send again"]] if mode == "page" else []
+    await alice.until(
+        lambda: all([[b.text for b in row] for row in m.buttons] == over for m in alice.said)
+    )
     print(f"{mode}: {THOUSAND + HANDFUL} links gone after {seconds:.2f} s")  # noqa: T201 -- shown by `pytest -s`.
 
     assert late < PROMISE
-    assert statuses <= {403, 404}
+    assert statuses <= ({410} if mode == "page" else {403, 404})
     assert len(stage.oss.log.of("DeleteMultipleObjects")) <= 4
 
 
@@ -74,15 +101,16 @@ async def test_down_over_the_deadline(stage: LocalStack, mode: str) -> None:
     await stage.stop_bot()
     await add_links(stage, THOUSAND, stage.clock.now() + LIFETIME, acl=ACL[mode])
     stage.clock.advance(timedelta(hours=24))
-    while_down = {(await fetch(url))[0] for url in links}
+    while_down = {await _status(url) for url in links}
     polls, requests = len(stage.telegram.log.of("getUpdates")), len(stage.oss.log)
     await stage.start_bot(alice.id)
     await stage.telegram.wait_for(lambda: len(stage.telegram.log.of("getUpdates")) > polls)
     first_poll = stage.telegram.log.of("getUpdates")[polls].at
     deletions = list(_deletions(list(stage.oss.log)[requests:]))
 
-    # Only OSS can end a link when no bot runs, and in public mode it knows of no end.
-    assert while_down == ({403} if mode == "signed" else {200})
+    # Only OSS can end a link when no bot runs, and in public mode it knows of no end. A page is
+    # closed without its bot.
+    assert while_down == {{"signed": 403, "public": 200, "page": 0}[mode]}
     assert stage.bucket.objects == {}
     assert len(deletions) == 2
     assert max(deletions) < first_poll
@@ -200,6 +228,41 @@ async def test_signed_link_ends_without_any_bot(stage: LocalStack, alice: Person
 
     assert (before, after) == (200, 403)
     assert len(stage.bucket.objects) == 1
+
+
+@pytest.mark.parametrize("how", ["up", "restarted"])
+async def test_page_ends_on_time(stage: LocalStack, how: str) -> None:
+    """A page, its downloads, and the address of OSS that a download leads to end at one moment,
+    with the bot up or started anew.
+    """
+    open_pages(stage)
+    alice = Person(stage)
+    await stage.start_bot(alice.id)
+    page = link_of(await alice.answered(await alice.send(b"z" * 2000)))
+    async with ledger_of(stage) as ledger:
+        (content,) = await ledger.pages.live(1)
+    due_at = content.files[0].stored.due_at
+    if how == "restarted":
+        await stage.stop_bot()
+    stage.clock.advance(due_at - stage.clock.now() - timedelta(seconds=20))
+    if how == "restarted":
+        await stage.start_bot(alice.id)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{page}/a.bin", allow_redirects=False) as answer,
+    ):
+        location = answer.headers["Location"]
+    before = [await _status(url) for url in (page, f"{page}/a.bin", location)]
+    stage.clock.advance(due_at - stage.clock.now())
+    after = [await _status(url) for url in (page, f"{page}/a.bin", location)]
+    stage.clock.advance(timedelta(hours=24))
+    a_day_later = await _status(page)
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+
+    assert before == [200, 200, 200]
+    assert after[:2] == [410, 410]
+    assert after[2] in {403, 404}
+    assert a_day_later == 404
 
 
 async def test_deadlines_do_not_move(stage: LocalStack, alice: Person) -> None:

@@ -18,17 +18,20 @@ CONTENT = b"behind a page"
 LIFETIME = timedelta(hours=23, minutes=55)
 
 
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    """Both stand-ins, for a bot with pages at a port of loopback."""
-    port = free_port()
-    more = {
+def by_pages(port: int) -> dict[str, str]:
+    """Return the settings of a bot with pages at a port of loopback."""
+    return {
         "RELAY_LINK__MODE": "page",
         "RELAY_WEB__PORT": str(port),
         "RELAY_WEB__URL": f"http://127.0.0.1:{port}",
         "RELAY_STOP__GRACE": "0s",
     }
-    async with LocalStack(tmp_path, clock=SandboxClock(), more=more) as stage:
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
+    """Both stand-ins, for a bot with pages at a port of loopback."""
+    async with LocalStack(tmp_path, clock=SandboxClock(), more=by_pages(free_port())) as stage:
         put_empty_ledger(stage.folder / "relay.sqlite3")
         yield stage
 
@@ -96,3 +99,33 @@ async def test_page_while_oss_is_away(stage: LocalStack) -> None:
     stage.oss.faults.add(Fault("*", Effect.RESET, times=0))
 
     assert [await status(page), await status(f"{page}/x")] == [200, 303]
+
+
+async def test_admin_takes_a_reported_page_down(stage: LocalStack) -> None:
+    """A visitor's report reaches the admin once, without a word of anyone; one press ends the
+    links, and a second one finds nothing to end.
+    """
+    alice, chief = Person(stage), Person(stage, "Chief")
+    stage.more["RELAY_ACCESS__ADMINS"] = str(chief.id)
+    await stage.start_bot(alice.id)
+    await alice.answered(await alice.send(CONTENT, "strange words.pdf"))
+    page = page_of(stage)
+    async with aiohttp.ClientSession() as session:
+        told = [(await session.post(f"{page}/report")).status for _ in range(2)]
+    await chief.until(lambda: bool(chief.said))
+    (notice,) = chief.said
+    button = notice.button("Take the page down")
+    first = await chief.press(notice, "Take the page down")
+    second = await chief.press(notice, "Take the page down")
+    await stage.oss.wait_for(lambda: not stage.bucket.objects)
+
+    assert told == [200, 200]
+    assert "strange words" not in notice.text
+    assert str(alice.id) in notice.text
+    assert button is not None
+    assert [press.answer.text for press in (first, second) if press.answer is not None] == [
+        "The page is taken down, and its files are deleted.",
+        "Too late: this has already finished.",
+    ]
+    assert await status(page) == 410
+    assert len(chief.said) == 1

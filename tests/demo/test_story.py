@@ -67,7 +67,7 @@ async def test_a_file_that_is_refused(tmp_path: Path, size: int, told: str) -> N
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["a b.bin", 'it\'s "odd" $HOME `x`.bin'])
+@pytest.mark.parametrize("name", ["a b.bin", 'it\'s "odd" $HOME `x`.bin', "latin-\udce9.bin"])
 def test_any_name(tmp_path: Path, name: str) -> None:
     """The demo holds with a file of any name, and offers local mode for what is too large."""
     path = tmp_path / name

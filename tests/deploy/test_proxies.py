@@ -1,16 +1,18 @@
-"""The reverse proxies before the webhook: nginx and Caddy of Debian, with the files of `deploy/`.
+"""The reverse proxies before the webhook and before the pages: nginx and Caddy of Debian, with the
+files of `deploy/`.
 
-Only addresses and certificates are replaced. The certificate is one of the test, for the name in
+Only addresses and certificates are replaced. The certificate is one of the test, for the names in
 the files; Telegram's stand-in finds this name on the loopback.
 """
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,12 +25,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.server import LOOPBACK
 from tests.conversations.people import Person, fetch, link_of
+from tests.conversations.test_pages import by_pages
 from tests.conversations.test_webhook import by_webhook, free_port
 from tests.deploy.files import read
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 NAME = "bot.example.com"
+PAGES = "files.example.com"
 CONTENT = os.urandom(30_000)
 PATIENCE = 30.0
 """Real seconds that a proxy may take for its start."""
@@ -36,11 +40,12 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where a proxy runs: its folder, its port, and that of the bot."""
+    """Where a proxy runs: its folder, its port, that of the bot, and the name it has."""
 
     folder: Path
     port: int
     bot_port: int
+    name: str = NAME
 
     @property
     def certificate(self) -> Path:
@@ -54,7 +59,7 @@ class Place:
 
     def url(self, path: str) -> str:
         """Return an address as the world sees it."""
-        return f"https://{NAME}:{self.port}{path}"
+        return f"https://{self.name}:{self.port}{path}"
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:
@@ -67,15 +72,16 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
 
 def nginx(place: Place) -> list[str]:
     """Write the configuration around ours, and return the command."""
-    folder = place.folder
+    folder, is_pages = place.folder, place.name == PAGES
+    more = " http2" if is_pages else ""
     ours = replaced(
-        read("nginx.conf"),
-        ("listen 443 ssl;", f"listen {LOOPBACK}:{place.port} ssl;"),
-        ("    listen [::]:443 ssl;\n", ""),
-        (f"/etc/letsencrypt/live/{NAME}/fullchain.pem", str(place.certificate)),
-        (f"/etc/letsencrypt/live/{NAME}/privkey.pem", str(place.key)),
+        read("nginx-pages.conf" if is_pages else "nginx.conf"),
+        (f"listen 443 ssl{more};", f"listen {LOOPBACK}:{place.port} ssl{more};"),
+        (f"    listen [::]:443 ssl{more};\n", ""),
+        (f"/etc/letsencrypt/live/{place.name}/fullchain.pem", str(place.certificate)),
+        (f"/etc/letsencrypt/live/{place.name}/privkey.pem", str(place.key)),
         ("127.0.0.1:8080", f"{LOOPBACK}:{place.bot_port}"),
-    )
+    ).replace("/var/log/nginx/relay-bot-pages.log", str(folder / "pages.log"))
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     around = "".join(f"  {kind}_temp_path {folder / kind};\n" for kind in kinds)
     user = "user root;\n" if os.geteuid() == 0 else ""
@@ -91,10 +97,10 @@ def caddy(place: Place) -> list[str]:
     """Write the configuration around ours, and return the command."""
     file = place.folder / "Caddyfile"
     ours = replaced(
-        read("Caddyfile"),
+        read("Caddyfile.pages" if place.name == PAGES else "Caddyfile"),
         (
-            f"\n{NAME} {{\n",
-            f"\n{NAME}:{place.port} {{\n\tbind {LOOPBACK}\n"
+            f"\n{place.name} {{\n",
+            f"\n{place.name}:{place.port} {{\n\tbind {LOOPBACK}\n"
             f"\ttls {place.certificate} {place.key}\n",
         ),
         ("127.0.0.1:8080", f"{LOOPBACK}:{place.bot_port}"),
@@ -123,11 +129,11 @@ class OnLoopback(AbstractResolver):
 
 
 def make_certificate(place: Place) -> None:
-    """Make a certificate for the name in the files."""
+    """Make a certificate for the names in the files."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"),
+            *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},DNS:{PAGES}"),
             *("-keyout", str(place.key), "-out", str(place.certificate)),
         ],
         check=True,
@@ -250,3 +256,69 @@ async def test_nothing_else_passes(front: Front) -> None:
     # To the bot, which refuses it without the secret; and larger than any update.
     assert await front.post(b"x" * 900_000) == 403
     assert await front.post(b"x" * 1_200_000) == front.too_large
+
+
+@dataclass
+class PageFront:
+    """A bot with pages behind a proxy, and visitors."""
+
+    stage: LocalStack
+    place: Place
+    world: aiohttp.ClientSession
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str, Mapping[str, str]]:
+        """Return status, text and headers of an address; no redirect is followed."""
+        async with self.world.get(
+            self.place.url(path), headers=headers, allow_redirects=False
+        ) as answer:
+            return answer.status, await answer.text(), answer.headers
+
+
+@pytest.fixture(params=PROXIES)
+async def pages(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PageFront]:
+    """A proxy of each kind before a bot in page mode."""
+    name: str = request.param
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not here")
+    place = Place(tmp_path / "proxy", free_port(), free_port(), PAGES)
+    place.folder.mkdir()
+    await asyncio.to_thread(make_certificate, place)
+    settings = by_pages(place.bot_port) | {"RELAY_WEB__URL": place.url("")}
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(place, PROXIES[name](place)))
+        stage = await stack.enter_async_context(LocalStack(tmp_path, more=settings))
+        yield PageFront(stage, place, await stack.enter_async_context(session_of(place)))
+
+
+async def test_pages_pass(pages: PageFront) -> None:
+    """A page, its file under any name, and the redirect; by https for good, and not logged."""
+    alice = Person(pages.stage)
+    await pages.stage.start_bot(alice.id)
+    answer = await alice.answered(await alice.send(CONTENT, "100% 报告 (1) a&b.pdf"))
+    page = link_of(answer).removeprefix(pages.place.url(""))
+    status, text, headers = await pages.get(page, **{"User-Agent": "Mozilla/5.0"})
+    found = re.search(r"curl -LOJ https://[^/]+(/\S+)", (await pages.get(page))[1])
+    assert found is not None
+    direct, _, to = await pages.get(found[1])
+
+    assert (status, headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
+    assert "100% 报告 (1) a&amp;b.pdf" in text
+    assert direct == 303
+    assert (await fetch(to["Location"]))[:2] == (200, CONTENT)
+    logs = [path for path in pages.place.folder.iterdir() if "log" in path.name]
+    assert not any(page in path.read_text(encoding="utf-8") for path in logs)
+
+
+async def test_monitoring_is_inside(pages: PageFront) -> None:
+    """Neither the proxy nor a forged address opens it; the bot itself answers this machine."""
+    await pages.stage.start_bot(1)
+    forged = {"X-Forwarded-For": "127.0.0.1"}
+    found = [
+        (await pages.get(path, **headers))[0]
+        for path in ("/metrics", "/readyz", "/healthz", "/%6detrics", "//metrics", "/metrics/")
+        for headers in ({}, forged)
+    ]
+    inside = f"http://{LOOPBACK}:{pages.place.bot_port}/metrics"
+
+    assert set(found) == {404}
+    assert (await fetch(inside))[0] == 200

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 from bot.core.errors import RelayError
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 
 
 class FakeContent:

@@ -39,6 +39,7 @@ def make_origin(
     owner_id: int | None = None,
     thread_id: int | None = None,
     language: str = "en",
+    album: str | None = None,
 ) -> Origin:
     """Return a message; in a private chat it is its user's own."""
     return Origin(
@@ -48,6 +49,7 @@ def make_origin(
         owner_id=owner_id if owner_id is not None else abs(chat_id),
         thread_id=thread_id,
         language=language,
+        album=album,
     )
 
 
@@ -85,9 +87,10 @@ async def accept(
     name: str = "report.pdf",
     now: datetime = NOW,
     wishes: Wishes = NO_WISHES,
+    album: str | None = None,
 ) -> Job:
     """Accept a file of a new message."""
-    origin = make_origin(chat_id, owner_id=owner_id, thread_id=thread_id)
+    origin = make_origin(chat_id, owner_id=owner_id, thread_id=thread_id, album=album)
     job = await ledger.jobs.accept(origin, make_file(name), now, wishes)
     assert job is not None
     return job

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.transfer.body import crc64
 from bot.transfer.multipart import Uploaded
 from bot.transfer.uploader import Target, UploadJournal
@@ -22,7 +22,7 @@ class FakeUploads:
     def __init__(self) -> None:
         self.targets: list[Target] = []
         """What was to be uploaded, in the order of the calls."""
-        self.failures: list[Exception] = []
+        self.failures: list[BaseException] = []
         """Raised one by one, after the upload id is in the journal."""
         self.began = asyncio.Event()
         self.may_end = asyncio.Event()

@@ -128,7 +128,7 @@ class RunnerFixture:
         """Run an attempt to its end."""
         return await self.begin(job).task
 
-    async def fail(self, job: Job, error: Exception) -> datetime | None:
+    async def fail(self, job: Job, error: BaseException) -> datetime | None:
         """Run an attempt with an upload that fails."""
         self.uploads.failures.append(error)
         return await self.attempt(job)

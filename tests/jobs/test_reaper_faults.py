@@ -27,7 +27,8 @@ from tests.fakes.samples import LIFETIME
 from tests.fakes.store import Trouble
 from tests.jobs.reaper_fixture import META, Graveyard
 
-MOST_STEPS = 300
+PATIENCE = 30.0
+"""Seconds (real) for everything to end: threads take part in it."""
 STEP = timedelta(minutes=5)
 MOST_TRIES = 3
 """Two sweeps of a leftover or a refusal and a deletion, and one try more for the fault."""
@@ -103,11 +104,9 @@ class Ends:
         reaper = self._reaper()
         loop = asyncio.create_task(supervisor.keep("reaper", lambda: reaper.run(self.yard.prefix)))
         try:
-            for _ in range(MOST_STEPS):
-                self.yard.clock.advance(STEP)
-                if is_enough() or await self._is_over():
-                    return
-            raise AssertionError("not everything has ended")
+            async with asyncio.timeout(PATIENCE):
+                while not (is_enough() or await self._is_over()):
+                    self.yard.clock.advance(STEP)
         finally:
             loop.cancel()
             await asyncio.gather(loop, return_exceptions=True)

@@ -13,7 +13,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import SizeMismatch, SourceUnavailable, StoreForbidden
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Ending, JobState, ObjectState, Placement, ProgressMeter
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import TransferPool
 from bot.transfer.uploader import Target, Uploader, UploadJournal

@@ -1,5 +1,6 @@
 """One attempt, and what becomes of the job afterwards."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -256,6 +257,19 @@ async def test_unexpected_error_is_tried_a_few_times(database: Database, error: 
     )
     assert [line["exc_info"] for line in lines if "exc_info" in line] == [error] * MOST_UNEXPECTED
     assert metrics.unexpected == [("attempt", type(error).__name__)] * MOST_UNEXPECTED
+
+
+async def test_cancel_that_nobody_asked_for(database: Database) -> None:
+    """A cancelled future of a library fails an attempt like any unexpected error; the job is
+    tried again, and not given back as at a stop, after which nobody would begin it.
+    """
+    shop = RunnerFixture(database)
+    job = await shop.accept()
+    again_at = await shop.fail(job, asyncio.CancelledError())
+    waiting = await shop.read(job)
+
+    assert again_at is not None
+    assert (waiting.state, waiting.error_code) == (JobState.QUEUED, "unexpected")
 
 
 async def test_end_of_an_attempt_that_cannot_be_stored(database: Database) -> None:

@@ -66,7 +66,7 @@ class Desk:
     first: Script = field(default_factory=Script)
     second: Script = field(default_factory=Script)
     made: list[str] = field(default_factory=list)
-    errors: dict[str, Exception] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
     rows: "count[int]" = field(default_factory=count)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
 
@@ -203,6 +203,16 @@ async def test_failed_call_pauses_its_chat(
     assert meanwhile == ["elsewhere", "press"]
     assert moment == NOW + wait
     assert {"failing", "message", "edit", "deletion"} <= set(desk.made)
+
+
+async def test_cancel_that_nobody_asked_for(desk: Desk) -> None:
+    """A cancelled future of a library is an error of its call, which is counted and backs off."""
+    desk.errors = {"failing": asyncio.CancelledError()}
+    desk.offer("failing", unit=Unit.OUTBOX, row=7)
+    await desk.round()
+
+    assert desk.metrics.unexpected == [("outbox", "CancelledError")]
+    assert await desk.round() == NOW + RETRY_AFTER
 
 
 async def test_wait_after_a_failure_is_that_of_the_call(desk: Desk) -> None:

@@ -17,8 +17,12 @@ from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDERS = (HERE / "oss" / "oracles", HERE / "telegram" / "clients")
-"""Clients of each stand-in."""
+FOLDERS = (
+    HERE / "oss" / "oracles",
+    HERE / "telegram" / "clients",
+    HERE.parent / "adapters" / "pages" / "checker",
+)
+"""Clients of each stand-in, and what checks the pages behind links."""
 CACHE = HERE.parents[1] / ".venv" / "oracles"
 _PATIENCE = 480
 """Seconds that one installation may take."""
@@ -26,6 +30,16 @@ _PATIENCE = 480
 
 class Unavailable(Exception):
     """An environment cannot be made on this machine; the text says why."""
+
+
+def install_all() -> list[Path]:
+    """Make every environment that a test wants; return where they are. Blocks.
+
+    Raises:
+        Unavailable: one could not be made.
+    """
+    pythons = [python(folder) for folder in FOLDERS if (folder / "requirements.txt").exists()]
+    return pythons + [node_modules(folder) for folder in FOLDERS]
 
 
 def python(folder: Path) -> Path:

@@ -33,7 +33,7 @@ async def test_edge_lets_a_cancel_through() -> None:
 class Loop:
     """A loop that raises each of its errors once and then runs on."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
         self.steady = asyncio.Event()
 
@@ -84,3 +84,19 @@ async def test_fatal_error_ends_the_loop() -> None:
     supervisor = Supervisor(fatal=(ZeroDivisionError,))
     with pytest.raises(ZeroDivisionError):
         await supervisor.keep("intake", Loop(ZeroDivisionError()).run)
+
+
+async def test_cancel_that_nobody_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled future of a library is an error of the loop, and does not end it; a cancel of
+    the loop does.
+    """
+    monkeypatch.setattr(units, "pause", asyncio.sleep)
+    metrics = FakeMetrics()
+    loop = Loop(asyncio.CancelledError())
+    task = asyncio.create_task(kept(Supervisor(metrics, first_wait=0.0), loop.run))
+    await asyncio.wait_for(loop.steady.wait(), 5)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert metrics.unexpected == [("loop", "CancelledError")]
+    assert task.cancelled()

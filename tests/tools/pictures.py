@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,11 +33,12 @@ from playwright.async_api import (
 from bot.demo.local_stack import Cast, LocalStack, staged
 from bot.logs import configure
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.server import LOOPBACK
 from bot.sandbox.shaping import Shape
 from tests.tools.sources import ROOT
 
 FOLDER: Final = ROOT / "docs" / "pictures"
-SUBJECTS: Final = ("progress", "answer", "group", "status")
+SUBJECTS: Final = ("progress", "answer", "group", "status", "options", "page")
 START: Final = datetime(2026, 11, 28, 14, 20, tzinfo=UTC)
 LARGEST: Final = 150_000
 """Bytes of a picture, so that a README with all of them opens at once."""
@@ -115,11 +117,14 @@ class Studio:
 
     async def send(self, name: str, size: int, text: str = "") -> None:
         """Send a file with fixed bytes; `size` in bytes, `text` is its caption."""
-        content = random.Random(name).randbytes(size)  # noqa: S311 # Not a secret.
-        kind = "application/octet-stream"
-        file: FilePayload = {"name": name, "mimeType": kind, "buffer": content}
-        await self.page.locator("#files").set_input_files([file])
+        await self.page.locator("#files").set_input_files([_payload(name, size)])
         await self.type(text)
+
+    async def send_album(self, *files: tuple[str, int]) -> None:
+        """Send files by name and size as one album."""
+        payloads = [_payload(name, size) for name, size in files]
+        await self.page.locator("#files").set_input_files(payloads)
+        await self.type("")
 
     async def take(self, subject: str) -> None:
         """Take a picture of the end of the chat, in a window that is as high as it needs."""
@@ -132,6 +137,12 @@ class Studio:
         await self.page.mouse.move(0, 0)
         await self.page.evaluate("() => document.getElementById('log').scrollTo(0, 1e6)")
         await self.page.screenshot(path=path, animations="disabled", caret="hide")
+
+
+def _payload(name: str, size: int) -> FilePayload:
+    content = random.Random(name).randbytes(size)  # noqa: S311 # Not a secret.
+    kind = "application/pdf" if name.endswith(".pdf") else "application/octet-stream"
+    return {"name": name, "mimeType": kind, "buffer": content}
 
 
 async def take_private(studio: Studio) -> None:
@@ -177,23 +188,53 @@ async def take_group(studio: Studio) -> None:
     await studio.take("group")
 
 
-async def shorten_links(stage: LocalStack, cast: Cast) -> None:
-    """Start the bot anew in public mode, whose links have no signature."""
+async def take_page(studio: Studio) -> None:
+    """Take the options of an answer whose link is a page, and the page itself."""
+    page, words = studio.page, studio.language
+    await studio.send_album((words.photos, 5_300_000), (words.report, 2_400_000))
+    answer = studio.answers.filter(has_text="SHA-256").last
+    await answer.get_by_role("button", name=re.compile("Options|选项")).click()
+    await answer.get_by_role("button", name=re.compile("Password|密码")).wait_for()
+    await studio.take("options")
+    await answer.get_by_role("button", name=re.compile("Back|返回")).click()
+    async with page.context.expect_page() as opening:
+        await answer.locator(".keyboard a").first.click()
+    opened = await opening.value
+    await opened.set_viewport_size({"width": 500, "height": HEIGHTS[1]})
+    await opened.get_by_role("heading", level=1).wait_for()
+    path = studio.folder / f"page.{words.code}.png"
+    await opened.screenshot(path=path, animations="disabled", caret="hide", full_page=True)
+
+
+async def start_again(stage: LocalStack, cast: Cast, mode: str) -> None:
+    """Start the bot anew with another mode of links: those of "public" and "page" are short."""
     await stage.stop_bot()
-    stage.more["RELAY_LINK__MODE"] = "public"
+    stage.more["RELAY_LINK__MODE"] = mode
+    if mode == "page":
+        port = str(free_port())
+        stage.more |= {"RELAY_WEB__PORT": port, "RELAY_WEB__URL": f"http://{LOOPBACK}:{port}"}
     await stage.start_bot(cast.member.id)
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 @asynccontextmanager
 async def studio(
-    browser: Browser, language: Language, folder: Path, *, is_wide: bool
+    browser: Browser, language: Language, folder: Path, *, is_wide: bool, mode: str = "signed"
 ) -> AsyncIterator[Studio]:
-    """Run the sandbox with the bot and open its page, as wide as a phone's or a desktop's."""
+    """Run the sandbox with the bot and open its page, as wide as a phone's or a desktop's; `mode`
+    is that of the links.
+    """
     size: ViewportSize = {"width": 940 if is_wide else 500, "height": HEIGHTS[0]}
     with TemporaryDirectory(prefix="file-relay-pictures-") as state:
         async with staged(Path(state), clock=SandboxClock(START)) as (stage, cast):
-            if is_wide:
-                await shorten_links(stage, cast)
+            if mode != "signed":
+                await start_again(stage, cast, mode)
             context = await browser.new_context(
                 viewport=size,
                 locale=language.locale,
@@ -222,8 +263,10 @@ async def take_all(folder: Path) -> None:
             async with studio(browser, language, folder, is_wide=False) as narrow:
                 await take_private(narrow)
                 await take_status(narrow)
-            async with studio(browser, language, folder, is_wide=True) as wide:
+            async with studio(browser, language, folder, is_wide=True, mode="public") as wide:
                 await take_group(wide)
+            async with studio(browser, language, folder, is_wide=False, mode="page") as paged:
+                await take_page(paged)
         await browser.close()
 
 

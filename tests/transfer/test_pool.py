@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.core.errors import StoreUnavailable, TransferCancelled
-from bot.transfer.pool import CancelFlag, TransferPool, current_flag, to_the_end
+from bot.transfer.pool import CancelFlag, ThreadPool, TransferPool, current_flag, to_the_end
 from tests.fakes.gate import Gate
+from tests.fakes.refused_threads import no_new_threads
 
 
 @pytest.fixture
@@ -29,6 +30,18 @@ async def test_returns_and_raises(pool: TransferPool) -> None:
     with pytest.raises(StoreUnavailable, match="down"):
         await pool.run(fail, flag)
     assert pool.running == 0
+
+
+async def test_call_without_a_thread_never_runs(pool: TransferPool) -> None:
+    """A call that was refused for want of a thread does not run later, when its files may be
+    closed and its upload given up.
+    """
+    ran: list[str] = []
+    with no_new_threads(), pytest.raises(RuntimeError, match="can't start new thread"):
+        await pool.run(lambda: ran.append("refused"), CancelFlag())
+    await pool.run(lambda: ran.append("next"), CancelFlag())
+
+    assert (ran, pool.running) == (["next"], 0)
 
 
 async def test_cancel_waits_for_the_thread(pool: TransferPool) -> None:
@@ -178,3 +191,32 @@ async def test_failure_while_undoing_is_not_lost() -> None:
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
     assert isinstance(caught.value.__cause__, StoreUnavailable)
+
+
+def test_call_that_was_refused_never_runs() -> None:
+    """A call for which no thread could be started does not run in a later thread."""
+    ran: list[str] = []
+    with ThreadPool(2) as pool:
+        with no_new_threads(), pytest.raises(RuntimeError, match="can't start new thread"):
+            pool.submit(ran.append, "refused")
+        pool.submit(ran.append, "taken").result()
+
+    assert ran == ["taken"]
+
+
+def test_call_that_another_thread_has_taken_counts() -> None:
+    """A pool with a free thread needs no other one."""
+    with ThreadPool(2) as pool:
+        pool.submit(int).result()
+        with no_new_threads():
+            assert pool.submit(int, "7").result() == 7
+
+
+def test_error_of_a_call() -> None:
+    """An error of the call is that of its future."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with ThreadPool(1) as pool:
+        assert isinstance(pool.submit(fail).exception(), ZeroDivisionError)

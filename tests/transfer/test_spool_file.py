@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import DiskError, DiskFull, SourceUnavailable, TransferCancelled
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.spool_file import SpoolFile
 
 

@@ -51,6 +51,7 @@ async def test_small_file_is_one_request(rig: UploaderFixture, size: int) -> Non
     assert Uploaded(size, crc64(data)) == await rig.upload(FakeContent(data))
     assert [call.name for call in rig.store.calls] == ["put_object"]
     assert data == rig.stored()
+    assert rig.meter.snapshot().stored == size
     assert rig.journal.entries == []
 
 
@@ -61,6 +62,7 @@ async def test_large_file_is_sent_in_parts(rig: UploaderFixture, size: int) -> N
 
     assert Uploaded(size, crc64(data)) == await rig.upload(FakeContent(data))
     assert data == rig.stored()
+    assert rig.meter.snapshot().stored == size
     assert rig.store.objects[KEY].meta == META
     assert rig.journal.entries == [("upload-1", 4 * MIB)]
     assert rig.journal.parts_before == [0]

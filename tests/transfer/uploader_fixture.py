@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.core.errors import StoreError
 from bot.core.jobs import MIB, ProgressMeter
-from bot.core.ports.source import Content
+from bot.core.ports.chat import Content
 from bot.core.ports.store import ObjectMeta
 from bot.transfer.multipart import Uploaded
 from bot.transfer.pool import CancelFlag, RetryPolicy, TransferPool

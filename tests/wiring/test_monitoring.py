@@ -338,6 +338,26 @@ async def test_file_root_is_wrong(tmp_path: Path, port: int) -> None:
     assert [reason for reason in reasons if reason.startswith("telegram.file_root: ")]
 
 
+async def test_file_root_of_another_server(tmp_path: Path, port: int) -> None:
+    """In local mode a folder that is not the server's is a reason once several files were not
+    found there; a file that can be opened ends it.
+    """
+    other = tmp_path / "other"
+    other.mkdir()
+    more = {"RELAY_WEB__PORT": str(port), "RELAY_TELEGRAM__FILE_ROOT": str(other)}
+    async with LocalStack(tmp_path, local=True, more=more) as stage:
+        alice = Person(stage)
+        await stage.start_bot(alice.id)
+        for number in range(3):
+            assert await ready(port) == (200, [])
+            await alice.answered(await alice.send(bytes([number]) * 1000))
+        status, reasons = await ready(port)
+
+    assert (status, len(reasons)) == (503, 1)
+    assert reasons[0].startswith("telegram.file_root: none of the last 3 files")
+    assert "not inside telegram.file_root" in reasons[0]
+
+
 async def test_public_links_overdue(tmp_path: Path, port: int) -> None:
     """In public mode links that OSS does not let go are a reason."""
     async with watched(tmp_path, port, RELAY_LINK__MODE="public") as stage:

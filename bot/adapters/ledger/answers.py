@@ -148,9 +148,14 @@ def _content(connection: Connection, job_ids: Sequence[int]) -> AnswerContent:
     return AnswerContent(get_many(connection, job_ids), of_jobs(connection, job_ids))
 
 
-def sent(connection: Connection, answer_id: int, message_id: int) -> None:
-    """Record that the answer was sent."""
-    _set(connection, answer_id, state=AnswerState.SENT.value, message_id=message_id, attempts=0)
+def sent(
+    connection: Connection, answer_id: int, message_id: int, chat_id: int | None = None
+) -> None:
+    """Record that the answer was sent, to another chat than planned if that is given."""
+    values = {"state": AnswerState.SENT.value, "message_id": message_id, "attempts": 0}
+    if chat_id is not None:
+        values["chat_id"] = chat_id
+    _set(connection, answer_id, **values)
 
 
 def lost(connection: Connection, answer_id: int, code: str) -> None:

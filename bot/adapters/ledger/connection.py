@@ -6,7 +6,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace
-from bot.transfer.pool import to_the_end
+from bot.transfer.pool import ThreadPool, to_the_end
 
 log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -209,7 +208,7 @@ class ConnectionThread:
         self._writes = access is AccessKind.WRITE
         self._in_savepoints = self._writes or backend.reads_in_savepoints
         self._cut_off: asyncio.TimerHandle | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._waiting: deque[_Call[Any]] = deque()
         self._idle = asyncio.Event()
@@ -243,16 +242,29 @@ class ConnectionThread:
         for call in group:
             call.has_begun = True
         loop = asyncio.get_running_loop()
+        try:
+            visit = self._executor.submit(self._transact, group)
+        except (RuntimeError, MemoryError) as error:
+            # Not raised: the event loop would log it, and the callers would wait for ever.
+            loop.call_soon(self._visited, group, self._refusal(error))
+            return
         if self._backend.cuts_off_after is not None:
             self._cut_off = loop.call_later(self._backend.cuts_off_after, self._end_visit)
-        visit = self._executor.submit(self._transact, group)
-        visit.add_done_callback(lambda done: loop.call_soon_threadsafe(self._visited, group, done))
+        visit.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._visited, group, done.exception())
+        )
+
+    def _refusal(self, error: Exception) -> LedgerUnusable:
+        """Return what callers get when there is no thread for them."""
+        refusal = LedgerUnusable(self._backend.place, str(error) or type(error).__name__)
+        refusal.__cause__ = error
+        return refusal
 
     def _end_visit(self) -> None:
         if self._connection is not None:
             self._backend.cut_off(self._connection)
 
-    def _visited(self, group: Sequence[_Call[Any]], visit: "Future[None]") -> None:
+    def _visited(self, group: Sequence[_Call[Any]], error: BaseException | None) -> None:
         if self._cut_off is not None:
             self._cut_off.cancel()
         # First, so that the thread works while the callers of this group go on.
@@ -261,7 +273,7 @@ class ConnectionThread:
         else:
             self._idle.set()
         for call in group:
-            call.settle(visit.exception())
+            call.settle(error)
 
     def _transact(self, group: Sequence[_Call[Any]]) -> None:
         try:

@@ -8,10 +8,11 @@ beside the parameters of an update are the columns that it sets.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    type_coerce,
     union,
     update,
 )
@@ -38,6 +40,7 @@ from bot.adapters.ledger.schema import (
     jobs,
     objects,
     once_per_dialect,
+    pages,
     read_rows,
     to_job,
 )
@@ -54,6 +57,7 @@ from bot.core.jobs import (
     StoredObject,
     Wishes,
 )
+from bot.core.limits import WINDOW
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import Finished
 from bot.core.ports.ledger import Accepted
@@ -131,10 +135,61 @@ def accept(
     now: datetime,
     wishes: Wishes = NO_WISHES,
 ) -> Job | None:
-    """Store a new job, or return `None` if this file of this message was accepted before."""
-    made = connection.execute(_accept(connection), from_new_job(origin, file, now, wishes))
+    """Store a new job, or return `None` if this file of this message was accepted before. What was
+    asked for with one file of an album holds for all of them.
+    """
+    strictest, of_album = wishes, None
+    if origin.album is not None:
+        of_album = _of_album(origin.chat_id, origin.album, now - WINDOW)
+        strictest = _strictest(connection, of_album, wishes)
+    made = connection.execute(_accept(connection), from_new_job(origin, file, now, strictest))
     row = made.mappings().one_or_none()
+    if row and of_album is not None and wishes != NO_WISHES:
+        _limit_album(connection, of_album, strictest)
     return to_job(row) if row else None
+
+
+def _of_album(chat_id: int, album: str, since: datetime) -> ColumnElement[bool]:
+    # The moment bounds the cost: there is an index of chat and time.
+    is_of_chat = (jobs.c.chat_id == chat_id) & (jobs.c.created_at > since)
+    return is_of_chat & (jobs.c.album == album)
+
+
+def _strictest(connection: Connection, which: ColumnElement[bool], wishes: Wishes) -> Wishes:
+    """Return the strictest of `wishes` and of those of other jobs."""
+    lowest = select(func.min(jobs.c.lifetime), func.min(jobs.c.most_downloads)).where(which)
+    seconds, most = connection.execute(lowest).one()
+    lifetimes = [wishes.lifetime] if wishes.lifetime is not None else []
+    if seconds is not None:
+        lifetimes.append(timedelta(seconds=seconds))
+    downloads = [count for count in (most, wishes.most_downloads) if count is not None]
+    return Wishes(min(lifetimes, default=None), min(downloads, default=None))
+
+
+def _limit_album(connection: Connection, which: ColumnElement[bool], wishes: Wishes) -> None:
+    """Hold the files of an album that came earlier to the same wishes, with or without a link."""
+    its_answers = select(jobs.c.answer_id).where(which, jobs.c.answer_id.is_not(None))
+    if wishes.lifetime is not None:
+        seconds = int(wishes.lifetime.total_seconds())
+        connection.execute(update(jobs).where(which).values(lifetime=seconds))
+        end = type_coerce(objects.c.completed_at, BigInteger) + seconds * 1_000_000
+        is_live = (objects.c.state == ObjectState.LIVE.value) & objects.c.ending.is_(None)
+        is_longer = type_coerce(objects.c.due_at, BigInteger) > end
+        its_jobs = select(jobs.c.id).where(which)
+        connection.execute(
+            update(objects)
+            .where(objects.c.job_id.in_(its_jobs), is_live, is_longer)
+            .values(due_at=type_coerce(end, Instant))
+        )
+    if (most := wishes.most_downloads) is not None:
+        connection.execute(update(jobs).where(which).values(most_downloads=most))
+        is_looser = pages.c.most_downloads.is_(None) | (pages.c.most_downloads > most)
+        is_its = pages.c.answer_id.in_(its_answers)
+        connection.execute(update(pages).where(is_its, is_looser).values(most_downloads=most))
+    changes = answers.c.changes + 1
+    connection.execute(
+        update(answers).where(answers.c.id.in_(its_answers)).values(changes=changes)
+    )
 
 
 def accept_from_shell(
@@ -199,9 +254,7 @@ def open_albums(connection: Connection, quiet_since: datetime) -> set[tuple[int,
 
 def count_album(connection: Connection, chat_id: int, album: str, since: datetime) -> int:
     """Return how many files of an album have been accepted since that moment."""
-    # The moment bounds the cost: there is an index of chat and time.
-    is_of_chat = (jobs.c.chat_id == chat_id) & (jobs.c.created_at > since)
-    of_album = is_of_chat & (jobs.c.album == album)
+    of_album = _of_album(chat_id, album, since)
     return connection.execute(select(func.count()).select_from(jobs).where(of_album)).scalar_one()
 
 
@@ -281,7 +334,13 @@ def finish(
     )
     if changed:
         count_ended(connection, JobState.DONE, now, size=result.size)
-        life = {"due_at": result.expires_at, "completed_at": result.completed_at}
+        due_at = result.expires_at
+        if job.origin.album is not None and result.completed_at is not None:
+            # It may have been asked for with another file while this one was relayed.
+            is_it = jobs.c.id == job.id
+            lifetime = _strictest(connection, is_it, job.wishes).lifetime
+            due_at = min(due_at, result.completed_at + (lifetime or WINDOW))
+        life = {"due_at": due_at, "completed_at": result.completed_at}
         connection.execute(_MAKE_LIVE, {"object": stored.id, **life})
     else:
         _abandon(connection, objects.c.id == stored.id, now)

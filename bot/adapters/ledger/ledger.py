@@ -171,6 +171,7 @@ class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
     add = writes(outbox.add)
+    begin = writes(outbox.begin)
     failing = writes(outbox.failing)
     due = reads(outbox.due)
     next_due_at = reads(outbox.next_due_at)

@@ -140,6 +140,20 @@ def add(
     )
 
 
+def begin(
+    connection: Connection, update_id: int, body: str, now: datetime, again_at: datetime
+) -> bool:
+    """Count the first try of an update; return false if it is one that is tried again."""
+    values = _first_try(update_id, body, "", now, again_at)
+    statement = insert_for(connection, dead_updates).values(values).on_conflict_do_nothing()
+    # Not by the count of rows, which drivers do not tell alike.
+    if connection.execute(statement.returning(dead_updates.c.update_id)).first() is not None:
+        return True
+    is_it = dead_updates.c.update_id == update_id
+    state = connection.execute(select(dead_updates.c.state).where(is_it)).scalar_one()
+    return bool(state != FAILING)
+
+
 def failing(
     connection: Connection,
     update_id: int,
@@ -148,8 +162,22 @@ def failing(
     now: datetime,
     again_at: datetime,
 ) -> None:
-    """Store that handling has failed once; an update that is stored already is left as it is."""
-    values = {
+    """Store that handling has failed once; an update is left as it is if that is stored."""
+    values = _first_try(update_id, body, error, now, again_at)
+    statement = insert_for(connection, dead_updates).values(values)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[dead_updates.c.update_id],
+            set_={"error": error, "not_before": again_at},
+            where=_IS_FAILING & (dead_updates.c.error == ""),
+        )
+    )
+
+
+def _first_try(
+    update_id: int, body: str, error: str, now: datetime, again_at: datetime
+) -> dict[str, Any]:
+    return {
         "update_id": update_id,
         "body": body,
         "error": error,
@@ -158,8 +186,6 @@ def failing(
         "attempts": 1,
         "not_before": again_at,
     }
-    statement = insert_for(connection, dead_updates).values(values)
-    connection.execute(statement.on_conflict_do_nothing())
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[FailingUpdate]:

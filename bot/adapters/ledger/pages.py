@@ -166,8 +166,9 @@ def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now:
 
 
 def set_options(connection: Connection, page_id: int, /, **changes: Any) -> bool:
-    """Change options; the answer becomes stale."""
-    statement = update(pages).where(pages.c.id == page_id).values(**changes)
+    """Change options; the answer becomes stale, without changes too."""
+    # SQL has no update without a column.
+    statement = update(pages).where(pages.c.id == page_id).values(**changes or {"id": page_id})
     if connection.execute(statement).rowcount == 0:
         return False
     _make_stale(connection, pages.c.id == page_id)

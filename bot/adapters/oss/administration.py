@@ -16,7 +16,7 @@ from alibabacloud_oss_v2 import exceptions as sdk
 from alibabacloud_oss_v2.types import OperationInput
 
 from bot.adapters.oss.client import OssConnection
-from bot.adapters.oss.errors import translated
+from bot.adapters.oss.connections import translated
 from bot.core.errors import BucketMissing, StoreForbidden, StoreUnavailable
 
 PRIVATE: Final = "private"

@@ -1,7 +1,7 @@
 """One bucket: the `ObjectStore` port, and the links to its objects."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -11,7 +11,8 @@ import alibabacloud_oss_v2 as oss
 from alibabacloud_oss_v2.types import HttpRequest, SigningContext
 
 from bot.adapters.oss.client import PRODUCT, BucketAddress, OssConnection
-from bot.adapters.oss.errors import Answered, ObjectMissing, noted, translated, unnoted
+from bot.adapters.oss.connections import translated
+from bot.adapters.oss.errors import ObjectMissing
 from bot.adapters.oss.keys import with_second_try
 from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
 from bot.core.files import LinkMode, is_open
@@ -144,6 +145,30 @@ that counts as one.
 """
 KEY_IN_ANSWER: Final = 300
 """Bytes that the answer to a deletion has for each key, and the request too, at most."""
+
+
+Answered = Callable[[str, str], None]
+"""Called with the operation and the error code ("" after a success) of every call, in its
+thread.
+"""
+
+
+def unnoted(_operation: str, _code: str) -> None:
+    """Ignore the outcome of a call."""
+
+
+@contextmanager
+def noted(operation: str, answered: Answered) -> Iterator[None]:
+    """Report the outcome of the block, which is one call of the `ObjectStore` port.
+
+    A cancelled call shows nothing about the store and is not reported.
+    """
+    try:
+        yield
+    except StoreError as error:
+        answered(operation, error.code)
+        raise
+    answered(operation, "")
 
 
 class OssBucket:

@@ -21,8 +21,7 @@ from alibabacloud_oss_v2.transport.requests_client import RequestsHttpClient
 from alibabacloud_oss_v2.types import HttpRequest, HttpResponse, SigningContext
 from urllib3.exceptions import HTTPError
 
-from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection
-from bot.adapters.oss.errors import translated
+from bot.adapters.oss.connections import CancellableAdapter, CancellableConnection, translated
 from bot.adapters.oss.keys import AccessKey as AccessKey  # a part of the connection for others
 from bot.adapters.oss.keys import Fetch, FixedKey, KeySource, RenewedKey, environment_key
 from bot.clock import CorrectedClock

@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
+from bot.adapters.oss.errors import TRANSLATED, raise_translated
 from bot.transfer.body import BLOCK
 
 
@@ -366,3 +367,16 @@ def _unsent(sock: socket.socket) -> int:
         return 0
     unsent: int = struct.unpack("i", answer)[0]
     return unsent
+
+
+@contextmanager
+def translated(operation: str = "OSS") -> Iterator[None]:
+    """Translate the errors of the block. One attempt, one error; `TransferCancelled` propagates
+    unchanged.
+
+    `operation` begins the text of an error that does not name the call itself.
+    """
+    try:
+        yield
+    except TRANSLATED as error:
+        raise_translated(error, operation)

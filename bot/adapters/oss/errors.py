@@ -2,8 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 from xml.etree.ElementTree import ParseError
 
@@ -93,49 +92,16 @@ are off (source: urllib3 2, `Retry.increment`); `requests.RequestException` is a
 """
 _UNUSABLE: Final = (InvalidSchema, InvalidURL, MissingSchema, LocationParseError)
 """Errors about a proxy or an address, before anything was sent: no attempt can succeed."""
+TRANSLATED: Final = (sdk.BaseError, *_NETWORK, ParseError)
+"""What the SDK and the connections below it raise."""
 
 
-@contextmanager
-def translated(operation: str = "OSS") -> Iterator[None]:
-    """Translate the errors of the block. One attempt, one error; `TransferCancelled` propagates
-    unchanged.
-
-    `operation` begins the text of an error that does not name the call itself.
+def raise_translated(error: Exception, operation: str) -> NoReturn:
+    """Raise the error of `bot.core.errors` that stands for an error of the SDK or of a connection.
 
     The original is not chained: its text contains the URL of the request, and with it the key,
     which in public mode is the link itself and must never reach a log.
     """
-    try:
-        yield
-    except (sdk.BaseError, *_NETWORK, ParseError) as error:
-        _raise(error, operation)
-
-
-Answered = Callable[[str, str], None]
-"""Called with the operation and the error code ("" after a success) of every call, in its
-thread.
-"""
-
-
-def unnoted(_operation: str, _code: str) -> None:
-    """Ignore the outcome of a call."""
-
-
-@contextmanager
-def noted(operation: str, answered: Answered) -> Iterator[None]:
-    """Report the outcome of the block, which is one call of the `ObjectStore` port.
-
-    A cancelled call shows nothing about the store and is not reported.
-    """
-    try:
-        yield
-    except StoreError as error:
-        answered(operation, error.code)
-        raise
-    answered(operation, "")
-
-
-def _raise(error: Exception, operation: str) -> NoReturn:
     reason = error
     if isinstance(error, sdk.OperationError):
         reason, operation = error.unwrap(), str(error.kwargs.get("name", operation))
@@ -151,7 +117,7 @@ def _raise(error: Exception, operation: str) -> NoReturn:
         raise type(reason)(f"{operation}: {reason}") from None
     if isinstance(reason, sdk.ServiceError):
         raise _from_service(reason, operation) from None
-    if isinstance(reason, (sdk.BaseError, *_NETWORK, ParseError)):
+    if isinstance(reason, TRANSLATED):
         raise _from_client(reason, operation) from None
     raise reason  # A defect of ours; it needs its own traceback.
 

@@ -74,6 +74,10 @@ class Ask:
     wants_html: bool
     only_looks: bool
     """Whether no person asks: a preview, a scanner, or a browser that fetches in advance."""
+    is_curl: bool
+    """Whether it takes the first `filename` that it meets, in UTF-8, and knows no `filename*`: the
+    one of OSS is in ASCII (source: curl 7.88.1, src/tool_cb_hdr.c).
+    """
 
     @property
     def method(self) -> str:
@@ -105,6 +109,7 @@ def read(request: web.Request, visitor: Visitor) -> Ask:
         language=pick_language(request.headers.get("Accept-Language", "")),
         wants_html=asks_for_html or is_preview or not is_program,
         only_looks=is_preview or "prefetch" in purpose,
+        is_curl=agent.startswith("curl/"),
     )
 
 

@@ -87,11 +87,12 @@ def moment(at: datetime) -> Moment:
 @dataclass(frozen=True, slots=True)
 class FileView:
     """A file as the page shows it. `form` is where the button of a limited file posts to; another
-    one is a link to `url`, its plain address. `plain` says whether that address works without a
-    password.
+    one is a link to `url`, its plain address. `badge` is the extension, "" where it is none to
+    show.
     """
 
     name: str
+    badge: str
     meta: str
     sha256: str
     url: str
@@ -99,7 +100,6 @@ class FileView:
     look_label: str
     ended: bool
     used_up: bool
-    plain: bool
     form: str = ""
     look: str = ""
     limit: str = ""
@@ -141,6 +141,11 @@ def _kind(file: PageFile) -> str:
     return "archive" if is_archive else "other"
 
 
+def _badge(name: str) -> str:
+    extension = split_extension(name)[1][1:].upper()
+    return extension if re.fullmatch(r"[A-Z0-9]{1,4}", extension) else ""
+
+
 class PageRenderer:
     """Renders pages. `origin` is that of `web.url`; `shows_inline`, below, says whether browsers
     can show a file from where it is.
@@ -176,7 +181,15 @@ class PageRenderer:
         """Render a page with a title and a sentence, both named; `at` is the time at its end."""
         t = self._texts[language]
         when = moment(at) if at is not None else None
-        return self._render("message", t, title=t(title), description=t(hint), at=when, back=back)
+        return self._render(
+            "message",
+            t,
+            title=t(title),
+            description=t(hint),
+            symbol=title.removeprefix("title-"),
+            at=when,
+            back=back,
+        )
 
     def locked(self, language: str, token: str, problem: str = "") -> str:
         """Render the page that asks for the password: nothing of the files is in it."""
@@ -196,9 +209,11 @@ class PageRenderer:
         visit: PageVisit,
         shows_inline: Callable[[PageFile], bool],
         *,
-        reported: bool = False,
+        report: bool | None = None,
     ) -> str:
-        """Render an open page."""
+        """Render an open page. `report` says whether it was reported just now, and is `None` where
+        it cannot be.
+        """
         t, content = self._texts[language], _open_content(visit)
         files = self._files(t, visit, content, shows_inline)
         link, ends = page_url(self._origin, content.page.token), _last_end(visit, content)
@@ -209,16 +224,17 @@ class PageRenderer:
             t,
             title=content.files[0].name if len(files) == 1 else t("files", count=len(files)),
             description=files[0].meta if len(files) == 1 else meta,
-            meta=meta,
+            size=shown_size(sum(file.size for file in content.files)),
             files=files,
             sender=content.page.options.sender,
             until=moment(ends),
+            now=moment(visit.now),
             left=_left(t, ends - visit.now),
             patterns=_patterns(t),
             link=link,
             list=f"{link}/all.txt" if is_plain else "",
-            report=f"/{content.page.token}/report",
-            reported=reported,
+            report="" if report is None else f"/{content.page.token}/report",
+            reported=bool(report),
         )
 
     def _render(self, template: str, t: Texts, **values: Any) -> str:
@@ -245,6 +261,7 @@ class PageRenderer:
         kind = t(f"kind-{_kind(file)}")
         return FileView(
             name=file.name,
+            badge=_badge(file.name),
             meta=t("size-and-kind", size=shown_size(file.size), kind=kind),
             sha256=file.sha256,
             url=file_url(self._origin, content, number),
@@ -252,7 +269,6 @@ class PageRenderer:
             look_label=t("look-name", name=file.name),
             ended=not file.is_open(visit.now),
             used_up=file.is_used_up(options),
-            plain=options.password_hash is None,
             form=f"{place}/{number}/get" if is_limited else "",
             look=f"{place}/look/{number}" if is_shown and not is_limited else "",
             limit=_limit(t, options, file),

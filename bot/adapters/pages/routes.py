@@ -5,6 +5,7 @@
     GET  /TOKEN/N/NAME       a redirect to its file N
     GET  /TOKEN/all.txt      the addresses of all files of a page with several
     GET  /TOKEN/look/N       a redirect to the file, to be shown and not saved
+    GET  /-/bot              which bot this is, for `relay-bot doctor`
     POST /TOKEN/N/get        the button: as above, also for pages with a password
     POST /TOKEN/password     the form of a page with a password
     POST /TOKEN/report       the form that tells the admins
@@ -15,6 +16,7 @@ has one answer: a page that never was, one that is forgotten, and an address tha
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -24,10 +26,12 @@ from aiohttp import web
 
 from bot.adapters.pages.guards import (
     PASS_LIFETIME,
+    REPORTS_BY_VISITOR,
     Ask,
     Passes,
     PasswordGuard,
     RequestsAtOnce,
+    Throttle,
     Visitor,
     read,
     read_form,
@@ -37,12 +41,14 @@ from bot.core.errors import RelayError
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics, PageRefusal, PageState
 from bot.core.ports.pages import (
+    MARK_PATH,
     TOKEN_LENGTH,
     HasherBusy,
     Page,
     PageContent,
     PageFile,
     PasswordHasher,
+    bot_mark,
 )
 from bot.inbound.pages import DownloadRequest, PageDownload, PageVisit, PageVisits
 from bot.supervision import Unit, UnitEdge
@@ -110,8 +116,10 @@ class PageRoutes:
         self._origin = origin
         self._renderer = PageRenderer(origin)
         self._passes = Passes(secret, clock)
+        self._mark = bot_mark(secret)
         self._passwords = passwords
         self._guard = PasswordGuard(clock)
+        self._reports = Throttle(REPORTS_BY_VISITOR, clock)
         self._at_once = RequestsAtOnce()
         self._metrics = metrics or NoMetrics()
         self._edge = UnitEdge(metrics)
@@ -154,6 +162,8 @@ class PageRoutes:
             response = _respond(200, "", headers={"Cache-Control": FOREVER})
             response.body, response.headers["Content-Type"] = asset.body, asset.content_type
             return response
+        if path == MARK_PATH:
+            return _respond(200, self._mark)
         if path == "/robots.txt":
             return _respond(200, ROBOTS)
         return _respond(204, "") if path == "/favicon.ico" else None
@@ -179,6 +189,8 @@ class PageRoutes:
         match ask.parts:
             case (_, "password"):
                 return await self._at_page(ask, self._enter)
+            case (_, "report"):
+                return await self._at_page(ask, self._report)
             case (_, number, "get"):
                 return await self._at_page(ask, partial(self._press, number=number))
             case _:
@@ -207,9 +219,13 @@ class PageRoutes:
         if visit.state is not PageState.OPEN or visit.content is None:
             return self._state(ask, visit.state, at=visit.ended_at)
         if not ask.wants_html:
-            return _respond(200, self._renderer.text(ask.language, visit))
+            said = f"{self._renderer.texts(ask.language)('reported')}\n" if reported else ""
+            return _respond(200, said or self._renderer.text(ask.language, visit))
         shown = self._renderer.page(
-            ask.language, visit, partial(_is_shown, visits), reported=reported
+            ask.language,
+            visit,
+            partial(_is_shown, visits),
+            report=None if visits.reports is None else reported,
         )
         return _page(200, shown, self._targets(visits, visit.content))
 
@@ -281,6 +297,18 @@ class PageRoutes:
         )
         return response
 
+    async def _report(self, ask: Ask, visits: PageVisits, visit: PageVisit) -> web.Response:
+        """Tell the admins of a page that can be seen, and thank the visitor."""
+        if visit.state is not PageState.OPEN or visit.content is None or visits.reports is None:
+            state = PageState.UNKNOWN if visit.state is PageState.OPEN else visit.state
+            return await self._show(ask, visits, replace(visit, state=state))
+        if wait := self._reports.wait(ask.visitor):
+            self._metrics.page_refused(PageRefusal.THROTTLED)
+            return self._say(ask, 429, "title-busy", "busy-hint", wait=wait)
+        self._reports.tried(ask.visitor)
+        await visits.reports.report(visit.content)
+        return await self._show(ask, visits, visit, reported=True)
+
     async def _problem_of(self, ask: Ask, page: Page) -> web.Response | None:
         """Return what to answer to a form without the right password, `None` for the right one."""
         form = await read_form(ask.request)
@@ -301,7 +329,10 @@ class PageRoutes:
 
     def _redirect(self, ask: Ask, download: PageDownload) -> web.Response:
         if download.url:
-            return _to(download.url)
+            response = _to(download.url)
+            if ask.is_curl:
+                response.headers["Content-Disposition"] = f'attachment; filename="{download.name}"'
+            return response
         if download.state is PageState.LOCKED:
             return self._needs_password(ask)
         return self._state(ask, download.state, at=download.ended_at)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Flag, auto
 from typing import Final
 
@@ -31,7 +32,8 @@ from bot.adapters.telegram.contents import CommandLine, find_meant_files
 from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
-from bot.core.jobs import Origin
+from bot.core.jobs import Origin, Wishes
+from bot.inbound.uploads import ShareWishes
 from bot.inbound.use_cases import UseCases
 
 
@@ -131,12 +133,55 @@ def _sender_of(message: Message) -> int | None:
             return None
 
 
+_MINUTES: Final = re.compile(r"([0-9]{1,4}) ?(?:m|mins?|minutes?|分钟?)(?![^\s,，])")
+_HOURS: Final = re.compile(r"([0-9]{1,4}) ?(?:h|hrs?|hours?|个?小时|时)(?![^\s,，])")
+_TIMES: Final = re.compile(r"(?:([0-9]{1,3}) ?(?:x|times|次)|(?:once|一次|单次))(?![^\s,，])")
+_NAMED: Final = re.compile(r"(?:(?:as|named)(?=[ :])|名为|命名为) ?[:：]? ?(?=\S)")
+_BETWEEN: Final = re.compile(r"[\s,，]*")
+
+
+def read_wishes(rest: str) -> ShareWishes:
+    """Return what is asked for after `/share`: how long the link lives, how often the file may be
+    downloaded, and, last, its name: `1h once as report.pdf`, `1小时 一次 名为 报告.pdf`.
+
+    Words that mean nothing here end the reading: people write captions below their files.
+    """
+    lifetime = most = None
+    position = 0
+    # Of the same length, so that a position in it is one in `rest`.
+    lower = "".join(char.lower() if len(char.lower()) == 1 else char for char in rest)
+    while found := _wish(lower, _end(_BETWEEN.match(lower, position))):
+        position, minutes, times = found
+        lifetime, most = minutes or lifetime, times or most
+    position = _end(_BETWEEN.match(lower, position))
+    named = _NAMED.match(lower, position)
+    name = rest[named.end() :].strip() if named is not None else ""
+    return ShareWishes(Wishes(timedelta(minutes=lifetime) if lifetime else None, most), name)
+
+
+def _wish(text: str, start: int) -> tuple[int, int, int] | None:
+    """Return the end of the wish at `start`, its minutes and its number of downloads, or 0."""
+    if hours := _HOURS.match(text, start):
+        return hours.end(), 60 * int(hours[1]), 0
+    if minutes := _MINUTES.match(text, start):
+        return minutes.end(), int(minutes[1]), 0
+    if times := _TIMES.match(text, start):
+        return times.end(), 0, int(times[1] or 1)
+    return None
+
+
+def _end(match: re.Match[str] | None) -> int:
+    return match.end() if match is not None else 0
+
+
 _EVERYWHERE: Final = Menu.PRIVATE | Menu.GROUP
 
 COMMANDS: Final = (
     Command(
         "share",
-        lambda call: call.use_cases.uploads.shared(call.origin, find_meant_files(call.message)),
+        lambda call: call.use_cases.uploads.shared(
+            call.origin, find_meant_files(call.message), read_wishes(call.line.rest)
+        ),
         Menu.GROUP,
         in_captions=True,
     ),

@@ -33,7 +33,7 @@ from bot.core.errors import (
 )
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.pool import to_the_end
 from bot.transfer.spool import Spool
 from bot.transfer.spool_file import SpoolFile

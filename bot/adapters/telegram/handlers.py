@@ -22,6 +22,7 @@ from bot.adapters.telegram.buttons import (
     ButtonCodec,
     JobButton,
     LanguageButton,
+    OptionButton,
     PageButton,
 )
 from bot.adapters.telegram.commands import COMMANDS_BY_NAME, CommandCall, is_heard
@@ -33,6 +34,7 @@ from bot.core.jobs import Origin
 from bot.inbound.access import Replies
 from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
 from bot.inbound.admin import GroupCommands, Membership
+from bot.inbound.page_options import PagePress
 from bot.inbound.use_cases import UseCases
 
 log = structlog.stdlib.get_logger(__name__)
@@ -223,6 +225,16 @@ class PressHandlers:
             case LanguageButton(owner_id, number) if number < len(CHOICES) and _is_shown(query):
                 told = query.from_user.language_code or ""
                 await self._use_cases.languages.choose(asked, owner_id, CHOICES[number], told)
+            case OptionButton() as choice if self._use_cases.page_buttons is not None:
+                await self._use_cases.page_buttons.press(
+                    PagePress(
+                        asked,
+                        choice.option,
+                        choice.job_id,
+                        choice.value,
+                        query.from_user.full_name,
+                    )
+                )
             case JobButton() as press:
                 status_message_id = asked.message_id if self._is_status(query) else None
                 action = JobAction(press.action.value)

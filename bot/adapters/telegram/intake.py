@@ -20,6 +20,7 @@ from telegram.error import (
 from bot.adapters.telegram.handlers import App, ProcessedUpdates
 from bot.adapters.telegram.messenger import says
 from bot.adapters.telegram.raw_updates import (
+    RawPress,
     is_command,
     is_well_typed,
     origin_of,
@@ -34,7 +35,8 @@ from bot.adapters.telegram.request import (
     readable_answers,
     wait_after,
 )
-from bot.clock import wait_for_event
+from bot.clock import is_asked_to_end, wait_for_event
+from bot.core.jobs import Origin
 from bot.core.ports.clock import Clock
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.outbox import DeadUpdates, FailingUpdate
@@ -56,6 +58,12 @@ MOST_TRIES: Final = 5
 FIRST_WAIT: Final = 0.2
 """Seconds before an update that failed is tried again; further waits are five times as long."""
 MOST_AT_ONCE: Final = 50
+COUNTED_FOR: Final = 60.0
+"""Seconds (real) from the first update of a process for which a try is stored before it is made:
+an update in which the last process died is delivered again at once. Polls bring it first.
+"""
+LEFT_AFTER: Final = timedelta(seconds=5)
+"""After this time a try that was begun and has no outcome is taken up by the next process."""
 KEPT_FOR: Final = timedelta(days=7)
 """How long an update that was set aside is kept."""
 PRUNE_EVERY: Final = timedelta(hours=1)
@@ -136,6 +144,7 @@ class Intake:
         self._offset = 0
         self._polled_at = 0.0
         self._is_held = True
+        self._counts_until: float | None = None
 
     async def run(self) -> None:
         """Poll until cancelled. An update is confirmed by the poll after the one that brought it.
@@ -217,11 +226,13 @@ class Intake:
                 raise outcome
         if updates:
             self._offset = int(updates[-1]["update_id"]) + 1
+            self._counts_until = 0.0
 
     async def take(self, raw: dict[str, Any]) -> None:
         """Handle one update. Store it as failing if that fails, for `retry`, or as dead if it
         cannot be read even without its optional parts. An error that is handled here delays no
-        other update.
+        other update. One in which the previous process died is left to `retry`, which counts its
+        tries.
 
         Raises what the ledger raises when even that cannot be stored.
         """
@@ -231,16 +242,26 @@ class Intake:
         except UNREADABLE as error:
             # Only the kind: the text of the error may quote the message.
             self._edge.unreadable(update_id, error)
-            await self._bury(update_id, raw, type(error).__name__)
+            await self._bury(update_id, raw, type(error).__name__, is_last=False)
+            return
+        # In ASCII, because SQLite does not take half a surrogate pair.
+        body, is_counted, now = json.dumps(raw), self._is_counted(), self._clock.now()
+        if is_counted and not await self._dead_updates.begin(
+            update_id, body, now, now + LEFT_AFTER
+        ):
+            self._failed.set()
             return
         failure = await self._handle(update)
-        if failure is None:
-            return
-        now = self._clock.now()
-        # In ASCII, because SQLite does not take half a surrogate pair.
-        body, why = json.dumps(raw), type(failure).__name__
-        await self._dead_updates.failing(update_id, body, why, now, now + _wait_before(1))
-        self._failed.set()
+        if failure is not None:
+            await self._store_failure(update_id, body, failure)
+        elif is_counted:
+            await self._dead_updates.handled(update_id)
+
+    def _is_counted(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._counts_until is None:
+            self._counts_until = now + COUNTED_FOR
+        return now < self._counts_until
 
     async def _handle(self, update: Update) -> Exception | None:
         """Let the application handle an update; return why it is not done with, or `None`. The
@@ -251,6 +272,10 @@ class Intake:
             await self._application.process_update(update)
         except Exception as error:  # noqa: BLE001 -- the edge of an update.
             cause = error
+        except asyncio.CancelledError as error:
+            if is_asked_to_end():
+                raise
+            cause = RuntimeError(f"cancelled by a library: {error!r}")
         if self._processed_updates.take(update.update_id):
             return None
         cause = cause or self._processed_updates.take_error(update.update_id)
@@ -280,32 +305,52 @@ class Intake:
             return
         again_at = self._clock.now() + _wait_before(failing.attempts + 1)
         await self._dead_updates.begin_attempt(update_id, again_at)
+        is_last = failing.attempts + 1 >= MOST_TRIES
         try:
-            # Without its optional parts first: one of them may be why it fails.
-            update = self._reduce(raw)
-        except UNREADABLE:
-            update = self._read(raw)
+            update = self._reduce_or_read(raw)
+        except UNREADABLE as unreadable:
+            await self._bury(update_id, raw, type(unreadable).__name__, is_last=is_last)
+            return
         error = await self._handle(update)
         if error is None:
             await self._dead_updates.handled(update_id)
-        elif failing.attempts + 1 >= MOST_TRIES:
+        elif is_last:
             log.error("update set aside", update=update_id, why=type(error).__name__)
             await self._bury(update_id, raw, type(error).__name__)
 
-    async def _bury(self, update_id: int, raw: dict[str, Any], why: str) -> None:
-        """Set an update aside, and tell its sender if that can be read."""
+    async def _bury(
+        self, update_id: int, raw: dict[str, Any], why: str, *, is_last: bool = True
+    ) -> None:
+        """Set an update aside, and tell its sender if that can be read. Where that fails, it is
+        tried again, unless this is the last try.
+        """
         origin, press = origin_of(raw, self._application.bot.id), press_of(raw)
         # First, because a message that is told twice is sent once.
-        with self._edge.contain(Unit.UPDATE, update_id):
-            if self._tell is not None and origin is not None:
-                await self._tell.not_handled(origin, is_command=is_command(raw))
-            elif self._tell is not None and press is not None:
-                await self._tell.press_not_handled(
-                    press.query_id, press.user_id, press.chat_id, press.language
-                )
+        try:
+            await self._tell_sender(raw, origin, press)
+        except Exception as error:  # noqa: BLE001 -- the edge of an update.
+            self._edge.failed(Unit.UPDATE, update_id, error)
+            if not is_last:
+                await self._store_failure(update_id, json.dumps(raw), error)
+                return
         chat_id = origin.chat_id if origin else press.chat_id if press else None
         now = self._clock.now()
         await self._dead_updates.add(update_id, summary(raw), why, now, chat_id or None)
+
+    async def _tell_sender(
+        self, raw: dict[str, Any], origin: Origin | None, press: RawPress | None
+    ) -> None:
+        if self._tell is not None and origin is not None:
+            await self._tell.not_handled(origin, is_command=is_command(raw))
+        elif self._tell is not None and press is not None:
+            await self._tell.press_not_handled(
+                press.query_id, press.user_id, press.chat_id, press.language
+            )
+
+    async def _store_failure(self, update_id: int, body: str, error: Exception) -> None:
+        now, why = self._clock.now(), type(error).__name__
+        await self._dead_updates.failing(update_id, body, why, now, now + _wait_before(1))
+        self._failed.set()
 
     def _read_or_reduce(self, raw: dict[str, Any]) -> Update:
         why = "types"
@@ -317,6 +362,15 @@ class Intake:
         update = self._reduce(raw)
         log.warning("update read without its optional parts", update=raw["update_id"], why=why)
         return update
+
+    def _reduce_or_read(self, raw: dict[str, Any]) -> Update:
+        """Read an update that has failed, without its optional parts if that is possible: one of
+        them may be why.
+        """
+        try:
+            return self._reduce(raw)
+        except UNREADABLE:
+            return self._read(raw)
 
     def _reduce(self, raw: dict[str, Any]) -> Update:
         return self._read(without_optional_parts(raw, int(self._clock.now().timestamp())))

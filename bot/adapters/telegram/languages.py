@@ -52,6 +52,11 @@ def code(text: str) -> Html:
     return Html(f"<code>{plain(text)}</code>")
 
 
+def spoiler(text: str) -> Html:
+    """Hide text until it is tapped."""
+    return Html(f"<tg-spoiler>{plain(text)}</tg-spoiler>")
+
+
 def link(text: str, url: str) -> Html:
     """Show text that opens `url`."""
     return Html(f'<a href="{plain(url)}">{plain(text)}</a>')
@@ -355,6 +360,9 @@ SIZES: Final = frozenset({"size", "limit", "used", "announced", "received"})
 TIMES: Final = frozenset({"wait"})
 """Variables that are seconds, shown rounded up."""
 
+NAMES: Final = frozenset({"file"})
+"""Variables that are names of files."""
+
 PLURALS: Final = frozenset({"count", "links"})
 """Variables that stay numbers, because they select a plural form."""
 
@@ -406,7 +414,8 @@ def _worded(language: Language, args: Mapping[str, str | int]) -> dict[str, str 
         for key, value in args.items()
         if key in TIMES and isinstance(value, int)
     }
-    return {**worded, **sizes(language, counts), **times, "where": where}
+    names = {key: shown_name(str(args[key])) for key in NAMES & args.keys()}
+    return {**worded, **sizes(language, counts), **times, **names, "where": where}
 
 
 LONGEST_SHOWN_NAME: Final = 120

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,12 +168,30 @@ class CopyRecords:
         return self._folder / f"{job_id}.copy"
 
 
+MOST_UNOPENED: Final = 3
+"""So many files in a row that cannot be opened are not the files' fault."""
+REMEMBERED: Final = 900.0
+"""Seconds (real) after which a failure says nothing about the present."""
+
+
 class ServerCopies:
     """Opens files of the server, records them, and removes them once no job needs them."""
 
     def __init__(self, root: FileRoot, notes: CopyRecords) -> None:
         self._root = root
         self._notes = notes
+        self._unopened: set[str] = set()
+        self._why, self._failed_at = "", 0.0
+
+    @property
+    def trouble(self) -> str:
+        """Why no file can be opened, if it looks like that: `telegram.file_root` is another folder
+        than the server's, or may not be read. Empty again once one was opened, or after a while.
+        """
+        count = len(self._unopened)
+        if count < MOST_UNOPENED or time.monotonic() - self._failed_at > REMEMBERED:
+            return ""
+        return f"none of the last {count} files of the server could be opened: {self._why}"
 
     def take(self, job_id: int, file_unique_id: str, server_path: str) -> int:
         """Open a file of the server for a job; return the descriptor. Blocks.
@@ -180,6 +199,16 @@ class ServerCopies:
         Raises:
             SourceUnavailable, SourceGone, DiskFull, DiskError: see `FileRoot` and `CopyRecords`.
         """
+        try:
+            descriptor = self._take(job_id, file_unique_id, server_path)
+        except (SourceUnavailable, SourceGone) as error:
+            self._unopened.add(server_path)
+            self._why, self._failed_at = str(error), time.monotonic()
+            raise
+        self._unopened.clear()
+        return descriptor
+
+    def _take(self, job_id: int, file_unique_id: str, server_path: str) -> int:
         place = self._root.locate(server_path)
         # Before it is opened, so that the record exists if anything fails from now on.
         self._notes.write(job_id, ServerCopy(file_unique_id, place))

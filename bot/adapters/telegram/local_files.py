@@ -26,7 +26,7 @@ from bot.core.errors import (
 )
 from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import CancelFlag, TransferPool, to_the_end
 
@@ -265,6 +265,11 @@ class LocalFiles:
     def limit(self) -> int:
         """The largest file in bytes."""
         return self._server.limit
+
+    @property
+    def trouble(self) -> str:
+        """Why the server's files cannot be opened, if they cannot."""
+        return self._copies.trouble
 
     async def sweep(self, *, over: int | None = None) -> int:
         """Remove the copies that no unfinished job needs; return the number of their jobs.

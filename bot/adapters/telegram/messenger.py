@@ -26,7 +26,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 import httpx
-from telegram import LinkPreviewOptions, ReplyParameters
+from telegram import InputFile, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode, ReactionEmoji
 from telegram.error import (
     BadRequest,
@@ -182,6 +182,8 @@ _EMOJI: Final = {
 }
 
 _NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
+PICTURE: Final = "qr.png"
+"""The name of a picture: its type is told by that."""
 
 
 class TelegramMessenger:
@@ -238,16 +240,21 @@ class TelegramMessenger:
             reply = ReplyParameters(place.reply_to, allow_sending_without_reply=True)
 
         async def call(buttons: Buttons) -> int:
-            parameters = {
+            parameters: dict[str, object] = {
                 "chat_id": place.chat_id,
-                "text": rendered.text,
                 "parse_mode": _parse_mode(rendered),
                 "disable_notification": silent,
                 "reply_markup": self._keyboards.markup(buttons),
                 "message_thread_id": place.thread_id,
-                "link_preview_options": _NO_PREVIEW,
                 "reply_parameters": reply,
             }
+            if rendered.picture is not None:
+                picture = InputFile(rendered.picture, filename=PICTURE)
+                parameters |= {"photo": picture, "caption": rendered.text}
+                return await self._bot.place_message(
+                    parameters, read_timeout=self._patience, method="sendPhoto"
+                )
+            parameters |= {"text": rendered.text, "link_preview_options": _NO_PREVIEW}
             return await self._bot.place_message(parameters, read_timeout=self._patience)
 
         return await _with_buttons(call, rendered.buttons)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, assert_never
@@ -16,6 +16,8 @@ from bot.adapters.telegram.buttons import (
     Buttons,
     JobButton,
     LanguageButton,
+    OptionButton,
+    PageKeyboard,
     rows,
 )
 from bot.adapters.telegram.languages import (
@@ -32,6 +34,7 @@ from bot.adapters.telegram.languages import (
     pick_language,
     plain,
     shown_name,
+    spoiler,
     visible_length,
     without_markup,
 )
@@ -45,10 +48,16 @@ from bot.core.files import Link, shown_size
 from bot.core.ports.views import (
     Answer,
     AnswerItem,
+    AnswerPage,
     ItemState,
     LanguageMenu,
     Notice,
     Overview,
+    PageMenu,
+    PageOption,
+    PagePassword,
+    PageQr,
+    PageReport,
     Statistics,
     StatusMessage,
     View,
@@ -61,35 +70,97 @@ answer must fit into a message.
 """
 
 
+MOST_OF_A_PAGE: Final = 600
+"""Characters that are kept free for what an answer shows of its page; options can be added to it
+at any time.
+"""
+BUTTONS_OF_A_PAGE: Final = 4
+
+
 class AnswerRenderer:
     """Composes answers in one language. `zone` is the time zone of shown times."""
 
     def __init__(self, language: Language, zone: tzinfo) -> None:
         self._language = language
         self._zone = zone
+        self._keyboard = PageKeyboard(language)
 
-    def text(self, items: Sequence[AnswerItem], now: datetime) -> Html:
+    def text(
+        self, items: Sequence[AnswerItem], now: datetime, page: AnswerPage | None = None
+    ) -> Html:
         """Compose one item in full, or several as a numbered list."""
         if len(items) == 1:
-            return self._single(items[0], now)
-        text = self._list(items, now, compact=False)
-        return text if _fits(text) else self._list(items, now, compact=True)
+            return self._single(items[0], now, page)
+        text = self._list(items, now, page, compact=False)
+        return text if _fits(text) else self._list(items, now, page, compact=True)
 
-    def _list(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> Html:
+    def _list(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        page: AnswerPage | None = None,
+        *,
+        compact: bool,
+    ) -> Html:
         shared = self._shared_expiry(items)
         blocks = [
-            self._block(number, item, now, alone=shared is None, compact=compact)
+            self._block(number, item, now, page, alone=shared is None, compact=compact)
             for number, item in enumerate(items, 1)
         ]
+        lines = self._link_of_all(page) if page is not None and any(map(_is_open, items)) else []
         if shared is not None:
-            blocks.append(self._expiry("answer-expiry-all", shared, now))
+            name = "answer-expiry-all" if page is None else "answer-expiry"
+            lines.append(self._expiry(name, shared, now))
+        lines += self._page(items, page)
+        if lines:
+            blocks.append(Html("\n".join(lines)))
         return Html("\n\n".join(blocks))
 
-    def buttons(self, items: Sequence[AnswerItem]) -> Buttons:
-        """Return the buttons of live links; other items have none."""
+    def _link_of_all(self, page: AnswerPage) -> list[Html]:
+        return [link(self._language.say("answer-link-all"), page.url), code(page.url)]
+
+    def _page(self, items: Sequence[AnswerItem], page: AnswerPage | None) -> list[Html]:
+        """Compose what holds for the page of an answer, and how often it was used."""
+        if page is None:
+            return []
+        lines = []
+        if any(map(_is_open, items)):
+            lines = self._options(page, is_alone=len(items) == 1)
+        if page.downloads and page.last_download_at is not None:
+            last = f"{page.last_download_at.astimezone(self._zone):%H:%M}"
+            lines.append(self._language.html("answer-downloaded", count=page.downloads, time=last))
+        return lines
+
+    def _options(self, page: AnswerPage, *, is_alone: bool) -> list[Html]:
+        options, html = page.options, self._language.html
+        lines = []
+        if options.is_paused:
+            lines.append(html("answer-paused"))
+        if options.most_downloads is not None:
+            name = "answer-most-downloads" if is_alone else "answer-most-downloads-each"
+            lines.append(html(name, count=options.most_downloads))
+        if page.is_used_up:
+            lines.append(html("answer-used-up"))
+        if options.password_hash is not None:
+            lines.append(html("answer-password"))
+        if options.sender is not None:
+            lines.append(html("answer-sender", person=shown_name(options.sender)))
+        if options.tell.value != "off":
+            lines.append(html(f"answer-tell-{options.tell.value}"))
+        return lines
+
+    def buttons(self, items: Sequence[AnswerItem], page: AnswerPage | None = None) -> Buttons:
+        """Return the buttons of live links; other items have none, unless they were on a page:
+        then they can be relayed again when all of it has ended.
+        """
+        is_live = any(map(_is_open, items))
+        if page is not None and not is_live:
+            return self._again(items)
+        if page is not None and page.menu is not PageMenu.CLOSED:
+            return self._keyboard.opened(page)
         if len(items) == 1:
-            return self._single_buttons(items[0])
-        return rows(
+            return self._single_buttons(items[0], page)
+        delete = rows(
             [
                 Button(
                     self._language.say("button-delete-number", number=str(number)),
@@ -99,38 +170,65 @@ class AnswerRenderer:
                 if item.state is ItemState.LIVE
             ]
         )
+        if page is None:
+            return delete
+        more = (self._keyboard.closed(page),)
+        return (self._opening(page.url), *delete, more, *self._keyboard.used_up(page))
 
-    def fit(self, items: Sequence[AnswerItem], now: datetime, *, together: bool = False) -> int:
+    def _again(self, items: Sequence[AnswerItem]) -> Buttons:
+        over = {ItemState.EXPIRED, ItemState.DELETED}
+        job_id = next((item.job_id for item in items if item.state in over), None)
+        return () if job_id is None else ((self._keyboard.again(job_id),),)
+
+    def fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        page: AnswerPage | None = None,
+        *,
+        together: bool = False,
+    ) -> int:
         """Count how many leading items (at least 1) one message can hold. Linear in their number.
 
         Items that belong `together` may be shown without the URL for copying.
         """
-        full = self._fit(items, now, compact=False)
+        full = self._fit(items, now, page, compact=False)
         if not together or full == len(items):
             return full
-        return self._fit(items, now, compact=True)
+        return self._fit(items, now, page, compact=True)
 
-    def fit_plain(self, items: Sequence[AnswerItem], now: datetime) -> int:
+    def fit_plain(
+        self, items: Sequence[AnswerItem], now: datetime, page: AnswerPage | None = None
+    ) -> int:
         """Count how many leading items (at least 1) a message without formatting can hold."""
         counts = range(min(len(items), MOST_BUTTONS), 1, -1)
-        return next((n for n in counts if _fits_plain(self.text(items[:n], now))), 1)
+        room = LONGEST_TEXT - _kept_for(page)
+        return next((n for n in counts if _fits_plain(self.text(items[:n], now, page), room)), 1)
 
-    def _fit(self, items: Sequence[AnswerItem], now: datetime, *, compact: bool) -> int:
-        visible = raw = 0
+    def _fit(
+        self,
+        items: Sequence[AnswerItem],
+        now: datetime,
+        page: AnswerPage | None,
+        *,
+        compact: bool,
+    ) -> int:
+        visible = raw = _kept_for(page)
         # Measured as if each item had its own expiry line, which is at least as long as the shared
         # one.
-        for number, item in enumerate(items[:MOST_BUTTONS], 1):
-            block = self._block(number, item, now, alone=True, compact=compact)
+        most = MOST_BUTTONS - (0 if page is None else BUTTONS_OF_A_PAGE)
+        for number, item in enumerate(items[:most], 1):
+            block = self._block(number, item, now, page, alone=True, compact=compact)
             visible += visible_length(block) + 2
             raw += len(block.encode()) + 2
             if visible > LONGEST_TEXT or raw > LONGEST_RAW:
                 return max(1, number - 1)
-        return max(1, min(len(items), MOST_BUTTONS))
+        return max(1, min(len(items), most))
 
-    def _single(self, item: AnswerItem, now: datetime) -> Html:
+    def _single(self, item: AnswerItem, now: datetime, page: AnswerPage | None) -> Html:
         title = bold(shown_name(item.name))
         if item.state is not ItemState.LIVE or item.link is None:
-            return Html(f"{title}\n{self._ending(item)}")
+            return Html("\n".join([title, self._ending(item), *self._page([item], page)]))
         lines = [
             self._with_size(title, item),
             link(self._language.say("answer-link"), item.link.url),
@@ -138,18 +236,29 @@ class AnswerRenderer:
             "",
             *self._hash(item),
             self._expiry("answer-expiry", item.link.expires_at, now),
+            *self._page([item], page),
         ]
         return Html("\n".join(lines))
 
     def _block(
-        self, number: int, item: AnswerItem, now: datetime, *, alone: bool, compact: bool
+        self,
+        number: int,
+        item: AnswerItem,
+        now: datetime,
+        page: AnswerPage | None,
+        *,
+        alone: bool,
+        compact: bool,
     ) -> Html:
         name = shown_name(item.name)
         if item.state is not ItemState.LIVE or item.link is None:
             return Html(f"{number}. {bold(name)}\n{self._ending(item)}")
+        # The link of a page is that of all its files, and stands below them once.
+        is_shared = page is not None and item.link.url == page.url
+        title = bold(name) if is_shared else link(name, item.link.url)
         lines = [
-            f"{number}. {self._with_size(link(name, item.link.url), item)}",
-            *([] if compact else _copied(item.link)),
+            f"{number}. {self._with_size(title, item)}",
+            *([] if compact or is_shared else _copied(item.link)),
             *self._hash(item),
         ]
         if alone:
@@ -183,24 +292,40 @@ class AnswerRenderer:
             return None
         return min(ends)
 
-    def _single_buttons(self, item: AnswerItem) -> Buttons:
+    def _single_buttons(self, item: AnswerItem, page: AnswerPage | None) -> Buttons:
         if item.state is not ItemState.LIVE or item.link is None:
             return ()
-        say, url = self._language.say, item.link.url
+        text = self._language.say("button-delete")
+        delete = Button(text, press=JobButton(Action.DELETE, item.job_id))
+        opening = self._opening(item.link.url)
+        if page is None:
+            return (opening, (delete,))
+        more = self._keyboard.closed(page)
+        return (opening, (delete, more), *self._keyboard.used_up(page))
+
+    def _opening(self, url: str) -> tuple[Button, ...]:
+        say = self._language.say
         top = [Button(say("button-open"), url=url)]
         if len(url) <= LONGEST_COPIED:
             top.append(Button(say("button-copy"), copies=url))
-        delete = Button(say("button-delete"), press=JobButton(Action.DELETE, item.job_id))
-        return (tuple(top), (delete,))
+        return tuple(top)
+
+
+def _is_open(item: AnswerItem) -> bool:
+    return item.state is ItemState.LIVE and item.link is not None
+
+
+def _kept_for(page: AnswerPage | None) -> int:
+    return 0 if page is None else MOST_OF_A_PAGE
 
 
 def _fits(text: Html) -> bool:
     return visible_length(text) <= LONGEST_TEXT and len(text.encode()) <= LONGEST_RAW
 
 
-def _fits_plain(html: Html) -> bool:
+def _fits_plain(html: Html, room: int) -> bool:
     text = without_markup(html)
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2 <= LONGEST_TEXT
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2 <= room
 
 
 def _copied(link_: Link) -> list[Html]:
@@ -210,12 +335,13 @@ def _copied(link_: Link) -> list[Html]:
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A message that is ready to be sent: Telegram's HTML, and rows of buttons. With `is_plain`
-    the `text` that is sent has no formatting.
+    the `text` that is sent has no formatting; with a `picture` it is the caption.
     """
 
     html: Html
     buttons: Buttons = ()
     is_plain: bool = False
+    picture: bytes | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -274,7 +400,7 @@ class Renderer:
             MessageRefused: a notice that no locale file has, or one without its variables.
         """
         rendered = self._render(view, language)
-        return Rendered(rendered.html, is_plain=True) if plain else rendered
+        return replace(rendered, buttons=(), is_plain=True) if plain else rendered
 
     def _render(self, view: View, language: str) -> Rendered:
         tag = pick_language(language)
@@ -288,25 +414,25 @@ class Renderer:
                 rendered = Rendered(
                     self._status_messages[tag].text(view), self._status_messages[tag].buttons(view)
                 )
-            case Overview():
+            case Overview() | Welcome():
                 rendered = Rendered(*self._overviews[tag].render(view))
             case Statistics():
                 rendered = Rendered(self._reports[tag].text(view))
             case LanguageMenu():
                 rendered = self._menu(view, self._languages[tag])
-            case Welcome():
-                rendered = Rendered(self._overviews[tag].welcome(view))
+            case PagePassword() | PageQr() | PageReport():
+                rendered = _of_page(view, self._languages[tag])
             case _ as unreachable:
                 assert_never(unreachable)
         return rendered
 
     def _answer(self, answer: Answer, tag: str) -> Rendered:
         words = self._words(answer, tag)
-        text = words.text(answer.items, answer.now)
+        text = words.text(answer.items, answer.now, answer.page)
         if answer.is_one_of_several:
             hint = self._languages[tag].html("answer-one-of-several", **self._own)
             text = Html(f"{text}\n\n{hint}")
-        return Rendered(text, words.buttons(answer.items))
+        return Rendered(text, words.buttons(answer.items, answer.page))
 
     def _menu(self, view: LanguageMenu, language: Language) -> Rendered:
         # Each language by its own name, so that users of a wrong language find their own.
@@ -335,8 +461,8 @@ class Renderer:
         """
         words = self._words(answer, pick_language(language))
         if plain:
-            return words.fit_plain(answer.items, answer.now)
-        return words.fit(answer.items, answer.now, together=together)
+            return words.fit_plain(answer.items, answer.now, answer.page)
+        return words.fit(answer.items, answer.now, answer.page, together=together)
 
     def _words(self, answer: Answer, tag: str) -> AnswerRenderer:
         zone = self._zone
@@ -344,3 +470,24 @@ class Renderer:
         with suppress(ValueError):
             zone = find_zone(answer.zone) if answer.zone else zone
         return AnswerRenderer(self._languages[tag], zone)
+
+
+def _of_page(view: PagePassword | PageQr | PageReport, language: Language) -> Rendered:
+    if isinstance(view, PageReport):
+        return _of_report(view, language)
+    name = bold(shown_name(view.name))
+    if isinstance(view, PageQr):
+        return Rendered(language.html("page-qr", file=name), picture=view.picture)
+    return Rendered(language.html("page-password", file=name, password=spoiler(view.password)))
+
+
+def _of_report(view: PageReport, language: Language) -> Rendered:
+    # Numbers without separators, as commands take them.
+    owner, job = code(str(view.owner_id)), code(str(view.job_id))
+    text = language.html("page-reported", id=job, owner=owner, count=view.files)
+    remove = OptionButton(PageOption.REMOVE, view.job_id)
+    buttons = [
+        Button(language.say("button-open"), url=view.url),
+        Button(language.say("button-take-down"), press=remove),
+    ]
+    return Rendered(text, rows(buttons, width=2))

@@ -321,14 +321,16 @@ class RelayBot(ExtBot[None]):
         """
         return await self._post("getChatMember", {"chat_id": chat_id, "user_id": user_id})
 
-    async def place_message(self, parameters: dict[str, Any], *, read_timeout: float) -> int:
-        """Call `sendMessage` and return the id of the message; all else of the answer, which holds
-        the message that is replied to, stays unread.
+    async def place_message(
+        self, parameters: dict[str, Any], *, read_timeout: float, method: str = "sendMessage"
+    ) -> int:
+        """Call `sendMessage`, or `sendPhoto`, and return the id of the message; all else of the
+        answer, which holds the message that is replied to, stays unread.
         """
-        answer = await self._post("sendMessage", parameters, read_timeout=read_timeout)
+        answer = await self._post(method, parameters, read_timeout=read_timeout)
         message_id = answer.get("message_id") if isinstance(answer, dict) else None
         if not isinstance(message_id, int):
-            raise UnreadableAnswer("sendMessage: no message")
+            raise UnreadableAnswer(f"{method}: no message")
         return message_id
 
 

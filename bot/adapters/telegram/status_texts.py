@@ -152,10 +152,12 @@ class StatusViewRenderer:
         self._language = language
         self._status_messages = StatusMessageRenderer(language)
 
-    def render(self, view: Overview) -> tuple[Html, Buttons]:
+    def render(self, view: Overview | Welcome) -> tuple[Html, Buttons]:
         """Compose the running jobs and live links, with a button for each, and the way to further
-        pages.
+        pages; or the description of the bot.
         """
+        if isinstance(view, Welcome):
+            return self.welcome(view), ()
         return self._text(view), self._buttons(view)
 
     def _text(self, view: Overview) -> Html:
@@ -199,7 +201,8 @@ class StatusViewRenderer:
         left = languages.remaining(self._language, item.link.expires_at - view.now)
         time = self._language.html("time-left", time=left)
         shown = shown_name(item.name)
-        name = plain(shown) if view.discreet else link(shown, item.link.url)
+        has_link = bool(item.link.url) and not view.discreet
+        name = link(shown, item.link.url) if has_link else plain(shown)
         return Html(f"{number}. {name} · {shown_size(item.size)} · {time}")
 
     def _buttons(self, view: Overview) -> Buttons:
@@ -227,16 +230,18 @@ class StatusViewRenderer:
         )
 
     def welcome(self, view: Welcome) -> Html:
-        """Compose the description of the bot, of the data it keeps and how long, and the limit
-        that applies.
+        """Compose the description of the bot, of the data it keeps and how long, of the limit that
+        applies, and of what can be asked for.
         """
         lifetime = languages.duration(self._language, view.lifetime)
+        wishes = "welcome-options" if view.have_pages else "welcome-caption"
         return Html(
             "\n\n".join(
                 [
                     self._language.html("welcome-what"),
                     self._language.html("welcome-keeps", lifetime=lifetime),
                     self._language.html("welcome-limit", limit=shown_size(view.limit)),
+                    self._language.html(wishes),
                     self._language.html("welcome-status"),
                 ]
             )

@@ -43,7 +43,7 @@ from bot.cli.common import (
     worst,
 )
 from bot.cli.doctor.store import examine_store
-from bot.cli.doctor.telegram import examine_telegram
+from bot.cli.doctor.telegram import examine_pages, examine_telegram
 from bot.clock import SystemClock
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import MIB
@@ -70,8 +70,9 @@ async def examine(
     telegram, store = await asyncio.gather(
         examine_telegram(settings, clock), examine_store(settings, clock)
     )
+    pages = await examine_pages(settings, clock)
     machine = await examine_machine(settings, environ)
-    return [_settings(settings, path, environ), *telegram, *store, *machine]
+    return [_settings(settings, path, environ), *telegram, *store, *pages, *machine]
 
 
 def _settings(settings: Settings, path: Path | None, environ: Mapping[str, str]) -> Row:

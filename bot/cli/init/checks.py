@@ -14,6 +14,7 @@ from bot.adapters.oss.policies import Policy
 from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_examination
 from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import named, say
+from bot.cli.doctor.telegram import find_pages
 from bot.cli.setup.command import policy_of, run_setup
 from bot.cli.setup.plan import desired_for
 from bot.clock import SystemClock
@@ -25,6 +26,7 @@ from bot.core.errors import (
     StoreUnavailable,
     WrongRegion,
 )
+from bot.core.files import LinkMode
 from bot.settings import Settings, SettingsError, load
 from bot.wiring.resources import open_store_access, plain
 
@@ -47,7 +49,11 @@ _KEYS: Final = {
     "access_key_secret": "oss.access_key_secret",
     "oss_proxy": "oss.proxy",
     "mode": "link.mode",
+    "url": "web.url",
+    "port": "web.port",
 }
+PAGES_PORT: Final = "8080"
+"""The port of the web server where pages are chosen and no other is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,8 @@ class Draft:
     oss_proxy: str = field(default="", repr=False)
     bucket: str = ""
     mode: str = ""
+    url: str = ""
+    port: str = ""
     admins: tuple[int, ...] = ()
 
     @classmethod
@@ -83,10 +91,12 @@ class Draft:
         url = with_scheme(url)
         return replace(self, proxy=url) if name == "proxy" else replace(self, oss_proxy=url)
 
-    def values(self) -> dict[str, str | list[int]]:
+    def values(self) -> dict[str, str | int | list[int]]:
         """Return the given answers, by the dotted keys of the settings."""
-        given: dict[str, str | list[int]] = {
-            key: text for name, key in _KEYS.items() if (text := getattr(self, name))
+        given: dict[str, str | int | list[int]] = {
+            key: int(text) if name == "port" and text.isdecimal() else text
+            for name, key in _KEYS.items()
+            if (text := getattr(self, name))
         }
         # Admins may do all that users may; the user ids of the example belong to no real user.
         return given | {"access.users": [], "access.admins": list(self.admins)}
@@ -94,11 +104,13 @@ class Draft:
     def variables(self) -> dict[str, str]:
         """Return the answers as environment variables, with place-holders for missing ones."""
         given = {
-            f"RELAY_{key.upper().replace('.', '__')}": value
-            if isinstance(value, str)
-            else ",".join(map(str, value))
+            f"RELAY_{key.upper().replace('.', '__')}": ",".join(map(str, value))
+            if isinstance(value, list)
+            else str(value)
             for key, value in self.values().items()
         }
+        if self.mode == LinkMode.PAGE and not self.url:
+            del given["RELAY_LINK__MODE"]  # It is one answer with the next one.
         return _UNANSWERED | given
 
 
@@ -120,6 +132,14 @@ class Elsewhere(BadAnswer):
     def __init__(self, text: str, region: str) -> None:
         super().__init__(text)
         self.region = region
+
+
+class RegionRefused(BadAnswer):
+    """The endpoint is not in the region; `near` is a region to try instead, "" for none."""
+
+    def __init__(self, text: str, near: str) -> None:
+        super().__init__(f"{text}; {say('init-meant', region=near)}" if near else text)
+        self.near = near
 
 
 class LacksRights(BadAnswer):
@@ -167,6 +187,21 @@ def plain_region(text: str) -> str:
 def with_scheme(proxy: str) -> str:
     """Return a proxy as a URL; without a scheme it is an HTTP proxy."""
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def origin_of(host: str) -> str:
+    """Return the address of the pages for what may be a host name only."""
+    return (host if "://" in host else f"https://{host}").rstrip("/")
+
+
+async def check_pages(draft: Draft) -> None:
+    """Look whether the address of the pages leads to this machine.
+
+    Raises:
+        PagesElsewhere: it does not, for now.
+        BadAnswer: it cannot be one.
+    """
+    await find_pages(draft_settings(draft))
 
 
 def order_key(first: str, second: str) -> tuple[str, str]:
@@ -268,21 +303,48 @@ async def check_region(draft: Draft) -> None:
     """Look whether OSS answers in the region, before there is a key.
 
     Raises:
-        BadAnswer: the region cannot be one.
+        RegionRefused: the region cannot be one, or the endpoint is not in it.
         Unreachable: there is no answer: no such region, or no way to it.
     """
-    settings = draft_settings(draft)
+    try:
+        settings = draft_settings(draft)
+    except BadAnswer as error:
+        raise RegionRefused(str(error), _near(draft)) from error
+    if region_of(settings.oss.endpoint) not in {"", draft.region}:
+        raise _refused_region(draft)
     try:
         await _ask_for_block(settings)
     except StoreUnavailable as error:
-        near = difflib.get_close_matches(draft.region, REGIONS, n=1)
-        hint = near[0] if near and near[0] != draft.region else ""
         where = urlsplit(settings.oss.endpoint).hostname
         text = say("init-no-oss", where=where, why=error)
-        raise Unreachable(f"{text}; {say('init-meant', region=hint)}" if hint else text) from error
+        if near := _near(draft):
+            text = f"{text}; {say('init-meant', region=near)}"
+        raise Unreachable(text) from error
+    except WrongRegion as error:
+        raise _refused_region(draft) from error
     except StoreError:
         # Any answer will do: the key is a place-holder, which OSS does not know.
         return
+
+
+def region_of(endpoint: str) -> str:
+    """Return the region that an endpoint of OSS names, "" for any other address."""
+    found = _ENDPOINT.search(urlsplit(endpoint).hostname or "")
+    return found[1] if found else ""
+
+
+def _near(draft: Draft) -> str:
+    """Return the region that was probably meant, "" if none is like it."""
+    known = region_of(draft.endpoint)
+    alike = [known] if known else difflib.get_close_matches(draft.region, REGIONS, n=1)
+    return next((region for region in alike if region != draft.region), "")
+
+
+def _refused_region(draft: Draft) -> RegionRefused:
+    where = urlsplit(draft_settings(draft).oss.endpoint).hostname
+    return RegionRefused(
+        say("init-region-refused", where=where, region=draft.region), _near(draft)
+    )
 
 
 async def _ask_for_block(settings: Settings) -> None:
@@ -296,6 +358,8 @@ async def check_key(draft: Draft) -> None:
 
     Raises:
         KeyRefused: OSS does not know it.
+        RegionRefused: the endpoint is not in the region. The order in which OSS looks at key and
+            region is not documented, so this may come out with a key that exists only.
         BadAnswer: there is no usable answer.
     """
     try:
@@ -305,6 +369,8 @@ async def check_key(draft: Draft) -> None:
         return
     except StoreKeyRefused as error:
         raise KeyRefused(str(error)) from error
+    except WrongRegion as error:
+        raise _refused_region(draft) from error
     except StoreError as error:
         raise BadAnswer(str(error)) from error
 
@@ -336,7 +402,8 @@ _NOT_YOURS: Final = "does not belong to you"
 """In the AccessDenied for a bucket of another account (source: OSS documentation, "HTTP status
 code 403").
 """
-_ENDPOINT: Final = re.compile(r"oss-([a-z0-9-]+)\.aliyuncs\.com")
+_ENDPOINT: Final = re.compile(r"oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
+"""Not those of transfer acceleration, which name no region."""
 
 
 async def create_bucket(draft: Draft) -> None:

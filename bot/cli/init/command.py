@@ -25,14 +25,18 @@ from bot.cli.common import (
     worst,
 )
 from bot.cli.doctor.command import examine, show_rows
+from bot.cli.doctor.telegram import PagesElsewhere
 from bot.cli.init.checks import (
+    PAGES_PORT,
     BadAnswer,
     Draft,
     Elsewhere,
     KeyRefused,
     LacksRights,
+    RegionRefused,
     Unreachable,
     check_key,
+    check_pages,
     check_region,
     create_bucket,
     draft_settings,
@@ -42,7 +46,9 @@ from bot.cli.init.checks import (
     find_writers,
     needed_policy,
     order_key,
+    origin_of,
     plain_region,
+    region_of,
     with_scheme,
 )
 from bot.cli.init.dialogue import (
@@ -89,7 +95,13 @@ def init(  # noqa: PLR0913 - one option for each question.
         Text, typer.Option(envvar="RELAY_OSS__BUCKET", help="Is created if there is none.")
     ] = None,
     mode: Annotated[
-        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default) or public.")
+        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default), public or page.")
+    ] = None,
+    url: Annotated[
+        Text, typer.Option(envvar="RELAY_WEB__URL", help="Host name of the pages, for mode page.")
+    ] = None,
+    port: Annotated[
+        Text, typer.Option(envvar="RELAY_WEB__PORT", help="Of the web server; 8080 for pages.")
     ] = None,
     admin: Annotated[
         list[int] | None,
@@ -131,6 +143,7 @@ def init(  # noqa: PLR0913 - one option for each question.
         "access_key_secret": access_key_secret,
         "bucket": bucket,
         "mode": mode,
+        "url": url,
         "admins": ",".join(map(str, admin or [])),
     }
     draft = replace(
@@ -139,6 +152,7 @@ def init(  # noqa: PLR0913 - one option for each question.
         endpoint=endpoint or before.endpoint,
         proxy=with_scheme(proxy or before.proxy),
         oss_proxy=with_scheme(oss_proxy or before.oss_proxy),
+        port=port or before.port,
     )
     wizard = Wizard(dialogue, file, draft, {k: v or _text(before, k) for k, v in given.items()})
     # Problems are printed in place; there is no log to read yet.
@@ -202,6 +216,7 @@ class Wizard:
             self._ask_key_secret,
             self._ask_bucket,
             self._ask_mode,
+            self._ask_url,
             self._ask_admin,
         )
         at = 0
@@ -224,13 +239,13 @@ class Wizard:
         default: str = "",
         secret: bool = False,
     ) -> T:
-        """Ask for one answer; the default is the last right one."""
+        """Ask for one answer; without a `default`, it is the last right one."""
         return self._dialogue.answer(
             question,
             self._given.pop(name, None),
             check,
             option=f"--{name.replace('_', '-')}",
-            default=_text(self.draft, name) or default or None,
+            default=default or _text(self.draft, name) or None,
             secret=secret,
         )
 
@@ -263,13 +278,16 @@ class Wizard:
                     raise BadAnswer(say("init-once-more")) from error
                 self.draft = changed
 
-    def _ask_region(self) -> None:
+    def _ask_region(self, near: str = "") -> None:
+        """Ask for the region; `near` is proposed where the last answer was refused."""
+
         def check(text: str) -> str:
             region = plain_region(text)
             self._reaching("oss_proxy", lambda: check_region(replace(self.draft, region=region)))
             return region
 
-        region = self._answer("region", say("init-region"), check, default="cn-hongkong")
+        known = self.draft.region or region_of(self.draft.endpoint) or "cn-hongkong"
+        region = self._answer("region", say("init-region"), check, default=near or known)
         self.draft = replace(self.draft, region=region)
 
     def _ask_key_id(self) -> None:
@@ -283,9 +301,15 @@ class Wizard:
     def _ask_key_secret(self) -> None:
         def check(text: str) -> Draft:
             key_id, secret = order_key(self.draft.access_key_id, text)
-            changed = replace(self.draft, access_key_id=key_id, access_key_secret=secret)
-            asyncio.run(check_key(changed))
-            return changed
+            while True:
+                changed = replace(self.draft, access_key_id=key_id, access_key_secret=secret)
+                try:
+                    asyncio.run(check_key(changed))
+                except RegionRefused as error:
+                    self._dialogue.refuse(error)
+                    self._ask_region(error.near)
+                else:
+                    return changed
 
         try:
             changed = self._answer("access_key_secret", say("init-key-secret"), check, secret=True)
@@ -307,7 +331,9 @@ class Wizard:
                 question = say("init-other-region", region=error.region)
                 if not self._dialogue.agrees(f"  {error}\n  {question}"):
                     raise
-                changed = replace(changed, region=error.region)
+                # An endpoint of OSS is that of the other region, and the default one is not.
+                endpoint = "" if region_of(changed.endpoint) else changed.endpoint
+                changed = replace(changed, region=error.region, endpoint=endpoint)
                 self._look_for_bucket(changed)
             return changed
 
@@ -353,8 +379,40 @@ class Wizard:
                 raise BadAnswer(say("init-which-mode", text=text))
             return text.lower()
 
-        mode = self._answer("mode", say("init-mode"), known, default="signed")
+        default = self.draft.mode or "signed"
+        mode = self._answer("mode", say("init-mode"), known, default=default)
         self.draft = replace(self.draft, mode=mode)
+
+    def _ask_url(self) -> None:
+        if self.draft.mode != LinkMode.PAGE:
+            self.draft = replace(self.draft, url="")
+            return
+        port = self.draft.port or PAGES_PORT
+
+        def check(text: str) -> Draft:
+            changed = replace(self.draft, url=origin_of(text), port=port)
+            self._look_for_pages(changed)
+            return changed
+
+        self.draft = self._answer("url", say("init-url", port=port), check)
+
+    def _look_for_pages(self, draft: Draft) -> None:
+        """Check that the address leads here. It may do so later only: without a person the answer
+        is kept, and a person may go on without.
+        """
+        while True:
+            try:
+                asyncio.run(check_pages(draft))
+            except PagesElsewhere as error:
+                typer.echo(f"  {error}; {error.remedy}", err=True)
+            else:
+                typer.echo(f"  {say('init-url-ok')}")
+                return
+            if not self._dialogue.is_interactive:
+                return
+            if self._dialogue.ask(say("init-url-retry"), "", default="").lower() in {"s", "skip"}:
+                typer.echo(f"  {say('init-url-later')}")
+                return
 
     def _ask_admin(self) -> None:
         given = self._given.pop("admins", "")

@@ -155,7 +155,7 @@ def example() -> str:
     return (Path(__file__).parents[3] / f"settings.{name}").read_text(encoding="utf-8")
 
 
-def render(values: Mapping[str, str | list[int]]) -> str:
+def render(values: Mapping[str, str | int | list[int]]) -> str:
     """Return the example with these values, by dotted key, in the lines of the settings.
 
     Raises:

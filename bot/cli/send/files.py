@@ -16,7 +16,7 @@ from bot.cli.common import CommandFailed
 from bot.core.errors import DiskFull, FileEmpty, FileTooLarge, SizeMismatch, SourceUnavailable
 from bot.core.files import IncomingFile
 from bot.core.jobs import Phase, ProgressMeter, shell_file
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.transfer.pool import CancelFlag, TransferPool, current_flag
 from bot.transfer.spool import free_bytes
 from bot.transfer.spool_file import SpoolFile, disk_errors

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from bot.adapters.ledger.database import bot_runs, open_database, sending
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger
@@ -14,8 +15,16 @@ from bot.cli.common import CommandFailed
 from bot.cli.send.files import Input, ShellFiles
 from bot.clock import StoreClockKeeper, SystemClock
 from bot.core.files import LinkMode, key_prefix
-from bot.core.jobs import Job, JobState, ProgressMeter, StopReason, shell_origin
+from bot.core.jobs import (
+    Job,
+    JobState,
+    ProgressMeter,
+    StopReason,
+    StoredObject,
+    shell_origin,
+)
 from bot.core.ports.clock import Clock
+from bot.core.ports.pages import page_url
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper
 from bot.jobs.runner import JobLifecycle, JobRunner, Signals
@@ -24,6 +33,9 @@ from bot.transfer.pool import TransferPool
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_relay
 from bot.wiring.resources import StoreAccess, open_store_access, refuse_unrenewable_key
+
+_NEEDED_FOR: Final = {LinkMode.PUBLIC: "ends a link", LinkMode.PAGE: "opens a link"}
+"""What a running bot is needed for, by mode."""
 
 Wait = Callable[[str, datetime], None]
 """Called with an error code and the time of the next attempt."""
@@ -78,15 +90,16 @@ class FileSender:
         """Raise an error if the deadline or the privacy of links could not be guaranteed.
 
         Raises:
-            OperationImpossible: only a running bot ends public links, and none runs; or private
-                objects can be read anonymously; or links cannot be opened, or objects not deleted.
+            OperationImpossible: only a running bot ends public links or shows pages, and none
+                runs; or private objects can be read anonymously; or links cannot be opened, or
+                objects not deleted.
             StoreError: OSS cannot be reached, or refuses.
         """
         mode, oss = self._settings.link.mode, self._line.oss
-        if mode is LinkMode.PUBLIC and not self.beside_bot:
+        if mode in _NEEDED_FOR and not self.beside_bot:
             raise CommandFailed(
-                'with link.mode = "public" only a running bot ends a link, and none runs on'
-                f" {self._settings.ledger.place}; start it, or send with signed links:"
+                f'with link.mode = "{mode}" only a running bot {_NEEDED_FOR[mode]}, and none runs'
+                f" on {self._settings.ledger.place}; start it, or send with signed links:"
                 " RELAY_LINK__MODE=signed relay-bot send …"
             )
         probe = BucketProbe(oss, self._line.store, OssLinkSigner(oss, mode), mode)
@@ -184,17 +197,25 @@ class FileSender:
             code = ended.error_code if ended is not None else None
             raise SendFailed(job.file.name, code or "unexpected")
         stored = (await self._ledger.objects.of_jobs([job.id]))[job.id]
-        signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
         now = self._line.oss.link_clock.now()
         if not stored.has_open_link(now):
             raise CommandFailed(
                 f"{job.file.name}: its link expired before it could be shown; link.lifetime is"
                 f" {self._settings.link.lifetime.total_seconds():g} s"
             )
-        link = signer.link(
+        link = await self._link(stored, now)
+        return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
+
+    async def _link(self, stored: StoredObject, now: datetime) -> str:
+        url = self._settings.web.url
+        if stored.placement.mode is LinkMode.PAGE and url is not None:
+            content = await self._ledger.pages.create(stored.job_id)
+            if content is not None:
+                return page_url(url, content.page.token)
+        signer = OssLinkSigner(self._line.oss, self._settings.link.mode)
+        return signer.link(
             stored.key, expires_at=stored.due_at, now=now, placement=stored.placement
         )
-        return Sent(job.file.name, link, stored.due_at, ended.size or 0, ended.sha256 or "")
 
 
 @asynccontextmanager

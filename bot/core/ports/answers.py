@@ -100,8 +100,10 @@ class AnswerLedger(Protocol):
     async def sending(self, answer_id: int) -> AnswerContent:
         """Store the intention before another call, and count it."""
 
-    async def sent(self, answer_id: int, message_id: int) -> None:
-        """Record that the answer was sent."""
+    async def sent(self, answer_id: int, message_id: int, chat_id: int | None = None) -> None:
+        """Record that the answer was sent, to another chat than planned if that is given: message
+        ids belong to their chat.
+        """
 
     async def unsent(self, answer_id: int, *, uncertain: bool) -> None:
         """Store that a call failed: PENDING again, and no attempt is open. Counts an `uncertain`

@@ -43,6 +43,10 @@ class OutboxKind(StrEnum):
     """Statistics of the bot, for bot admins."""
     LANGUAGES = "languages"
     """The languages that the owner can choose from."""
+    PAGE = "page"
+    """Something of a page: `payload` has a `job` of it and `show`, which is "password" (with the
+    `seed` that it is made from), "qr", or "report" (a visitor has reported it).
+    """
     REQUEST = "request"
     """A deferred request: the chat service must be asked first; `payload["do"]` names its kind."""
 
@@ -135,11 +139,17 @@ class DeadUpdates(Protocol):
         been set aside already is left as it is.
         """
 
+    async def begin(self, update_id: int, body: str, now: datetime, again_at: datetime) -> bool:
+        """Count the first try of an update before it is made; at `again_at` another one is due,
+        unless it has been handled. Return false, and change nothing, if it has been tried before
+        and is to be tried again.
+        """
+
     async def failing(
         self, update_id: int, body: str, error: str, now: datetime, again_at: datetime
     ) -> None:
         """Store that handling has failed once, and that it is tried again at `again_at`. An update
-        that is stored already is left as it is.
+        of which that is stored already is left as it is.
         """
 
     async def due(self, now: datetime, limit: int) -> list[FailingUpdate]:

@@ -1,5 +1,7 @@
 """Pages behind links: what one shows, what it allows, and their ledger."""
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +66,14 @@ class Page:
     told_downloads: int = 0
     shown_downloads: int = 0
 
+    @property
+    def generation(self) -> int:
+        """A number from 0 to 999,999 that tells this address from the next one, and reveals
+        nothing of either.
+        """
+        digest = hashlib.sha256(self.token.encode()).digest()
+        return int.from_bytes(digest[:4]) % 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
@@ -127,6 +137,15 @@ class PageContent:
         return not self.files or (end is not None and now - end >= REMEMBERED_FOR)
 
 
+MARK_PATH: Final = "/-/bot"
+"""Where a bot says which one it is, for an operator who asks through its address."""
+
+
+def bot_mark(secret: bytes) -> str:
+    """Return what a bot says of itself: nothing without its token, which it does not tell."""
+    return hmac.digest(secret, b"file-relay-bot mark", hashlib.sha256).hex()
+
+
 def page_url(origin: str, token: str) -> str:
     """Return the address of a page; `origin` is that of `web.url`, without a slash at its end."""
     return f"{origin}/{token}"
@@ -187,8 +206,8 @@ class PageLedger(Protocol):
         """Add downloads, by page and job, that use up nothing."""
 
     async def set_options(self, page_id: int, /, **changes: Any) -> bool:
-        """Change fields of `PageOptions`; the answer becomes stale. Returns whether the page is
-        there.
+        """Change fields of `PageOptions`, or none; the answer becomes stale. Returns whether the
+        page is there.
         """
 
     async def rearm(self, page_id: int, job_id: int | None = None) -> None:

@@ -4,10 +4,11 @@ stands here.
 
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from bot.core.files import Link
 from bot.core.jobs import JobState, Phase
+from bot.core.ports.pages import PageOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,84 @@ class AnswerItem:
     args: dict[str, int] = field(default_factory=dict)
 
 
+class PageOption(StrEnum):
+    """What a button below an answer does with its page. The values are part of the data of sent
+    buttons: never rename.
+    """
+
+    MENU = "options"
+    """Show a `PageMenu`."""
+    EXPIRES = "expires"
+    """End the link so many minutes after the upload."""
+    DOWNLOADS = "downloads"
+    """Allow so many downloads of each file, 0 for any number."""
+    PASSWORD = "password"  # noqa: S105 -- the name of an option.
+    """Make a password (1), or remove it (0)."""
+    QR = "qr"
+    """Send the address as a picture."""
+    PAUSE = "pause"
+    """Close the page without deleting anything (1), or open it again (0)."""
+    ADDRESS = "address"
+    """Give the page a new address, if it still has the one of this `Page.generation`."""
+    TELL = "tell"
+    """Tell of downloads: the index in `Tell`."""
+    ARM = "arm"
+    """Allow the downloads once more, if there have been so many so far."""
+    NAME = "name"
+    """Show the name of the sender (1), or hide it (0)."""
+    AGAIN = "again"
+    """Relay the files of an answer again whose links have ended."""
+    REMOVE = "remove"
+    """End the links of all files of the page, and delete them: below a report to the admins."""
+
+
+class PageMenu(IntEnum):
+    """The buttons below an answer. The values are part of the data of sent buttons."""
+
+    CLOSED = 0
+    MAIN = 1
+    EXPIRES = 2
+    DOWNLOADS = 3
+    TELL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPage:
+    """The page of an answer. `job_id` is any of its jobs, which names it in the data of buttons;
+    `url` is a secret.
+
+    `lifetimes` are the minutes from the upload that can be chosen now, `lifetime` those that hold,
+    `longest` the most. With `is_few` only some options are offered. `can_rearm` says whether one
+    of its allowed downloads is used, `is_used_up` whether all are.
+    """
+
+    job_id: int
+    url: str = field(repr=False)
+    options: PageOptions = field(default_factory=PageOptions)
+    downloads: int = 0
+    last_download_at: datetime | None = None
+    generation: int = 0
+    menu: PageMenu = PageMenu.CLOSED
+    lifetimes: tuple[int, ...] = ()
+    lifetime: int = 0
+    longest: int = 0
+    is_few: bool = False
+    can_rearm: bool = False
+    is_used_up: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The end of one or several jobs. `zone` names the time zone of the chat, "" for that of the
     settings. With `is_one_of_several` the file belongs to an album of which nothing else was seen.
+    `page` is that of the items whose link is its address.
     """
 
     items: tuple[AnswerItem, ...]
     now: datetime
     zone: str = ""
     is_one_of_several: bool = False
+    page: AnswerPage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +166,9 @@ class StatusMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLink:
-    """A link that still works, as `/status` lists it."""
+    """A link that still works, as `/status` lists it. The URL of `link` is empty while the page
+    that it leads to waits for its answer.
+    """
 
     job_id: int
     name: str
@@ -150,10 +221,13 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The answer to `/start` and `/help`: the limit (bytes) and the lifetime of links."""
+    """The answer to `/start` and `/help`: the limit (bytes) and the lifetime of links, and whether
+    these `have_pages`.
+    """
 
     limit: int
     lifetime: timedelta
+    have_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +276,43 @@ class LanguageMenu:
     owner_id: int
 
 
-View = Notice | Answer | StatusMessage | Overview | Welcome | Statistics | LanguageMenu
+@dataclass(frozen=True, slots=True)
+class PagePassword:
+    """The password of a page, shown once; `name` is that of its first file."""
+
+    name: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageQr:
+    """The address of a page as a picture (PNG); `name` is that of its first file."""
+
+    name: str
+    picture: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """What admins are told where a visitor has reported a page: no text of another person. The
+    `url` is a secret.
+    """
+
+    job_id: int
+    owner_id: int
+    files: int
+    url: str = field(repr=False)
+
+
+View = (
+    Notice
+    | Answer
+    | StatusMessage
+    | Overview
+    | Welcome
+    | Statistics
+    | LanguageMenu
+    | PagePassword
+    | PageQr
+    | PageReport
+)

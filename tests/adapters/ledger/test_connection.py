@@ -3,12 +3,14 @@
 import asyncio
 import threading
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
 from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread
+from tests.fakes.refused_threads import no_new_threads
 
 
 class InMemory(Backend):
@@ -16,6 +18,7 @@ class InMemory(Backend):
 
     def __init__(self) -> None:
         self.only = create_engine("sqlite://", poolclass=StaticPool)
+        self.place = Path("memory")
 
     def engine(self, access: AccessKind) -> Engine:
         """Return the only engine."""
@@ -92,3 +95,21 @@ async def test_transactions_wait_for_each_other(thread: ConnectionThread) -> Non
     assert was_running
     assert first.cancelled()
     assert seen == ["first", "third"]
+
+
+async def test_no_thread_can_be_started(thread: ConnectionThread) -> None:
+    """Callers get the error instead of waiting for ever, and the next ones are served."""
+    ran: list[str] = []
+
+    def note(_: Connection, name: str) -> None:
+        ran.append(name)
+
+    with no_new_threads():
+        calls = [asyncio.create_task(thread.run(note, name)) for name in ("one", "two")]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    await thread.run(note, "three")
+    await thread.close()
+
+    unusable = "the ledger memory cannot be used: can't start new thread"
+    assert [str(outcome) for outcome in outcomes] == [unusable] * 2
+    assert ran == ["three"]

@@ -46,6 +46,25 @@ async def test_failing_update_until_it_is_handled(ledger: SqlLedger, database: D
     assert await rows(database) == []
 
 
+async def test_first_try_is_counted_before_it_is_made(
+    ledger: SqlLedger, database: Database
+) -> None:
+    """One that has no outcome is due later; once it has failed it is not begun beside the tries
+    that follow. One that was set aside may be begun.
+    """
+    dead = ledger.dead_updates
+    begun = await dead.begin(7, "{}", NOW, at(5)), await dead.begin(7, "{}", at(1), at(6))
+    cut_off = await dead.due(at(5), 10)
+    await dead.failing(7, "{}", "ValueError", at(2), at(3))
+    failed = await dead.due(at(3), 10)
+    await dead.add(7, "", "ValueError", at(4))
+
+    assert begun == (True, False)
+    assert cut_off == failed == [FailingUpdate(7, "{}", 1)]
+    assert await dead.begin(7, "{}", at(5), at(9))
+    assert await rows(database) == [(7, "", "ValueError", at(4))]
+
+
 async def test_failing_update_that_is_given_up(ledger: SqlLedger, database: Database) -> None:
     """Its text goes at once, the row after a week; a failing one stays."""
     dead = ledger.dead_updates

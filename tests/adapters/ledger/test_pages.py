@@ -1,7 +1,7 @@
 """Pages behind links and their downloads, in SQL."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,8 +9,18 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.files import LinkMode
 from bot.core.jobs import Job, Wishes
 from bot.core.ports.answers import StoredAnswer
+from bot.core.ports.jobs import Finished
 from bot.core.ports.pages import REMEMBERED_FOR, PageContent, Tell
-from tests.fakes.samples import LIFETIME, NOW, accept, at, finish
+from tests.fakes.samples import (
+    LIFETIME,
+    NOW,
+    accept,
+    at,
+    finish,
+    make_file,
+    make_origin,
+    plan,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -244,3 +254,59 @@ async def test_removed_with_their_answers(ledger: SqlLedger) -> None:
     await ledger.totals.remove_ended(at(100), at(200), 10)
 
     assert [await ledger.pages.find(token) is None for token in removed] == [True, True, False]
+
+
+HOUR = timedelta(hours=1)
+
+
+async def _album(ledger: SqlLedger, wishes: Wishes | None = None) -> Job:
+    return await accept(ledger, wishes=wishes or Wishes(), album="9")
+
+
+async def _due(ledger: SqlLedger, job: Job) -> timedelta:
+    stored = (await ledger.objects.of_jobs([job.id]))[job.id]
+    assert stored.completed_at is not None
+    return stored.due_at - stored.completed_at
+
+
+async def test_wishes_belong_to_the_album(ledger: SqlLedger) -> None:
+    """The files before and after the one with the caption are held to it, whatever their state."""
+    answered, done, running, waiting = [await _album(ledger) for _ in range(4)]
+    other = await accept(ledger, album="10")
+    await _finish(ledger, answered)
+    await _finish(ledger, done)
+    await _answered(ledger, [answered])
+    claim = await ledger.jobs.claim(running.id, NOW)
+    assert claim is not None
+    stored = await plan(ledger, claim.job, mode=LinkMode.PAGE)
+    await _album(ledger, Wishes(HOUR, 1))
+    later = await _album(ledger)
+    looser = await _album(ledger, Wishes(2 * HOUR, 5))
+    result = Finished(1000, "", NOW + LIFETIME, NOW)
+    assert await ledger.jobs.finish(claim.job, stored, result, NOW)
+
+    assert [await _due(ledger, job) for job in (answered, done, claim.job)] == [HOUR] * 3
+    assert (await _page(ledger, answered)).page.options.most_downloads == 1
+    assert later.wishes == looser.wishes == Wishes(HOUR, 1)
+    found = await ledger.jobs.get_many([done.id, running.id, waiting.id, other.id])
+    assert [job.wishes for job in found] == [Wishes(HOUR, 1)] * 3 + [Wishes()]
+
+
+async def test_an_end_that_was_chosen_stays(ledger: SqlLedger) -> None:
+    """A wish makes no link live longer, and a file of another day is of another album."""
+    first = await _album(ledger)
+    await _finish(ledger, first, NOW + timedelta(minutes=10))
+    await _album(ledger, Wishes(HOUR))
+    origin = make_origin(album="9")
+    late = await ledger.jobs.accept(origin, make_file("late.pdf"), NOW + 25 * HOUR)
+
+    assert await _due(ledger, first) == timedelta(minutes=10)
+    assert late is not None
+    assert late.wishes == Wishes()
+
+
+async def _finish(ledger: SqlLedger, job: Job, expires_at: datetime = NOW + LIFETIME) -> None:
+    claim = await ledger.jobs.claim(job.id, NOW)
+    assert claim is not None
+    stored = await plan(ledger, claim.job, mode=LinkMode.PAGE)
+    assert await ledger.jobs.finish(claim.job, stored, Finished(1000, "", expires_at, NOW), NOW)

@@ -14,7 +14,8 @@ from urllib3.exceptions import LocationParseError, ProtocolError, ProxyError
 
 from bot.adapters.oss.bucket import OssBucket
 from bot.adapters.oss.client import AccessKey
-from bot.adapters.oss.errors import ObjectMissing, translated
+from bot.adapters.oss.connections import translated
+from bot.adapters.oss.errors import ObjectMissing
 from bot.core.errors import (
     AccountOverdue,
     BucketMissing,

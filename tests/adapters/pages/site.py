@@ -23,7 +23,7 @@ from bot.core.files import LinkMode, content_disposition, make_key
 from bot.core.jobs import Job, Placement, Wishes
 from bot.core.ports.pages import PageContent, page_url
 from bot.core.ports.store import ObjectMeta
-from bot.inbound.pages import PageVisits
+from bot.inbound.pages import PageReports, PageVisits
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.oss import OssStandIn
 from bot.supervision import ProcessPhase, ReadinessReport
@@ -40,6 +40,7 @@ BROWSER: Final = {
     "Sec-Fetch-Site": "same-origin",
 }
 CURL: Final = {"User-Agent": "curl/8.5.0", "Accept": "*/*"}
+ADMIN: Final = 9001
 SECRET: Final = b"123456789:AAE-invented_token_of_a_bot"
 
 
@@ -162,8 +163,12 @@ async def open_site(
     proxies: Proxies | None = None,
     opened: bool = True,
     domain: str = "",
+    port: int = 0,
+    origin: str = ORIGIN,
 ) -> AsyncIterator[Site]:
-    """Show pages at a free port of loopback; `domain` is that of the operator for the bucket."""
+    """Show pages at a port of loopback, 0 takes a free one; `domain` is that of the operator for
+    the bucket ("{port}" stands for OSS's), `origin` how visitors name the server.
+    """
     clock, metrics = SandboxClock(NOW, running=False), FakeMetrics()
     async with (
         OssStandIn(folder, clock=clock) as oss,
@@ -174,17 +179,20 @@ async def open_site(
     ):
         oss.add_bucket(BUCKET)
         connection = connect(oss)
-        signing = connect(oss, link_domain=domain) if domain else connection
+        own = domain.format(port=urlsplit(oss.endpoint).port)
+        signing = connect(oss, link_domain=own) if own else connection
         ledger = SqlLedger(database)
-        visits = PageVisits(ledger.pages, OssLinkSigner(signing, LinkMode.PAGE), clock, metrics)
+        reports = PageReports(ledger, (ADMIN,), clock, lambda: None)
+        signer = OssLinkSigner(signing, LinkMode.PAGE)
+        visits = PageVisits(ledger.pages, signer, clock, metrics, reports)
         site = Site(ledger, oss, connection, clock, visits, metrics, session)
-        routes = PageRoutes(ORIGIN, SECRET, clock, site.passwords, metrics)
+        routes = PageRoutes(origin, SECRET, clock, site.passwords, metrics)
         if opened:
             routes.open(visits)
         try:
             async with open_web(
                 "127.0.0.1",
-                0,
+                port,
                 MonitoringPages(_ready, _metrics),
                 limits=WITH_PAGES,
                 proxies=proxies or Proxies(["127.0.0.0/8"]),

@@ -47,6 +47,16 @@ async def test_file_by_its_address(site: Site) -> None:
     assert await site.follow(answer, Range="bytes=2-") == (206, b"tes")
 
 
+async def test_name_for_curl(site: Site) -> None:
+    """It takes the first name that it meets, and the one of OSS is in ASCII."""
+    content = await site.page(name=ODD)
+    answer = await site.ask(file_url(ORIGIN, content, 1), client=CURL)
+    of_others = await site.ask(file_url(ORIGIN, content, 1))
+
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{ODD}"'
+    assert "Content-Disposition" not in of_others.headers
+
+
 async def test_signed_url_ends_after_a_minute(site: Site) -> None:
     """By OSS itself. The address of the page gives a new one at any time."""
     content = await site.page(b"bytes")

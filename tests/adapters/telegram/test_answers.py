@@ -1,17 +1,27 @@
 """The message that people wait for."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.adapters.telegram.buttons import Action, Button, JobButton
+from bot.adapters.telegram.buttons import (
+    MOST_BUTTONS,
+    Action,
+    Button,
+    ButtonCodec,
+    Buttons,
+    JobButton,
+)
 from bot.adapters.telegram.languages import fits, load_languages
 from bot.adapters.telegram.renderer import AnswerRenderer
 from bot.core.files import clean_name
-from bot.core.ports.views import AnswerItem, ItemState
+from bot.core.ports.pages import PageOptions, Tell
+from bot.core.ports.views import AnswerItem, AnswerPage, ItemState, PageMenu
 from tests.adapters.telegram.views import NOW, SHA256, URL, ended, live, make_link
 
 LANGUAGES = load_languages()
@@ -205,3 +215,170 @@ def test_what_belongs_together_fits_as_a_whole() -> None:
     assert count == 10
     assert fits(told)
     assert told.count("<a href=") == 10
+
+
+PAGE_URL = "https://files.example.org/Xk3" + "a" * 19
+ALL_OPTIONS = PageOptions(
+    most_downloads=5, password_hash="$argon2", is_paused=True, sender="陈大文", tell=Tell.EACH
+)
+WORDS = pytest.mark.parametrize("words", [EN, ZH], ids=["en", "zh"])
+
+
+def a_page(menu: PageMenu = PageMenu.CLOSED, **more: Any) -> AnswerPage:
+    """Return the page of an answer."""
+    known: dict[str, Any] = {"lifetimes": (10, 60, 360, 1440), "lifetime": 1440, "longest": 1435}
+    return AnswerPage(**{"job_id": 7, "url": PAGE_URL, "menu": menu} | known | more)
+
+
+def on_page(job_id: int = 7, name: str = "report.pdf") -> AnswerItem:
+    """Return a file whose link is that of the page."""
+    return live(job_id, name, link=make_link(PAGE_URL))
+
+
+def shown(buttons: Buttons) -> list[list[str]]:
+    """The texts of buttons, row by row."""
+    return [[button.text for button in row] for row in buttons]
+
+
+def test_answer_with_a_page_says_what_holds() -> None:
+    """Name, size, link, hash, end, what holds, and the downloads."""
+    page = a_page(options=ALL_OPTIONS, downloads=3, last_download_at=NOW)
+
+    assert (
+        "<b>report.pdf</b> · 12.4 MB\n"
+        f'<a href="{PAGE_URL}">Open the link</a>\n'
+        f"<code>{PAGE_URL}</code>\n"
+        "\n"
+        f"SHA-256 <code>{SHA256}</code>\n"
+        "The link expires at 2026-11-25 14:20 UTC, in 23 h 55 min.\n"
+        "Paused: the link is closed for now.\n"
+        "The file can be downloaded 5 times.\n"
+        "Protected by a password.\n"
+        "The page shows your name: 陈大文.\n"
+        "I will tell you of each download.\n"
+        "Downloaded 3 times, last 14:25." == EN.text([on_page()], NOW, page)
+    )
+    assert ZH.text([on_page()], NOW, page).endswith(
+        "已暂停：链接暂时关闭。\n可下载 5 次。\n已设置密码。\n页面显示你的名字：陈大文。\n"
+        "每次下载时我会通知你。\n已下载 3 次，最近一次在 22:25。"
+    )
+
+
+def test_files_of_a_page_share_its_link() -> None:
+    """It stands once, below the numbered files; each can be deleted."""
+    items = [on_page(1, "a.jpg"), ended(ItemState.EXPIRED), on_page(3, "b.jpg")]
+    page = a_page(options=PageOptions(most_downloads=1))
+    told = EN.text(items, NOW, page)
+
+    assert told.count(PAGE_URL) == 2
+    assert told.index("b.jpg") < told.index(PAGE_URL)
+    assert told.endswith("Each file can be downloaded once.")
+    assert shown(EN.buttons(items, page)) == [
+        ["Open", "Copy link"],
+        ["Delete 1", "Delete 3"],
+        ["Options…"],
+    ]
+
+
+MENUS = {
+    PageMenu.CLOSED: [["打开", "复制链接"], ["立即删除", "选项…"]],
+    PageMenu.MAIN: [
+        ["有效期…", "下载次数…"],
+        ["设置密码", "二维码"],
+        ["暂停", "更换网址"],
+        ["下载通知…", "显示我的名字"],
+        ["返回"],
+    ],
+    PageMenu.EXPIRES: [["10 分钟", "1 小时"], ["6 小时", "• 24 小时"], ["返回"]],
+    PageMenu.DOWNLOADS: [["1 次", "5 次", "• 不限"], ["返回"]],
+    PageMenu.TELL: [["• 不通知"], ["首次下载时"], ["每次下载时"], ["返回"]],
+}
+
+
+@pytest.mark.parametrize("menu", PageMenu)
+def test_menus_of_a_page(menu: PageMenu) -> None:
+    """What is chosen is marked."""
+    assert shown(ZH.buttons([on_page()], a_page(menu))) == MENUS[menu]
+
+
+@pytest.mark.parametrize("page", [a_page(), a_page(PageMenu.MAIN), a_page(PageMenu.EXPIRES)])
+def test_a_page_that_is_over_can_be_sent_again(page: AnswerPage) -> None:
+    """Whichever menu was open."""
+    assert shown(EN.buttons([ended(ItemState.EXPIRED)], page)) == [["Send again"]]
+    assert EN.buttons([ended(ItemState.CANCELLED)], page) == ()
+
+
+def test_what_is_used_up_is_allowed_again_with_one_press() -> None:
+    """Below the answer once all is used, in the options once a part is, in groups too."""
+    once = {"options": PageOptions(most_downloads=1), "can_rearm": True}
+    used_up = a_page(is_used_up=True, **once)
+    few = a_page(PageMenu.MAIN, is_few=True, **once)
+
+    assert shown(EN.buttons([on_page()], used_up))[2:] == [["Allow again"]]
+    assert shown(EN.buttons([on_page(), on_page()], used_up))[-1] == ["Allow again"]
+    assert shown(EN.buttons([on_page()], a_page(**once))) == [
+        ["Open", "Copy link"],
+        ["Delete now", "Options…"],
+    ]
+    assert shown(EN.buttons([on_page()], few)) == [
+        ["Expires…", "Pause"],
+        ["New address"],
+        ["Allow again"],
+        ["Back"],
+    ]
+
+
+@WORDS
+@pytest.mark.parametrize("menu", PageMenu)
+def test_buttons_of_a_page_fit_a_phone(words: AnswerRenderer, menu: PageMenu) -> None:
+    """Texts of two in a row are not cut off, and the data fits into Telegram's 64 bytes."""
+    codec = ButtonCodec(b"token")
+    page = a_page(
+        menu,
+        job_id=(1 << 53) - 1,
+        options=ALL_OPTIONS,
+        downloads=10**9,
+        generation=999_999,
+        can_rearm=True,
+        is_used_up=True,
+    )
+    buttons = words.buttons([on_page()], page)
+
+    for row in buttons:
+        # Chinese characters are twice as wide.
+        widths = [sum(2 if char > "\u2e80" else 1 for char in button.text) for button in row]
+        assert max(widths) * len(row) <= 34
+    data = [codec.encode(b.press) for row in buttons for b in row if b.press is not None]
+    assert max(map(len, data)) <= 64
+
+
+NAUGHTY = st.text(min_size=1, max_size=250).map(lambda raw: clean_name(raw, fallback="file"))
+
+
+@settings(max_examples=60)
+@given(st.lists(NAUGHTY, min_size=1, max_size=60), NAUGHTY, st.sampled_from([EN, ZH]))
+def test_options_fit_into_an_answer_later(
+    names: list[str], sender: str, words: AnswerRenderer
+) -> None:
+    """What fitted still fits when every option is set and used up, with any name of a person."""
+    items = [on_page(n, name) for n, name in enumerate(names, 1)]
+    count = words.fit(items, NOW, a_page())
+    options = replace(ALL_OPTIONS, most_downloads=10**6, sender=sender[:64])
+    used_up = {"can_rearm": True, "is_used_up": True, "last_download_at": NOW}
+    page = a_page(options=options, downloads=10**9, **used_up)
+    told = words.text(items[:count], NOW, page)
+    buttons = words.buttons(items[:count], page)
+
+    assert 1 <= count <= len(items)
+    assert fits(told)
+    assert sum(map(len, buttons)) <= MOST_BUTTONS
+    assert words.fit_plain(items, NOW, a_page()) >= 1
+
+
+def test_a_page_leaves_room_for_its_buttons() -> None:
+    """A hundred short names would fit into the text."""
+    items = [AnswerItem(n, "a", ItemState.LIVE, link=make_link(PAGE_URL)) for n in range(1, 301)]
+    page = a_page(is_used_up=True)
+    count = EN.fit(items, NOW, page)
+
+    assert sum(map(len, EN.buttons(items[:count], page))) <= MOST_BUTTONS

@@ -30,7 +30,7 @@ from bot.core.errors import (
 )
 from bot.core.files import CLOUD_DOWNLOAD_LIMIT, FileKind, IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest, FileSource
+from bot.core.ports.chat import Digest, FileSource
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import REAL_SIZE, TelegramStandIn

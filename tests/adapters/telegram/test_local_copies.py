@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.telegram import local_copies
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies, ServerCopy
 from bot.core.errors import DiskError, SourceGone, SourceUnavailable
 
@@ -218,3 +219,28 @@ def test_nothing_stays_open(root: Path, tmp_path: Path) -> None:
         files.remove(path)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_trouble_with_all_files(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several files in a row that cannot be opened are told of, one that is asked for again and
+    again is not; a file that was opened ends it, and so does time.
+    """
+    copies, seen = copies_in(tmp_path), []
+    for name in ("one", "one", "one", "two", "three"):
+        with pytest.raises(SourceUnavailable):
+            copies.take(7, "unique", str(root / name))
+        seen.append(bool(copies.trouble))
+    monkeypatch.setattr(local_copies, "REMEMBERED", 0.0)
+    later = copies.trouble
+    monkeypatch.undo()
+    said = copies.trouble
+    os.close(copies.take(7, "unique", str(root / "123:token" / "documents" / "file_0.pdf")))
+
+    assert seen == [False, False, False, False, True]
+    assert said == (
+        "none of the last 3 files of the server could be opened:"
+        " the server's file: No such file or directory"
+    )
+    assert later == copies.trouble == ""

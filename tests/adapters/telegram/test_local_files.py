@@ -28,7 +28,7 @@ from bot.core.errors import (
 )
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest, FileSource
+from bot.core.ports.chat import Digest, FileSource
 from bot.transfer.pool import TransferPool
 from tests.adapters.telegram.wire import Answer, Wire, api, http, refusal, reset, silence
 

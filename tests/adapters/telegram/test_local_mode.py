@@ -16,7 +16,7 @@ from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.request import AiohttpRequest
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Phase, ProgressMeter
-from bot.core.ports.source import Digest
+from bot.core.ports.chat import Digest
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.telegram import TelegramStandIn
 from bot.transfer.pool import TransferPool

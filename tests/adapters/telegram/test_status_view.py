@@ -178,6 +178,18 @@ def test_welcome_tells_the_terms() -> None:
     assert "/status" in told
 
 
+def test_welcome_tells_what_can_be_asked_for() -> None:
+    """Options below the answer are for links that lead to pages; a caption works in every mode."""
+    plain, pages = (EN.welcome(Welcome(1, LIFETIME, have_pages=it)) for it in (False, True))
+    chinese = ZH.welcome(Welcome(1, LIFETIME, have_pages=True))
+
+    assert "/share 1h as report.pdf" in plain
+    assert "Options…" not in plain
+    assert "Options…" in pages
+    assert "/share 1h once as report.pdf" in pages
+    assert "/share 1小时 一次 名为 报告.pdf" in chinese
+
+
 def test_welcome_in_chinese() -> None:
     """The same terms in Chinese."""
     told = ZH.welcome(Welcome(4 << 30, timedelta(hours=24)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.adapters.web import PortTaken
+from bot.core.errors import PortTaken
 from tests.adapters.web.client import serving
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from bot.core.files import LinkMode
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.settings import load
 from tests.cli.shell import type_in
+from tests.conversations.test_webhook import free_port
 
 WORDS = ("init", "--settings", "made.toml", "--admin", "7")
 
@@ -22,6 +24,24 @@ async def test_everything_given(stage: LocalStack) -> None:
         True,
     ]
     assert stage.oss.access_key_secret not in done.out + done.err
+
+
+async def test_pages(stage: LocalStack) -> None:
+    """The mode with pages has a host name and a port; where it does not lead here yet, that is
+    said, and the file is written.
+    """
+    port = str(free_port())
+    stage.more |= {"RELAY_LINK__MODE": "page", "RELAY_WEB__URL": f"http://127.0.0.1:{port}"}
+    stage.more["RELAY_WEB__PORT"] = port
+    here = await type_in(stage, *WORDS)
+    settings = load(stage.folder / "made.toml", {})
+    stage.more["RELAY_WEB__URL"] = f"http://127.0.0.1:{free_port()}"
+    nowhere = await type_in(stage, *WORDS, "--force")
+
+    assert (settings.link.mode, settings.web.port) == (LinkMode.PAGE, int(port))
+    assert ("it leads here" in here.out, here.code) == (True, 0)
+    assert "127.0.0.1 cannot be reached" in nowhere.err
+    assert load(stage.folder / "made.toml", {}).web.url == stage.more["RELAY_WEB__URL"]
 
 
 async def test_creates_the_bucket(stage: LocalStack) -> None:
@@ -50,10 +70,12 @@ async def test_not_overwritten(stage: LocalStack) -> None:
         ("RELAY_TELEGRAM__TOKEN", "nonsense", 1, "telegram.token"),
         ("RELAY_TELEGRAM__TOKEN", "9:nobody-knows-this-one", 1, "BotFather"),
         ("RELAY_OSS__ACCESS_KEY_SECRET", "wrong-secret", 1, "SignatureDoesNotMatch"),
+        ("RELAY_OSS__REGION", "Hong Kong", 1, "did you mean cn-hongkong?"),
+        ("RELAY_OSS__REGION", "cn-hong-kong", 1, "does not serve the region cn-hong-kong; did"),
         ("RELAY_OSS__ACCESS_KEY_ID", "", 2, "--access-key-id is needed"),
         ("RELAY_OSS__BUCKET", "", 2, "--bucket is needed"),
         ("RELAY_OSS__BUCKET", "No Bucket", 1, "oss.bucket"),
-        ("RELAY_LINK__MODE", "secret", 1, "signed or public"),
+        ("RELAY_LINK__MODE", "secret", 1, "signed, public or page"),
     ],
 )
 async def test_bad_answers(

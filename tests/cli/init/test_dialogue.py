@@ -17,6 +17,7 @@ from bot.settings import load
 from tests.adapters.oss.test_socks import SocksProxy
 from tests.cli.shell import Typed, type_in
 from tests.conversations.people import Person
+from tests.conversations.test_webhook import free_port
 
 STOP = "Ctrl-C"
 QUESTIONS = ("token", "region", "key_id", "key_secret", "bucket", "mode", "admin")
@@ -91,6 +92,21 @@ async def test_every_question(terminal: Terminal) -> None:
     assert not terminal.draft.exists()
     assert stat.S_IMODE(terminal.path.stat().st_mode) == 0o600
     assert terminal.key[1] not in done.out + done.err
+
+
+async def test_pages_are_looked_for(terminal: Terminal) -> None:
+    """Page mode asks for the host name, in words for people; an address that leads elsewhere can
+    be tried again, put right, or left for later. Stopped before it, `init` goes on there.
+    """
+    answers, port = terminal.answers(mode="page"), str(free_port())
+    stopped = await terminal.init(*answers[:6], more=("--port", port))
+    nowhere, here = f"http://127.0.0.1:{free_port()}/", f"http://127.0.0.1:{port}"
+    done = await terminal.init(nowhere, "", "<", here, "7", more=("--port", port))
+    settings = load(terminal.path, {})
+
+    assert (stopped.code, done.code) == (1, 0)
+    assert done.err.count("cannot be reached") == 2
+    assert (settings.web.url, settings.web.port) == (here, int(port))
 
 
 async def test_goes_on_where_it_was_stopped(terminal: Terminal) -> None:
@@ -246,6 +262,28 @@ async def test_region_before_the_secret(terminal: Terminal) -> None:
 
     assert (done.code, "did you mean cn-hongkong?" in done.err) == (1, True)
     assert not any("AccessKey" in question for question in terminal.asked)
+
+
+async def test_a_region_that_the_endpoint_does_not_serve(terminal: Terminal) -> None:
+    """A region that comes out as wrong with the key only is asked for again, with the one that
+    was meant; the key is not.
+    """
+    token, _, *rest = terminal.answers()
+    done = await terminal.init(token, "CN Hong Kong", *rest[:2], "", *rest[2:])
+    asked = [question for question in terminal.asked if "AccessKey" in question]
+
+    assert (done.code, "did you mean cn-hongkong?" in done.err, len(asked)) == (0, True, 2)
+    assert load(terminal.path, {}).oss.region == "cn-hongkong"
+
+
+async def test_a_region_beside_an_endpoint_of_another_one(terminal: Terminal) -> None:
+    """An endpoint of OSS tells its region: it is proposed, and another one is refused at once."""
+    endpoint = "https://oss-cn-beijing-internal.aliyuncs.com"
+    terminal.stage.more["RELAY_OSS__ENDPOINT"] = endpoint
+    done = await terminal.init(terminal.stage.telegram.token, "cn-hongkong", STOP)
+
+    assert "(oss-cn-beijing-internal.aliyuncs.com) does not serve" in done.err
+    assert "did you mean cn-beijing?" in done.err
 
 
 async def test_proxy(terminal: Terminal) -> None:

@@ -4,9 +4,12 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bot.cli.send.command import _bar, _look
+from bot.core.jobs import ProgressMeter
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
 from tests.conversations.people import fetch, sha256
@@ -50,6 +53,33 @@ async def test_a_named_pipe(stage: LocalStack) -> None:
 
     assert (done.code, done.json["name"], done.json["size"]) == (0, "é.txt", 11)
     assert (await fetch(done.json["link"]))[1] == b"from a pipe"
+
+
+@pytest.mark.parametrize("word", ["-", "/dev/stdin"])
+async def test_standard_input(
+    stage: LocalStack, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a shell redirects is sent under a name of its own, by either way to write it."""
+    with make(stage, "a.txt", b"aaa").open("rb") as file:
+        monkeypatch.setattr("bot.cli.send.command.sys", SimpleNamespace(stdin=file))
+        done = await type_in(stage, "send", "--json", word)
+
+    assert (done.json["name"], done.json["size"]) == ("stdin.bin", 3)
+
+
+@pytest.mark.parametrize(("stored", "shown"), [(0, 0), (10, 10)])
+async def test_the_bar_counts_confirmed_bytes(stored: int, shown: int) -> None:
+    """Bytes that a connection took and OSS has not confirmed do not move it."""
+    meter = ProgressMeter()
+    meter.set_part(1, 10)
+    meter.store_part(1, stored)
+    with _bar() as bar:
+        task = bar.add_task("a.txt", total=10)
+        looking = asyncio.create_task(_look(bar, task, meter))
+        await asyncio.sleep(0)
+        looking.cancel()
+
+    assert bar.tasks[0].completed == shown
 
 
 async def test_another_name(stage: LocalStack) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import os
+import re
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.oss.policy import Policy, parse_policy
 from tests.conversations.people import fetch
+from tests.conversations.test_webhook import free_port
 
 CONTENT = os.urandom(1 << 20) * 9
 
@@ -125,6 +128,24 @@ async def test_public_links_need_a_bot(stage: LocalStack, file: Path) -> None:
 
     assert (before, "x-oss-signature" in sent.link) == (0, False)
     assert (await fetch(sent.link))[0] == 200
+
+
+async def test_a_page_needs_a_bot(stage: LocalStack, file: Path) -> None:
+    """The link leads to a page, which only a running bot shows."""
+    port = free_port()
+    origin = f"http://127.0.0.1:{port}"
+    stage.more |= {
+        "RELAY_LINK__MODE": "page",
+        "RELAY_WEB__PORT": str(port),
+        "RELAY_WEB__URL": origin,
+    }
+    with pytest.raises(CommandFailed, match="only a running bot opens"):
+        await send(stage, file)
+    await stage.start_bot(1)
+    sent = await send(stage, file)
+
+    assert re.fullmatch(rf"{origin}/[A-Za-z0-9_-]{{22}}", sent.link)
+    assert (await fetch(f"{sent.link}/x"))[1] == file.read_bytes()
 
 
 async def test_an_open_bucket(stage: LocalStack, file: Path) -> None:
@@ -246,6 +267,25 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
         open_input(path, standard_input=-1, name="x"),
     ):
         pass
+
+
+def test_a_named_pipe_without_a_writer(tmp_path: Path) -> None:
+    """It is opened at once, so that Ctrl-C and SIGTERM are heard during the wait for a writer."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    was_released = threading.Event()
+
+    def release() -> None:
+        was_released.set()
+        os.close(os.open(fifo, os.O_RDWR))
+
+    timer = threading.Timer(10, release)
+    timer.start()
+    try:
+        with open_input(fifo, standard_input=-1, name="x") as given:
+            assert (given.size, was_released.is_set()) == (None, False)
+    finally:
+        timer.cancel()
 
 
 def test_nobody_owns_it() -> None:

@@ -20,7 +20,7 @@ download = Download
 download-name = Download { $name }
 look = Look at it here
 look-name = Look at { $name } here
-no-look = This file is saved first, then opened.
+no-look = To look at it, save it first: this service cannot show files in place.
 once = Can be downloaded once. It counts when the download starts, which then has a minute to begin.
 times-left = { $count ->
     [one] One download is left. It counts when the download starts.
@@ -36,6 +36,7 @@ copy-link = Copy the link
 one-link = One link for all
 all-addresses = All addresses as a list
 address = For curl, wget and aria2
+address-hint = This address gives the file itself
 copy-address = Copy the address
 report = Report this page
 report-hint = The admins of this service are told, and can take the page down. Nothing about you is sent.
@@ -65,7 +66,7 @@ foreign-hint = Another site has sent this. Open the link itself, and press the b
 title-failed = Something went wrong
 failed-hint = It was noted. Try again in a moment.
 back = Back to the files
-robots-note = Expires by itself. Not listed anywhere.
+robots-note = This link expires by itself. Search engines do not list it.
 
 # For clients without a browser: plain text.
 text-get = Get it with: curl -LOJ { $url }

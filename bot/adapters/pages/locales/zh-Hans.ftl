@@ -17,7 +17,7 @@ download = 下载
 download-name = 下载 { $name }
 look = 直接查看
 look-name = 直接查看 { $name }
-no-look = 此文件需先保存，再打开。
+no-look = 请先保存再打开：本服务无法直接显示文件。
 once = 只能下载一次。下载开始时即计数，之后须在一分钟内开始传输。
 times-left = 还可下载 { $count } 次。每次下载开始时计数。
 file-used-up = 下载次数已达到发送者允许的上限。
@@ -30,6 +30,7 @@ copy-link = 复制链接
 one-link = 所有文件共用一个链接
 all-addresses = 所有地址的列表
 address = 用于 curl、wget 和 aria2
+address-hint = 此地址直接给出文件
 copy-address = 复制地址
 report = 举报此页面
 report-hint = 将通知本服务的管理员，他们可以关闭此页面。不会发送任何关于你的信息。
@@ -59,7 +60,7 @@ foreign-hint = 此请求由其他网站发送。请打开链接本身，再按�
 title-failed = 出错了
 failed-hint = 错误已记录，请稍后再试。
 back = 返回文件列表
-robots-note = 自动失效，不会被收录。
+robots-note = 此链接会自动失效，搜索引擎不会收录。
 
 # 供没有浏览器的客户端使用的纯文本。
 text-get = 下载命令：curl -LOJ { $url }

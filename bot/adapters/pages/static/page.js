@@ -1,15 +1,20 @@
 "use strict";
 // What the page can do beyond HTML: times of the reader's own clock, and copying. No request.
 (() => {
-  const lang = document.documentElement.lang;
+  // Of the page's language, in the reader's own variety of it.
+  const page = document.documentElement.lang;
+  const lang = navigator.languages.find((one) => one.split("-")[0] === page.split("-")[0]) ?? page;
   for (const time of document.querySelectorAll("time[data-local]")) {
     time.textContent = new Date(time.dateTime).toLocaleString(lang, {
       dateStyle: "medium", timeStyle: "short",
     });
   }
   const left = document.querySelector("[data-left]");
+  // Counted by the server's clock: the reader's own may be wrong.
+  const ends = left && Date.now()
+    + Math.max(1000, new Date(left.dataset.left) - new Date(left.dataset.now));
   const tick = () => {
-    const seconds = (new Date(left.dataset.left) - Date.now()) / 1000;
+    const seconds = (ends - Date.now()) / 1000;
     if (seconds <= 0) { location.reload(); return; }
     const minutes = Math.floor(seconds / 60);
     const pattern = minutes >= 60 ? left.dataset.hours
@@ -19,7 +24,7 @@
       .replace("{m}", minutes >= 60 ? minutes % 60 : minutes);
     setTimeout(tick, Math.max(250, Math.min(30000, seconds * 1000)));
   };
-  if (left && new Date(left.dataset.left) - Date.now() > 0) tick();
+  if (left) tick();
   const status = document.querySelector("[data-status]");
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) break;

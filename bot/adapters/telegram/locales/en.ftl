@@ -20,12 +20,34 @@ time-left = { $time } left
 ## Buttons
 
 button-open = Open
+button-take-down = Take the page down
 button-copy = Copy link
 button-delete = Delete now
 button-delete-number = Delete { $number }
 button-cancel = Cancel
 button-cancel-number = Cancel { $number }
 button-cancel-all = Cancel all
+button-options = Options…
+button-back = Back
+button-chosen = • { $choice }
+button-expires = Expires…
+button-downloads = Downloads…
+button-number = { $count }
+button-any-number = No limit
+button-password-on = Password
+button-password-off = Remove password
+button-qr = QR code
+button-pause-on = Pause
+button-pause-off = Resume
+button-address = New address
+button-tell = Tell me…
+button-tell-off = Never
+button-tell-first = At the first download
+button-tell-each = At each download
+button-name-on = Show my name
+button-name-off = Hide my name
+button-arm = Allow again
+button-again = Send again
 button-refresh = Refresh
 button-previous = ◀ { $page }
 button-next = { $page } ▶
@@ -40,6 +62,63 @@ answer-expired = The link has expired and the file is deleted.
 answer-deleted = Deleted: the link and the file no longer exist.
 answer-cancelled = Cancelled: nothing was kept.
 answer-one-of-several = This is one of several files that were sent together; I cannot see the others here. Reply to each of them with /share@{ $bot }.
+
+answer-link-all = Open the link to all files
+answer-most-downloads =
+    { $count ->
+        [one] The file can be downloaded once.
+       *[other] The file can be downloaded { $count } times.
+    }
+answer-most-downloads-each =
+    { $count ->
+        [one] Each file can be downloaded once.
+       *[other] Each file can be downloaded { $count } times.
+    }
+answer-used-up = All of these downloads are used. “Allow again” counts from zero.
+answer-password = Protected by a password.
+answer-paused = Paused: the link is closed for now.
+answer-sender = The page shows your name: { $person }.
+answer-tell-first = I will tell you of the first download.
+answer-tell-each = I will tell you of each download.
+answer-downloaded =
+    { $count ->
+        [one] Downloaded once, at { $time }.
+       *[other] Downloaded { $count } times, last { $time }.
+    }
+
+## The page behind a link
+
+page-password = Password of { $file }: { $password }
+    Tap it to read it, and pass it on apart from the link. I do not keep it and cannot show it again.
+page-qr = The address of { $file } as a QR code
+page-password-below = The link has a password now; it is below.
+page-password-private = The link has a password now; it is in your private chat with me.
+page-password-there = The link has a password already. Remove it first to get a new one.
+page-password-gone = The link opens without a password again.
+page-password-lost = I cannot message you in private, so the link has no password. Open https://t.me/{ $bot } and press Start, then try again.
+page-qr-below = The QR code is below.
+page-paused = Paused: the link is closed until you resume it.
+page-resumed = The link is open again.
+page-new-address = The link has a new address; the old one no longer works.
+page-armed = Downloads count from zero again.
+page-changed = The link was used meanwhile. Look at the answer, and press again if you still want to.
+page-past = That time has passed already. “Delete now” ends the link.
+page-not-in-groups = This option is not offered in groups.
+page-own-name = Only the person who sent the file can show their name.
+page-done = Done.
+page-again = The file is being sent again; its new link follows.
+page-reported =
+    A visitor has reported a page: { $count ->
+        [one] a file
+       *[other] { $count } files
+    } of person { $owner }, number { $id }.
+page-taken-down = The page is taken down, and its files are deleted.
+page-told =
+    { $count ->
+        [one] { $file } was downloaded once, at { $time }.
+       *[other] { $file } was downloaded { $count } times, last { $time }.
+    }
+wish-downloads = Not accepted: here links have no limit of downloads. Send it again without “once”, and delete it when it has arrived.
 
 ## The status message
 
@@ -93,6 +172,8 @@ use-files-of =
 welcome-what = Send me a file. I reply with a link that anyone can open, without an account.
 welcome-keeps = The link and the file are deleted automatically { $lifetime } after the upload; “Delete now” deletes them at once. The bot records who sent which file and when, but does not keep the file.
 welcome-limit = The maximum file size is { $limit }.
+welcome-options = Below the answer, “Options…” changes when the link ends and how often it works, sets a password, shows a QR code or pauses the link. A caption can say it with the file: /share 1h once as report.pdf
+welcome-caption = A caption can say how long the link works, and give the file a name: /share 1h as report.pdf
 welcome-status = During a transfer you see its progress and can cancel it. /status shows running transfers and live links.
 
 ## In groups

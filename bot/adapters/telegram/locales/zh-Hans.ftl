@@ -16,12 +16,34 @@ time-left = 剩 { $time }
 ## 按钮
 
 button-open = 打开
+button-take-down = 关闭此页面
 button-copy = 复制链接
 button-delete = 立即删除
 button-delete-number = 删除 { $number }
 button-cancel = 取消
 button-cancel-number = 取消 { $number }
 button-cancel-all = 全部取消
+button-options = 选项…
+button-back = 返回
+button-chosen = • { $choice }
+button-expires = 有效期…
+button-downloads = 下载次数…
+button-number = { $count } 次
+button-any-number = 不限
+button-password-on = 设置密码
+button-password-off = 移除密码
+button-qr = 二维码
+button-pause-on = 暂停
+button-pause-off = 恢复
+button-address = 更换网址
+button-tell = 下载通知…
+button-tell-off = 不通知
+button-tell-first = 首次下载时
+button-tell-each = 每次下载时
+button-name-on = 显示我的名字
+button-name-off = 隐藏我的名字
+button-arm = 重新计次
+button-again = 重新转存
 button-refresh = 刷新
 button-previous = ◀ { $page }
 button-next = { $page } ▶
@@ -36,6 +58,43 @@ answer-expired = 链接已失效，文件已删除。
 answer-deleted = 已删除，链接和文件均已不存在。
 answer-cancelled = 已取消，未保留任何内容。
 answer-one-of-several = 这是一起发送的多个文件中的一个；我在这里看不到其他文件。请用 /share@{ $bot } 逐个回复其他文件。
+
+answer-link-all = 打开全部文件的链接
+answer-most-downloads = 可下载 { $count } 次。
+answer-most-downloads-each = 每个文件可下载 { $count } 次。
+answer-used-up = 下载次数已用完，点“重新计次”可再次下载。
+answer-password = 已设置密码。
+answer-paused = 已暂停：链接暂时关闭。
+answer-sender = 页面显示你的名字：{ $person }。
+answer-tell-first = 首次下载时我会通知你。
+answer-tell-each = 每次下载时我会通知你。
+answer-downloaded = 已下载 { $count } 次，最近一次在 { $time }。
+
+## 链接背后的页面
+
+page-password = { $file } 的密码：{ $password }
+    点一下即可查看，请与链接分开转告。我不保存密码，无法再次显示。
+page-qr = { $file } 的链接二维码
+page-password-below = 链接已设置密码，见下一条消息。
+page-password-private = 链接已设置密码，见你与我的私聊。
+page-password-there = 链接已有密码。如需新密码，请先移除。
+page-password-gone = 打开链接不再需要密码。
+page-password-lost = 我还不能给你发私聊消息，因此没有设置密码。请打开 https://t.me/{ $bot } 并点“开始”，然后再试。
+page-qr-below = 二维码见下一条消息。
+page-paused = 已暂停：在你恢复之前，链接是关闭的。
+page-resumed = 链接已重新打开。
+page-new-address = 链接已更换网址，旧网址不再有效。
+page-armed = 下载次数已从零重新计算。
+page-changed = 链接刚刚又被下载过。请查看回复，如仍需要请再点一次。
+page-past = 该时间已过。如需结束链接，请点“立即删除”。
+page-not-in-groups = 群组中不提供这个选项。
+page-own-name = 只有发送文件的人可以显示自己的名字。
+page-done = 完成。
+page-again = 正在重新转存文件，新链接随后发出。
+page-reported = 有访问者举报了一个页面：用户 { $owner } 的 { $count } 个文件，编号 { $id }。
+page-taken-down = 页面已关闭，文件已删除。
+page-told = { $file } 已被下载 { $count } 次，最近一次在 { $time }。
+wish-downloads = 未接收：这里的链接不能限制下载次数。请去掉“一次”重新发送，对方收到后再点“立即删除”。
 
 ## 状态消息
 
@@ -73,6 +132,8 @@ overview-nothing-here = 这里当前没有传输，也没有有效链接。用 /
 welcome-what = 发送文件给我，我会回复一个链接，任何人无需账号即可打开。
 welcome-keeps = 上传完成 { $lifetime }后，链接和文件自动删除；点“立即删除”可马上删除。机器人会记录谁在何时发送了哪个文件，但不保留文件本身。
 welcome-limit = 单个文件最大 { $limit }。
+welcome-options = 点回复下方的“选项…”可以更改有效期和下载次数、设置密码、生成二维码或暂停链接。也可以在文件说明里直接写明：/share 1小时 一次 名为 报告.pdf
+welcome-caption = 可以在文件说明里写明有效期和文件名：/share 1小时 名为 报告.pdf
 welcome-status = 传输期间可以查看进度，也可以取消。/status 显示正在进行的传输和有效链接。
 
 ## 在群组里
