@@ -32,8 +32,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Show running and waiting jobs, and live links with their expiry",
     ),
     "links": ("bot.cli.status", "List the live pages behind links, or take one down"),
-    "backup": ("bot.cli.backup", "Copy the ledger to a file, and check the copy"),
-    "restore": ("bot.cli.backup", "Put a backup in the place of the ledger"),
+    "backup": ("bot.cli.ledger", "Copy the ledger to a file, and check the copy"),
+    "restore": ("bot.cli.ledger", "Put a backup in the place of the ledger"),
+    "ledger": ("bot.cli.ledger", "Move the ledger from its file to its server, or back"),
     "sandbox": ("bot.cli.demo", "Run the loopback stand-ins for Telegram and OSS"),
     "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
 }

@@ -89,7 +89,9 @@ class Monitoring:
         self._monitored: MonitoredParts | None = None
         self._probe: LedgerHealth | None = None
         self._link_clock = clock
-        self._disks = {"spool": settings.spool.folder, "ledger": settings.ledger.path.parent}
+        self._disks = {"spool": settings.spool.folder}
+        if isinstance(settings.ledger.place, Path):
+            self._disks["ledger"] = settings.ledger.place.parent
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
         self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)

@@ -9,6 +9,7 @@ import structlog
 
 from bot.demo.local_stack import LocalStack
 from bot.logs import RelayHandler, configure
+from tests.fakes.fixtures import databases  # noqa: F401 -- fixtures.
 
 
 @pytest.fixture(autouse=True)

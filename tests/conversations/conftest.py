@@ -13,8 +13,11 @@ from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
+from tests.fakes.fixtures import databases, ledgers, stages_on_both  # noqa: F401 -- fixtures.
 from tests.fakes.ledger import put_empty_ledger
 from tests.fakes.profile import put_profile
+
+pytest_generate_tests = stages_on_both
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import CallbackQuery, Group, Message, User, VisibleMessage
 from bot.sandbox.telegram.chats import MessageLike
+from tests.fakes.ledger import place_of
 
 PATIENCE = 30.0
 """Real seconds until a test says that something did not happen."""
@@ -97,5 +98,5 @@ def open_room(stage: LocalStack, *members: User, **how: Any) -> Room:
 @asynccontextmanager
 async def ledger_of(stage: LocalStack) -> AsyncIterator[SqlLedger]:
     """Open the ledger of the bot that runs, beside it."""
-    async with open_database(stage.folder / "relay.sqlite3") as database:
+    async with open_database(place_of(stage)) as database:
         yield SqlLedger(database)

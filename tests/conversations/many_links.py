@@ -15,6 +15,7 @@ from bot.core.ports.answers import AnswerState
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.oss.disk import ObjectData
 from bot.sandbox.oss.model import StoredObject
+from tests.fakes.ledger import place_of
 
 
 async def add_links(
@@ -24,7 +25,7 @@ async def add_links(
     now = due_at - timedelta(hours=23, minutes=55)
     prefix = key_prefix(stage.telegram.bot_id)
     keys = [f"{prefix}{secrets.token_urlsafe(16)}/{number}.bin" for number in range(count)]
-    async with open_database(stage.folder / "relay.sqlite3") as database:
+    async with open_database(place_of(stage)) as database:
         await database.write(_store, stage.telegram.bot_id, keys, now, due_at)
     for key in keys:
         headers = {"x-oss-storage-class": "Standard"}

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +13,7 @@ from bot.demo.local_stack import BUCKET, LocalStack
 from tests.conversations.foreign_objects import initiate, put
 from tests.conversations.many_links import add_links
 from tests.conversations.people import Person
+from tests.fakes.ledger import place_of
 from tests.kill.process import Running, relay_bot
 
 LIFETIME = timedelta(hours=23, minutes=55)
@@ -66,10 +69,19 @@ async def test_findings_as_a_table(stage: LocalStack, alice: Person) -> None:
     _assert_clean(stage, audit)
 
 
+def _lose_ledger(stage: LocalStack) -> None:
+    place = place_of(stage)
+    if isinstance(place, Path):
+        place.unlink()
+        return
+    # Every server has one of this name, in which programs keep nothing.
+    stage.more["RELAY_LEDGER__URL"] = urlsplit(place.url)._replace(path="/postgres").geturl()
+
+
 @pytest.mark.parametrize(
     ("break_it", "code", "said"),
     [
-        (lambda stage: (stage.folder / "relay.sqlite3").unlink(), 1, "there is no ledger"),
+        (_lose_ledger, 1, "there is no ledger"),
         (lambda stage: stage.more.update({"RELAY_LINK__LIFETIME": "25h"}), 2, "link.lifetime"),
     ],
     ids=["no ledger", "bad settings"],

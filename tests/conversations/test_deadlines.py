@@ -19,6 +19,7 @@ from tests.conversations.groups import ledger_of
 from tests.conversations.many_links import add_links
 from tests.conversations.people import Person, fetch, link_of, links_of
 from tests.conversations.test_webhook import free_port
+from tests.fakes.ledger import place_of
 
 LIFETIME = timedelta(hours=23, minutes=55)
 PROMISE = timedelta(seconds=60)
@@ -208,7 +209,7 @@ async def _until_left(stage: LocalStack, count: int) -> None:
 
 async def _let_end(stage: LocalStack, ends: list[datetime]) -> None:
     """Let the links of the first jobs end at these moments."""
-    async with open_database(stage.folder / "relay.sqlite3") as database:
+    async with open_database(place_of(stage)) as database:
         for number, due_at in enumerate(ends, start=1):
             its = objects.c.job_id == number
             await database.write(

@@ -1,6 +1,5 @@
 """A bot that shows pages: from the file in the chat to the bytes behind the page."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, fetch
 from tests.conversations.test_webhook import free_port
-from tests.fakes.ledger import put_empty_ledger
+from tests.fakes.ledger import execute, place_of, put_empty_ledger
 
 CONTENT = b"behind a page"
 LIFETIME = timedelta(hours=23, minutes=55)
@@ -39,8 +38,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[LocalStack]:
 
 def page_of(stage: LocalStack) -> str:
     """Return the address of the newest page."""
-    with sqlite3.connect(stage.folder / "relay.sqlite3") as ledger:
-        (token,) = ledger.execute("SELECT token FROM pages ORDER BY id DESC").fetchone()
+    (token,), *_ = execute(place_of(stage), "SELECT token FROM pages ORDER BY id DESC")
     return f"{stage.more['RELAY_WEB__URL']}/{token}"
 
 

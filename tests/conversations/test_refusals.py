@@ -1,8 +1,6 @@
 """A bot that cannot run says why in a line, and nothing else."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 
@@ -10,14 +8,14 @@ from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy
 from tests.conversations.operators import run
 from tests.conversations.people import Person
+from tests.fakes.ledger import execute, place_of
 
 READABLE = """{"Version": "1", "Statement": [{"Effect": "Allow", "Principal": ["*"],
     "Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:%s/*"]}]}"""
 
 
 def _newer_ledger(stage: LocalStack) -> None:
-    with closing(sqlite3.connect(stage.folder / "relay.sqlite3")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    execute(place_of(stage), "UPDATE alembic_version SET version_num = '9999'")
 
 
 def _open_bucket(stage: LocalStack) -> None:

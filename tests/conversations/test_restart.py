@@ -12,6 +12,7 @@ from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import EventKind, Message, VisibleMessage
 from tests.conversations.people import Person, fetch, link_of, links_of
+from tests.fakes.ledger import place_of
 
 MIB = 1 << 20
 SIZE = 16 * MIB
@@ -241,7 +242,7 @@ async def test_job_that_crashes_again_and_again_is_parked(interrupted: Interrupt
 
 async def _crash(stage: LocalStack, *, times: int) -> None:
     """Leave the one job of the ledger running, as that many dead processes would have."""
-    async with open_database(stage.folder / "relay.sqlite3") as database:
+    async with open_database(place_of(stage)) as database:
         ledger = SqlLedger(database)
         (job,) = await ledger.jobs.unfinished()
         for crash in range(times):

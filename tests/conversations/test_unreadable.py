@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +18,7 @@ from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram.model import CallbackQuery
 from tests.conversations.leftovers import answered_later
 from tests.conversations.people import Person, link_of
+from tests.fakes.ledger import execute, place_of
 
 CONTENT = os.urandom(3_000)
 SECRET = "a text that no log may have"
@@ -52,8 +51,7 @@ def bodies(stage: LocalStack) -> str:
 
 
 def _rows(stage: LocalStack, statement: str) -> list[Any]:
-    with closing(sqlite3.connect(stage.folder / "relay.sqlite3")) as ledger:
-        return ledger.execute(statement).fetchall()
+    return execute(place_of(stage), statement)
 
 
 async def fetched(url: str) -> bytes:

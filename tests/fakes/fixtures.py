@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
+from bot.demo.local_stack import LocalStack
 from tests.fakes.ledger import empty_ledger
 
 if TYPE_CHECKING:
@@ -46,6 +47,42 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         return
     async with empty_ledger(tmp_path / "ledger.db") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let the bots of every stage have their ledger in a file, or on a server: one database for
+    all, which each stage finds empty. See `stages_on_both`.
+    """
+    if getattr(request, "param", None) != SERVER:
+        yield
+        return
+    served: Databases = request.getfixturevalue("databases")
+    place, enter, variables = served.shared(), LocalStack.__aenter__, LocalStack.variables
+
+    async def enter_empty(stage: LocalStack) -> LocalStack:
+        served.empty(place)
+        return await enter(stage)
+
+    def with_url(stage: LocalStack, *users: int) -> dict[str, str]:
+        return {"RELAY_LEDGER__URL": place.url} | variables(stage, *users)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalStack, "__aenter__", enter_empty)
+        patch.setattr(LocalStack, "variables", with_url)
+        yield
+
+
+def stages_on_both(metafunc: pytest.Metafunc) -> None:
+    """Run every test with ledgers in files and, in the long run, with one on a server; unless the
+    test is about files.
+    """
+    if "ledgers" not in metafunc.fixturenames:
+        return
+    places = ["file", pytest.param(SERVER, marks=pytest.mark.long)]
+    if metafunc.definition.get_closest_marker("in_a_file"):
+        del places[1:]
+    metafunc.parametrize("ledgers", places, indirect=True, scope="module")
 
 
 def on_both(metafunc: pytest.Metafunc, *, in_every_run: bool = False) -> None:

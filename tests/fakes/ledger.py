@@ -5,8 +5,13 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
 
 from bot.adapters.ledger.database import Database, migrate
+from bot.core.ports.ledger import LedgerPlace
+from bot.demo.local_stack import LocalStack
 
 
 @cache
@@ -32,6 +37,28 @@ async def empty_ledger(path: Path) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def place_of(stage: LocalStack) -> LedgerPlace:
+    """Return the ledger of the bots of a stage."""
+    return stage.settings(1).ledger.place
+
+
+def engine_of(place: LedgerPlace) -> Engine:
+    """Return an engine as another program would make it."""
+    if isinstance(place, Path):
+        return create_engine(f"sqlite:///{place}")
+    return create_engine(place.url.replace("postgresql:", "postgresql+psycopg:", 1))
+
+
+def execute(place: LedgerPlace, statement: str) -> list[Any]:
+    """Execute a statement as another program would; return its rows."""
+    engine = engine_of(place)
+    with engine.begin() as connection:
+        result = connection.exec_driver_sql(statement)
+        found = [tuple(row) for row in result] if result.returns_rows else []
+    engine.dispose()
+    return found
 
 
 def file_of(database: Database) -> Path:

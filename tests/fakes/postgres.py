@@ -22,7 +22,7 @@ from uuid import uuid4
 import psycopg
 
 from bot.adapters.ledger.postgresql import migrate
-from bot.adapters.ledger.schema import metadata
+from bot.adapters.ledger.schema import VERSION, metadata
 from bot.core.ports.ledger import LedgerServer
 
 VARIABLE: Final = "RELAY_TEST_POSTGRES"
@@ -191,10 +191,13 @@ class Databases:
         return self.make()
 
     def empty(self, server: LedgerServer) -> None:
-        """Remove all rows of a ledger, and let its numbers begin anew."""
+        """Remove all rows of a ledger, and let its numbers and its version be those of a new
+        one.
+        """
         with psycopg.connect(server.url, autocommit=True) as connection:
             names = ", ".join(metadata.tables)
             connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+            connection.execute("UPDATE alembic_version SET version_num = %s", (VERSION,))
 
     def close(self) -> None:
         """Remove what is left."""

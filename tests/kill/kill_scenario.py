@@ -1,10 +1,9 @@
 """A user, one large file, and its traces in both stand-ins and in the ledger."""
 
 import hashlib
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bot.demo.local_stack import LocalStack
 from bot.sandbox.request_log import LoggedRequest
 from bot.sandbox.telegram import Message
 from tests.conversations.people import Person
+from tests.fakes.ledger import execute, place_of
 from tests.kill.process import Running, relay_bot
 
 BLOCK = 1 << 20
@@ -58,8 +58,7 @@ class KillScenario:
 
     def query(self, statement: str) -> list[tuple[str, int]]:
         """Read the ledger as another program would."""
-        with closing(sqlite3.connect(self.stage.folder / "relay.sqlite3")) as connection:
-            return connection.execute(statement).fetchall()
+        return execute(place_of(self.stage), statement)
 
     def left_on_disk(self) -> list[str]:
         """Spool files, notes about copies, and copies of the Bot API server that still exist."""

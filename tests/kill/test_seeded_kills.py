@@ -6,9 +6,8 @@ import asyncio
 import hashlib
 import os
 import signal
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -18,6 +17,7 @@ import pytest
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import VisibleMessage
 from tests.conversations.people import Person, links_of
+from tests.fakes.ledger import execute, place_of
 from tests.kill.kill_scenario import digest_of
 from tests.kill.process import PATIENCE, Running, relay_bot
 
@@ -121,8 +121,8 @@ class Kills:
 
     def states(self) -> dict[str, int]:
         """Return how many jobs there are in each state."""
-        with closing(sqlite3.connect(self.stage.folder / "relay.sqlite3")) as ledger:
-            return dict(ledger.execute("SELECT state, count(*) FROM jobs GROUP BY state"))
+        statement = "SELECT state, count(*) FROM jobs GROUP BY state"
+        return dict(execute(place_of(self.stage), statement))
 
 
 @pytest.mark.timeout(600)

@@ -1,31 +1,41 @@
-"""The file of a ledger: a read-only inspection, and copies of it: a backup, and what a backup
-replaces.
+"""Read-only inspections of a ledger, in a file or on a server; copies of the file: a backup, and
+what a backup replaces; and copies of all rows, from a file to a server and back.
 """
 
 import errno
+import hashlib
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy import URL, Connection, RowMapping, Table, create_engine, func, select
 from sqlalchemy.exc import DatabaseError
 
+from bot.adapters.ledger.connection import AccessKind
+from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.migration import (
     known_versions,
     refuse_foreign_tables,
     require_tables,
     version_of,
 )
-from bot.adapters.ledger.schema import VERSION
+from bot.adapters.ledger.schema import VERSION, damaged_columns, leases, metadata, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
+
+if TYPE_CHECKING:
+    import psycopg
 
 MOST_SHOWN = 3
 
@@ -77,6 +87,103 @@ def _examine(connection: Connection, path: Path) -> LedgerInspection:
     return LedgerInspection(
         version, is_known=_is_known(version), is_newest=version == VERSION, damage=damage
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInspection:
+    """What a server says of itself and of the ledger in it. `version` is that of the ledger's
+    schema, "" where there is none; `missing` are rights that this login lacks, at most
+    `MOST_SHOWN`; `latency` is one round trip, `ahead` how much the server's clock is ahead of ours
+    (negative: behind); `free` is how many more connections it takes.
+    """
+
+    version: str
+    is_known: bool
+    server: str
+    missing: tuple[str, ...]
+    latency: timedelta
+    ahead: timedelta
+    free: int
+    is_private: bool
+    """Whether the connection is encrypted, or leaves this machine not at all."""
+    bot_runs: bool
+
+
+SAMPLES: Final = 5
+"""Round trips that are measured."""
+_READ_ONLY: Final = "SELECT 'writes' WHERE current_setting('transaction_read_only') = 'on'"
+_RIGHTS: Final = """
+SELECT wanted || ' on ' || relname FROM pg_class
+  CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted
+  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  AND NOT has_table_privilege(pg_class.oid, wanted)
+UNION ALL
+SELECT 'USAGE on ' || relname FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace
+  AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(pg_class.oid, 'USAGE') END
+"""
+"""Rights that a running bot needs and this login lacks."""
+_RIGHTS_TO_CHANGE: Final = """
+SELECT 'CREATE on schema ' || coalesce(current_schema(), 'public')
+  WHERE NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+UNION ALL
+SELECT 'ownership of ' || relname FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+  AND NOT pg_has_role(relowner, 'USAGE')
+"""
+"""The same for the next start, if that has to make or change tables."""
+_FREE: Final = """
+SELECT least(
+  current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int - count(*),
+  CASE WHEN rolconnlimit < 0 THEN NULL
+    ELSE rolconnlimit - count(*) FILTER (WHERE usename = current_user) END
+) FROM pg_roles LEFT JOIN pg_stat_activity ON backend_type = 'client backend'
+WHERE rolname = current_user GROUP BY rolconnlimit
+"""
+
+
+def examine_server(place: LedgerServer) -> ServerInspection:
+    """Ask the server about itself and the ledger; change nothing. Blocks. Works beside a bot.
+
+    Raises:
+        LedgerUnusable: it cannot be reached, refuses the login, or is not suitable; or the
+            database is that of another program, or lacks tables.
+    """
+    # Here, because most installations have no driver for it.
+    from bot.adapters.ledger import postgresql
+
+    version, runs = postgresql.look(place)
+    with closing(postgresql.connect(place)) as raw, postgresql.using(place):
+        asked = [_READ_ONLY, _RIGHTS, *([] if version == VERSION else [_RIGHTS_TO_CHANGE])]
+        missing = [str(row[0]) for query in asked for row in raw.execute(query).fetchall()]
+        free = raw.execute(_FREE).fetchone()
+        latency, ahead = min(_round_trip(raw) for _ in range(SAMPLES))
+        return ServerInspection(
+            version=version,
+            is_known=_is_known(version),
+            server=str(raw.execute("SHOW server_version").fetchone()[0]),  # type: ignore[index] # Always a row.
+            missing=tuple(missing[:MOST_SHOWN]),
+            latency=latency,
+            ahead=ahead,
+            free=int(free[0]) if free else 0,
+            is_private=raw.pgconn.ssl_in_use or _is_local(raw),
+            bot_runs=runs,
+        )
+
+
+def _round_trip(raw: "psycopg.Connection[Any]") -> tuple[timedelta, timedelta]:
+    """Return how long one takes, and how much the clock of the server is ahead."""
+    begun, clock = datetime.now(UTC), time.perf_counter()
+    row = raw.execute("SELECT clock_timestamp()").fetchone()
+    took = timedelta(seconds=time.perf_counter() - clock)
+    return took, (row[0] - begun - took / 2 if row else timedelta())
+
+
+def _is_local(raw: "psycopg.Connection[Any]") -> bool:
+    # Empty for a socket in the file system.
+    address = raw.info.hostaddr
+    return not address or ip_address(address).is_loopback
 
 
 def _is_known(version: str) -> bool:
@@ -237,3 +344,101 @@ def _give_to_owner_of(model: Path, file: Path) -> None:
     if os.geteuid() == 0:
         found = model.stat()
         os.chown(file, found.st_uid, found.st_gid)
+
+
+BATCH: Final = 500
+"""Rows of one statement, which a server has to end within seconds."""
+_PROBE: Final = state.c.name == "probe"
+"""The row that a look at the ledger writes."""
+
+
+class _Sum:
+    """Count and checksum of the rows of a table, whatever their order: databases sort texts
+    differently.
+    """
+
+    def __init__(self) -> None:
+        self.count = self.total = 0
+
+    def add(self, row: RowMapping) -> None:
+        """Include a row."""
+        # As a server stores them, which has no NUL.
+        values = [v.replace("\0", "\ufffd") if isinstance(v, str) else v for v in row.values()]
+        text = json.dumps(values, default=str, sort_keys=True)
+        self.count += 1
+        self.total += int.from_bytes(hashlib.sha256(text.encode()).digest()[:16])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sum) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment] # It changes.
+
+
+def move_rows(source: Database, target: Database) -> dict[str, int]:
+    """Copy all rows into an empty ledger in one transaction, and compare what arrived; return the
+    number of rows of each table. Blocks. `source` is only read; if this raises, `target` is empty
+    as before. Both are of the newest version, and used by no other process.
+
+    Raises:
+        LedgerUnusable: one of them does not work, `target` has rows, a row of `source` is damaged,
+            or other rows arrived.
+    """
+    counts = {}
+    with source.apart(AccessKind.READ) as old, target.apart(AccessKind.WRITE) as new:
+        _require_empty(new, target.place)
+        # Those that others refer to come first.
+        for table in metadata.sorted_tables:
+            if table is leases:
+                # Of processes that run, or have run, there.
+                continue
+            sent, arrived = _copy_rows(old, new, table, source.place), _Sum()
+            for row in _rows(new, table):
+                arrived.add(row)
+            if arrived != sent:
+                raise LedgerUnusable(target.place, f"other rows arrived in {table.name}")
+            _count_on(new, table)
+            counts[table.name] = sent.count
+    return counts
+
+
+def _require_empty(connection: Connection, place: LedgerPlace) -> None:
+    connection.execute(state.delete().where(_PROBE))
+    for table in metadata.sorted_tables:
+        if table is leases:
+            continue
+        if connection.execute(select(table).limit(1)).first() is not None:
+            raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}")
+
+
+def _rows(connection: Connection, table: Table) -> Iterator[RowMapping]:
+    streaming = select(table).execution_options(yield_per=BATCH)
+    with connection.execute(streaming) as result:
+        yield from result.mappings()
+
+
+def _copy_rows(old: Connection, new: Connection, table: Table, place: LedgerPlace) -> _Sum:
+    sent = _Sum()
+    batch: list[dict[str, Any]] = []
+    for row in _rows(old, table):
+        if damaged := damaged_columns(table, row):
+            key = row[next(iter(table.primary_key.columns)).name]
+            where = f"{table.name} {key}: {', '.join(damaged)}"
+            raise LedgerUnusable(place, f"a row cannot be read, start the bot once ({where})")
+        sent.add(row)
+        batch.append(dict(row))
+        if len(batch) == BATCH:
+            new.execute(table.insert(), batch)
+            batch = []
+    if batch:
+        new.execute(table.insert(), batch)
+    return sent
+
+
+def _count_on(connection: Connection, table: Table) -> None:
+    """Let a server number new rows from the largest one on, as SQLite does by itself."""
+    if connection.dialect.name == "sqlite" or table.autoincrement_column is None:
+        return
+    largest = connection.execute(select(func.max(table.c.id))).scalar()
+    if largest is not None:
+        sequence = func.pg_get_serial_sequence(table.name, "id")
+        connection.execute(select(func.setval(sequence, largest)))

@@ -68,8 +68,8 @@ class Lease:
 
 
 class Conflict(LedgerUnusable):
-    """Another process changed the same rows at the same moment: the operation was undone, and is
-    to be run again.
+    """Another process changed the same rows at the same moment, or this one stood still in the
+    middle: the operation was undone, and is to be run again.
     """
 
 

@@ -4,8 +4,16 @@ Operations are functions of a connection, in the modules of their tables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -220,6 +228,20 @@ class Database:
                     error = again
         finally:
             self._waiting -= 1
+
+    @contextmanager
+    def apart(self, access: AccessKind) -> Iterator[Connection]:
+        """Open a connection of its own for one long transaction, in the thread that calls this. It
+        is not cut off, and nothing of it is tried again.
+
+        Raises:
+            LedgerUnusable: the ledger does not work.
+        """
+        backend = self._backend
+        with backend.translating(), backend.engine(access).connect() as connection:
+            writes = access is AccessKind.WRITE
+            with backend.transaction(connection) if writes else connection.begin():
+                yield connection
 
     async def watch(self) -> None:
         """Look now and then whether the ledger is in place and works, also while it is not used;

@@ -84,7 +84,10 @@ _XACT: Final = "relay_xact"
 _FAULTS: Final = re.compile(
     r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3D000|42501|55P03|55006"
 )
-_CONFLICTS: Final = frozenset({"40001", "40P01"})
+_CONFLICTS: Final = frozenset({"40001", "40P01", "25P03"})
+"""Those after which the same transaction may succeed. 25P03: this process stood still for longer
+than `IDLE_TIMEOUT`.
+"""
 _UNKNOWN_YET: Final = "22023"
 """`pg_xact_status` of a transaction that is not known yet, on a server that replaced the one that
 began it.
@@ -107,7 +110,7 @@ def using(server: LedgerServer) -> Iterator[None]:
     """Translate failures of the server and of the way to it.
 
     Raises:
-        Conflict: another process changed the same rows.
+        Conflict: the transaction was undone, and is to be run again.
         LedgerUnusable: the server is out of reach, refuses the login, or cannot write.
     """
     try:
@@ -148,6 +151,7 @@ def connect(server: LedgerServer, *, autocommit: bool = True) -> "psycopg.Connec
     try:
         with using(server):
             _require_suitable(server, raw)
+            _require_session(server, raw)
             raw.execute(_SETTINGS, prepare=False)
             raw.autocommit = autocommit
     except BaseException:
@@ -164,6 +168,39 @@ def _require_suitable(server: LedgerServer, raw: "psycopg.Connection[Any]") -> N
     encoding = info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise LedgerUnusable(server, f"its encoding is {encoding}, UTF8 is needed")
+
+
+def _require_session(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
+    """Refuse a pooler that gives each transaction a session of the server that others use too:
+    the limits that are set for a session would be lost, and hold for other programs.
+
+    A pooler announces another process of the server than the one that answers, in every mode. Only
+    then compare it with a second connection.
+    """
+    found = {_session_of(raw)}
+    if found == {raw.info.backend_pid}:
+        return
+    with closing(psycopg.connect(server.url, autocommit=True, connect_timeout=5)) as second:
+        timer = threading.Timer(CUT_OFF, cut_off, (second,))
+        timer.start()
+        try:
+            second.execute("BEGIN", prepare=False)
+            other = _session_of(second)
+            # In a transaction the second one keeps the session that the first one has used.
+            found.add(_session_of(raw))
+            second.rollback()
+        finally:
+            timer.cancel()
+    if len(found) > 1 or other in found:
+        raise LedgerUnusable(
+            server, "a pooler in transaction mode is between; use session mode, or the server"
+        )
+
+
+def _session_of(raw: "psycopg.Connection[Any]") -> int:
+    """Return the process of the server that answers."""
+    row = raw.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    return int(row[0]) if row else 0
 
 
 class PostgresBackend(Backend):
@@ -370,6 +407,24 @@ def migrate(server: LedgerServer, *, alone: bool = False, create: bool = True) -
                 raise LedgerLocked(f"a bot of another version runs on the ledger {server}")
             _change(connection, server)
         require_tables(connection, server)
+
+
+def look(server: LedgerServer) -> tuple[str, bool]:
+    """Return the version of the tables, "" without any, and whether a bot runs on them; change
+    nothing. Blocks.
+
+    Raises:
+        LedgerUnusable: the server cannot be used, the database belongs to another program, or
+            tables are missing.
+    """
+    with _schema_of(server) as connection:
+        refuse_foreign_tables(connection, server)
+        version = version_of(connection)
+        if version != VERSION:
+            # Older ones may have no leases.
+            return version, False
+        require_tables(connection, server)
+        return version, bool(live(connection, BOT))
 
 
 @contextmanager

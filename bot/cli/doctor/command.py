@@ -8,12 +8,19 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from bot.adapters.ledger.backup import LedgerInspection, examine_ledger
+from bot.adapters.ledger.backup import (
+    LedgerInspection,
+    ServerInspection,
+    examine_ledger,
+    examine_server,
+)
+from bot.adapters.ledger.schema import VERSION
 from bot.cli.common import (
     FAILED,
     OK,
@@ -38,8 +45,10 @@ from bot.cli.common import (
 from bot.cli.doctor.store import examine_store
 from bot.cli.doctor.telegram import examine_pages, examine_telegram
 from bot.clock import SystemClock
+from bot.core.errors import LedgerUnusable
 from bot.core.jobs import MIB
 from bot.core.ports.clock import Clock
+from bot.core.ports.ledger import LedgerServer
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings
 from bot.transfer.spool import free_bytes
@@ -91,7 +100,7 @@ async def examine_machine(settings: Settings, environ: Mapping[str, str]) -> lis
     """Check this machine. Writes 32 MiB into the spool, and removes them."""
     return [
         await asyncio.to_thread(_spool, settings),
-        await asyncio.to_thread(_ledger, settings),
+        *await asyncio.to_thread(_ledger, settings),
         _descriptors(settings),
         _proxies(settings, environ),
     ]
@@ -144,8 +153,12 @@ def _write_rate(folder: Path) -> float:
         return SAMPLE / max(time.monotonic() - begun, 1e-6)
 
 
-def _ledger(settings: Settings) -> Row:
-    path = settings.ledger.path
+def _ledger(settings: Settings) -> list[Row]:
+    place = settings.ledger.place
+    return [_file(place)] if isinstance(place, Path) else _server_rows(place)
+
+
+def _file(path: Path) -> Row:
     place = _existing(path)
     if not os.access(place, os.R_OK | os.W_OK) or (place != path and not place.is_dir()):
         meaning = say("doctor-unwritable", place=place)
@@ -179,6 +192,62 @@ def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
             return ok("ledger", say("doctor-empty-ledger"))
         return ok("ledger", say("doctor-old-ledger", version=actual.version))
     return ok("ledger", say("doctor-ledger-ok", version=actual.version))
+
+
+NEEDED_CONNECTIONS: Final = 6
+"""A bot uses 3, and a command beside it as many."""
+SLOW_ANSWER: Final = timedelta(milliseconds=20)
+"""Round trip above which the ledger, not the network of files, is likely to limit small files."""
+LARGEST_DIFFERENCE: Final = timedelta(seconds=60)
+"""Between two clocks, beyond which times in logs and in the ledger mislead."""
+
+
+def _server_rows(place: LedgerServer) -> list[Row]:
+    try:
+        found = examine_server(place)
+    except LedgerUnusable as error:
+        meaning = say("doctor-unusable", path=str(place), why=error.reason)
+        return [broken("ledger", meaning, say("doctor-database-remedy"))]
+    if found.version and not found.is_known:
+        meaning = say("doctor-too-new", path=str(place), version=found.version)
+        return [broken("ledger", meaning, say("doctor-too-new-remedy"))]
+    if found.missing:
+        meaning = say("doctor-database-rights", missing=", ".join(found.missing))
+        return [broken("ledger", meaning, say("doctor-database-rights-remedy"))]
+    return [_schema_row(found), *_way_rows(found)]
+
+
+def _schema_row(found: ServerInspection) -> Row:
+    if not found.version:
+        return ok("ledger", say("doctor-database-empty", server=found.server))
+    values = {"server": found.server, "version": found.version}
+    if found.version != VERSION:
+        return ok("ledger", say("doctor-database-old", **values))
+    return ok("ledger", say("doctor-database-ok", **values))
+
+
+def _way_rows(found: ServerInspection) -> list[Row]:
+    """Return the warnings about the way to the server, or one row without any."""
+    milliseconds = f"{found.latency / timedelta(milliseconds=1):.1f}"
+    rows: list[Row] = []
+
+    def warn(meaning: str, remedy: str) -> None:
+        rows.append(warning("ledger server", meaning, remedy))
+
+    if not found.is_private:
+        warn(say("doctor-database-open"), say("doctor-database-open-remedy"))
+    if found.latency > SLOW_ANSWER:
+        meaning = say("doctor-database-slow", latency=milliseconds)
+        warn(meaning, say("doctor-database-slow-remedy"))
+    if abs(found.ahead) > LARGEST_DIFFERENCE:
+        seconds = f"{found.ahead.total_seconds():+.0f}"
+        meaning = say("doctor-database-clock", seconds=seconds)
+        warn(meaning, say("doctor-database-clock-remedy"))
+    if found.free < NEEDED_CONNECTIONS and not found.bot_runs:
+        meaning = say("doctor-database-full", free=found.free, needed=NEEDED_CONNECTIONS)
+        warn(meaning, say("doctor-database-full-remedy"))
+    meaning = say("doctor-database-way", latency=milliseconds, free=found.free)
+    return rows or [ok("ledger server", meaning)]
 
 
 def _descriptors(settings: Settings) -> Row:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from select import select as select_ready
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -297,6 +298,39 @@ async def test_slow_statement_costs_no_other(
     assert isinstance(tasks[1].exception(), LedgerUnusable)
     assert "statement timeout" in str(tasks[1].exception())
     assert (tasks[0].result(), tasks[2].result(), found) == (1, 2, [1, 2])
+
+
+async def test_process_that_stood_still(
+    place: LedgerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server undid because no statement came for too long is run again, also for a
+    command, and nobody hears of it.
+    """
+    monkeypatch.setattr(
+        postgresql,
+        "_SETTINGS",
+        postgresql._SETTINGS + ";SET idle_in_transaction_session_timeout = 100",
+    )
+    tries: list[int] = []
+
+    def write(connection: Connection) -> None:
+        tries.append(len(tries))
+        connection.execute(insert(chats).values(chat_id=len(tries)))
+        if len(tries) == 1:
+            assert _ended_by_the_server(connection)
+
+    async with opened(place) as database:
+        await database.write(write)
+        assert database.state.trouble == ""
+
+    assert execute(place, "SELECT chat_id FROM chats") == [(2,)]
+
+
+def _ended_by_the_server(connection: Connection) -> bool:
+    """Wait until the server has closed the connection."""
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, psycopg.Connection)
+    return bool(select_ready([raw.fileno()], [], [], 10)[0])
 
 
 async def test_conflict_is_tried_again(place: LedgerServer) -> None:

@@ -1,17 +1,31 @@
-"""`relay-bot backup` and `relay-bot restore`: copies of the ledger, which is one SQLite file."""
+"""`relay-bot backup` and `relay-bot restore`: copies of a ledger that is a file; `relay-bot ledger
+move`: from a file to a server, and back.
+"""
 
+import asyncio
 import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from bot.adapters.ledger.backup import BEGUN, back_up, put_back, require_sound
+from bot.adapters.ledger.backup import (
+    BEGUN,
+    back_up,
+    examine_ledger,
+    examine_server,
+    move_rows,
+    put_back,
+    require_sound,
+)
+from bot.adapters.ledger.database import open_alone, sending
+from bot.adapters.ledger.schema import VERSION
 from bot.adapters.ledger.sqlite import SendingLock, process_lock
 from bot.cli.common import (
     CommandFailed,
@@ -22,6 +36,9 @@ from bot.cli.common import (
     require_ledger,
     size,
 )
+from bot.core.errors import LedgerUnusable
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
+from bot.settings import Settings
 
 _NAME: Final = "relay-%Y%m%dT%H%M%SZ.sqlite3"
 _NAMED: Final = re.compile(r"relay-[0-9]{8}T[0-9]{6}Z\.sqlite3")
@@ -49,12 +66,28 @@ def backup(
         raise typer.BadParameter(f"{file} is no folder", param_hint="--keep")
     to = file / datetime.now(UTC).strftime(_NAME) if is_folder else file
     with failing_in_a_line(), _putting(to):
-        require_ledger(loaded.ledger.path)
-        back_up(loaded.ledger.path, to)
+        path = _file_of(loaded, "pg_dump")
+        require_ledger(path)
+        back_up(path, to)
         removed = _thin_out(file, keep) if keep else 0
     typer.echo(f"{to}: {size(to.stat().st_size)}, checked")
     if removed:
         typer.echo(f"removed {removed} older ones")
+
+
+def _file_of(settings: Settings, program: str) -> Path:
+    """Return the file of the ledger.
+
+    Raises:
+        CommandFailed: it is on a server; the text names the program to use instead.
+    """
+    place = settings.ledger.place
+    if isinstance(place, Path):
+        return place
+    raise CommandFailed(
+        f"the ledger is {place}, on a PostgreSQL server, and no file; use {program}, or the"
+        " backups of the server"
+    )
 
 
 def _thin_out(folder: Path, keep: int) -> int:
@@ -84,12 +117,12 @@ def restore(
     """
     loaded = load_settings(settings)
     log_quietly(loaded)
-    path = loaded.ledger.path
     with failing_in_a_line():
         version = require_sound(file)
         if check:
             typer.echo(f"{file}: ok, schema {version}, {size(file.stat().st_size)}")
             return
+        path = _file_of(loaded, "pg_restore")
         kept = path.with_name(path.name + datetime.now(UTC).strftime(".replaced-%Y%m%dT%H%M%SZ"))
         with _alone(path), _putting(kept):
             had_one = path.exists()
@@ -129,3 +162,79 @@ def _putting(path: Path) -> Iterator[None]:
         raise CommandFailed(f"{path} exists already; nothing was changed") from error
     except OSError as error:
         raise CommandFailed(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+class LedgerAction(StrEnum):
+    """What `relay-bot ledger` can do."""
+
+    MOVE = "move"
+
+
+class MoveTarget(StrEnum):
+    """Where a ledger can move to: `ledger.url` or `ledger.path`."""
+
+    SERVER = "server"
+    FILE = "file"
+
+
+def ledger(
+    action: Annotated[LedgerAction, typer.Argument(help="Copy all rows, and compare both sides.")],
+    *,
+    to: Annotated[
+        MoveTarget,
+        typer.Option("--to", help="From ledger.path to the server of ledger.url, or back."),
+    ],
+    settings: SettingsFile = None,
+) -> None:
+    """Move the ledger from its file to its server, or back. Only while no bot runs. What it was
+    moved from stays as it is; what it is moved to has to be empty.
+
+    Example: relay-bot ledger move --to server
+    """
+    del action
+    loaded = load_settings(settings)
+    log_quietly(loaded)
+    with failing_in_a_line():
+        file, server = loaded.ledger.path, loaded.ledger.place
+        if not isinstance(server, LedgerServer):
+            raise CommandFailed("name the server in ledger.url, or in RELAY_LEDGER__URL_FILE")
+        source, target = (file, server) if to is MoveTarget.SERVER else (server, file)
+        _require_newest(source)
+        counts = asyncio.run(_move(source, target))
+    for table, count in counts.items():
+        typer.echo(f"{table}: {count}")
+    typer.echo(f"{target}: {sum(counts.values())} rows, compared; {source} is as before")
+    if to is MoveTarget.FILE:
+        typer.echo("remove ledger.url from the settings before you start the bot")
+
+
+def _require_newest(source: LedgerPlace) -> None:
+    """Refuse to move what is no whole ledger of this version: only its own start upgrades it."""
+    if isinstance(source, Path):
+        require_ledger(source)
+        found = examine_ledger(source)
+        if reason := found.damage or found.unusable:
+            raise LedgerUnusable(source, reason)
+        version = found.version
+    else:
+        version = examine_server(source).version
+    if not version:
+        raise CommandFailed(f"there is no ledger in {source}; has the bot ever run here?")
+    if version != VERSION:
+        raise CommandFailed(
+            f"the ledger {source} has schema {version}, and this version of the bot {VERSION};"
+            " start the bot on it once"
+        )
+
+
+async def _move(source: LedgerPlace, target: LedgerPlace) -> dict[str, int]:
+    """Move the rows while this process has both ledgers for itself."""
+    async with AsyncExitStack() as stack:
+        opened = []
+        for place in (source, target):
+            database = await stack.enter_async_context(open_alone(place))
+            mark = await stack.enter_async_context(sending(database))
+            if not await mark.take_alone():
+                raise CommandFailed(f"relay-bot send runs on the ledger {place}")
+            opened.append(database)
+        return await asyncio.to_thread(move_rows, *opened)
