@@ -13,6 +13,8 @@ from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of, sha256
 from tests.kill.kill_scenario import KillScenario, digest_of, part_numbers
 
+pytestmark = pytest.mark.long
+
 MIB = 1 << 20
 SIZE = 16 * MIB
 ARRIVED = 6 * MIB
