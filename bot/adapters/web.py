@@ -6,18 +6,20 @@ not before.
 import asyncio
 import hmac
 import json
+import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits, read_address
+from bot.adapters.web_limits import Address, Connections, Proxies, WebLimits
 from bot.core.errors import PortTaken
 from bot.supervision import ReadinessReport
 
@@ -157,6 +159,8 @@ def _later() -> web.Response:
 
 LARGEST_BODY: Final = 1 << 20
 """Bytes of a request. Updates have a few KiB."""
+NO_LOG: Final = logging.Logger("access", logging.CRITICAL)  # noqa: LOG001 -- one of its own.
+"""An access log without lines, which would be requests of monitoring systems."""
 LAST_ANSWERS: Final = 1.0
 """Seconds for requests in progress at the end."""
 
@@ -186,12 +190,10 @@ async def open_web(  # noqa: PLR0913 -- the options by keyword.
         PortTaken: the address cannot be listened on.
     """
     proxies = proxies or Proxies()
-    exempt = (lambda peer: proxies.trusts(read_address(peer))) if site is not None else None
+    exempt = proxies.trusts if site is not None else None
     connections = Connections(limits or WebLimits(), exempt=exempt)
-    # No access log: its lines would be requests of monitoring systems.
     runner = web.AppRunner(
         _application(pages, hook, connections, proxies, site),
-        access_log=None,
         shutdown_timeout=LAST_ANSWERS,
     )
     await runner.setup()
@@ -214,39 +216,94 @@ def _application(
     proxies: Proxies,
     site: Site | None,
 ) -> web.Application:
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[connections.middleware])
-
     async def others(request: web.Request) -> web.StreamResponse:
         if site is None:
             return web.Response(status=404, text="404: Not Found")
         return await site.handle(request, proxies.visitor(request))
 
     def guarded(handler: Handler) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def monitor(request: web.Request) -> web.StreamResponse:
             return await (handler if proxies.may_monitor(request) else others)(request)
 
-        return answer
+        return monitor
 
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # The library's patterns do not match every target: `*`, and encoded ends of lines.
+        is_routed = request.match_info.http_exception is None
+        return await connections.answer(request, handler if is_routed else others)
+
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[answer])
+    app.on_response_prepare.append(_complete)
     app.router.add_get("/healthz", guarded(pages.alive))
     app.router.add_get("/readyz", guarded(pages.ready))
     app.router.add_get("/metrics", guarded(pages.metrics))
     if hook is not None:
         hook.limit(connections.limits)
         app.router.add_post(hook.path, hook.handle)
-    if site is not None:
-        app.router.add_route("*", "/{tail:.*}", others)
+    # Quicker than what is not routed.
+    app.router.add_route("*", "/{tail:.*}", others)
     return app
+
+
+QUIET: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "file-relay",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+}
+"""Headers of every answer that does not have others: nothing is stored, framed, sniffed, indexed
+or told to others. HSTS is for the reverse proxy, which has the certificate.
+"""
+
+
+async def _complete(_: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    for name, value in QUIET.items():
+        headers.setdefault(name, value)
+    # Here the library has put its own name and version.
+    headers["Server"] = QUIET["Server"]
+
+
+class QuietHandler(web.RequestHandler):
+    """Answers what is no request of HTTP with its status alone. The library's own answer repeats
+    bytes of the request, and its line in the log the address of a page.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer, after which the connection is closed."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().handle_error(request, status, exc, message)
+        response = web.Response(status=status, text=f"{status}\n", headers=QUIET)
+        response.force_close()
+        return response
 
 
 async def _listen(
     runner: web.AppRunner, connections: Connections, host: str, port: int
 ) -> asyncio.Server:
-    server = runner.server
+    server, loop = runner.server, asyncio.get_running_loop()
     assert server is not None  # noqa: S101 -- `setup` has made it.
+
+    def handler() -> QuietHandler:
+        # Nothing that is sent here is compressed, and what is must not grow.
+        return QuietHandler(server, loop=loop, access_log=NO_LOG, auto_decompress=False)
+
     try:
-        return await asyncio.get_running_loop().create_server(
-            connections.factory(server), host, port
-        )
+        return await loop.create_server(connections.factory(handler), host, port)
     except OSError as error:
         # The text of the event loop repeats the address.
         why = os.strerror(error.errno) if error.errno else str(error)

@@ -6,12 +6,15 @@ visitor who comes through a reverse proxy.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+from bot.core.limits import BoundedMap
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -36,11 +39,16 @@ pages limit the requests of each visitor behind it.
 """
 
 Address = IPv4Address | IPv6Address
+V6_PREFIX: Final = 64
+"""Bits of an IPv6 address that stand for one visitor: a provider gives each customer at least such
+a network (source: RFC 6177).
+"""
 FORWARDED_FOR: Final = "X-Forwarded-For"
 PROXIED: Final = ("Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto")
 """Other headers that only a proxy sends."""
 
 
+@lru_cache(maxsize=1024)
 def read_address(text: str) -> Address | None:
     """Return an address as headers write it, with or without a port, `None` where it is none. A
     mapped IPv4 address is that address.
@@ -58,6 +66,16 @@ def read_address(text: str) -> Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=1024)
+def address_key(address: Address | None) -> str:
+    """Return what is limited as one visitor: an IPv4 address, or the network of an IPv6 address;
+    "" for those whose address is hidden, who share one limit.
+    """
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, V6_PREFIX), strict=False))
+    return str(address or "")
+
+
 class Proxies:
     """Reverse proxies that are trusted, by their networks. `public_host` is the one that visitors
     ask for, "" without pages.
@@ -66,10 +84,17 @@ class Proxies:
     def __init__(self, networks: Sequence[str] = (), *, public_host: str = "") -> None:
         self._networks = [ip_network(network) for network in networks]
         self._public_host = public_host
+        self._trusted: BoundedMap[Address, bool] = BoundedMap(1024)
 
     def trusts(self, address: Address | None) -> bool:
         """Return whether its X-Forwarded-For counts."""
-        return address is not None and any(address in network for network in self._networks)
+        if address is None:
+            return False
+        known = self._trusted.get(address)
+        if known is None:
+            known = any(address in network for network in self._networks)
+            self._trusted.set(address, known)
+        return known
 
     def visitor(self, request: web.Request) -> Address | None:
         """Return who asks: the last address of X-Forwarded-For that is no trusted proxy, where a
@@ -123,7 +148,7 @@ class LimitedConnection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.address = ""
+        self.address: Address | None = None
 
     @property
     def waits(self) -> bool:
@@ -135,7 +160,7 @@ class LimitedConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 -- a TCP server's.
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.address = read_address(str(peer[0])) if isinstance(peer, tuple) else None
         self._inner.connection_made(transport)
         self.wait()
         self._connections.add(self, transport)
@@ -190,7 +215,9 @@ class Connections:
     no limit of their own.
     """
 
-    def __init__(self, limits: WebLimits, *, exempt: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, limits: WebLimits, *, exempt: Callable[[Address | None], bool] | None = None
+    ) -> None:
         self.limits = limits
         self._exempt = exempt
         self._open: dict[asyncio.BaseTransport, LimitedConnection] = {}
@@ -205,10 +232,9 @@ class Connections:
         """Count a new connection, and close another one, or this, if there are too many."""
         self._open[transport] = connection
         is_exempt = self._exempt is not None and self._exempt(connection.address)
+        key = address_key(connection.address)
         alike = [
-            one
-            for one in self._open.values()
-            if not is_exempt and one.address == connection.address
+            one for one in self._open.values() if not is_exempt and address_key(one.address) == key
         ]
         for group, most in (
             (alike, self.limits.per_address),
@@ -233,8 +259,7 @@ class Connections:
             log.warning("web connections closed", count=self._closed, open=len(self._open))
             self._reported_at, self._closed = now, 0
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Stop the timer of the connection while a request is handled."""
         transport = request.transport
         connection = self._open.get(transport) if transport is not None else None

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tests.bench import aged, burst, floor, idle, large, load, many, overlap, uploads
+from tests.bench import aged, burst, floor, idle, large, load, many, overlap, pages, uploads
 from tests.bench.report import Sheet, show
 
 BENCHES: dict[str, Callable[..., Sheet]] = {
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[..., Sheet]] = {
     "uploads": uploads.measure,
     "many": many.measure,
     "floor": floor.measure,
+    "pages": pages.measure,
     "capped": uploads.measure_capped,
 }
 
@@ -32,7 +33,7 @@ INTERRUPTED = 130
 """The exit code that shells give to what Ctrl-C has ended."""
 
 
-IN_PAIRS = ("burst", "idle", "aged", "uploads", "capped", "overlap", "floor")
+IN_PAIRS = ("burst", "idle", "aged", "uploads", "capped", "overlap", "floor", "pages")
 """Benchmarks that compare pairs of runs."""
 
 

@@ -70,6 +70,9 @@ async def _relay(alice: Person, count: int) -> list[str]:
     return [url for answer in alice.said for url in links_of(answer)]
 
 
+@pytest.mark.parametrize(
+    "mode", ["signed", "public", pytest.param("page", marks=pytest.mark.long)], indirect=True
+)
 async def test_thousand_links_due_at_once(stage: LocalStack, mode: str) -> None:
     """A thousand links that end in the same minute are gone within a minute of the clock."""
     alice = Person(stage)

@@ -32,8 +32,8 @@ BUTTONS = {
 VALUES = {PageOption.EXPIRES: 60, PageOption.DOWNLOADS: 5, PageOption.MENU: 1}
 CELLS = sorted(
     ((option, who) for option in BUTTONS for who in ROLES),
-    # Last, because it is for links that have ended.
-    key=lambda cell: cell[0] is PageOption.AGAIN,
+    # Last, because the one ends the links, and the other is for links that have ended.
+    key=lambda cell: (cell[0] is PageOption.AGAIN, cell[0] is PageOption.REMOVE),
 )
 
 

@@ -18,6 +18,7 @@ from bot.adapters.ledger.ledger import (
     SqlJobs,
     SqlObjects,
     SqlOutbox,
+    SqlPages,
     SqlStatusMessages,
 )
 from bot.adapters.oss.bucket import OssBucket
@@ -31,6 +32,7 @@ ADAPTERS: Final = {
         SqlAnswers,
         SqlStatusMessages,
         SqlOutbox,
+        SqlPages,
         OssBucket,
         TelegramMessenger,
     )

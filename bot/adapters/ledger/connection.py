@@ -5,11 +5,11 @@ ledger works.
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Concatenate, Final, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -161,6 +161,10 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
         self._waiter = asyncio.get_running_loop().create_future()
 
+    def begin(self) -> None:
+        """Note that it is handed to the thread."""
+        self.has_begun = True
+
     def settle(self, error: BaseException | None) -> None:
         """Wake the caller; `error` is that of the whole group."""
         self.error = error or self.error
@@ -189,6 +193,42 @@ class _Call(Generic[T]):
         return self.result  # type: ignore[return-value] # Done without an error.
 
 
+def _not_run(_: Connection) -> NoReturn:
+    """Stand for the operation of a caller that another call serves."""
+    raise AssertionError
+
+
+class _Shared(_Call[Sequence[T]]):
+    """One operation for several callers, of which each gets one of its results."""
+
+    def __init__(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> None:
+        super().__init__(lambda connection: operation(connection, len(self.callers)))
+        self.what = what
+        self.callers: list[_Call[T]] = []
+
+    def join(self) -> _Call[T]:
+        """Add a caller."""
+        caller = _Call[T](_not_run)
+        self.callers.append(caller)
+        return caller
+
+    def begin(self) -> None:
+        """Note it for all callers, of whom none is added or leaves any more."""
+        super().begin()
+        for caller in self.callers:
+            caller.begin()
+
+    def settle(self, error: BaseException | None) -> None:
+        """Wake all callers."""
+        super().settle(error)
+        for number, caller in enumerate(self.callers):
+            if self.result is not None and self.error is None:
+                caller.result = self.result[number]
+            caller.settle(self.error)
+
+
 class ConnectionThread:
     """A connection and the only thread that uses it.
 
@@ -211,6 +251,7 @@ class ConnectionThread:
         self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._waiting: deque[_Call[Any]] = deque()
+        self._shared: dict[Hashable, _Shared[Any]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -224,12 +265,34 @@ class ConnectionThread:
         one that has before re-raising.
         """
         call = _Call(lambda connection: operation(connection, *args, **kwargs))
+        self._wait(call)
+        return await call.outcome(self._waiting.remove)
+
+    async def run_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `run` does, once for all callers that wait for `what` when it begins: `operation`
+        gets their number, and returns a result for each.
+        """
+        if what not in self._shared:
+            self._shared[what] = _Shared(what, operation)
+            self._wait(self._shared[what])
+        shared: _Shared[T] = self._shared[what]
+
+        def withdraw(caller: _Call[T]) -> None:
+            shared.callers.remove(caller)
+            if not shared.callers:
+                self._waiting.remove(shared)
+                del self._shared[what]
+
+        return await shared.join().outcome(withdraw)
+
+    def _wait(self, call: _Call[Any]) -> None:
         self._waiting.append(call)
         if self._idle.is_set():
             self._idle.clear()
             # At the end of this turn of the loop, so that all that is asked in it is one visit.
             asyncio.get_running_loop().call_soon(self._visit)
-        return await call.outcome(self._waiting.remove)
 
     def _visit(self) -> None:
         """Hand all that waits to the thread."""
@@ -240,7 +303,9 @@ class ConnectionThread:
             self._idle.set()
             return
         for call in group:
-            call.has_begun = True
+            call.begin()
+            if isinstance(call, _Shared):
+                del self._shared[call.what]
         loop = asyncio.get_running_loop()
         try:
             visit = self._executor.submit(self._transact, group)

@@ -4,7 +4,15 @@ Operations are functions of a connection, in the modules of their tables.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
@@ -136,13 +144,45 @@ class Database:
         """
         return await self._use(AccessKind.READ, self._reader, _bind(operation, *args, **kwargs))
 
+    async def read_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `read` does, once for all callers that wait for `what`: `operation` gets their
+        number, and returns a result for each.
+        """
+        return await self._together(AccessKind.READ, self._reader, what, operation)
+
+    async def write_together(
+        self, what: Hashable, operation: Callable[[Connection, int], Sequence[T]]
+    ) -> T:
+        """Do as `write` does, once for all callers that wait for `what`."""
+        return await self._together(AccessKind.WRITE, self._writer, what, operation)
+
+    async def _together(
+        self,
+        access: AccessKind,
+        thread: ConnectionThread,
+        what: Hashable,
+        operation: Callable[[Connection, int], Sequence[T]],
+    ) -> T:
+        try:
+            return await self._used(access, thread.run_together(what, operation))
+        except LedgerUnusable as error:
+            return await self._until_it_works(
+                access, thread, lambda connection: operation(connection, 1)[0], error
+            )
+
     async def _use(
         self, access: AccessKind, thread: ConnectionThread, call: Callable[[Connection], T]
     ) -> T:
+        return await self._used(access, thread.run(call))
+
+    async def _used(self, access: AccessKind, run: Coroutine[Any, Any, T]) -> T:
         if self._closing:
+            run.close()
             raise LedgerUnusable(self.place, "it was closed")
         try:
-            result = await thread.run(call)
+            result = await run
         except Conflict:
             raise
         except LedgerUnusable as error:

@@ -1,7 +1,7 @@
 """The ports of the ledger on one database: the mapping of methods to operations."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -24,6 +24,7 @@ from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
 from bot.core.ports.ledger import ChatRules, OwnerRules
+from bot.core.ports.pages import PageContent
 
 
 class SqlJobs(SqlPart):
@@ -128,9 +129,7 @@ class SqlPages(SqlPart):
     """Implements `PageLedger`."""
 
     create = writes(pages.create)
-    find = reads(pages.find)
     of_jobs = reads(pages.of_jobs)
-    use = writes(pages.use)
     count = writes(pages.count)
     set_options = writes(pages.set_options)
     rearm = writes(pages.rearm)
@@ -140,6 +139,23 @@ class SqlPages(SqlPart):
     to_tell = reads(pages.to_tell)
     told = writes(pages.told)
     live = reads(pages.live)
+
+    async def find(self, token: str) -> PageContent | None:
+        """Return the page with this token; those who ask at once are told from one look."""
+
+        def look(connection: Connection, count: int) -> Sequence[PageContent | None]:
+            return [pages.find(connection, token)] * count
+
+        return await self._database.read_together(("page", token), look)
+
+    async def use(self, token: str, job_id: int, now: datetime) -> bool:
+        """Use one of the downloads that are allowed; those who ask at once share what is left."""
+
+        def take(connection: Connection, count: int) -> Sequence[bool]:
+            taken = pages.use(connection, token, job_id, now, count)
+            return [True] * taken + [False] * (count - taken)
+
+        return await self._database.write_together(("use", token, job_id), take)
 
 
 class SqlStatusMessages(SqlPart):

@@ -1,8 +1,8 @@
 """Pages behind links and their downloads in SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,21 +40,21 @@ SHOWN_EVERY: Final = timedelta(minutes=1)
 """The least time between two corrections of an answer for its number of downloads."""
 
 _ADD = insert(pages)
-_BY_TOKEN = select(pages).where(pages.c.token == bindparam("token"))
 _OF_ANSWERS = select(pages).where(pages.c.answer_id.in_(bindparam("answers", expanding=True)))
+_OF_FILES = (
+    jobs.c.id,
+    jobs.c.answer_id,
+    jobs.c.owner_id,
+    jobs.c.name,
+    jobs.c.kind,
+    jobs.c.size,
+    jobs.c.sha256,
+    jobs.c.mime_type,
+    page_files.c.downloads,
+    page_files.c.used,
+)
 _FILES = (
-    select(
-        jobs.c.id,
-        jobs.c.answer_id,
-        jobs.c.owner_id,
-        jobs.c.name,
-        jobs.c.kind,
-        jobs.c.size,
-        jobs.c.sha256,
-        jobs.c.mime_type,
-        page_files.c.downloads,
-        page_files.c.used,
-    )
+    select(*_OF_FILES)
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
     .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
     .order_by(jobs.c.id)
@@ -67,6 +67,18 @@ _OBJECTS = (
     )
     .order_by(objects.c.id)
 )
+_FOUND = (
+    select(*pages.c, *_OF_FILES, *objects.c)
+    .outerjoin(jobs, jobs.c.answer_id == pages.c.answer_id)
+    .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
+    .outerjoin(objects, (objects.c.job_id == jobs.c.id) & (objects.c.mode == LinkMode.PAGE.value))
+    .where(pages.c.token == bindparam("token"))
+    .order_by(jobs.c.id, objects.c.id)
+)
+"""A page with its files and their objects: one statement, because visitors wait for it."""
+_PAGE_KEYS, _FILE_KEYS, _OBJECT_KEYS = (
+    [column.name for column in columns] for columns in (pages.c, _OF_FILES, objects.c)
+)
 _ANSWERS_OF = (
     select(jobs.c.id, jobs.c.answer_id)
     .join(pages, pages.c.answer_id == jobs.c.answer_id)
@@ -74,7 +86,7 @@ _ANSWERS_OF = (
 )
 _IS_ARMED = or_(pages.c.most_downloads.is_(None), page_files.c.used < pages.c.most_downloads)
 _USABLE = (
-    select(pages.c.id, pages.c.answer_id)
+    select(pages.c.id, pages.c.most_downloads, page_files.c.used)
     .join(jobs, jobs.c.answer_id == pages.c.answer_id)
     .join(objects, objects.c.job_id == jobs.c.id)
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
@@ -124,8 +136,24 @@ def create(connection: Connection, job_id: int) -> PageContent | None:
 
 def find(connection: Connection, token: str) -> PageContent | None:
     """Return the page with this token."""
-    found = _contents(connection, connection.execute(_BY_TOKEN, {"token": token}).mappings().all())
-    return found[0] if found else None
+    rows = connection.execute(_FOUND, {"token": token}).all()
+    first, last = len(_PAGE_KEYS), len(_PAGE_KEYS) + len(_FILE_KEYS)
+    page = read_rows(
+        connection, pages, _named(_PAGE_KEYS, [row[:first] for row in rows[:1]]), _to_page
+    )
+    files: dict[int, PageFile] = {}
+    for row in rows if page else []:
+        (member,) = _named(_FILE_KEYS, [row[first:last]])
+        stored = _named(_OBJECT_KEYS, [row[last:]])
+        if stored[0]["id"] is not None:
+            # The newest of a job, which comes last.
+            for one in read_rows(connection, objects, stored, _to_stored):
+                files[member["id"]] = _to_file(member, *one)
+    return PageContent(page[0], tuple(files.values())) if page else None
+
+
+def _named(keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RowMapping]:
+    return [cast(RowMapping, dict(zip(keys, row, strict=True))) for row in rows]
 
 
 def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, PageContent]:
@@ -144,14 +172,17 @@ def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, P
     return {found.page.answer_id: found for found in _contents(connection, rows)}
 
 
-def use(connection: Connection, token: str, job_id: int, now: datetime) -> bool:
-    """Use one download of a file; return whether one was left."""
+def use(connection: Connection, token: str, job_id: int, now: datetime, wanted: int = 1) -> int:
+    """Use downloads of a file; return how many of those `wanted` were left."""
     row = connection.execute(_USABLE, {"token": token, "job": job_id, "now": now}).first()
     if row is None:
-        return False
-    connection.execute(_count_file(connection), {"job_id": job_id, "downloads": 1, "used": 1})
-    connection.execute(_COUNT_PAGE, {"page": row.id, "count": 1, "now": now})
-    return True
+        return 0
+    page_id, most, used = row
+    taken = wanted if most is None else min(wanted, most - (used or 0))
+    given = {"job_id": job_id, "downloads": taken, "used": taken}
+    connection.execute(_count_file(connection), given)
+    connection.execute(_COUNT_PAGE, {"page": page_id, "count": taken, "now": now})
+    return taken
 
 
 def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:
@@ -304,8 +335,12 @@ def _stored(
 ) -> dict[int, tuple[StoredObject, datetime | None]]:
     """Return the newest object of each job that was stored for a page, and when it was gone."""
     rows = connection.execute(_OBJECTS, {"jobs": list(job_ids)}).mappings()
-    found = read_rows(connection, objects, rows, lambda row: (to_object(row), row["gone_at"]))
+    found = read_rows(connection, objects, rows, _to_stored)
     return {stored.job_id: (stored, gone_at) for stored, gone_at in found}
+
+
+def _to_stored(row: RowMapping) -> tuple[StoredObject, datetime | None]:
+    return to_object(row), row["gone_at"]
 
 
 def _to_page(row: RowMapping) -> Page:

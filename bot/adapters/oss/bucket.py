@@ -17,12 +17,16 @@ from bot.adapters.oss.keys import with_second_try
 from bot.core.errors import ObjectGone, StoreError, StoreUnavailable, UploadGone
 from bot.core.files import LinkMode, is_open
 from bot.core.jobs import Part, Placement, StoredObject
+from bot.core.limits import BoundedMap
 from bot.core.ports.store import ObjectMeta, ObjectStat, PartBody, PartReceipt, PendingUpload
 
 INLINE: Final = "response-content-disposition=inline"
 """In a signed URL; OSS answers with this disposition instead of the stored one (source: OSS API
 reference, "GetObject").
 """
+
+
+SECOND: Final = timedelta(seconds=1)
 
 
 class OssLinkSigner:
@@ -36,6 +40,8 @@ class OssLinkSigner:
     def __init__(self, connection: OssConnection, mode: LinkMode) -> None:
         self._connection = connection
         self._mode = mode
+        self._signed: BoundedMap[tuple[object, ...], str] = BoundedMap(64)
+        self._origins: BoundedMap[Placement, str] = BoundedMap(64)
 
     @property
     def credentials_are_temporary(self) -> bool:
@@ -81,18 +87,31 @@ class OssLinkSigner:
         method: str = "GET",
         inline: bool = False,
     ) -> str:
-        """Return a URL of a private object for one method; OSS refuses others with it."""
+        """Return a URL of a private object for one method; OSS refuses others with it. Not from
+        several threads at once.
+        """
         placement = stored.placement
+        # Signatures are by the second: those who ask in the same one get the same URL.
+        second = now.replace(microsecond=0)
+        what = (stored.key, placement, method, inline, second, (expires_at - now) // SECOND)
+        if (known := self._signed.get(what)) is not None:
+            return known
         address = self._connection.address.of(placement.bucket, placement.region)
         url = address.object_url(stored.key)
         request = HttpRequest(method, f"{url}?{INLINE}" if inline else url)
-        return self._sign(address, stored.key, request, expires_at, now)
+        signed = self._sign(address, stored.key, request, expires_at, now)
+        self._signed.set(what, signed)
+        return signed
 
     def origin_of(self, placement: Placement) -> str:
         """Return scheme and host of such URLs."""
+        if (known := self._origins.get(placement)) is not None:
+            return known
         address = self._connection.address.of(placement.bucket, placement.region)
         parts = urlsplit(address.object_url(""))
-        return f"{parts.scheme}://{parts.netloc}"
+        origin = f"{parts.scheme}://{parts.netloc}"
+        self._origins.set(placement, origin)
+        return origin
 
     def shows_inline(self, placement: Placement) -> bool:
         """Return whether they have a domain of the operator: on others OSS forces a download

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from functools import cache, lru_cache
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -22,26 +21,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from mnemonic import Mnemonic
 
-from bot.adapters.pages.rendering import pick_language
+from bot.adapters.pages.rendering import LONGEST_HEADER, pick_language
+from bot.adapters.web_limits import Address, address_key
 from bot.core.limits import BoundedMap
 from bot.core.ports.clock import Clock
 from bot.core.ports.pages import HasherBusy, Page
 
-Visitor = IPv4Address | IPv6Address | None
+Visitor = Address | None
 """The address of a visitor; `None` where a proxy hides it. Those share one limit."""
-
-V6_PREFIX: Final = 64
-"""Bits of an IPv6 address that stand for one visitor: a provider gives each customer at least such
-a network (source: RFC 6177).
-"""
-
-
-def visitor_key(visitor: Visitor) -> str:
-    """Return what stands for a visitor: an IPv4 address, or the network of an IPv6 address."""
-    if isinstance(visitor, IPv6Address):
-        return str(ip_network((visitor, V6_PREFIX), strict=False))
-    return str(visitor or "")
-
 
 LARGEST_FORM: Final = 4096
 """Bytes of a form; that of a password has less than 200."""
@@ -98,19 +85,26 @@ class Ask:
 def read(request: web.Request, visitor: Visitor) -> Ask:
     """Read a request. Programs get text unless they ask for HTML; previews and browsers HTML."""
     agent = request.headers.get("User-Agent", "")[:512]
-    is_preview = _PREVIEW.search(agent) is not None
+    is_preview, is_program = _judge(agent)
     asks_for_html = "text/html" in request.headers.get("Accept", "")
-    is_program = _PROGRAM.match(agent) is not None or "Mozilla" not in agent
+    accepted = request.headers.get("Accept-Language", "")[:LONGEST_HEADER]
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
     return Ask(
         request=request,
-        visitor=visitor_key(visitor),
+        visitor=address_key(visitor),
         parts=tuple(request.rel_url.raw_path.split("/")[1:]),
-        language=pick_language(request.headers.get("Accept-Language", "")),
+        language=pick_language(accepted),
         wants_html=asks_for_html or is_preview or not is_program,
         only_looks=is_preview or "prefetch" in purpose,
         is_curl=agent.startswith("curl/"),
     )
+
+
+@lru_cache(maxsize=512)
+def _judge(agent: str) -> tuple[bool, bool]:
+    """Return whether a User-Agent is that of a preview, and of a program without a browser."""
+    is_program = _PROGRAM.match(agent) is not None or "Mozilla" not in agent
+    return _PREVIEW.search(agent) is not None, is_program
 
 
 async def read_form(request: web.Request) -> dict[str, str] | int:
@@ -124,6 +118,9 @@ async def read_form(request: web.Request) -> dict[str, str] | int:
                     return 413
     except TimeoutError:
         return 408
+    except (ConnectionError, web.RequestPayloadError):
+        # Cut off, or no body as its head says.
+        return 400
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
     except ValueError:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from fluent.runtime import FluentBundle, FluentResource
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.core.files import content_type, shown_size, split_extension
+from bot.core.limits import BoundedMap
 from bot.core.ports.pages import PageContent, PageFile, PageOptions, file_url, page_url
 from bot.inbound.pages import PageVisit
 
@@ -22,6 +24,8 @@ ENGLISH: Final = "en"
 CHINESE: Final = "zh-Hans"
 LANGUAGES: Final = (ENGLISH, CHINESE)
 
+MOST_RENDERED: Final = 64
+"""Pages that are kept as they were rendered last, for when they are asked for again."""
 LONGEST_HEADER: Final = 256
 """Characters of Accept-Language that are read; those of browsers have less than 100."""
 ARCHIVES: Final = frozenset({"zip", "rar", "7z", "gz", "xz", "bz2", "zst", "tar", "tgz"})
@@ -52,12 +56,13 @@ class Texts:
         return str(text)
 
 
+@lru_cache(maxsize=512)
 def pick_language(accepted: str) -> str:
     """Return the language for an Accept-Language header: Chinese of any kind, or English,
     whichever is preferred; English for all others.
     """
     best, best_weight = ENGLISH, 0.0
-    for item in accepted[:LONGEST_HEADER].split(","):
+    for item in accepted.split(","):
         tag, _, parameter = item.strip().partition(";")
         primary = tag.strip().partition("-")[0].lower()
         weight = _weight(parameter)
@@ -154,6 +159,7 @@ class PageRenderer:
     def __init__(self, origin: str) -> None:
         self._origin = origin
         self._texts = {tag: Texts(tag) for tag in LANGUAGES}
+        self._rendered: BoundedMap[tuple[str, str], tuple[Any, str]] = BoundedMap(MOST_RENDERED)
         self.assets = load_assets()
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
@@ -215,6 +221,27 @@ class PageRenderer:
         it cannot be.
         """
         t, content = self._texts[language], _open_content(visit)
+        left = _last_end(visit, content) - visit.now
+        # All that the text depends on; `shows_inline` says the same each time.
+        minutes = left // timedelta(minutes=1)
+        said = (content, minutes, [file.is_open(visit.now) for file in content.files], report)
+        key = (language, content.page.token)
+        before = self._rendered.get(key)
+        if before is not None and before[0] == said:
+            return before[1]
+        shown = self._page(t, visit, content, shows_inline, report=report)
+        self._rendered.set(key, (said, shown))
+        return shown
+
+    def _page(
+        self,
+        t: Texts,
+        visit: PageVisit,
+        content: PageContent,
+        shows_inline: Callable[[PageFile], bool],
+        *,
+        report: bool | None,
+    ) -> str:
         files = self._files(t, visit, content, shows_inline)
         link, ends = page_url(self._origin, content.page.token), _last_end(visit, content)
         meta = _meta_of_all(t, content)

@@ -61,19 +61,9 @@ MOST_FILES: Final = 3
 """Digits of the number of a file."""
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
+_NO_NAME: Final = re.compile(r'[\x00-\x1f\x7f"\\]')
+"""Characters that would end the name in a header, or the header."""
 _NUMBER: Final = re.compile(rf"[1-9][0-9]{{0,{MOST_FILES - 1}}}")
-BASE_HEADERS: Final[Mapping[str, str]] = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "file-relay",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "X-Robots-Tag": "noindex, nofollow, noarchive",
-}
-"""Of every answer. HSTS is for the reverse proxy, which has the certificate."""
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; form-action {targets};"
     " frame-ancestors 'none'; base-uri 'none'"
@@ -159,9 +149,8 @@ class PageRoutes:
     def _fixed(self, ask: Ask) -> web.Response | None:
         path = ask.request.rel_url.raw_path
         if (asset := self._assets.get(path)) is not None:
-            response = _respond(200, "", headers={"Cache-Control": FOREVER})
-            response.body, response.headers["Content-Type"] = asset.body, asset.content_type
-            return response
+            told = {"Cache-Control": FOREVER, "Content-Type": asset.content_type}
+            return web.Response(body=asset.body, headers=told)
         if path == MARK_PATH:
             return _respond(200, self._mark)
         if path == "/robots.txt":
@@ -331,7 +320,8 @@ class PageRoutes:
         if download.url:
             response = _to(download.url)
             if ask.is_curl:
-                response.headers["Content-Disposition"] = f'attachment; filename="{download.name}"'
+                name = _NO_NAME.sub("_", download.name)
+                response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
             return response
         if download.state is PageState.LOCKED:
             return self._needs_password(ask)
@@ -409,12 +399,15 @@ def _respond(
     status: int,
     text: str,
     *,
+    kind: str = "text/plain",
     wait: timedelta | None = None,
     close: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return an answer in plain text with the headers of every answer."""
-    response = web.Response(status=status, text=text, headers={**BASE_HEADERS, **(headers or {})})
+    """Return an answer of a kind of text."""
+    # Encoded here: the library takes longer to find out how.
+    told = {"Content-Type": f"{kind}; charset=utf-8", **(headers or {})}
+    response = web.Response(status=status, body=text.encode(), headers=told)
     if wait is not None:
         response.headers["Retry-After"] = str(_seconds(wait))
     if close:
@@ -423,10 +416,8 @@ def _respond(
 
 
 def _page(status: int, html: str, targets: str, *, wait: timedelta | None = None) -> web.Response:
-    response = _respond(status, html, wait=wait)
-    response.content_type = "text/html"
-    response.headers["Content-Security-Policy"] = POLICY.format(targets=targets)
-    return response
+    policy = {"Content-Security-Policy": POLICY.format(targets=targets)}
+    return _respond(status, html, kind="text/html", wait=wait, headers=policy)
 
 
 def _to(url: str) -> web.Response:

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.oss.bucket import OssBucket, OssLinkSigner
 from bot.adapters.oss.client import OssConnection
 from bot.adapters.pages.guards import ArgonPasswords
 from bot.adapters.pages.routes import PageRoutes
 from bot.adapters.web import MetricsPage, MonitoringPages, open_web
-from bot.adapters.web_limits import WITH_PAGES, Proxies
+from bot.adapters.web_limits import WITH_PAGES, Proxies, WebLimits
 from bot.core.files import LinkMode, content_disposition, make_key
 from bot.core.jobs import Job, Placement, Wishes
 from bot.core.ports.pages import PageContent, page_url
@@ -70,6 +71,7 @@ class Site:
     visits: PageVisits
     metrics: FakeMetrics
     session: aiohttp.ClientSession
+    database: Database
     port: int = 0
     passwords: ArgonPasswords = field(default_factory=lambda: ArgonPasswords(memory=8))
 
@@ -163,6 +165,7 @@ async def open_site(
     proxies: Proxies | None = None,
     opened: bool = True,
     domain: str = "",
+    limits: WebLimits = WITH_PAGES,
     port: int = 0,
     origin: str = ORIGIN,
 ) -> AsyncIterator[Site]:
@@ -185,7 +188,7 @@ async def open_site(
         reports = PageReports(ledger, (ADMIN,), clock, lambda: None)
         signer = OssLinkSigner(signing, LinkMode.PAGE)
         visits = PageVisits(ledger.pages, signer, clock, metrics, reports)
-        site = Site(ledger, oss, connection, clock, visits, metrics, session)
+        site = Site(ledger, oss, connection, clock, visits, metrics, session, database)
         routes = PageRoutes(origin, SECRET, clock, site.passwords, metrics)
         if opened:
             routes.open(visits)
@@ -194,7 +197,7 @@ async def open_site(
                 "127.0.0.1",
                 port,
                 MonitoringPages(_ready, _metrics),
-                limits=WITH_PAGES,
+                limits=limits,
                 proxies=proxies or Proxies(["127.0.0.0/8"]),
                 site=routes,
             ) as site.port:

@@ -226,8 +226,8 @@ WORDS = pytest.mark.parametrize("words", [EN, ZH], ids=["en", "zh"])
 
 def a_page(menu: PageMenu = PageMenu.CLOSED, **more: Any) -> AnswerPage:
     """Return the page of an answer."""
-    known: dict[str, Any] = {"lifetimes": (10, 60, 360, 1440), "lifetime": 1440, "longest": 1435}
-    return AnswerPage(**{"job_id": 7, "url": PAGE_URL, "menu": menu} | known | more)
+    page = AnswerPage(job_id=7, url=PAGE_URL, menu=menu, lifetimes=(10, 60, 360, 1440))
+    return replace(page, lifetime=1440, longest=1435, **more)
 
 
 def on_page(job_id: int = 7, name: str = "report.pdf") -> AnswerItem:
@@ -310,7 +310,7 @@ def test_a_page_that_is_over_can_be_sent_again(page: AnswerPage) -> None:
 
 def test_what_is_used_up_is_allowed_again_with_one_press() -> None:
     """Below the answer once all is used, in the options once a part is, in groups too."""
-    once = {"options": PageOptions(most_downloads=1), "can_rearm": True}
+    once: dict[str, Any] = {"options": PageOptions(most_downloads=1), "can_rearm": True}
     used_up = a_page(is_used_up=True, **once)
     few = a_page(PageMenu.MAIN, is_few=True, **once)
 
@@ -364,8 +364,13 @@ def test_options_fit_into_an_answer_later(
     items = [on_page(n, name) for n, name in enumerate(names, 1)]
     count = words.fit(items, NOW, a_page())
     options = replace(ALL_OPTIONS, most_downloads=10**6, sender=sender[:64])
-    used_up = {"can_rearm": True, "is_used_up": True, "last_download_at": NOW}
-    page = a_page(options=options, downloads=10**9, **used_up)
+    page = a_page(
+        options=options,
+        downloads=10**9,
+        last_download_at=NOW,
+        can_rearm=True,
+        is_used_up=True,
+    )
     told = words.text(items[:count], NOW, page)
     buttons = words.buttons(items[:count], page)
 
