@@ -111,6 +111,8 @@ async def _serve_beside(stage: Everything, table: str, column: str, damage: str)
         for job in await ledger.jobs.get_many([1, 2]):
             await ledger.answers.begin([job], None)
     await _damage(path, table, column, damage)
+    # Before the job ends, which writes some columns anew.
+    await ledger.jobs.get_many([1, 2])
     stage.uploads.may_end.set()
     await _until(stage, is_answered)
     # What a start does.

@@ -303,7 +303,12 @@ async def _listen(
         return QuietHandler(server, loop=loop, access_log=NO_LOG, auto_decompress=False)
 
     try:
-        return await loop.create_server(connections.factory(handler), host, port)
+        return await loop.create_server(
+            connections.factory(handler),
+            host,
+            port,
+            backlog=connections.limits.accepted_at_once,
+        )
     except OSError as error:
         # The text of the event loop repeats the address.
         why = os.strerror(error.errno) if error.errno else str(error)

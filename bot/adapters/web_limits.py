@@ -32,6 +32,13 @@ class WebLimits:
     head: float = 10.0
     body: float = 10.0
 
+    @property
+    def accepted_at_once(self) -> int:
+        """Connections that one turn of the event loop accepts. Those that are closed for them have
+        their descriptors until the next turn.
+        """
+        return min(100, self.connections // 3)
+
 
 WITH_PAGES: Final = WebLimits(connections=512)
 """Where pages are shown to the world. A reverse proxy has no limit of its own among them: the
