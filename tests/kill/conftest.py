@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 
 from bot.demo.local_stack import LocalStack
-from tests.fakes.fixtures import databases, ledgers, stages_on_both  # noqa: F401 -- fixtures.
-
-pytest_generate_tests = stages_on_both
 
 
 @pytest.fixture
