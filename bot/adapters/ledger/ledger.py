@@ -154,7 +154,7 @@ class SqlPages(SqlPart):
         """Use one of the downloads that are allowed; those who ask at once share what is left."""
 
         def take(connection: Connection, count: int) -> Sequence[PageUse]:
-            given = pages.Admission(token, number, now, password_hash)
+            given = pages.PageWish(token, number, now, password_hash)
             taken, content = pages.use(connection, given, count)
             use = PageUse(content, is_given=True)
             return [use] * taken + [PageUse(content)] * (count - taken)

@@ -157,7 +157,7 @@ def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, P
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class PageWish:
     """A visitor's wish at `now` for the file `number`, from 1, and the hash of the password that
     they were admitted with, `None` for none.
     """
@@ -178,7 +178,7 @@ class Admission:
 
 
 def use(
-    connection: Connection, admission: Admission, wanted: int = 1
+    connection: Connection, admission: PageWish, wanted: int = 1
 ) -> tuple[int, PageContent | None]:
     """Use downloads of a file; return how many of those `wanted` were left, and the page as it was
     before. One transaction reads, decides and counts, so that a visit of the ledger is enough.
