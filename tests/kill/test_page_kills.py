@@ -18,7 +18,7 @@ from tests.kill.process import Running, relay_bot
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-PAGES = 12
+PAGES = 24
 ALLOWED = 5
 CLIENTS = 16
 
