@@ -7,21 +7,31 @@ so a page answers while OSS is away.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
+from bot.core.limits import BoundedMap
 from bot.core.ports.clock import Clock
 from bot.core.ports.ledger import Ledger
 from bot.core.ports.metrics import Metrics, NoMetrics, PageState
 from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
-from bot.core.ports.pages import DOWNLOAD_LIFETIME, Page, PageContent, PageFile, PageLedger
+from bot.core.ports.pages import (
+    DOWNLOAD_LIFETIME,
+    Page,
+    PageContent,
+    PageFile,
+    PageLedger,
+    PageUse,
+)
 from bot.core.ports.store import DownloadSigner
 
 log = structlog.stdlib.get_logger(__name__)
 
+MOST_REMEMBERED: Final = 10_000
+"""Pages of which it is remembered that they are limited: a hint, which decides nothing."""
 FLUSH_EVERY: Final = 1.0
 """Seconds (real) between two writes of the numbers of unlimited downloads."""
 
@@ -36,6 +46,8 @@ class PageVisit:
     now: datetime
     content: PageContent | None = None
     ended_at: datetime | None = None
+    use: PageUse | None = None
+    """What `PageVisits.press` found, if it asked for a download of the file."""
 
     def file(self, number: int) -> PageFile | None:
         """Return a file by its number, from 1, if the page is open and has it."""
@@ -131,6 +143,7 @@ class PageVisits:
         self._signer = signer
         self._clock = clock
         self._metrics = metrics or NoMetrics()
+        self._counted: BoundedMap[str, datetime] = BoundedMap(MOST_REMEMBERED)
         self._uncounted: Counter[tuple[int, int]] = Counter()
         self._has_uncounted = asyncio.Event()
 
@@ -143,7 +156,27 @@ class PageVisits:
         """Return a page as a visitor finds it; nothing is used up. `admits` says whether this
         visitor has given the password of the page.
         """
-        content, now = await self._ledger.find(token), self._clock.now()
+        content = await self._ledger.find(token)
+        if content is not None and _needs_use_alone(content.page):
+            self._counted.set(token, self._clock.now())
+        return self._seen(content, admits)
+
+    async def press(self, token: str, number: int, admits: Callable[[Page], bool]) -> PageVisit:
+        """Return a page as `look` does, for a visitor who asks for its file `number`: with a
+        download used, where a look before has found that they are limited and need no password.
+        That is one visit of the ledger; it decides all anew.
+        """
+        if self._counted.get(token) is None:
+            return await self.look(token, admits)
+        use = await self._ledger.use(token, number, self._clock.now())
+        if use.content is None or not _needs_use_alone(use.content.page):
+            self._counted.forget(token)
+        visit = self._seen(use.content, admits)
+        needs_password = use.content is not None and use.content.page.options.password_hash
+        return visit if needs_password else replace(visit, use=use)
+
+    def _seen(self, content: PageContent | None, admits: Callable[[Page], bool]) -> PageVisit:
+        now = self._clock.now()
         if content is None or content.is_forgotten(now):
             return PageVisit(PageState.UNKNOWN, now)
         if (ended_at := content.ended_at(now)) is not None:
@@ -172,6 +205,8 @@ class PageVisits:
 
     async def _download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
         file = visit.file(request.number)
+        if visit.use is not None and file is not None:
+            return self._used(visit.use, request, None)
         if file is None or visit.content is None:
             is_missing = visit.state is PageState.OPEN
             state = PageState.UNKNOWN if is_missing else visit.state
@@ -181,9 +216,10 @@ class PageVisits:
             return PageDownload(PageState.USED_UP)
         if request.method == "GET" and page.options.most_downloads is not None:
             # Before the redirect: whoever dies in between has used one, and never one more.
-            if not await self._ledger.use(page.token, file.job_id, self._clock.now()):
-                return await self._refused(page, file)
-        elif request.method == "GET" and request.begins:
+            known = page.options.password_hash
+            use = await self._ledger.use(page.token, request.number, self._clock.now(), known)
+            return self._used(use, request, known)
+        if request.method == "GET" and request.begins:
             self._uncounted[page.id, file.job_id] += 1
             self._has_uncounted.set()
         return self._signed(file, request)
@@ -201,14 +237,17 @@ class PageVisits:
         )
         return PageDownload(PageState.OPEN, url, name=file.name)
 
-    async def _refused(self, page: Page, file: PageFile) -> PageDownload:
-        """Return why the ledger gave no download: what changed since the visit began."""
-        again = await self.look(page.token, lambda _: True)
-        if again.state is not PageState.OPEN or again.content is None:
-            return PageDownload(again.state, ended_at=again.ended_at)
-        for present in again.content.files:
-            if present.job_id == file.job_id and not present.is_open(again.now):
-                return PageDownload(PageState.ENDED, ended_at=present.ended_at(again.now))
+    def _used(self, use: PageUse, request: DownloadRequest, known: str | None) -> PageDownload:
+        """Return the file of which a download was used, or why the ledger gave none to a visitor
+        who was admitted with the password hash `known`.
+        """
+        seen = self._seen(use.content, lambda page: page.options.password_hash == known)
+        file = seen.file(request.number)
+        if file is None:
+            state = PageState.UNKNOWN if seen.state is PageState.OPEN else seen.state
+            return PageDownload(state, ended_at=seen.ended_at)
+        if use.is_given or not file.is_open(seen.now):
+            return self._signed(file, request)
         return PageDownload(PageState.USED_UP)
 
     async def run(self) -> None:
@@ -237,3 +276,7 @@ class PageVisits:
             self._uncounted.update(counted)
             self._has_uncounted.set()
             raise
+
+
+def _needs_use_alone(page: Page) -> bool:
+    return page.options.most_downloads is not None and page.options.password_hash is None

@@ -1,11 +1,12 @@
 """A server that shows pages, as a process with one processor: ours, or the least that could be
-called one. `python -m tests.bench.page_case KIND LEDGER` prints its port, and ends with its input.
+called one. `python -m tests.bench.page_case KIND LEDGER [ENDPOINT FILE]` prints its port, and ends
+with its input; with an endpoint it uploads the file there again and again, `UPLOADS` at once.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -22,14 +23,17 @@ from bot.adapters.pages.guards import ArgonPasswords
 from bot.adapters.pages.routes import PageRoutes
 from bot.adapters.web import MetricsPage, MonitoringPages, open_web
 from bot.adapters.web_limits import WITH_PAGES, Proxies
+from bot.cli.run import favour_the_loop
 from bot.clock import SystemClock
 from bot.core.files import LinkMode
 from bot.inbound.pages import PageVisits
 from bot.supervision import ProcessPhase, ReadinessReport
 from tests.adapters.oss.links import QUICK
+from tests.bench.upload_case import ours as upload
 
 OURS: Final = "ours"
 FLOOR: Final = "floor"
+UPLOADS: Final = 8
 ORIGIN: Final = "https://files.example.org"
 
 _READ = select(pages).where(pages.c.token == bindparam("token"))
@@ -114,22 +118,40 @@ async def ours(database: Database) -> AsyncIterator[int]:
         connection.close()
 
 
-async def serve(kind: str, ledger: Path) -> None:
-    """Serve until the end of the input."""
+async def upload_on(endpoint: str, file: Path) -> None:
+    """Upload a file with the engine of this project, one object after the other."""
+    while True:
+        await upload(endpoint, file, 8)
+
+
+async def serve(kind: str, ledger: Path, load: Sequence[str] = ()) -> None:
+    """Serve until the end of the input, beside uploads if `load` has an endpoint and a file."""
     database = Database(ledger)
+    uploads: list[asyncio.Task[None]] = []
     try:
         async with (ours if kind == OURS else floor)(database) as port:
+            if load:
+                endless = [upload_on(load[0], Path(load[1])) for _ in range(UPLOADS)]
+                uploads = [asyncio.create_task(one) for one in endless]
             sys.stdout.write(f"{port}\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
+            for task in uploads:
+                # One that has failed would be no load.
+                assert not task.done() or task.exception() is None
+                task.cancel()
     finally:
+        if uploads:
+            await asyncio.wait(uploads)
         await database.close()
 
 
-def main(kind: str, ledger: str) -> None:
+def main(kind: str, ledger: str, *load: str) -> None:
     """Serve on the first processor, beside those who ask on another one."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    asyncio.run(serve(kind, Path(ledger)))
+    # As `relay-bot run` does at the end of its start.
+    favour_the_loop()
+    asyncio.run(serve(kind, Path(ledger), load))
 
 
 if __name__ == "__main__":

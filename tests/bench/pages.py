@@ -19,8 +19,9 @@ from bot.adapters.ledger.ledger import SqlLedger
 from bot.clock import SystemClock
 from bot.core.files import LinkMode, make_key
 from bot.core.jobs import Placement, Wishes
-from tests.bench.page_case import FLOOR, OURS
+from tests.bench.page_case import FLOOR, OURS, UPLOADS
 from tests.bench.report import Sheet, least, spread
+from tests.bench.sink import build_sink, serving
 from tests.fakes.ledger import empty_ledger
 from tests.fakes.samples import BOT_ID, a_result, acquire, make_file, make_origin
 
@@ -29,6 +30,8 @@ SECONDS: Final = 2.0
 """Real seconds of one measurement."""
 LEAST: Final = 0.6
 """Times the floor."""
+SIZE: Final = 64 << 20
+"""Bytes of each upload beside which pages are asked for."""
 PLENTY: Final = 1_000_000_000
 """Downloads that no measurement uses up."""
 BROWSER: Final = (
@@ -100,18 +103,19 @@ def measure(pairs: int = 9) -> Sheet:
     os.sched_setaffinity(0, {max(processors)})
     try:
         with tempfile.TemporaryDirectory(prefix="relay-bench-") as folder:
-            rows = asyncio.run(_measure(Path(folder), pairs))
+            rows, beside = asyncio.run(_measure(Path(folder), pairs))
     finally:
         os.sched_setaffinity(0, processors)
     notes = [
         f"{CONNECTIONS} connections. The floor: aiohttp's hello world with one read of the ledger,"
         " or one write for a counted download, by the same threads. Each on one processor.",
+        *(f"{name}: {alone}; beside {UPLOADS} uploads: {late}" for name, alone, late in beside),
     ]
     columns = ("a second", "ours", "the floor", "ratio", "p99", "bar")
     return Sheet("pages: answers a second", columns, rows, notes)
 
 
-async def _measure(folder: Path, pairs: int) -> list[Sequence[str]]:
+async def _measure(folder: Path, pairs: int) -> tuple[list[Sequence[str]], list[Sequence[str]]]:
     tokens = await _make_pages(folder / "ledger.db")
     rates: dict[str, list[tuple[float, float, float]]] = {kind.name: [] for kind in KINDS}
     async with _serving(OURS, folder) as ours, _serving(FLOOR, folder) as floor:
@@ -121,7 +125,27 @@ async def _measure(folder: Path, pairs: int) -> list[Sequence[str]]:
                 least_rate, _ = await _ask(floor, floor_line, "200")
                 rate, late = await _ask(ours, kind.line.format(**tokens), kind.expected)
                 rates[kind.name].append((rate, least_rate, late))
-    return [_row(name, found) for name, found in rates.items()]
+    rows = [_row(name, found) for name, found in rates.items()]
+    return rows, await _beside_uploads(folder, tokens)
+
+
+async def _beside_uploads(folder: Path, tokens: dict[str, str]) -> list[Sequence[str]]:
+    """Ask at a calm pace, alone and beside the uploads of the same process."""
+    file = folder / "uploaded.bin"
+    file.write_bytes(os.urandom(SIZE))
+    with serving(build_sink(folder), latency=0.030, rate=0) as endpoint:
+        async with _serving(OURS, folder) as port:
+            alone = [await _late(kind, tokens, port) for kind in KINDS]
+        async with _serving(OURS, folder, endpoint, str(file)) as port:
+            beside = [await _late(kind, tokens, port) for kind in KINDS]
+    names = [f"{kind.name}, one at a time" for kind in KINDS]
+    return list(zip(names, alone, beside, strict=True))
+
+
+async def _late(kind: Kind, tokens: dict[str, str], port: int) -> str:
+    line = kind.line.format(**tokens)
+    rate, late = await _ask(port, line, kind.expected, connections=1)
+    return f"{rate:.0f} a second, p99 {late * 1000:.1f} ms"
 
 
 def _row(name: str, found: Sequence[tuple[float, float, float]]) -> Sequence[str]:
@@ -136,13 +160,15 @@ def _row(name: str, found: Sequence[tuple[float, float, float]]) -> Sequence[str
     )
 
 
-async def _ask(port: int, line: str, expected: str) -> tuple[float, float]:
+async def _ask(
+    port: int, line: str, expected: str, *, connections: int = CONNECTIONS
+) -> tuple[float, float]:
     """Return answers a second, and the seconds below which 99 of 100 stay."""
     length = "Content-Length: 0\r\n" if line.startswith("POST") else ""
     request = f"{line} HTTP/1.1\r\n{BROWSER}{length}\r\n".encode()
     loop = asyncio.get_running_loop()
-    visitors = [Visitor(request, f"HTTP/1.1 {expected}".encode()) for _ in range(CONNECTIONS)]
-    connections = [
+    visitors = [Visitor(request, f"HTTP/1.1 {expected}".encode()) for _ in range(connections)]
+    links = [
         await loop.create_connection(lambda one=one: one, "127.0.0.1", port)  # type: ignore[misc]
         for one in visitors
     ]
@@ -153,14 +179,15 @@ async def _ask(port: int, line: str, expected: str) -> tuple[float, float]:
     await asyncio.sleep(SECONDS)
     seconds = sorted(one for visitor in visitors for one in visitor.seconds)
     took = time.perf_counter() - begun
-    for transport, _ in connections:
+    for transport, _ in links:
         transport.close()
     return len(seconds) / took, seconds[len(seconds) * 99 // 100]
 
 
 @asynccontextmanager
-async def _serving(kind: str, folder: Path) -> AsyncIterator[int]:
-    command = (sys.executable, "-m", "tests.bench.page_case", kind, str(folder / "ledger.db"))
+async def _serving(kind: str, folder: Path, *load: str) -> AsyncIterator[int]:
+    module = ("-m", "tests.bench.page_case", kind, str(folder / "ledger.db"))
+    command = (sys.executable, *module, *load)
     log = (folder / f"{kind}.log").open("wb")
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=log)
     assert process.stdin is not None

@@ -16,9 +16,9 @@ from tests.conversations.people import Person
 from tests.conversations.test_webhook import free_port
 from tests.kill.process import Running, relay_bot
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.in_a_file, pytest.mark.timeout(600)]
 
-PAGES = 12
+PAGES = 24
 ALLOWED = 5
 CLIENTS = 16
 

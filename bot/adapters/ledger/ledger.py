@@ -24,7 +24,7 @@ from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
 from bot.core.ports.jobs import Claim, NewObject, Recovered
 from bot.core.ports.ledger import ChatRules, OwnerRules
-from bot.core.ports.pages import PageContent
+from bot.core.ports.pages import PageContent, PageUse
 
 
 class SqlJobs(SqlPart):
@@ -148,14 +148,19 @@ class SqlPages(SqlPart):
 
         return await self._database.read_together(("page", token), look)
 
-    async def use(self, token: str, job_id: int, now: datetime) -> bool:
+    async def use(
+        self, token: str, number: int, now: datetime, password_hash: str | None = None
+    ) -> PageUse:
         """Use one of the downloads that are allowed; those who ask at once share what is left."""
 
-        def take(connection: Connection, count: int) -> Sequence[bool]:
-            taken = pages.use(connection, token, job_id, now, count)
-            return [True] * taken + [False] * (count - taken)
+        def take(connection: Connection, count: int) -> Sequence[PageUse]:
+            given = pages.PageWish(token, number, now, password_hash)
+            taken, content = pages.use(connection, given, count)
+            use = PageUse(content, is_given=True)
+            return [use] * taken + [PageUse(content)] * (count - taken)
 
-        return await self._database.write_together(("use", token, job_id), take)
+        # Those who were admitted otherwise are asked for on their own.
+        return await self._database.write_together(("use", token, number, password_hash), take)
 
 
 class SqlStatusMessages(SqlPart):

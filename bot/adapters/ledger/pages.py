@@ -1,6 +1,7 @@
 """Pages behind links and their downloads in SQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -84,23 +85,6 @@ _ANSWERS_OF = (
     .join(pages, pages.c.answer_id == jobs.c.answer_id)
     .where(jobs.c.id.in_(bindparam("jobs", expanding=True)))
 )
-_IS_ARMED = or_(pages.c.most_downloads.is_(None), page_files.c.used < pages.c.most_downloads)
-_USABLE = (
-    select(pages.c.id, pages.c.most_downloads, page_files.c.used)
-    .join(jobs, jobs.c.answer_id == pages.c.answer_id)
-    .join(objects, objects.c.job_id == jobs.c.id)
-    .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
-    .where(
-        pages.c.token == bindparam("token"),
-        jobs.c.id == bindparam("job"),
-        pages.c.is_paused.is_(False),
-        objects.c.mode == LinkMode.PAGE.value,
-        IS_LIVE,
-        objects.c.ending.is_(None),
-        objects.c.due_at > bindparam("now", type_=Instant),
-        or_(page_files.c.used.is_(None) & (pages.c.most_downloads != 0), _IS_ARMED),
-    )
-)
 _COUNT_PAGE = (
     update(pages)
     .where(pages.c.id == bindparam("page"))
@@ -172,17 +156,45 @@ def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, P
     return {found.page.answer_id: found for found in _contents(connection, rows)}
 
 
-def use(connection: Connection, token: str, job_id: int, now: datetime, wanted: int = 1) -> int:
-    """Use downloads of a file; return how many of those `wanted` were left."""
-    row = connection.execute(_USABLE, {"token": token, "job": job_id, "now": now}).first()
-    if row is None:
-        return 0
-    page_id, most, used = row
-    taken = wanted if most is None else min(wanted, most - (used or 0))
-    given = {"job_id": job_id, "downloads": taken, "used": taken}
-    connection.execute(_count_file(connection), given)
-    connection.execute(_COUNT_PAGE, {"page": page_id, "count": taken, "now": now})
-    return taken
+@dataclass(frozen=True, slots=True)
+class PageWish:
+    """A visitor's wish at `now` for the file `number`, from 1, and the hash of the password that
+    they were admitted with, `None` for none.
+    """
+
+    token: str
+    number: int
+    now: datetime
+    password_hash: str | None = None
+
+    def file_of(self, content: PageContent) -> PageFile | None:
+        """Return the file, if the page gives it to this visitor, whatever is left of it."""
+        options = content.page.options
+        if options.is_paused or options.password_hash != self.password_hash:
+            return None
+        files = content.files
+        file = files[self.number - 1] if 1 <= self.number <= len(files) else None
+        return file if file is not None and file.is_open(self.now) else None
+
+
+def use(
+    connection: Connection, admission: PageWish, wanted: int = 1
+) -> tuple[int, PageContent | None]:
+    """Use downloads of a file; return how many of those `wanted` were left, and the page as it was
+    before. One transaction reads, decides and counts, so that a visit of the ledger is enough.
+    """
+    content = find(connection, admission.token)
+    file = admission.file_of(content) if content is not None else None
+    if content is None or file is None:
+        return 0, content
+    most = content.page.options.most_downloads
+    taken = wanted if most is None else max(0, min(wanted, most - file.used))
+    if taken:
+        given = {"job_id": file.job_id, "downloads": taken, "used": taken}
+        connection.execute(_count_file(connection), given)
+        counted = {"page": content.page.id, "count": taken, "now": admission.now}
+        connection.execute(_COUNT_PAGE, counted)
+    return taken, content
 
 
 def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:

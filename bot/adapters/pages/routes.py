@@ -181,7 +181,9 @@ class PageRoutes:
             case (_, "report"):
                 return await self._at_page(ask, self._report)
             case (_, number, "get"):
-                return await self._at_page(ask, partial(self._press, number=number))
+                pressed = int(number) if _NUMBER.fullmatch(number) else 0
+                answer = partial(self._press, number=pressed)
+                return await self._at_page(ask, answer, pressed=pressed)
             case _:
                 return self._state(ask, PageState.UNKNOWN)
 
@@ -189,15 +191,20 @@ class PageRoutes:
         self,
         ask: Ask,
         answer: Callable[[Ask, PageVisits, PageVisit], Awaitable[web.StreamResponse]],
+        *,
+        pressed: int = 0,
     ) -> web.StreamResponse:
-        """Answer for the page that the address names."""
+        """Answer for the page that the address names, of whose file `pressed` the button was."""
         if _TOKEN.fullmatch(ask.token) is None:
             return self._state(ask, PageState.UNKNOWN)
         if self._visits is None:
             return self._say(ask, 503, "title-starting", "starting-hint", wait=RETRY)
         given = ask.request.cookies.get(COOKIE, "")
-        visit = await self._visits.look(ask.token, lambda page: self._passes.admits(page, given))
-        return await answer(ask, self._visits, visit)
+        visits, admits = self._visits, lambda page: self._passes.admits(page, given)
+        if pressed:
+            return await answer(ask, visits, await visits.press(ask.token, pressed, admits))
+        visit = await visits.look(ask.token, admits)
+        return await answer(ask, visits, visit)
 
     async def _show(
         self, ask: Ask, visits: PageVisits, visit: PageVisit, *, reported: bool = False
@@ -251,7 +258,7 @@ class PageRoutes:
         return self._redirect(ask, await visits.download(visit, wanted))
 
     async def _press(
-        self, ask: Ask, visits: PageVisits, visit: PageVisit, *, number: str
+        self, ask: Ask, visits: PageVisits, visit: PageVisit, *, number: int
     ) -> web.StreamResponse:
         """Redirect to a file for the button of a limited one, or for a program that sends the
         password with the form.
@@ -261,9 +268,7 @@ class PageRoutes:
             if problem is not None:
                 return problem
             visit = await visits.look(ask.token, lambda _: True)
-        is_number = _NUMBER.fullmatch(number) is not None
-        wanted = DownloadRequest(number=int(number) if is_number else 0)
-        return self._redirect(ask, await visits.download(visit, wanted))
+        return self._redirect(ask, await visits.download(visit, DownloadRequest(number)))
 
     async def _enter(self, ask: Ask, visits: PageVisits, visit: PageVisit) -> web.StreamResponse:
         """Open a page for a while for the visitor who knows its password."""

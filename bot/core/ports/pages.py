@@ -137,6 +137,16 @@ class PageContent:
         return not self.files or (end is not None and now - end >= REMEMBERED_FOR)
 
 
+@dataclass(frozen=True, slots=True)
+class PageUse:
+    """A page when a download of a file was asked for, `None` if there is none with this token, and
+    whether one was used.
+    """
+
+    content: PageContent | None
+    is_given: bool = False
+
+
 MARK_PATH: Final = "/-/bot"
 """Where a bot says which one it is, for an operator who asks through its address."""
 
@@ -194,12 +204,15 @@ class PageLedger(Protocol):
     async def of_jobs(self, job_ids: Sequence[int]) -> Mapping[int, PageContent]:
         """Return the pages that show these jobs, by job."""
 
-    async def use(self, token: str, job_id: int, now: datetime) -> bool:
-        """Use one of the downloads that a page allows for a file, before it is handed out.
+    async def use(
+        self, token: str, number: int, now: datetime, password_hash: str | None = None
+    ) -> PageUse:
+        """Use one of the downloads that a page allows for its file `number`, before it is handed
+        out, and return the page as it was when this was decided.
 
-        Returns whether one was left; never true more often than `PageOptions.most_downloads` since
-        the file was armed. False as well if the page is paused or unknown, or the file has ended.
-        Counts it, as `count` does.
+        One is given never more often than `PageOptions.most_downloads` since the file was armed;
+        none if the page is paused or unknown, if its password is not the one that the visitor was
+        admitted with, or if the file has ended. Counts it, as `count` does.
         """
 
     async def count(self, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:

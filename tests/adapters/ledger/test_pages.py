@@ -110,35 +110,42 @@ async def test_downloads_are_used_up(ledger: SqlLedger) -> None:
     await _answered(ledger, [first, second])
     page = (await _page(ledger, first)).page
     await ledger.pages.set_options(page.id, most_downloads=5)
-    used = await asyncio.gather(
-        *(ledger.pages.use(page.token, first.id, at(1)) for _ in range(100))
-    )
+    used = await asyncio.gather(*(ledger.pages.use(page.token, 1, at(1)) for _ in range(100)))
     found = await _page(ledger, first)
     await ledger.pages.rearm(page.id, first.id)
 
-    assert used.count(True) == 5
+    assert [use.is_given for use in used].count(True) == 5
     assert [(file.downloads, file.used) for file in found.files] == [(5, 5), (0, 0)]
     assert (found.page.downloads, found.page.last_download_at) == (5, at(1))
     assert found.files[0].is_used_up(found.page.options)
-    assert await ledger.pages.use(page.token, first.id, at(2))
-    assert await ledger.pages.use(page.token, second.id, at(2))
+    assert (await ledger.pages.use(page.token, 1, at(2))).is_given
+    assert (await ledger.pages.use(page.token, 2, at(2))).is_given
 
 
 async def test_nothing_is_used_of_what_is_closed(ledger: SqlLedger) -> None:
-    """Not of a paused page, an unknown one, a file of another page, or one that has ended."""
+    """Not of a paused page, an unknown one, a file that it has not, one that has ended, or with
+    another password than the present one.
+    """
     job, page = await _shown(ledger)
-    other, _ = await _shown(ledger)
+    await _shown(ledger)
     await ledger.pages.set_options(page.page.id, is_paused=True)
-    paused = await ledger.pages.use(page.page.token, job.id, NOW)
+    paused = await ledger.pages.use(page.page.token, 1, NOW)
     await ledger.pages.set_options(page.page.id, is_paused=False)
-    strange = await ledger.pages.use(page.page.token, other.id, NOW)
-    late = await ledger.pages.use(page.page.token, job.id, NOW + LIFETIME)
-    unknown = await ledger.pages.use("x" * 22, job.id, NOW)
+    strange = await ledger.pages.use(page.page.token, 2, NOW)
+    late = await ledger.pages.use(page.page.token, 1, NOW + LIFETIME)
+    unknown = await ledger.pages.use("x" * 22, 1, NOW)
 
-    assert [paused, strange, late, unknown] == [False] * 4
-    assert await ledger.pages.use(page.page.token, job.id, NOW)
+    await ledger.pages.set_options(page.page.id, password_hash="new")
+    locked = await ledger.pages.use(page.page.token, 1, NOW)
+    other = await ledger.pages.use(page.page.token, 1, NOW, "old")
+    uses = [paused, strange, late, unknown, locked, other]
+
+    assert [use.is_given for use in uses] == [False] * 6
+    assert (await ledger.pages.use(page.page.token, 1, NOW, "new")).is_given
+    await ledger.pages.set_options(page.page.id, password_hash=None)
+    assert (await ledger.pages.use(page.page.token, 1, NOW)).is_given
     await ledger.objects.revoke(job.id, at(1))
-    assert not await ledger.pages.use(page.page.token, job.id, at(1))
+    assert not (await ledger.pages.use(page.page.token, 1, at(1))).is_given
 
 
 async def test_other_downloads_are_counted(ledger: SqlLedger) -> None:
