@@ -18,7 +18,7 @@ from tests.kill.process import Running, relay_bot
 
 pytestmark = [pytest.mark.long, pytest.mark.in_a_file, pytest.mark.timeout(600)]
 
-PAGES = 24
+PAGES = 40
 ALLOWED = 5
 CLIENTS = 16
 
