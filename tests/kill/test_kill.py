@@ -155,8 +155,6 @@ async def test_killed_and_restarted(
     print(f"{kill_point.name}: {parts}")  # noqa: T201 -- shown by `pytest -s`.
     digests = {await digest_of(link_of(answer)) for answer in alice.said}
     await scenario.settle()
-    # A stop between the answer of OSS and its row leaves the first sweep to the run above.
-    await scenario.settle()
 
     assert (0, large.sha256) == (code, *digests)
     assert len(stored) in kill_point.parts
