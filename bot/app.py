@@ -204,21 +204,12 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
             group_id=origin.group_id,
             alone=job.crashes > 0,
         )
-
-
-async def _keep_profile(resources: Resources) -> None:
-    """Register the commands and follow the bot's name; until cancelled. Beside the intake, so
-    that no update waits for the menus.
-    """
-    telegram, admins = resources.telegram, resources.settings.access.admins
-    bot = telegram.application.bot
-    async with asyncio.TaskGroup() as group:
-        group.create_task(keep_name(telegram.name, bot, resources.clock))
-        try:
-            await register_commands(bot, telegram.renderer, admins)
-        except ChatError as error:
-            # Cosmetic: the commands work without the menus, and the next start tries again.
-            log.warning("cannot register the commands", code=error.code, why=str(error))
+    try:
+        telegram, admins = resources.telegram, resources.settings.access.admins
+        await register_commands(telegram.application.bot, telegram.renderer, admins)
+    except ChatError as error:
+        # Cosmetic: the commands work without the menus, and the next start tries again.
+        log.warning("cannot register the commands", code=error.code, why=str(error))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
@@ -266,7 +257,12 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
         ).run,
         "dispatcher": parts.dispatcher.run,
         **news,
-        "bot_name": partial(_keep_profile, resources),
+        "bot_name": partial(
+            keep_name,
+            resources.telegram.name,
+            resources.telegram.application.bot,
+            resources.clock,
+        ),
     }
 
 

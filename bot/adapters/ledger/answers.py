@@ -61,7 +61,8 @@ _STALE = first_of_each_chat(select(answers).where(IS_STALE), answers, (answers.c
 _MEMBERS = (
     select(jobs.c.answer_id, jobs.c.id)
     .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
-    .order_by(jobs.c.id)
+    # As they were sent: files of one album are accepted at the same time.
+    .order_by(jobs.c.message_id, jobs.c.id)
 )
 
 _IS_IT = answers.c.id == bindparam("answer")
@@ -114,7 +115,7 @@ def begin(
     row = connection.execute(_BEGIN, values).mappings().one()
     given = {"jobs": [job.id for job in jobs_], "answer_id": row["id"]}
     assigned = map(to_job, connection.execute(_ASSIGN, given).mappings())
-    members = sorted(assigned, key=lambda job: job.id)
+    members = sorted(assigned, key=lambda job: (job.origin.message_id, job.id))
     if placed_message_id is not None:
         # In the same transaction, or after a crash the message would be both a status message and
         # an answer, and be deleted as the former after it was sent as the latter.

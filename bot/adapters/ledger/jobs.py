@@ -70,7 +70,12 @@ UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 IS_UNFINISHED = is_one_of(jobs.c.state, *UNFINISHED)
 IS_FROM_A_CHAT = jobs.c.chat_id != SHELL
 
-_OF_IDS = select(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True))).order_by(jobs.c.id)
+_OF_IDS = (
+    select(jobs)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    # As they were sent: files of one album are accepted at the same time.
+    .order_by(jobs.c.message_id, jobs.c.id)
+)
 # Two questions, each with an index of its own; together they would read all jobs.
 _OPEN_ALBUMS = union(
     select(jobs.c.chat_id, jobs.c.album).where(jobs.c.album.is_not(None), IS_UNFINISHED),
@@ -241,7 +246,7 @@ def get(connection: Connection, job_id: int) -> Job | None:
 
 
 def get_many(connection: Connection, job_ids: Sequence[int]) -> list[Job]:
-    """Return the existing jobs of these ids, in the order of their ids."""
+    """Return the existing jobs of these ids, in the order of their messages."""
     rows = connection.execute(_OF_IDS, {"ids": list(job_ids)})
     return read_rows(connection, jobs, rows.mappings(), to_job)
 

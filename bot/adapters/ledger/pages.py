@@ -58,7 +58,7 @@ _FILES = (
     select(*_OF_FILES)
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
     .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
-    .order_by(jobs.c.id)
+    .order_by(jobs.c.message_id, jobs.c.id)
 )
 _OBJECTS = (
     select(objects)
@@ -74,7 +74,7 @@ _FOUND = (
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
     .outerjoin(objects, (objects.c.job_id == jobs.c.id) & (objects.c.mode == LinkMode.PAGE.value))
     .where(pages.c.token == bindparam("token"))
-    .order_by(jobs.c.id, objects.c.id)
+    .order_by(jobs.c.message_id, jobs.c.id, objects.c.id)
 )
 """A page with its files and their objects: one statement, because visitors wait for it."""
 _PAGE_KEYS, _FILE_KEYS, _OBJECT_KEYS = (

@@ -46,7 +46,7 @@ PLAIN_FORMS: Final = frozenset({AnswerForm.PLAIN, AnswerForm.PRIVATE_PLAIN})
 
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
-    """The jobs of an answer, in the order of their ids, and their newest objects by job."""
+    """The jobs of an answer, in the order of their messages, and their newest objects by job."""
 
     jobs: Sequence[Job]
     objects: Mapping[int, StoredObject]

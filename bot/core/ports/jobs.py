@@ -35,7 +35,7 @@ class JobLedger(Protocol):
         """Return a job, or `None` if there is none."""
 
     async def get_many(self, job_ids: Sequence[int]) -> list[Job]:
-        """Return the existing jobs of these ids, in the order of their ids."""
+        """Return the existing jobs of these ids, in the order of their messages."""
 
     async def request_cancel(self, job_id: int) -> None:
         """Record that the user cancelled the job, so that a restart does not lose it."""
