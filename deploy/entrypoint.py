@@ -46,11 +46,17 @@ def kill_when_it_hangs(bot: subprocess.Popen[bytes], signs: socket.socket) -> No
 
 def run(command: list[str]) -> int:
     """Run the bot to its end, and return the exit code for the engine."""
-    told = []
+    told: list[int] = []
+    begun: list[subprocess.Popen[bytes]] = []
 
     def forward(number: int, _frame: object) -> None:
         told.append(number)
-        bot.send_signal(number)
+        for bot in begun:
+            bot.send_signal(number)
+
+    # Before the bot begins: a first process gets no signal that it has no handler for.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
 
     # Open until this process ends, because the other thread waits in it.
     signs = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -60,8 +66,9 @@ def run(command: list[str]) -> int:
     watched = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))}
     # A session of its own: Ctrl-C must not reach it twice, which means "at once".
     bot = subprocess.Popen(command, env={**os.environ, **watched}, start_new_session=True)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, forward)
+    begun.append(bot)
+    if told:
+        bot.send_signal(told[-1])
     threading.Thread(target=kill_when_it_hangs, args=(bot, signs), daemon=True).start()
     code = bot.wait()
     if code == BAD_SETTINGS:
