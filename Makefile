@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
 test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
-.PHONY: demo chat test test-all check image-check pin-images bench pictures wheel lock clean
+.PHONY: demo chat test test-all test-server check image-check pin-images bench pictures wheel lock clean
 
 # The name goes to the shell as a variable, not as text: it may have quotes, blanks and "$".
 demo: export DEMO_FILE := $(value FILE)
@@ -45,6 +45,10 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
+
+# Every conversation with the ledger on a PostgreSQL server: about ten minutes more.
+test-server: $(READY)
+	RELAY_TEST_LEDGERS=postgresql $(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check bot tests

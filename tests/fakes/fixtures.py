@@ -1,5 +1,6 @@
 """Fixtures of tests that work on a real ledger; a `conftest` imports what it needs."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -74,14 +75,15 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def stages_on_both(metafunc: pytest.Metafunc) -> None:
-    """Run every test with ledgers in files and, in the long run, with one on a server; unless the
-    test is about files.
+    """Run every test with ledgers in files and, by `make test-server`, with one on a server;
+    unless the test is about files.
     """
     if "ledgers" not in metafunc.fixturenames:
         return
-    places = ["file", pytest.param(SERVER, marks=pytest.mark.long)]
-    if metafunc.definition.get_closest_marker("in_a_file"):
-        del places[1:]
+    places: list[object] = ["file"]
+    is_wanted = os.environ.get("RELAY_TEST_LEDGERS") == SERVER
+    if is_wanted and not metafunc.definition.get_closest_marker("in_a_file"):
+        places.append(pytest.param(SERVER, marks=pytest.mark.long))
     metafunc.parametrize("ledgers", places, indirect=True, scope="module")
 
 
