@@ -26,7 +26,7 @@ class Size:
 
 
 SMALL = Size(32 << 20, parts=8)
-LARGE = Size(200_000_000, parts=24)
+LARGE = Size(200_000_000, parts=16)
 
 
 @dataclass(frozen=True)
