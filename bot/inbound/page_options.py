@@ -52,7 +52,9 @@ IN_GROUPS: Final = frozenset(
 )
 """Options of an answer in a group where only some are offered."""
 PASSWORD_WORDS: Final = 4
-"""Words of a password, of 11 bits each."""
+"""Words of a password, of 2,048 that differ in their first four letters (source: BIP-0039): 44
+bits, which wrong ones that are slowed down do not find within a day.
+"""
 LONGEST_SENDER: Final = 64
 """Characters of a name that a page shows; Telegram's own are at most as long each."""
 MOST_VALUE: Final = 1_000_000
@@ -143,13 +145,13 @@ class PageActions:
             PageOption.REMOVE: self._remove,
         }
 
-    async def content(self, job: Job) -> PageContent | None:
+    async def content(self, job_id: int) -> PageContent | None:
         """Return the page of a job."""
-        return (await self._pages.of_jobs([job.id])).get(job.id)
+        return (await self._pages.of_jobs([job_id])).get(job_id)
 
     async def apply(self, press: PagePress, job: Job) -> str | None:
         """Perform what a button of a page asks for."""
-        content = await self.content(job)
+        content = await self.content(job.id)
         if content is None:
             return "press-unknown"
         if press.option is PageOption.AGAIN:
@@ -316,8 +318,7 @@ class PageActions:
         Raises:
             MessageRefused: the page is gone.
         """
-        job_id = int(message.payload["job"])
-        content = (await self._pages.of_jobs([job_id])).get(job_id)
+        content = await self.content(int(message.payload["job"]))
         if content is None or not content.files:
             raise MessageRefused("the page is gone")
         name = content.files[0].name
@@ -334,8 +335,7 @@ class PageActions:
         told = message.payload
         if message.kind is not OutboxKind.PAGE or told["show"] != "password":
             return
-        job_id = int(told["job"])
-        content = (await self._pages.of_jobs([job_id])).get(job_id)
+        content = await self.content(int(told["job"]))
         if content is not None:
             await self._pages.set_options(content.page.id, password_hash=None)
         if told["where"] != message.chat_id:
@@ -396,7 +396,7 @@ class PageButtons:
     async def _owns(self, user_id: int, job: Job) -> bool:
         if user_id != job.origin.owner_id:
             return False
-        content = await self.actions.content(job)
+        content = await self.actions.content(job.id)
         return content is None or all(file.owner_id == user_id for file in content.files)
 
     async def _ask(self, press: PagePress) -> None:

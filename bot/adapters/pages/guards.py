@@ -6,20 +6,18 @@ import asyncio
 import hashlib
 import hmac
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs
 
 from aiohttp import web
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from mnemonic import Mnemonic
 
 from bot.adapters.pages.rendering import LONGEST_HEADER, pick_language
 from bot.adapters.web_limits import Address, address_key
@@ -138,25 +136,11 @@ Storage Cheat Sheet", Argon2id).
 ROUNDS: Final = 2
 LONGEST_PASSWORD: Final = 128
 """Characters that are looked at; those of the bot have at most 35."""
-WORDS: Final = 4
-"""Of a password: 44 bits, which wrong ones that are slowed down do not find within a day."""
 
 
 def normalize(password: str) -> str:
     """Return a password as it is compared: phones write capitals and add spaces by themselves."""
     return " ".join(password.replace("-", " ").casefold().split())
-
-
-@cache
-def _words() -> tuple[str, ...]:
-    return tuple(Mnemonic("english").wordlist)
-
-
-def make_password() -> str:
-    """Make a password of four words, of 2,048 that differ in their first four letters (source:
-    BIP-0039).
-    """
-    return " ".join(secrets.choice(_words()) for _ in range(WORDS))
 
 
 class ArgonPasswords:

@@ -13,11 +13,11 @@ from bot.adapters.pages.guards import (
     HASHES_WAITING,
     PASS_LIFETIME,
     ArgonPasswords,
-    make_password,
 )
 from bot.adapters.web_limits import FORWARDED_FOR
 from bot.core.jobs import Wishes
 from bot.core.ports.pages import HasherBusy, PageContent
+from bot.inbound.page_options import PagePasswords
 from tests.adapters.pages.site import BROWSER, CURL, ORIGIN, Answer, Site, path_of
 
 PASSWORD = "abandon ability able about"
@@ -122,7 +122,7 @@ async def test_pass_of_another_page_or_password(site: Site) -> None:
     answer = await enter(site, content)
     elsewhere = await site.ask(path_of(other), client=with_pass(answer))
     await site.ledger.pages.set_options(
-        content.page.id, password_hash=await site.passwords.hash(make_password())
+        content.page.id, password_hash=await site.passwords.hash("another one")
     )
     changed = await site.ask(path_of(content), client=with_pass(answer))
 
@@ -200,9 +200,10 @@ async def test_hasher_is_bounded() -> None:
     assert secret.startswith("$argon2id$")
 
 
-def test_made_passwords() -> None:
+async def test_made_passwords() -> None:
     """Four plain words, different each time."""
-    found = {make_password() for _ in range(50)}
+    passwords = PagePasswords(b"secret")
+    found = {await passwords.make(f"{number}") for number in range(50)}
 
     assert len(found) == 50
     assert all(re.fullmatch(r"[a-z]{3,8}( [a-z]{3,8}){3}", password) for password in found)
