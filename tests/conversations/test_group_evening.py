@@ -114,6 +114,7 @@ async def _press(evening: Evening) -> None:
     await evening.press(evening.anna, evening.first, evening.delete)
 
     assert evening.refusal in refused
+    await evening.stage.oss.wait_for(lambda: not evening.stage.bucket.objects)
     assert (await fetch(link_of(evening.first)))[0] == 404
 
 

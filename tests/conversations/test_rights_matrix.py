@@ -159,6 +159,7 @@ class Town:
     async def get_plan(self) -> VisibleMessage:
         """Return a link that the owner has got here."""
         if self.plan is None or not self.room.shown(self.plan).buttons:
+            await self.cancel_transfers()
             file = await self.room.send(self.people["member"], b"plan", "plan.pdf")
             self.plan = await self.ask("owner", "/share", reply_to=file)
         return self.plan
@@ -186,6 +187,15 @@ class Town:
                 media_group_id=str(self.albums),
             )
         return await self._card("Cancel all")
+
+    async def cancel_transfers(self) -> None:
+        """Cancel the long transfers that other cells have left: the next file of the owner would
+        wait for them.
+        """
+        for button in ("Cancel", "Cancel all"):
+            if (status_message := self._card_with(button)) is not None:
+                await self.room.group.press(self.people["owner"], status_message, button)
+                await self.ended(status_message)
 
     async def _card(self, button: str) -> VisibleMessage:
         await self.room.until(lambda: self._card_with(button) is not None)
@@ -252,6 +262,7 @@ async def test_command(town: Town, command: str, who: str) -> None:
 async def _heard(town: Town, who: str, command: str) -> str:
     where = {}
     if command == "/share":
+        await town.cancel_transfers()
         where["reply_to"] = await town.room.send(town.people["member"])
     asked = await town.write(who, command, **where)
     if who == "banned":

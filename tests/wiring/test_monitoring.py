@@ -219,6 +219,7 @@ async def test_ledger_that_is_locked_at_the_start(tmp_path: Path, port: int) -> 
     assert well == (200, [])
 
 
+@pytest.mark.long
 async def test_ledger_that_is_locked_to_readers_at_the_start(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
