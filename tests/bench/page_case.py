@@ -6,7 +6,7 @@ with its input; with an endpoint it uploads the file there again and again, `UPL
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -136,14 +136,20 @@ async def serve(kind: str, ledger: Path, load: Sequence[str] = ()) -> None:
             sys.stdout.write(f"{port}\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
-            for task in uploads:
-                # One that has failed would be no load.
-                assert not task.done() or task.exception() is None
-                task.cancel()
+            # One that has failed would be no load.
+            assert not any(task.done() for task in uploads)
     finally:
-        if uploads:
-            await asyncio.wait(uploads)
+        await _cancel(uploads)
         await database.close()
+
+
+async def _cancel(uploads: Iterable[asyncio.Task[None]]) -> None:
+    """End tasks. A cancel that comes when an object is complete loses, so that it is repeated."""
+    left = set(uploads)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)
 
 
 def main(kind: str, ledger: str, *load: str) -> None:
