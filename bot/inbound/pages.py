@@ -7,7 +7,7 @@ so a page answers while OSS is away.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -171,22 +171,28 @@ class PageVisits:
         use = await self._ledger.use(token, number, self._clock.now())
         if use.content is None or not _needs_use_alone(use.content.page):
             self._counted.forget(token)
-        visit = self._seen(use.content, admits)
-        needs_password = use.content is not None and use.content.page.options.password_hash
-        return visit if needs_password else replace(visit, use=use)
+        return self._seen(use.content, admits, use)
 
-    def _seen(self, content: PageContent | None, admits: Callable[[Page], bool]) -> PageVisit:
+    def _seen(
+        self,
+        content: PageContent | None,
+        admits: Callable[[Page], bool],
+        use: PageUse | None = None,
+    ) -> PageVisit:
         now = self._clock.now()
-        if content is None or content.is_forgotten(now):
+        if content is None or not content.files:
             return PageVisit(PageState.UNKNOWN, now)
         if (ended_at := content.ended_at(now)) is not None:
+            if content.is_forgotten(now):
+                return PageVisit(PageState.UNKNOWN, now)
             return PageVisit(PageState.ENDED, now, content, ended_at)
         options = content.page.options
         if options.is_paused:
             return PageVisit(PageState.PAUSED, now, content)
-        if options.password_hash is not None and not admits(content.page):
-            return PageVisit(PageState.LOCKED, now, content)
-        return PageVisit(PageState.OPEN, now, content)
+        if options.password_hash is None:
+            return PageVisit(PageState.OPEN, now, content, None, use)
+        state = PageState.OPEN if admits(content.page) else PageState.LOCKED
+        return PageVisit(state, now, content)
 
     async def download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
         """Return where a file of the page is, after one of its downloads is used in the ledger if
@@ -206,7 +212,9 @@ class PageVisits:
     async def _download(self, visit: PageVisit, request: DownloadRequest) -> PageDownload:
         file = visit.file(request.number)
         if visit.use is not None and file is not None:
-            return self._used(visit.use, request, None)
+            if visit.use.is_given or not file.is_open(visit.now):
+                return self._signed(file, request)
+            return PageDownload(PageState.USED_UP)
         if file is None or visit.content is None:
             is_missing = visit.state is PageState.OPEN
             state = PageState.UNKNOWN if is_missing else visit.state

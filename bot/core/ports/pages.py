@@ -127,9 +127,10 @@ class PageContent:
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Return since when no file can be downloaded, `None` while one can."""
-        ends = [file.ended_at(now) for file in self.files]
-        known = [end for end in ends if end is not None]
-        return max(known) if len(known) == len(ends) and known else None
+        if any(file.is_open(now) for file in self.files):
+            return None
+        ends = (file.ended_at(now) for file in self.files)
+        return max((end for end in ends if end is not None), default=None)
 
     def is_forgotten(self, now: datetime) -> bool:
         """Return whether it counts as one that never was."""
