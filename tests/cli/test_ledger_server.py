@@ -18,7 +18,7 @@ from bot.adapters.ledger.backup import examine_server
 from bot.adapters.ledger.database import migrate, open_alone
 from bot.adapters.ledger.schema import metadata
 from bot.cli.common import Row, Verdict
-from bot.cli.doctor.command import examine_machine
+from bot.cli.doctor import examine_machine
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.demo.local_stack import LocalStack
@@ -162,7 +162,7 @@ async def test_doctor_of_the_way(
     found = await asyncio.to_thread(examine_server, place)
     slow = timedelta(seconds=70)
     bad = replace(found, is_private=False, latency=slow, ahead=-slow, free=2)
-    monkeypatch.setattr("bot.cli.doctor.command.examine_server", lambda _: bad)
+    monkeypatch.setattr("bot.cli.doctor.examine_server", lambda _: bad)
     _, *warned = await rows(on_server.settings(1))
 
     assert [row.verdict for row in warned] == [Verdict.WARNING] * 4
