@@ -23,7 +23,7 @@ from bot.adapters.telegram.webhook_intake import WebhookRefused
 from bot.clock import SystemClock, end, unless_stopped, until_stopped
 from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.jobs.reaper import Retention
 from bot.settings import Settings
 from bot.supervision import (

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bot.clock import read_zone
 from bot.core.jobs import Origin
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import JobLedger
 from bot.core.ports.ledger import ChatLedger, Ledger
 from bot.core.ports.outbox import OutboxKind

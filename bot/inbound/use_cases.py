@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.core.limits import OwnerLimits
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Replies
 from bot.inbound.actions import ButtonReplies, JobActions, JobButtons, Pagination

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 
 from bot.core.jobs import ObjectState, StoredObject
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.store import (
     AnonymousAccessCheck,

@@ -10,7 +10,7 @@ import structlog
 from bot.clock import wait_for_event
 from bot.core.errors import LedgerError, RelayError, StoreError
 from bot.core.jobs import Placement, StoredObject
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.store import ObjectStore, Threads

@@ -19,8 +19,8 @@ from bot.adapters.telegram.local_files import LocalFiles, LocalServer
 from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
+from bot.core.ports import Clock
 from bot.core.ports.chat import FileSource
-from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.store import LinkLimit, ObjectStore

@@ -16,7 +16,7 @@ from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
 from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import DiskError
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, Readings
 from bot.jobs.queue import JobQueue
 from bot.settings import Settings

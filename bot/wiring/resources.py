@@ -24,7 +24,7 @@ from bot.clock import StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.store import LinkLimit
 from bot.jobs.runner import Signals
 from bot.logs import hide

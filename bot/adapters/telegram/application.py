@@ -24,7 +24,7 @@ from bot.adapters.telegram.request import (
     readable_answers,
     wait_after,
 )
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -47,7 +47,7 @@ from bot.cli.doctor.telegram import examine_pages, examine_telegram
 from bot.clock import SystemClock
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import MIB
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.ledger import LedgerServer
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings

@@ -46,7 +46,7 @@ from bot.cli.setup.plan import (
 from bot.clock import SystemClock
 from bot.core.errors import RelayError, StoreError, StoreForbidden
 from bot.core.files import LinkMode, key_prefix
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.settings import Settings
 from bot.settings.types import is_loopback
 from bot.wiring.resources import StoreAccess, open_store_access
