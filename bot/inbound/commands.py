@@ -8,8 +8,7 @@ from bot.clock import read_zone
 from bot.core.jobs import Origin
 from bot.core.ports import Clock
 from bot.core.ports.jobs import JobLedger
-from bot.core.ports.ledger import ChatLedger, Ledger
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import ChatLedger, Ledger, OutboxKind
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.inbound.actions import ButtonPress, ButtonReplies, JobActions

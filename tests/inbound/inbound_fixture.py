@@ -6,7 +6,7 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.limits import OwnerLimits
-from bot.core.ports.outbox import OutboxMessage
+from bot.core.ports.ledger import OutboxMessage
 from bot.inbound.access import Access
 from bot.inbound.actions import JobAction, JobActions, JobButtonPress
 from bot.inbound.use_cases import UseCases

@@ -15,7 +15,7 @@ from bot.adapters.ledger.schema import (
     outbox,
     read_rows,
 )
-from bot.core.ports.outbox import FailingUpdate, OutboxKind, OutboxMessage, PendingWork, Priority
+from bot.core.ports.ledger import FailingUpdate, OutboxKind, OutboxMessage, PendingWork, Priority
 
 _PENDING = first_of_each_chat(
     select(outbox).where(outbox.c.said.is_(False)), outbox, (outbox.c.priority, outbox.c.id)

@@ -49,7 +49,7 @@ from bot.core.jobs import (
     Wishes,
 )
 from bot.core.ports.answers import AnswerForm, AnswerState
-from bot.core.ports.outbox import OutboxKind, Priority
+from bot.core.ports.ledger import OutboxKind, Priority
 from bot.core.ports.pages import Tell
 
 if TYPE_CHECKING:

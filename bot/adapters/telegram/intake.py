@@ -38,8 +38,8 @@ from bot.adapters.telegram.request import (
 from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.jobs import Origin
 from bot.core.ports import Clock
+from bot.core.ports.ledger import DeadUpdates, FailingUpdate
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import DeadUpdates, FailingUpdate
 from bot.inbound.access import Replies
 from bot.supervision import HealthState, Unit, UnitEdge
 
