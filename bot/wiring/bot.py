@@ -27,10 +27,10 @@ from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
+from bot.inbound.commands import UseCases
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.page_options import PageNews, PageParts
 from bot.inbound.pages import PageReports, PageVisits
-from bot.inbound.use_cases import UseCases
 from bot.jobs.link_guard import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
