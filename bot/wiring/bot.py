@@ -31,7 +31,7 @@ from bot.inbound.commands import UseCases
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.page_options import PageNews, PageParts
 from bot.inbound.pages import PageReports, PageVisits
-from bot.jobs.link_guard import LinkGuard
+from bot.jobs.audit import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Copier, Deduplicator, Relay
