@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
+from bot.adapters.telegram.application import WebhookIntake
 from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
@@ -16,7 +17,6 @@ from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import ForeignWebhooks, Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
-from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
 from bot.core.ports import Clock

@@ -1,4 +1,4 @@
-"""Receiving updates at least once, by long polling; `webhook_intake` hands its updates over."""
+"""Receiving updates at least once, by long polling or from the webhook in `application`."""
 
 import asyncio
 import json
