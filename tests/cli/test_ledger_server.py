@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, String, select
 from bot.adapters.ledger import backup, schema
 from bot.adapters.ledger.backup import examine_server
 from bot.adapters.ledger.database import migrate, open_alone
+from bot.adapters.ledger.rows import VALUES, Instant, Payload
 from bot.adapters.ledger.schema import metadata
 from bot.cli.common import Row, Verdict
 from bot.cli.doctor import examine_machine
@@ -217,12 +218,12 @@ def value_of(column: Column[Any], number: int) -> Any:
         return None
     if column.foreign_keys or column.name == "id":
         return number
-    if values := schema._VALUES.get(column):
+    if values := column.info.get(VALUES):
         return next(iter(values)).value
     kinds: Mapping[type, Any] = {
-        schema.Instant: NOW + timedelta(microseconds=number),
+        Instant: NOW + timedelta(microseconds=number),
         Boolean: number == 1,
-        schema.Payload: {"文": [number, None, 0.5]},
+        Payload: {"文": [number, None, 0.5]},
         String: f"é😀'{number}" if number != 2 else "2",
         Integer: number << (40 if isinstance(column.type, BigInteger) else 4),
     }

@@ -10,16 +10,8 @@ from sqlalchemy import Connection, RowMapping, Table, delete, exists, func, or_,
 
 from bot.adapters.ledger.answers import IS_RESUMABLE, IS_STALE, IS_UNANSWERED
 from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED
-from bot.adapters.ledger.schema import (
-    cards,
-    chats,
-    dead_updates,
-    first_of_each_chat,
-    insert_for,
-    outbox,
-    owners,
-    read_rows,
-)
+from bot.adapters.ledger.rows import first_of_each_chat, insert_for, read_rows
+from bot.adapters.ledger.schema import cards, chats, dead_updates, outbox, owners
 from bot.core.ports.ledger import (
     ChatRules,
     FailingUpdate,
