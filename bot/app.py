@@ -14,16 +14,15 @@ import structlog
 
 from bot.adapters.oss.access_checks import BucketProbe, BucketUnfit
 from bot.adapters.oss.bucket import OssLinkSigner
-from bot.adapters.telegram.application import keep_name
+from bot.adapters.telegram.application import WebhookRefused, keep_name
 from bot.adapters.telegram.commands import register_commands
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
-from bot.adapters.telegram.webhook_intake import WebhookRefused
 from bot.clock import SystemClock, end, unless_stopped, until_stopped
 from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.jobs.reaper import Retention
 from bot.settings import Settings
 from bot.supervision import (

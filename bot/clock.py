@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import structlog
 
 from bot.core.errors import StoreError
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import OffsetLedger
 from bot.core.ports.store import ObjectStore, StoreTime, Threads
 

@@ -22,7 +22,7 @@ import structlog
 
 from bot.clock import is_asked_to_end
 from bot.core.errors import leaf
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
 
 log = structlog.stdlib.get_logger(__name__)

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.recovery import MOST_LINES
-from bot.adapters.ledger.schema import Instant, Payload, metadata, note_unknown
+from bot.adapters.ledger.recovery import MOST_LINES, note_unknown
+from bot.adapters.ledger.rows import Instant, Payload
+from bot.adapters.ledger.schema import metadata
 from bot.core.errors import StoreForbidden
 from bot.core.jobs import JobState, ObjectState, Placement
 from bot.core.ports.ledger import ChatRules, OwnerRules

@@ -17,7 +17,7 @@ from bot.adapters.ledger.schema import answers, cards, jobs, outbox
 from bot.core.files import LinkMode
 from bot.core.jobs import JobState, Placement
 from bot.core.limits import OwnerLimits
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer, Welcome
 from bot.inbound.access import Access, RequestKind
 from bot.inbound.actions import JobActions

@@ -26,7 +26,7 @@ from bot.adapters.telegram.request import RelayBot
 from bot.core.errors import leaf
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
-from bot.inbound.use_cases import UseCases
+from bot.inbound.commands import UseCases
 from bot.jobs.runner import JobLifecycle, Signals
 from bot.outbound.chat_migration import ChatMigrations
 from bot.sandbox.clock import SandboxClock

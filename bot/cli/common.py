@@ -26,8 +26,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.adapters.ledger.sqlite import opening
+from bot.adapters.telegram.application import webhook_secret
 from bot.adapters.telegram.languages import CHINESE, ENGLISH, Language, pick_language
-from bot.adapters.telegram.webhook_intake import webhook_secret
 from bot.core.errors import RelayError, leaf
 from bot.core.files import shown_size
 from bot.core.ports.ledger import LedgerPlace, LedgerServer

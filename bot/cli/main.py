@@ -23,10 +23,10 @@ from bot import __version__
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("bot.cli.run", "Run the bot until SIGTERM or SIGINT"),
     "audit": ("bot.cli.status", "Compare the ledger with the bucket"),
-    "init": ("bot.cli.init.command", "Ask for what the bot needs"),
-    "setup": ("bot.cli.setup.command", "Configure the bucket for the bot"),
-    "doctor": ("bot.cli.doctor.command", "Check settings, Telegram, OSS and this machine"),
-    "send": ("bot.cli.send.command", "Relay files from this machine"),
+    "init": ("bot.cli.init", "Ask for what the bot needs"),
+    "setup": ("bot.cli.setup", "Configure the bucket for the bot"),
+    "doctor": ("bot.cli.doctor", "Check settings, Telegram, OSS and this machine"),
+    "send": ("bot.cli.send", "Relay files from this machine"),
     "status": (
         "bot.cli.status",
         "Show running and waiting jobs, and live links with their expiry",

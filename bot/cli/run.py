@@ -19,8 +19,8 @@ import structlog
 import typer
 
 from bot.adapters.oss.access_checks import BucketUnfit
+from bot.adapters.telegram.application import WebhookRefused
 from bot.adapters.telegram.request import TokenRefused
-from bot.adapters.telegram.webhook_intake import WebhookRefused
 from bot.app import serve
 from bot.cli.common import (
     BAD_SETTINGS,

@@ -32,7 +32,7 @@ from bot.cli.common import (
 from bot.clock import SystemClock
 from bot.core.files import key_prefix
 from bot.core.jobs import Job
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.pages import PageContent, PageFile, page_url
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings

@@ -9,10 +9,9 @@ import structlog
 
 from bot.core.jobs import Origin
 from bot.core.limits import MINUTE, BoundedMap, Rate, TokenBucket
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import ChatLedger, Ledger
+from bot.core.ports import Clock
+from bot.core.ports.ledger import ChatLedger, Ledger, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.jobs.runner import Signals
 
 log = structlog.stdlib.get_logger(__name__)

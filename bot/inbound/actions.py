@@ -7,10 +7,9 @@ from typing import Final
 import structlog
 
 from bot.core.jobs import Job, StopReason
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import JobLedger
-from bot.core.ports.ledger import ChatLedger, Ledger
-from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import EDITS, ChatLedger, Ledger, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.jobs.queue import JobQueue

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.core.jobs import Job, Origin
-from bot.core.ports.ledger import ChatLedger, Ledger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import ChatLedger, Ledger, OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, Replies, RequestKind
 from bot.inbound.actions import JobActions
 from bot.outbound.chat_migration import ChatMigrations

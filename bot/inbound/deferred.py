@@ -10,10 +10,9 @@ import structlog
 
 from bot.core.errors import ChatError, ChatGone, ChatUncertain, MessageRefused, Unexpected
 from bot.core.jobs import Job
+from bot.core.ports import Clock
 from bot.core.ports.chat import Members, Messenger, Place
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Work
+from bot.core.ports.ledger import Ledger, Outbox, OutboxKind, OutboxMessage, Work
 from bot.core.ports.views import Notice
 from bot.inbound.access import Access, RequestKind
 from bot.inbound.actions import TOO_LATE, JobAction, JobActions

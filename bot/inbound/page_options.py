@@ -18,9 +18,8 @@ from bot.core.errors import MessageRefused
 from bot.core.files import clean_name, is_open
 from bot.core.jobs import Job
 from bot.core.limits import BoundedMap
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports import Clock
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.pages import PageContent, PasswordHasher, Tell
 from bot.core.ports.views import (
     PageMenu,

@@ -14,10 +14,9 @@ from typing import Final
 import structlog
 
 from bot.core.limits import BoundedMap
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
+from bot.core.ports import Clock
+from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.metrics import Metrics, NoMetrics, PageState
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.pages import (
     DOWNLOAD_LIFETIME,
     Page,

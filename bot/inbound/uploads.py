@@ -19,7 +19,7 @@ from bot.core.files import (
 )
 from bot.core.jobs import NO_WISHES, Job, Origin, Wishes
 from bot.core.limits import WINDOW, BoundedMap, LimitCheck, OwnerLimits
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.ledger import Ledger
 from bot.inbound.access import Access, Admission, Replies
 from bot.jobs.queue import JobQueue

@@ -16,7 +16,7 @@ import structlog
 
 from bot.clock import STUCK_AFTER, wait_for_event
 from bot.core.jobs import ProgressMeter, Speed, StopReason
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics
 from bot.supervision import Unit, UnitEdge
 

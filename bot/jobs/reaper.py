@@ -21,7 +21,7 @@ from bot.core.errors import (
     Unexpected,
 )
 from bot.core.jobs import ObjectState, Placement, StoredObject
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import ObjectLedger, TotalsLedger
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.store import ObjectStore, PendingUpload, Threads

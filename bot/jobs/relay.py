@@ -21,8 +21,8 @@ from bot.core.files import (
     make_key,
 )
 from bot.core.jobs import Job, Placement, ProgressMeter, StoredObject, plan_parts
+from bot.core.ports import Clock
 from bot.core.ports.chat import Content, Digest, FileSource
-from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import Finished, NewObject, ObjectLedger, Prepared
 from bot.core.ports.metrics import Metrics, NoMetrics, Span
 from bot.core.ports.store import LinkLimit, ObjectMeta, ObjectStat, ObjectStore, PartReceipt

@@ -22,7 +22,7 @@ from bot.core.errors import (
     UploadGone,
 )
 from bot.core.jobs import Job, JobState, StopReason, StoredObject
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.jobs import Claim, Finished, JobLedger
 from bot.core.ports.metrics import SENDERS_MISTAKES, JobOutcome, Metrics, NoMetrics, Span
 from bot.jobs.queue import RunningJob

@@ -22,6 +22,7 @@ from bot.core.errors import (
     Unexpected,
 )
 from bot.core.jobs import Job, JobState, Origin
+from bot.core.ports import Clock
 from bot.core.ports.answers import (
     PLAIN_FORMS,
     AnswerContent,
@@ -30,10 +31,8 @@ from bot.core.ports.answers import (
     StoredAnswer,
 )
 from bot.core.ports.chat import Messenger, Place, Reaction
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
+from bot.core.ports.ledger import Ledger, Outbox, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Answer
 from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import Call, CallKind

@@ -11,10 +11,9 @@ from typing import Any
 
 from bot.core.jobs import Job, JobState
 from bot.core.limits import RESERVED_FOR_REPLIES
+from bot.core.ports import Clock
 from bot.core.ports.answers import AnswerState, StoredAnswer
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
-from bot.core.ports.outbox import Priority, Work
+from bot.core.ports.ledger import Ledger, Priority, Work
 from bot.outbound.answer_delivery import (
     MOST_ATTEMPTS,
     MOST_TOGETHER,

@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.errors import ChatError, ChatFlooded
 from bot.core.limits import ChatRateLimit, RateLimits, TokenBucket
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
+from bot.core.ports.ledger import Outbox, OutboxKind, OutboxMessage, PendingWork, Priority, Work
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import Outbox, OutboxKind, OutboxMessage, PendingWork, Priority, Work
 from bot.supervision import Unit, UnitEdge
 
 

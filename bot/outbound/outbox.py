@@ -18,7 +18,7 @@ from bot.core.errors import (
 )
 from bot.core.limits import RESERVED_FOR_ANSWERS
 from bot.core.ports.chat import Messenger, Place, Reaction
-from bot.core.ports.outbox import EDITS, Outbox, OutboxKind, OutboxMessage, Priority, Work
+from bot.core.ports.ledger import EDITS, Outbox, OutboxKind, OutboxMessage, Priority, Work
 from bot.core.ports.views import LanguageMenu, Listing, Notice, View
 from bot.outbound.dispatcher import (
     Call,

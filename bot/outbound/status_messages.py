@@ -12,12 +12,11 @@ import structlog
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable, Unexpected
 from bot.core.jobs import Job, JobState
 from bot.core.limits import RESERVED_FOR_ANSWERS
+from bot.core.ports import Clock
 from bot.core.ports.answers import StoredStatusMessage
 from bot.core.ports.chat import Messenger, Place
-from bot.core.ports.clock import Clock
-from bot.core.ports.ledger import Ledger
+from bot.core.ports.ledger import Ledger, Priority, Work
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import Priority, Work
 from bot.core.ports.views import StatusMessage
 from bot.outbound.dispatcher import (
     Call,

@@ -12,7 +12,7 @@ from typing import Final
 from bot.core.files import LONGEST_LIFETIME, Link, LinkMode, is_open
 from bot.core.jobs import Ending, Job, JobState, Phase, StopReason, StoredObject
 from bot.core.limits import WINDOW, BoundedMap, OwnerLimits, TransferLimits
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.ledger import Accepted, Ledger
 from bot.core.ports.pages import PageContent, PageLedger, page_url
 from bot.core.ports.store import LinkSigner

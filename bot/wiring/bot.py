@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot import __version__
 from bot.adapters.oss.bucket import OssLinkSigner
+from bot.adapters.telegram.application import WebhookIntake
 from bot.adapters.telegram.download import MinimumThroughput
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.handlers import Handlers, ProcessedUpdates
@@ -16,22 +17,21 @@ from bot.adapters.telegram.inspection import TelegramMembers
 from bot.adapters.telegram.intake import ForeignWebhooks, Intake
 from bot.adapters.telegram.local_copies import CopyRecords, FileRoot, ServerCopies
 from bot.adapters.telegram.local_files import LocalFiles, LocalServer
-from bot.adapters.telegram.webhook_intake import WebhookIntake
 from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
+from bot.core.ports import Clock
 from bot.core.ports.chat import FileSource
-from bot.core.ports.clock import Clock
 from bot.core.ports.jobs import ObjectLedger
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
+from bot.inbound.commands import UseCases
 from bot.inbound.deferred import DeferredRequests, RequestHandler
 from bot.inbound.page_options import PageNews, PageParts
 from bot.inbound.pages import PageReports, PageVisits
-from bot.inbound.use_cases import UseCases
-from bot.jobs.link_guard import LinkGuard
+from bot.jobs.audit import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Copier, Deduplicator, Relay

@@ -14,9 +14,9 @@ from bot import __version__
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.adapters.metrics import CONTENT_TYPE, PrometheusMetrics
-from bot.adapters.telegram.webhook_intake import webhook_secret
+from bot.adapters.telegram.application import webhook_secret
 from bot.core.errors import DiskError
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, Readings
 from bot.jobs.queue import JobQueue
 from bot.settings import Settings

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot.adapters.ledger.database import Database, open_alone
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.schema import note_unknown
+from bot.adapters.ledger.recovery import note_unknown
 from bot.adapters.ledger.totals import touch_tables
 from bot.adapters.oss.bucket import Answered, OssBucket, OssStores, unnoted
 from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnection, OssLinkLimit
@@ -24,7 +24,7 @@ from bot.clock import StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.store import LinkLimit
 from bot.jobs.runner import Signals
 from bot.logs import hide

@@ -16,9 +16,10 @@ from sqlalchemy import BigInteger, Boolean, Column, Integer, String, select
 from bot.adapters.ledger import backup, schema
 from bot.adapters.ledger.backup import examine_server
 from bot.adapters.ledger.database import migrate, open_alone
+from bot.adapters.ledger.rows import VALUES, Instant, Payload
 from bot.adapters.ledger.schema import metadata
 from bot.cli.common import Row, Verdict
-from bot.cli.doctor.command import examine_machine
+from bot.cli.doctor import examine_machine
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.demo.local_stack import LocalStack
@@ -162,7 +163,7 @@ async def test_doctor_of_the_way(
     found = await asyncio.to_thread(examine_server, place)
     slow = timedelta(seconds=70)
     bad = replace(found, is_private=False, latency=slow, ahead=-slow, free=2)
-    monkeypatch.setattr("bot.cli.doctor.command.examine_server", lambda _: bad)
+    monkeypatch.setattr("bot.cli.doctor.examine_server", lambda _: bad)
     _, *warned = await rows(on_server.settings(1))
 
     assert [row.verdict for row in warned] == [Verdict.WARNING] * 4
@@ -217,12 +218,12 @@ def value_of(column: Column[Any], number: int) -> Any:
         return None
     if column.foreign_keys or column.name == "id":
         return number
-    if values := schema._VALUES.get(column):
+    if values := column.info.get(VALUES):
         return next(iter(values)).value
     kinds: Mapping[type, Any] = {
-        schema.Instant: NOW + timedelta(microseconds=number),
+        Instant: NOW + timedelta(microseconds=number),
         Boolean: number == 1,
-        schema.Payload: {"文": [number, None, 0.5]},
+        Payload: {"文": [number, None, 0.5]},
         String: f"é😀'{number}" if number != 2 else "2",
         Integer: number << (40 if isinstance(column.type, BigInteger) else 4),
     }

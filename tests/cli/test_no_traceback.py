@@ -250,7 +250,7 @@ async def test_stopped(
     async def stop(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("bot.cli.doctor.command.examine", stop)
+    monkeypatch.setattr("bot.cli.doctor.examine", stop)
     done = await type_in(stage, "doctor", "--lang", lang)
 
     assert (done.code, done.err) == (1, f"\nrelay-bot: {expected}\n")

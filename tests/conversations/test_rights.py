@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 
 from bot.adapters.oss.policies import Policy, ram_policy
-from bot.cli.doctor.command import examine
+from bot.cli.doctor import examine
 from bot.cli.send.files import open_input
 from bot.cli.send.sender import open_sender
-from bot.cli.setup.command import run_setup
+from bot.cli.setup import run_setup
 from bot.cli.setup.plan import desired_for
 from bot.cli.status import run_audit
 from bot.core.jobs import ProgressMeter

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.core.errors import ChatFlooded, MessageGone
+from bot.core.ports import Clock
 from bot.core.ports.chat import Place, Reaction
-from bot.core.ports.clock import Clock
 from bot.core.ports.views import Answer, Notice, View
 from tests.fakes.flood import FloodLimits
 

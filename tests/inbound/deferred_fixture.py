@@ -5,7 +5,7 @@ from itertools import count
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.inbound.access import Access, RequestKind
 from bot.inbound.actions import JobActions
 from bot.inbound.deferred import DeferredRequests, RequestHandler

@@ -6,10 +6,10 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, StopReason
 from bot.core.limits import OwnerLimits
-from bot.core.ports.outbox import OutboxMessage
+from bot.core.ports.ledger import OutboxMessage
 from bot.inbound.access import Access
 from bot.inbound.actions import JobAction, JobActions, JobButtonPress
-from bot.inbound.use_cases import UseCases
+from bot.inbound.commands import UseCases
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.jobs.runner import JobLifecycle, Signals
 from bot.outbound.chat_migration import ChatMigrations

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.core.jobs import JobState, Origin
-from bot.core.ports.ledger import ChatRules, OwnerRules
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import ChatRules, OutboxKind, OwnerRules
 from bot.inbound.access import Admission
 from bot.inbound.admin import AdminCommands
 from tests.fakes.samples import GROUP, OWNER, accept, finish, get, make_origin

@@ -1,7 +1,7 @@
 """`/cancel`: everything of the asker, where they ask."""
 
 from bot.core.jobs import JobState
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from tests.fakes.samples import GROUP, OWNER, accept, finish, make_origin
 from tests.inbound.inbound_fixture import OTHER, STRANGER, InboundFixture
 

@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded, ChatUnavailable
 from bot.core.ports.chat import GroupVisibility
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.inbound.access import RequestKind
 from bot.inbound.deferred import MOST_TRIES, DeferredRequests
 from tests.fakes.samples import GROUP, at

@@ -2,8 +2,7 @@
 
 import pytest
 
-from bot.core.ports.ledger import OwnerRules
-from bot.core.ports.outbox import EDITS, OutboxKind
+from bot.core.ports.ledger import EDITS, OutboxKind, OwnerRules
 from bot.inbound.actions import ButtonPress
 from tests.fakes.samples import GROUP, OWNER, accept, get, make_origin
 from tests.inbound.inbound_fixture import OTHER, STRANGER, InboundFixture

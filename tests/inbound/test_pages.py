@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.core.ports.outbox import EDITS, OutboxKind, OutboxMessage
+from bot.core.ports.ledger import EDITS, OutboxKind, OutboxMessage
 from bot.core.ports.views import Listing
 from bot.inbound.actions import ButtonPress
 from tests.fakes.samples import GROUP, OWNER

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.jobs import JobState
-from bot.core.ports.outbox import OutboxKind, Priority
+from bot.core.ports.ledger import OutboxKind, Priority
 from bot.inbound.actions import JobAction
 from tests.fakes.samples import OWNER, accept, acquire, finish, found, get, make_file, make_origin
 from tests.inbound.inbound_fixture import ADMIN, OTHER, STRANGER, InboundFixture

@@ -6,7 +6,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core import limits as bounded
-from bot.core.ports.outbox import Priority
+from bot.core.ports.ledger import Priority
 from bot.inbound.access import RATES, TOLD_EVERY, StrangerAct, Strangers
 from bot.inbound.actions import JobAction
 from tests.fakes.metrics import FakeMetrics

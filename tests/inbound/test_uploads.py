@@ -3,7 +3,7 @@
 import pytest
 
 from bot.core.jobs import JobState
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from tests.fakes.samples import NOW, OWNER, found, make_file, make_origin
 from tests.inbound.inbound_fixture import LIMIT, InboundFixture
 

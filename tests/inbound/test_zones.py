@@ -1,6 +1,6 @@
 """The time zone in which times are shown in a chat."""
 
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from tests.fakes.samples import GROUP, OWNER, make_origin
 from tests.inbound.inbound_fixture import STRANGER, InboundFixture
 

@@ -9,7 +9,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import StoreUnavailable
 from bot.core.files import LinkMode
 from bot.core.jobs import ObjectState, Placement
-from bot.jobs.link_guard import LinkGuard
+from bot.jobs.audit import LinkGuard
 from tests.fakes.samples import LIFETIME, NOW, a_result, accept, acquire
 from tests.fakes.store import FakeStore, Trouble
 from tests.jobs.reaper_fixture import Graveyard

@@ -10,8 +10,8 @@ from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.core.jobs import Job, Placement, StopReason, StoredObject
 from bot.core.limits import OwnerLimits
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, PendingWork, Priority
 from bot.core.ports.metrics import Metrics, NoMetrics
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, PendingWork, Priority
 from bot.core.ports.views import Answer, AnswerItem, StatusMessage, View, Welcome
 from bot.jobs.queue import JobQueue, RunningJob
 from bot.jobs.runner import Signals

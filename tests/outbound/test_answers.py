@@ -7,7 +7,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded
 from bot.core.ports.chat import Place
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.core.ports.views import AnswerItem, ItemState, Notice, Overview, Welcome
 from bot.outbound import answers
 from tests.fakes.messenger import Trouble

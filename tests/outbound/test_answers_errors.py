@@ -11,7 +11,7 @@ from bot.core.errors import (
     ChatUncertain,
     MessageRefused,
 )
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.outbound.answer_delivery import MOST_ATTEMPTS
 from bot.outbound.outbox import MOST_TRIES
 from tests.fakes.messenger import Trouble

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
-from bot.core.ports.outbox import Work
+from bot.core.ports.ledger import Work
 from bot.outbound.dispatcher import ChatDispatcher, Offers, RoundState
 from bot.sandbox.clock import SandboxClock
 from tests.fakes.metrics import FakeMetrics

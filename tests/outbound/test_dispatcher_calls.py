@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.limits import STRANGERS
-from bot.core.ports.outbox import PendingWork, Priority, Work
+from bot.core.ports.ledger import PendingWork, Priority, Work
 from bot.outbound.dispatcher import (
     RETRY_AFTER,
     Call,

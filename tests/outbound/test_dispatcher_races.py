@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlAnswers, SqlOutbox, SqlStatusMessages
 from bot.core.ports.answers import StoredAnswer, StoredStatusMessage
-from bot.core.ports.outbox import PendingWork
+from bot.core.ports.ledger import PendingWork
 from tests.fakes.samples import OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, ids_of
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.core.ports.outbox import Work
+from bot.core.ports.ledger import Work
 from bot.outbound import dispatcher
 from bot.outbound.dispatcher import Offers, RoundState
 from bot.sandbox.clock import SandboxClock

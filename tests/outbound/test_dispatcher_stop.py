@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.core.ports.outbox import Priority, Work
+from bot.core.ports.ledger import Priority, Work
 from bot.outbound.dispatcher import (
     Call,
     CallKind,

@@ -4,7 +4,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.core.errors import MessageGone
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from bot.core.ports.views import Listing, Notice, Overview, StatusMessage
 from bot.outbound.outbox import MOST_TRIES
 from tests.fakes.messenger import Trouble

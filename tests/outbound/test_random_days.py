@@ -9,7 +9,7 @@ import pytest
 from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatError, ChatFlooded, ChatUnavailable
 from bot.core.jobs import Job, StoredObject
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.core.ports.views import Answer, ItemState
 from tests.fakes.messenger import Trouble
 from tests.fakes.samples import GROUP, OWNER

@@ -9,7 +9,7 @@ from bot.adapters.ledger.database import Database
 from bot.core.errors import ChatFlooded, ChatUncertain, MessageRefused
 from bot.core.jobs import Job
 from bot.core.ports.chat import Reaction
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.outbound.answer_delivery import Reactions
 from bot.outbound.outbox import STALE_AFTER
 from tests.fakes.messenger import Trouble

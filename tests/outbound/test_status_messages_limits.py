@@ -3,7 +3,7 @@
 import pytest
 
 from bot.adapters.ledger.database import Database
-from bot.core.ports.outbox import OutboxKind
+from bot.core.ports.ledger import OutboxKind
 from bot.core.ports.views import Welcome
 from tests.fakes.samples import GROUP, OWNER
 from tests.outbound.outbound_fixture import OutboundFixture, answered

@@ -21,15 +21,8 @@ from sqlalchemy import (
 from bot.adapters.ledger import pages
 from bot.adapters.ledger.jobs import get_many
 from bot.adapters.ledger.objects import of_jobs
-from bot.adapters.ledger.schema import (
-    answers,
-    cards,
-    first_of_each_chat,
-    is_one_of,
-    jobs,
-    read_rows,
-    to_job,
-)
+from bot.adapters.ledger.rows import first_of_each_chat, is_one_of, read_rows, to_job
+from bot.adapters.ledger.schema import answers, cards, jobs
 from bot.core.files import LinkMode
 from bot.core.jobs import Job, JobState, StoredObject
 from bot.core.ports.answers import (

@@ -29,7 +29,8 @@ from bot.adapters.ledger.migration import (
     require_tables,
     version_of,
 )
-from bot.adapters.ledger.schema import VERSION, damaged_columns, leases, metadata, state
+from bot.adapters.ledger.rows import damaged_columns
+from bot.adapters.ledger.schema import VERSION, leases, metadata, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer

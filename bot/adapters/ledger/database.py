@@ -34,7 +34,7 @@ from bot.adapters.ledger.connection import (
 )
 from bot.adapters.ledger.migration import version_of
 from bot.adapters.ledger.recovery import UNITS, repair
-from bot.adapters.ledger.schema import UnreadableRows
+from bot.adapters.ledger.rows import UnreadableRows
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace
 from bot.core.ports.metrics import Metrics, NoMetrics

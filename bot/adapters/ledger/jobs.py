@@ -27,23 +27,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningInsert, Update
 
-from bot.adapters.ledger.schema import (
+from bot.adapters.ledger.rows import (
     NO_TIME,
     Instant,
-    answers,
     beside,
-    cards,
-    daily_totals,
     from_new_job,
     insert_for,
     is_one_of,
-    jobs,
-    objects,
     once_per_dialect,
-    pages,
     read_rows,
     to_job,
 )
+from bot.adapters.ledger.schema import answers, cards, daily_totals, jobs, objects, pages
 from bot.core.files import IncomingFile
 from bot.core.jobs import (
     NO_WISHES,

@@ -26,7 +26,8 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.connection import Backend, ConnectionThread, Lease
-from bot.adapters.ledger.schema import insert_for, leases
+from bot.adapters.ledger.rows import insert_for
+from bot.adapters.ledger.schema import leases
 from bot.core.errors import LedgerLocked, LedgerUnusable
 
 log = structlog.stdlib.get_logger(__name__)

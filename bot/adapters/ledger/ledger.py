@@ -14,7 +14,6 @@ from bot.adapters.ledger import (
     chats,
     jobs,
     objects,
-    outbox,
     pages,
     recovery,
     totals,
@@ -180,25 +179,25 @@ class SqlStatusMessages(SqlPart):
 class SqlOutbox(SqlPart):
     """Implements `Outbox`."""
 
-    post = writes(outbox.post)
-    pending_work = reads(outbox.pending_work)
-    delivered = writes(outbox.delivered)
-    begin_attempt = writes(outbox.begin_attempt)
-    failed = writes(outbox.failed)
-    set_aside = writes(outbox.set_aside)
+    post = writes(chats.post)
+    pending_work = reads(chats.pending_work)
+    delivered = writes(chats.message_delivered)
+    begin_attempt = writes(chats.begin_message)
+    failed = writes(chats.message_failed)
+    set_aside = writes(chats.set_message_aside)
 
 
 class SqlDeadUpdates(SqlPart):
     """Implements `DeadUpdates`."""
 
-    add = writes(outbox.add)
-    begin = writes(outbox.begin)
-    failing = writes(outbox.failing)
-    due = reads(outbox.due)
-    next_due_at = reads(outbox.next_due_at)
-    begin_attempt = writes(outbox.begin_retry)
-    handled = writes(outbox.handled)
-    prune = writes(outbox.prune)
+    add = writes(chats.set_update_aside)
+    begin = writes(chats.begin_update)
+    failing = writes(chats.update_failing)
+    due = reads(chats.updates_due)
+    next_due_at = reads(chats.next_update_due_at)
+    begin_attempt = writes(chats.retry_update)
+    handled = writes(chats.update_handled)
+    prune = writes(chats.prune_updates)
 
 
 class SqlTotals(SqlPart):

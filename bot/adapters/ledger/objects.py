@@ -20,19 +20,8 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.jobs import IS_UNFINISHED, UNFINISHED, acquire
-from bot.adapters.ledger.schema import (
-    NO_TIME,
-    PROGRESSED,
-    Instant,
-    answers,
-    beside,
-    is_not,
-    jobs,
-    objects,
-    read_rows,
-    to_job,
-    to_object,
-)
+from bot.adapters.ledger.rows import NO_TIME, Instant, beside, is_not, read_rows, to_job, to_object
+from bot.adapters.ledger.schema import PROGRESSED, answers, jobs, objects
 from bot.core.jobs import Ending, Job, ObjectState, Placement, StoredObject
 from bot.core.ports.jobs import Claim, NewObject, Prepared
 

@@ -21,18 +21,8 @@ from sqlalchemy import (
 )
 
 from bot.adapters.ledger.objects import IS_LIVE
-from bot.adapters.ledger.schema import (
-    Instant,
-    answers,
-    insert_for,
-    jobs,
-    objects,
-    once_per_dialect,
-    page_files,
-    pages,
-    read_rows,
-    to_object,
-)
+from bot.adapters.ledger.rows import Instant, insert_for, once_per_dialect, read_rows, to_object
+from bot.adapters.ledger.schema import answers, jobs, objects, page_files, pages
 from bot.core.files import FileKind, LinkMode
 from bot.core.jobs import StoredObject
 from bot.core.ports.pages import Page, PageContent, PageFile, PageOptions, Tell, make_token

@@ -29,14 +29,8 @@ from bot.adapters.ledger.migration import (
     upgrade,
     version_of,
 )
-from bot.adapters.ledger.schema import (
-    NOTES,
-    VERSION,
-    UnreadableRows,
-    insert_for,
-    make_indexes_partial,
-    state,
-)
+from bot.adapters.ledger.rows import NOTES, UnreadableRows, insert_for
+from bot.adapters.ledger.schema import VERSION, make_indexes_partial, state
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerServer
 

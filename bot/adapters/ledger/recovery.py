@@ -5,14 +5,23 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Table, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.adapters.ledger.jobs import IS_FROM_A_CHAT, IS_UNFINISHED, end_jobs, unfinished
 from bot.adapters.ledger.objects import NATURAL_ENDING
+from bot.adapters.ledger.rows import NO_TIME, NOTES, VALUES, beside, is_not
 from bot.adapters.ledger.schema import (
     answers,
-    beside,
     cards,
     chats,
     dead_updates,
@@ -93,6 +102,30 @@ def _count_crash(
             values["crashes"] = jobs.c.crashes + 1
             values["crashes_alone"] = jobs.c.crashes_alone + int(len(rows) == 1)
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+RECENT: Final = 1000
+"""Answers in which a start looks for a state that it does not know."""
+
+
+def note_unknown(connection: Connection) -> None:
+    """Note the rows that no other statement finds, because a column by which these select has a
+    value of no kind. By indexes, or by the newest rows: not by all that was ever stored.
+    """
+    newest = select(func.max(answers.c.id)).scalar_subquery()
+    conditions: Mapping[Table, ColumnElement[bool]] = {
+        jobs: jobs.c.finished_at.is_(None)
+        & (_is_unknown(jobs.c.state) | (jobs.c.run_at >= literal_column(f"{NO_TIME}"))),
+        objects: is_not(objects.c.state, ObjectState.GONE.value) & _is_unknown(objects.c.state),
+        answers: (answers.c.id > newest - RECENT) & _is_unknown(answers.c.state),
+    }
+    for table, condition in conditions.items():
+        for row in connection.execute(select(table).where(condition)).mappings():
+            connection.info[NOTES].note(table, row)
+
+
+def _is_unknown(column: Column[str]) -> ColumnElement[bool]:
+    return column.not_in([value.value for value in column.info[VALUES]])
 
 
 NOW: Final = object()

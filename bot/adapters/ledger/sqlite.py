@@ -24,7 +24,8 @@ from bot.adapters.ledger.migration import (
     upgrade,
     version_of,
 )
-from bot.adapters.ledger.schema import NOTES, VERSION, UnreadableRows
+from bot.adapters.ledger.rows import NOTES, UnreadableRows
+from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerLocked, LedgerUnusable
 
 log = structlog.stdlib.get_logger(__name__)

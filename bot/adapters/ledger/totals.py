@@ -17,22 +17,17 @@ from bot.adapters.ledger.answers import IS_RESUMABLE, IS_UNANSWERED
 from bot.adapters.ledger.database import SqlPart
 from bot.adapters.ledger.jobs import IS_UNFINISHED
 from bot.adapters.ledger.objects import IS_LIVE
+from bot.adapters.ledger.rows import is_not, is_one_of, read_rows, to_job, to_object, total
 from bot.adapters.ledger.schema import (
     answers,
     cards,
     daily_totals,
     dead_updates,
-    is_not,
-    is_one_of,
     jobs,
     metadata,
     objects,
     outbox,
-    read_rows,
     state,
-    to_job,
-    to_object,
-    total,
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject

@@ -27,7 +27,7 @@ from bot.adapters.oss.keys import Fetch, FixedKey, KeySource, RenewedKey, enviro
 from bot.clock import CorrectedClock
 from bot.core.errors import StoreIntercepted, StoreKeyRefused, StoreUnavailable
 from bot.core.files import is_open
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.store import Threads
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import current_flag

@@ -15,7 +15,7 @@ from alibabacloud_oss_v2 import exceptions as sdk
 from alibabacloud_oss_v2.types import Credentials, CredentialsProvider
 
 from bot.core.errors import StoreError, StoreKeyRefused, StoreUnavailable, TransferCancelled
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.transfer.pool import current_flag
 
 log = structlog.stdlib.get_logger(__name__)

@@ -22,7 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bot.adapters.pages.rendering import LONGEST_HEADER, pick_language
 from bot.adapters.web_limits import Address, address_key
 from bot.core.limits import BoundedMap
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.pages import HasherBusy, Page
 
 Visitor = Address | None

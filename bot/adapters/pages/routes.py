@@ -38,7 +38,7 @@ from bot.adapters.pages.guards import (
 )
 from bot.adapters.pages.rendering import PageRenderer, can_be_shown, moment
 from bot.core.errors import RelayError
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics, PageRefusal, PageState
 from bot.core.ports.pages import (
     MARK_PATH,

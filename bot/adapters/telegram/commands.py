@@ -33,8 +33,8 @@ from bot.adapters.telegram.languages import CHINESE, ENGLISH
 from bot.adapters.telegram.messenger import METHOD_MISSING, chat_errors, says
 from bot.adapters.telegram.renderer import Renderer
 from bot.core.jobs import Origin, Wishes
+from bot.inbound.commands import UseCases
 from bot.inbound.uploads import ShareWishes
-from bot.inbound.use_cases import UseCases
 
 
 def is_heard(command: "Command", line: CommandLine, message: Message) -> bool:

@@ -34,8 +34,8 @@ from bot.core.jobs import Origin
 from bot.inbound.access import Replies
 from bot.inbound.actions import ButtonPress, JobAction, JobButtonPress
 from bot.inbound.admin import GroupCommands, Membership
+from bot.inbound.commands import UseCases
 from bot.inbound.page_options import PagePress
-from bot.inbound.use_cases import UseCases
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Receiving updates at least once, by long polling; `webhook_intake` hands its updates over."""
+"""Receiving updates at least once, by long polling or from the webhook in `application`."""
 
 import asyncio
 import json
@@ -37,9 +37,9 @@ from bot.adapters.telegram.request import (
 )
 from bot.clock import is_asked_to_end, wait_for_event
 from bot.core.jobs import Origin
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
+from bot.core.ports.ledger import DeadUpdates, FailingUpdate
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.outbox import DeadUpdates, FailingUpdate
 from bot.inbound.access import Replies
 from bot.supervision import HealthState, Unit, UnitEdge
 

@@ -36,7 +36,7 @@ from bot.core.errors import (
     WrongRegion,
 )
 from bot.core.files import LinkMode, key_prefix
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.settings import Settings, endpoint_problems
 from bot.wiring.resources import StoreAccess, open_store_access
 

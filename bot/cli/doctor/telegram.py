@@ -22,7 +22,7 @@ from bot.adapters.telegram.inspection import BotInspection, BotProfile, open_exa
 from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import CommandFailed, Row, broken, ok, require_ledger, say, size, warning
 from bot.core.errors import ChatUnavailable, LedgerError
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.pages import MARK_PATH, PageContent, bot_mark, file_url, page_url
 from bot.settings import Settings, TelegramMode
 from bot.wiring.resources import plain

@@ -15,7 +15,7 @@ from bot.adapters.telegram.inspection import BotProfile, MessageAuthor, open_exa
 from bot.adapters.telegram.request import TokenRefused
 from bot.cli.common import named, say
 from bot.cli.doctor.telegram import find_pages
-from bot.cli.setup.command import policy_of, run_setup
+from bot.cli.setup import policy_of, run_setup
 from bot.cli.setup.plan import desired_for
 from bot.clock import SystemClock
 from bot.core.errors import (

@@ -16,7 +16,7 @@ import typer
 
 from bot.adapters.telegram.languages import ENGLISH
 from bot.cli.common import BAD_SETTINGS, FAILED, CommandFailed, fail, say, spoken
-from bot.cli.doctor.command import PROXIES
+from bot.cli.doctor import PROXIES
 from bot.cli.init.checks import BadAnswer, Draft, draft_settings
 from bot.settings.types import EXAMPLE_BUCKET, PLACEHOLDER
 

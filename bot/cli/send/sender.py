@@ -23,7 +23,7 @@ from bot.core.jobs import (
     StoredObject,
     shell_origin,
 )
-from bot.core.ports.clock import Clock
+from bot.core.ports import Clock
 from bot.core.ports.pages import page_url
 from bot.jobs.queue import RunningJob
 from bot.jobs.reaper import Reaper

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.schema import dead_updates
-from bot.core.ports.outbox import FailingUpdate
+from bot.core.ports.ledger import FailingUpdate
 from tests.fakes.samples import NOW, at
 
 

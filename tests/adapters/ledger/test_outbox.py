@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.totals import SAID_IS_KEPT_FOR
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, at
 
 

@@ -1,7 +1,7 @@
 """A chat with many rows hides no other."""
 
 from bot.adapters.ledger.ledger import SqlLedger
-from bot.core.ports.outbox import OutboxKind, OutboxMessage, Priority
+from bot.core.ports.ledger import OutboxKind, OutboxMessage, Priority
 from tests.fakes.samples import NOW, OWNER, accept, at, cancel, finish
 
 OTHER = 101

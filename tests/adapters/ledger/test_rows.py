@@ -1,4 +1,4 @@
-"""Statements that several operations share."""
+"""Parts of statements that several operations share."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 from sqlalchemy import URL, Connection
 
-from bot.adapters.ledger.schema import chats, insert_for
+from bot.adapters.ledger.rows import insert_for
+from bot.adapters.ledger.schema import chats
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])

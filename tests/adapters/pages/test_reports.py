@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.ports.outbox import OutboxKind, OutboxMessage
+from bot.core.ports.ledger import OutboxKind, OutboxMessage
 from bot.core.ports.pages import PageContent
 from bot.inbound.pages import REPORTED_EVERY
 from tests.adapters.pages.site import ADMIN, BROWSER, CURL, Answer, Site, path_of

@@ -11,15 +11,15 @@ from telegram.ext import Application
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlDeadUpdates
-from bot.adapters.telegram.handlers import App, ProcessedUpdates
-from bot.adapters.telegram.intake import ALLOWED_UPDATES, REMEMBERED, ForeignWebhooks, Intake
-from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
-from bot.adapters.telegram.webhook_intake import (
+from bot.adapters.telegram.application import (
     LOOK_EVERY,
     WebhookIntake,
     WebhookRefused,
     webhook_secret,
 )
+from bot.adapters.telegram.handlers import App, ProcessedUpdates
+from bot.adapters.telegram.intake import ALLOWED_UPDATES, REMEMBERED, ForeignWebhooks, Intake
+from bot.adapters.telegram.request import AiohttpRequest, TokenRefused
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import Effect, Fault
 from bot.sandbox.telegram import TelegramStandIn

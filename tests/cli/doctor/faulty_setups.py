@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.cli.setup.command import run_setup
+from bot.cli.setup import run_setup
 from bot.cli.setup.plan import desired_for
 from bot.demo.local_stack import BUCKET, LocalStack
 from bot.sandbox.oss.policy import parse_policy

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.common import Row, Verdict, worst
-from bot.cli.doctor.command import examine
+from bot.cli.doctor import examine
 from bot.cli.doctor.store import endpoint_rows, failure_row
 from bot.core.errors import (
     CertificateRefused,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from bot.cli.init import command
+from bot.cli import init
 from bot.cli.init.checks import find_token, order_key, plain_region, with_scheme
 from bot.cli.init.dialogue import Dialogue, DraftFile, tidy
 from bot.demo.local_stack import BUCKET, LocalStack
@@ -65,7 +65,7 @@ class Terminal:
     async def init(self, *answers: Answer, more: tuple[str, ...] = ()) -> Typed:
         """Run `init` to its end, with these answers to its questions."""
         dialogue = Typing(iter(answers))
-        self._monkeypatch.setattr(command, "Dialogue", lambda: dialogue)
+        self._monkeypatch.setattr(init, "Dialogue", lambda: dialogue)
         done = await type_in(self.stage, "init", "--settings", "made.toml", *more)
         self.asked = dialogue.asked
         return done

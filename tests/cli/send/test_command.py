@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.cli.send.command import _bar, _look
+from bot.cli.send import _bar, _look
 from bot.core.jobs import ProgressMeter
 from bot.demo.local_stack import LocalStack
 from tests.cli.shell import type_in
@@ -61,7 +61,7 @@ async def test_standard_input(
 ) -> None:
     """What a shell redirects is sent under a name of its own, by either way to write it."""
     with make(stage, "a.txt", b"aaa").open("rb") as file:
-        monkeypatch.setattr("bot.cli.send.command.sys", SimpleNamespace(stdin=file))
+        monkeypatch.setattr("bot.cli.send.sys", SimpleNamespace(stdin=file))
         done = await type_in(stage, "send", "--json", word)
 
     assert (done.json["name"], done.json["size"]) == ("stdin.bin", 3)

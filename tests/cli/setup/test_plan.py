@@ -7,7 +7,7 @@ import pytest
 
 from bot.adapters.oss.policies import RuleCoverage, net_below, rule_id
 from bot.cli.common import CommandFailed
-from bot.cli.setup.command import Outcome, run_setup
+from bot.cli.setup import Outcome, run_setup
 from bot.cli.setup.plan import Change, desired_for
 from bot.core.errors import StoreForbidden, StoreKeyRefused, WrongRegion
 from bot.demo.local_stack import BUCKET, LocalStack

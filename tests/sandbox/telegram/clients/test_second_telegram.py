@@ -24,7 +24,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.adapters.telegram.webhook_intake import webhook_secret
+from bot.adapters.telegram.application import webhook_secret
 from bot.adapters.web import SECRET_HEADER
 from bot.demo.local_stack import LocalStack
 from tests.kill.process import relay_bot

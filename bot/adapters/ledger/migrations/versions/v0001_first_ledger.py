@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from bot.adapters.ledger.schema import Instant
+from bot.adapters.ledger.rows import Instant
 
 revision = "0001"
 down_revision = None
