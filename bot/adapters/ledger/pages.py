@@ -67,6 +67,8 @@ _FOUND = (
     .order_by(jobs.c.message_id, jobs.c.id, objects.c.id)
 )
 """A page with its files and their objects: one statement, because visitors wait for it."""
+_ALONE = select(func.pg_advisory_xact_lock(7235412010))
+"""Held to the end of the transaction. The number is of no other meaning."""
 _PAGE_KEYS, _FILE_KEYS, _OBJECT_KEYS = (
     [column.name for column in columns] for columns in (pages.c, _OF_FILES, objects.c)
 )
@@ -173,6 +175,7 @@ def use(
     """Use downloads of a file; return how many of those `wanted` were left, and the page as it was
     before. One transaction reads, decides and counts, so that a visit of the ledger is enough.
     """
+    _count_alone(connection)
     content = find(connection, admission.token)
     file = admission.file_of(content) if content is not None else None
     if content is None or file is None:
@@ -187,8 +190,19 @@ def use(
     return taken, content
 
 
+def _count_alone(connection: Connection) -> None:
+    """Wait for another process that counts: a file has one writer, a server may have several.
+
+    A statement of its own, so that the next one sees what the other process has committed. Not by
+    locks of rows: each process takes them in the order of its visitors, which ends in deadlocks.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_ALONE)
+
+
 def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:
     """Add downloads, by page and job, that use up nothing."""
+    _count_alone(connection)
     known = select(jobs.c.id).where(jobs.c.id.in_([job for _, job in downloads]))
     present = set(connection.execute(known).scalars())
     for (page_id, job_id), number in downloads.items():
