@@ -120,7 +120,8 @@ async def read_form(request: web.Request) -> dict[str, str] | int:
         # Cut off, or no body as its head says.
         return 400
     try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+        text = body.decode("utf-8", "replace")
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=8)
     except ValueError:
         return 400
     return {name: values[0] for name, values in fields.items()}

@@ -307,6 +307,22 @@ async def test_once(browser: Browser, tmp_path: Path, scripts: str) -> None:
     assert saved == ("report.pdf", b"once")
 
 
+async def test_two_taps_are_one(browser: Browser, tmp_path: Path) -> None:
+    """A second one while the download starts uses up no other; a later one does."""
+    async with opened(browser, tmp_path) as window:
+        content = await window.site.page(b"bytes", most_downloads=5)
+        await window.open(content)
+        button = window.button("Download report.pdf")
+        saved = [await window.download(button)]
+        await expect(window.page.locator("[data-status]")).to_have_text("The download starts.")
+        await button.click()
+        await window.page.clock.fast_forward("00:11")
+        saved.append(await window.download(button))
+        used = (await window.site.again(content)).files[0].used
+
+    assert (used, saved) == (2, [("report.pdf", b"bytes")] * 2)
+
+
 async def test_without_scripts(browser: Browser, tmp_path: Path) -> None:
     """All but the reader's own clock and copying; no button that does nothing."""
     async with opened(browser, tmp_path, java_script_enabled=False) as window:

@@ -67,6 +67,25 @@ async def test_once_by_the_address(site: Site) -> None:
     assert statuses == [303, 410]
 
 
+async def test_what_a_program_is_told(site: Site) -> None:
+    """How many downloads of each file are left, and that every request is one."""
+    content = await site.page(b"one", b"two", wishes=Wishes(most_downloads=5))
+    before = await site.ask(path_of(content), client=CURL)
+    for _ in range(5):
+        await press(site, content, 2)
+    half = await site.ask(path_of(content), client=CURL)
+    for _ in range(5):
+        await press(site, content, 1)
+    after = await site.ask(path_of(content), client=CURL)
+
+    assert before.text.count("5 downloads are left") == 2
+    assert half.text.count("5 downloads are left") == 1
+    assert half.text.count("Already downloaded") == 1
+    assert "use one connection" in before.text
+    assert "use one connection" in half.text
+    assert "use one connection" not in after.text
+
+
 @pytest.mark.parametrize("agent", PREVIEWS)
 async def test_previews_use_nothing(site: Site, agent: str) -> None:
     """Messengers and scanners that open the page, or the address of the file, get a page."""

@@ -1,5 +1,6 @@
 "use strict";
-// What the page can do beyond HTML: times of the reader's own clock, and copying. No request.
+// What the page can do beyond HTML: times of the reader's own clock, copying, and one download for
+// two taps. No request.
 (() => {
   // Of the page's language, in the reader's own variety of it.
   const page = document.documentElement.lang;
@@ -26,6 +27,15 @@
   };
   if (left) tick();
   const status = document.querySelector("[data-status]");
+  for (const form of document.querySelectorAll("form[data-started]")) {
+    let startedAt = -Infinity;
+    form.addEventListener("submit", (event) => {
+      // A second tap would use up another download, and throw away the answer to the first one.
+      if (performance.now() - startedAt < 10000) { event.preventDefault(); return; }
+      startedAt = performance.now();
+      if (status) status.textContent = form.dataset.started;
+    });
+  }
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) break;
     button.hidden = false;
