@@ -300,7 +300,7 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     pages = use_cases.page_buttons.actions if use_cases.page_buttons is not None else None
     requests = RequestHandler(ledger, access, actions, members, messenger, pages)
     status_sender = StatusMessageSender(
-        ledger, messenger, views.jobs, clock, resources.monitoring.metrics
+        ledger, messenger, views.jobs, clock, migrations, resources.monitoring.metrics
     )
     senders: list[Sender] = [
         DeferredRequests(ledger.outbox, requests, clock),
