@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,8 +141,11 @@ LONGEST_PASSWORD: Final = 128
 
 
 def normalize(password: str) -> str:
-    """Return a password as it is compared: phones write capitals and add spaces by themselves."""
-    return " ".join(password.replace("-", " ").casefold().split())
+    """Return a password as it is compared: phones write capitals and add spaces by themselves, and
+    keyboards for Chinese write wide letters.
+    """
+    text = unicodedata.normalize("NFKC", password)
+    return " ".join(text.replace("-", " ").casefold().split())
 
 
 class ArgonPasswords:

@@ -65,6 +65,10 @@ MOST_FILES: Final = 3
 """Digits of the number of a file."""
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
+_GLUED: Final = re.compile(rf"({_TOKEN.pattern})(?!%[01])[^A-Za-z0-9_-].*")
+"""An address with what stood behind it in a message: clients take a full stop, a bracket, or words
+in Chinese, which follow without a blank, for a part of the link.
+"""
 _NO_NAME: Final = re.compile(r'[\x00-\x1f\x7f"\\]')
 """Characters that would end the name in a header, or the header."""
 _NUMBER: Final = re.compile(rf"[1-9][0-9]{{0,{MOST_FILES - 1}}}")
@@ -163,7 +167,9 @@ class PageRoutes:
 
     async def _get(self, ask: Ask) -> web.StreamResponse:
         match ask.parts:
-            case (_,):
+            case (token,):
+                if glued := _GLUED.fullmatch(token):
+                    return _to(f"/{glued[1]}")
                 return await self._at_page(ask, self._show)
             case (_, "look", number):
                 inline = partial(self._download, number=number, inline=True)

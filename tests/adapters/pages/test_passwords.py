@@ -86,10 +86,15 @@ async def test_right_password(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["Abandon Ability Able About", " abandon  ability able about ", "abandon-ability-able-about"],
+    [
+        "Abandon Ability Able About",
+        " abandon  ability able about ",
+        "abandon-ability-able-about",
+        "ａｂａｎｄｏｎ\u3000ability able\u00a0about\n",
+    ],
 )
 async def test_as_phones_write_it(site: Site, typed: str) -> None:
-    """Capitals and spaces do not matter."""
+    """Capitals, the width of letters, and spaces do not matter."""
     assert (await enter(site, await locked(site), typed)).status == 303
 
 

@@ -300,6 +300,21 @@ async def test_one_answer_for_what_is_not_there(site: Site, path: str) -> None:
         assert {**answer.headers, "Date": ""} == {**expected.headers, "Date": ""}
 
 
+@pytest.mark.parametrize("behind", [".", ")", "，请查收", "。", "%20x", "…", "'", "&x"])
+async def test_words_behind_an_address(site: Site, behind: str) -> None:
+    """What a messenger took for a part of the link leads to the page nevertheless; it does so
+    whether there is one or not.
+    """
+    content = await site.page()
+    answers = [
+        await site.ask(f"/{token}{quote(behind, safe='%)&')}")
+        for token in (content.page.token, make_token())
+    ]
+
+    assert [answer.status for answer in answers] == [303, 303]
+    assert answers[0].location == path_of(content)
+
+
 async def test_other_methods(site: Site) -> None:
     """They are not allowed, wherever."""
     content = await site.page()
