@@ -206,7 +206,7 @@ class PageActions:
             # So many from now on. Before the change, because a second press does not repeat it.
             await self._pages.rearm(content.page.id)
         await self._pages.set_options(content.page.id, most_downloads=most)
-        return None
+        return None if most is None else "page-counted"
 
     async def _pause(self, press: PagePress, content: PageContent) -> str | None:
         await self._pages.set_options(content.page.id, is_paused=bool(press.value))
