@@ -29,8 +29,8 @@ from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.commands import UseCases
 from bot.inbound.deferred import DeferredRequests, RequestHandler
-from bot.inbound.page_options import PageNews, PageParts
-from bot.inbound.pages import PageReports, PageVisits
+from bot.inbound.page_options import PageParts
+from bot.inbound.pages import PageNews, PageReports, PageVisits
 from bot.jobs.audit import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
