@@ -271,8 +271,8 @@ class Throttle:
 HOUR: Final = timedelta(hours=1)
 BY_VISITOR: Final = Pace(5, timedelta(seconds=2), timedelta(minutes=10), HOUR)
 BY_LINK: Final = Pace(50, timedelta(seconds=1), timedelta(seconds=30), HOUR)
-"""Of all visitors of one link: at two tries a minute there are 2,880 of 2^44 in a day, and who
-knows the password need not wait longer than 30 s beside such an attack.
+"""Of all visitors of one link: at two tries a minute there are 2,880 of 2^44 in a day. Who knows
+the link can keep others from their try by that; a new address ends it.
 """
 REPORTS_BY_VISITOR: Final = Pace(3, timedelta(minutes=10), timedelta(hours=6), timedelta(hours=24))
 REQUESTS_AT_ONCE: Final = 64

@@ -173,7 +173,7 @@ def options_of(state: str) -> dict[str, Any]:
         "hostile": {"name": HOSTILE},
         "once": {"most_downloads": 1},
         "five": {"most_downloads": 5},
-        "sender": {"sender": "Анна Müller 安娜"},
+        "sender": {"sender": "Анна Müller 安娜 " + "x" * 48},
         "picture": {"name": "Beach.jpg", "mime_type": "image/jpeg"},
         "paused": {"is_paused": True},
         "used-up": {"most_downloads": 1},
@@ -289,6 +289,34 @@ async def test_password(browser: Browser, tmp_path: Path, scripts: str) -> None:
         saved = await window.download(window.link("Download report.pdf"))
 
     assert saved == ("report.pdf", b"secret")
+
+
+async def test_way_back(browser: Browser, tmp_path: Path) -> None:
+    """Back from a page that has been opened, and a reload of any answer to a form, ask for the
+    page: no form is sent again, and nothing is used up.
+    """
+    async with opened(browser, tmp_path) as window:
+        page = window.page
+        secret = await window.site.passwords.hash(PASSWORD)
+        content = await window.site.page(password_hash=secret, most_downloads=1)
+        await window.open(content)
+        await page.get_by_label("Password").fill("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("report.pdf")
+        await page.go_back()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("report.pdf")
+        await page.locator("summary").last.click()
+        await window.button("Report").click()
+        await expect(page.locator("main")).to_contain_text("The admins have been told")
+        await page.reload()
+        await expect(page.locator("main")).not_to_contain_text("The admins have been told")
+        used = (await window.site.again(content)).files[0].used
+
+    assert used == 0
+    assert page.url == window.origin + path_of(content)
 
 
 @pytest.mark.parametrize("scripts", ["on", "off"])

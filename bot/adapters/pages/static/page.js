@@ -1,7 +1,10 @@
 "use strict";
-// What the page can do beyond HTML: times of the reader's own clock, copying, and one download for
-// two taps. No request.
+// What the page can do beyond HTML: times of the reader's own clock, copying, one download for two
+// taps, and a way back. No request.
 (() => {
+  // The answer to a form. Who reloads it, or comes back to it, means the page.
+  const sent = location.pathname.match(/^(\/[\w-]{22})\/(password|report|\d+\/get)$/);
+  if (sent) history.replaceState(null, "", sent[1]);
   // Of the page's language, in the reader's own variety of it.
   const page = document.documentElement.lang;
   const lang = navigator.languages.find((one) => one.split("-")[0] === page.split("-")[0]) ?? page;
