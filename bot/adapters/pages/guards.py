@@ -40,11 +40,14 @@ _PROGRAM: Final = re.compile(
 """Clients that show a text better than HTML."""
 _PREVIEW: Final = re.compile(
     r"bot\b|crawl|spider|preview|facebookexternalhit|whatsapp|skype|slack|embed|snippet|vkshare"
-    r"|pinterest|linkedin|iframely|feedfetcher|mattermost|viber|line-|kakaotalk|zoominfo"
-    r"|microsoft office|ms-office|skypeuri|google-",
+    r"|pinterest|linkedin|iframely|feedfetcher|mattermost|viber|line-|^line/|kakaotalk|zoominfo"
+    r"|microsoft office|ms-office|skypeuri|google-|imageproxy|snapchat|signal-|larkurl|unfurl"
+    r"|slurp|\bscan|proofpoint|barracuda|safelinks|defender|\(compatible;(?! msie)",
     re.IGNORECASE,
 )
-"""Programs that open every link they meet, to show what it leads to or to look for malware."""
+"""Programs that open every link they meet, to show what it leads to or to look for malware. No
+browser of today says that it is `compatible`.
+"""
 _LATER_RANGE: Final = re.compile(r"bytes=(?!0-(?!0$))", re.IGNORECASE)
 """A range that does not begin the file, or only looks whether there is one (`0-0`)."""
 
