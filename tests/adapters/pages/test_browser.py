@@ -335,6 +335,25 @@ async def test_once(browser: Browser, tmp_path: Path, scripts: str) -> None:
     assert saved == ("report.pdf", b"once")
 
 
+WECHAT: Final = (
+    "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0"
+    " Chrome/126.0 Mobile Safari/537.36 MicroMessenger/8.0.49 NetType/WIFI Language/zh_CN"
+)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_inside_an_app(browser: Browser, tmp_path: Path, inside: bool) -> None:  # noqa: FBT001 -- a parameter.
+    """Where downloads fail, the page says so before the button is pressed."""
+    agent = {"user_agent": WECHAT} if inside else {}
+    look = LOOKS["zh-phone-dark"]
+    async with opened(browser, tmp_path, **look, **agent) as window:
+        await window.open(await window.site.page(b"once", most_downloads=1))
+        hint = window.page.get_by_text("在浏览器打开")
+        if PICTURES and inside:
+            await window.page.screenshot(path=Path(PICTURES) / "inside.png")
+        await expect(hint).to_be_visible(visible=inside)
+
+
 async def test_two_taps_are_one(browser: Browser, tmp_path: Path) -> None:
     """A second one while the download starts uses up no other; a later one does."""
     async with opened(browser, tmp_path) as window:

@@ -17,6 +17,7 @@ left-hours = { $hours } h { $minutes } min left
 left-minutes = { $minutes } min left
 left-seconds = less than a minute left
 download = Download
+inside-app = Downloads may fail inside WeChat or QQ. Tap “…” at the top right, and open this page in a browser first.
 started = The download starts.
 download-name = Download { $name }
 look = Look at it here

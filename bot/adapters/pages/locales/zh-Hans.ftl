@@ -14,6 +14,7 @@ left-hours = 还剩 { $hours } 小时 { $minutes } 分钟
 left-minutes = 还剩 { $minutes } 分钟
 left-seconds = 还剩不到 1 分钟
 download = 下载
+inside-app = 在微信或 QQ 里可能无法下载。请先点右上角的“…”，选择“在浏览器打开”。
 started = 下载即将开始。
 download-name = 下载 { $name }
 look = 直接查看

@@ -13,6 +13,9 @@
       dateStyle: "medium", timeStyle: "short",
     });
   }
+  // Their own browsers refuse many downloads, after a counted one has been used up.
+  const inside = document.querySelector("[data-inside]");
+  if (inside) inside.hidden = !/MicroMessenger|\bQQ\//.test(navigator.userAgent);
   const left = document.querySelector("[data-left]");
   // Counted by the server's clock: the reader's own may be wrong.
   const ends = left && Date.now()
