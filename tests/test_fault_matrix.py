@@ -123,7 +123,7 @@ class Everything:
             ),
             self._build_answers(ledger, messenger, views.answers, migrations, reactions),
             OutboxSender(ledger.outbox, messenger, views),
-            StatusMessageSender(ledger, messenger, jobs, clock, self.metrics),
+            StatusMessageSender(ledger, messenger, jobs, clock, migrations, self.metrics),
         ]
         return ChatDispatcher(
             senders, ledger.outbox, self.signals.outbox, clock, metrics=self.metrics

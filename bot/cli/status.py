@@ -185,7 +185,7 @@ class LivePage:
         options = self.content.page.options
         most = options.most_downloads
         chosen = (
-            f"{most} downloads of each file" if most is not None else "",
+            f"each file {'once' if most == 1 else f'{most} times'}" if most is not None else "",
             "password" if options.password_hash is not None else "",
             "paused" if options.is_paused else "",
         )

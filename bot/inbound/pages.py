@@ -1,4 +1,5 @@
-"""Visits of the pages behind links: what a visitor sees and gets. No HTTP here.
+"""Visits of the pages behind links: what a visitor sees and gets, and what senders and admins are
+told of it. No HTTP here.
 
 A file leaves by a redirect to a signed URL of OSS that lives a minute; signing is a computation,
 so a page answers while OSS is away.
@@ -8,11 +9,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 import structlog
 
+from bot.clock import find_zone
 from bot.core.limits import BoundedMap
 from bot.core.ports import Clock
 from bot.core.ports.ledger import Ledger, OutboxKind, OutboxMessage, Priority
@@ -26,6 +28,9 @@ from bot.core.ports.pages import (
     PageUse,
 )
 from bot.core.ports.store import DownloadSigner
+from bot.jobs.runner import Signals
+from bot.outbound.answer_delivery import AnswerDelivery
+from bot.outbound.chat_migration import ChatMigrations
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -124,6 +129,96 @@ class PageReports:
             )
             if await self._ledger.outbox.post(message, now):
                 self._wake()
+
+
+NEWS_EVERY: Final = timedelta(seconds=2)
+TELL_EVERY: Final = timedelta(minutes=1)
+"""The least time between two notices about the downloads of one page."""
+MOST_NEWS: Final = 100
+
+
+class PageNews:
+    """Corrects the numbers of downloads that answers show, and tells senders of downloads who want
+    to know. `zone` names the time zone of chats that chose none.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        delivery: AnswerDelivery,
+        migrations: ChatMigrations,
+        signals: Signals,
+        clock: Clock,
+        *,
+        zone: str,
+    ) -> None:
+        self._ledger = ledger
+        self._delivery = delivery
+        self._migrations = migrations
+        self._signals = signals
+        self._clock = clock
+        self._zone = zone
+        self._told_at: BoundedMap[int, datetime] = BoundedMap()
+
+    async def run(self) -> None:
+        """Look for news again and again, until cancelled."""
+        while True:
+            await self.look()
+            await self._clock.sleep_until(self._clock.now() + NEWS_EVERY)
+
+    async def look(self) -> None:
+        """Look for news once."""
+        now, pages = self._clock.now(), self._ledger.pages
+        count = await pages.show_downloads(now, MOST_NEWS)
+        for content in await pages.to_tell(MOST_NEWS):
+            told_at = self._told_at.get(content.page.id)
+            if told_at is None or now - told_at >= TELL_EVERY:
+                self._told_at.set(content.page.id, now)
+                await self._tell(content)
+                count += 1
+        if count:
+            self._signals.outbox.set()
+
+    async def _tell(self, content: PageContent) -> None:
+        page = content.page
+        jobs = await self._ledger.jobs.get_many([file.job_id for file in content.files])
+        if jobs and page.last_download_at is not None:
+            origin = jobs[0].origin
+            chat_id = (await self._delivery.chats_for(jobs[:1]))[jobs[0].id]
+            is_here = chat_id == origin.chat_id
+            last = page.last_download_at.astimezone(await self._zone_of(chat_id))
+            await self._ledger.outbox.post(
+                OutboxMessage(
+                    kind=OutboxKind.NOTICE,
+                    priority=Priority.ANSWER,
+                    chat_id=chat_id,
+                    thread_id=origin.thread_id if is_here else None,
+                    reply_to=origin.message_id if is_here else None,
+                    language=origin.language,
+                    dedupe=f"told:{page.id}:{page.downloads}",
+                    payload={
+                        "name": "page-told",
+                        "file": _names(content),
+                        "count": page.downloads,
+                        "time": f"{last:%H:%M}",
+                    },
+                ),
+                self._clock.now(),
+            )
+        await self._ledger.pages.told(page.id, page.downloads)
+
+    async def _zone_of(self, chat_id: int) -> tzinfo:
+        chosen = (await self._migrations.rules(chat_id)).zone
+        try:
+            return find_zone(chosen or self._zone)
+        except ValueError:
+            # A chosen zone may be unknown after a move to another machine.
+            return find_zone(self._zone)
+
+
+def _names(content: PageContent) -> str:
+    others = len(content.files) - 1
+    return f"{content.files[0].name} + {others}" if others else content.files[0].name
 
 
 class PageVisits:

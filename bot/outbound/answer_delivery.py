@@ -60,8 +60,7 @@ class AnswerDelivery:
 
     def moved_to(self, chat_id: int) -> int | None:
         """Return the present id of a group that has become a supergroup, otherwise `None`."""
-        present = self._migrations.current(chat_id)
-        return None if present == chat_id else present
+        return self._migrations.moved_to(chat_id)
 
     async def note(self, answer: StoredAnswer, jobs: Sequence[Job], *, arrived: bool) -> None:
         """Say in the group that the answer to its message is in private, or what keeps it from

@@ -47,6 +47,11 @@ class ChatMigrations:
             chat_id = self._migrations[chat_id]
         return chat_id
 
+    def moved_to(self, chat_id: int) -> int | None:
+        """Return the present id of a group that has become a supergroup, otherwise `None`."""
+        present = self.current(chat_id)
+        return None if present == chat_id else present
+
     async def rules(self, chat_id: int) -> ChatRules:
         """Return the present rules of a chat: after a migration those of the supergroup."""
         return await self._chats.chat(self.current(chat_id))

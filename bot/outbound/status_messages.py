@@ -18,6 +18,7 @@ from bot.core.ports.chat import Messenger, Place
 from bot.core.ports.ledger import Ledger, Priority, Work
 from bot.core.ports.metrics import Metrics, NoMetrics
 from bot.core.ports.views import StatusMessage
+from bot.outbound.chat_migration import ChatMigrations
 from bot.outbound.dispatcher import (
     Call,
     CallKind,
@@ -61,12 +62,14 @@ class StatusMessageSender:
         messenger: Messenger,
         views: JobViews,
         clock: Clock,
+        migrations: ChatMigrations,
         metrics: Metrics | None = None,
     ) -> None:
         self._ledger = ledger
         self._messenger = messenger
         self._views = views
         self._clock = clock
+        self._migrations = migrations
         self._metrics = metrics or NoMetrics()
         self._shown: dict[int, tuple[StatusMessage, datetime]] = {}
         # Those for which a call of this process has returned: their calls are not counted.
@@ -186,9 +189,9 @@ class StatusMessageSender:
         ]
         opened = await self._open_albums(slow, status_messages)
         slow = [job for job in slow if job.origin.album is None]
-        for place in {_place_of(job) for job in slow}:
-            here = [job for job in slow if _place_of(job) == place]
-            crowd = sum(1 for j in unfinished if _place_of(j) == place and not j.origin.album)
+        for place in {self._place_of(job) for job in slow}:
+            here = [job for job in slow if self._place_of(job) == place]
+            crowd = sum(1 for j in unfinished if self._place_of(j) == place and not j.origin.album)
             if crowd <= MOST_SINGLE_MESSAGES:
                 opened += [
                     await self._ledger.status_messages.open([job], shared=False) for job in here
@@ -204,14 +207,10 @@ class StatusMessageSender:
     ) -> list[StoredStatusMessage]:
         """Open one shared status message for the files of each album."""
         opened = []
-        albums = {(_place_of(job), job.origin.album) for job in slow if job.origin.album}
+        albums = {(self._place_of(job), job.origin.album) for job in slow if job.origin.album}
         for place, album in albums:
-            members = [j for j in slow if (_place_of(j), j.origin.album) == (place, album)]
-            before = [
-                c
-                for c in status_messages
-                if (c.chat_id, c.thread_id) == place and c.album == album
-            ]
+            members = [j for j in slow if (self._place_of(j), j.origin.album) == (place, album)]
+            before = [c for c in status_messages if self._is_at(c, place) and c.album == album]
             if before:
                 await self._ledger.status_messages.join(before[0].id, [job.id for job in members])
             else:
@@ -227,12 +226,23 @@ class StatusMessageSender:
         place: tuple[int, int | None],
     ) -> list[StoredStatusMessage]:
         for status_message in shared:
-            if (status_message.chat_id, status_message.thread_id) == place:
+            if self._is_at(status_message, place):
                 await self._ledger.status_messages.join(
                     status_message.id, [job.id for job in jobs]
                 )
                 return []
         return [await self._ledger.status_messages.open(jobs, shared=True)]
+
+    def _place_of(self, job: Job) -> tuple[int, int | None]:
+        """Return where the next message about a job goes."""
+        return self._migrations.current(job.origin.chat_id), job.origin.thread_id
+
+    def _is_at(self, status_message: StoredStatusMessage, place: tuple[int, int | None]) -> bool:
+        """Return whether a status message is at a place, or will be; one that was sent stays."""
+        chat_id = status_message.chat_id
+        if status_message.message_id is None:
+            chat_id = self._migrations.current(chat_id)
+        return (chat_id, status_message.thread_id) == place
 
     def _show(self, status_message: StoredStatusMessage, view: StatusMessage) -> Call | None:
         if status_message.message_id is None:
@@ -270,7 +280,8 @@ class StatusMessageSender:
             log.info("status message given up", status_message=status_message.id, code=error.code)
             await self._ledger.status_messages.close(status_message.id)
         else:
-            await self._ledger.status_messages.placed(status_message.id, message_id)
+            moved_to = self._migrations.moved_to(status_message.chat_id)
+            await self._ledger.status_messages.placed(status_message.id, message_id, moved_to)
 
     async def _edit(
         self, status_message: StoredStatusMessage, message_id: int, view: StatusMessage
@@ -347,10 +358,6 @@ def _call(
         # The sender checks again in a second, with newer figures.
         wakes=False,
     )
-
-
-def _place_of(job: Job) -> tuple[int, int | None]:
-    return job.origin.chat_id, job.origin.thread_id
 
 
 def _is_urgent(view: StatusMessage) -> bool:

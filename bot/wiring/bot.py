@@ -29,8 +29,8 @@ from bot.inbound.access import Access
 from bot.inbound.actions import JobActions
 from bot.inbound.commands import UseCases
 from bot.inbound.deferred import DeferredRequests, RequestHandler
-from bot.inbound.page_options import PageNews, PageParts
-from bot.inbound.pages import PageReports, PageVisits
+from bot.inbound.page_options import PageParts
+from bot.inbound.pages import PageNews, PageReports, PageVisits
 from bot.jobs.audit import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
@@ -300,7 +300,7 @@ def _senders(  # noqa: PLR0913, PLR0917 -- what is sent to people draws on all o
     pages = use_cases.page_buttons.actions if use_cases.page_buttons is not None else None
     requests = RequestHandler(ledger, access, actions, members, messenger, pages)
     status_sender = StatusMessageSender(
-        ledger, messenger, views.jobs, clock, resources.monitoring.metrics
+        ledger, messenger, views.jobs, clock, migrations, resources.monitoring.metrics
     )
     senders: list[Sender] = [
         DeferredRequests(ledger.outbox, requests, clock),

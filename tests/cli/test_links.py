@@ -20,7 +20,7 @@ async def test_listed(stage: LocalStack) -> None:
     asked = await type_in(stage, "links", "--urls")
     told = await type_in(stage, "links", "--json")
 
-    assert all(text in shown.out for text in ("[once].bin", "2 KB", "1 downloads of each file"))
+    assert all(text in shown.out for text in ("[once].bin", "2 KB", "each file once"))
     assert link.rpartition("/")[2] not in shown.out + told.out
     assert link in asked.out
     assert told.json["files"] == [{"name": "[once].bin", "size": 2000}]

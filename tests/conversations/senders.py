@@ -24,7 +24,7 @@ VALUES = {
 SAID = {
     PageOption.MENU: "",
     PageOption.EXPIRES: "",
-    PageOption.DOWNLOADS: "",
+    PageOption.DOWNLOADS: "has a minute to begin",
     PageOption.PASSWORD: "has a password now",
     PageOption.QR: "QR code is below",
     PageOption.PAUSE: "closed until you resume",

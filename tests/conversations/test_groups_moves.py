@@ -35,6 +35,24 @@ async def test_move_in_the_middle(stage: LocalStack, anna: User, ben: User) -> N
     assert not [event for event in successor.group.history if event.what is EventKind.DELETED]
 
 
+async def test_progress_after_the_move(stage: LocalStack, anna: User) -> None:
+    """A status message that is first sent into the new group is brought up to date there, and goes
+    with the answer.
+    """
+    room = open_room(stage, anna, supergroup=False)
+    await stage.start_bot()
+    stage.telegram.shape.down_total = 1.5 * MIB
+    await room.share(anna, await room.send(anna, os.urandom(8 * MIB), "plan.pdf"))
+    await room.until(lambda: bool(stage.telegram.log.of("getFile")))
+    successor = Room(stage, await room.group.migrate(anna))
+    await successor.until(lambda: bool(successor.status_messages))
+    await successor.until(lambda: any(m.edited for m in successor.status_messages))
+    await successor.until(lambda: bool(successor.said))
+    await successor.until(lambda: not successor.status_messages)
+
+    assert not room.status_messages
+
+
 async def test_only_a_refusal_tells(stage: LocalStack, anna: User) -> None:
     """A migration that was not announced is learnt from the refusal, and kept over a restart."""
     room = open_room(stage, anna, supergroup=False)

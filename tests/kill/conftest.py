@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.local_stack import LocalStack
+from tests.fakes.fixtures import databases
+
+__all__ = ["databases"]
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ class OutboundFixture:
         """Forget everything but the ledger, as a new process has."""
         ledger, messenger, clock = self.ledger, self.messenger, self.clock
         self.status_sender = StatusMessageSender(
-            ledger, messenger, self.views.jobs, clock, metrics
+            ledger, messenger, self.views.jobs, clock, self.migrations, metrics
         )
         delivery = AnswerDelivery(ledger, self.migrations, clock)
         calls = AnswerCalls(

@@ -366,9 +366,12 @@ def join_status_message(
     connection.execute(_JOIN_CARD, {"jobs": list(job_ids), "card_id": status_message_id})
 
 
-def place_status_message(connection: Connection, status_message_id: int, message_id: int) -> None:
-    """Record the message id of the status message."""
-    _set_card(connection, status_message_id, message_id=message_id)
+def place_status_message(
+    connection: Connection, status_message_id: int, message_id: int, chat_id: int | None = None
+) -> None:
+    """Record the message id of the status message, and its chat if that is another one."""
+    there = {} if chat_id is None else {"chat_id": chat_id}
+    _set_card(connection, status_message_id, message_id=message_id, **there)
 
 
 def close_status_message(connection: Connection, status_message_id: int) -> None:

@@ -1,6 +1,6 @@
 """Pages behind links and their downloads in SQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
+    Select,
     bindparam,
     delete,
     exists,
@@ -31,7 +32,6 @@ SHOWN_EVERY: Final = timedelta(minutes=1)
 """The least time between two corrections of an answer for its number of downloads."""
 
 _ADD = insert(pages)
-_OF_ANSWERS = select(pages).where(pages.c.answer_id.in_(bindparam("answers", expanding=True)))
 _OF_FILES = (
     jobs.c.id,
     jobs.c.answer_id,
@@ -44,29 +44,21 @@ _OF_FILES = (
     page_files.c.downloads,
     page_files.c.used,
 )
-_FILES = (
-    select(*_OF_FILES)
-    .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
-    .where(jobs.c.answer_id.in_(bindparam("answers", expanding=True)))
-    .order_by(jobs.c.message_id, jobs.c.id)
-)
-_OBJECTS = (
-    select(objects)
-    .where(
-        objects.c.job_id.in_(bindparam("jobs", expanding=True)),
-        objects.c.mode == LinkMode.PAGE.value,
-    )
-    .order_by(objects.c.id)
-)
-_FOUND = (
+_IS_FOR_PAGE = objects.c.mode == LinkMode.PAGE.value
+_PAGES = (
     select(*pages.c, *_OF_FILES, *objects.c)
     .outerjoin(jobs, jobs.c.answer_id == pages.c.answer_id)
     .outerjoin(page_files, page_files.c.job_id == jobs.c.id)
-    .outerjoin(objects, (objects.c.job_id == jobs.c.id) & (objects.c.mode == LinkMode.PAGE.value))
-    .where(pages.c.token == bindparam("token"))
-    .order_by(jobs.c.message_id, jobs.c.id, objects.c.id)
+    .outerjoin(objects, (objects.c.job_id == jobs.c.id) & _IS_FOR_PAGE)
 )
-"""A page with its files and their objects: one statement, because visitors wait for it."""
+"""Pages with their files and their objects: one statement, because visitors wait for it."""
+_IN_ORDER = (jobs.c.message_id, jobs.c.id, objects.c.id)
+_BY_TOKEN = _PAGES.where(pages.c.token == bindparam("token")).order_by(*_IN_ORDER)
+_BY_ANSWERS = _PAGES.where(pages.c.answer_id.in_(bindparam("answers", expanding=True))).order_by(
+    *_IN_ORDER
+)
+_ALONE = select(func.pg_advisory_xact_lock(7235412010))
+"""Held to the end of the transaction. The number is of no other meaning."""
 _PAGE_KEYS, _FILE_KEYS, _OBJECT_KEYS = (
     [column.name for column in columns] for columns in (pages.c, _OF_FILES, objects.c)
 )
@@ -102,7 +94,8 @@ def create(connection: Connection, job_id: int) -> PageContent | None:
     if job_id not in (found := of_jobs(connection, [job_id])):
         its_answer = select(jobs.c.answer_id).where(jobs.c.id == job_id)
         answer_id = connection.execute(its_answer).scalar_one()
-        if job_id in _stored(connection, [job_id]):
+        its_objects = select(objects.c.id).where(objects.c.job_id == job_id, _IS_FOR_PAGE)
+        if connection.execute(its_objects).first():
             add(connection, answer_id, [job_id])
             found = of_jobs(connection, [job_id])
     return found.get(job_id)
@@ -110,24 +103,31 @@ def create(connection: Connection, job_id: int) -> PageContent | None:
 
 def find(connection: Connection, token: str) -> PageContent | None:
     """Return the page with this token."""
-    rows = connection.execute(_FOUND, {"token": token}).all()
+    return next(iter(_read(connection, _BY_TOKEN, token=token)), None)
+
+
+def _read(connection: Connection, statement: Select[Any], **values: Any) -> list[PageContent]:
+    """Return the pages that a statement made of `_PAGES` finds, in its order."""
     first, last = len(_PAGE_KEYS), len(_PAGE_KEYS) + len(_FILE_KEYS)
-    page = read_rows(
-        connection, pages, _named(_PAGE_KEYS, [row[:first] for row in rows[:1]]), _to_page
-    )
-    files: dict[int, PageFile] = {}
-    for row in rows if page else []:
-        (member,) = _named(_FILE_KEYS, [row[first:last]])
-        stored = _named(_OBJECT_KEYS, [row[last:]])
-        if stored[0]["id"] is not None:
+    found: dict[int, tuple[list[Page], dict[int, PageFile]]] = {}
+    for row in connection.execute(statement, values):
+        page, file = _named(_PAGE_KEYS, row[:first]), _named(_FILE_KEYS, row[first:last])
+        if page["id"] not in found:
+            found[page["id"]] = (read_rows(connection, pages, [page], _to_page), {})
+        stored = _named(_OBJECT_KEYS, row[last:])
+        if stored["id"] is not None:
             # The newest of a job, which comes last.
-            for one in read_rows(connection, objects, stored, _to_stored):
-                files[member["id"]] = _to_file(member, *one)
-    return PageContent(page[0], tuple(files.values())) if page else None
+            for one in read_rows(connection, objects, [stored], _to_stored):
+                found[page["id"]][1][file["id"]] = _to_file(file, *one)
+    return [
+        PageContent(page, tuple(files.values()))
+        for readable, files in found.values()
+        for page in readable
+    ]
 
 
-def _named(keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RowMapping]:
-    return [cast(RowMapping, dict(zip(keys, row, strict=True))) for row in rows]
+def _named(keys: Sequence[str], values: Sequence[Any]) -> RowMapping:
+    return cast(RowMapping, dict(zip(keys, values, strict=True)))
 
 
 def of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, PageContent]:
@@ -142,8 +142,8 @@ def of_answers(connection: Connection, answer_ids: Sequence[int]) -> dict[int, P
     """Return the pages of answers."""
     if not answer_ids:
         return {}
-    rows = connection.execute(_OF_ANSWERS, {"answers": list(answer_ids)}).mappings().all()
-    return {found.page.answer_id: found for found in _contents(connection, rows)}
+    found = _read(connection, _BY_ANSWERS, answers=list(answer_ids))
+    return {content.page.answer_id: content for content in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,7 @@ def use(
     """Use downloads of a file; return how many of those `wanted` were left, and the page as it was
     before. One transaction reads, decides and counts, so that a visit of the ledger is enough.
     """
+    _count_alone(connection)
     content = find(connection, admission.token)
     file = admission.file_of(content) if content is not None else None
     if content is None or file is None:
@@ -187,8 +188,19 @@ def use(
     return taken, content
 
 
+def _count_alone(connection: Connection) -> None:
+    """Wait for another process that counts: a file has one writer, a server may have several.
+
+    A statement of its own, so that the next one sees what the other process has committed. Not by
+    locks of rows: each process takes them in the order of its visitors, which ends in deadlocks.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_ALONE)
+
+
 def count(connection: Connection, downloads: Mapping[tuple[int, int], int], now: datetime) -> None:
     """Add downloads, by page and job, that use up nothing."""
+    _count_alone(connection)
     known = select(jobs.c.id).where(jobs.c.id.in_([job for _, job in downloads]))
     present = set(connection.execute(known).scalars())
     for (page_id, job_id), number in downloads.items():
@@ -264,8 +276,9 @@ def to_tell(connection: Connection, limit: int) -> list[PageContent]:
     """Return pages with downloads of which the sender wants to be told."""
     is_wanted = (pages.c.tell == Tell.EACH.value) | (pages.c.told_downloads == 0)
     is_untold = (pages.c.tell != "off") & (pages.c.downloads > pages.c.told_downloads)
-    found = select(pages).where(is_untold, is_wanted).order_by(pages.c.id).limit(limit)
-    return _contents(connection, connection.execute(found).mappings().all())
+    found = select(pages.c.id).where(is_untold, is_wanted).order_by(pages.c.id).limit(limit)
+    statement = _PAGES.where(pages.c.id.in_(found)).order_by(pages.c.id, *_IN_ORDER)
+    return _read(connection, statement)
 
 
 def told(connection: Connection, page_id: int, downloads: int) -> None:
@@ -281,10 +294,14 @@ def live(connection: Connection, limit: int) -> list[PageContent]:
         .join(objects, objects.c.job_id == jobs.c.id)
         .where(IS_LIVE, objects.c.ending.is_(None), objects.c.mode == LinkMode.PAGE.value)
     )
-    found = (
-        select(pages).where(pages.c.answer_id.in_(shown)).order_by(pages.c.id.desc()).limit(limit)
+    newest = (
+        select(pages.c.id)
+        .where(pages.c.answer_id.in_(shown))
+        .order_by(pages.c.id.desc())
+        .limit(limit)
     )
-    return _contents(connection, connection.execute(found).mappings().all())
+    statement = _PAGES.where(pages.c.id.in_(newest)).order_by(pages.c.id.desc(), *_IN_ORDER)
+    return _read(connection, statement)
 
 
 def remove_files(connection: Connection, job_ids: Sequence[int]) -> None:
@@ -316,29 +333,6 @@ def _count_file(connection: Connection) -> Any:
             "used": page_files.c.used + statement.excluded.used,
         },
     )
-
-
-def _contents(connection: Connection, rows: Sequence[RowMapping]) -> list[PageContent]:
-    found = read_rows(connection, pages, rows, _to_page)
-    if not found:
-        return []
-    given = {"answers": [page.answer_id for page in found]}
-    members = connection.execute(_FILES, given).mappings().all()
-    stored = _stored(connection, [row["id"] for row in members])
-    files: dict[int, list[PageFile]] = {}
-    for row in members:
-        if row["id"] in stored:
-            files.setdefault(row["answer_id"], []).append(_to_file(row, *stored[row["id"]]))
-    return [PageContent(page, tuple(files.get(page.answer_id, ()))) for page in found]
-
-
-def _stored(
-    connection: Connection, job_ids: Sequence[int]
-) -> dict[int, tuple[StoredObject, datetime | None]]:
-    """Return the newest object of each job that was stored for a page, and when it was gone."""
-    rows = connection.execute(_OBJECTS, {"jobs": list(job_ids)}).mappings()
-    found = read_rows(connection, objects, rows, _to_stored)
-    return {stored.job_id: (stored, gone_at) for stored, gone_at in found}
 
 
 def _to_stored(row: RowMapping) -> tuple[StoredObject, datetime | None]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,11 +40,14 @@ _PROGRAM: Final = re.compile(
 """Clients that show a text better than HTML."""
 _PREVIEW: Final = re.compile(
     r"bot\b|crawl|spider|preview|facebookexternalhit|whatsapp|skype|slack|embed|snippet|vkshare"
-    r"|pinterest|linkedin|iframely|feedfetcher|mattermost|viber|line-|kakaotalk|zoominfo"
-    r"|microsoft office|ms-office|skypeuri|google-",
+    r"|pinterest|linkedin|iframely|feedfetcher|mattermost|viber|line-|^line/|kakaotalk|zoominfo"
+    r"|microsoft office|ms-office|skypeuri|google-|imageproxy|snapchat|signal-|larkurl|unfurl"
+    r"|slurp|\bscan|proofpoint|barracuda|safelinks|defender|\(compatible;(?! msie)",
     re.IGNORECASE,
 )
-"""Programs that open every link they meet, to show what it leads to or to look for malware."""
+"""Programs that open every link they meet, to show what it leads to or to look for malware. No
+browser of today says that it is `compatible`.
+"""
 _LATER_RANGE: Final = re.compile(r"bytes=(?!0-(?!0$))", re.IGNORECASE)
 """A range that does not begin the file, or only looks whether there is one (`0-0`)."""
 
@@ -120,7 +124,8 @@ async def read_form(request: web.Request) -> dict[str, str] | int:
         # Cut off, or no body as its head says.
         return 400
     try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=8)
+        text = body.decode("utf-8", "replace")
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=8)
     except ValueError:
         return 400
     return {name: values[0] for name, values in fields.items()}
@@ -139,8 +144,11 @@ LONGEST_PASSWORD: Final = 128
 
 
 def normalize(password: str) -> str:
-    """Return a password as it is compared: phones write capitals and add spaces by themselves."""
-    return " ".join(password.replace("-", " ").casefold().split())
+    """Return a password as it is compared: phones write capitals and add spaces by themselves, and
+    keyboards for Chinese write wide letters.
+    """
+    text = unicodedata.normalize("NFKC", password)
+    return " ".join(text.replace("-", " ").casefold().split())
 
 
 class ArgonPasswords:
@@ -266,8 +274,8 @@ class Throttle:
 HOUR: Final = timedelta(hours=1)
 BY_VISITOR: Final = Pace(5, timedelta(seconds=2), timedelta(minutes=10), HOUR)
 BY_LINK: Final = Pace(50, timedelta(seconds=1), timedelta(seconds=30), HOUR)
-"""Of all visitors of one link: at two tries a minute there are 2,880 of 2^44 in a day, and who
-knows the password need not wait longer than 30 s beside such an attack.
+"""Of all visitors of one link: at two tries a minute there are 2,880 of 2^44 in a day. Who knows
+the link can keep others from their try by that; a new address ends it.
 """
 REPORTS_BY_VISITOR: Final = Pace(3, timedelta(minutes=10), timedelta(hours=6), timedelta(hours=24))
 REQUESTS_AT_ONCE: Final = 64

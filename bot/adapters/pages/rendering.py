@@ -305,18 +305,20 @@ class PageRenderer:
     def text(self, language: str, visit: PageVisit) -> str:
         """Return an open page for a client without a browser: how to get the files."""
         t, content = self._texts[language], _open_content(visit)
-        lines = []
+        lines, is_counted = [], False
         for number, file in enumerate(content.files, 1):
             if file.is_open(visit.now) and not file.is_used_up(content.page.options):
                 lines.append(f"{file.name}\n{shown_size(file.size)}  SHA-256 {file.sha256}")
                 lines.append(t("text-get", url=file_url(self._origin, content, number)))
+                if limit := _limit(t, content.page.options, file):
+                    lines.append(limit)
+                    is_counted = True
             else:
                 is_open = file.is_open(visit.now)
                 lines.append(f"{file.name}: {t('file-used-up' if is_open else 'file-ended')}")
         lines.append(t("text-until", until=moment(_last_end(visit, content)).text))
-        if (most := content.page.options.most_downloads) is not None:
-            least = min(max(0, most - file.used) for file in content.files)
-            lines.append(t("text-once", count=least))
+        if is_counted:
+            lines.append(t("counted"))
         return "\n".join(lines) + "\n"
 
     def addresses(self, visit: PageVisit) -> str:

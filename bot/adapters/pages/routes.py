@@ -56,11 +56,19 @@ from bot.supervision import Unit, UnitEdge
 log = structlog.stdlib.get_logger(__name__)
 
 COOKIE: Final = "pass"
+NO_NAMES: Final = frozenset({"", "get", "password", "report"})
+"""What addresses of forms end with, and that of a page with a slash. A browser that opens one by
+GET, from its list of tabs or from a message, uses nothing up. Unless it is the name of a file.
+"""
 RETRY: Final = timedelta(seconds=5)
 MOST_FILES: Final = 3
 """Digits of the number of a file."""
 
 _TOKEN: Final = re.compile(rf"[A-Za-z0-9_-]{{{TOKEN_LENGTH}}}")
+_GLUED: Final = re.compile(rf"({_TOKEN.pattern})(?!%[01])[^A-Za-z0-9_-].*")
+"""An address with what stood behind it in a message: clients take a full stop, a bracket, or words
+in Chinese, which follow without a blank, for a part of the link.
+"""
 _NO_NAME: Final = re.compile(r'[\x00-\x1f\x7f"\\]')
 """Characters that would end the name in a header, or the header."""
 _NUMBER: Final = re.compile(rf"[1-9][0-9]{{0,{MOST_FILES - 1}}}")
@@ -159,15 +167,18 @@ class PageRoutes:
 
     async def _get(self, ask: Ask) -> web.StreamResponse:
         match ask.parts:
-            case (_,):
+            case (token,):
+                if glued := _GLUED.fullmatch(token):
+                    return _to(f"/{glued[1]}")
                 return await self._at_page(ask, self._show)
             case (_, "look", number):
                 inline = partial(self._download, number=number, inline=True)
                 return await self._at_page(ask, inline)
             case (_, name):
                 return await self._at_page(ask, partial(self._lone, name=name))
-            case (_, number, _):
-                return await self._at_page(ask, partial(self._download, number=number))
+            case (_, number, name):
+                named = partial(self._named, number=number, name=name)
+                return await self._at_page(ask, named)
             case _:
                 return self._state(ask, PageState.UNKNOWN)
 
@@ -233,8 +244,20 @@ class PageRoutes:
         if visit.state is PageState.OPEN and content is not None and len(content.files) > 1:
             if name == "all.txt":
                 return _respond(200, self._renderer.addresses(visit))
-            return self._state(ask, PageState.UNKNOWN)
-        return await self._download(ask, visits, visit, number="1")
+            return (
+                _to(f"/{ask.token}") if name in NO_NAMES else self._state(ask, PageState.UNKNOWN)
+            )
+        return await self._named(ask, visits, visit, number="1", name=name)
+
+    async def _named(
+        self, ask: Ask, visits: PageVisits, visit: PageVisit, *, number: str, name: str
+    ) -> web.StreamResponse:
+        """Redirect to a file, or to the page from an address that is not of a file."""
+        if visit.state is PageState.OPEN and name in NO_NAMES:
+            file = _numbered(visit, number)
+            if file is None or file.name != name:
+                return _to(f"/{ask.token}")
+        return await self._download(ask, visits, visit, number=number)
 
     async def _download(
         self, ask: Ask, visits: PageVisits, visit: PageVisit, *, number: str, inline: bool = False
@@ -246,7 +269,7 @@ class PageRoutes:
         if ask.only_looks and _is_limited(visit):
             self._metrics.page_refused(PageRefusal.PREVIEW)
             return _to(f"/{ask.token}")
-        file = visit.file(int(number)) if _NUMBER.fullmatch(number) else None
+        file = _numbered(visit, number)
         if inline and (file is None or _is_limited(visit) or not _is_shown(visits, file)):
             return self._state(ask, PageState.UNKNOWN)
         wanted = DownloadRequest(
@@ -309,7 +332,11 @@ class PageRoutes:
         if isinstance(form, int):
             self._metrics.page_refused(PageRefusal.MALFORMED)
             return _respond(form, f"{form}\n", close=True)
-        password, text = form.get("password", ""), self._renderer.texts(ask.language)
+        if "password" not in form:
+            # The button of a page that was open before: nothing wrong was given.
+            self._metrics.page_refused(PageState.LOCKED)
+            return self._needs_password(ask)
+        password, text = form["password"], self._renderer.texts(ask.language)
         wait = self._guard.wait(page, ask.visitor)
         if wait:
             self._metrics.page_refused(PageRefusal.THROTTLED)
@@ -386,6 +413,10 @@ class PageRoutes:
         """Return where forms may lead. Some browsers look at redirects too."""
         stores = {visits.signer.origin_of(file.stored.placement) for file in content.files}
         return " ".join(["'self'", *sorted(stores)])
+
+
+def _numbered(visit: PageVisit, number: str) -> PageFile | None:
+    return visit.file(int(number)) if _NUMBER.fullmatch(number) else None
 
 
 def _is_limited(visit: PageVisit) -> bool:

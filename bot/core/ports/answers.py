@@ -183,8 +183,12 @@ class StatusMessageLedger(Protocol):
     async def join(self, status_message_id: int, job_ids: Sequence[int]) -> None:
         """Add further jobs to an open status message."""
 
-    async def placed(self, status_message_id: int, message_id: int) -> None:
-        """Record the message id of the status message."""
+    async def placed(
+        self, status_message_id: int, message_id: int, chat_id: int | None = None
+    ) -> None:
+        """Record the message id of the status message, and its chat if that is another one than
+        planned.
+        """
 
     async def open_status_messages(self) -> list[StoredStatusMessage]:
         """Return all status messages that have not been closed, oldest first."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from bot.core.files import FileKind
-from bot.core.jobs import Ending, StoredObject
+from bot.core.jobs import StoredObject
 
 TOKEN_LENGTH: Final = 22
 """Characters of a token: 128 random bits in base64url."""
@@ -103,11 +103,6 @@ class PageFile:
             return None
         ends = [self.stored.due_at, *([self.gone_at] if self.gone_at is not None else [])]
         return min(ends)
-
-    @property
-    def was_deleted(self) -> bool:
-        """Whether its owner ended it before its time."""
-        return self.stored.ending is Ending.DELETED
 
     def is_used_up(self, options: PageOptions) -> bool:
         """Return whether all downloads that the options allow are used."""

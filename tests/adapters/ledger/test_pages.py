@@ -229,7 +229,6 @@ async def test_ended_pages_are_remembered_for_a_day(ledger: SqlLedger) -> None:
     page = await _page(ledger, job)
 
     assert page.ended_at(at(9)) == at(10)
-    assert page.files[0].was_deleted
     assert not page.is_forgotten(at(10) + REMEMBERED_FOR - MINUTE)
     assert page.is_forgotten(at(10) + REMEMBERED_FOR)
 

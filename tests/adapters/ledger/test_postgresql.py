@@ -4,10 +4,12 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from select import select as select_ready
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,12 +28,13 @@ from bot.adapters.ledger.postgresql import PostgresBackend
 from bot.adapters.ledger.schema import VERSION, chats, metadata
 from bot.adapters.ledger.totals import LedgerHealth
 from bot.core.errors import LedgerTooNew, LedgerUnusable
+from bot.core.files import LinkMode
 from bot.core.ports.ledger import LedgerServer
 from tests.adapters.ledger.test_group_commit import adding, stored, write_together
 from tests.adapters.ledger.test_outages import until
 from tests.fakes.cutting_proxy import Cut, cutting_proxy
 from tests.fakes.postgres import Databases, TestServer
-from tests.fakes.samples import NOW, make_file, make_origin
+from tests.fakes.samples import NOW, accept, finish, make_file, make_origin
 
 pytestmark = pytest.mark.long
 PASSWORD = "the-secret-of-the-server"
@@ -410,3 +413,33 @@ def test_driver_is_not_imported_for_a_file(tmp_path: Path) -> None:
     )
 
     assert told.stdout.strip() == b"[]"
+
+
+@pytest.mark.timeout(180)
+async def test_several_processes_give_no_more(place: LedgerServer) -> None:
+    """Of a thousand links with five downloads each, pressed from two connections at once, none
+    gives more or less than five.
+    """
+    async with opened(place) as one, opened(place) as other:
+        ledgers = [SqlLedger(one), SqlLedger(other)]
+        jobs = await asyncio.gather(*(accept(ledgers[0]) for _ in range(1000)))
+        done = await asyncio.gather(*(finish(ledgers[0], job, mode=LinkMode.PAGE) for job in jobs))
+        await asyncio.gather(*(ledgers[0].answers.begin([job], None) for job, _ in done))
+        pages = await ledgers[0].pages.of_jobs([job.id for job, _ in done])
+        execute(place, "UPDATE pages SET most_downloads = 5")
+        found = Counter[str]()
+
+        async def press(ledger: SqlLedger, token: str) -> None:
+            if (await ledger.pages.use(token, 1, NOW)).is_given:
+                found[token] += 1
+
+        tokens, chance = [content.page.token for content in pages.values()], Random(1)  # noqa: S311
+        for _ in range(3):
+            # Each process has visitors in an order of its own.
+            presses = [
+                press(ledger, token) for ledger in ledgers for token in chance.sample(tokens, 1000)
+            ]
+            await asyncio.gather(*presses)
+
+    assert Counter(found.values()) == {5: 1000}
+    assert execute(place, "SELECT DISTINCT used, downloads FROM page_files") == [(5, 5)]

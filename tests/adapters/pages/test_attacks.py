@@ -84,7 +84,7 @@ REQUESTS = {
         "Upgrade: websocket\r\n\r\n",
         200,
     ),
-    "parameter": (f"GET /TOKEN;x=1 HTTP/1.1\r\n{CLOSE}\r\n", 404),
+    "parameter": (f"GET /TOKEN;x=1 HTTP/1.1\r\n{CLOSE}\r\n", 303),
     "as a query": (f"GET /?TOKEN HTTP/1.1\r\n{CLOSE}\r\n", 404),
     "up": (f"GET /-/../TOKEN HTTP/1.1\r\n{CLOSE}\r\n", 404),
     "up, encoded": (f"GET /-/..%2fTOKEN HTTP/1.1\r\n{CLOSE}\r\n", 404),

@@ -173,7 +173,7 @@ def options_of(state: str) -> dict[str, Any]:
         "hostile": {"name": HOSTILE},
         "once": {"most_downloads": 1},
         "five": {"most_downloads": 5},
-        "sender": {"sender": "Анна Müller 安娜"},
+        "sender": {"sender": "Анна Müller 安娜 " + "x" * 48},
         "picture": {"name": "Beach.jpg", "mime_type": "image/jpeg"},
         "paused": {"is_paused": True},
         "used-up": {"most_downloads": 1},
@@ -291,6 +291,34 @@ async def test_password(browser: Browser, tmp_path: Path, scripts: str) -> None:
     assert saved == ("report.pdf", b"secret")
 
 
+async def test_way_back(browser: Browser, tmp_path: Path) -> None:
+    """Back from a page that has been opened, and a reload of any answer to a form, ask for the
+    page: no form is sent again, and nothing is used up.
+    """
+    async with opened(browser, tmp_path) as window:
+        page = window.page
+        secret = await window.site.passwords.hash(PASSWORD)
+        content = await window.site.page(password_hash=secret, most_downloads=1)
+        await window.open(content)
+        await page.get_by_label("Password").fill("wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_be_visible()
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("report.pdf")
+        await page.go_back()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("report.pdf")
+        await page.locator("summary").last.click()
+        await window.button("Report").click()
+        await expect(page.locator("main")).to_contain_text("The admins have been told")
+        await page.reload()
+        await expect(page.locator("main")).not_to_contain_text("The admins have been told")
+        used = (await window.site.again(content)).files[0].used
+
+    assert used == 0
+    assert page.url == window.origin + path_of(content)
+
+
 @pytest.mark.parametrize("scripts", ["on", "off"])
 async def test_once(browser: Browser, tmp_path: Path, scripts: str) -> None:
     """Looking uses up nothing; the button gives the file, and only once."""
@@ -305,6 +333,41 @@ async def test_once(browser: Browser, tmp_path: Path, scripts: str) -> None:
         await expect(window.button("Download report.pdf")).to_have_count(0)
 
     assert saved == ("report.pdf", b"once")
+
+
+WECHAT: Final = (
+    "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0"
+    " Chrome/126.0 Mobile Safari/537.36 MicroMessenger/8.0.49 NetType/WIFI Language/zh_CN"
+)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_inside_an_app(browser: Browser, tmp_path: Path, inside: bool) -> None:  # noqa: FBT001 -- a parameter.
+    """Where downloads fail, the page says so before the button is pressed."""
+    agent = {"user_agent": WECHAT} if inside else {}
+    look = LOOKS["zh-phone-dark"]
+    async with opened(browser, tmp_path, **look, **agent) as window:
+        await window.open(await window.site.page(b"once", most_downloads=1))
+        hint = window.page.get_by_text("在浏览器打开")
+        if PICTURES and inside:
+            await window.page.screenshot(path=Path(PICTURES) / "inside.png")
+        await expect(hint).to_be_visible(visible=inside)
+
+
+async def test_two_taps_are_one(browser: Browser, tmp_path: Path) -> None:
+    """A second one while the download starts uses up no other; a later one does."""
+    async with opened(browser, tmp_path) as window:
+        content = await window.site.page(b"bytes", most_downloads=5)
+        await window.open(content)
+        button = window.button("Download report.pdf")
+        saved = [await window.download(button)]
+        await expect(window.page.locator("[data-status]")).to_have_text("The download starts.")
+        await button.click()
+        await window.page.clock.fast_forward("00:11")
+        saved.append(await window.download(button))
+        used = (await window.site.again(content)).files[0].used
+
+    assert (used, saved) == (2, [("report.pdf", b"bytes")] * 2)
 
 
 async def test_without_scripts(browser: Browser, tmp_path: Path) -> None:

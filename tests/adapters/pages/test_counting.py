@@ -25,6 +25,11 @@ PREVIEWS = (
     "LinkedInBot/1.0 (compatible; Mozilla/5.0)",
     "Mozilla/5.0 (compatible; bingbot/2.0)",
     "Google-PageRenderer",
+    "Mozilla/5.0 (compatible; proximic)",
+    "Signal-Android/6.1",
+    "Line/1.0",
+    "Barracuda Sentinel (EE)",
+    "Mozilla/5.0 (Windows NT 10.0) GoogleImageProxy",
 )
 
 
@@ -67,6 +72,25 @@ async def test_once_by_the_address(site: Site) -> None:
     assert statuses == [303, 410]
 
 
+async def test_what_a_program_is_told(site: Site) -> None:
+    """How many downloads of each file are left, and that every request is one."""
+    content = await site.page(b"one", b"two", wishes=Wishes(most_downloads=5))
+    before = await site.ask(path_of(content), client=CURL)
+    for _ in range(5):
+        await press(site, content, 2)
+    half = await site.ask(path_of(content), client=CURL)
+    for _ in range(5):
+        await press(site, content, 1)
+    after = await site.ask(path_of(content), client=CURL)
+
+    assert before.text.count("5 downloads are left") == 2
+    assert half.text.count("5 downloads are left") == 1
+    assert half.text.count("Already downloaded") == 1
+    assert "use one connection" in before.text
+    assert "use one connection" in half.text
+    assert "use one connection" not in after.text
+
+
 @pytest.mark.parametrize("agent", PREVIEWS)
 async def test_previews_use_nothing(site: Site, agent: str) -> None:
     """Messengers and scanners that open the page, or the address of the file, get a page."""
@@ -78,6 +102,28 @@ async def test_previews_use_nothing(site: Site, agent: str) -> None:
     assert '<meta property="og:title" content="report.pdf">' in page.text
     assert (file.status, file.location) == (303, path_of(content))
     assert await used(site, content) == [0]
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "curl/8.5.0",
+        "Wget/1.21.3",
+        "aria2/1.36.0",
+        "FDM/6.2",
+        "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2)",
+        "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130.0 Mobile Safari/537.36"
+        " MicroMessenger/8.0.49",
+    ],
+)
+async def test_people_and_their_programs_get_the_file(site: Site, agent: str) -> None:
+    """By its address, which uses one up."""
+    content = await site.page(wishes=ONCE)
+    client = {**BROWSER, "User-Agent": agent}
+    file = await site.ask(path_of(content, "/report.pdf"), client=client)
+
+    assert await site.follow(file) == (200, b"content")
+    assert await used(site, content) == [1]
 
 
 @pytest.mark.parametrize(

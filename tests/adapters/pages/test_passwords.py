@@ -86,10 +86,15 @@ async def test_right_password(site: Site) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["Abandon Ability Able About", " abandon  ability able about ", "abandon-ability-able-about"],
+    [
+        "Abandon Ability Able About",
+        " abandon  ability able about ",
+        "abandon-ability-able-about",
+        "ａｂａｎｄｏｎ\u3000ability able\u00a0about\n",
+    ],
 )
 async def test_as_phones_write_it(site: Site, typed: str) -> None:
-    """Capitals and spaces do not matter."""
+    """Capitals, the width of letters, and spaces do not matter."""
     assert (await enter(site, await locked(site), typed)).status == 303
 
 
@@ -105,6 +110,22 @@ async def test_wrong_password(site: Site, typed: str) -> None:
     assert (answer.status, dict(answer.cookies)) == (403, {})
     assert "That is not the password." in answer.text
     assert 'role="alert"' in answer.text
+
+
+@pytest.mark.parametrize("allowed", [None, 5])
+async def test_button_after_the_cookie_has_ended(site: Site, allowed: int | None) -> None:
+    """Who comes back to an open page is asked for the password, and told of no wrong one."""
+    content = await locked(site, Wishes(most_downloads=allowed))
+    visitor = with_pass(await enter(site, content))
+    site.clock.advance(timedelta(minutes=16))
+    path = path_of(content, "/1/get")
+    presses = [await site.ask(path, "POST", data=b"", client=visitor) for _ in range(9)]
+    program = await site.ask(path, "POST", data=b"", client=CURL)
+
+    assert {(one.status, one.location) for one in presses} == {(303, path_of(content))}
+    assert program.status == 403
+    assert "has a password" in program.text
+    assert (await enter(site, content)).location == path_of(content)
 
 
 @pytest.mark.parametrize("forged", ["", "x", "9" * 11 + ".x", "9" * 20 + ".", ".", "-1.", "１.x"])

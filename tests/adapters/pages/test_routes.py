@@ -83,7 +83,6 @@ async def test_head_gets_a_url_for_head(site: Site) -> None:
     ("path", "expected"),
     [
         ("/2/anything", b"two"),
-        ("/1/", b"one"),
         ("/3/x", None),
         ("/0/x", None),
         ("/01/x", None),
@@ -92,7 +91,6 @@ async def test_head_gets_a_url_for_head(site: Site) -> None:
         ("/x", None),
         ("/1/x/y", None),
         ("/look/1", None),
-        ("/", None),
     ],
 )
 async def test_files_by_number(site: Site, path: str, expected: bytes | None) -> None:
@@ -104,6 +102,33 @@ async def test_files_by_number(site: Site, path: str, expected: bytes | None) ->
         assert (answer.status, answer.location) == (404, "")
     else:
         assert await site.follow(answer) == (200, expected)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_addresses_of_forms_opened_again(site: Site, count: int) -> None:
+    """A browser that opens one by GET, or the address of the page with a slash, finds the page;
+    nothing is used up.
+    """
+    content = await site.page(*[b"x"] * count, most_downloads=1)
+    for path in ("/", "/report", "/password", "/1/get", "/1/"):
+        for method in ("GET", "HEAD"):
+            answer = await site.ask(path_of(content, path), method)
+            assert (path, answer.status, answer.location) == (path, 303, path_of(content))
+
+    assert {file.used for file in (await site.again(content)).files} == {0}
+
+
+@pytest.mark.parametrize("name", ["report", "password", "get"])
+async def test_files_that_are_named_like_forms(site: Site, name: str) -> None:
+    """They have their addresses nevertheless."""
+    lone = await site.page(b"lone", name=name)
+    album = await site.page(b"one", b"two", name=name)
+    found = [
+        await site.follow(await site.ask(file_url(ORIGIN, content, number), client=CURL))
+        for content, number in ((lone, 1), (album, 1), (album, 2))
+    ]
+
+    assert found == [(200, b"lone"), (200, b"one"), (200, b"two")]
 
 
 async def test_album(site: Site) -> None:
@@ -273,6 +298,21 @@ async def test_one_answer_for_what_is_not_there(site: Site, path: str) -> None:
     for answer in answers:
         assert (answer.status, answer.text) == (404, expected.text)
         assert {**answer.headers, "Date": ""} == {**expected.headers, "Date": ""}
+
+
+@pytest.mark.parametrize("behind", [".", ")", "，请查收", "。", "%20x", "…", "'", "&x"])
+async def test_words_behind_an_address(site: Site, behind: str) -> None:
+    """What a messenger took for a part of the link leads to the page nevertheless; it does so
+    whether there is one or not.
+    """
+    content = await site.page()
+    answers = [
+        await site.ask(f"/{token}{quote(behind, safe='%)&')}")
+        for token in (content.page.token, make_token())
+    ]
+
+    assert [answer.status for answer in answers] == [303, 303]
+    assert answers[0].location == path_of(content)
 
 
 async def test_other_methods(site: Site) -> None:

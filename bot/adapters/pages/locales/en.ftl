@@ -17,6 +17,8 @@ left-hours = { $hours } h { $minutes } min left
 left-minutes = { $minutes } min left
 left-seconds = less than a minute left
 download = Download
+inside-app = Downloads may fail inside WeChat or QQ. Tap “…” at the top right, and open this page in a browser first.
+started = The download starts.
 download-name = Download { $name }
 look = Look at it here
 look-name = Look at { $name } here
@@ -37,6 +39,7 @@ one-link = One link for all
 all-addresses = All addresses as a list
 address = For curl, wget and aria2
 address-hint = This address gives the file itself
+counted = Every request for a file counts, so use one connection.
 copy-address = Copy the address
 report = Report this page
 report-hint = The admins of this service are told, and can take the page down. Nothing about you is sent.
@@ -72,7 +75,3 @@ robots-note = This link expires by itself. Search engines do not list it.
 text-get = Get it with: curl -LOJ { $url }
 text-locked = This page has a password. Open it in a browser, or: curl -LOJ --data-urlencode password='…' { $url }
 text-until = Available until { $until }.
-text-once = Each file can be downloaded { $count ->
-    [one] once
-   *[other] { $count } more times
-}; every GET counts.

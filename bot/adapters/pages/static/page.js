@@ -1,6 +1,10 @@
 "use strict";
-// What the page can do beyond HTML: times of the reader's own clock, and copying. No request.
+// What the page can do beyond HTML: times of the reader's own clock, copying, one download for two
+// taps, and a way back. No request.
 (() => {
+  // The answer to a form. Who reloads it, or comes back to it, means the page.
+  const sent = location.pathname.match(/^(\/[\w-]{22})\/(password|report|\d+\/get)$/);
+  if (sent) history.replaceState(null, "", sent[1]);
   // Of the page's language, in the reader's own variety of it.
   const page = document.documentElement.lang;
   const lang = navigator.languages.find((one) => one.split("-")[0] === page.split("-")[0]) ?? page;
@@ -9,6 +13,9 @@
       dateStyle: "medium", timeStyle: "short",
     });
   }
+  // Their own browsers refuse many downloads, after a counted one has been used up.
+  const inside = document.querySelector("[data-inside]");
+  if (inside) inside.hidden = !/MicroMessenger|\bQQ\//.test(navigator.userAgent);
   const left = document.querySelector("[data-left]");
   // Counted by the server's clock: the reader's own may be wrong.
   const ends = left && Date.now()
@@ -26,6 +33,15 @@
   };
   if (left) tick();
   const status = document.querySelector("[data-status]");
+  for (const form of document.querySelectorAll("form[data-started]")) {
+    let startedAt = -Infinity;
+    form.addEventListener("submit", (event) => {
+      // A second tap would use up another download, and throw away the answer to the first one.
+      if (performance.now() - startedAt < 10000) { event.preventDefault(); return; }
+      startedAt = performance.now();
+      if (status) status.textContent = form.dataset.started;
+    });
+  }
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) break;
     button.hidden = false;

@@ -100,6 +100,7 @@ page-qr-below = The QR code is below.
 page-paused = Paused: the link is closed until you resume it.
 page-resumed = The link is open again.
 page-new-address = The link has a new address; the old one no longer works.
+page-counted = A download counts when it starts, and has a minute to begin. “Allow again” counts from zero.
 page-armed = Downloads count from zero again.
 page-changed = The link was used meanwhile. Look at the answer, and press again if you still want to.
 page-past = That time has passed already. “Delete now” ends the link.

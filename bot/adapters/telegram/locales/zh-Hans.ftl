@@ -84,6 +84,7 @@ page-qr-below = 二维码见下一条消息。
 page-paused = 已暂停：在你恢复之前，链接是关闭的。
 page-resumed = 链接已重新打开。
 page-new-address = 链接已更换网址，旧网址不再有效。
+page-counted = 下载开始时即计数，须在一分钟内开始传输。“重新计次”从零重新计算。
 page-armed = 下载次数已从零重新计算。
 page-changed = 链接刚刚又被下载过。请查看回复，如仍需要请再点一次。
 page-past = 该时间已过。如需结束链接，请点“立即删除”。
