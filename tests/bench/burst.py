@@ -98,6 +98,8 @@ async def measure_one(who: str, folder: Path, *, ledger: Path | None = None) -> 
         await rival.relay(path, FILES)
         wall = time.perf_counter() - begun
         cpu, after = rival.cpu() - cpu, await rival.counts()
+        # Figures of what is not counted would hold every bar.
+        assert who != OURS or after.visits > before.visits
         return Run(
             cpu=cpu / FILES,
             wall=wall / FILES,

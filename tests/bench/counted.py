@@ -9,19 +9,10 @@ import os
 import sys
 import threading
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 COUNTS: Counter[str] = Counter(commits=0, visits=0, statements=0)
-
-
-class CountingExecutor(ThreadPoolExecutor):
-    """Counts the calls that are handed to a thread of the ledger."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Count the call, and make it."""
-        COUNTS["visits"] += 1
-        return super().submit(fn, *args, **kwargs)
 
 
 def count() -> None:
@@ -29,8 +20,17 @@ def count() -> None:
     from sqlalchemy import Connection, Engine, event
 
     from bot.adapters.ledger import connection
+    from bot.transfer.pool import ThreadPool
 
-    setattr(connection, "ThreadPoolExecutor", CountingExecutor)  # noqa: B010 -- a name that it imports.
+    class CountingPool(ThreadPool):
+        """Counts the calls that are handed to a thread of the ledger."""
+
+        def submit(self, call: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            """Count the call, and make it."""
+            COUNTS["visits"] += 1
+            return super().submit(call, *args, **kwargs)
+
+    setattr(connection, "ThreadPool", CountingPool)  # noqa: B010 -- a name that it imports.
 
     @event.listens_for(Engine, "commit")
     def committed(used: Connection) -> None:
