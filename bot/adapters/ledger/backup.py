@@ -30,7 +30,7 @@ from bot.adapters.ledger.migration import (
     version_of,
 )
 from bot.adapters.ledger.rows import damaged_columns
-from bot.adapters.ledger.schema import VERSION, leases, metadata, state
+from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, metadata, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
@@ -389,7 +389,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
         _require_empty(new, target.place)
         # Those that others refer to come first.
         for table in metadata.sorted_tables:
-            if table is leases:
+            if table in OF_PROCESSES:
                 # Of processes that run, or have run, there.
                 continue
             sent, arrived = _copy_rows(old, new, table, source.place), _Sum()
@@ -405,7 +405,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
 def _require_empty(connection: Connection, place: LedgerPlace) -> None:
     connection.execute(state.delete().where(_PROBE))
     for table in metadata.sorted_tables:
-        if table is leases:
+        if table in OF_PROCESSES:
             continue
         if connection.execute(select(table).limit(1)).first() is not None:
             raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}")

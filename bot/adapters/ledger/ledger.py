@@ -337,8 +337,10 @@ class SqlCliJobs(SqlPart):
 class SqlLedger:
     """Implements `Ledger`."""
 
-    def __init__(self, database: Database, *, boot_id: str = "") -> None:
-        self.jobs = SqlJobs(database, boot_id=boot_id)
+    def __init__(
+        self, database: Database, *, boot_id: str = "", jobs: SqlJobs | None = None
+    ) -> None:
+        self.jobs = jobs or SqlJobs(database, boot_id=boot_id)
         self.objects = SqlObjects(database)
         self.offset = SqlOffset(database)
         self.answers = SqlAnswers(database)
