@@ -5,10 +5,10 @@ Production, the demo and the tests run `serve`. `bot.wiring` builds the parts.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import structlog
 
@@ -49,7 +49,6 @@ from bot.wiring.resources import (
 )
 
 log = structlog.stdlib.get_logger(__name__)
-T = TypeVar("T")
 
 LAST_WORDS = timedelta(seconds=3)
 """Time at the end to show "paused", and to answer ended jobs, in addition to the grace."""
@@ -272,6 +271,24 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
     }
 
 
+SETTLES: Final = timedelta(seconds=0.2)
+"""Time (real) for a front to take back what workers have given back."""
+
+
+async def _finish(resources: Resources, parts: Bot) -> None:
+    """Let what runs here end. What runs elsewhere goes on; what was given back is shown as it is
+    from now on.
+    """
+    remote, queue = parts.remote, parts.queue
+    if remote is None:
+        await queue.finish(resources.settings.stop.grace)
+        return
+    queue.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(remote.look(queue), LAST_WORDS.total_seconds())
+    await queue.finish(SETTLES)
+
+
 async def _run(
     resources: Resources,
     parts: Bot,
@@ -294,15 +311,13 @@ async def _run(
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)
         intake.cancel()
-        # Workers go on by themselves.
-        is_front = parts.remote is not None
-        await parts.queue.finish(timedelta(0) if is_front else resources.settings.stop.grace)
+        await _finish(resources, parts)
         resources.spool.keeps = True
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
         # In parallel, because each may take as long as the time given to hanging threads. What
         # runs elsewhere is shown as it is until the end.
-        stopping = [] if is_front else [parts.queue.stop()]
+        stopping = [] if parts.remote is not None else [parts.queue.stop()]
         await asyncio.gather(*stopping, end([*others, *endings]))
     finally:
         await end([intake, *others])

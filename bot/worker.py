@@ -134,9 +134,12 @@ async def _open(
 
 
 async def _sweep(resources: Resources, parts: Worker) -> None:
-    """Remove what an earlier process has left: its jobs run elsewhere."""
+    """Remove what an earlier process has left, but for the files of jobs that may come again."""
+    unfinished = await resources.ledger.jobs.unfinished()
+    this_boot = boot_id()
+    resources.trusted.update(job.id for job in unfinished if job.boot_id == this_boot != "")
     try:
-        resources.spool.sweep(set())
+        resources.spool.sweep({job.id for job in unfinished})
         if isinstance(parts.source, LocalFiles):
             await parts.source.sweep()
     except DiskError as error:
@@ -187,7 +190,9 @@ async def _run(
             await asyncio.wait_for(parts.ledger.register(0), STUCK_AFTER.total_seconds())
         await end([engine])
         await parts.runs.finish(settings.stop.grace)
-        resources.spool.keeps = False
+        resources.spool.keeps = True
+        if isinstance(parts.source, LocalFiles):
+            parts.source.keeps = True
         await parts.runs.stop()
     finally:
         await end([engine, *others])

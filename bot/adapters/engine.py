@@ -40,6 +40,8 @@ lasts, so that the ledger knows it earlier.
 """
 CONNECTIONS: Final = 4
 """Of a worker, and one more to listen."""
+POOL_PATIENCE: Final = 2.0
+"""Seconds (real) for which a statement of the engine waits for a connection that works."""
 LONGEST_PAUSE: Final = 2.0
 """Seconds (real) between two tries while the database is away."""
 SILENCE: Final = 20.0
@@ -118,7 +120,7 @@ class ProcrastinateEngine:
             kwargs=self._parameters,
             min_size=1,
             max_size=connections,
-            timeout=10.0,
+            timeout=POOL_PATIENCE,
             configure=_configure,
         )
 
@@ -140,6 +142,8 @@ class ProcrastinateEngine:
     @asynccontextmanager
     async def _opened(self, app: App) -> AsyncIterator[App]:
         try:
+            # A pool waits longer before each try, and would be late when the database is back.
+            await (await self._connect()).close()
             async with app.open_async():
                 yield app
         except (ProcrastinateException, psycopg.Error) as error:
@@ -152,11 +156,14 @@ class ProcrastinateEngine:
                 await self._hear(heard)
             await asyncio.sleep(LONGEST_PAUSE / 2)
 
-    async def _hear(self, heard: Callable[[], None]) -> None:
+    async def _connect(self) -> "psycopg.AsyncConnection[Any]":
         parameters: dict[str, Any] = self._parameters
-        async with await psycopg.AsyncConnection.connect(
+        return await psycopg.AsyncConnection.connect(
             self._server.url, autocommit=True, **parameters
-        ) as connection:
+        )
+
+    async def _hear(self, heard: Callable[[], None]) -> None:
+        async with await self._connect() as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             heard()
             while True:

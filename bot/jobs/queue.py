@@ -265,6 +265,10 @@ class JobQueue:
                 self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
             self._changed.set()
 
+    def close(self) -> None:
+        """Start no more jobs."""
+        self._open = False
+
     async def finish(self, grace: timedelta) -> None:
         """Start no more jobs, and give running ones `grace` (real time) to end."""
         self._open = False
