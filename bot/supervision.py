@@ -65,6 +65,7 @@ LOOPS: Final = (
     "run_news",
     "engine",
     "reports",
+    "spool",
 )
 """The loops of the process."""
 

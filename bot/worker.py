@@ -30,7 +30,6 @@ from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_runner, build_source, file_trouble_of
 from bot.wiring.monitoring import MonitoredParts, folder_trouble, open_monitoring
 from bot.wiring.resources import (
-    LinkResources,
     Resources,
     hold,
     open_bot_telegram,
@@ -41,6 +40,8 @@ from bot.wiring.roles import engine_of, place_of
 
 log = structlog.stdlib.get_logger(__name__)
 
+TIDY_EVERY: Final = 5.0
+"""Seconds (real) between two looks at the spool."""
 LOOK_AGAIN_AFTER: Final = 5.0
 """Seconds (real) between two looks at a folder of files that cannot be seen."""
 
@@ -138,19 +139,40 @@ async def _sweep(resources: Resources, parts: Worker) -> None:
     unfinished = await resources.ledger.jobs.unfinished()
     this_boot = boot_id()
     resources.trusted.update(job.id for job in unfinished if job.boot_id == this_boot != "")
+    await _remove_left(resources, parts)
     try:
-        resources.spool.sweep({job.id for job in unfinished})
         if isinstance(parts.source, LocalFiles):
             await parts.source.sweep()
     except DiskError as error:
         log.warning("cannot sweep the spool", code=error.code, why=str(error))
 
 
+async def _remove_left(resources: Resources, parts: Worker) -> None:
+    """Remove the files of jobs that have ended, here or elsewhere."""
+    try:
+        left = resources.spool.sizes().keys() - parts.runs.jobs
+        if left:
+            unfinished = {job.id for job in await resources.ledger.jobs.unfinished()}
+            # Those that run here now, because one may have begun since the ledger was read.
+            resources.spool.sweep(unfinished | parts.runs.jobs)
+    except DiskError as error:
+        log.warning("cannot sweep the spool", code=error.code, why=str(error))
+
+
+async def _tidy(resources: Resources, parts: Worker) -> None:
+    """Remove what earlier attempts have left, once their jobs have ended elsewhere."""
+    while True:
+        await asyncio.sleep(TIDY_EVERY)
+        await _remove_left(resources, parts)
+
+
 def _loops(
-    links: LinkResources, parts: Worker
+    resources: Resources, parts: Worker
 ) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    links = resources.links
     return {
         "engine": partial(_work, parts, links.settings.transfer.at_once),
+        "spool": partial(_tidy, resources, parts),
         "reports": parts.runs.tell,
         "ledger_watch": links.database.watch,
     }
@@ -176,7 +198,7 @@ async def _run(
     links.monitoring.readiness.add({"loops": supervisor.trouble})
     engine, *others = (
         asyncio.create_task(supervisor.keep(name, run), name=name)
-        for name, run in _loops(links, parts).items()
+        for name, run in _loops(resources, parts).items()
     )
     try:
         log.info("ready", worker=settings.worker_name, places=settings.transfer.at_once)

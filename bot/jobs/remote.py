@@ -272,6 +272,11 @@ class RunWorker:
         """Return the numbers of running and of waiting jobs, of which there are none here."""
         return len(self._taken), 0
 
+    @property
+    def jobs(self) -> set[int]:
+        """The jobs that run here."""
+        return set(self._taken)
+
     def aborted(self) -> None:
         """Look at once which jobs are to be cancelled."""
         self._asked.set()
