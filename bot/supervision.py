@@ -64,7 +64,7 @@ LOOPS: Final = (
     "runs",
     "run_news",
     "engine",
-    "reports",
+    "progress",
     "spool",
 )
 """The loops of the process."""

@@ -173,7 +173,7 @@ def _loops(
     return {
         "engine": partial(_work, parts, links.settings.transfer.at_once),
         "spool": partial(_tidy, resources, parts),
-        "reports": parts.runs.tell,
+        "progress": parts.runs.tell,
         "ledger_watch": links.database.watch,
     }
 

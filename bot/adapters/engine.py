@@ -106,6 +106,15 @@ def _reason(error: Exception) -> str:
     return " ".join(str(cause).split())[:200] or type(cause).__name__
 
 
+class _Manager(JobManager):
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 -- the library's signature.
+        """Finish a job, if it is still there. One that cannot be finished is forgotten later, by
+        `known`; the ledger has its outcome.
+        """
+        with suppress(ProcrastinateException):
+            await super().finish_job(job, status, delete_job)
+
+
 class ProcrastinateEngine:
     """Implements `Engine`. `parameters` are those of connections, beside the URL."""
 
@@ -201,6 +210,7 @@ class ProcrastinateEngine:
     ) -> None:
         # A new one each time: a pool that could not be opened counts as open.
         app = App(connector=self._connector(CONNECTIONS))
+        app.job_manager = _Manager(app.connector)
 
         @app.task(name=TASK, pass_context=True)
         async def relay(context: JobContext, run: int) -> None:

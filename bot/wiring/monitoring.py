@@ -175,8 +175,12 @@ class Monitoring:
         if self._monitored is None:
             return found
         running, waiting = self._monitored.queue.counts
+        remote = self._monitored.remote
+        workers = remote.workers if remote is not None else []
         return replace(
             found,
+            workers=len(workers),
+            places=sum(worker.places for worker in workers),
             jobs_running=running,
             jobs_waiting=waiting,
             spool_reserved=self._monitored.spool.quota.reserved,

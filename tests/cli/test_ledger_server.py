@@ -231,13 +231,13 @@ def value_of(column: Column[Any], number: int) -> Any:
 
 
 def rows_of(place: LedgerPlace) -> dict[str, list[Any]]:
-    """Return all rows of all tables but that of the leases."""
+    """Return all rows of all tables but those that tell of processes."""
     engine = engine_of(place)
     with engine.connect() as connection:
         found = {
             table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
             for table in metadata.sorted_tables
-            if table is not schema.leases
+            if table not in schema.OF_PROCESSES
         }
     engine.dispose()
     return found

@@ -375,7 +375,7 @@ def make(server: LedgerServer) -> None:
         LedgerTooNew: the ledger was written by a newer version of this program.
         LedgerUnusable: the server cannot be used, or the database belongs to another program.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         if not version_of(connection):
             _change(connection, server)
         require_known(connection, server)
@@ -391,7 +391,7 @@ def migrate(server: LedgerServer, *, alone: bool = False, create: bool = True) -
         LedgerTooNew: the ledger was written by a newer version of this program.
         LedgerUnusable: the server cannot be used, or the database belongs to another program.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         version = version_of(connection)
         if not version and not create:
             raise LedgerUnusable(server, "there is no ledger in it; has the bot ever run here?")
@@ -412,7 +412,7 @@ def change(server: LedgerServer, what: "Callable[[psycopg.Connection[Any]], None
     Raises:
         LedgerUnusable: the server cannot be used.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         connection.rollback()
         change_alone(connection)
         what(connection.connection.dbapi_connection)  # type: ignore[arg-type] # Of psycopg.
@@ -433,7 +433,7 @@ def look(server: LedgerServer) -> tuple[str, bool]:
         LedgerUnusable: the server cannot be used, the database belongs to another program, or
             tables are missing.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         refuse_foreign_tables(connection, server)
         version = version_of(connection)
         if version != VERSION:
@@ -444,7 +444,12 @@ def look(server: LedgerServer) -> tuple[str, bool]:
 
 
 @contextmanager
-def _schema_of(server: LedgerServer) -> Iterator[Connection]:
+def schema_of(server: LedgerServer) -> Iterator[Connection]:
+    """Open a connection of its own; what is not committed at the end is undone. Blocks.
+
+    Raises:
+        LedgerUnusable: the server cannot be used.
+    """
     engine = _plain_engine(server, autocommit=False)
     try:
         with using(server), engine.connect() as connection:

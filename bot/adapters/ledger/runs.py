@@ -181,7 +181,8 @@ def live_workers(connection: Connection, running: Mapping[str, int]) -> list[Liv
 def list_workers(connection: Connection) -> list[LiveWorker]:
     """Return the workers that hold their leases, with the number of their runs."""
     counted = select(runs.c.worker, func.count()).group_by(runs.c.worker)
-    return live_workers(connection, dict(connection.execute(counted).tuples().all()))
+    running = {name: count for name, count in connection.execute(counted)}
+    return live_workers(connection, running)
 
 
 def cancel(connection: Connection, job_id: int, withdraw: Withdraw) -> bool:
