@@ -27,7 +27,7 @@ from bot.jobs.runner import JobLifecycle
 from bot.settings import Settings
 from bot.supervision import TOKEN, ProcessPhase, Supervisor
 from bot.transfer.spool import boot_id
-from bot.wiring.bot import build_runner, build_source, file_trouble_of
+from bot.wiring.bot import build_reaper, build_runner, build_source, file_trouble_of
 from bot.wiring.monitoring import MonitoredParts, folder_trouble, open_monitoring
 from bot.wiring.resources import (
     Resources,
@@ -125,6 +125,8 @@ async def _open(
 ) -> tuple[Resources, Worker]:
     monitoring = await open_monitoring(settings, clock, stack, Role.WORKER)
     links = await open_link_resources(settings, clock, stack, monitoring, Role.WORKER)
+    # Before a file is relayed, because its deadline counts by the time of OSS.
+    await links.clock_keeper.is_known()
     telegram = await hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
     resources = await open_resources(links, telegram, stack)
     parts = build_worker(resources)
@@ -174,6 +176,8 @@ def _loops(
         "engine": partial(_work, parts, links.settings.transfer.at_once),
         "spool": partial(_tidy, resources, parts),
         "progress": parts.runs.tell,
+        # Beside that of the front: links end also while no front is there.
+        "reaper": partial(build_reaper(links).run, None),
         "ledger_watch": links.database.watch,
     }
 

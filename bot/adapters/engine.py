@@ -158,7 +158,7 @@ class ProcrastinateEngine:
         except (ProcrastinateException, psycopg.Error) as error:
             raise LedgerUnusable(self._server, f"its engine: {_reason(error)}") from error
 
-    async def listen(self, heard: Callable[[], None]) -> None:
+    async def listen(self, heard: Callable[[str], None]) -> None:
         """Call `heard` whenever a run has changed, and when it could have been missed."""
         while True:
             with suppress(psycopg.Error, OSError):
@@ -171,13 +171,13 @@ class ProcrastinateEngine:
             self._server.url, autocommit=True, **parameters
         )
 
-    async def _hear(self, heard: Callable[[], None]) -> None:
+    async def _hear(self, heard: Callable[[str], None]) -> None:
         async with await self._connect() as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
-            heard()
+            heard("")
             while True:
-                async for _ in connection.notifies(timeout=SILENCE):
-                    heard()
+                async for notification in connection.notifies(timeout=SILENCE):
+                    heard(notification.payload)
                 await connection.execute("SELECT 1")
 
     async def work(

@@ -19,7 +19,7 @@ from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ProgressMeter, Snapshot, StopReason
 from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics
-from bot.core.ports.runs import Engine, LiveWorker, Look, RunLedger, WorkerLedger
+from bot.core.ports.runs import LINKS_ENDED, Engine, LiveWorker, Look, RunLedger, WorkerLedger
 from bot.jobs.queue import RUN_AGAIN_AFTER, JobQueue, RunningJob
 from bot.jobs.runner import JobLifecycle
 from bot.supervision import Unit, UnitEdge
@@ -156,7 +156,14 @@ class RemoteRunner:
 
     async def listen(self) -> None:
         """Look whenever a run has changed, until cancelled."""
-        await self._engine.listen(self._heard.set)
+
+        def heard(what: str) -> None:
+            self._heard.set()
+            if what == LINKS_ENDED:
+                # Answers that show them are to be corrected.
+                self._lifecycle.signals.outbox.set()
+
+        await self._engine.listen(heard)
 
     async def watch(self, queue: JobQueue) -> None:
         """Look at the runs again and again, until cancelled."""

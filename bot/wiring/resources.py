@@ -21,7 +21,7 @@ from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnecti
 from bot.adapters.oss.keys import AccessKey, Fetch, environment_key
 from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram
-from bot.clock import StoreClockKeeper
+from bot.clock import ForgottenOffset, StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
@@ -187,8 +187,11 @@ class LinkResources:
     def clock_keeper(self) -> StoreClockKeeper:
         """Keeps the time of OSS known and stored; one for the start and for the reaper."""
         store = self.store
+        # A worker's clock may be another than that of the front, for whose next start it is kept.
+        is_worker = self.role is Role.WORKER
+        ledger = ForgottenOffset() if is_worker else self.ledger.offset
         return StoreClockKeeper(
-            store.oss.time, self.ledger.offset, store.store, store.threads, prefix=self.prefix
+            store.oss.time, ledger, store.store, store.threads, prefix=self.prefix
         )
 
     async def any_live(self) -> bool:

@@ -13,7 +13,7 @@ from bot.adapters.engine import ProcrastinateEngine, defer, make_tables, withdra
 from bot.adapters.ledger.database import Database, open_alone, open_as_worker
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.postgresql import change, parameters_of
-from bot.adapters.ledger.runs import SqlFrontJobs, SqlRuns
+from bot.adapters.ledger.runs import SqlFrontJobs, SqlRuns, SqlSharedObjects
 from bot.adapters.oss.client import OssTime
 from bot.core.errors import StoreError
 from bot.core.files import LinkMode
@@ -65,12 +65,13 @@ async def open_shared_ledger(
     server, waits = server_of(settings), _Waits(monitoring)
     if role is Role.FRONT:
         database = await stack.enter_async_context(open_alone(server, waits=waits))
-        ledger = SqlLedger(database, jobs=SqlFrontJobs(database))
+        jobs, shared = SqlFrontJobs(database), SqlSharedObjects(database)
+        ledger = SqlLedger(database, jobs=jobs, objects=shared)
     else:
         name = settings.worker_name
         opening = open_as_worker(server, name, waits=waits)
         database = await stack.enter_async_context(opening)
-        ledger = SqlLedger(database)
+        ledger = SqlLedger(database, objects=SqlSharedObjects(database))
     await asyncio.to_thread(change, server, make_tables)
     waits.over()
     return database, ledger

@@ -274,7 +274,7 @@ async def test_heard(place: LedgerServer, raw: "psycopg.Connection[Any]") -> Non
     """Who listens hears at once, and again after its connection was lost."""
     heard = asyncio.Event()
     made = ProcrastinateEngine(place, {})
-    listening = asyncio.create_task(made.listen(heard.set))
+    listening = asyncio.create_task(made.listen(lambda _: heard.set()))
     async with asyncio.timeout(PATIENCE):
         # It could have missed something before.
         await heard.wait()

@@ -70,13 +70,13 @@ async def held(cluster: Cluster, alice: Person) -> bytes:
     return content
 
 
-async def listens(port: int) -> None:
-    """Wait until a process has opened its port."""
+async def says(port: int, why: str) -> None:
+    """Wait until a process, which may have no port yet, gives this as a reason."""
+    reasons: list[str] = []
     async with asyncio.timeout(30):
-        while True:
+        while not any(why in reason for reason in reasons):
             with suppress(aiohttp.ClientError):
-                await ready(port)
-                return
+                _, reasons = await ready(port)
             await asyncio.sleep(0.05)
 
 
@@ -204,14 +204,11 @@ async def test_standby(cluster: Cluster, alice: Person) -> None:
     first = await cluster.front()
     await cluster.worker("only")
     second = cluster.begin(Role.FRONT, RELAY_WEB__PORT=str(port))
-    await listens(port)
-    cluster.stage.more["RELAY_WEB__PORT"] = str(port)
-    why = await until_ready(cluster.stage, 503)
+    await says(port, "stands by")
     await first.end()
     await second.until_ready()
     answer = await alice.answered(await alice.send(b"to the second", "a.bin"))
 
-    assert any("stands by" in reason for reason in why), why
     assert (await fetch(link_of(answer)))[1] == b"to the second"
 
 

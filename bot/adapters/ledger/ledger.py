@@ -83,6 +83,7 @@ class SqlObjects(SqlPart):
     revoke = writes(objects.revoke)
     abandon = writes(objects.abandon)
     due = reads(objects.due)
+    take_due = reads(objects.due_in)
     next_due_at = reads(objects.next_due_at)
     live = reads(objects.live)
     overdue = reads(objects.overdue)
@@ -338,10 +339,15 @@ class SqlLedger:
     """Implements `Ledger`."""
 
     def __init__(
-        self, database: Database, *, boot_id: str = "", jobs: SqlJobs | None = None
+        self,
+        database: Database,
+        *,
+        boot_id: str = "",
+        jobs: SqlJobs | None = None,
+        objects: SqlObjects | None = None,
     ) -> None:
         self.jobs = jobs or SqlJobs(database, boot_id=boot_id)
-        self.objects = SqlObjects(database)
+        self.objects = objects or SqlObjects(database)
         self.offset = SqlOffset(database)
         self.answers = SqlAnswers(database)
         self.pages = SqlPages(database)

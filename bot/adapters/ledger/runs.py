@@ -29,13 +29,23 @@ from bot.adapters.ledger import objects, recovery
 from bot.adapters.ledger.connection import Lease
 from bot.adapters.ledger.database import Database, SqlPart, reads, writes
 from bot.adapters.ledger.leases import NOW, WORKER
-from bot.adapters.ledger.ledger import SqlJobs
-from bot.adapters.ledger.rows import Instant, insert_for
+from bot.adapters.ledger.ledger import SqlJobs, SqlObjects
+from bot.adapters.ledger.rows import Instant, insert_for, read_rows, to_object
 from bot.adapters.ledger.schema import jobs, leases, runs, workers
+from bot.adapters.ledger.schema import objects as object_rows
 from bot.core.errors import LedgerLocked
-from bot.core.jobs import Job, JobState, Phase, Snapshot, StoredObject
+from bot.core.jobs import Job, JobState, ObjectState, Phase, Snapshot, StoredObject
 from bot.core.ports.jobs import Claim, Finished, NewObject, Recovered
-from bot.core.ports.runs import CLOUD, Defer, LiveWorker, Look, SeenRun, TakenRun, Withdraw
+from bot.core.ports.runs import (
+    CLOUD,
+    LINKS_ENDED,
+    Defer,
+    LiveWorker,
+    Look,
+    SeenRun,
+    TakenRun,
+    Withdraw,
+)
 from bot.core.ports.store import StoreTime
 
 P = ParamSpec("P")
@@ -55,6 +65,7 @@ _PREFIX: Final = literal_column(f"'{WORKER}'", Text)
 _LEASE_NAME: Final = _PREFIX.concat(workers.c.name)
 _LEASE_OF_RUN: Final = _PREFIX.concat(runs.c.worker)
 _TELL: Final = text("SELECT pg_notify('relay_runs', '')")
+_TELL_ENDED: Final = text(f"SELECT pg_notify('relay_runs', '{LINKS_ENDED}')")
 _HOLDS: Final = (
     select(leases.c.name)
     .where(
@@ -181,7 +192,7 @@ def live_workers(connection: Connection, running: Mapping[str, int]) -> list[Liv
 def list_workers(connection: Connection) -> list[LiveWorker]:
     """Return the workers that hold their leases, with the number of their runs."""
     counted = select(runs.c.worker, func.count()).group_by(runs.c.worker)
-    running = {name: count for name, count in connection.execute(counted)}
+    running = {row[0]: row[1] for row in connection.execute(counted)}
     return live_workers(connection, running)
 
 
@@ -261,6 +272,36 @@ def recover(connection: Connection, now: datetime, *, shells_run: bool) -> Recov
     """Recover as `recovery.recover` does, and leave what was handed over to workers alone."""
     is_mine = jobs.c.id.not_in(select(runs.c.job_id))
     return recovery.recover(connection, now, {}, shells_run=shells_run, which=is_mine)
+
+
+HELD_FOR: Final = timedelta(seconds=20)
+"""How long a process has what is due for itself: it removes it within seconds, or died."""
+_DUE_FOR_ONE: Final = objects.DUE_IN_STATE.with_for_update(of=object_rows, skip_locked=True)
+
+
+def take_due(
+    connection: Connection, now: datetime, state: ObjectState, limit: int
+) -> list[StoredObject]:
+    """Return objects that are due, and hold them back from other processes for a while."""
+    given = {"now": now, "state": state.value, "limit": limit}
+    rows = connection.execute(_DUE_FOR_ONE, given)
+    found = read_rows(connection, object_rows, rows.mappings(), to_object)
+    held = update(object_rows).where(object_rows.c.id.in_([one.id for one in found]))
+    connection.execute(held.values(not_before=now + HELD_FOR))
+    return found
+
+
+def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> None:
+    """Record that objects and uploads are gone, and tell the front, which corrects answers."""
+    objects.gone(connection, object_ids, now)
+    connection.execute(_TELL_ENDED)
+
+
+class SqlSharedObjects(SqlObjects):
+    """Implements `ObjectLedger` where several processes remove what is due."""
+
+    take_due = writes(take_due)
+    gone = writes(gone)
 
 
 class SqlFrontJobs(SqlJobs):

@@ -14,6 +14,10 @@ CLOUD: Final = "cloud"
 """The place of runs that any worker can have: their files come over HTTP."""
 
 
+LINKS_ENDED: Final = "links ended"
+"""What is heard when another process has ended links."""
+
+
 class Role(StrEnum):
     """What a process does. The values are those of `relay-bot run --role`."""
 
@@ -147,9 +151,9 @@ class Engine(Protocol):
             LedgerUnusable: its database cannot be used.
         """
 
-    async def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` whenever a run has changed, until cancelled. What is missed is never told:
-        look now and then without being told.
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Call `heard` whenever a run has changed, or with `LINKS_ENDED`, until cancelled. What is
+        missed is never told: look now and then without being told.
         """
 
     async def work(

@@ -15,8 +15,10 @@ from bot.adapters.ledger.database import Database, open_alone, open_as_worker
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.postgresql import change
 from bot.adapters.ledger.runs import (
+    HELD_FOR,
     SqlFrontJobs,
     SqlRuns,
+    SqlSharedObjects,
     SqlWorker,
     SqlWorkerJobs,
     begin_alone,
@@ -25,7 +27,7 @@ from bot.adapters.ledger.runs import (
 from bot.adapters.ledger.schema import VERSION
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Job, JobState, Origin, Phase, Placement, Snapshot
+from bot.core.jobs import Job, JobState, ObjectState, Origin, Phase, Placement, Snapshot
 from bot.core.ports.jobs import Claim, Finished, NewObject
 from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.runs import CLOUD
@@ -347,9 +349,10 @@ async def test_time_of_oss(cluster: Cluster) -> None:
         await worker.ledger.tell_time()
         look = await cluster.runs.look([])
         assert look.oss_offset is not None
-        told.append(round(look.oss_offset.total_seconds()))
+        told.append(look.oss_offset.total_seconds())
 
-    assert told == [0, -3600, -3510]
+    # Some time passes between the clocks of the test and that of the server.
+    assert told == pytest.approx([0, -3600, -3510], abs=20)
 
 
 async def test_one_process_for_all_beside_workers(cluster: Cluster) -> None:
@@ -438,3 +441,22 @@ async def test_listed(cluster: Cluster) -> None:
         ("second", 0, "1"),
     ]
     assert all(leases.this_process() == one.host for one in found)
+
+
+async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
+    """Two that look at once have different objects; those of one that died are another's later."""
+    worker = await cluster.worker("first")
+    for _ in range(6):
+        job = await cluster.handed_over()
+        claim = await cluster.claimed(worker, job)
+        await worker.jobs.fail(claim.job, "source_gone", {}, NOW)
+    ours, theirs = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
+    both = await asyncio.gather(
+        *(one.take_due(NOW, ObjectState.PLANNED, 3) for one in (ours, theirs))
+    )
+    now_none = await ours.take_due(NOW, ObjectState.PLANNED, 10)
+    later = await ours.take_due(NOW + HELD_FOR, ObjectState.PLANNED, 10)
+
+    assert len({stored.id for some in both for stored in some}) == 6
+    assert now_none == []
+    assert len(later) == 6
