@@ -35,9 +35,9 @@ TELL_EVERY: Final = 1.0
 """Seconds (real) between two reports of a worker."""
 BLIND_AFTER: Final = 3.0
 """Seconds (real) between two looks, from which on the front did not see what happened."""
-PATIENCE: Final = 8.0
+PATIENCE: Final = 7.0
 """Seconds (real) that workers have to renew their leases when the front sees again: the server
-was away for all.
+may have been away for all.
 """
 ENGINE_EVERY: Final = 5.0
 """Seconds (real) between two looks at the engine, while runs wait for a worker."""
@@ -58,7 +58,8 @@ class _Watched:
 class RemoteRunner:
     """Runs attempts on workers, for the queue of the front. `place` is where the files are, `root`
     the same in words. `learn` is told by how much the clock of OSS is ahead, when a worker has
-    new word of it; `prepare_links` readies the key that signs the links.
+    new word of it. Since `sees_since` (monotonic) this process has seen the ledger without a
+    break, as one that stood by; `prepare_links` readies the key that signs the links.
     """
 
     def __init__(  # noqa: PLR0913 -- what a front has instead of all that relays.
@@ -70,6 +71,7 @@ class RemoteRunner:
         *,
         place: str,
         root: str,
+        sees_since: float,
         learn: Callable[[timedelta], None],
         prepare_links: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
@@ -85,8 +87,8 @@ class RemoteRunner:
         self._heard = asyncio.Event()
         self._looks = 0
         self._told_at: datetime | None = None
-        self._seen_at = float("-inf")
-        self._judges_from = 0.0
+        self._seen_at = time.monotonic()
+        self._judges_from = sees_since + PATIENCE
         self._engine_at = float("-inf")
         self.latest: Look | None = None
         """What was seen last."""

@@ -116,6 +116,7 @@ def build_remote(
         clock,
         place=place,
         root=root,
+        sees_since=database.seen_since,
         learn=time.take,
         prepare_links=prepare_links,
     )

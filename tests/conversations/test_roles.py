@@ -21,7 +21,7 @@ from tests.conversations.test_ledger_server_away import until_ready
 from tests.conversations.test_webhook import free_port
 from tests.fakes.postgres import Databases
 from tests.fakes.roles import Cluster
-from tests.wiring.test_monitoring import ready
+from tests.wiring.test_monitoring import get, ready
 
 pytestmark = [pytest.mark.long, pytest.mark.in_a_file]
 
@@ -97,7 +97,10 @@ async def test_without_a_worker(cluster: Cluster, alice: Person) -> None:
     await cluster.worker("late", RELAY_WEB__PORT=str(free_port()))
     answered = await is_answered(alice, b"patience")
     await until_ready(cluster.stage, 200)
+    _, page = await get(port, "/metrics")
 
+    assert "relay_workers 1.0" in page
+    assert "relay_worker_places 4.0" in page
     assert any("no worker runs" in reason for reason in why), why
     assert answered
 

@@ -78,6 +78,8 @@ class Database:
         """The right to write that this process holds, where it needs one."""
         self.lost = asyncio.Event()
         """Set when another process has taken the right to run jobs from this one."""
+        self.seen_since = 0.0
+        """Since when (monotonic) the server was seen while this process waited for a lease."""
         self._endures = False
         self._closing = False
         self._waiting = 0
@@ -96,7 +98,7 @@ class Database:
 
     def fence_by(self, keeper: "LeaseKeeper") -> None:
         """From now on write only while this lease is held."""
-        self.lost = keeper.lost
+        self.lost, self.seen_since = keeper.lost, keeper.seen_since
         self.lease = self._backend.lease = keeper.lease
 
     async def write(

@@ -142,6 +142,8 @@ class LeaseKeeper:
         self.lease: Lease | None = None
         self.lost = asyncio.Event()
         """Set when another process has taken the lease."""
+        self.seen_since = time.monotonic()
+        """Since when the server has answered without a failure, until the lease was taken."""
 
     async def take(self) -> Lease:
         """Take the lease, and renew it from now on. If another process holds it, wait for its end,
@@ -174,6 +176,7 @@ class LeaseKeeper:
             if self._waits is None:
                 raise
             self._waits(str(error))
+            self.seen_since = time.monotonic()
             return None
         return lease
 
@@ -186,14 +189,17 @@ class LeaseKeeper:
         return found.get(self._name, ("it has just ended", 0))[0]
 
     async def _renew(self, lease: Lease) -> None:
+        pause = RENEWED_EVERY.total_seconds()
         while True:
-            await asyncio.sleep(RENEWED_EVERY.total_seconds())
+            await asyncio.sleep(pause)
             # A server that is away is waited for.
+            pause = LOOK_EVERY
             with suppress(LedgerUnusable):
                 if not await self._thread.run(renew, lease):
                     log.error("another process runs on this ledger now", lease=self._name)
                     self.lost.set()
                     return
+                pause = RENEWED_EVERY.total_seconds()
 
     async def close(self) -> None:
         """Release the lease, if the server can be reached at once."""
