@@ -5,10 +5,10 @@ Production, the demo and the tests run `serve`. `bot.wiring` builds the parts.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import structlog
 
@@ -23,11 +23,12 @@ from bot.clock import SystemClock, end, unless_stopped, until_stopped
 from bot.core.errors import ChatError, DiskError, LedgerLocked, StoreError, leaf
 from bot.core.files import LinkMode
 from bot.core.ports import Clock
+from bot.core.ports.runs import Role
 from bot.jobs.reaper import Retention
+from bot.jobs.remote import RemoteRunner
 from bot.settings import Settings
 from bot.supervision import (
     BUCKET,
-    LOOK_AGAIN_AFTER,
     TOKEN,
     ProcessPhase,
     Supervisor,
@@ -41,13 +42,13 @@ from bot.wiring.monitoring import Monitoring, open_monitoring
 from bot.wiring.resources import (
     LinkResources,
     Resources,
+    hold,
     open_bot_telegram,
     open_link_resources,
     open_resources,
 )
 
 log = structlog.stdlib.get_logger(__name__)
-T = TypeVar("T")
 
 LAST_WORDS = timedelta(seconds=3)
 """Time at the end to show "paused", and to answer ended jobs, in addition to the grace."""
@@ -61,8 +62,10 @@ async def serve(
     stop: asyncio.Event,
     clock: Clock | None = None,
     ready: Callable[[str], None] = lambda _: None,
+    role: Role = Role.ALL,
 ) -> None:
     """Run the bot until `stop` is set; `ready` is called with the bot's username once it listens.
+    As a front it has the jobs run by workers, and waits until no other front is active.
 
     Links are ended from the moment at which ledger and OSS are open, with or without Telegram.
 
@@ -78,7 +81,7 @@ async def serve(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         try:
-            links = await unless_stopped(stop, _open_links(settings, clock, stack))
+            links = await unless_stopped(stop, _open_links(settings, clock, stack, role))
             if links is None:
                 return
             supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused, LedgerLocked))
@@ -92,10 +95,12 @@ async def serve(
             raise leaf(group) from group
 
 
-async def _open_links(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LinkResources:
+async def _open_links(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, role: Role
+) -> LinkResources:
     # First, so that a bot that waits for something can say so.
-    monitoring = await open_monitoring(settings, clock, stack)
-    return await open_link_resources(settings, clock, stack, monitoring)
+    monitoring = await open_monitoring(settings, clock, stack, role)
+    return await open_link_resources(settings, clock, stack, monitoring, role)
 
 
 def _begin_endings(links: LinkResources, supervisor: Supervisor) -> list[asyncio.Task[None]]:
@@ -120,39 +125,14 @@ async def _open_bot(links: LinkResources, stack: AsyncExitStack) -> tuple[Resour
     store = links.store
     mode = links.settings.link.mode
     probe = BucketProbe(store.oss, store.store, OssLinkSigner(store.oss, mode), mode)
-    await _hold(links, BUCKET, BucketUnfit, lambda: _refuse_unfit_bucket(links, probe))
-    telegram = await _hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
+    await hold(links, BUCKET, BucketUnfit, lambda: _refuse_unfit_bucket(links, probe))
+    telegram = await hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
     resources = await open_resources(links, telegram, stack)
     parts = build_bot(resources)
     if isinstance(parts.source, CloudFiles):
         stack.push_async_callback(parts.source.close)
     await _prepare(resources, parts)
     return resources, parts
-
-
-async def _hold(
-    links: LinkResources,
-    name: str,
-    refusal: type[Exception],
-    work: Callable[[], Coroutine[Any, Any, T]],
-) -> T:
-    """Return what `work` returns. While it is refused and links are live, say why nothing is taken
-    in, and try again now and then: links are ended meanwhile.
-
-    Raises what `work` raises when no link is live (any more).
-    """
-    health_state = links.monitoring.health_state
-    while True:
-        try:
-            result = await work()
-        except refusal as error:
-            if not await links.any_live():
-                raise
-            health_state.obstruct(name, error)
-            await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
-        else:
-            health_state.obstacles.pop(name, None)
-            return result
 
 
 async def _until_nothing_is_overdue(links: LinkResources) -> None:
@@ -181,6 +161,19 @@ async def _refuse_unfit_bucket(links: LinkResources, probe: BucketProbe) -> None
 async def _prepare(resources: Resources, parts: Bot) -> None:
     """Recover what the previous process left behind before accepting updates."""
     await parts.migrations.follow()
+    if parts.remote is not None:
+        await _resume_elsewhere(parts, parts.remote)
+    else:
+        await _resume(resources, parts)
+    try:
+        telegram, admins = resources.telegram, resources.settings.access.admins
+        await register_commands(telegram.application.bot, telegram.renderer, admins)
+    except ChatError as error:
+        # Cosmetic: the commands work without the menus, and the next start tries again.
+        log.warning("cannot register the commands", code=error.code, why=str(error))
+
+
+async def _resume(resources: Resources, parts: Bot) -> None:
     unfinished = await parts.lifecycle.recover(_spooled(resources))
     try:
         resources.spool.sweep({job.id for job in unfinished})
@@ -203,12 +196,20 @@ async def _prepare(resources: Resources, parts: Bot) -> None:
             group_id=origin.group_id,
             alone=job.crashes > 0,
         )
-    try:
-        telegram, admins = resources.telegram, resources.settings.access.admins
-        await register_commands(telegram.application.bot, telegram.renderer, admins)
-    except ChatError as error:
-        # Cosmetic: the commands work without the menus, and the next start tries again.
-        log.warning("cannot register the commands", code=error.code, why=str(error))
+
+
+async def _resume_elsewhere(parts: Bot, remote: RemoteRunner) -> None:
+    """Go on with what workers run, and let the rest wait for its turn. A job that crashed need not
+    run alone: it takes only its worker down.
+    """
+    unfinished = await parts.lifecycle.recover()
+    look = await remote.look(parts.queue)
+    for job in unfinished:
+        origin = job.origin
+        if job.id in look.runs:
+            parts.queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
+        else:
+            parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
@@ -241,6 +242,11 @@ def _end(monitoring: Monitoring) -> None:
 def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     """Return the loops by name (`bot.supervision.LOOPS`), the intake first."""
     news = {"page_news": parts.page_news.run} if parts.page_news is not None else {}
+    if parts.remote is not None:
+        news |= {
+            "runs": partial(parts.remote.watch, parts.queue),
+            "run_news": parts.remote.listen,
+        }
     return {
         "intake": partial(
             run_despite,
@@ -265,6 +271,24 @@ def _loops(resources: Resources, parts: Bot) -> dict[str, Callable[[], Coroutine
     }
 
 
+SETTLES: Final = timedelta(seconds=0.2)
+"""Time (real) for a front to take back what workers have given back."""
+
+
+async def _finish(resources: Resources, parts: Bot) -> None:
+    """Let what runs here end. What runs elsewhere goes on; what was given back is shown as it is
+    from now on.
+    """
+    remote, queue = parts.remote, parts.queue
+    if remote is None:
+        await queue.finish(resources.settings.stop.grace)
+        return
+    queue.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(remote.look(queue), LAST_WORDS.total_seconds())
+    await queue.finish(SETTLES)
+
+
 async def _run(
     resources: Resources,
     parts: Bot,
@@ -287,14 +311,17 @@ async def _run(
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)
         intake.cancel()
-        await parts.queue.finish(resources.settings.stop.grace)
+        await _finish(resources, parts)
         resources.spool.keeps = True
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
-        # In parallel, because each may take as long as the time given to hanging threads.
-        await asyncio.gather(parts.queue.stop(), end([*others, *endings]))
+        # In parallel, because each may take as long as the time given to hanging threads. What
+        # runs elsewhere is shown as it is until the end.
+        stopping = [] if parts.remote is not None else [parts.queue.stop()]
+        await asyncio.gather(*stopping, end([*others, *endings]))
     finally:
         await end([intake, *others])
     parts.status_sender.paused = True
     with UnitEdge(resources.monitoring.metrics).contain(Unit.LOOP, "dispatcher"):
         await parts.dispatcher.last_words(LAST_WORDS.total_seconds())
+    await parts.queue.stop()

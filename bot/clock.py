@@ -230,6 +230,17 @@ PROBE: Final = "clock"
 """The end of a key that does not exist; any answer about it tells the time."""
 
 
+class ForgottenOffset:
+    """Implements `OffsetLedger` for a process with a successor that need not know the offset."""
+
+    async def oss_offset(self) -> timedelta:
+        """Return no offset."""
+        return timedelta(0)
+
+    async def set_oss_offset(self, offset: timedelta) -> None:
+        """Do nothing."""
+
+
 class StoreClockKeeper:
     """Makes sure that the store's time is known before links are ended by it."""
 

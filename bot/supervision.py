@@ -61,6 +61,11 @@ LOOPS: Final = (
     "link_guard",
     "ledger_watch",
     "pages",
+    "runs",
+    "run_news",
+    "engine",
+    "progress",
+    "spool",
 )
 """The loops of the process."""
 
@@ -193,7 +198,7 @@ BUCKET: Final = "oss.bucket"
 """The obstacle of a bucket that is exposed, or cannot be used."""
 CAUSES: Final = (
     *("bot", "telegram", "oss", TOKEN, BUCKET),
-    *("ledger", "links", "loops", "spool", "telegram.file_root"),
+    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers"),
 )
 """What can speak against readiness: the first words of reasons."""
 POLL: Final = "getUpdates"

@@ -24,7 +24,7 @@ from bot.adapters.ledger.backup import (
     put_back,
     require_sound,
 )
-from bot.adapters.ledger.database import open_alone, sending
+from bot.adapters.ledger.database import Database, open_alone, sending
 from bot.adapters.ledger.schema import VERSION
 from bot.adapters.ledger.sqlite import SendingLock, process_lock
 from bot.cli.common import (
@@ -227,12 +227,23 @@ def _require_newest(source: LedgerPlace) -> None:
         )
 
 
+async def _refuse_workers(database: Database) -> None:
+    # Here, because a ledger in a file has none.
+    from bot.adapters.ledger.runs import list_workers
+
+    if found := await database.read(list_workers):
+        names = ", ".join(worker.name for worker in found)
+        raise CommandFailed(f"workers run on the ledger {database.place}: {names}")
+
+
 async def _move(source: LedgerPlace, target: LedgerPlace) -> dict[str, int]:
     """Move the rows while this process has both ledgers for itself."""
     async with AsyncExitStack() as stack:
         opened = []
         for place in (source, target):
             database = await stack.enter_async_context(open_alone(place))
+            if isinstance(place, LedgerServer):
+                await _refuse_workers(database)
             mark = await stack.enter_async_context(sending(database))
             if not await mark.take_alone():
                 raise CommandFailed(f"relay-bot send runs on the ledger {place}")

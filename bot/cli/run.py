@@ -11,9 +11,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Annotated, Final, NoReturn
+from functools import partial
+from importlib.util import find_spec
+from typing import Annotated, Any, Final, NoReturn
 
 import structlog
 import typer
@@ -32,6 +34,7 @@ from bot.cli.common import (
     settings_file,
 )
 from bot.core.errors import PortTaken, RelayError, StoreKeyRefused
+from bot.core.ports.runs import Role
 from bot.logs import configure
 from bot.settings import Settings, warnings
 
@@ -132,6 +135,10 @@ what to do.
 def run(
     *,
     settings: SettingsFile = None,
+    role: Annotated[
+        Role,
+        typer.Option(help="all: everything; front, worker: one of several processes on a server."),
+    ] = Role.ALL,
     check: Annotated[
         bool, typer.Option("--check", help="Only check the settings; exit code 2 if they are bad.")
     ] = False,
@@ -143,25 +150,50 @@ def run(
     loaded = load_settings(settings)
     for line in warnings(loaded, settings_file(settings), os.environ):
         typer.echo(f"warning: {line}", err=True)
+    _refuse_role(loaded, role)
     if check:
         typer.echo("settings: ok")
         return
     configure(loaded.log.level, loaded.log.format, secrets=secrets_of(loaded))
-    asyncio.run(_serve_until_signal(loaded))
+    asyncio.run(_serve_until_signal(loaded, role))
 
 
-async def _serve_until_signal(settings: Settings) -> None:
+def _refuse_role(settings: Settings, role: Role) -> None:
+    if role is Role.ALL:
+        return
+    if settings.ledger.url is None:
+        why = f"--role {role.value} needs a ledger that machines can share: set ledger.url"
+    elif find_spec("procrastinate") is None:
+        why = f"--role {role.value} needs the extra: pip install 'file-relay-bot[cluster]'"
+    else:
+        return
+    typer.echo(f"relay-bot: {why}", err=True)
+    raise typer.Exit(BAD_SETTINGS)
+
+
+def _serving(role: Role) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return what runs a process of this role."""
+    if role is Role.WORKER:
+        # Imported only here: most bots have one process.
+        from bot.worker import serve_worker
+
+        return serve_worker
+    return partial(serve, role=role)
+
+
+async def _serve_until_signal(settings: Settings, role: Role) -> None:
     stop, notifier = asyncio.Event(), Notifier(os.environ)
     _on_signals(stop, notifier)
 
-    def ready(username: str) -> None:
+    def ready(name: str) -> None:
         favour_the_loop()
-        notifier.ready(f"listening as @{username}")
+        is_worker = role is Role.WORKER
+        notifier.ready(f"worker {name}" if is_worker else f"listening as @{name}")
 
     # Stored here, because the loop itself keeps only a weak reference to the task.
     signs_of_life = asyncio.create_task(notifier.keep_alive())
     try:
-        await serve(settings, stop=stop, ready=ready)
+        await _serving(role)(settings, stop=stop, ready=ready)
     except UNUSABLE_SETTINGS as error:
         typer.echo(f"relay-bot: {error}", err=True)
         _leave(BAD_SETTINGS)

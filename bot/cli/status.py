@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from bot.adapters.ledger.database import bot_runs, open_database
+from bot.adapters.ledger.database import Database, bot_runs, open_database
 from bot.adapters.ledger.ledger import SqlCliJobs, SqlLedger, SqlOffset
 from bot.adapters.ledger.totals import LedgerOverview
 from bot.adapters.oss.access_checks import AnonymousAccess
@@ -33,7 +33,9 @@ from bot.clock import SystemClock
 from bot.core.files import key_prefix
 from bot.core.jobs import Job
 from bot.core.ports import Clock
+from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.pages import PageContent, PageFile, page_url
+from bot.core.ports.runs import LiveWorker
 from bot.jobs.audit import Auditor, Finding, audit_exposure
 from bot.settings import Settings
 from bot.wiring.resources import open_store_access
@@ -49,6 +51,7 @@ class Status:
     now: datetime
     oss_now: datetime
     seen: LedgerOverview
+    workers: Sequence[LiveWorker] = ()
 
 
 async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> Status:
@@ -63,8 +66,18 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
     async with open_database(place, create=False) as database:
         seen = await SqlCliJobs(database).overview()
         offset = await SqlOffset(database).oss_offset()
+        workers = await _workers(database)
     now = clock.now()
-    return Status(await bot_runs(place), now, now + offset, seen)
+    return Status(await bot_runs(place), now, now + offset, seen, workers)
+
+
+async def _workers(database: Database) -> Sequence[LiveWorker]:
+    if not isinstance(database.place, LedgerServer):
+        return ()
+    # Here, because beside a file there are none.
+    from bot.adapters.ledger.runs import list_workers
+
+    return await database.read(list_workers)
 
 
 def status(
@@ -96,6 +109,12 @@ def _show(found: Status) -> None:
     if seen.set_aside:
         counts = ", ".join(f"{kind} {count}" for kind, count in seen.set_aside.items())
         typer.echo(f"set aside after errors: {counts}; the log has the reasons")
+    if found.workers:
+        cells = [
+            (one.name, f"{one.running} of {one.places}", one.root, one.version, one.host)
+            for one in found.workers
+        ]
+        print_table("workers", ("worker", "running", "files", "version", "process"), cells)
     if under_way := [*seen.running, *seen.queued]:
         rows = [_job_cells(job, found.now) for job in under_way]
         print_table("under way", ("job", "state", "file", "size", "for", "failures"), rows)
@@ -152,6 +171,17 @@ def _as_dict(found: Status) -> dict[str, Any]:
                 "ends_at": stored.due_at.isoformat(),
             }
             for job, stored in found.seen.links
+        ],
+        "workers": [
+            {
+                "name": one.name,
+                "places": one.places,
+                "running": one.running,
+                "files": one.root,
+                "version": one.version,
+                "process": one.host,
+            }
+            for one in found.workers
         ],
         "waiting_to_be_said": found.seen.unsaid,
         "set_aside": found.seen.set_aside,

@@ -70,6 +70,9 @@ class LocalStack:
         self._bot: tuple[asyncio.Task[None], asyncio.Event] | None = None
 
     async def __aenter__(self) -> Self:
+        if self.local_root is not None:
+            # As a server does when it starts.
+            self.local_root.mkdir(parents=True, exist_ok=True)
         await self._exit.enter_async_context(self.telegram)
         await self._exit.enter_async_context(self.oss)
         self.bucket = self.oss.add_bucket(BUCKET)

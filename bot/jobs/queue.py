@@ -43,6 +43,8 @@ class RunningJob:
     speed: Speed = field(default_factory=Speed)
     stop: StopReason | None = None
     group_id: int | None = None
+    elsewhere: bool = False
+    """Whether another process runs it, which goes on when this one ends."""
 
 
 Runner = Callable[[RunningJob], Awaitable[datetime | None]]
@@ -123,6 +125,23 @@ class JobQueue:
             self._fair_queue.add(owner_id, job_id)
         self._changed.set()
 
+    def adopt(self, job_id: int, owner_id: int, *, group_id: int | None = None) -> None:
+        """Count a job as running that runs elsewhere already; the runner knows it. Limits do not
+        hold it back.
+        """
+        if job_id in self._owners:
+            return
+        self._owners[job_id] = owner_id
+        if group_id is not None:
+            self._groups[job_id] = group_id
+        self._start(owner_id, job_id)
+
+    def set_at_once(self, at_once: int) -> None:
+        """Let so many jobs run at once; those that run go on."""
+        if at_once != self._at_once:
+            self._at_once = at_once
+            self._changed.set()
+
     def withdraw(self, job_id: int) -> None:
         """Remove a waiting job; does nothing if it runs or is unknown."""
         if job_id in self._running:
@@ -190,12 +209,15 @@ class JobQueue:
             if taken is None:
                 return
             owner_id, job_id = taken
-            group_id = self._groups.get(job_id)
-            running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
-            task = asyncio.create_task(self._run(running), name=f"job {job_id}")
-            self._running[job_id] = (running, task)
+            self._start(owner_id, job_id)
             if job_id in self._suspects:
                 asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, job_id)
+
+    def _start(self, owner_id: int, job_id: int) -> None:
+        group_id = self._groups.get(job_id)
+        running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
+        task = asyncio.create_task(self._run(running), name=f"job {job_id}")
+        self._running[job_id] = (running, task)
 
     def _clear(self, job_id: int) -> None:
         """Let others run beside a job that has run alone for a while and crashed nothing."""
@@ -242,6 +264,10 @@ class JobQueue:
             else:
                 self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
             self._changed.set()
+
+    def close(self) -> None:
+        """Start no more jobs."""
+        self._open = False
 
     async def finish(self, grace: timedelta) -> None:
         """Start no more jobs, and give running ones `grace` (real time) to end."""

@@ -150,14 +150,16 @@ class Reaper:
         self._metrics = metrics or NoMetrics()
         self._edge = UnitEdge(metrics)
 
-    async def run(self, prefix: str) -> None:
+    async def run(self, prefix: str | None) -> None:
         """Sweep whenever something falls due, and reconcile every hour; until cancelled. Both run
-        in parallel, so that a long listing of the bucket delays no deadline.
+        in parallel, so that a long listing of the bucket delays no deadline. Without `prefix` it
+        only sweeps, beside another process that reconciles too.
         """
         await self.end_links()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._sweep_on(loops))
-            loops.create_task(self._reconcile_on(prefix))
+            if prefix is not None:
+                loops.create_task(self._reconcile_on(prefix))
 
     async def _sweep_on(self, loops: asyncio.TaskGroup) -> None:
         removal: asyncio.Task[None] | None = None
@@ -199,7 +201,10 @@ class Reaper:
         """Delete the objects of all links that are due now."""
         # What a clock that is ahead takes for due is looked at again by that of the store.
         while await self._due(ObjectState.LIVE) and await self._knows_time():
-            live = await self._due(ObjectState.LIVE)
+            live = await self._take(ObjectState.LIVE, BATCH)
+            if not live:
+                # Another process has them.
+                return
             by_store: dict[ObjectStore, list[StoredObject]] = {}
             for stored in live:
                 try:
@@ -220,10 +225,13 @@ class Reaper:
             pass
 
     async def _remove_some(self) -> bool:
-        left = (await self._due(ObjectState.PLANNED))[:MOST_REMOVED_BETWEEN_LOOKS]
+        left = await self._take(ObjectState.PLANNED, MOST_REMOVED_BETWEEN_LOOKS)
         for stored in left:
             await self._undo(stored)
         return bool(left)
+
+    async def _take(self, state: ObjectState, most: int) -> list[StoredObject]:
+        return await self._objects.take_due(self._clock.now(), state, most)
 
     async def _due(self, state: ObjectState) -> list[StoredObject]:
         due = await self._objects.due(self._clock.now(), BATCH)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -117,14 +117,15 @@ class JobLifecycle:
         Only for the process that holds the lock of the ledger.
         """
         found = await self._jobs.recover(self._clock.now(), progress)
-        self._all_ended(found.ended)
+        self.note_ended(found.ended)
         return found.unfinished
 
     async def end_left_by_shells(self) -> None:
         """Cancel the jobs of commands that have exited; only while no command runs."""
-        self._all_ended(await self._jobs.end_left_by_shells(self._clock.now()))
+        self.note_ended(await self._jobs.end_left_by_shells(self._clock.now()))
 
-    def _all_ended(self, jobs: list[Job]) -> None:
+    def note_ended(self, jobs: Sequence[Job]) -> None:
+        """Count, log and signal jobs that the ledger has ended."""
         for job in jobs:
             # The code of a cancelled job is that of an earlier attempt, not the reason of its end.
             code = job.error_code or "" if job.state is JobState.FAILED else ""

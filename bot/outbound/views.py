@@ -215,7 +215,7 @@ class JobViews:
             # Shown only if nothing else changes, or it would change each view every second.
             elapsed=now - running.started_at if snapshot.phase is Phase.FETCHING else None,
             cancelling=running.stop is StopReason.USER,
-            paused=paused,
+            paused=paused and not running.elsewhere,
         )
 
 

@@ -1,5 +1,8 @@
 """Loading of the settings from a TOML file and from `RELAY_…` variables."""
 
+import hashlib
+import re
+import socket
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Set
@@ -127,6 +130,7 @@ class Settings(BaseSettings):
     access: sections.AccessSettings
     log: sections.LogSettings
     stop: sections.StopSettings
+    worker: sections.WorkerSettings
     web: WebSettings
 
     @field_validator("link")
@@ -174,6 +178,15 @@ class Settings(BaseSettings):
         `load` binds both.
         """
         return (sources["init_settings"],)
+
+    @property
+    def worker_name(self) -> str:
+        """What names this worker among all: as set, or by its machine and its spool."""
+        if self.worker.name is not None:
+            return self.worker.name
+        host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:40]
+        spool = str(self.spool.folder.absolute()).encode()
+        return f"{host}-{hashlib.sha256(spool).hexdigest()[:6]}"
 
     def below(self, folder: Path) -> Self:
         """Return the same settings with relative paths resolved against `folder`."""

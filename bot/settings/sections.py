@@ -137,6 +137,12 @@ class StopSettings(Section):
     grace: types.Grace = timedelta(seconds=20)
 
 
+class WorkerSettings(Section):
+    """A worker on one of several machines. Without a name it has one of its machine and spool."""
+
+    name: types.WorkerName | None = None
+
+
 class LimitSettings(Section):
     """Limits on files and bytes in any 24 hours, and on the bytes of one file; 0 is no limit.
     Those of a group hold for all its members together.

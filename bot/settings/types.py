@@ -314,6 +314,11 @@ Moment = Annotated[
 KeyName = Annotated[
     str, Field(pattern=r"^[\w.@-]{1,64}\Z"), Allowed("a name of letters, digits, and . @ - _")
 ]
+WorkerName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,48}\Z"),
+    Allowed("a name of at most 48 letters, digits, and . _ -"),
+]
 Grace = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

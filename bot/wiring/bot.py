@@ -21,8 +21,9 @@ from bot.core.files import LinkMode
 from bot.core.limits import OwnerLimits
 from bot.core.ports import Clock
 from bot.core.ports.chat import FileSource
-from bot.core.ports.jobs import ObjectLedger
+from bot.core.ports.jobs import JobLedger, ObjectLedger
 from bot.core.ports.metrics import Metrics
+from bot.core.ports.runs import Role
 from bot.core.ports.store import LinkLimit, ObjectStore
 from bot.core.ports.views import Welcome
 from bot.inbound.access import Access
@@ -35,6 +36,7 @@ from bot.jobs.audit import LinkGuard
 from bot.jobs.queue import JobQueue
 from bot.jobs.reaper import Reaper
 from bot.jobs.relay import Copier, Deduplicator, Relay
+from bot.jobs.remote import RemoteRunner
 from bot.jobs.runner import JobLifecycle, JobRunner, Signals
 from bot.outbound.answer_delivery import AnswerCalls, AnswerDelivery, Reactions, Repetitions
 from bot.outbound.answers import AnswerSender
@@ -69,17 +71,18 @@ class Bot:
     source: CloudFiles | LocalFiles
     migrations: ChatMigrations
     page_news: PageNews | None = None
+    remote: RemoteRunner | None = None
+    """What has the jobs run elsewhere, in a front."""
 
 
 def build_bot(resources: Resources) -> Bot:
     """Build everything between the intake and the senders."""
     settings, clock, ledger = resources.settings, resources.clock, resources.ledger
-    signals, source = resources.signals, _source(resources)
+    signals, source = resources.signals, build_source(resources)
     lifecycle = JobLifecycle(ledger.jobs, clock, signals, resources.monitoring.metrics)
-    queue = _queue(resources, source, lifecycle)
-    resources.monitoring.observe(
-        MonitoredParts(queue, resources.spool, _file_trouble(settings.telegram.file_root, source))
-    )
+    queue, remote = _queue(resources, source, lifecycle)
+    file_trouble = file_trouble_of(settings.telegram.file_root, source)
+    resources.monitoring.observe(MonitoredParts(queue, resources.spool, file_trouble, remote))
     access = _access(resources)
     limits = OwnerLimits(settings.limits.owner, settings.limits.group)
     actions = JobActions(ledger, queue, clock, lifecycle)
@@ -113,6 +116,7 @@ def build_bot(resources: Resources) -> Bot:
         source=source,
         migrations=migrations,
         page_news=_page_news(resources, views.jobs.pages, migrations),
+        remote=remote,
     )
 
 
@@ -129,29 +133,55 @@ def _access(resources: Resources) -> Access:
 
 def _queue(
     resources: Resources, source: CloudFiles | LocalFiles, lifecycle: JobLifecycle
-) -> JobQueue:
-    settings, clock, ledger = resources.settings, resources.clock, resources.ledger
+) -> tuple[JobQueue, RemoteRunner | None]:
+    transfer, metrics = resources.settings.transfer, resources.monitoring.metrics
+    remote: RemoteRunner | None = None
+    if resources.links.role is Role.FRONT:
+        from bot.wiring.roles import build_remote
+
+        remote = build_remote(
+            resources.settings,
+            resources.links.database,
+            lifecycle,
+            resources.clock,
+            time=resources.oss.time,
+            link_limit=resources.link_limit,
+        )
+        run, at_once = remote.run, 0
+    else:
+        run = build_runner(resources, source, resources.ledger.jobs, lifecycle).run
+        at_once = transfer.at_once
+    queue = JobQueue(
+        run,
+        resources.clock,
+        at_once=at_once,
+        per_owner=transfer.per_owner,
+        per_group=transfer.per_group,
+        metrics=metrics,
+    )
+    return queue, remote
+
+
+def build_runner(
+    resources: Resources,
+    source: CloudFiles | LocalFiles,
+    jobs: JobLedger,
+    lifecycle: JobLifecycle,
+) -> JobRunner:
+    """Build what runs attempts in this process."""
     metrics, store = resources.monitoring.metrics, resources.threads.store
-    copier = Copier(store, resources.pool)
     relay = build_relay(
-        settings,
+        resources.settings,
         source,
         store,
         resources.pool,
-        ledger.objects,
+        resources.ledger.objects,
         resources.link_clock,
-        deduplicator=Deduplicator(copier, resources.link_clock),
+        deduplicator=Deduplicator(Copier(store, resources.pool), resources.link_clock),
         link_limit=resources.link_limit,
         metrics=metrics,
     )
-    return JobQueue(
-        JobRunner(relay, ledger.jobs, lifecycle, clock, metrics).run,
-        clock,
-        at_once=settings.transfer.at_once,
-        per_owner=settings.transfer.per_owner,
-        per_group=settings.transfer.per_group,
-        metrics=metrics,
-    )
+    return JobRunner(relay, jobs, lifecycle, resources.clock, metrics)
 
 
 def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by keyword.
@@ -183,7 +213,8 @@ def build_relay(  # noqa: PLR0913 -- what a relay works with; the options by key
     )
 
 
-def _source(resources: Resources) -> CloudFiles | LocalFiles:
+def build_source(resources: Resources) -> CloudFiles | LocalFiles:
+    """Build what fetches files from the Bot API server."""
     given, bot = resources.settings.telegram, resources.telegram.application.bot
     if resources.is_local and given.file_root is not None:
         copies = ServerCopies(
@@ -202,7 +233,10 @@ def _source(resources: Resources) -> CloudFiles | LocalFiles:
     )
 
 
-def _file_trouble(root: Path | None, source: CloudFiles | LocalFiles) -> Callable[[], str] | None:
+def file_trouble_of(
+    root: Path | None, source: CloudFiles | LocalFiles
+) -> Callable[[], str] | None:
+    """Return what tells why files of a Bot API server of our own cannot be read, if they are."""
     if root is None or not isinstance(source, LocalFiles):
         return None
     return lambda: folder_trouble(root) or source.trouble

@@ -18,7 +18,9 @@ from bot.adapters.telegram.application import webhook_secret
 from bot.core.errors import DiskError
 from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, Readings
+from bot.core.ports.runs import Role
 from bot.jobs.queue import JobQueue
+from bot.jobs.remote import RemoteRunner, RunWorker
 from bot.settings import Settings
 from bot.settings.types import is_loopback
 from bot.supervision import Check, HealthState, Readiness
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
 class MonitoredParts:
     """Parts that metrics and readiness read."""
 
-    queue: JobQueue
+    queue: JobQueue | RunWorker
     spool: Spool
     file_trouble: Callable[[], str] | None
     """Returns why files of a Bot API server of our own cannot be read, or nothing. Blocks."""
+    remote: RemoteRunner | None = None
+    """What has the jobs run elsewhere, in a front, which has no use for spool and files."""
 
 
 LATE: Final = timedelta(seconds=60)
@@ -84,8 +88,9 @@ class Monitoring:
     Built first, so that readiness can be queried while the bot waits for Telegram.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, role: Role = Role.ALL) -> None:
         telegram = settings.telegram
+        is_worker = role is Role.WORKER
         self._monitored: MonitoredParts | None = None
         self._probe: LedgerHealth | None = None
         self._link_clock = clock
@@ -94,9 +99,11 @@ class Monitoring:
             self._disks["ledger"] = settings.ledger.place.parent
         self.metrics = PrometheusMetrics(__version__)
         self.health_state = HealthState(clock, self.metrics)
-        self.readiness = Readiness(self.health_state, clock, polls=telegram.webhook_url is None)
-        self.page_routes = page_routes(settings, clock, self.metrics)
-        self.webhook_route = None if telegram.webhook_url is None else self._webhook(settings)
+        has_webhook = telegram.webhook_url is not None and not is_worker
+        polls = telegram.webhook_url is None and not is_worker
+        self.readiness = Readiness(self.health_state, clock, polls=polls)
+        self.page_routes = None if is_worker else page_routes(settings, clock, self.metrics)
+        self.webhook_route = self._webhook(settings) if has_webhook else None
 
     def _webhook(self, settings: Settings) -> "WebhookRoute":
         from bot.adapters.web import WebhookRoute
@@ -130,6 +137,13 @@ class Monitoring:
     def observe(self, monitored: MonitoredParts) -> None:
         """Include these parts from now on."""
         self._monitored = monitored
+        if (remote := monitored.remote) is not None:
+
+            async def workers() -> str:
+                return remote.trouble
+
+            self.readiness.add({"workers": workers})
+            return
 
         async def spool() -> str:
             return await asyncio.to_thread(spool_trouble, monitored.spool)
@@ -161,8 +175,12 @@ class Monitoring:
         if self._monitored is None:
             return found
         running, waiting = self._monitored.queue.counts
+        remote = self._monitored.remote
+        workers = remote.workers if remote is not None else []
         return replace(
             found,
+            workers=len(workers),
+            places=sum(worker.places for worker in workers),
             jobs_running=running,
             jobs_waiting=waiting,
             spool_reserved=self._monitored.spool.quota.reserved,
@@ -174,13 +192,15 @@ class Monitoring:
         return {name: free_bytes(folder) for name, folder in self._disks.items()}
 
 
-async def open_monitoring(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Monitoring:
+async def open_monitoring(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, role: Role = Role.ALL
+) -> Monitoring:
     """Build the monitoring, and listen on `web.port` if it is set.
 
     Raises:
         PortTaken: the port cannot be used.
     """
-    monitoring = Monitoring(settings, clock)
+    monitoring = Monitoring(settings, clock, role)
     given = settings.web
     if given.port is not None:
         # Imported only here: a bot without a port needs no server.

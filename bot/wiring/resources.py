@@ -2,11 +2,12 @@
 the settings and must be closed. The commands of the CLI open the same ones.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import SecretStr
@@ -20,15 +21,18 @@ from bot.adapters.oss.client import BucketAddress, ConnectionLimits, OssConnecti
 from bot.adapters.oss.keys import AccessKey, Fetch, environment_key
 from bot.adapters.oss.role_keys import RoleKeys
 from bot.adapters.telegram.application import TelegramResources, open_telegram
-from bot.clock import StoreClockKeeper
+from bot.clock import ForgottenOffset, StoreClockKeeper
 from bot.core.errors import StoreKeyRefused, StoreUnavailable
 from bot.core.files import LinkMode, key_prefix
 from bot.core.jobs import Placement
 from bot.core.ports import Clock
+from bot.core.ports.ledger import LedgerServer
+from bot.core.ports.runs import Role
 from bot.core.ports.store import LinkLimit
 from bot.jobs.runner import Signals
 from bot.logs import hide
 from bot.settings import Settings, TelegramMode
+from bot.supervision import LOOK_AGAIN_AFTER
 from bot.transfer.body import BLOCK
 from bot.transfer.pool import RetryPolicy, StoreCaller, TransferPool
 from bot.transfer.spool import Spool, boot_id
@@ -41,6 +45,7 @@ KEY_EVERY = timedelta(seconds=10)
 """Between two attempts to get a first access key."""
 
 log = structlog.stdlib.get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class LinkResources:
     ledger: SqlLedger
     store: StoreAccess
     signals: Signals
+    role: Role = Role.ALL
 
     @property
     def link_clock(self) -> Clock:
@@ -181,8 +187,11 @@ class LinkResources:
     def clock_keeper(self) -> StoreClockKeeper:
         """Keeps the time of OSS known and stored; one for the start and for the reaper."""
         store = self.store
+        # A worker's clock may be another than that of the front, for whose next start it is kept.
+        is_worker = self.role is Role.WORKER
+        ledger = ForgottenOffset() if is_worker else self.ledger.offset
         return StoreClockKeeper(
-            store.oss.time, self.ledger.offset, store.store, store.threads, prefix=self.prefix
+            store.oss.time, ledger, store.store, store.threads, prefix=self.prefix
         )
 
     async def any_live(self) -> bool:
@@ -191,21 +200,25 @@ class LinkResources:
 
 
 async def open_link_resources(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, monitoring: Monitoring
+    settings: Settings,
+    clock: Clock,
+    stack: AsyncExitStack,
+    monitoring: Monitoring,
+    role: Role = Role.ALL,
 ) -> LinkResources:
     """Open ledger and OSS; `stack` closes them again. `monitoring` hears of every call.
 
-    From now on a ledger that stops to work is waited for.
+    From now on a ledger that stops to work is waited for. Beside other processes, a front waits
+    for its turn, and every role for a ledger of its own version.
 
     Raises:
         LedgerError: the ledger cannot be used, or another process runs on it.
         StoreKeyRefused: there is no access key at all, or one that cannot end public links.
     """
-    database = await stack.enter_async_context(open_alone(settings.ledger.place))
+    database, ledger = await _open_ledger(settings, stack, monitoring, role)
     store = await stack.enter_async_context(
         open_store_access(settings, clock, monitoring.health_state.oss_answered)
     )
-    ledger = SqlLedger(database, boot_id=boot_id())
     database.metrics = monitoring.metrics
     # A damaged file shows itself only when it is read.
     await database.read(touch_tables)
@@ -217,7 +230,49 @@ async def open_link_resources(
     database.endure()
     is_public = settings.link.mode is LinkMode.PUBLIC
     monitoring.observe_links(ledger, store.oss.link_clock, is_public=is_public)
-    return LinkResources(settings, clock, monitoring, database, ledger, store, Signals())
+    return LinkResources(settings, clock, monitoring, database, ledger, store, Signals(), role)
+
+
+async def _open_ledger(
+    settings: Settings, stack: AsyncExitStack, monitoring: Monitoring, role: Role
+) -> tuple[Database, SqlLedger]:
+    place = settings.ledger.place
+    if role is Role.ALL:
+        database = await stack.enter_async_context(open_alone(place))
+        if isinstance(place, LedgerServer):
+            from bot.adapters.ledger.runs import begin_alone
+
+            await database.write(begin_alone)
+        return database, SqlLedger(database, boot_id=boot_id())
+    # Imported only here: most bots have one process, and no need of the engine.
+    from bot.wiring.roles import open_shared_ledger
+
+    return await open_shared_ledger(settings, stack, monitoring, role)
+
+
+async def hold(
+    links: LinkResources,
+    name: str,
+    refusal: type[Exception],
+    work: Callable[[], Coroutine[Any, Any, T]],
+) -> T:
+    """Return what `work` returns. While it is refused and links are live, say why nothing is taken
+    in, and try again now and then: links are ended meanwhile.
+
+    Raises what `work` raises when no link is live (any more).
+    """
+    health_state = links.monitoring.health_state
+    while True:
+        try:
+            result = await work()
+        except refusal as error:
+            if not await links.any_live():
+                raise
+            health_state.obstruct(name, error)
+            await links.clock.sleep_until(links.clock.now() + LOOK_AGAIN_AFTER)
+        else:
+            health_state.obstacles.pop(name, None)
+            return result
 
 
 @dataclass(frozen=True)

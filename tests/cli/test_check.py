@@ -31,6 +31,16 @@ async def test_public_links_of_a_key_that_ends(stage: LocalStack) -> None:
     assert "sts-secret" not in public.err
 
 
+@pytest.mark.parametrize("role", ["front", "worker"])
+async def test_role_that_needs_a_server(stage: LocalStack, role: str) -> None:
+    """A file cannot be shared by machines: one line says so, with the code of bad settings."""
+    refused = await type_in(stage, "run", "--role", role)
+
+    assert refused.code == 2
+    assert refused.err.splitlines()[-1].endswith("set ledger.url")
+    assert not (stage.folder / "relay.sqlite3").exists()
+
+
 async def test_variables_that_beat_the_file(stage: LocalStack) -> None:
     """The check and the doctor name the variable, and not its value."""
     path = stage.folder / "settings.toml"

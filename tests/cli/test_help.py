@@ -47,7 +47,7 @@ def test_the_list_has_a_line_for_each_command() -> None:
     [
         ("relay-bot st", {"status"}),
         ("relay-bot setup --d", {"--dry-run"}),
-        ("relay-bot run --", {"--settings", "--check", "--help"}),
+        ("relay-bot run --", {"--settings", "--role", "--check", "--help"}),
     ],
 )
 def test_completion(line: str, expected: set[str]) -> None:

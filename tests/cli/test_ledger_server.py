@@ -1,6 +1,7 @@
 """Commands whose ledger is a database on a server."""
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,13 +14,17 @@ import psycopg
 import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Integer, String, select
 
+from bot import __version__
 from bot.adapters.ledger import backup, schema
 from bot.adapters.ledger.backup import examine_server
-from bot.adapters.ledger.database import migrate, open_alone
+from bot.adapters.ledger.database import migrate, open_alone, open_as_worker
 from bot.adapters.ledger.rows import VALUES, Instant, Payload
+from bot.adapters.ledger.runs import SqlWorker
 from bot.adapters.ledger.schema import metadata
+from bot.adapters.oss.client import OssTime
 from bot.cli.common import Row, Verdict
 from bot.cli.doctor import examine_machine
+from bot.clock import SystemClock
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.demo.local_stack import LocalStack
@@ -105,6 +110,29 @@ async def test_doctor(on_server: LocalStack, place: LedgerServer) -> None:
     assert [row.verdict for row in beside] == [Verdict.OK, Verdict.OK]
     assert "PostgreSQL " in alone[0].meaning
     assert not list(on_server.folder.glob("relay.sqlite3*"))
+
+
+async def test_workers(on_server: LocalStack, place: LedgerServer) -> None:
+    """`status` and `doctor` list those that run; the ledger is not moved away from them."""
+    async with open_as_worker(place, "left", waits=lambda _: None) as database:
+        assert database.lease is not None
+        time = OssTime(SystemClock())
+        worker = SqlWorker(database, database.lease, time, time.now, version=__version__)
+        await worker.register(3)
+        shown = await type_in(on_server, "status")
+        as_json = json.loads((await type_in(on_server, "status", "--json")).out)
+        moved = await type_in(on_server, "ledger", "move", "--to", "file")
+        found = await examine_machine(on_server.settings(1), {})
+    afterwards = json.loads((await type_in(on_server, "status", "--json")).out)
+
+    assert "left" in shown.out
+    assert "0 of 3" in shown.out
+    assert [(one["name"], one["places"]) for one in as_json["workers"]] == [("left", 3)]
+    assert (moved.code, "workers run on the ledger" in moved.err) == (1, True)
+    assert [row.meaning for row in found if row.name == "workers"] == [
+        "left; together they take 3 jobs at once"
+    ]
+    assert afterwards["workers"] == []
 
 
 async def test_doctor_of_a_new_database(on_server: LocalStack, databases: Databases) -> None:
@@ -231,13 +259,13 @@ def value_of(column: Column[Any], number: int) -> Any:
 
 
 def rows_of(place: LedgerPlace) -> dict[str, list[Any]]:
-    """Return all rows of all tables but that of the leases."""
+    """Return all rows of all tables but those that tell of processes."""
     engine = engine_of(place)
     with engine.connect() as connection:
         found = {
             table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
             for table in metadata.sorted_tables
-            if table is not schema.leases
+            if table not in schema.OF_PROCESSES
         }
     engine.dispose()
     return found

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.adapters.ledger.database import Database
+from bot.demo import local_stack
 from bot.demo.local_stack import LocalStack
 from tests.fakes.ledger import empty_ledger
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.fakes.postgres import Databases
 
 SERVER: Final = "postgresql"
+ROLES: Final = "roles"
+"""A ledger on a server, and a front and a worker in the place of a bot that does everything."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +58,8 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the bots of every stage have their ledger in a file, or on a server: one database for
     all, which each stage finds empty. See `stages_on_both`.
     """
-    if getattr(request, "param", None) != SERVER:
+    kind = getattr(request, "param", None)
+    if kind not in {SERVER, ROLES}:
         yield
         return
     served: Databases = request.getfixturevalue("databases")
@@ -71,19 +75,24 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LocalStack, "__aenter__", enter_empty)
         patch.setattr(LocalStack, "variables", with_url)
+        if kind == ROLES:
+            from tests.fakes.roles import serve_both
+
+            patch.setattr(local_stack, "serve", serve_both)
         yield
 
 
 def stages_on_both(metafunc: pytest.Metafunc) -> None:
     """Run every test with ledgers in files and, by `make test-server`, with one on a server;
-    unless the test is about files.
+    unless the test is about files. `RELAY_TEST_LEDGERS=roles` lets a front and a worker run there.
     """
     if "ledgers" not in metafunc.fixturenames:
         return
     places: list[object] = ["file"]
-    is_wanted = os.environ.get("RELAY_TEST_LEDGERS") == SERVER
-    if is_wanted and not metafunc.definition.get_closest_marker("in_a_file"):
-        places.append(pytest.param(SERVER, marks=pytest.mark.long))
+    kind = os.environ.get("RELAY_TEST_LEDGERS")
+    is_of_files = metafunc.definition.get_closest_marker("in_a_file")
+    if kind in {SERVER, ROLES} and not is_of_files:
+        places.append(pytest.param(kind, marks=pytest.mark.long))
     metafunc.parametrize("ledgers", places, indirect=True, scope="module")
 
 

@@ -197,6 +197,10 @@ class Databases:
         with psycopg.connect(server.url, autocommit=True) as connection:
             names = ", ".join(metadata.tables)
             connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+            # The engine's, where one has run.
+            found = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+            if found is not None and found[0] is not None:
+                connection.execute("TRUNCATE procrastinate_jobs, procrastinate_workers CASCADE")
             connection.execute("UPDATE alembic_version SET version_num = %s", (VERSION,))
 
     def close(self) -> None:

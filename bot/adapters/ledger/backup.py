@@ -30,10 +30,11 @@ from bot.adapters.ledger.migration import (
     version_of,
 )
 from bot.adapters.ledger.rows import damaged_columns
-from bot.adapters.ledger.schema import VERSION, leases, metadata, state
+from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, metadata, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
+from bot.core.ports.runs import LiveWorker
 
 if TYPE_CHECKING:
     import psycopg
@@ -108,6 +109,7 @@ class ServerInspection:
     is_private: bool
     """Whether the connection is encrypted, or leaves this machine not at all."""
     bot_runs: bool
+    workers: tuple[LiveWorker, ...] = ()
 
 
 SAMPLES: Final = 5
@@ -170,7 +172,16 @@ def examine_server(place: LedgerServer) -> ServerInspection:
             free=int(free[0]) if free else 0,
             is_private=raw.pgconn.ssl_in_use or _is_local(raw),
             bot_runs=runs,
+            workers=_workers(place) if version == VERSION else (),
         )
+
+
+def _workers(place: LedgerServer) -> tuple[LiveWorker, ...]:
+    from bot.adapters.ledger import postgresql
+    from bot.adapters.ledger.runs import list_workers
+
+    with postgresql.schema_of(place) as connection:
+        return tuple(list_workers(connection))
 
 
 def _round_trip(raw: "psycopg.Connection[Any]") -> tuple[timedelta, timedelta]:
@@ -389,7 +400,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
         _require_empty(new, target.place)
         # Those that others refer to come first.
         for table in metadata.sorted_tables:
-            if table is leases:
+            if table in OF_PROCESSES:
                 # Of processes that run, or have run, there.
                 continue
             sent, arrived = _copy_rows(old, new, table, source.place), _Sum()
@@ -405,7 +416,7 @@ def move_rows(source: Database, target: Database) -> dict[str, int]:
 def _require_empty(connection: Connection, place: LedgerPlace) -> None:
     connection.execute(state.delete().where(_PROBE))
     for table in metadata.sorted_tables:
-        if table is leases:
+        if table in OF_PROCESSES:
             continue
         if connection.execute(select(table).limit(1)).first() is not None:
             raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}")

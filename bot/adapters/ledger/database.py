@@ -30,13 +30,15 @@ from bot.adapters.ledger.connection import (
     Backend,
     Conflict,
     ConnectionThread,
+    Lease,
     LedgerState,
 )
 from bot.adapters.ledger.migration import version_of
 from bot.adapters.ledger.recovery import UNITS, repair
 from bot.adapters.ledger.rows import UnreadableRows
-from bot.core.errors import LedgerLocked, LedgerUnusable
-from bot.core.ports.ledger import LedgerPlace
+from bot.adapters.ledger.schema import VERSION
+from bot.core.errors import LedgerLocked, LedgerTooNew, LedgerUnusable
+from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.core.ports.metrics import Metrics, NoMetrics
 
 if TYPE_CHECKING:
@@ -72,8 +74,12 @@ class Database:
         self._backend = _backend(place, self._unreadable)
         self._writer = ConnectionThread(self._backend)
         self._reader = ConnectionThread(self._backend, AccessKind.READ)
+        self.lease: Lease | None = None
+        """The right to write that this process holds, where it needs one."""
         self.lost = asyncio.Event()
         """Set when another process has taken the right to run jobs from this one."""
+        self.seen_since = 0.0
+        """Since when (monotonic) the server was seen while this process waited for a lease."""
         self._endures = False
         self._closing = False
         self._waiting = 0
@@ -92,8 +98,8 @@ class Database:
 
     def fence_by(self, keeper: "LeaseKeeper") -> None:
         """From now on write only while this lease is held."""
-        self.lost = keeper.lost
-        self._backend.lease = keeper.lease
+        self.lost, self.seen_since = keeper.lost, keeper.seen_since
+        self.lease = self._backend.lease = keeper.lease
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -253,7 +259,9 @@ class Database:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             if self.lost.is_set():
-                raise LedgerLocked(f"another bot runs on the ledger {self.place} now")
+                raise LedgerLocked(
+                    f"the lease of this process on the ledger {self.place} is another's now"
+                )
             with suppress(LedgerUnusable):
                 if not self.state.trouble:
                     await self._look()
@@ -370,9 +378,14 @@ async def open_database(place: LedgerPlace, *, create: bool = True) -> AsyncIter
         yield database
 
 
+Waits = Callable[[str], None]
+"""Is told what a process waits for, again and again."""
+
+
 @asynccontextmanager
-async def open_alone(place: LedgerPlace) -> AsyncIterator[Database]:
-    """Do as `open_database` does, for the only process that runs jobs on the ledger.
+async def open_alone(place: LedgerPlace, *, waits: Waits | None = None) -> AsyncIterator[Database]:
+    """Do as `open_database` does, for the only process that runs jobs on the ledger, or has them
+    run. With `waits`, on a server, wait for others and for another version as long as it takes.
 
     Raises:
         LedgerLocked: another process does.
@@ -385,12 +398,56 @@ async def open_alone(place: LedgerPlace) -> AsyncIterator[Database]:
         return
     from bot.adapters.ledger import leases, postgresql
 
-    await asyncio.to_thread(postgresql.make, place)
-    async with leases.keeping(_backend(place, UnreadableRows()), leases.BOT) as keeper:
-        await asyncio.to_thread(postgresql.migrate, place, alone=True)
+    await _patiently(waits, postgresql.make, place)
+    backend = _backend(place, UnreadableRows())
+    async with leases.keeping(backend, leases.BOT, waits=waits) as keeper:
+        await _patiently(waits, postgresql.migrate, place, alone=True)
         async with _opened(place) as database:
             database.fence_by(keeper)
             yield database
+
+
+@asynccontextmanager
+async def open_as_worker(
+    place: LedgerServer, name: str, *, waits: Waits
+) -> AsyncIterator[Database]:
+    """Open a ledger on a server for the worker with this name. Wait for another one of this name,
+    and while the ledger is of another version, as long as it takes.
+
+    Raises:
+        LedgerUnusable: the server cannot be used.
+    """
+    from bot.adapters.ledger import leases, postgresql
+
+    await _patiently(waits, postgresql.make, place)
+    while (version := (await asyncio.to_thread(postgresql.look, place))[0]) != VERSION:
+        waits(f"the ledger has version {version}, this worker {VERSION}; the front migrates it")
+        await asyncio.sleep(LOOK_EVERY)
+    backend = _backend(place, UnreadableRows())
+    async with (
+        leases.keeping(backend, f"{leases.WORKER}{name}", waits=waits) as keeper,
+        _opened(place) as database,
+    ):
+        database.fence_by(keeper)
+        yield database
+
+
+async def _patiently(
+    waits: Waits | None, change: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Change the schema in a thread; where something is to be waited for, wait while others run
+    that have another version.
+    """
+    while True:
+        try:
+            await asyncio.to_thread(change, *args, **kwargs)
+        except (LedgerLocked, LedgerTooNew) as error:
+            if waits is None:
+                raise
+            waits(str(error))
+            await asyncio.sleep(LOOK_EVERY)
+        else:
+            return
 
 
 @asynccontextmanager

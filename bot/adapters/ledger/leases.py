@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -38,6 +38,8 @@ SENDS: Final = "send-"
 """Begins the names of the leases of commands that send files."""
 GATE: Final = "gate"
 """Name of the lease of a command that begins to send, while it looks for others."""
+WORKER: Final = "worker-"
+"""Begins the names of the leases of workers."""
 LASTS: Final = timedelta(seconds=12)
 """How long a lease holds after it was renewed."""
 RENEWED_EVERY: Final = timedelta(seconds=2)
@@ -51,10 +53,10 @@ LOOK_EVERY: Final = 0.5
 """Seconds (real) between two attempts to take a lease that another process holds."""
 
 
-_NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """The time of the server in microseconds since 1970, as `Instant` stores it."""
-_HAS_ENDED: Final = leases.c.expires_at < literal_column(_NOW)
-_END: Final[ColumnElement[int]] = literal_column(f"{_NOW} + {LASTS // timedelta(microseconds=1)}")
+_HAS_ENDED: Final = leases.c.expires_at < literal_column(NOW)
+_END: Final[ColumnElement[int]] = literal_column(f"{NOW} + {LASTS // timedelta(microseconds=1)}")
 
 
 def acquire(connection: Connection, name: str, holder: str) -> Lease | None:
@@ -111,7 +113,7 @@ def fence_of(name: str) -> str:
     and NULL otherwise.
     """
     margin = MARGIN // timedelta(microseconds=1)
-    return f"(SELECT fence FROM leases WHERE name = '{name}' AND expires_at > {_NOW} + {margin})"  # noqa: S608 -- a constant.
+    return f"(SELECT fence FROM leases WHERE name = '{name}' AND expires_at > {NOW} + {margin})"  # noqa: S608 -- a constant.
 
 
 def this_process() -> str:
@@ -119,10 +121,20 @@ def this_process() -> str:
     return f"{socket.gethostname()} process {os.getpid()}"
 
 
+def held_by_another(name: str) -> str:
+    """Return what it means that another process holds a lease, to be followed by the ledger."""
+    if name.startswith(WORKER):
+        return f"another worker {name.removeprefix(WORKER)} runs on"
+    return "another bot runs on"
+
+
 class LeaseKeeper:
     """Takes a lease for this process, and renews it until it is released."""
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(
+        self, backend: Backend, name: str, *, waits: Callable[[str], None] | None = None
+    ) -> None:
+        self._waits = waits
         self._backend = backend
         self._thread = ConnectionThread(backend)
         self._name = name
@@ -130,24 +142,42 @@ class LeaseKeeper:
         self.lease: Lease | None = None
         self.lost = asyncio.Event()
         """Set when another process has taken the lease."""
+        self.seen_since = time.monotonic()
+        """Since when the server has answered without a failure, until the lease was taken."""
 
     async def take(self) -> Lease:
         """Take the lease, and renew it from now on. If another process holds it, wait for its end,
-        which comes unless that process renews it.
+        which comes unless that process renews it. With `waits`, which is told the holder, wait for
+        as long as it takes.
 
         Raises:
             LedgerLocked: another process holds it and is alive.
             LedgerUnusable: the server cannot be used.
         """
         deadline = time.monotonic() + LASTS.total_seconds() + 2 * LOOK_EVERY
-        while (lease := await self._thread.run(acquire, self._name, this_process())) is None:
-            if time.monotonic() > deadline:
+        while (lease := await self._try()) is None:
+            if self._waits is None and time.monotonic() > deadline:
                 raise LedgerLocked(
-                    f"another bot runs on the ledger {self._backend.place}: {await self._holder()}"
+                    f"{held_by_another(self._name)} the ledger {self._backend.place}:"
+                    f" {await self._holder()}"
                 )
             await asyncio.sleep(LOOK_EVERY)
         self.lease = lease
         self._renewing = asyncio.create_task(self._renew(lease))
+        return lease
+
+    async def _try(self) -> Lease | None:
+        """Take the lease if it is free; tell what is waited for otherwise."""
+        try:
+            lease = await self._thread.run(acquire, self._name, this_process())
+            if lease is None and self._waits is not None:
+                self._waits(f"{held_by_another(self._name)} the ledger: {await self._holder()}")
+        except LedgerUnusable as error:
+            if self._waits is None:
+                raise
+            self._waits(str(error))
+            self.seen_since = time.monotonic()
+            return None
         return lease
 
     async def others(self, prefix: str) -> bool:
@@ -159,14 +189,17 @@ class LeaseKeeper:
         return found.get(self._name, ("it has just ended", 0))[0]
 
     async def _renew(self, lease: Lease) -> None:
+        pause = RENEWED_EVERY.total_seconds()
         while True:
-            await asyncio.sleep(RENEWED_EVERY.total_seconds())
+            await asyncio.sleep(pause)
             # A server that is away is waited for.
+            pause = LOOK_EVERY
             with suppress(LedgerUnusable):
                 if not await self._thread.run(renew, lease):
                     log.error("another process runs on this ledger now", lease=self._name)
                     self.lost.set()
                     return
+                pause = RENEWED_EVERY.total_seconds()
 
     async def close(self) -> None:
         """Release the lease, if the server can be reached at once."""
@@ -181,14 +214,16 @@ class LeaseKeeper:
 
 
 @asynccontextmanager
-async def keeping(backend: Backend, name: str) -> AsyncIterator[LeaseKeeper]:
-    """Hold a lease until the end of the block.
+async def keeping(
+    backend: Backend, name: str, *, waits: Callable[[str], None] | None = None
+) -> AsyncIterator[LeaseKeeper]:
+    """Hold a lease until the end of the block; `waits` as in `LeaseKeeper.take`.
 
     Raises:
         LedgerLocked: another process holds it and is alive.
         LedgerUnusable: the server cannot be used.
     """
-    keeper = LeaseKeeper(backend, name)
+    keeper = LeaseKeeper(backend, name, waits=waits)
     try:
         await keeper.take()
         yield keeper

@@ -83,6 +83,7 @@ class SqlObjects(SqlPart):
     revoke = writes(objects.revoke)
     abandon = writes(objects.abandon)
     due = reads(objects.due)
+    take_due = reads(objects.due_in)
     next_due_at = reads(objects.next_due_at)
     live = reads(objects.live)
     overdue = reads(objects.overdue)
@@ -337,9 +338,16 @@ class SqlCliJobs(SqlPart):
 class SqlLedger:
     """Implements `Ledger`."""
 
-    def __init__(self, database: Database, *, boot_id: str = "") -> None:
-        self.jobs = SqlJobs(database, boot_id=boot_id)
-        self.objects = SqlObjects(database)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        boot_id: str = "",
+        jobs: SqlJobs | None = None,
+        objects: SqlObjects | None = None,
+    ) -> None:
+        self.jobs = jobs or SqlJobs(database, boot_id=boot_id)
+        self.objects = objects or SqlObjects(database)
         self.offset = SqlOffset(database)
         self.answers = SqlAnswers(database)
         self.pages = SqlPages(database)

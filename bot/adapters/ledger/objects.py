@@ -46,7 +46,7 @@ _MAY_BE_DUE = union(
     # No time at all: text, in SQLite, is greater than every number.
     select(objects.c.id).where(_IS_LEFT, objects.c.due_at >= literal_column(f"{NO_TIME}")),
 )
-_DUE = (
+DUE = (
     select(objects)
     .join(jobs, objects.c.job_id == jobs.c.id)
     .where(objects.c.id.in_(_MAY_BE_DUE), _HAS_NO_RUNNER)
@@ -247,7 +247,19 @@ def abandon(connection: Connection, object_id: int, now: datetime) -> None:
 
 def due(connection: Connection, now: datetime, limit: int) -> list[StoredObject]:
     """Return objects that are due: live ones before planned ones, the longest overdue first."""
-    rows = connection.execute(_DUE, {"now": now, "limit": limit})
+    rows = connection.execute(DUE, {"now": now, "limit": limit})
+    return read_rows(connection, objects, rows.mappings(), to_object)
+
+
+DUE_IN_STATE = DUE.where(objects.c.state == bindparam("state"))
+
+
+def due_in(
+    connection: Connection, now: datetime, state: ObjectState, limit: int
+) -> list[StoredObject]:
+    """Return objects in this state that are due, the longest overdue first."""
+    given = {"now": now, "state": state.value, "limit": limit}
+    rows = connection.execute(DUE_IN_STATE, given)
     return read_rows(connection, objects, rows.mappings(), to_object)
 
 

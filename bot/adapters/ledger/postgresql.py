@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from bot.adapters.ledger.connection import AccessKind, Backend, Conflict
-from bot.adapters.ledger.leases import BOT, SENDS, fence_of, live
+from bot.adapters.ledger.leases import BOT, SENDS, WORKER, fence_of, held_by_another, live
 from bot.adapters.ledger.migration import (
     change_alone,
     create_tables,
@@ -38,6 +38,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 make_indexes_partial()
 
+FIRST_WITH_WORKERS: Final = "0007"
 OLDEST: Final = 140000
 """The oldest version of the server that is supported, as libpq numbers it."""
 STATEMENT_TIMEOUT: Final = 15.0
@@ -135,12 +136,11 @@ def connect(server: LedgerServer, *, autocommit: bool = True) -> "psycopg.Connec
     """
     with using(server):
         try:
-            given = conninfo_to_dict(server.url)
+            # Only what the URL leaves open, by its own parameters or those of the environment.
+            wanted = parameters_of(server)
         except psycopg.ProgrammingError:
             # Its message repeats the URL.
             raise LedgerUnusable(server, "ledger.url is no URL of PostgreSQL") from None
-        # Only what the URL leaves open, by its own parameters or those of the environment.
-        wanted = {key: value for key, value in _DEFAULTS.items() if key not in given}
         raw = psycopg.connect(server.url, autocommit=True, **wanted)  # type: ignore[arg-type] # Keywords of libpq.
     try:
         with using(server):
@@ -244,7 +244,7 @@ class PostgresBackend(Backend):
             raw.rollback()
             if fence == [None]:
                 raise LedgerUnusable(self._server, "the lease of this process was not renewed")
-            raise LedgerLocked(f"another bot runs on the ledger {self._server}")
+            raise LedgerLocked(f"{held_by_another(lease.name)} the ledger {self._server}")
         return str(xact)
 
     def engine(self, access: AccessKind) -> Engine:
@@ -375,7 +375,7 @@ def make(server: LedgerServer) -> None:
         LedgerTooNew: the ledger was written by a newer version of this program.
         LedgerUnusable: the server cannot be used, or the database belongs to another program.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         if not version_of(connection):
             _change(connection, server)
         require_known(connection, server)
@@ -391,7 +391,7 @@ def migrate(server: LedgerServer, *, alone: bool = False, create: bool = True) -
         LedgerTooNew: the ledger was written by a newer version of this program.
         LedgerUnusable: the server cannot be used, or the database belongs to another program.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         version = version_of(connection)
         if not version and not create:
             raise LedgerUnusable(server, "there is no ledger in it; has the bot ever run here?")
@@ -399,8 +399,30 @@ def migrate(server: LedgerServer, *, alone: bool = False, create: bool = True) -
             require_known(connection, server)
             if version and not alone and live(connection, BOT):
                 raise LedgerLocked(f"a bot of another version runs on the ledger {server}")
+            # Earlier versions have no workers, and perhaps no leases.
+            if version >= FIRST_WITH_WORKERS and live(connection, WORKER):
+                raise LedgerLocked(f"workers of another version run on the ledger {server}")
             _change(connection, server)
         require_tables(connection, server)
+
+
+def change(server: LedgerServer, what: "Callable[[psycopg.Connection[Any]], None]") -> None:
+    """Change what else is in the database, while no other process changes its tables. Blocks.
+
+    Raises:
+        LedgerUnusable: the server cannot be used.
+    """
+    with schema_of(server) as connection:
+        connection.rollback()
+        change_alone(connection)
+        what(connection.connection.dbapi_connection)  # type: ignore[arg-type] # Of psycopg.
+        connection.commit()
+
+
+def parameters_of(server: LedgerServer) -> dict[str, str]:
+    """Return what a connection of another library has to be opened with, beside the URL."""
+    given = conninfo_to_dict(server.url)
+    return {key: value for key, value in _DEFAULTS.items() if key not in given}
 
 
 def look(server: LedgerServer) -> tuple[str, bool]:
@@ -411,7 +433,7 @@ def look(server: LedgerServer) -> tuple[str, bool]:
         LedgerUnusable: the server cannot be used, the database belongs to another program, or
             tables are missing.
     """
-    with _schema_of(server) as connection:
+    with schema_of(server) as connection:
         refuse_foreign_tables(connection, server)
         version = version_of(connection)
         if version != VERSION:
@@ -422,7 +444,12 @@ def look(server: LedgerServer) -> tuple[str, bool]:
 
 
 @contextmanager
-def _schema_of(server: LedgerServer) -> Iterator[Connection]:
+def schema_of(server: LedgerServer) -> Iterator[Connection]:
+    """Open a connection of its own; what is not committed at the end is undone. Blocks.
+
+    Raises:
+        LedgerUnusable: the server cannot be used.
+    """
     engine = _plain_engine(server, autocommit=False)
     try:
         with using(server), engine.connect() as connection:

@@ -1,7 +1,7 @@
 """Recovery: what a process that died has left behind, and rows that cannot be read."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,35 +51,64 @@ the others down for ever: while nothing else ran, or in all.
 """
 
 
+WAIT_FOR_EACH_CRASH: Final = timedelta(seconds=5)
+"""Before a job runs again that has crashed workers: for each crash but the first."""
+_CANCELLED: Final = {"state": JobState.CANCELLED.value}
+_PARKED: Final = {"state": JobState.FAILED.value, "error_code": Crashed.code}
+_CRASHED_TOO_OFTEN: Final = (jobs.c.crashes >= MOST_CRASHES) | (
+    jobs.c.crashes_alone >= MOST_CRASHES_ALONE
+)
 _IS_LEFT_BY_A_SHELL = (beside(jobs.c.chat_id) == SHELL) & IS_UNFINISHED
 
 
 def end_left_by_shells(connection: Connection, now: datetime) -> list[Job]:
     """Cancel jobs of commands that have exited, and return them; only while no command runs."""
-    return end_jobs(connection, _IS_LEFT_BY_A_SHELL, {"state": JobState.CANCELLED.value}, now)
+    return end_jobs(connection, _IS_LEFT_BY_A_SHELL, _CANCELLED, now)
 
 
 def recover(
-    connection: Connection, now: datetime, progress: Mapping[int, int], *, shells_run: bool
+    connection: Connection,
+    now: datetime,
+    progress: Mapping[int, int],
+    *,
+    shells_run: bool,
+    which: ColumnElement[bool] | None = None,
 ) -> Recovered:
     """Put jobs that a dead process left running back, and count the crash for those that made no
     progress (`progress` has the bytes on the disk by job); end those whose user asked for it, and
     those that crashed too often.
 
     A job from a shell lives and ends with its command: it is left alone while one runs, and ended
-    when none does.
+    when none does. With `which`, only these jobs are recovered.
     """
     is_unfinished = IS_FROM_A_CHAT & IS_UNFINISHED
+    if which is not None:
+        is_unfinished &= which
     is_running = is_unfinished & (jobs.c.state == JobState.RUNNING.value)
-    cancelled = {"state": JobState.CANCELLED.value}
-    parked = {"state": JobState.FAILED.value, "error_code": Crashed.code}
-    too_often = (jobs.c.crashes >= MOST_CRASHES) | (jobs.c.crashes_alone >= MOST_CRASHES_ALONE)
     _count_crash(connection, is_running, progress)
     ended = [] if shells_run else end_left_by_shells(connection, now)
-    ended += end_jobs(connection, is_unfinished & jobs.c.cancel_requested, cancelled, now)
-    ended += end_jobs(connection, is_running & too_often, parked, now)
+    ended += end_jobs(connection, is_unfinished & jobs.c.cancel_requested, _CANCELLED, now)
+    ended += end_jobs(connection, is_running & _CRASHED_TOO_OFTEN, _PARKED, now)
     connection.execute(update(jobs).where(is_unfinished).values(state=JobState.QUEUED.value))
     return Recovered(unfinished=unfinished(connection), ended=ended)
+
+
+def put_back(connection: Connection, now: datetime, attempts: Mapping[int, int]) -> list[Job]:
+    """Put the jobs back that another process ran when it died, each in this attempt: at once after
+    its first crash without progress, later after each further one. End those whose user asked for
+    it, and those that crashed too often; return these.
+    """
+    is_attempt = tuple_(jobs.c.id, jobs.c.attempt).in_(list(attempts.items()))
+    is_running = is_attempt & (jobs.c.state == JobState.RUNNING.value)
+    _count_crash(connection, is_running, {})
+    ended = end_jobs(connection, is_running & jobs.c.cancel_requested, _CANCELLED, now)
+    ended += end_jobs(connection, is_running & _CRASHED_TOO_OFTEN, _PARKED, now)
+    again = connection.execute(select(jobs.c.id, jobs.c.crashes).where(is_running)).all()
+    for job_id, crashes in again:
+        run_at = now + max(0, crashes - 1) * WAIT_FOR_EACH_CRASH
+        values = {"state": JobState.QUEUED.value, "run_at": run_at}
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+    return ended
 
 
 def _count_crash(

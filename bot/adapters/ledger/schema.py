@@ -25,7 +25,7 @@ from bot.core.ports.answers import AnswerForm, AnswerState
 from bot.core.ports.ledger import OutboxKind, Priority
 from bot.core.ports.pages import Tell
 
-VERSION = "0006"
+VERSION = "0007"
 """The newest of the migrations."""
 
 metadata = MetaData(
@@ -301,6 +301,56 @@ leases = Table(
     # By the clock of the server.
     Column("expires_at", Instant, nullable=False),
 )
+
+# Jobs that were handed over to workers and are not known to be over, one row each; on a server.
+runs = Table(
+    "runs",
+    metadata,
+    # One higher with each hand-over, so that an earlier one of the same job is refused.
+    Column("id", Integer, primary_key=True),
+    Column("job_id", BigInteger, nullable=False, unique=True),
+    # Where it may run: what the worker has to see.
+    Column("place", String(64), nullable=False),
+    Column("handed_at", Instant, nullable=False),
+    # The same moment by the clock of the server.
+    Column("made_at", Instant, nullable=False),
+    # The number that the engine has given it.
+    Column("engine_id", BigInteger),
+    # The worker that has taken it, "" before, and the fence of its lease.
+    Column("worker", String(64), nullable=False, server_default=""),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("cancel_asked", Boolean, nullable=False, server_default=false()),
+    # Progress, written at most once a second.
+    Column("phase", String(16), nullable=False, server_default="fetching"),
+    Column("total", BigInteger),
+    Column("downloaded", BigInteger, nullable=False, server_default="0"),
+    Column("uploaded", BigInteger, nullable=False, server_default="0"),
+    Column("stored", BigInteger, nullable=False, server_default="0"),
+)
+
+# Workers that run or have run. One runs while its lease lasts.
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # Its fence is that of the lease.
+    Column("fence", BigInteger, nullable=False),
+    # How many jobs it takes at once; 0 from the beginning of its end.
+    Column("places", Integer, nullable=False),
+    # Where its jobs have to be: see `runs.place`; and the folder in words for an operator.
+    Column("place", String(64), nullable=False),
+    Column("root", Text, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    # By how many microseconds the clock of OSS is ahead of that of the server, and since when this
+    # worker knows it.
+    Column("oss_ahead", BigInteger),
+    Column("oss_told_at", Instant),
+)
+
+OF_PROCESSES: Final = (leases, runs, workers)
+"""Tables that tell of processes, and mean nothing in another database."""
 
 _CONDITIONS: Final = {"said = 1": "said"}
 """Conditions of partial indexes that a server spells in another way."""

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bot import __version__
 from bot.adapters.ledger.backup import (
     LedgerInspection,
     ServerInspection,
@@ -214,7 +215,20 @@ def _server_rows(place: LedgerServer) -> list[Row]:
     if found.missing:
         meaning = say("doctor-database-rights", missing=", ".join(found.missing))
         return [broken("ledger", meaning, say("doctor-database-rights-remedy"))]
-    return [_schema_row(found), *_way_rows(found)]
+    return [_schema_row(found), *_way_rows(found), *_worker_rows(found)]
+
+
+def _worker_rows(found: ServerInspection) -> list[Row]:
+    """Return one row about the workers, where there are any."""
+    if not found.workers:
+        return []
+    names = ", ".join(worker.name for worker in found.workers)
+    versions = {worker.version for worker in found.workers} | {__version__}
+    places = sum(worker.places for worker in found.workers)
+    if len(versions) > 1:
+        meaning = say("doctor-workers-versions", versions=", ".join(sorted(versions)))
+        return [warning("workers", meaning, say("doctor-workers-versions-remedy"))]
+    return [ok("workers", say("doctor-workers-ok", names=names, places=places))]
 
 
 def _schema_row(found: ServerInspection) -> Row:

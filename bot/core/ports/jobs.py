@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.files import IncomingFile
-from bot.core.jobs import Job, Origin, Placement, StoredObject, Wishes
+from bot.core.jobs import Job, ObjectState, Origin, Placement, StoredObject, Wishes
 
 
 class JobLedger(Protocol):
@@ -299,6 +299,11 @@ class ObjectLedger(Protocol):
 
     async def of_unfinished_jobs(self, keys: Sequence[str]) -> dict[str, StoredObject]:
         """Return the rows of those keys that a queued or running job continues with."""
+
+    async def take_due(self, now: datetime, state: ObjectState, limit: int) -> list[StoredObject]:
+        """Return objects in this state that are due, as `due` does, to the process that removes
+        them. Where several do, others get others for a while.
+        """
 
     async def overdue(self, now: datetime) -> list[StoredObject]:
         """Return live objects that should be gone, postponed ones included."""

@@ -79,6 +79,10 @@ class Readings:
     spool_reserved: int = 0
     set_aside: Mapping[str, int] = field(default_factory=dict)
     """Rows that were given up after unexpected errors, by kind of unit."""
+    workers: int = 0
+    """Workers that can have the files of this bot; of a front only, as are their `places`."""
+    places: int = 0
+    """How many jobs they take at once."""
     disk_free: Mapping[str, int] = field(default_factory=dict)
     """Free bytes of the disk of each folder: "spool" and "ledger"."""
 

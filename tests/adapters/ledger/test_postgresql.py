@@ -99,7 +99,10 @@ def test_tables_equal_the_schema(nothing: LedgerServer) -> None:
     fresh = _shape(nothing)
     differences = _differences(nothing)
     # As the version before the first one for servers would have left it.
-    execute(nothing, "DROP TABLE leases; UPDATE alembic_version SET version_num = '0005'")
+    execute(
+        nothing,
+        "DROP TABLE leases, runs, workers; UPDATE alembic_version SET version_num = '0005'",
+    )
     migrate(nothing, alone=True)
 
     assert (differences, _differences(nothing)) == ([], [])

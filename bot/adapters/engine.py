@@ -1,0 +1,255 @@
+"""The engine that carries runs to workers: Procrastinate, in the database of the ledger.
+
+A job of the engine holds the id of a run and nothing else. The ledger decides about every run, so
+it harms nothing when the engine runs a job twice, late, or loses it; and the engine never tries
+one again. A fetched run is handled in a task of its own: the engine's worker ends whenever it
+loses its connection, and what it has fetched goes on.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+import structlog
+from procrastinate import App, JobContext, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import ProcrastinateException
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+from procrastinate.schema import SchemaManager
+
+from bot.core.errors import LedgerUnusable
+from bot.core.ports.ledger import LedgerServer
+
+log = structlog.stdlib.get_logger(__name__)
+
+TASK: Final = "relay"
+CHANNEL: Final = "relay_runs"
+"""Hears of every change of a run."""
+FETCH_EVERY: Final = 0.5
+"""Seconds (real) between two looks for work of an idle worker, where a notification is lost."""
+ABORTS_EVERY: Final = 1.0
+"""Seconds (real) between two looks for aborts, where a notification is lost."""
+HEARTBEAT_EVERY: Final = 3.0
+STALLED_AFTER: Final = 15.0
+"""Seconds without a heartbeat after which a worker counts as dead: more than a lease of the ledger
+lasts, so that the ledger knows it earlier.
+"""
+CONNECTIONS: Final = 4
+"""Of a worker, and one more to listen."""
+POOL_PATIENCE: Final = 2.0
+"""Seconds (real) for which a statement of the engine waits for a connection that works."""
+LONGEST_PAUSE: Final = 2.0
+"""Seconds (real) between two tries while the database is away."""
+SILENCE: Final = 20.0
+"""Seconds (real) after which a connection that hears nothing is asked whether it lives."""
+_TIMEOUTS: Final = "SET statement_timeout = 15000; SET idle_in_transaction_session_timeout = 5000"
+
+# Three lines for each job, and one for each try to connect.
+logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+
+_OFFLINE: Final = JobManager(SyncPsycopgConnector())
+"""Works on connections that it is given, and has none."""
+
+
+def make_tables(raw: "psycopg.Connection[Any]") -> None:
+    """Create the engine's tables where there are none, as a part of the connection's transaction.
+    Only under the lock for changes of the schema: two processes at once would both fail.
+    """
+    found = raw.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    if found is None or found[0] is None:
+        raw.execute(SchemaManager.get_schema())
+
+
+def defer(raw: "psycopg.Connection[Any]", run_id: int, place: str) -> int:
+    """Give a run to the engine, as a part of the connection's transaction; return its number."""
+    job = Job(
+        id=None,
+        queue=place,
+        lock=None,
+        # Dedupes only what waits; the ledger refuses what runs.
+        queueing_lock=f"run:{run_id}",
+        task_name=TASK,
+        task_kwargs={"run": run_id},
+    )
+    with _errors_of_driver():
+        deferred = _OFFLINE.defer_job(job, connection=raw)
+    assert deferred.id is not None  # noqa: S101 -- for the type checker.
+    return deferred.id
+
+
+def withdraw(raw: "psycopg.Connection[Any]", number: int) -> None:
+    """Take back what waits, and abort what is handled, as a part of the connection's
+    transaction.
+    """
+    with _errors_of_driver():
+        _OFFLINE.cancel_job_by_id(number, abort=True, delete_job=True, connection=raw)
+
+
+@contextmanager
+def _errors_of_driver() -> Iterator[None]:
+    """Raise what the driver has raised: the ledger knows what it means for its transaction."""
+    try:
+        yield
+    except ProcrastinateException as error:
+        if isinstance(error.__cause__, psycopg.Error):
+            raise error.__cause__ from error
+        raise
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split())[:200] or type(cause).__name__
+
+
+class _Manager(JobManager):
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 -- the library's signature.
+        """Finish a job, if it is still there. One that cannot be finished is forgotten later, by
+        `known`; the ledger has its outcome.
+        """
+        with suppress(ProcrastinateException):
+            await super().finish_job(job, status, delete_job)
+
+
+class ProcrastinateEngine:
+    """Implements `Engine`. `parameters` are those of connections, beside the URL."""
+
+    def __init__(self, server: LedgerServer, parameters: Mapping[str, str]) -> None:
+        self._server = server
+        self._parameters = dict(parameters)
+        self._handled: set[asyncio.Task[None]] = set()
+
+    def _connector(self, connections: int) -> PsycopgConnector:
+        return PsycopgConnector(
+            conninfo=self._server.url,
+            kwargs=self._parameters,
+            min_size=1,
+            max_size=connections,
+            timeout=POOL_PATIENCE,
+            configure=_configure,
+        )
+
+    async def known(self) -> Collection[int]:
+        """Remove what has stalled; return the numbers of the rest."""
+        async with self._opened(App(connector=self._connector(1))) as app:
+            manager = app.job_manager
+            stalled = await manager.get_stalled_jobs(
+                task_name=TASK, seconds_since_heartbeat=STALLED_AFTER
+            )
+            for number in [job.id for job in stalled if job.id is not None]:
+                # A worker that was only slow may have ended it meanwhile.
+                with suppress(ProcrastinateException):
+                    await manager.finish_job_by_id_async(number, Status.FAILED, delete_job=True)
+            known = await manager.list_jobs_async(task=TASK)
+            alive = {Status.TODO.value, Status.DOING.value}
+            return {job.id for job in known if job.id is not None and job.status in alive}
+
+    @asynccontextmanager
+    async def _opened(self, app: App) -> AsyncIterator[App]:
+        try:
+            # A pool waits longer before each try, and would be late when the database is back.
+            await (await self._connect()).close()
+            async with app.open_async():
+                yield app
+        except (ProcrastinateException, psycopg.Error) as error:
+            raise LedgerUnusable(self._server, f"its engine: {_reason(error)}") from error
+
+    async def listen(self, heard: Callable[[str], None]) -> None:
+        """Call `heard` whenever a run has changed, and when it could have been missed."""
+        while True:
+            with suppress(psycopg.Error, OSError):
+                await self._hear(heard)
+            await asyncio.sleep(LONGEST_PAUSE / 2)
+
+    async def _connect(self) -> "psycopg.AsyncConnection[Any]":
+        parameters: dict[str, Any] = self._parameters
+        return await psycopg.AsyncConnection.connect(
+            self._server.url, autocommit=True, **parameters
+        )
+
+    async def _hear(self, heard: Callable[[str], None]) -> None:
+        async with await self._connect() as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            heard("")
+            while True:
+                async for notification in connection.notifies(timeout=SILENCE):
+                    heard(notification.payload)
+                await connection.execute("SELECT 1")
+
+    async def work(
+        self,
+        places: int,
+        place: str,
+        handle: Callable[[int], Awaitable[None]],
+        aborted: Callable[[], None],
+    ) -> None:
+        """Fetch runs and handle them, until cancelled."""
+        pause, is_away = 0.1, False
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._work_once(places, place, handle, aborted)
+                # It ends so when it has lost its connection for notifications.
+                log.warning("the engine has lost its database, and begins anew")
+                is_away = False
+            except LedgerUnusable as error:
+                if not is_away:
+                    log.warning("the engine cannot use its database", why=error.reason)
+                is_away = True
+            lasted = asyncio.get_running_loop().time() - began
+            pause = 0.1 if lasted > SILENCE else min(LONGEST_PAUSE, pause * 2)
+            await asyncio.sleep(pause)
+
+    async def _work_once(
+        self,
+        places: int,
+        place: str,
+        handle: Callable[[int], Awaitable[None]],
+        aborted: Callable[[], None],
+    ) -> None:
+        # A new one each time: a pool that could not be opened counts as open.
+        app = App(connector=self._connector(CONNECTIONS))
+        app.job_manager = _Manager(app.connector)
+
+        @app.task(name=TASK, pass_context=True)
+        async def relay(context: JobContext, run: int) -> None:
+            await self._handle(context, handle(run), aborted)
+
+        async with self._opened(app):
+            await app.run_worker_async(
+                queues=[place],
+                concurrency=places,
+                fetch_job_polling_interval=FETCH_EVERY,
+                abort_job_polling_interval=ABORTS_EVERY,
+                # What is handled goes on without the engine's worker.
+                shutdown_graceful_timeout=0.0,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                update_heartbeat_interval=HEARTBEAT_EVERY,
+                stalled_worker_timeout=2 * STALLED_AFTER,
+            )
+
+    async def _handle(
+        self, context: JobContext, work: Awaitable[None], aborted: Callable[[], None]
+    ) -> None:
+        task = asyncio.ensure_future(work)
+        self._handled.add(task)
+        task.add_done_callback(self._handled.discard)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if context.abort_reason() is not AbortReason.USER_REQUEST:
+                raise
+            # The ledger says what is to be stopped.
+            aborted()
+            await asyncio.shield(task)
+
+
+async def _configure(connection: "psycopg.AsyncConnection[Any]") -> None:
+    await connection.execute(_TIMEOUTS)
+    if not connection.autocommit:
+        await connection.commit()

@@ -1,0 +1,224 @@
+"""The lifetime of a worker: a process that fetches and uploads files for a front, beside others.
+
+It holds a lease of its own. One whose lease is another's writes nothing any more, and ends.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from bot import __version__
+from bot.adapters.engine import ProcrastinateEngine
+from bot.adapters.ledger.runs import SqlWorker, SqlWorkerJobs
+from bot.adapters.telegram.files import CloudFiles
+from bot.adapters.telegram.local_files import LocalFiles
+from bot.adapters.telegram.request import TokenRefused
+from bot.clock import STUCK_AFTER, SystemClock, end, unless_stopped, until_stopped
+from bot.core.errors import DiskError, LedgerLocked, leaf
+from bot.core.ports import Clock
+from bot.core.ports.runs import Role
+from bot.jobs.remote import RunWorker
+from bot.jobs.runner import JobLifecycle
+from bot.settings import Settings
+from bot.supervision import TOKEN, ProcessPhase, Supervisor
+from bot.transfer.spool import boot_id
+from bot.wiring.bot import build_reaper, build_runner, build_source, file_trouble_of
+from bot.wiring.monitoring import MonitoredParts, folder_trouble, open_monitoring
+from bot.wiring.resources import (
+    Resources,
+    hold,
+    open_bot_telegram,
+    open_link_resources,
+    open_resources,
+)
+from bot.wiring.roles import engine_of, place_of
+
+log = structlog.stdlib.get_logger(__name__)
+
+TIDY_EVERY: Final = 5.0
+"""Seconds (real) between two looks at the spool."""
+LOOK_AGAIN_AFTER: Final = 5.0
+"""Seconds (real) between two looks at a folder of files that cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The parts of a worker that run, and those that starting and stopping need."""
+
+    runs: RunWorker
+    ledger: SqlWorker
+    engine: ProcrastinateEngine
+    source: CloudFiles | LocalFiles
+    place: str
+    trouble: Callable[[], str]
+    """Returns why the files cannot be seen here, or nothing. Blocks."""
+
+
+def build_worker(resources: Resources) -> Worker:
+    """Build what takes runs and relays their files. Looks at the folder of the files."""
+    links, settings = resources.links, resources.settings
+    lease = links.database.lease
+    assert lease is not None  # noqa: S101 -- for the type checker: it was opened with one.
+    metrics = links.monitoring.metrics
+    source = build_source(resources)
+    place, root = place_of(settings)
+    file_root = settings.telegram.file_root
+    time = links.store.oss.time
+    ledger = SqlWorker(
+        links.database,
+        lease,
+        time,
+        links.link_clock.now,
+        place=place,
+        root=root,
+        version=__version__,
+    )
+    runs = RunWorker(ledger, links.clock, metrics)
+    jobs = SqlWorkerJobs(links.database, lease, runs.run_of, ledger.tell_time, boot_id=boot_id())
+    lifecycle = JobLifecycle(jobs, links.clock, links.signals, metrics)
+    runs.run = build_runner(resources, source, jobs, lifecycle).run
+    links.monitoring.observe(
+        MonitoredParts(runs, resources.spool, file_trouble_of(file_root, source))
+    )
+    return Worker(
+        runs=runs,
+        ledger=ledger,
+        engine=engine_of(settings),
+        source=source,
+        place=place,
+        trouble=lambda: "" if file_root is None else folder_trouble(file_root),
+    )
+
+
+async def serve_worker(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run a worker until `stop` is set; `ready` is called with its name once it takes jobs.
+
+    Raises:
+        LedgerError: the ledger cannot be used, or the lease was lost to another process.
+        TokenRefused: Telegram does not know the token, and no link is live.
+        StoreKeyRefused: there is no access key at all.
+        PortTaken: `web.port` is not to be had.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await unless_stopped(stop, _open(settings, clock, stack))
+            if opened is not None:
+                await _run(*opened, stop, ready)
+        except ExceptionGroup as group:
+            raise leaf(group) from group
+
+
+async def _open(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Resources, Worker]:
+    monitoring = await open_monitoring(settings, clock, stack, Role.WORKER)
+    links = await open_link_resources(settings, clock, stack, monitoring, Role.WORKER)
+    # Before a file is relayed, because its deadline counts by the time of OSS.
+    await links.clock_keeper.is_known()
+    telegram = await hold(links, TOKEN, TokenRefused, lambda: open_bot_telegram(links, stack))
+    resources = await open_resources(links, telegram, stack)
+    parts = build_worker(resources)
+    if isinstance(parts.source, CloudFiles):
+        stack.push_async_callback(parts.source.close)
+    await _sweep(resources, parts)
+    return resources, parts
+
+
+async def _sweep(resources: Resources, parts: Worker) -> None:
+    """Remove what an earlier process has left, but for the files of jobs that may come again."""
+    unfinished = await resources.ledger.jobs.unfinished()
+    this_boot = boot_id()
+    resources.trusted.update(job.id for job in unfinished if job.boot_id == this_boot != "")
+    await _remove_left(resources, parts)
+    try:
+        if isinstance(parts.source, LocalFiles):
+            await parts.source.sweep()
+    except DiskError as error:
+        log.warning("cannot sweep the spool", code=error.code, why=str(error))
+
+
+async def _remove_left(resources: Resources, parts: Worker) -> None:
+    """Remove the files of jobs that have ended, here or elsewhere."""
+    try:
+        left = resources.spool.sizes().keys() - parts.runs.jobs
+        if left:
+            unfinished = {job.id for job in await resources.ledger.jobs.unfinished()}
+            # Those that run here now, because one may have begun since the ledger was read.
+            resources.spool.sweep(unfinished | parts.runs.jobs)
+    except DiskError as error:
+        log.warning("cannot sweep the spool", code=error.code, why=str(error))
+
+
+async def _tidy(resources: Resources, parts: Worker) -> None:
+    """Remove what earlier attempts have left, once their jobs have ended elsewhere."""
+    while True:
+        await asyncio.sleep(TIDY_EVERY)
+        await _remove_left(resources, parts)
+
+
+def _loops(
+    resources: Resources, parts: Worker
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    links = resources.links
+    return {
+        "engine": partial(_work, parts, links.settings.transfer.at_once),
+        "spool": partial(_tidy, resources, parts),
+        "progress": parts.runs.tell,
+        # Beside that of the front: links end also while no front is there.
+        "reaper": partial(build_reaper(links).run, None),
+        "ledger_watch": links.database.watch,
+    }
+
+
+async def _work(parts: Worker, places: int) -> None:
+    """Take jobs, once their files can be seen."""
+    said = ""
+    while why := await asyncio.to_thread(parts.trouble):
+        if why != said:
+            log.warning("no job is taken", why=why)
+        said = why
+        await asyncio.sleep(LOOK_AGAIN_AFTER)
+    await parts.ledger.register(places)
+    await parts.engine.work(places, parts.place, parts.runs.handle, parts.runs.aborted)
+
+
+async def _run(
+    resources: Resources, parts: Worker, stop: asyncio.Event, ready: Callable[[str], None]
+) -> None:
+    links, settings = resources.links, resources.settings
+    supervisor = Supervisor(links.monitoring.metrics, fatal=(LedgerLocked,))
+    links.monitoring.readiness.add({"loops": supervisor.trouble})
+    engine, *others = (
+        asyncio.create_task(supervisor.keep(name, run), name=name)
+        for name, run in _loops(resources, parts).items()
+    )
+    try:
+        log.info("ready", worker=settings.worker_name, places=settings.transfer.at_once)
+        links.monitoring.health_state.begin(ProcessPhase.RUNNING)
+        ready(settings.worker_name)
+        await until_stopped(stop, [engine, *others])
+        log.info("stopping", grace=settings.stop.grace.total_seconds())
+        links.monitoring.health_state.begin(ProcessPhase.STOPPING)
+        with suppress(TimeoutError):
+            # The front hands nothing over any more. Not waited for where the server is away.
+            await asyncio.wait_for(parts.ledger.register(0), STUCK_AFTER.total_seconds())
+        await end([engine])
+        await parts.runs.finish(settings.stop.grace)
+        resources.spool.keeps = True
+        if isinstance(parts.source, LocalFiles):
+            parts.source.keeps = True
+        await parts.runs.stop()
+    finally:
+        await end([engine, *others])

@@ -1,0 +1,245 @@
+"""A front and workers on one ledger, in the process of the test: what people see of it."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.adapters.ledger import runs
+from bot.core.ports.runs import Role
+from bot.demo.local_stack import LocalStack
+from bot.jobs import remote
+from bot.sandbox.faults import Effect, Fault
+from tests.conversations.people import Person, fetch, link_of
+from tests.conversations.test_ledger_server_away import until_ready
+from tests.conversations.test_webhook import free_port
+from tests.fakes.postgres import Databases
+from tests.fakes.roles import Cluster
+from tests.wiring.test_monitoring import get, ready
+
+pytestmark = [pytest.mark.long, pytest.mark.in_a_file]
+
+MIB = 1 << 20
+ARRIVED = 4 * MIB
+"""Bytes of a held file that arrive."""
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, databases: Databases) -> AsyncIterator[LocalStack]:
+    """Both stand-ins, for processes whose ledger is on a server."""
+    place = databases.make()
+    more = {"RELAY_LEDGER__URL": place.url, "RELAY_STOP__GRACE": "0s"}
+    async with LocalStack(tmp_path, more=more) as stage:
+        yield stage
+    databases.drop(place)
+
+
+@pytest.fixture
+def alice(stage: LocalStack) -> Person:
+    """A user of the bot."""
+    return Person(stage)
+
+
+@pytest.fixture
+async def cluster(stage: LocalStack, alice: Person) -> AsyncIterator[Cluster]:
+    """No process yet."""
+    async with Cluster(stage, alice.id) as made:
+        yield made
+
+
+async def held(cluster: Cluster, alice: Person) -> bytes:
+    """Send a file that arrives only in part, in the first attempt; return it once OSS has that
+    part and the sender sees it.
+    """
+    stage, content = cluster.stage, os.urandom(8 * MIB)
+    hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 60})
+    stage.telegram.faults.add(hang)
+    await alice.send(content, "held.bin")
+    await alice.until(lambda: bool(alice.status_messages))
+    await stage.oss.wait_for(
+        lambda: sum(len(one.parts) for one in stage.bucket.uploads.values()) == ARRIVED // MIB
+    )
+    await alice.until(lambda: "MB of" in alice.status_messages[0].text)
+    await cluster.until("SELECT count(message_id) FROM cards", [(1,)])
+    return content
+
+
+async def says(port: int, why: str) -> None:
+    """Wait until a process, which may have no port yet, gives this as a reason."""
+    reasons: list[str] = []
+    async with asyncio.timeout(30):
+        while not any(why in reason for reason in reasons):
+            with suppress(aiohttp.ClientError):
+                _, reasons = await ready(port)
+            await asyncio.sleep(0.05)
+
+
+async def is_answered(alice: Person, content: bytes) -> bool:
+    """Wait for one answer; return whether its link opens these bytes."""
+    await alice.until(lambda: len(alice.said) == 1 and not alice.status_messages)
+    return (await fetch(link_of(alice.said[0])))[1] == content
+
+
+async def test_without_a_worker(cluster: Cluster, alice: Person) -> None:
+    """A file waits, readiness says for what, and it goes on when a worker comes."""
+    port = free_port()
+    cluster.stage.more["RELAY_WEB__PORT"] = str(port)
+    await cluster.front()
+    why = await until_ready(cluster.stage, 503)
+    await alice.send(b"patience", "a.bin")
+    await alice.until(lambda: bool(alice.status_messages))
+    await cluster.worker("late", RELAY_WEB__PORT=str(free_port()))
+    answered = await is_answered(alice, b"patience")
+    await until_ready(cluster.stage, 200)
+    _, page = await get(port, "/metrics")
+
+    assert "relay_workers 1.0" in page
+    assert "relay_worker_places 4.0" in page
+    assert any("no worker runs" in reason for reason in why), why
+    assert answered
+
+
+async def test_as_many_as_there_are_places(cluster: Cluster, alice: Person) -> None:
+    """Each worker has as many as it takes; the next waits, and has its turn."""
+    more = {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
+    people = [alice, *(Person(cluster.stage, name) for name in ("Ben", "Cleo"))]
+    users = ",".join(str(person.id) for person in people)
+    cluster.stage.more["RELAY_ACCESS__USERS"] = users
+    await cluster.front()
+    await cluster.worker("left", **more)
+    await cluster.worker("right", **more)
+    hang = Fault("file", Effect.STALL, times=2, args={"bytes": 10, "seconds": 60})
+    cluster.stage.telegram.faults.add(hang)
+    for person in people:
+        await person.send(b"x" * 1000, "a.bin")
+    await cluster.until("SELECT worker FROM runs ORDER BY worker", [("left",), ("right",)])
+    await people[2].until(lambda: bool(people[2].status_messages))
+    waits = cluster.query("SELECT state FROM jobs ORDER BY id")
+    await cluster.worker("third", **more)
+    await people[2].until(lambda: len(people[2].said) == 1)
+
+    assert waits == [("running",), ("running",), ("queued",)]
+
+
+async def test_worker_stops_in_the_middle_of_a_file(cluster: Cluster, alice: Person) -> None:
+    """It gives the file back; another goes on at once, in the same status message, with the parts
+    that OSS has.
+    """
+    await cluster.front()
+    first = await cluster.worker("first")
+    content = await held(cluster, alice)
+    shown = alice.status_messages[0].id
+    await cluster.worker("second")
+    await first.end()
+    answered = await is_answered(alice, content)
+    sent = cluster.stage.oss.log.of("UploadPart")
+    silent = {e.message.id for e in alice.chat.history if e.by_bot and e.message.silent}
+
+    assert answered
+    assert silent == {shown}
+    assert set(Counter(request.params["partNumber"] for request in sent).values()) == {1}
+    assert cluster.query("SELECT attempt, crashes FROM jobs") == [(2, 0)]
+
+
+async def test_front_restarts_while_a_worker_runs(cluster: Cluster, alice: Person) -> None:
+    """The worker goes on; the new front takes its run over, and shows it in the same message."""
+    front = await cluster.front()
+    await cluster.worker("only")
+    content = await held(cluster, alice)
+    shown = alice.status_messages[0]
+    await front.end()
+    meanwhile = alice.shown(shown).text
+    await cluster.front()
+    cluster.query("SELECT pg_notify('relay_runs', '')")
+    await cluster.until("SELECT worker FROM runs", [("only",)])
+    # The download is tried again in the same attempt, once it has hung for long.
+    cluster.stage.clock.advance(timedelta(minutes=2))
+    answered = await is_answered(alice, content)
+
+    assert "Paused" not in meanwhile
+    assert answered
+    assert cluster.query("SELECT attempt FROM jobs") == [(1,)]
+
+
+async def test_front_dies_before_it_tells_of_a_cancel(cluster: Cluster, alice: Person) -> None:
+    """What it has stored is enough: the next look tells the worker."""
+    await cluster.front()
+    await cluster.worker("only")
+    await held(cluster, alice)
+    shown = alice.status_messages[0]
+    cluster.query("UPDATE jobs SET cancel_requested = true")
+    await alice.until(lambda: "ancelled" in alice.shown(shown).text)
+    await cluster.stage.oss.wait_for(lambda: not cluster.stage.bucket.uploads)
+
+    assert cluster.query("SELECT count(*) FROM runs") == [(0,)]
+
+
+async def test_job_that_the_engine_has_lost(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is handed over again."""
+    monkeypatch.setattr(runs, "UNTAKEN_FOR", timedelta(seconds=0.5))
+    monkeypatch.setattr(remote, "ENGINE_EVERY", 0.5)
+    await cluster.front()
+    # One that has places, and a fence of its own, but fetches nothing.
+    cluster.query(
+        "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
+        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud', '', '1', 0)"
+    )
+    await alice.send(b"lost and found", "a.bin")
+    await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
+    cluster.query("DELETE FROM procrastinate_jobs")
+    await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
+    await cluster.worker("only")
+
+    assert await is_answered(alice, b"lost and found")
+
+
+async def test_standby(cluster: Cluster, alice: Person) -> None:
+    """A second front waits, says so, and goes on as soon as the first has ended."""
+    port = free_port()
+    first = await cluster.front()
+    await cluster.worker("only")
+    second = cluster.begin(Role.FRONT, RELAY_WEB__PORT=str(port))
+    await says(port, "stands by")
+    await first.end()
+    await second.until_ready()
+    answer = await alice.answered(await alice.send(b"to the second", "a.bin"))
+
+    assert (await fetch(link_of(answer)))[1] == b"to the second"
+
+
+async def test_files_of_another_server(tmp_path: Path, databases: Databases) -> None:
+    """In local mode a job goes only where its file is; readiness says where that is."""
+    place = databases.make()
+    port = free_port()
+    more = {"RELAY_LEDGER__URL": place.url, "RELAY_STOP__GRACE": "0s"}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    async with LocalStack(tmp_path / "stage", more=more, local=True) as stage:
+        alice = Person(stage)
+        stage.more["RELAY_WEB__PORT"] = str(port)
+        async with Cluster(stage, alice.id) as cluster:
+            await cluster.worker(
+                "blind",
+                RELAY_TELEGRAM__FILE_ROOT=str(elsewhere),
+                RELAY_WEB__PORT=str(free_port()),
+            )
+            await cluster.front()
+            await alice.send(b"here", "a.bin")
+            await alice.until(lambda: bool(alice.status_messages))
+            why = await until_ready(stage, 503)
+            taken = cluster.query("SELECT count(*) FROM runs")
+            await cluster.worker("seeing", RELAY_WEB__PORT=str(free_port()))
+            answered = await is_answered(alice, b"here")
+    databases.drop(place)
+
+    assert answered
+    assert taken == [(0,)]
+    assert any("blind cannot see the files of" in reason for reason in why), why
