@@ -188,15 +188,18 @@ class ProcrastinateEngine:
         aborted: Callable[[], None],
     ) -> None:
         """Fetch runs and handle them, until cancelled."""
-        pause = 0.1
+        pause, is_away = 0.1, False
         while True:
             began = asyncio.get_running_loop().time()
             try:
                 await self._work_once(places, place, handle, aborted)
                 # It ends so when it has lost its connection for notifications.
                 log.warning("the engine has lost its database, and begins anew")
+                is_away = False
             except LedgerUnusable as error:
-                log.warning("the engine cannot use its database", why=error.reason)
+                if not is_away:
+                    log.warning("the engine cannot use its database", why=error.reason)
+                is_away = True
             lasted = asyncio.get_running_loop().time() - began
             pause = 0.1 if lasted > SILENCE else min(LONGEST_PAUSE, pause * 2)
             await asyncio.sleep(pause)
