@@ -59,8 +59,8 @@ def test_words_are_plain() -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("scenario", "most"), EXECUTED.items())
 def test_requests_execute_few_modules(scenario: str, most: int) -> None:
-    """`python -m tests.tools.trace` shows the modules. What a timer of the bot runs meanwhile is not
-    the request's, and only adds: the least of three counts.
+    """`python -m tests.tools.trace` shows the modules. What a timer of the bot runs meanwhile is
+    not of the request, and only adds: the least of three counts.
     """
     counted = (list(trace_alone(scenario)) for _ in range(3))
     modules = next((one for one in counted if len(one) <= most), None)
