@@ -1,5 +1,6 @@
 # Twelve verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
-#   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it)
+#   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it;
+#                   ARGS="--workers 3" runs a front and three workers on a PostgreSQL server, and kills one)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
 #   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above); those of

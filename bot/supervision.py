@@ -196,8 +196,10 @@ TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
 """The obstacle of a token that Telegram refuses."""
 BUCKET: Final = "oss.bucket"
 """The obstacle of a bucket that is exposed, or cannot be used."""
+STANDBY: Final = "standby"
+"""The obstacle of a process that waits for its turn, or for its version of the ledger."""
 CAUSES: Final = (
-    *("bot", "telegram", "oss", TOKEN, BUCKET),
+    *("bot", "telegram", "oss", TOKEN, BUCKET, STANDBY),
     *("ledger", "links", "loops", "spool", "telegram.file_root", "workers"),
 )
 """What can speak against readiness: the first words of reasons."""

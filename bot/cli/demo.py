@@ -1,7 +1,8 @@
 """`relay-bot demo` and `relay-bot sandbox`: the bot, or its stand-ins, without any account."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,12 @@ def demo(
         bool, typer.Option("--local", help="With a Bot API server of your own: larger files.")
     ] = False,
     port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, max=8, help="With a front and so many workers, each a process, on PostgreSQL."
+        ),
+    ] = 0,
 ) -> None:
     """Send files through the whole bot on this machine, without any account.
 
@@ -32,6 +39,8 @@ def demo(
     """
     from bot.demo import run_chat, run_demo
 
+    if workers:
+        raise typer.Exit(_run_workers(workers, is_alone=not (chat or local or file)))
     if file is not None and not file.is_file():
         typer.echo(f"there is no file {file}", err=True)
         raise typer.Exit(BAD_SETTINGS)
@@ -49,8 +58,29 @@ def demo(
 
 
 def _run(story: Coroutine[Any, Any, int]) -> int:
-    try:
+    with _ending_in_a_line():
         return asyncio.run(story)
+
+
+def _run_workers(workers: int, *, is_alone: bool) -> int:
+    if not is_alone:
+        raise typer.BadParameter("--workers takes none of --chat, --local and --file")
+    if workers == 1:
+        raise typer.BadParameter("--workers needs 2: one is killed, and another goes on")
+    # Imported only here: no other demo needs a server.
+    from bot.demo.workers import NoCluster, run_workers_demo
+
+    with _ending_in_a_line():
+        try:
+            return run_workers_demo(workers)
+        except NoCluster as error:
+            fail(error)
+
+
+@contextmanager
+def _ending_in_a_line() -> Iterator[None]:
+    try:
+        yield
     except KeyboardInterrupt:
         fail("stopped; nothing is kept")
     except TimeoutError:

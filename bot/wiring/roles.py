@@ -24,6 +24,7 @@ from bot.core.ports.store import LinkLimit
 from bot.jobs.remote import RemoteRunner
 from bot.jobs.runner import JobLifecycle
 from bot.settings import Settings, TelegramMode
+from bot.supervision import STANDBY
 from bot.wiring.monitoring import Monitoring
 
 log = structlog.stdlib.get_logger(__name__)
@@ -45,13 +46,13 @@ class _Waits:
         self._why = ""
 
     def __call__(self, why: str) -> None:
-        self._obstacles["ledger"] = f"stands by: {why}"
+        self._obstacles[STANDBY] = why
         if why != self._why:
             self._why = why
             log.info("stands by", why=why)
 
     def over(self) -> None:
-        self._obstacles.pop("ledger", None)
+        self._obstacles.pop(STANDBY, None)
 
 
 async def open_shared_ledger(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.deploy.files import DEPLOY, known_variables, read
+from tests.deploy.files import DEPLOY, commands_named, known_variables, read
 
 CHECKER = Path(sys.executable).parent / "check-jsonschema"
+BOTS = ["bot", "bot-local", "front", "worker"]
 
 
 @pytest.fixture
@@ -31,13 +32,19 @@ def test_schema() -> None:
 
 
 def test_profiles(compose: dict[str, Any]) -> None:
-    """One bot runs in each profile, and nothing at all without one."""
+    """One bot runs in each profile, whole or in its roles, and nothing at all without one."""
     profiles = {name: service["profiles"] for name, service in compose["services"].items()}
 
-    assert profiles == {"bot": ["cloud"], "bot-local": ["local"], "bot-api": ["local"]}
+    assert profiles == {
+        "bot": ["cloud"],
+        "bot-local": ["local"],
+        "bot-api": ["local"],
+        "front": ["cluster"],
+        "worker": ["cluster"],
+    }
 
 
-@pytest.mark.parametrize("name", ["bot", "bot-local"])
+@pytest.mark.parametrize("name", BOTS)
 def test_hardened(compose: dict[str, Any], name: str) -> None:
     """The bot has neither root nor capabilities nor a file system to write to, and time to end."""
     service = compose["services"][name]
@@ -48,6 +55,17 @@ def test_hardened(compose: dict[str, Any], name: str) -> None:
     assert "cap_add" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["stop_grace_period"] == "30s"
+
+
+@pytest.mark.parametrize("role", ["front", "worker"])
+def test_roles(compose: dict[str, Any], role: str) -> None:
+    """A service of a role runs it with the settings that all share, and shares no spool."""
+    service = compose["services"][role]
+    (call,) = commands_named("relay-bot " + " ".join(service["command"][:2]))
+
+    assert call == ("run", ("--role",))
+    assert service["command"][2:] == [role, "--settings", "/etc/relay-bot/settings.toml"]
+    assert all(volume.startswith("./settings.toml:") for volume in service["volumes"])
 
 
 def test_nothing_is_published(compose: dict[str, Any]) -> None:
@@ -68,9 +86,7 @@ def test_same_paths(compose: dict[str, Any]) -> None:
 
 def test_restarts(compose: dict[str, Any]) -> None:
     """The bot is not restarted for bad settings, which its entry point makes exit code 0."""
-    assert {compose["services"][name]["restart"] for name in ("bot", "bot-local")} == {
-        "on-failure"
-    }
+    assert {compose["services"][name]["restart"] for name in BOTS} == {"on-failure"}
     assert compose["services"]["bot-api"]["restart"] == "unless-stopped"
 
 

@@ -114,7 +114,8 @@ def test_notice() -> None:
     named = {name: text for name, text in licenses.items() if re.search(r"GPL|MPL|EPL", text)}
     notice, label = read("NOTICE"), labels()["org.opencontainers.image.licenses"]
 
-    assert set(named) == {"python-telegram-bot", "certifi", "psycopg", "psycopg-binary"}
+    of_psycopg = {"psycopg", "psycopg-binary", "psycopg-pool"}
+    assert set(named) == {"python-telegram-bot", "certifi", *of_psycopg}
     for name, text in named.items():
         assert name in notice
         assert text in notice

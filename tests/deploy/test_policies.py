@@ -6,7 +6,7 @@ import re
 import alibabacloud_oss_v2 as oss
 import pytest
 
-from bot.adapters.oss.policies import PolicyGrant, bucket_statements, ram_policy
+from bot.adapters.oss.policies import PolicyGrant, bucket_statements, ram_policy, worker_policy
 from tests.deploy.files import read
 from tests.fakes.policies import actions_of
 
@@ -16,6 +16,16 @@ BUCKET = "my-relay-bucket"
 def test_ram_policy() -> None:
     """The RAM policy is that of a bot which runs and is examined, for the bucket of the manual."""
     assert ram_policy(BUCKET, "relay/") == json.loads(read("ram-policy.json"))
+
+
+def test_policy_of_workers() -> None:
+    """That of workers is a part of the bot's. `make demo ARGS="--workers 3"` lets workers run with
+    it.
+    """
+    policy = json.loads(read("ram-policy-worker.json"))
+
+    assert worker_policy(BUCKET, "relay/") == policy
+    assert set(actions_of(policy)) < set(actions_of(ram_policy(BUCKET, "relay/")))
 
 
 def test_bucket_policy() -> None:
@@ -28,7 +38,9 @@ def test_bucket_policy() -> None:
     assert re.fullmatch(r"[0-9]+", user + owner)
 
 
-@pytest.mark.parametrize("name", ["ram-policy.json", "bucket-policy.json"])
+@pytest.mark.parametrize(
+    "name", ["ram-policy.json", "ram-policy-worker.json", "bucket-policy.json"]
+)
 def test_actions_exist(name: str) -> None:
     """Every action is a call that the SDK knows; those about versions have that of the object."""
     policy = json.loads(read(name))

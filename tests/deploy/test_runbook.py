@@ -7,7 +7,7 @@ import pytest
 
 from bot.adapters.metrics import PrometheusMetrics
 from bot.core.errors import all_codes
-from bot.settings import load
+from bot.settings import Settings, load
 from tests.deploy.files import (
     DEPLOY,
     KEYS,
@@ -28,6 +28,8 @@ TOPICS = [
     "Install on a bare server",
     "Upgrade",
     "Back up and restore the ledger",
+    "The ledger on a PostgreSQL server",
+    "Several machines",
     "Rotate key and token",
     "Move to another host",
     "Change the link mode",
@@ -84,13 +86,32 @@ def test_links(text: str) -> None:
 
 
 def test_settings_of_a_bare_server(tmp_path: Path) -> None:
-    """The commands of the runbook change the lines that they mean to, and give absolute paths."""
+    """The commands of the runbook change the lines that they mean to, and give absolute paths; a
+    worker beside the bot has a spool and a port of its own.
+    """
     commands = re.findall(r"-e 's\|(\^[^|]+)\|([^|]+)\|'", RUNBOOK)
-    text = read("settings.example.toml")
+    text = _changed(read("settings.example.toml"), commands[:3])
+    settings = _loaded(text, tmp_path)
+    worker = _loaded(_changed(text, commands[3:]), tmp_path)
+
+    assert len(commands) == 5
+    assert settings.ledger.path == Path("/var/lib/relay-bot/relay.sqlite3")
+    assert settings.spool.folder == Path("/var/lib/relay-bot/spool")
+    assert settings.web.port == 8080
+    assert worker.spool.folder == Path("/var/lib/relay-bot/spool-left")
+    assert worker.web.port == 8081
+    assert worker.worker_name != settings.worker_name
+
+
+def _changed(text: str, commands: list[tuple[str, str]]) -> str:
     for pattern, line in commands:
         text, changed = re.subn(pattern, line, text, flags=re.MULTILINE)
         assert changed == 1
-    file = tmp_path / "settings.toml"
+    return text
+
+
+def _loaded(text: str, folder: Path) -> Settings:
+    file = folder / "settings.toml"
     file.write_text(text, encoding="utf-8")
     needed = {
         "RELAY_TELEGRAM__TOKEN": "1:AAAAAAAAAAAAAAAAAAAA",
@@ -98,12 +119,7 @@ def test_settings_of_a_bare_server(tmp_path: Path) -> None:
         "RELAY_OSS__ACCESS_KEY_ID": "id-of-key",
         "RELAY_OSS__ACCESS_KEY_SECRET": "secret",
     }
-    settings = load(file, needed)
-
-    assert len(commands) == 3
-    assert settings.ledger.path == Path("/var/lib/relay-bot/relay.sqlite3")
-    assert settings.spool.folder == Path("/var/lib/relay-bot/spool")
-    assert settings.web.port == 8080
+    return load(file, needed)
 
 
 def test_metrics() -> None:

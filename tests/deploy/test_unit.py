@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from bot.cli.common import BAD_SETTINGS
+from bot.core.ports.runs import Role
 from bot.settings import load
 from tests.deploy.files import DEPLOY, commands_named, known_commands, read, variables
 
 UNIT = "relay-bot.service"
+FRONT = "relay-bot-front.service"
+WORKER = "relay-bot-worker@.service"
+BOTS = pytest.mark.parametrize("name", [UNIT, FRONT, WORKER])
 SERVICES = sorted(path.name for path in DEPLOY.glob("*.service"))
 TIMERS = sorted(path.name for path in DEPLOY.glob("*.timer"))
 EVERY = pytest.mark.parametrize("name", SERVICES)
@@ -53,10 +57,11 @@ def test_understood(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_waits_for_the_clock() -> None:
+@BOTS
+def test_waits_for_the_clock(name: str) -> None:
     """Expiry times are decided by a clock; the bot starts when the machine's has been set."""
     for key in ("After", "Wants"):
-        assert "time-sync.target" in values(key)[0].split()
+        assert "time-sync.target" in values(key, name)[0].split()
 
 
 @needs_systemd
@@ -73,13 +78,15 @@ def test_hardened(name: str, tmp_path: Path) -> None:
     assert f"rates it {found[1]} of 10" in read("README.md")
 
 
-def test_in_step_with_the_program() -> None:
+@BOTS
+def test_in_step_with_the_program(name: str) -> None:
     """It waits for READY, longer than the bot's grace, and does not repeat bad settings."""
     grace = load(None, _NEEDED).stop.grace
 
-    assert values("Type") == ["notify"]
-    assert values("RestartPreventExitStatus") == [str(BAD_SETTINGS)]
-    assert values("TimeoutStopSec") == ["30s"]
+    assert values("Type", name) == ["notify"]
+    assert values("RestartPreventExitStatus", name) == [str(BAD_SETTINGS)]
+    assert values("TimeoutStopSec", name) == ["30s"]
+    assert values("TimeoutStartSec", name) == ["infinity"]
     assert grace.total_seconds() + 5 < 30
 
 
@@ -90,10 +97,27 @@ def test_equally_hardened(name: str) -> None:
     assert hardening(name) == hardening(UNIT)
 
 
-def test_bad_settings_stay_down() -> None:
+@BOTS
+def test_bad_settings_stay_down(name: str) -> None:
     """Nothing runs before the bot whose exit code would not count."""
-    assert values("ExecStartPre") == []
-    assert values("Restart") == ["on-failure"]
+    assert values("ExecStartPre", name) == []
+    assert values("Restart", name) == ["on-failure"]
+
+
+@pytest.mark.parametrize(("name", "role"), [(FRONT, Role.FRONT), (WORKER, Role.WORKER)])
+def test_roles(name: str, role: Role) -> None:
+    """Each runs its role; workers of one machine have settings of their own, and so a spool."""
+    (command,) = values("ExecStart", name)
+    (file,) = re.findall(r"--settings (\S+)", command)
+
+    assert f"run --role {role.value} " in command
+    assert file in read("README.md").replace("worker-NAME", "worker-%i")
+    assert ("%i" in file) == ("@" in name)
+
+
+def test_front_and_whole_bot_exclude_each_other() -> None:
+    """Both hold the right to run; systemd stops one before it starts the other."""
+    assert values("Conflicts", FRONT) == [UNIT]
 
 
 @EVERY
@@ -103,9 +127,8 @@ def test_names_what_exists(name: str) -> None:
     """
     known = known_commands()
     named = commands_named("\n".join(values("ExecStart", name)))
-    expected = {UNIT: {"run"}, "telegram-bot-api.service": set()}.get(
-        name, {name.removesuffix(".service").removeprefix("relay-bot-")}
-    )
+    runs = {UNIT: {"run"}, FRONT: {"run"}, WORKER: {"run"}, "telegram-bot-api.service": set()}
+    expected = runs.get(name, {name.removesuffix(".service").removeprefix("relay-bot-")})
 
     assert variables(read(name)) == set()
     assert {command for command, _ in named} == expected

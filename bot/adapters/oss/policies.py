@@ -50,6 +50,8 @@ RUN_OBJECTS: Final = (
 """Calls of `run`, `send` and `audit` on objects."""
 RUN_BUCKET: Final = ("oss:ListMultipartUploads", "oss:ListObjects")
 """Their calls on the bucket."""
+WORKER_BUCKET: Final = ("oss:ListMultipartUploads",)
+"""Calls on the bucket of `run --role worker`, which relays, and deletes what is due."""
 DOCTOR_BUCKET: Final = (
     "oss:GetBucketInfo",
     "oss:GetBucketLifecycle",
@@ -221,11 +223,21 @@ def ram_policy(bucket: str, prefix: str, *, setup: bool = False, secure: bool = 
     where = f"acs:oss:*:*:{bucket}"
     condition = HTTPS_ONLY if secure else {}
     of_bucket = [*RUN_BUCKET, *DOCTOR_BUCKET, *(SETUP_BUCKET if setup else ())]
-    parts = (
+    return _allow(
+        condition,
         (RUN_OBJECTS, f"{where}/{prefix}*"),
         (sorted(of_bucket), where),
         (DOCTOR_ACCOUNT, "acs:oss:*:*:*"),
     )
+
+
+def worker_policy(bucket: str, prefix: str) -> Policy:
+    """Return the smallest policy for the RAM user of workers, over https only."""
+    where = f"acs:oss:*:*:{bucket}"
+    return _allow(HTTPS_ONLY, (RUN_OBJECTS, f"{where}/{prefix}*"), (WORKER_BUCKET, where))
+
+
+def _allow(condition: Statement, *parts: tuple[Sequence[str], str]) -> Policy:
     statements = [
         {"Effect": "Allow", "Action": list(actions), "Resource": [resource]}
         | ({"Condition": condition} if condition else {})

