@@ -13,7 +13,6 @@ from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
 from tests.conversations.people import Person, fetch, links_of
 
-pytestmark = pytest.mark.in_a_file  # Its bars of real time are those of one machine.
 CHATS = 10
 FILES = 20
 AT_ONCE = 8
