@@ -3,9 +3,9 @@
 #                   ARGS="--workers 3" runs a front and three workers on a PostgreSQL server, and kills one)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
 #   make test       all tests but the long ones, at most 5 minutes on 2 processors   (ARGS=path for some of them)
-#   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above); those of
-#                   other clients need Node, npm and the registries, those of the chat page Chromium; they are
-#                   skipped without them
+#   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above): all conversations
+#                   again with a front and a worker on PostgreSQL, and more; those of other clients need Node, npm and the
+#                   registries, those of the chat page Chromium; they are skipped without them
 #   make check      format, lint, types, import layers, and whether deploy/ fits
 #   make image-check  build the container image without an engine and run it (part of test-all); needs root, buildah
 #                   and mmdebstrap
@@ -43,11 +43,12 @@ test: $(READY)
 	$(BIN)/python -m pytest -q -m "not long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 # pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.
+test-all: export RELAY_TEST_LEDGERS := $(or $(RELAY_TEST_LEDGERS),roles)
 test-all: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
-# Every conversation with the ledger on a PostgreSQL server: about ten minutes more.
+# Every conversation with a bot of one process whose ledger is on a PostgreSQL server.
 test-server: $(READY)
 	RELAY_TEST_LEDGERS=postgresql $(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
 

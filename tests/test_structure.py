@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tools.sources import program
+from tests.tools.sources import ROOT, program
 from tests.tools.structure import (
     duplicate_classes,
     functions,
@@ -53,6 +53,19 @@ def test_words_are_plain() -> None:
     per_thousand = {text: found[text].per_thousand(*BARRED) for text in TEXTS}
 
     assert {text: rate for text, rate in per_thousand.items() if rate > WORDS} == {}
+
+
+def test_all_conversations_run_on_roles() -> None:
+    """`make test-all` repeats every one with a front and a worker, but for those that are about a
+    server already.
+    """
+    found = {
+        path.name
+        for path in (ROOT / "tests/conversations").glob("*.py")
+        if "in_a_file" in path.read_text(encoding="utf-8")
+    }
+
+    assert found == {"test_ledger_server_away.py", "test_roles.py"}
 
 
 @pytest.mark.long

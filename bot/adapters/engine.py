@@ -56,12 +56,17 @@ _OFFLINE: Final = JobManager(SyncPsycopgConnector())
 """Works on connections that it is given, and has none."""
 
 
+def has_tables(raw: "psycopg.Connection[Any]") -> bool:
+    """Return whether the engine has its tables."""
+    found = raw.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
+    return found is not None and found[0] is not None
+
+
 def make_tables(raw: "psycopg.Connection[Any]") -> None:
     """Create the engine's tables where there are none, as a part of the connection's transaction.
     Only under the lock for changes of the schema: two processes at once would both fail.
     """
-    found = raw.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
-    if found is None or found[0] is None:
+    if not has_tables(raw):
         raw.execute(SchemaManager.get_schema())
 
 

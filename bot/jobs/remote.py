@@ -89,7 +89,7 @@ class RemoteRunner:
         self._told_at: datetime | None = None
         self._seen_at = time.monotonic()
         self._judges_from = sees_since + PATIENCE
-        self._engine_at = float("-inf")
+        self._engine_at = time.monotonic()
         self.latest: Look | None = None
         """What was seen last."""
 

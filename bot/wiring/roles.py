@@ -9,11 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from bot.adapters.engine import ProcrastinateEngine, defer, make_tables, withdraw
+from bot.adapters.engine import ProcrastinateEngine, defer, has_tables, make_tables, withdraw
 from bot.adapters.ledger.database import Database, open_alone, open_as_worker
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.postgresql import change, parameters_of
-from bot.adapters.ledger.runs import SqlFrontJobs, SqlRuns, SqlSharedObjects
+from bot.adapters.ledger.runs import SqlFrontJobs, SqlRuns, SqlSharedObjects, by_driver
 from bot.adapters.oss.client import OssTime
 from bot.core.errors import StoreError
 from bot.core.files import LinkMode
@@ -73,7 +73,8 @@ async def open_shared_ledger(
         opening = open_as_worker(server, name, waits=waits)
         database = await stack.enter_async_context(opening)
         ledger = SqlLedger(database, objects=SqlSharedObjects(database))
-    await asyncio.to_thread(change, server, make_tables)
+    if not await database.read(by_driver, has_tables):
+        await asyncio.to_thread(change, server, make_tables)
     waits.over()
     return database, ledger
 

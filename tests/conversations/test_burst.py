@@ -12,7 +12,6 @@ from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
 from tests.conversations.leftovers import let_time_pass
 from tests.conversations.people import Person, fetch, links_of
 
-pytestmark = pytest.mark.in_a_file  # Its bars of real time are those of one machine.
 MB = 1_000_000
 FILES = 50
 

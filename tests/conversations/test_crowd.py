@@ -12,8 +12,8 @@ import pytest
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.telegram import EventKind, FloodMode, VisibleMessage
 from tests.conversations.people import Person, fetch, links_of
+from tests.fakes.ledger import is_in_a_file
 
-pytestmark = pytest.mark.in_a_file  # Its bars of real time are those of one machine.
 CHATS = 10
 FILES = 20
 AT_ONCE = 8
@@ -70,7 +70,8 @@ async def test_ten_chats_with_twenty_files_each(stage: LocalStack, mode: FloodMo
         _mentions(person, files) for person, files in zip(crowd, sent, strict=True)
     ]
     assert stage.telegram.flood.hits == 0
-    assert max(waits.meanwhile) <= waits.bound
+    # In one process with a worker, and beside a server, the front is not alone with its time.
+    assert max(waits.meanwhile) <= waits.bound * (1 if is_in_a_file(stage) else 3)
 
 
 async def _send_all(person: Person, number: int) -> dict[str, bytes]:

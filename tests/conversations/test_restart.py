@@ -147,6 +147,8 @@ async def test_cancel_while_nobody_ran(interrupted: Interrupted) -> None:
     _, status_message = await interrupted.begin()
     await stage.stop_bot()
     query = await alice.chat.press(alice.user, status_message, "Cancel")
+    # Or the transfer that goes on may be quicker.
+    stage.telegram.faults.add(Fault("file", Effect.STALL, times=0, args={"seconds": 60}))
     await stage.start_bot(alice.id)
     await alice.until(lambda: "ancelled" in alice.shown(status_message).text)
     await stage.oss.wait_for(lambda: not stage.bucket.uploads)

@@ -83,8 +83,9 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def stages_on_both(metafunc: pytest.Metafunc) -> None:
-    """Run every test with ledgers in files and, by `make test-server`, with one on a server;
-    unless the test is about files. `RELAY_TEST_LEDGERS=roles` lets a front and a worker run there.
+    """Run every test with ledgers in files, and once more as `RELAY_TEST_LEDGERS` says, unless the
+    test is about one kind: with a front and a worker on a server (`roles`, by `make test-all`), or
+    with one process there (`postgresql`, by `make test-server`).
     """
     if "ledgers" not in metafunc.fixturenames:
         return

@@ -44,6 +44,11 @@ def place_of(stage: LocalStack) -> LedgerPlace:
     return stage.settings(1).ledger.place
 
 
+def is_in_a_file(stage: LocalStack) -> bool:
+    """Return whether the bots of a stage have no server for their ledger."""
+    return isinstance(place_of(stage), Path)
+
+
 def engine_of(place: LedgerPlace) -> Engine:
     """Return an engine as another program would make it."""
     if isinstance(place, Path):

@@ -67,35 +67,35 @@ class Kills:
         """Let everything so far be answered, send files, and kill the process at a moment."""
         async with self.bot() as bot:
             await self.all_answered()
-            moment = self._requests() + self.random.randint(1, REQUESTS * files)
-            before = len(self.sent)
-            for _ in range(files):
-                await self._send()
-            fresh = self.sent[before:]
+            moment = self.requests() + self.random.randint(1, REQUESTS * files)
+            fresh = [await self.send() for _ in range(files)]
             # All of it is done where fewer requests were needed.
-            await self._until(
-                lambda: self._requests() >= moment or all(sent.answers for sent in fresh)
+            await self.until(
+                lambda: self.requests() >= moment or all(sent.answers for sent in fresh)
             )
             bot.send(signal.SIGKILL)
             assert await bot.end() == -signal.SIGKILL
 
     async def all_answered(self) -> None:
         """Wait until every file has an answer, and nothing of its way is left."""
-        await self._until(
+        await self.until(
             lambda: all(sent.answers and not sent.person.status_messages for sent in self.sent)
         )
         await self.stage.oss.wait_for(lambda: not self.stage.bucket.uploads, timeout=PATIENCE)
 
-    async def _send(self) -> None:
+    async def send(self) -> Sent:
+        """Send a file of a random size, as a person of its own."""
         content = os.urandom(self.random.choice(SIZES))
         person = self.people[len(self.sent)]
         await person.send(content)
-        self.sent.append(Sent(person, hashlib.sha256(content).hexdigest()))
+        self.sent.append(sent := Sent(person, hashlib.sha256(content).hexdigest()))
+        return sent
 
-    def _requests(self) -> int:
+    def requests(self) -> int:
+        """Return how many requests the stand-ins have got."""
         return len(self.stage.telegram.log) + len(self.stage.oss.log)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that each request to one of the stand-ins can make true."""
         both = (self.stage.telegram, self.stage.oss)
         waiting = [asyncio.create_task(it.wait_for(condition, timeout=PATIENCE)) for it in both]
@@ -119,10 +119,25 @@ class Kills:
         await self.stage.stop_bot()
         return code
 
-    def states(self) -> dict[str, int]:
-        """Return how many jobs there are in each state."""
+    async def check(self) -> None:
+        """Require that nothing was lost, is twice without need, or was left behind."""
+        opened = [
+            {await digest_of(url) for answer in sent.answers for url in links_of(answer)}
+            for sent in self.sent
+        ]
         statement = "SELECT state, count(*) FROM jobs GROUP BY state"
-        return dict(execute(place_of(self.stage), statement))
+        stored, bucket = execute(place_of(self.stage), statement), self.stage.bucket
+        spooled = [path for path in (self.stage.folder / "spool").rglob("*") if path.is_file()]
+
+        assert stored == [("done", len(self.sent))]
+        assert opened == [{sent.sha256} for sent in self.sent]
+        assert max(len(sent.answers) for sent in self.sent) <= 2
+        assert (len(bucket.objects), bucket.uploads, spooled) == (len(self.sent), {}, [])
+
+    @property
+    def copies(self) -> int:
+        """How many answers were sent again."""
+        return sum(len(sent.answers) - 1 for sent in self.sent)
 
 
 @pytest.mark.timeout(600)
@@ -142,16 +157,7 @@ async def test_killed_at_seeded_moments(stage: LocalStack, seed: int, runs: list
     for files in runs:
         await kills.kill(files)
     code = await kills.end()
-    opened = [
-        {await digest_of(url) for answer in sent.answers for url in links_of(answer)}
-        for sent in kills.sent
-    ]
-    copies = sum(len(sent.answers) - 1 for sent in kills.sent)
-    print(f"seed {seed}: {len(runs)} kills, {len(kills.sent)} files, {copies} answers twice")  # noqa: T201 -- shown by `pytest -s`.
+    print(f"seed {seed}: {len(runs)} kills, {len(kills.sent)} files, {kills.copies} answers twice")  # noqa: T201 -- shown by `pytest -s`.
 
     assert code == 0
-    assert kills.states() == {"done": len(kills.sent)}
-    assert opened == [{sent.sha256} for sent in kills.sent]
-    assert max(len(sent.answers) for sent in kills.sent) <= 2
-    assert (len(stage.bucket.objects), stage.bucket.uploads) == (len(kills.sent), {})
-    assert list((stage.folder / "spool").iterdir()) == []
+    await kills.check()

@@ -264,6 +264,13 @@ async def says(port: int, words: str) -> list[str]:
             await asyncio.sleep(0.05)
 
 
+async def is_well(port: int) -> None:
+    """Ask until nothing keeps the bot from being ready."""
+    async with asyncio.timeout(30):
+        while (await ready(port))[1]:  # noqa: ASYNC110 -- nothing tells of a change.
+            await asyncio.sleep(0.05)
+
+
 async def test_locked_ledger(tmp_path: Path, port: int) -> None:
     """While another program holds the ledger the loop lives, the bot is not ready and says why;
     then the file that came meanwhile is answered.

@@ -82,8 +82,8 @@ class Backend(ABC):
     """Seconds (real) after which `cut_off` is called for a visit that has not ended."""
     is_remote: ClassVar[bool] = False
     """Whether only reading it shows that it is there."""
-    reads_in_savepoints: ClassVar[bool] = False
-    """Whether a reader that fails would end the transaction of the others."""
+    a_failure_ends_all: ClassVar[bool] = False
+    """Whether a statement that fails ends its transaction, which can only be undone then."""
 
     place: LedgerPlace
     lease: Lease | None = None
@@ -138,8 +138,8 @@ class Backend(ABC):
         """Write something that changes nothing, and finds what would fail a write."""
 
     @abstractmethod
-    def sends(self) -> bool:
-        """Return whether a command that sends files runs on the ledger. Blocks."""
+    def sends(self, connection: Connection) -> bool:
+        """Return whether a command that sends files runs on the ledger."""
 
     def give_up(self) -> None:  # noqa: B027 -- most wait for nothing in a thread.
         """End what waits in a thread for the database; called in any thread."""
@@ -246,7 +246,6 @@ class ConnectionThread:
         self._backend = backend
         self._engine = backend.engine(access)
         self._writes = access is AccessKind.WRITE
-        self._in_savepoints = self._writes or backend.reads_in_savepoints
         self._cut_off: asyncio.TimerHandle | None = None
         self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
@@ -356,21 +355,34 @@ class ConnectionThread:
             self._forget()
         if self._connection is None:
             self._connection = self._engine.connect()
-        with self._transaction(self._connection):
-            if len(group) == 1:
+        if len(group) == 1:
+            with self._transaction(self._connection):
                 # Raises through the transaction, which undoes it.
                 group[0].result = group[0].operation(self._connection)
+            return
+        rest = deque(group)
+        while rest:
+            with self._transaction(self._connection):
+                self._several(self._connection, rest)
+
+    def _several(self, connection: Connection, rest: deque[_Call[Any]]) -> None:
+        """Run these one after the other, each as if alone; leave those that need another
+        transaction.
+        """
+        while rest:
+            call = rest.popleft()
+            self._one_of_several(connection, call)
+            if call.error is not None and not self._writes and self._backend.a_failure_ends_all:
                 return
-            for call in group:
-                self._one_of_several(self._connection, call)
 
     def _transaction(self, connection: Connection) -> AbstractContextManager[object]:
         return self._backend.transaction(connection) if self._writes else connection.begin()
 
     def _one_of_several(self, connection: Connection, call: _Call[Any]) -> None:
-        # By the driver: a savepoint of SQLAlchemy costs more than most operations.
+        # By the driver: a savepoint of SQLAlchemy costs more than most operations. What only reads
+        # has nothing to undo.
         cursor = connection.connection.cursor()
-        if self._in_savepoints:
+        if self._writes:
             cursor.execute("SAVEPOINT one")
         try:
             with self._backend.translating():
@@ -380,9 +392,9 @@ class ConnectionThread:
                 # SQLite may have undone the whole transaction; a lost connection did.
                 raise
             call.error = error
-            if self._in_savepoints:
+            if self._writes:
                 cursor.execute("ROLLBACK TO one")
-        if self._in_savepoints:
+        if self._writes:
             cursor.execute("RELEASE one")
         cursor.close()
 

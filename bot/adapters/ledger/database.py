@@ -279,7 +279,7 @@ class Database:
 
     async def sends(self) -> bool:
         """Return whether a command that sends files runs on this ledger."""
-        return await asyncio.to_thread(self._backend.sends)
+        return await self.read(self._backend.sends)
 
     async def _look(self) -> None:
         if self._backend.is_remote:
@@ -398,10 +398,15 @@ async def open_alone(place: LedgerPlace, *, waits: Waits | None = None) -> Async
         return
     from bot.adapters.ledger import leases, postgresql
 
-    await _patiently(waits, postgresql.make, place)
+    async def make(keeper: leases.LeaseKeeper) -> None:
+        if not await keeper.run(postgresql.is_current, place):
+            await _patiently(waits, postgresql.make, place)
+
     backend = _backend(place, UnreadableRows())
-    async with leases.keeping(backend, leases.BOT, waits=waits) as keeper:
-        await _patiently(waits, postgresql.migrate, place, alone=True)
+    async with leases.keeping(backend, leases.BOT, waits=waits, first=make) as keeper:
+        # A bot of another version may have held the lease meanwhile.
+        if await keeper.run(version_of) != VERSION:
+            await _patiently(waits, postgresql.migrate, place, alone=True)
         async with _opened(place) as database:
             database.fence_by(keeper)
             yield database
@@ -419,13 +424,19 @@ async def open_as_worker(
     """
     from bot.adapters.ledger import leases, postgresql
 
-    await _patiently(waits, postgresql.make, place)
-    while (version := (await asyncio.to_thread(postgresql.look, place))[0]) != VERSION:
-        waits(f"the ledger has version {version}, this worker {VERSION}; the front migrates it")
-        await asyncio.sleep(LOOK_EVERY)
+    async def make(keeper: leases.LeaseKeeper) -> None:
+        while not await keeper.run(postgresql.is_current, place):
+            await _patiently(waits, postgresql.make, place)
+            if (version := await keeper.run(version_of)) != VERSION:
+                waits(
+                    f"the ledger has version {version}, this worker {VERSION}: a front migrates it"
+                )
+                await asyncio.sleep(LOOK_EVERY)
+
     backend = _backend(place, UnreadableRows())
+    lease = f"{leases.WORKER}{name}"
     async with (
-        leases.keeping(backend, f"{leases.WORKER}{name}", waits=waits) as keeper,
+        leases.keeping(backend, lease, waits=waits, first=make) as keeper,
         _opened(place) as database,
     ):
         database.fence_by(keeper)
@@ -433,21 +444,19 @@ async def open_as_worker(
 
 
 async def _patiently(
-    waits: Waits | None, change: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-) -> None:
+    waits: Waits | None, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
     """Change the schema in a thread; where something is to be waited for, wait while others run
     that have another version.
     """
     while True:
         try:
-            await asyncio.to_thread(change, *args, **kwargs)
+            return await asyncio.to_thread(change, *args, **kwargs)
         except (LedgerLocked, LedgerTooNew) as error:
             if waits is None:
                 raise
             waits(str(error))
             await asyncio.sleep(LOOK_EVERY)
-        else:
-            return
 
 
 @asynccontextmanager

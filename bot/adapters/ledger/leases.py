@@ -10,10 +10,10 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import (
@@ -31,6 +31,8 @@ from bot.adapters.ledger.schema import leases
 from bot.core.errors import LedgerLocked, LedgerUnusable
 
 log = structlog.stdlib.get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BOT: Final = "bot"
 """Name of the lease of the process that runs the bot."""
@@ -184,6 +186,16 @@ class LeaseKeeper:
         """Return whether another process holds a lease with such a name."""
         return bool((await self._thread.run(live, prefix)).keys() - {self._name})
 
+    async def run(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an operation on the connection that renews the lease.
+
+        Raises:
+            LedgerUnusable: the server cannot be used.
+        """
+        return await self._thread.run(operation, *args, **kwargs)
+
     async def _holder(self) -> str:
         found = await self._thread.run(live, self._name)
         return found.get(self._name, ("it has just ended", 0))[0]
@@ -215,9 +227,14 @@ class LeaseKeeper:
 
 @asynccontextmanager
 async def keeping(
-    backend: Backend, name: str, *, waits: Callable[[str], None] | None = None
+    backend: Backend,
+    name: str,
+    *,
+    waits: Callable[[str], None] | None = None,
+    first: Callable[[LeaseKeeper], Awaitable[None]] | None = None,
 ) -> AsyncIterator[LeaseKeeper]:
-    """Hold a lease until the end of the block; `waits` as in `LeaseKeeper.take`.
+    """Hold a lease until the end of the block; `waits` as in `LeaseKeeper.take`. `first` is done
+    before the lease is taken.
 
     Raises:
         LedgerLocked: another process holds it and is alive.
@@ -225,6 +242,8 @@ async def keeping(
     """
     keeper = LeaseKeeper(backend, name, waits=waits)
     try:
+        if first is not None:
+            await first(keeper)
         await keeper.take()
         yield keeper
     finally:

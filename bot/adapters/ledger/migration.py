@@ -17,7 +17,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 _SQLITE: Final = "sqlite"
 # What the catalogue of each database tells: whether there is a version, the names of tables, and
-# of the columns of a table. On a server only the schema counts that this login works in.
+# the columns of all. On a server only the schema counts that this login works in.
 _HAS_VERSION: Final = {
     _SQLITE: "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
     # Not to_regclass, which may remember from before a wait that there was none.
@@ -31,9 +31,12 @@ _TABLES: Final = {
     " WHERE table_schema = current_schema() AND table_name != 'alembic_version'",
 }
 _COLUMNS: Final = {
-    _SQLITE: "SELECT name FROM pragma_table_info(?)",
-    "postgresql": "SELECT column_name FROM information_schema.columns"
-    " WHERE table_schema = current_schema() AND table_name = %s",
+    _SQLITE: "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+    " WHERE m.type = 'table'",
+    "postgresql": "SELECT c.relname, a.attname FROM pg_class AS c"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = current_schema()"
+    " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " WHERE c.relkind IN ('r', 'p')",
 }
 _ALONE: Final = {
     _SQLITE: "BEGIN IMMEDIATE",
@@ -73,10 +76,12 @@ def require_tables(connection: Connection, place: LedgerPlace) -> None:
     Raises:
         LedgerUnusable: something is missing; the message names the tables.
     """
+    rows = connection.exec_driver_sql(_COLUMNS[connection.dialect.name])
+    found = {(str(table), str(column)) for table, column in rows}
     missing = [
         table.name
         for table in metadata.tables.values()
-        if not {column.name for column in table.columns} <= _columns(connection, table.name)
+        if not {(table.name, column.name) for column in table.columns} <= found
     ]
     if missing:
         raise LedgerUnusable(place, f"tables or columns are missing: {', '.join(sorted(missing))}")
@@ -84,11 +89,6 @@ def require_tables(connection: Connection, place: LedgerPlace) -> None:
 
 def _tables(connection: Connection) -> list[str]:
     return list(connection.exec_driver_sql(_TABLES[connection.dialect.name]).scalars())
-
-
-def _columns(connection: Connection, table: str) -> set[str]:
-    rows = connection.exec_driver_sql(_COLUMNS[connection.dialect.name], (table,))
-    return set(rows.scalars())
 
 
 def known_versions() -> frozenset[str]:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
@@ -16,7 +17,7 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import NullPool
 
 from bot.adapters.ledger.connection import AccessKind, Backend, Conflict
 from bot.adapters.ledger.leases import BOT, SENDS, WORKER, fence_of, held_by_another, live
@@ -63,10 +64,10 @@ _DEFAULTS: Final = {
     "client_encoding": "UTF8",
 }
 """Parameters of a connection; the URL may have others."""
-_SETTINGS: Final = (
-    f"SET statement_timeout = {STATEMENT_TIMEOUT * 1000:.0f};"
-    f"SET lock_timeout = {STATEMENT_TIMEOUT * 1000:.0f};"
-    f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT * 1000:.0f}"
+_SET_TIMEOUTS: Final = (
+    "SELECT set_config('statement_timeout', {statement:.0f}::text, false),"
+    " set_config('lock_timeout', {statement:.0f}::text, false),"
+    " set_config('idle_in_transaction_session_timeout', {idle:.0f}::text, false)"
 )
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """All that a reader asks sees one moment."""
@@ -145,8 +146,7 @@ def connect(server: LedgerServer, *, autocommit: bool = True) -> "psycopg.Connec
     try:
         with using(server):
             _require_suitable(server, raw)
-            _require_session(server, raw)
-            raw.execute(_SETTINGS, prepare=False)
+            _set_up(server, raw)
             raw.autocommit = autocommit
     except BaseException:
         raw.close()
@@ -164,16 +164,23 @@ def _require_suitable(server: LedgerServer, raw: "psycopg.Connection[Any]") -> N
         raise LedgerUnusable(server, f"its encoding is {encoding}, UTF8 is needed")
 
 
+def _set_up(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
+    """Limit what the session may take, in one round trip unless a pooler is between."""
+    set_all = _SET_TIMEOUTS.format(statement=STATEMENT_TIMEOUT * 1000, idle=IDLE_TIMEOUT * 1000)
+    is_direct = f" WHERE pg_backend_pid() = {raw.info.backend_pid}"
+    if raw.execute(set_all + is_direct, prepare=False).rowcount == 0:
+        _require_session(server, raw)
+        raw.execute(set_all, prepare=False)
+
+
 def _require_session(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
     """Refuse a pooler that gives each transaction a session of the server that others use too:
     the limits that are set for a session would be lost, and hold for other programs.
 
-    A pooler announces another process of the server than the one that answers, in every mode. Only
-    then compare it with a second connection.
+    One announces another process of the server than the one that answers, in every mode; so
+    compare what answers with a second connection.
     """
     found = {_session_of(raw)}
-    if found == {raw.info.backend_pid}:
-        return
     with closing(psycopg.connect(server.url, autocommit=True, connect_timeout=5)) as second:
         timer = threading.Timer(CUT_OFF, cut_off, (second,))
         timer.start()
@@ -207,26 +214,24 @@ class PostgresBackend(Backend):
 
     cuts_off_after = CUT_OFF
     is_remote = True
-    reads_in_savepoints = True
+    a_failure_ends_all = True
 
     def __init__(self, server: LedgerServer, unreadable: UnreadableRows) -> None:
         self.place = self._server = server
         self._given_up = threading.Event()
-        engine = self._engine(unreadable)
-        self._engines = {access: engine.execution_options(access=access) for access in AccessKind}
+        self._engines = {access: self._engine(access, unreadable) for access in AccessKind}
 
-    def _engine(self, unreadable: UnreadableRows) -> Engine:
-        """One for both connections, so that a statement is compiled once."""
-        engine = _plain_engine(self._server, autocommit=True)
+    def _engine(self, access: AccessKind, unreadable: UnreadableRows) -> Engine:
+        engine = _plain_engine(self._server, autocommit=True).execution_options(access=access)
 
-        @event.listens_for(engine, "connect")
-        def note(_: object, record: ConnectionPoolEntry) -> None:
-            record.info[NOTES] = unreadable
+        @event.listens_for(engine, "engine_connect")
+        def note(connection: Connection) -> None:
+            connection.info[NOTES] = unreadable
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             raw = connection.connection.dbapi_connection
-            if connection.get_execution_options()["access"] is AccessKind.READ:
+            if access is AccessKind.READ:
                 raw.execute(_BEGIN_READ, prepare=False)  # type: ignore[union-attr] # Of psycopg.
             else:
                 connection.info[_XACT] = self._begin_write(raw)
@@ -337,11 +342,9 @@ class PostgresBackend(Backend):
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": ""})
         )
 
-    def sends(self) -> bool:
+    def sends(self, connection: Connection) -> bool:
         """Return whether a command that sends files holds a lease."""
-        engine = _plain_engine(self._server, autocommit=True)
-        with using(self._server), engine.connect() as connection:
-            return bool(live(connection, SENDS))
+        return bool(live(connection, SENDS))
 
     def give_up(self) -> None:
         """Wait no more for the outcome of a commit."""
@@ -356,7 +359,11 @@ def cut_off(raw: "psycopg.Connection[Any]") -> None:
             wire.shutdown(socket.SHUT_RDWR)
 
 
+@lru_cache(maxsize=4)
 def _plain_engine(server: LedgerServer, *, autocommit: bool) -> Engine:
+    """Return the engine of this process for a server. It keeps no connections, but what it learned
+    of the server and the statements that were compiled.
+    """
     return create_engine(
         "postgresql+psycopg://",
         creator=lambda: connect(server, autocommit=autocommit),
@@ -366,6 +373,18 @@ def _plain_engine(server: LedgerServer, *, autocommit: bool) -> Engine:
         hide_parameters=True,
         use_native_hstore=False,
     )
+
+
+def is_current(connection: Connection, server: LedgerServer) -> bool:
+    """Return whether the tables are those of this version.
+
+    Raises:
+        LedgerUnusable: tables are missing.
+    """
+    if version_of(connection) != VERSION:
+        return False
+    require_tables(connection, server)
+    return True
 
 
 def make(server: LedgerServer) -> None:
@@ -451,12 +470,9 @@ def schema_of(server: LedgerServer) -> Iterator[Connection]:
         LedgerUnusable: the server cannot be used.
     """
     engine = _plain_engine(server, autocommit=False)
-    try:
-        with using(server), engine.connect() as connection:
-            yield connection
-            connection.rollback()
-    finally:
-        engine.dispose()
+    with using(server), engine.connect() as connection:
+        yield connection
+        connection.rollback()
 
 
 def _change(connection: Connection, server: LedgerServer) -> None:

@@ -86,6 +86,11 @@ def _raw(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
 
+def by_driver(connection: Connection, what: Callable[[Any], T]) -> T:
+    """Do something by the connection of the driver."""
+    return what(_raw(connection))
+
+
 def hand_over(
     connection: Connection, job_id: int, place: str, now: datetime, defer: Defer
 ) -> None:

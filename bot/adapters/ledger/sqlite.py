@@ -151,8 +151,8 @@ class SqliteBackend(Backend):
         version = connection.execute(text("PRAGMA user_version")).scalar_one()
         connection.execute(text(f"PRAGMA user_version = {int(version)}"))
 
-    def sends(self) -> bool:
-        """Return whether a command that sends files holds the lock beside the file."""
+    def sends(self, connection: Connection) -> bool:  # noqa: ARG002 -- the lock is a file.
+        """Return whether a command that sends files holds the lock beside the ledger."""
         return someone_sends(self._path)
 
 

@@ -32,8 +32,9 @@ class InMemory(Backend):
     def write_probe(self, connection: Connection) -> None:
         """Write nothing."""
 
-    def sends(self) -> bool:
+    def sends(self, connection: Connection) -> bool:
         """Return that no command sends."""
+        del connection
         return False
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bot.adapters.ledger.connection import LARGEST_GROUP
 from bot.adapters.ledger.database import Database
@@ -225,6 +225,22 @@ async def test_readers_share_a_moment(database: Database) -> None:
     )
 
     assert (found[0], found[2], type(found[1])) == ([1], [1], ZeroDivisionError)
+
+
+async def test_a_reader_that_the_database_refuses(database: Database) -> None:
+    """It costs the others nothing, also where the database ends a transaction for it."""
+    await database.write(adding(1))
+
+    def refused(connection: Connection) -> object:
+        return connection.exec_driver_sql("SELECT nothing FROM chats").all()
+
+    found = await asyncio.gather(
+        *(database.read(operation) for operation in (stored, refused, stored, refused)),
+        return_exceptions=True,
+    )
+
+    assert (found[0], found[2]) == ([1], [1])
+    assert [isinstance(one, DBAPIError) for one in found] == [False, True, False, True]
 
 
 KILLED = """

@@ -289,9 +289,7 @@ async def test_slow_statement_costs_no_other(
     place: LedgerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement that takes too long is undone alone; its group is stored."""
-    monkeypatch.setattr(
-        postgresql, "_SETTINGS", postgresql._SETTINGS + ";SET statement_timeout = 200"
-    )
+    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT", 0.2)
 
     def slow(connection: Connection) -> object:
         connection.execute(insert(chats).values(chat_id=5))
@@ -312,11 +310,7 @@ async def test_process_that_stood_still(
     """What the server undid because no statement came for too long is run again, also for a
     command, and nobody hears of it.
     """
-    monkeypatch.setattr(
-        postgresql,
-        "_SETTINGS",
-        postgresql._SETTINGS + ";SET idle_in_transaction_session_timeout = 100",
-    )
+    monkeypatch.setattr(postgresql, "IDLE_TIMEOUT", 0.1)
     tries: list[int] = []
 
     def write(connection: Connection) -> None:
