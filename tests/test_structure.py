@@ -62,7 +62,7 @@ def test_all_conversations_run_on_roles() -> None:
     found = {
         path.name
         for path in (ROOT / "tests/conversations").glob("*.py")
-        if "in_a_file" in path.read_text(encoding="utf-8")
+        if "mark.in_a_file" in path.read_text(encoding="utf-8")
     }
 
     assert found == {"test_ledger_server_away.py", "test_roles.py"}
