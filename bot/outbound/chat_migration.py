@@ -41,6 +41,8 @@ class ChatMigrations:
 
     def current(self, chat_id: int) -> int:
         """Return the present id of a chat."""
+        if chat_id not in self._migrations:
+            return chat_id
         seen = set()
         while chat_id in self._migrations and chat_id not in seen:
             seen.add(chat_id)

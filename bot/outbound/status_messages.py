@@ -1,6 +1,7 @@
 """Status messages: one for each slow job, a shared one where a chat has many jobs."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -188,11 +189,15 @@ class StatusMessageSender:
             if job.status_message_id is None and now - job.created_at >= QUICK
         ]
         opened = await self._open_albums(slow, status_messages)
-        slow = [job for job in slow if job.origin.album is None]
-        for place in {self._place_of(job) for job in slow}:
-            here = [job for job in slow if self._place_of(job) == place]
-            crowd = sum(1 for j in unfinished if self._place_of(j) == place and not j.origin.album)
-            if crowd <= MOST_SINGLE_MESSAGES:
+        slow_at: dict[tuple[int, int | None], list[Job]] = {}
+        for job in slow:
+            if job.origin.album is None:
+                slow_at.setdefault(self._place_of(job), []).append(job)
+        if not slow_at:
+            return opened
+        crowds = Counter(self._place_of(job) for job in unfinished if not job.origin.album)
+        for place, here in slow_at.items():
+            if crowds[place] <= MOST_SINGLE_MESSAGES:
                 opened += [
                     await self._ledger.status_messages.open([job], shared=False) for job in here
                 ]
