@@ -202,7 +202,8 @@ class ProcrastinateEngine:
                 log.warning("the engine has lost its database, and begins anew")
                 is_away = False
             except LedgerUnusable as error:
-                if not is_away:
+                # One line for each outage.
+                if not is_away or asyncio.get_running_loop().time() - began > SILENCE:
                     log.warning("the engine cannot use its database", why=error.reason)
                 is_away = True
             lasted = asyncio.get_running_loop().time() - began
