@@ -43,6 +43,7 @@ LARGE_NAME: Final = "holiday-photos.zip"
 WHO_HAS_IT: Final = (
     f"SELECT worker FROM runs JOIN jobs ON jobs.id = job_id WHERE name = '{LARGE_NAME}'"  # noqa: S608 -- a constant.
 )
+PRESENT: Final = "SELECT count(*) FROM workers WHERE places > 0"
 SPEED: Final = 4 * MIB
 """Bytes per second of each half, for all workers together."""
 PARTS: Final = 3
@@ -493,6 +494,7 @@ async def _cluster(scene: Scene, group: int, workers: int) -> AsyncIterator[Clus
             await asyncio.gather(*map(cluster.begin, names))
             listed = ", ".join(f"{one.name} (process {one.process.pid})" for one in cluster.begun)
             say(f"They run: {listed}. relay-bot status prints:")
+            await cluster.until(PRESENT, *range(workers))
             printed = await cluster.status()
             say(printed)
             told = [name for name in cluster.workers if name in printed]

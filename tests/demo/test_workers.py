@@ -81,8 +81,9 @@ async def test_cut_off(folder: Path, number: int, code: int, said: str) -> None:
     demo = await begin(folder)
     assert demo.stdout is not None
     async with asyncio.timeout(PATIENCE):
-        while b"They run: front" not in await demo.stdout.readline():
-            pass
+        async for line in demo.stdout:
+            if line.startswith(b"They run: front"):
+                break
     running = processes_below(folder)
     demo.send_signal(number)
     # The output ends with the process that cleans up.
