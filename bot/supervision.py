@@ -196,9 +196,11 @@ TOKEN: Final = "telegram.token"  # noqa: S105 -- the name of a setting.
 """The obstacle of a token that Telegram refuses."""
 BUCKET: Final = "oss.bucket"
 """The obstacle of a bucket that is exposed, or cannot be used."""
+WORKER: Final = "worker"
+"""The obstacle of a worker that takes no jobs."""
 CAUSES: Final = (
-    *("bot", "telegram", "oss", TOKEN, BUCKET),
-    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers"),
+    *("bot", "telegram", "oss", TOKEN, BUCKET, WORKER),
+    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers", "engine"),
 )
 """What can speak against readiness: the first words of reasons."""
 POLL: Final = "getUpdates"
