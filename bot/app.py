@@ -62,10 +62,12 @@ async def serve(
     stop: asyncio.Event,
     clock: Clock | None = None,
     ready: Callable[[str], None] = lambda _: None,
+    stands_by: Callable[[str], None] = lambda _: None,
     role: Role = Role.ALL,
 ) -> None:
     """Run the bot until `stop` is set; `ready` is called with the bot's username once it listens.
-    As a front it has the jobs run by workers, and waits until no other front is active.
+    As a front it has the jobs run by workers, and waits until no other front is active;
+    `stands_by` hears what it waits for.
 
     Links are ended from the moment at which ledger and OSS are open, with or without Telegram.
 
@@ -81,7 +83,9 @@ async def serve(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         try:
-            links = await unless_stopped(stop, _open_links(settings, clock, stack, role))
+            links = await unless_stopped(
+                stop, _open_links(settings, clock, stack, role, stands_by)
+            )
             if links is None:
                 return
             supervisor = Supervisor(links.monitoring.metrics, fatal=(WebhookRefused, LedgerLocked))
@@ -96,10 +100,15 @@ async def serve(
 
 
 async def _open_links(
-    settings: Settings, clock: Clock, stack: AsyncExitStack, role: Role
+    settings: Settings,
+    clock: Clock,
+    stack: AsyncExitStack,
+    role: Role,
+    stands_by: Callable[[str], None],
 ) -> LinkResources:
     # First, so that a bot that waits for something can say so.
     monitoring = await open_monitoring(settings, clock, stack, role)
+    monitoring.stands_by = stands_by
     return await open_link_resources(settings, clock, stack, monitoring, role)
 
 
@@ -199,17 +208,9 @@ async def _resume(resources: Resources, parts: Bot) -> None:
 
 
 async def _resume_elsewhere(parts: Bot, remote: RemoteRunner) -> None:
-    """Go on with what workers run, and let the rest wait for its turn. A job that crashed need not
-    run alone: it takes only its worker down.
-    """
+    """Go on with what workers run, and let the rest wait for its turn."""
     unfinished = await parts.lifecycle.recover()
-    look = await remote.look(parts.queue)
-    for job in unfinished:
-        origin = job.origin
-        if job.id in look.runs:
-            parts.queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
-        else:
-            parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+    remote.resume(parts.queue, unfinished, await remote.look(parts.queue))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:

@@ -80,6 +80,12 @@ class Notifier:
         """Report that the bot is ready; `status` is shown by `systemctl status`."""
         self._send(f"READY=1\nSTATUS={status}")
 
+    def stands_by(self, why: str) -> None:
+        """Report that the process waits for its turn, as ready: a start, and the boot of the
+        machine, would wait for it without end.
+        """
+        self.ready(f"stands by: {why}")
+
     def stopping(self) -> None:
         """Report that the bot is stopping."""
         self._send("STOPPING=1\nSTATUS=stopping")
@@ -193,7 +199,7 @@ async def _serve_until_signal(settings: Settings, role: Role) -> None:
     # Stored here, because the loop itself keeps only a weak reference to the task.
     signs_of_life = asyncio.create_task(notifier.keep_alive())
     try:
-        await _serving(role)(settings, stop=stop, ready=ready)
+        await _serving(role)(settings, stop=stop, ready=ready, stands_by=notifier.stands_by)
     except UNUSABLE_SETTINGS as error:
         typer.echo(f"relay-bot: {error}", err=True)
         _leave(BAD_SETTINGS)

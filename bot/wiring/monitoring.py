@@ -104,6 +104,8 @@ class Monitoring:
         self.readiness = Readiness(self.health_state, clock, polls=polls)
         self.page_routes = None if is_worker else page_routes(settings, clock, self.metrics)
         self.webhook_route = self._webhook(settings) if has_webhook else None
+        self.stands_by: Callable[[str], None] = lambda _: None
+        """Hears why the process waits for its turn, once for each reason."""
 
     def _webhook(self, settings: Settings) -> "WebhookRoute":
         from bot.adapters.web import WebhookRoute

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.adapters.engine import ProcrastinateEngine, defer, has_tables, make_tables, withdraw
+from bot.adapters.engine import ProcrastinateEngine, are_tables_right, defer, make_tables, withdraw
 from bot.adapters.ledger.database import Database, open_alone, open_as_worker
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.postgresql import change, parameters_of
@@ -43,6 +43,7 @@ class _Waits:
 
     def __init__(self, monitoring: Monitoring) -> None:
         self._obstacles = monitoring.health_state.obstacles
+        self._stands_by = monitoring.stands_by
         self._why = ""
 
     def __call__(self, why: str) -> None:
@@ -50,6 +51,7 @@ class _Waits:
         if why != self._why:
             self._why = why
             log.info("stands by", why=why)
+            self._stands_by(why)
 
     def over(self) -> None:
         self._obstacles.pop(STANDBY, None)
@@ -73,7 +75,7 @@ async def open_shared_ledger(
         opening = open_as_worker(server, name, waits=waits)
         database = await stack.enter_async_context(opening)
         ledger = SqlLedger(database, objects=SqlSharedObjects(database))
-    if not await database.read(by_driver, has_tables):
+    if not await database.read(by_driver, are_tables_right):
         await asyncio.to_thread(change, server, make_tables)
     waits.over()
     return database, ledger
@@ -81,15 +83,16 @@ async def open_shared_ledger(
 
 def place_of(settings: Settings) -> tuple[str, str]:
     """Return where the files of jobs are, as a place and in words: machines that name the folder
-    of a Bot API server alike see the same one.
+    of a Bot API server alike see the same one. Only the bot that was sent a file can fetch it: a
+    worker with the token of another one would fail every job.
     """
     given = settings.telegram
     if given.mode is not TelegramMode.LOCAL or given.file_root is None:
-        return CLOUD, "Telegram"
+        return f"{CLOUD}-{given.bot_id}", f"bot {given.bot_id}"
     # As the server names it, where this machine has it elsewhere.
     roots = [there for there, here in given.path_map.items() if here == given.file_root]
     root = min(roots, default=str(given.file_root))
-    return f"root-{hashlib.sha256(root.encode()).hexdigest()[:16]}", root
+    return f"root-{hashlib.sha256(f'{given.bot_id} {root}'.encode()).hexdigest()[:16]}", root
 
 
 def build_remote(

@@ -53,12 +53,12 @@ async def cluster(stage: LocalStack, alice: Person) -> AsyncIterator[Cluster]:
         yield made
 
 
-async def held(cluster: Cluster, alice: Person) -> bytes:
+async def held(cluster: Cluster, alice: Person, seconds: int = 60) -> bytes:
     """Send a file that arrives only in part, in the first attempt; return it once OSS has that
     part and the sender sees it.
     """
     stage, content = cluster.stage, os.urandom(8 * MIB)
-    hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 60})
+    hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": seconds})
     stage.telegram.faults.add(hang)
     await alice.send(content, "held.bin")
     await alice.until(lambda: bool(alice.status_messages))
@@ -190,7 +190,7 @@ async def test_job_that_the_engine_has_lost(
     # One that has places, and a fence of its own, but fetches nothing.
     cluster.query(
         "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
-        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud', '', '1', 0)"
+        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud-123456', '', '1', 0)"
     )
     await alice.send(b"lost and found", "a.bin")
     await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
@@ -201,13 +201,62 @@ async def test_job_that_the_engine_has_lost(
     assert await is_answered(alice, b"lost and found")
 
 
+async def test_worker_whose_key_is_refused(cluster: Cluster, alice: Person) -> None:
+    """It takes no job, and fails none: from the start, and from the moment at which it is."""
+    port = free_port()
+    more = {"RELAY_OSS__ACCESS_KEY_SECRET": "of-another-key", "RELAY_WEB__PORT": str(port)}
+    await cluster.front()
+    cluster.begin(Role.WORKER, "bad", **more)
+    await says(port, "no job is taken")
+    await cluster.worker("good")
+    await alice.send(b"the first", "a.bin")
+    first = await is_answered(alice, b"the first")
+    # As if the key was refused only now.
+    refused: dict[str, str | int | float] = {"status": 403, "code": "InvalidAccessKeyId"}
+    cluster.stage.oss.faults.add(Fault("PutObject", Effect.ERROR, args=refused))
+    await alice.send(b"once more", "b.bin")
+    await alice.until(lambda: len(alice.said) == 2)
+
+    assert first
+    assert (await fetch(link_of(alice.said[1])))[1] == b"once more"
+    assert cluster.query("SELECT failures FROM jobs ORDER BY id") == [(0,), (1,)]
+
+
+LATEST = ("jobs", "objects", "runs")
+
+
+async def test_server_that_lacks_the_end_of_a_job(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that took over may be older than what front and worker have seen: the job is run
+    again, though its worker lives and the front has seen its end.
+    """
+    monkeypatch.setattr(remote, "COMPARED_EVERY", 2.0)
+    await cluster.front()
+    await cluster.worker("only")
+    content = await held(cluster, alice, seconds=4)
+    for table in LATEST:
+        cluster.query(
+            f"CREATE SCHEMA IF NOT EXISTS old; CREATE TABLE old.{table} AS TABLE {table}"
+        )
+    assert await is_answered(alice, content)
+    await cluster.until("SELECT count(*) FROM runs", [(0,)])
+    older = (f"DELETE FROM {t}; INSERT INTO {t} SELECT * FROM old.{t}" for t in LATEST)  # noqa: S608
+    cluster.query(f"SET session_replication_role = replica; {';'.join(older)}")
+
+    await cluster.until("SELECT state FROM jobs", [("done",)])
+    await cluster.until("SELECT count(*) FROM runs", [(0,)])
+    await cluster.until("SELECT state FROM objects", [("live",)])
+    assert (await fetch(link_of(alice.said[0])))[1] == content
+
+
 async def test_standby(cluster: Cluster, alice: Person) -> None:
     """A second front waits, says so, and goes on as soon as the first has ended."""
     port = free_port()
     first = await cluster.front()
     await cluster.worker("only")
     second = cluster.begin(Role.FRONT, RELAY_WEB__PORT=str(port))
-    await says(port, "stands by")
+    await says(port, "standby: ")
     await first.end()
     await second.until_ready()
     answer = await alice.answered(await alice.send(b"to the second", "a.bin"))

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -44,9 +45,15 @@ class Cluster:
         self._stack = stack
         self._begun: list[tuple[str, Running]] = []
 
-    async def begin(self, role: str, name: str = "", *, port: int | None = None) -> Running:
-        """Begin a process, without waiting for anything; `port` is for its readiness."""
+    async def begin(
+        self, role: str, name: str = "", *, port: int | None = None, manager: str = ""
+    ) -> Running:
+        """Begin a process, without waiting for anything; `port` is for its readiness, `manager`
+        the socket of a service manager.
+        """
         more = {"RELAY_SPOOL__FOLDER": str(self.stage.folder / f"spool-{name}")}
+        if manager:
+            more["NOTIFY_SOCKET"] = manager
         if port is not None:
             more["RELAY_WEB__PORT"] = str(port)
         if role == "worker":
@@ -182,14 +189,26 @@ async def test_worker_killed_in_the_middle_of_a_file(cluster: Cluster) -> None:
     assert not stage.bucket.uploads
 
 
+async def stand_by(cluster: Cluster) -> Running:
+    """Begin a second front; it has started for the service manager when it stands by."""
+    path = str(cluster.stage.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(30)
+        second = await cluster.begin("front", manager=path)
+        told = (await asyncio.to_thread(manager.recv, 500)).decode()
+    assert told.startswith("READY=1\nSTATUS=stands by: ")
+    await second.said("stands by")
+    return second
+
+
 async def test_front_killed_beside_a_standby(cluster: Cluster) -> None:
     """The one that stands by goes on within seconds, with what workers run, in the same status
     message.
     """
     first = await cluster.front()
     await cluster.worker("only")
-    second = await cluster.begin("front")
-    await second.said("stands by")
+    second = await stand_by(cluster)
     content = await send_held(cluster)
     shown = cluster.alice.status_messages[0].id
     first.send(signal.SIGKILL)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
     update,
 )
 
@@ -53,10 +54,14 @@ T = TypeVar("T")
 
 UNTAKEN_FOR: Final = timedelta(seconds=5)
 """After which the engine is asked whether it still has a run that no worker has taken."""
+LARGEST_DIFFERENCE: Final = timedelta(seconds=5)
+"""Of the clocks of front and worker, up to which they count as the same."""
 NEWS: Final = timedelta(seconds=1)
 """A change of the clock of OSS that the front has to know."""
 TOLD_EVERY: Final = 30.0
 """Seconds (real) between two reports of the time of OSS without a change."""
+MOST_CLAIMS: Final = 1000
+"""The newest claims, of which is remembered when they were made."""
 REMEMBERED_FOR: Final = timedelta(days=1)
 """How long a worker that is gone is listed."""
 
@@ -442,6 +447,31 @@ def _end_run(connection: Connection, job: Job) -> None:
     connection.execute(_TELL)
 
 
+def retry_later(  # noqa: PLR0913 -- that of a job, by keyword.
+    connection: Connection,
+    job: Job,
+    run_at: datetime,
+    code: str,
+    *,
+    claimed_at: datetime | None,
+    abandon_at: datetime | None = None,
+    unexpected: int = 0,
+) -> bool:
+    """Put a running job back for another attempt, due by the clock of the front; `claimed_at` is
+    when this worker took it, by its own clock.
+    """
+    handed_at = connection.execute(
+        select(runs.c.handed_at).where(runs.c.job_id == job.id, runs.c.attempt == job.attempt)
+    ).scalar_one_or_none()
+    if handed_at is not None and claimed_at is not None:
+        # Less is the way of the run to this worker.
+        behind = handed_at - claimed_at
+        run_at += behind if abs(behind) > LARGEST_DIFFERENCE else timedelta(0)
+    return job_rows.retry_later(
+        connection, job, run_at, code, abandon_at=abandon_at, unexpected=unexpected
+    )
+
+
 def cancel_waiting(connection: Connection, job_id: int, now: datetime) -> Job | None:
     """Cancel a queued job, and tell the front."""
     job = job_rows.cancel_waiting(connection, job_id, now)
@@ -477,6 +507,28 @@ def cancelled(connection: Connection, job_ids: Collection[int]) -> set[int]:
     return set(connection.execute(asked).scalars())
 
 
+def mine(connection: Connection, lease: Lease) -> dict[int, int]:
+    """Return the runs that a worker has by the ledger: their jobs, by run."""
+    is_mine = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+    rows = connection.execute(select(runs.c.id, runs.c.job_id).where(is_mine))
+    return {row.id: row.job_id for row in rows}
+
+
+def give_up(connection: Connection, lease: Lease, run_ids: Collection[int]) -> None:
+    """Put the jobs of runs back that a worker has by the ledger, and does not run."""
+    is_it = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+    gone = connection.execute(
+        delete(runs).where(is_it, runs.c.id.in_(run_ids)).returning(runs.c.job_id, runs.c.attempt)
+    ).all()
+    is_attempt = tuple_(jobs.c.id, jobs.c.attempt).in_([tuple(row) for row in gone])
+    connection.execute(
+        update(jobs)
+        .where(is_attempt, jobs.c.state == JobState.RUNNING.value)
+        .values(state=JobState.QUEUED.value)
+    )
+    connection.execute(_TELL)
+
+
 def tell_time(connection: Connection, lease: Lease, oss_now: Callable[[], datetime]) -> None:
     """Note by how much the clock of OSS is ahead of that of the server."""
     now = connection.execute(select(_NOW)).scalar_one()
@@ -506,9 +558,10 @@ class SqlWorkerJobs(SqlJobs):
         self._lease = lease
         self._run_of = run_of
         self._tell_time = tell_time
+        self._claimed_at: dict[int, datetime] = {}
 
     give_back = writes(ends_run(job_rows.give_back))
-    retry_later = writes(ends_run(job_rows.retry_later))
+    _retry_later = writes(ends_run(retry_later))
     _finish = writes(ends_run(job_rows.finish))
     fail = writes(ends_run(job_rows.fail))
     cancel = writes(ends_run(job_rows.cancel))
@@ -518,8 +571,28 @@ class SqlWorkerJobs(SqlJobs):
         self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
     ) -> Claim | None:
         """Take the run of a job, and claim the job."""
-        return await self._database.write(
+        claimed = await self._database.write(
             claim, job_id, self._run_of(job_id), now, plan, self._lease, self._boot_id
+        )
+        if claimed is not None:
+            self._claimed_at[job_id] = now
+            while len(self._claimed_at) > MOST_CLAIMS:
+                del self._claimed_at[next(iter(self._claimed_at))]
+        return claimed
+
+    async def retry_later(
+        self,
+        job: Job,
+        run_at: datetime,
+        code: str,
+        *,
+        abandon_at: datetime | None = None,
+        unexpected: int = 0,
+    ) -> bool:
+        """Put a running job back for another attempt."""
+        claimed_at = self._claimed_at.get(job.id)
+        return await self._retry_later(
+            job, run_at, code, claimed_at=claimed_at, abandon_at=abandon_at, unexpected=unexpected
         )
 
     async def finish(
@@ -561,6 +634,14 @@ class SqlWorker(SqlPart):
         await self._database.write(
             register, self._lease, places, self._place, self._root, self._version
         )
+
+    async def mine(self) -> Mapping[int, int]:
+        """Return the runs that this worker has by the ledger: their jobs, by run."""
+        return await self._database.read(mine, self._lease)
+
+    async def give_up(self, run_ids: Collection[int]) -> None:
+        """Put the jobs of runs back that this worker does not run."""
+        await self._database.write(give_up, self._lease, run_ids)
 
     async def tell(self, progress: Mapping[int, Snapshot]) -> None:
         """Note the progress of runs, by job."""

@@ -25,12 +25,15 @@ from bot.adapters.ledger.runs import (
     list_workers,
 )
 from bot.adapters.ledger.schema import VERSION
+from bot.clock import SystemClock
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Job, JobState, ObjectState, Origin, Phase, Placement, Snapshot
 from bot.core.ports.jobs import Claim, Finished, NewObject
 from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.runs import CLOUD
+from bot.jobs import remote
+from bot.jobs.queue import RunningJob
 from tests.fakes.ledger import execute
 from tests.fakes.postgres import Databases
 
@@ -186,6 +189,18 @@ async def test_taken_by_a_worker_with_a_slow_clock(cluster: Cluster) -> None:
     assert claim.job.state is JobState.RUNNING
 
 
+async def test_retried_by_the_clock_of_the_front(cluster: Cluster) -> None:
+    """A worker with another clock does not shorten the wait before the next attempt."""
+    one, waits = await cluster.worker("one"), []
+    for ahead in (timedelta(hours=1), -timedelta(hours=1), timedelta(seconds=1)):
+        job, its_now = await cluster.handed_over(), cluster.now + ahead
+        claim = await cluster.claimed(one, job, now=its_now)
+        await one.jobs.retry_later(claim.job, its_now + timedelta(seconds=40), "test")
+        waits.append((await cluster.runs.look([job.id])).others[job.id].run_at - cluster.now)
+
+    assert waits == [timedelta(seconds=40), timedelta(seconds=40), timedelta(seconds=41)]
+
+
 async def test_ends_with_its_attempt(cluster: Cluster) -> None:
     """The outcome and the end of the run are one transaction, whatever the outcome is."""
     worker = await cluster.worker("first")
@@ -318,6 +333,41 @@ async def test_cancelled_and_its_worker_died(cluster: Cluster) -> None:
     ended = await cluster.take_back()
 
     assert [one.state for one in ended] == [JobState.CANCELLED]
+
+
+async def test_run_that_its_worker_does_not_have(  # noqa: PLR0915 -- one story.
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes back, and costs no failure; one that runs there stays."""
+    monkeypatch.setattr(remote, "COMPARED_EVERY", 0.05)
+    here: list[int] = []
+    one = await cluster.worker("one")
+    strange, runs_here = await cluster.handed_over(), await cluster.handed_over()
+    await cluster.claimed(one, strange)
+    begun, worker = asyncio.Event(), remote.RunWorker(one.ledger, SystemClock())
+
+    async def run(running: RunningJob) -> None:
+        await cluster.claimed(one, runs_here)
+        here.append(running.job_id)
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker.run = run
+    run_id = (await cluster.runs.look([])).runs[runs_here.id].id
+    handling = asyncio.create_task(worker.handle(run_id))
+    await begun.wait()
+    comparing = asyncio.create_task(worker.compare())
+    async with asyncio.timeout(10):
+        while strange.id in (look := await cluster.runs.look([strange.id])).runs:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)
+    handling.cancel()
+    comparing.cancel()
+    await asyncio.wait({handling, comparing})
+
+    back = (await cluster.runs.look([strange.id])).others[strange.id]
+    assert (back.state, back.attempt, back.failures) == (JobState.QUEUED, 1, 0)
+    assert list(look.runs) == here == [runs_here.id]
 
 
 async def test_lost_by_the_engine(cluster: Cluster) -> None:
