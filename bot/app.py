@@ -199,17 +199,9 @@ async def _resume(resources: Resources, parts: Bot) -> None:
 
 
 async def _resume_elsewhere(parts: Bot, remote: RemoteRunner) -> None:
-    """Go on with what workers run, and let the rest wait for its turn. A job that crashed need not
-    run alone: it takes only its worker down.
-    """
+    """Go on with what workers run, and let the rest wait for its turn."""
     unfinished = await parts.lifecycle.recover()
-    look = await remote.look(parts.queue)
-    for job in unfinished:
-        origin = job.origin
-        if job.id in look.runs:
-            parts.queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
-        else:
-            parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+    remote.resume(parts.queue, unfinished, await remote.look(parts.queue))
 
 
 def _spooled(resources: Resources) -> dict[int, int]:

@@ -176,6 +176,7 @@ def _loops(
         "engine": partial(_work, parts, links.settings.transfer.at_once),
         "spool": partial(_tidy, resources, parts),
         "progress": parts.runs.tell,
+        "runs": parts.runs.compare,
         # Beside that of the front: links end also while no front is there.
         "reaper": partial(build_reaper(links).run, None),
         "ledger_watch": links.database.watch,

@@ -6,7 +6,7 @@ that the attempt is over. What is told between the two are hints; both look at t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +33,8 @@ BETWEEN_LOOKS: Final = 0.02
 """Seconds (real) between two looks at least: ends that come together share one."""
 TELL_EVERY: Final = 1.0
 """Seconds (real) between two reports of a worker."""
+COMPARED_EVERY: Final = 5.0
+"""Seconds (real) between two looks of a worker at which runs are its own by the ledger."""
 BLIND_AFTER: Final = 3.0
 """Seconds (real) between two looks, from which on the front did not see what happened."""
 PATIENCE: Final = 7.0
@@ -90,6 +92,7 @@ class RemoteRunner:
         self._seen_at = time.monotonic()
         self._judges_from = sees_since + PATIENCE
         self._engine_at = time.monotonic()
+        self._was_blind = False
         self.latest: Look | None = None
         """What was seen last."""
 
@@ -171,10 +174,26 @@ class RemoteRunner:
         """Look at the runs again and again, until cancelled."""
         while True:
             self._heard.clear()
-            await self.look(queue)
+            look = await self.look(queue)
+            if self._was_blind or look.runs.keys() - self._watched.keys():
+                self._was_blind = False
+                self.resume(queue, await self._lifecycle.unfinished(), look)
             await asyncio.sleep(BETWEEN_LOOKS)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._heard.wait(), LOOK_EVERY)
+
+    def resume(self, queue: JobQueue, unfinished: Sequence[Job], look: Look) -> None:
+        """Go on with what workers run, and let the rest wait for its turn; what the queue knows
+        is left alone. Not only at the start: a server that replaced another may lack the end of a
+        job that was seen to end. A job that crashed need not run alone: it takes only its worker
+        down.
+        """
+        for job in unfinished:
+            origin = job.origin
+            if job.id in look.runs:
+                queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
+            else:
+                queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
 
     async def look(self, queue: JobQueue) -> Look:
         """Look at the runs and workers, and let the queue have the places that there are."""
@@ -201,6 +220,7 @@ class RemoteRunner:
         now = time.monotonic()
         if now - self._seen_at > BLIND_AFTER:
             self._judges_from = now + PATIENCE
+            self._was_blind = True
         self._seen_at = now
 
     def _feed(self, queue: JobQueue, watched: _Watched, look: Look) -> None:
@@ -324,6 +344,21 @@ class RunWorker:
             self._asked.clear()
             if self._taken:
                 await self._tell()
+
+    async def compare(self) -> None:
+        """Give up what this worker has by the ledger and does not run, until cancelled: a server
+        that replaced another may lack the end of an attempt, and no one else would look.
+        """
+        strange: set[int] = set()
+        while True:
+            await asyncio.sleep(COMPARED_EVERY)
+            found = await self._ledger.mine()
+            here = set(self._taken)
+            before, strange = strange, {run for run, job in found.items() if job not in here}
+            # Seen twice: one that ended while the ledger was read is none.
+            if left := strange & before:
+                log.warning("runs that are not run here are given up", count=len(left))
+                await self._ledger.give_up(left)
 
     async def _tell(self) -> None:
         await self._ledger.tell_time()

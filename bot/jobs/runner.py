@@ -120,6 +120,10 @@ class JobLifecycle:
         self.note_ended(found.ended)
         return found.unfinished
 
+    async def unfinished(self) -> list[Job]:
+        """Return the unfinished jobs of chats, oldest first."""
+        return await self._jobs.unfinished()
+
     async def end_left_by_shells(self) -> None:
         """Cancel the jobs of commands that have exited; only while no command runs."""
         self.note_ended(await self._jobs.end_left_by_shells(self._clock.now()))

@@ -53,12 +53,12 @@ async def cluster(stage: LocalStack, alice: Person) -> AsyncIterator[Cluster]:
         yield made
 
 
-async def held(cluster: Cluster, alice: Person) -> bytes:
+async def held(cluster: Cluster, alice: Person, seconds: int = 60) -> bytes:
     """Send a file that arrives only in part, in the first attempt; return it once OSS has that
     part and the sender sees it.
     """
     stage, content = cluster.stage, os.urandom(8 * MIB)
-    hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 60})
+    hang = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": seconds})
     stage.telegram.faults.add(hang)
     await alice.send(content, "held.bin")
     await alice.until(lambda: bool(alice.status_messages))
@@ -199,6 +199,34 @@ async def test_job_that_the_engine_has_lost(
     await cluster.worker("only")
 
     assert await is_answered(alice, b"lost and found")
+
+
+LATEST = ("jobs", "objects", "runs")
+
+
+async def test_server_that_lacks_the_end_of_a_job(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that took over may be older than what front and worker have seen: the job is run
+    again, though its worker lives and the front has seen its end.
+    """
+    monkeypatch.setattr(remote, "COMPARED_EVERY", 2.0)
+    await cluster.front()
+    await cluster.worker("only")
+    content = await held(cluster, alice, seconds=4)
+    for table in LATEST:
+        cluster.query(f"CREATE SCHEMA IF NOT EXISTS old; CREATE TABLE old.{table} AS TABLE {table}")
+    assert await is_answered(alice, content)
+    await cluster.until("SELECT count(*) FROM runs", [(0,)])
+    cluster.query(
+        "SET session_replication_role = replica;"
+        + ";".join(f"DELETE FROM {t}; INSERT INTO {t} SELECT * FROM old.{t}" for t in LATEST)  # noqa: S608
+    )
+
+    await cluster.until("SELECT state FROM jobs", [("done",)])
+    await cluster.until("SELECT count(*) FROM runs", [(0,)])
+    await cluster.until("SELECT state FROM objects", [("live",)])
+    assert (await fetch(link_of(alice.said[0])))[1] == content
 
 
 async def test_standby(cluster: Cluster, alice: Person) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
     update,
 )
 
@@ -477,6 +478,28 @@ def cancelled(connection: Connection, job_ids: Collection[int]) -> set[int]:
     return set(connection.execute(asked).scalars())
 
 
+def mine(connection: Connection, lease: Lease) -> dict[int, int]:
+    """Return the runs that a worker has by the ledger: their jobs, by run."""
+    is_mine = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+    rows = connection.execute(select(runs.c.id, runs.c.job_id).where(is_mine))
+    return {row.id: row.job_id for row in rows}
+
+
+def give_up(connection: Connection, lease: Lease, run_ids: Collection[int]) -> None:
+    """Put the jobs of runs back that a worker has by the ledger, and does not run."""
+    is_it = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+    gone = connection.execute(
+        delete(runs).where(is_it, runs.c.id.in_(run_ids)).returning(runs.c.job_id, runs.c.attempt)
+    ).all()
+    is_attempt = tuple_(jobs.c.id, jobs.c.attempt).in_([tuple(row) for row in gone])
+    connection.execute(
+        update(jobs)
+        .where(is_attempt, jobs.c.state == JobState.RUNNING.value)
+        .values(state=JobState.QUEUED.value)
+    )
+    connection.execute(_TELL)
+
+
 def tell_time(connection: Connection, lease: Lease, oss_now: Callable[[], datetime]) -> None:
     """Note by how much the clock of OSS is ahead of that of the server."""
     now = connection.execute(select(_NOW)).scalar_one()
@@ -561,6 +584,14 @@ class SqlWorker(SqlPart):
         await self._database.write(
             register, self._lease, places, self._place, self._root, self._version
         )
+
+    async def mine(self) -> Mapping[int, int]:
+        """Return the runs that this worker has by the ledger: their jobs, by run."""
+        return await self._database.read(mine, self._lease)
+
+    async def give_up(self, run_ids: Collection[int]) -> None:
+        """Put the jobs of runs back that this worker does not run."""
+        await self._database.write(give_up, self._lease, run_ids)
 
     async def tell(self, progress: Mapping[int, Snapshot]) -> None:
         """Note the progress of runs, by job."""

@@ -121,6 +121,14 @@ class WorkerLedger(Protocol):
     async def find(self, run_id: int) -> TakenRun | None:
         """Return a run that no worker has taken, or `None`."""
 
+    async def mine(self) -> Mapping[int, int]:
+        """Return the runs that this worker has by the ledger: their jobs, by run."""
+
+    async def give_up(self, run_ids: Collection[int]) -> None:
+        """Put the jobs of runs back that this worker has by the ledger, and does not run. Counts
+        no failure.
+        """
+
     async def tell(self, progress: Mapping[int, Snapshot]) -> None:
         """Note the progress of runs, by job."""
 

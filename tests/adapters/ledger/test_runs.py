@@ -25,12 +25,15 @@ from bot.adapters.ledger.runs import (
     list_workers,
 )
 from bot.adapters.ledger.schema import VERSION
+from bot.clock import SystemClock
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.files import FileKind, IncomingFile
 from bot.core.jobs import Job, JobState, ObjectState, Origin, Phase, Placement, Snapshot
 from bot.core.ports.jobs import Claim, Finished, NewObject
 from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.runs import CLOUD
+from bot.jobs import remote
+from bot.jobs.queue import RunningJob
 from tests.fakes.ledger import execute
 from tests.fakes.postgres import Databases
 
@@ -318,6 +321,39 @@ async def test_cancelled_and_its_worker_died(cluster: Cluster) -> None:
     ended = await cluster.take_back()
 
     assert [one.state for one in ended] == [JobState.CANCELLED]
+
+
+async def test_run_that_its_worker_does_not_have(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes back, and costs no failure; one that runs there stays."""
+    monkeypatch.setattr(remote, "COMPARED_EVERY", 0.05)
+    one = await cluster.worker("one")
+    strange, runs_here = await cluster.handed_over(), await cluster.handed_over()
+    await cluster.claimed(one, strange)
+    begun, worker = asyncio.Event(), remote.RunWorker(one.ledger, SystemClock())
+
+    async def run(running: RunningJob) -> None:
+        await cluster.claimed(one, runs_here)
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker.run = run
+    run_id = (await cluster.runs.look([])).runs[runs_here.id].id
+    handling = asyncio.create_task(worker.handle(run_id))
+    await begun.wait()
+    comparing = asyncio.create_task(worker.compare())
+    async with asyncio.timeout(10):
+        while strange.id in (look := await cluster.runs.look([strange.id])).runs:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)
+    handling.cancel()
+    comparing.cancel()
+    await asyncio.wait({handling, comparing})
+
+    back = (await cluster.runs.look([strange.id])).others[strange.id]
+    assert (back.state, back.attempt, back.failures) == (JobState.QUEUED, 1, 0)
+    assert list(look.runs) == [runs_here.id]
 
 
 async def test_lost_by_the_engine(cluster: Cluster) -> None:
