@@ -200,7 +200,7 @@ async def _run(
 ) -> None:
     links, settings = resources.links, resources.settings
     supervisor = Supervisor(links.monitoring.metrics, fatal=(LedgerLocked,))
-    links.monitoring.readiness.add({"loops": supervisor.trouble})
+    links.monitoring.readiness.add({"loops": supervisor.trouble, "engine": parts.engine.trouble})
     engine, *others = (
         asyncio.create_task(supervisor.keep(name, run), name=name)
         for name, run in _loops(resources, parts).items()

@@ -8,20 +8,40 @@ loses its connection, and what it has fetched goes on.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+import os
+import re
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
+from hashlib import sha256
+from socket import SHUT_RDWR, socket
 from typing import Any, Final
+from weakref import WeakSet
 
 import psycopg
 import structlog
-from procrastinate import App, JobContext, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import (
+    App,
+    JobContext,
+    PsycopgConnector,
+    SyncPsycopgConnector,
+    __version__,
+)
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 
-from bot.core.errors import LedgerUnusable
+from bot.core.errors import LedgerTooNew, LedgerUnusable
 from bot.core.ports.ledger import LedgerServer
 
 log = structlog.stdlib.get_logger(__name__)
@@ -46,6 +66,10 @@ LONGEST_PAUSE: Final = 2.0
 """Seconds (real) between two tries while the database is away."""
 SILENCE: Final = 20.0
 """Seconds (real) after which a connection that hears nothing is asked whether it lives."""
+HANGS_AFTER: Final = 25.0
+"""Seconds (real) for a statement with all that it waits for, more than the server gives it: a
+proxy keeps connections open, and answers for them, when its server is gone.
+"""
 _TIMEOUTS: Final = "SET statement_timeout = 15000; SET idle_in_transaction_session_timeout = 5000"
 
 # Three lines for each job, and one for each try to connect.
@@ -57,17 +81,79 @@ _OFFLINE: Final = JobManager(SyncPsycopgConnector())
 
 
 def has_tables(raw: "psycopg.Connection[Any]") -> bool:
-    """Return whether the engine has its tables."""
-    found = raw.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
-    return found is not None and found[0] is not None
+    """Return whether the engine has its tables, as this version of it needs them.
+
+    Raises:
+        LedgerTooNew: they are of a newer version.
+    """
+    found, made = _tables(raw)
+    if made is None or made["schema"] == _fingerprint():
+        # Without our comment they are another program's, and as they are.
+        return found
+    if _numbers(made["version"]) > _numbers(__version__):
+        raise LedgerTooNew(
+            f"the engine's tables were made by Procrastinate {made['version']}, this program"
+            f" has {__version__}: install that version or a newer one"
+        )
+    return False
 
 
 def make_tables(raw: "psycopg.Connection[Any]") -> None:
-    """Create the engine's tables where there are none, as a part of the connection's transaction.
-    Only under the lock for changes of the schema: two processes at once would both fail.
+    """Create the engine's tables where there are none, as a part of the connection's transaction;
+    make those of an older version of it anew, because the ledger has all that was in them. Only
+    under the lock for changes of the schema: two processes at once would both fail.
+
+    Raises:
+        LedgerTooNew: they are of a newer version.
     """
-    if not has_tables(raw):
-        raw.execute(SchemaManager.get_schema())
+    if has_tables(raw):
+        return
+    if _tables(raw)[0]:
+        raw.execute(_DROP)
+    raw.execute(SchemaManager.get_schema())
+    said = f"relay-bot, Procrastinate {__version__}, {_fingerprint()}"
+    raw.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{said}'")
+
+
+def _tables(raw: "psycopg.Connection[Any]") -> tuple[bool, re.Match[str] | None]:
+    """Return whether there are tables, and what we said of them when we made them."""
+    row = raw.execute(
+        "SELECT oid IS NOT NULL, obj_description(oid, 'pg_class')"
+        " FROM (SELECT to_regclass('procrastinate_jobs')::oid AS oid) AS found"
+    ).fetchone()
+    found, said = row or (False, None)
+    return found, _MADE.fullmatch(said or "")
+
+
+def _fingerprint() -> str:
+    return sha256(SchemaManager.get_schema().encode()).hexdigest()[:16]
+
+
+_MADE: Final = re.compile(
+    r"relay-bot, Procrastinate (?P<version>[0-9][0-9a-z.]*), (?P<schema>[0-9a-f]{16})"
+)
+"""The comment of the table by which tables are known that this program has made."""
+_DROP: Final = r"""
+DO $$
+DECLARE
+    place oid := (SELECT relnamespace FROM pg_class WHERE oid = 'procrastinate_jobs'::regclass);
+    one record;
+BEGIN
+    FOR one IN SELECT oid::regclass AS name FROM pg_class
+        WHERE relnamespace = place AND relkind = 'r' AND relname LIKE 'procrastinate\_%'
+    LOOP EXECUTE format('DROP TABLE %s CASCADE', one.name); END LOOP;
+    FOR one IN SELECT oid::regprocedure AS name FROM pg_proc
+        WHERE pronamespace = place AND proname LIKE 'procrastinate\_%'
+    LOOP EXECUTE format('DROP FUNCTION %s CASCADE', one.name); END LOOP;
+    FOR one IN SELECT oid::regtype AS name FROM pg_type
+        WHERE typnamespace = place AND typname LIKE 'procrastinate\_%'
+    LOOP EXECUTE format('DROP TYPE %s CASCADE', one.name); END LOOP;
+END $$
+"""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"[0-9]+", version)[:3])
 
 
 def defer(raw: "psycopg.Connection[Any]", run_id: int, place: str) -> int:
@@ -112,12 +198,65 @@ def _reason(error: Exception) -> str:
 
 
 class _Manager(JobManager):
+    def __init__(self, connector: BaseConnector, works: Callable[[], None]) -> None:
+        super().__init__(connector)
+        self._works = works
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
+        """Fetch a job, and note that this works."""
+        job = await super().fetch_job(queues, worker_id)
+        self._works()
+        return job
+
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: FBT001 -- the library's signature.
         """Finish a job, if it is still there. One that cannot be finished is forgotten later, by
         `known`; the ledger has its outcome.
         """
         with suppress(ProcrastinateException):
             await super().finish_job(job, status, delete_job)
+
+
+class _Connector(PsycopgConnector):
+    """Cuts its connections off when one of them does not answer: the library would wait for ever,
+    also when it is cancelled.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(configure=self._configure, **options)
+        self._open = WeakSet[psycopg.AsyncConnection[Any]]()
+
+    async def _configure(self, connection: "psycopg.AsyncConnection[Any]") -> None:
+        self._open.add(connection)
+        await connection.execute(_TIMEOUTS)
+        if not connection.autocommit:
+            await connection.commit()
+
+    async def execute_query_async(self, query: Any, **arguments: Any) -> None:
+        with self._limited():
+            await super().execute_query_async(query, **arguments)
+
+    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
+        with self._limited():
+            found: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+            return found
+
+    async def execute_query_all_async(self, query: Any, **arguments: Any) -> list[dict[str, Any]]:
+        with self._limited():
+            found: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
+            return found
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        timer = asyncio.get_running_loop().call_later(HANGS_AFTER, self._cut_off)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut_off(self) -> None:
+        log.warning("the database does not answer the engine: its connections are given up")
+        for connection in list(self._open):
+            _cut(connection)
 
 
 class ProcrastinateEngine:
@@ -127,15 +266,15 @@ class ProcrastinateEngine:
         self._server = server
         self._parameters = dict(parameters)
         self._handled: set[asyncio.Task[None]] = set()
+        self._trouble = ""
 
     def _connector(self, connections: int) -> PsycopgConnector:
-        return PsycopgConnector(
+        return _Connector(
             conninfo=self._server.url,
             kwargs=self._parameters,
             min_size=1,
             max_size=connections,
             timeout=POOL_PATIENCE,
-            configure=_configure,
         )
 
     async def known(self) -> Collection[int]:
@@ -183,7 +322,11 @@ class ProcrastinateEngine:
             while True:
                 async for notification in connection.notifies(timeout=SILENCE):
                     heard(notification.payload)
-                await connection.execute("SELECT 1")
+                timer = asyncio.get_running_loop().call_later(SILENCE, _cut, connection)
+                try:
+                    await connection.execute("SELECT 1")
+                finally:
+                    timer.cancel()
 
     async def work(
         self,
@@ -202,6 +345,7 @@ class ProcrastinateEngine:
                 log.warning("the engine has lost its database, and begins anew")
                 is_away = False
             except LedgerUnusable as error:
+                self._trouble = error.reason
                 # One line for each outage.
                 if not is_away or asyncio.get_running_loop().time() - began > SILENCE:
                     log.warning("the engine cannot use its database", why=error.reason)
@@ -219,7 +363,7 @@ class ProcrastinateEngine:
     ) -> None:
         # A new one each time: a pool that could not be opened counts as open.
         app = App(connector=self._connector(CONNECTIONS))
-        app.job_manager = _Manager(app.connector)
+        app.job_manager = _Manager(app.connector, self._works)
 
         @app.task(name=TASK, pass_context=True)
         async def relay(context: JobContext, run: int) -> None:
@@ -239,6 +383,13 @@ class ProcrastinateEngine:
                 stalled_worker_timeout=2 * STALLED_AFTER,
             )
 
+    def _works(self) -> None:
+        self._trouble = ""
+
+    async def trouble(self) -> str:
+        """Return why no run is fetched, or nothing."""
+        return self._trouble
+
     async def _handle(
         self, context: JobContext, work: Awaitable[None], aborted: Callable[[], None]
     ) -> None:
@@ -255,7 +406,7 @@ class ProcrastinateEngine:
             await asyncio.shield(task)
 
 
-async def _configure(connection: "psycopg.AsyncConnection[Any]") -> None:
-    await connection.execute(_TIMEOUTS)
-    if not connection.autocommit:
-        await connection.commit()
+def _cut(connection: "psycopg.AsyncConnection[Any]") -> None:
+    """End what waits on a connection: libpq sees the end of the stream."""
+    with suppress(OSError, psycopg.Error), socket(fileno=os.dup(connection.fileno())) as wire:
+        wire.shutdown(SHUT_RDWR)

@@ -11,8 +11,10 @@ import pytest
 from bot.adapters import engine
 from bot.adapters.engine import ProcrastinateEngine, defer, make_tables, withdraw
 from bot.adapters.ledger.postgresql import change
+from bot.core.errors import LedgerTooNew
 from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.runs import CLOUD
+from tests.fakes.cutting_proxy import cutting_proxy
 from tests.fakes.fixtures import databases  # noqa: F401 -- a fixture.
 from tests.fakes.postgres import Databases
 
@@ -120,6 +122,63 @@ async def test_tables_made_by_two_at_once(databases: Databases) -> None:  # noqa
     databases.drop(place)
 
 
+async def test_tables_of_another_version(
+    place: LedgerServer, raw: "psycopg.Connection[Any]"
+) -> None:
+    """Older ones are made anew, so that an update of the library works; newer ones are refused,
+    and those that another program has made are left alone.
+    """
+    defer(raw, 1, CLOUD)
+    await asyncio.to_thread(change, place, make_tables)
+    kept = rows(raw)
+    # As an older library would have made them, with a function that the present one lacks.
+    raw.execute(
+        "COMMENT ON TABLE procrastinate_jobs IS"
+        " 'relay-bot, Procrastinate 3.9.1, 0123456789abcdef';"
+        "DROP FUNCTION procrastinate_fetch_job_v2"
+    )
+    await asyncio.to_thread(change, place, make_tables)
+    anew = rows(raw)
+    handler = Handler()
+    async with working(place, handler):
+        defer(raw, 2, CLOUD)
+        await handler.until(lambda: handler.begun == [2])
+    raw.execute(
+        "COMMENT ON TABLE procrastinate_jobs IS 'relay-bot, Procrastinate 9.1.0, 0123456789abcdef'"
+    )
+    with pytest.raises(LedgerTooNew, match=r"Procrastinate 9\.1\.0"):
+        await asyncio.to_thread(change, place, make_tables)
+    raw.execute("COMMENT ON TABLE procrastinate_jobs IS NULL; DROP TABLE procrastinate_events")
+    await asyncio.to_thread(change, place, make_tables)
+
+    assert [args for _, _, args in kept] == [{"run": 1}]
+    assert anew == []
+    assert raw.execute("SELECT to_regclass('procrastinate_events')").fetchall() == [(None,)]
+
+
+async def test_says_that_it_fetches_nothing(
+    place: LedgerServer, raw: "psycopg.Connection[Any]"
+) -> None:
+    """Readiness of a worker has it, until runs are fetched again."""
+    made = ProcrastinateEngine(place, {"connect_timeout": "5"})
+    handler = Handler()
+    handler.may_end.set()
+    raw.execute("ALTER FUNCTION procrastinate_fetch_job_v2 RENAME TO mislaid")
+    task = asyncio.create_task(made.work(2, CLOUD, handler.handle, handler.aborted))
+    async with asyncio.timeout(PATIENCE):
+        while not (said := await made.trouble()):  # noqa: ASYNC110 -- nothing tells of it.
+            await asyncio.sleep(0.02)
+    raw.execute("ALTER FUNCTION mislaid RENAME TO procrastinate_fetch_job_v2")
+    defer(raw, 1, CLOUD)
+    await handler.until(lambda: handler.ended == [1])
+    after = await made.trouble()
+    task.cancel()
+    await asyncio.wait({task})
+
+    assert "procrastinate_fetch_job_v2" in said
+    assert after == ""
+
+
 async def test_given_in_a_transaction(place: LedgerServer) -> None:
     """What is undone was never there; a job carries the id of its run and nothing else."""
     with psycopg.connect(place.url) as connection:
@@ -210,6 +269,29 @@ async def test_connections_lost(place: LedgerServer, raw: "psycopg.Connection[An
         await handler.until(lambda: len(handler.ended) == 2)
 
     assert sorted(handler.ended) == [1, 2]
+
+
+async def test_connections_that_never_answer(
+    place: LedgerServer, raw: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy keeps them open though its server is gone: they are given up, and runs are fetched
+    by others.
+    """
+    monkeypatch.setattr(engine, "HANGS_AFTER", 2.0, raising=False)
+    monkeypatch.setattr(engine, "HEARTBEAT_EVERY", 0.5)
+    handler = Handler()
+    async with cutting_proxy(raw.info.port) as proxy:
+        url = place.url.replace(f":{raw.info.port}/", f":{proxy.port}/")
+        async with working(LedgerServer(url), handler):
+            await connected(raw)
+            defer(raw, 1, CLOUD)
+            await handler.until(lambda: handler.begun == [1])
+            proxy.mute_all()
+            defer(raw, 2, CLOUD)
+            defer(raw, 3, CLOUD)
+            # One of them may have been fetched by a connection that did not say so.
+            await handler.until(lambda: len(handler.begun) > 1)
+        assert handler.ended
 
 
 async def test_ended_by_the_engine_goes_on(

@@ -215,13 +215,13 @@ async def test_server_that_lacks_the_end_of_a_job(
     await cluster.worker("only")
     content = await held(cluster, alice, seconds=4)
     for table in LATEST:
-        cluster.query(f"CREATE SCHEMA IF NOT EXISTS old; CREATE TABLE old.{table} AS TABLE {table}")
+        cluster.query(
+            f"CREATE SCHEMA IF NOT EXISTS old; CREATE TABLE old.{table} AS TABLE {table}"
+        )
     assert await is_answered(alice, content)
     await cluster.until("SELECT count(*) FROM runs", [(0,)])
-    cluster.query(
-        "SET session_replication_role = replica;"
-        + ";".join(f"DELETE FROM {t}; INSERT INTO {t} SELECT * FROM old.{t}" for t in LATEST)  # noqa: S608
-    )
+    older = (f"DELETE FROM {t}; INSERT INTO {t} SELECT * FROM old.{t}" for t in LATEST)  # noqa: S608
+    cluster.query(f"SET session_replication_role = replica; {';'.join(older)}")
 
     await cluster.until("SELECT state FROM jobs", [("done",)])
     await cluster.until("SELECT count(*) FROM runs", [(0,)])

@@ -23,6 +23,7 @@ class CuttingProxy:
     def __init__(self, port: int) -> None:
         self._server_port = port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._mutes: list[asyncio.Event] = []
         self.port = 0
         self.cut_next: list[Cut] = []
         self.is_open = True
@@ -35,6 +36,7 @@ class CuttingProxy:
         there, here = await asyncio.open_connection("127.0.0.1", self._server_port)
         self._writers |= {writer, here}
         mute = asyncio.Event()
+        self._mutes.append(mute)
         await asyncio.gather(
             self._from_client(reader, here, writer, mute), self._pass(there, writer, mute)
         )
@@ -71,6 +73,13 @@ class CuttingProxy:
                     to.write(data)
                     await to.drain()
         to.close()
+
+    def mute_all(self) -> None:
+        """Let no answer of the server pass by the connections of now, and close none: as a proxy
+        does before a server that is gone.
+        """
+        for mute in self._mutes:
+            mute.set()
 
     def cut_all(self) -> None:
         """Cut all connections now."""

@@ -332,9 +332,11 @@ async def test_run_that_its_worker_does_not_have(
     strange, runs_here = await cluster.handed_over(), await cluster.handed_over()
     await cluster.claimed(one, strange)
     begun, worker = asyncio.Event(), remote.RunWorker(one.ledger, SystemClock())
+    here: list[int] = []
 
     async def run(running: RunningJob) -> None:
         await cluster.claimed(one, runs_here)
+        here.append(running.job_id)
         begun.set()
         await asyncio.Event().wait()
 
@@ -344,7 +346,7 @@ async def test_run_that_its_worker_does_not_have(
     await begun.wait()
     comparing = asyncio.create_task(worker.compare())
     async with asyncio.timeout(10):
-        while strange.id in (look := await cluster.runs.look([strange.id])).runs:
+        while strange.id in (look := await cluster.runs.look([strange.id])).runs:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.2)
     handling.cancel()
@@ -353,7 +355,7 @@ async def test_run_that_its_worker_does_not_have(
 
     back = (await cluster.runs.look([strange.id])).others[strange.id]
     assert (back.state, back.attempt, back.failures) == (JobState.QUEUED, 1, 0)
-    assert list(look.runs) == [runs_here.id]
+    assert list(look.runs) == here == [runs_here.id]
 
 
 async def test_lost_by_the_engine(cluster: Cluster) -> None:
