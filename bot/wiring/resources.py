@@ -243,11 +243,17 @@ async def _open_ledger(
             from bot.adapters.ledger.runs import begin_alone
 
             await database.write(begin_alone)
-        return database, SqlLedger(database, boot_id=boot_id())
-    # Imported only here: most bots have one process, and no need of the engine.
-    from bot.wiring.roles import open_shared_ledger
+        ledger = SqlLedger(database, boot_id=boot_id())
+    else:
+        # Imported only here: most bots have one process, and no need of the engine.
+        from bot.wiring.roles import open_shared_ledger
 
-    return await open_shared_ledger(settings, stack, monitoring, role)
+        database, ledger = await open_shared_ledger(settings, stack, monitoring, role)
+    if isinstance(place, LedgerServer) and role is not Role.WORKER:
+        from bot.adapters.ledger.backup import require_nothing_left
+
+        await require_nothing_left(database, settings.ledger.path)
+    return database, ledger
 
 
 async def hold(

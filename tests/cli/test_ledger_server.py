@@ -22,6 +22,7 @@ from bot.adapters.ledger.rows import VALUES, Instant, Payload
 from bot.adapters.ledger.runs import SqlWorker
 from bot.adapters.ledger.schema import metadata
 from bot.adapters.oss.client import OssTime
+from bot.app import serve
 from bot.cli.common import Row, Verdict
 from bot.cli.doctor import examine_machine
 from bot.clock import SystemClock
@@ -300,6 +301,23 @@ async def test_move_there_and_back(
     assert (returned.code, "remove ledger.url" in returned.out) == (0, True)
     assert rows_of(back) == rows_of(place) == before
     assert place.url not in moved.out + returned.out
+
+
+async def test_new_beside_a_file_with_links(
+    filled: Path, on_server: LocalStack, place: LedgerServer
+) -> None:
+    """A bot does not begin on an empty ledger while its former one has links to end; once these
+    are copied, or where nothing is left, it does.
+    """
+    with pytest.raises(LedgerUnusable, match="relay-bot ledger move --to server"):
+        await serve(on_server.settings(1), stop=asyncio.Event())
+    left = {name for name, rows in rows_of(place).items() if rows}
+    execute_in(filled, "UPDATE objects SET state = 'gone'")
+    execute_in(filled, "UPDATE jobs SET finished_at = created_at")
+    await on_server.start_bot(1)
+    await on_server.stop_bot()
+
+    assert left == set()
 
 
 @pytest.mark.usefixtures("filled")

@@ -2,6 +2,7 @@
 what a backup replaces; and copies of all rows, from a file to a server and back.
 """
 
+import asyncio
 import errno
 import hashlib
 import json
@@ -30,9 +31,10 @@ from bot.adapters.ledger.migration import (
     version_of,
 )
 from bot.adapters.ledger.rows import damaged_columns
-from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, metadata, state
+from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, jobs, metadata, objects, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
+from bot.core.jobs import ObjectState
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.core.ports.runs import LiveWorker
 
@@ -420,6 +422,48 @@ def _require_empty(connection: Connection, place: LedgerPlace) -> None:
             continue
         if connection.execute(select(table).limit(1)).first() is not None:
             raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}")
+
+
+async def require_nothing_left(database: Database, path: Path) -> None:
+    """Refuse a ledger on a server that is new while the file that was the ledger before still has
+    work: its links would never end, and its senders hear nothing. A file that is none is ignored.
+
+    Raises:
+        LedgerUnusable: `path` has unfinished jobs, or objects that are to be removed.
+    """
+    if await database.read(_is_used):
+        return
+    unfinished, kept = await asyncio.to_thread(_left_in, path)
+    if unfinished or kept:
+        raise LedgerUnusable(
+            database.place,
+            f"it is new, and {path} has {unfinished} unfinished jobs and {kept} files whose links"
+            " have to end: copy them with relay-bot ledger move --to server, or move that file"
+            " away",
+        )
+
+
+def _is_used(connection: Connection) -> bool:
+    return any(
+        connection.execute(select(table.c.id).limit(1)).first() is not None
+        for table in (jobs, objects)
+    )
+
+
+def _left_in(path: Path) -> tuple[int, int]:
+    """Return how many jobs of a file are unfinished, and how many objects are not gone."""
+    with suppress(sqlite3.Error), closing(_read_only(path)) as raw:
+        found: tuple[int, int] = raw.execute(
+            "SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL),"
+            " (SELECT count(*) FROM objects WHERE state != ?)",
+            (ObjectState.GONE.value,),
+        ).fetchone()
+        return found
+    return 0, 0
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[RowMapping]:

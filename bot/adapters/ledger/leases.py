@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     literal_column,
     select,
+    tuple_,
     update,
 )
 
@@ -46,6 +47,10 @@ LASTS: Final = timedelta(seconds=12)
 """How long a lease holds after it was renewed."""
 RENEWED_EVERY: Final = timedelta(seconds=2)
 """Between two renewals."""
+DEAD_AFTER: Final = LASTS.total_seconds()
+"""Seconds (real) without a renewal after which a lease is free, whatever the clock of the server
+says: it may have been set back, or be that of a server that replaced another one.
+"""
 MARGIN: Final = timedelta(seconds=6)
 """A transaction begins only while the lease lasts longer than this. It is more than the server
 waits for the next statement of a transaction, so that what a process began before it was stopped
@@ -61,17 +66,22 @@ _HAS_ENDED: Final = leases.c.expires_at < literal_column(NOW)
 _END: Final[ColumnElement[int]] = literal_column(f"{NOW} + {LASTS // timedelta(microseconds=1)}")
 
 
-def acquire(connection: Connection, name: str, holder: str) -> Lease | None:
+def acquire(
+    connection: Connection, name: str, holder: str, still: tuple[int, int] | None = None
+) -> Lease | None:
     """Take a lease that is free or has ended, or return `None`. Remove those of commands that have
-    ended.
+    ended. One that has `still` this fence and end is taken, too.
     """
     connection.execute(delete(leases).where(leases.c.name.startswith(SENDS), _HAS_ENDED))
     values: dict[str, Any] = {"name": name, "holder": holder, "fence": 1, "expires_at": _END}
     taken = {"holder": holder, "fence": leases.c.fence + 1, "expires_at": _END}
+    is_free = _HAS_ENDED
+    if still is not None:
+        is_free |= tuple_(leases.c.fence, leases.c.expires_at) == still
     made = connection.execute(
         insert_for(connection, leases)
         .values(values)
-        .on_conflict_do_update(index_elements=["name"], set_=taken, where=_HAS_ENDED)
+        .on_conflict_do_update(index_elements=["name"], set_=taken, where=is_free)
         .returning(leases.c.fence)
     )
     fence = made.scalar_one_or_none()
@@ -110,6 +120,13 @@ def live(connection: Connection, prefix: str = "") -> dict[str, tuple[str, int]]
     return {name: (holder, fence) for name, holder, fence in found}
 
 
+def seen(connection: Connection, name: str) -> tuple[int, int] | None:
+    """Return fence and end of a lease, if there is one."""
+    found = select(leases.c.fence, leases.c.expires_at).where(leases.c.name == name)
+    row = connection.execute(found).one_or_none()
+    return None if row is None else (row.fence, row.expires_at)
+
+
 def fence_of(name: str) -> str:
     """Return the expression that tells the fence of a lease that lasts long enough to write by it,
     and NULL otherwise.
@@ -144,6 +161,8 @@ class LeaseKeeper:
         self.lease: Lease | None = None
         self.lost = asyncio.Event()
         """Set when another process has taken the lease."""
+        self._seen: tuple[int, int] | None = None
+        self._changed_at = time.monotonic()
         self.seen_since = time.monotonic()
         """Since when the server has answered without a failure, until the lease was taken."""
 
@@ -156,7 +175,8 @@ class LeaseKeeper:
             LedgerLocked: another process holds it and is alive.
             LedgerUnusable: the server cannot be used.
         """
-        deadline = time.monotonic() + LASTS.total_seconds() + 2 * LOOK_EVERY
+        self._changed_at = time.monotonic()
+        deadline = self._changed_at + LASTS.total_seconds() + 2 * LOOK_EVERY
         while (lease := await self._try()) is None:
             if self._waits is None and time.monotonic() > deadline:
                 raise LedgerLocked(
@@ -171,16 +191,29 @@ class LeaseKeeper:
     async def _try(self) -> Lease | None:
         """Take the lease if it is free; tell what is waited for otherwise."""
         try:
-            lease = await self._thread.run(acquire, self._name, this_process())
+            lease = await self._thread.run(
+                acquire, self._name, this_process(), await self._standing()
+            )
             if lease is None and self._waits is not None:
                 self._waits(f"{held_by_another(self._name)} the ledger: {await self._holder()}")
         except LedgerUnusable as error:
             if self._waits is None:
                 raise
             self._waits(str(error))
+            # What happened meanwhile was not seen.
+            self._seen = None
             self.seen_since = time.monotonic()
             return None
         return lease
+
+    async def _standing(self) -> tuple[int, int] | None:
+        """Return fence and end of the lease if no process has renewed it for as long as it holds,
+        as seen from here.
+        """
+        found, now = await self._thread.run(seen, self._name), time.monotonic()
+        if found != self._seen:
+            self._seen, self._changed_at = found, now
+        return found if now - self._changed_at > DEAD_AFTER else None
 
     async def others(self, prefix: str) -> bool:
         """Return whether another process holds a lease with such a name."""

@@ -54,10 +54,14 @@ T = TypeVar("T")
 
 UNTAKEN_FOR: Final = timedelta(seconds=5)
 """After which the engine is asked whether it still has a run that no worker has taken."""
+LARGEST_DIFFERENCE: Final = timedelta(seconds=5)
+"""Of the clocks of front and worker, up to which they count as the same."""
 NEWS: Final = timedelta(seconds=1)
 """A change of the clock of OSS that the front has to know."""
 TOLD_EVERY: Final = 30.0
 """Seconds (real) between two reports of the time of OSS without a change."""
+MOST_CLAIMS: Final = 1000
+"""The newest claims, of which is remembered when they were made."""
 REMEMBERED_FOR: Final = timedelta(days=1)
 """How long a worker that is gone is listed."""
 
@@ -443,6 +447,31 @@ def _end_run(connection: Connection, job: Job) -> None:
     connection.execute(_TELL)
 
 
+def retry_later(  # noqa: PLR0913 -- that of a job, by keyword.
+    connection: Connection,
+    job: Job,
+    run_at: datetime,
+    code: str,
+    *,
+    claimed_at: datetime | None,
+    abandon_at: datetime | None = None,
+    unexpected: int = 0,
+) -> bool:
+    """Put a running job back for another attempt, due by the clock of the front; `claimed_at` is
+    when this worker took it, by its own clock.
+    """
+    handed_at = connection.execute(
+        select(runs.c.handed_at).where(runs.c.job_id == job.id, runs.c.attempt == job.attempt)
+    ).scalar_one_or_none()
+    if handed_at is not None and claimed_at is not None:
+        # Less is the way of the run to this worker.
+        behind = handed_at - claimed_at
+        run_at += behind if abs(behind) > LARGEST_DIFFERENCE else timedelta(0)
+    return job_rows.retry_later(
+        connection, job, run_at, code, abandon_at=abandon_at, unexpected=unexpected
+    )
+
+
 def cancel_waiting(connection: Connection, job_id: int, now: datetime) -> Job | None:
     """Cancel a queued job, and tell the front."""
     job = job_rows.cancel_waiting(connection, job_id, now)
@@ -529,9 +558,10 @@ class SqlWorkerJobs(SqlJobs):
         self._lease = lease
         self._run_of = run_of
         self._tell_time = tell_time
+        self._claimed_at: dict[int, datetime] = {}
 
     give_back = writes(ends_run(job_rows.give_back))
-    retry_later = writes(ends_run(job_rows.retry_later))
+    _retry_later = writes(ends_run(retry_later))
     _finish = writes(ends_run(job_rows.finish))
     fail = writes(ends_run(job_rows.fail))
     cancel = writes(ends_run(job_rows.cancel))
@@ -541,8 +571,28 @@ class SqlWorkerJobs(SqlJobs):
         self, job_id: int, now: datetime, plan: Callable[[Job], NewObject] | None = None
     ) -> Claim | None:
         """Take the run of a job, and claim the job."""
-        return await self._database.write(
+        claimed = await self._database.write(
             claim, job_id, self._run_of(job_id), now, plan, self._lease, self._boot_id
+        )
+        if claimed is not None:
+            self._claimed_at[job_id] = now
+            while len(self._claimed_at) > MOST_CLAIMS:
+                del self._claimed_at[next(iter(self._claimed_at))]
+        return claimed
+
+    async def retry_later(
+        self,
+        job: Job,
+        run_at: datetime,
+        code: str,
+        *,
+        abandon_at: datetime | None = None,
+        unexpected: int = 0,
+    ) -> bool:
+        """Put a running job back for another attempt."""
+        claimed_at = self._claimed_at.get(job.id)
+        return await self._retry_later(
+            job, run_at, code, claimed_at=claimed_at, abandon_at=abandon_at, unexpected=unexpected
         )
 
     async def finish(

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -67,6 +69,28 @@ async def test_bot_that_was_killed(place: LedgerServer) -> None:
         )
         async with open_alone(place) as database:
             await database.write(adding(1))
+        fences = connection.execute("SELECT fence FROM leases").fetchall()
+
+    assert fences == [(8,)]
+
+
+async def test_clock_of_the_server_set_back(
+    place: LedgerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease of a dead process, which would last for hours by that clock, is taken as soon as
+    it was not renewed for long enough; that of a live one is not.
+    """
+    monkeypatch.setattr(leases, "DEAD_AFTER", 1.0, raising=False)
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO leases VALUES ('bot', 'killed', 7,"
+            " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + 9000000000)"
+        )
+        monkeypatch.setattr(leases, "RENEWED_EVERY", timedelta(seconds=0.2))
+        async with open_alone(place):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3), open_alone(place):
+                    pass
         fences = connection.execute("SELECT fence FROM leases").fetchall()
 
     assert fences == [(8,)]

@@ -189,6 +189,18 @@ async def test_taken_by_a_worker_with_a_slow_clock(cluster: Cluster) -> None:
     assert claim.job.state is JobState.RUNNING
 
 
+async def test_retried_by_the_clock_of_the_front(cluster: Cluster) -> None:
+    """A worker with another clock does not shorten the wait before the next attempt."""
+    one, waits = await cluster.worker("one"), []
+    for ahead in (timedelta(hours=1), -timedelta(hours=1), timedelta(seconds=1)):
+        job, its_now = await cluster.handed_over(), cluster.now + ahead
+        claim = await cluster.claimed(one, job, now=its_now)
+        await one.jobs.retry_later(claim.job, its_now + timedelta(seconds=40), "test")
+        waits.append((await cluster.runs.look([job.id])).others[job.id].run_at - cluster.now)
+
+    assert waits == [timedelta(seconds=40), timedelta(seconds=40), timedelta(seconds=41)]
+
+
 async def test_ends_with_its_attempt(cluster: Cluster) -> None:
     """The outcome and the end of the run are one transaction, whatever the outcome is."""
     worker = await cluster.worker("first")
@@ -323,16 +335,16 @@ async def test_cancelled_and_its_worker_died(cluster: Cluster) -> None:
     assert [one.state for one in ended] == [JobState.CANCELLED]
 
 
-async def test_run_that_its_worker_does_not_have(
+async def test_run_that_its_worker_does_not_have(  # noqa: PLR0915 -- one story.
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes back, and costs no failure; one that runs there stays."""
     monkeypatch.setattr(remote, "COMPARED_EVERY", 0.05)
+    here: list[int] = []
     one = await cluster.worker("one")
     strange, runs_here = await cluster.handed_over(), await cluster.handed_over()
     await cluster.claimed(one, strange)
     begun, worker = asyncio.Event(), remote.RunWorker(one.ledger, SystemClock())
-    here: list[int] = []
 
     async def run(running: RunningJob) -> None:
         await cluster.claimed(one, runs_here)
