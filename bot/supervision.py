@@ -198,9 +198,11 @@ BUCKET: Final = "oss.bucket"
 """The obstacle of a bucket that is exposed, or cannot be used."""
 STANDBY: Final = "standby"
 """The obstacle of a process that waits for its turn, or for its version of the ledger."""
+WORKER: Final = "worker"
+"""The obstacle of a worker that takes no jobs."""
 CAUSES: Final = (
-    *("bot", "telegram", "oss", TOKEN, BUCKET, STANDBY),
-    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers"),
+    *("bot", "telegram", "oss", TOKEN, BUCKET, STANDBY, WORKER),
+    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers", "engine"),
 )
 """What can speak against readiness: the first words of reasons."""
 POLL: Final = "getUpdates"

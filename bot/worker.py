@@ -19,13 +19,20 @@ from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
 from bot.clock import STUCK_AFTER, SystemClock, end, unless_stopped, until_stopped
-from bot.core.errors import DiskError, LedgerLocked, leaf
+from bot.core.errors import (
+    DiskError,
+    LedgerLocked,
+    RelayError,
+    StoreError,
+    StoreKeyRefused,
+    leaf,
+)
 from bot.core.ports import Clock
 from bot.core.ports.runs import Role
 from bot.jobs.remote import RunWorker
 from bot.jobs.runner import JobLifecycle
 from bot.settings import Settings
-from bot.supervision import TOKEN, ProcessPhase, Supervisor
+from bot.supervision import TOKEN, WORKER, ProcessPhase, Supervisor
 from bot.transfer.spool import boot_id
 from bot.wiring.bot import build_reaper, build_runner, build_source, file_trouble_of
 from bot.wiring.monitoring import MonitoredParts, folder_trouble, open_monitoring
@@ -46,6 +53,36 @@ LOOK_AGAIN_AFTER: Final = 5.0
 """Seconds (real) between two looks at a folder of files that cannot be seen."""
 
 
+class KeyWatch:
+    """Whether OSS knows the access key of this machine: a worker whose key is wrong would fail the
+    files that others could relay, and be the quickest to take the next.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._threads = resources.threads
+        self._prefix = resources.prefix
+        self.refused = asyncio.Event()
+
+    def note(self, error: RelayError) -> bool:
+        """Return whether an attempt failed by the key, and remember it."""
+        is_key = isinstance(error, StoreKeyRefused)
+        if is_key:
+            self.refused.set()
+        return is_key
+
+    async def trouble(self) -> str:
+        """Return why OSS refuses the key, or nothing. OSS itself may be away: each job says so."""
+        uploads = self._threads.store.list_uploads
+        try:
+            await self._threads.call(lambda: next(iter(uploads(self._prefix)), None))
+        except StoreKeyRefused as error:
+            return str(error)
+        except StoreError as error:
+            log.warning("cannot check the access key", code=error.code)
+        self.refused.clear()
+        return ""
+
+
 @dataclass(frozen=True)
 class Worker:
     """The parts of a worker that run, and those that starting and stopping need."""
@@ -57,6 +94,8 @@ class Worker:
     place: str
     trouble: Callable[[], str]
     """Returns why the files cannot be seen here, or nothing. Blocks."""
+    key: KeyWatch
+    obstacles: dict[str, str]
 
 
 def build_worker(resources: Resources) -> Worker:
@@ -81,7 +120,9 @@ def build_worker(resources: Resources) -> Worker:
     runs = RunWorker(ledger, links.clock, metrics)
     jobs = SqlWorkerJobs(links.database, lease, runs.run_of, ledger.tell_time, boot_id=boot_id())
     lifecycle = JobLifecycle(jobs, links.clock, links.signals, metrics)
-    runs.run = build_runner(resources, source, jobs, lifecycle).run
+    runner, key = build_runner(resources, source, jobs, lifecycle), KeyWatch(resources)
+    runner.is_of_this_machine = key.note
+    runs.run = runner.run
     links.monitoring.observe(
         MonitoredParts(runs, resources.spool, file_trouble_of(file_root, source))
     )
@@ -92,6 +133,8 @@ def build_worker(resources: Resources) -> Worker:
         source=source,
         place=place,
         trouble=lambda: "" if file_root is None else folder_trouble(file_root),
+        key=key,
+        obstacles=links.monitoring.health_state.obstacles,
     )
 
 
@@ -184,15 +227,32 @@ def _loops(
 
 
 async def _work(parts: Worker, places: int) -> None:
-    """Take jobs, once their files can be seen."""
+    """Take jobs while their files can be seen and OSS knows the key."""
+    while True:
+        await _until_fit(parts)
+        await parts.ledger.register(places)
+        handle, aborted = parts.runs.handle, parts.runs.aborted
+        work = asyncio.create_task(parts.engine.work(places, parts.place, handle, aborted))
+        refused = asyncio.create_task(parts.key.refused.wait())
+        try:
+            await asyncio.wait({work, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+        finally:
+            # What runs goes on.
+            await end([work, refused])
+        await parts.ledger.register(0)
+
+
+async def _until_fit(parts: Worker) -> None:
     said = ""
-    while why := await asyncio.to_thread(parts.trouble):
+    while why := await asyncio.to_thread(parts.trouble) or await parts.key.trouble():
         if why != said:
             log.warning("no job is taken", why=why)
+        parts.obstacles[WORKER] = f"no job is taken: {why}"
         said = why
         await asyncio.sleep(LOOK_AGAIN_AFTER)
-    await parts.ledger.register(places)
-    await parts.engine.work(places, parts.place, parts.runs.handle, parts.runs.aborted)
+    parts.obstacles.pop(WORKER, None)
 
 
 async def _run(

@@ -107,6 +107,8 @@ class RemoteRunner:
         """Why no job can run, or nothing."""
         if self.latest is None or any(worker.places for worker in self.workers):
             return ""
+        if resting := ", ".join(worker.name for worker in self.workers):
+            return f"{resting} takes no jobs now; its log says why"
         others = ", ".join(worker.name for worker in self.latest.workers)
         if others:
             return f"{others} cannot see the files of {self._root}"

@@ -221,6 +221,8 @@ class JobRunner:
         # What could not be stored about attempts that have ended, by job: in the ledger they
         # still run, so nothing else can be done with them before.
         self._unstored: dict[int, Outcome] = {}
+        self.is_of_this_machine: Callable[[RelayError], bool] = lambda _: False
+        """Whether another machine may relay a file that failed so for good here."""
 
     async def run(self, running: RunningJob) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none.
@@ -297,7 +299,8 @@ class JobRunner:
         known = error if isinstance(error, RelayError) else Unexpected(type(error).__name__)
         failures = job.failures + 1
         unexpected = job.unexpected_errors + (known is not error)
-        is_last = known.permanent or failures >= _most_failures(known)
+        is_permanent = known.permanent and not self.is_of_this_machine(known)
+        is_last = is_permanent or failures >= _most_failures(known)
         if is_last or unexpected >= MOST_UNEXPECTED:
             await self._lifecycle.failed(job, known, cause=error)
             if known is not error:

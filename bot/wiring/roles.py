@@ -81,15 +81,16 @@ async def open_shared_ledger(
 
 def place_of(settings: Settings) -> tuple[str, str]:
     """Return where the files of jobs are, as a place and in words: machines that name the folder
-    of a Bot API server alike see the same one.
+    of a Bot API server alike see the same one. Only the bot that was sent a file can fetch it: a
+    worker with the token of another one would fail every job.
     """
     given = settings.telegram
     if given.mode is not TelegramMode.LOCAL or given.file_root is None:
-        return CLOUD, "Telegram"
+        return f"{CLOUD}-{given.bot_id}", f"bot {given.bot_id}"
     # As the server names it, where this machine has it elsewhere.
     roots = [there for there, here in given.path_map.items() if here == given.file_root]
     root = min(roots, default=str(given.file_root))
-    return f"root-{hashlib.sha256(root.encode()).hexdigest()[:16]}", root
+    return f"root-{hashlib.sha256(f'{given.bot_id} {root}'.encode()).hexdigest()[:16]}", root
 
 
 def build_remote(

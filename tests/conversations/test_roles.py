@@ -190,7 +190,7 @@ async def test_job_that_the_engine_has_lost(
     # One that has places, and a fence of its own, but fetches nothing.
     cluster.query(
         "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
-        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud', '', '1', 0)"
+        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud-123456', '', '1', 0)"
     )
     await alice.send(b"lost and found", "a.bin")
     await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
@@ -199,6 +199,27 @@ async def test_job_that_the_engine_has_lost(
     await cluster.worker("only")
 
     assert await is_answered(alice, b"lost and found")
+
+
+async def test_worker_whose_key_is_refused(cluster: Cluster, alice: Person) -> None:
+    """It takes no job, and fails none: from the start, and from the moment at which it is."""
+    port = free_port()
+    more = {"RELAY_OSS__ACCESS_KEY_SECRET": "of-another-key", "RELAY_WEB__PORT": str(port)}
+    await cluster.front()
+    cluster.begin(Role.WORKER, "bad", **more)
+    await says(port, "no job is taken")
+    await cluster.worker("good")
+    await alice.send(b"the first", "a.bin")
+    first = await is_answered(alice, b"the first")
+    # As if the key was refused only now.
+    refused: dict[str, str | int | float] = {"status": 403, "code": "InvalidAccessKeyId"}
+    cluster.stage.oss.faults.add(Fault("PutObject", Effect.ERROR, args=refused))
+    await alice.send(b"once more", "b.bin")
+    await alice.until(lambda: len(alice.said) == 2)
+
+    assert first
+    assert (await fetch(link_of(alice.said[1])))[1] == b"once more"
+    assert cluster.query("SELECT failures FROM jobs ORDER BY id") == [(0,), (1,)]
 
 
 LATEST = ("jobs", "objects", "runs")
