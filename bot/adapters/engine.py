@@ -80,11 +80,22 @@ _OFFLINE: Final = JobManager(SyncPsycopgConnector())
 """Works on connections that it is given, and has none."""
 
 
-def are_tables_right(raw: "psycopg.Connection[Any]") -> bool:
-    """Return whether the engine has its tables, and those of this version of it."""
+def has_tables(raw: "psycopg.Connection[Any]") -> bool:
+    """Return whether the engine has its tables, as this version of it needs them.
+
+    Raises:
+        LedgerTooNew: they are of a newer version.
+    """
     found, made = _tables(raw)
-    # Without our comment they are another program's, and as they are.
-    return found and (made is None or made["schema"] == _schema_hash())
+    if made is None or made["schema"] == _fingerprint():
+        # Without our comment they are another program's, and as they are.
+        return found
+    if _numbers(made["version"]) > _numbers(__version__):
+        raise LedgerTooNew(
+            f"the engine's tables were made by Procrastinate {made['version']}, this program"
+            f" has {__version__}: install that version or a newer one"
+        )
+    return False
 
 
 def make_tables(raw: "psycopg.Connection[Any]") -> None:
@@ -95,32 +106,26 @@ def make_tables(raw: "psycopg.Connection[Any]") -> None:
     Raises:
         LedgerTooNew: they are of a newer version.
     """
-    if are_tables_right(raw):
+    if has_tables(raw):
         return
-    _, made = _tables(raw)
-    if made is not None:
-        if _numbers(made["version"]) > _numbers(__version__):
-            raise LedgerTooNew(
-                f"the engine's tables were made by Procrastinate {made['version']}, this program"
-                f" has {__version__}: install that version or a newer one"
-            )
+    if _tables(raw)[0]:
         raw.execute(_DROP)
     raw.execute(SchemaManager.get_schema())
-    made_by = f"relay-bot, Procrastinate {__version__}, {_schema_hash()}"
-    raw.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{made_by}'")
+    said = f"relay-bot, Procrastinate {__version__}, {_fingerprint()}"
+    raw.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{said}'")
 
 
 def _tables(raw: "psycopg.Connection[Any]") -> tuple[bool, re.Match[str] | None]:
-    """Return whether there are tables, and by what they were made, if this program made them."""
+    """Return whether there are tables, and what we said of them when we made them."""
     row = raw.execute(
         "SELECT oid IS NOT NULL, obj_description(oid, 'pg_class')"
         " FROM (SELECT to_regclass('procrastinate_jobs')::oid AS oid) AS found"
     ).fetchone()
     found, said = row or (False, None)
-    return bool(found), _MADE.fullmatch(said or "")
+    return found, _MADE.fullmatch(said or "")
 
 
-def _schema_hash() -> str:
+def _fingerprint() -> str:
     return sha256(SchemaManager.get_schema().encode()).hexdigest()[:16]
 
 

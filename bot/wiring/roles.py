@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.adapters.engine import ProcrastinateEngine, are_tables_right, defer, make_tables, withdraw
+from bot.adapters.engine import ProcrastinateEngine, defer, has_tables, make_tables, withdraw
 from bot.adapters.ledger.database import Database, open_alone, open_as_worker
 from bot.adapters.ledger.ledger import SqlLedger
 from bot.adapters.ledger.postgresql import change, parameters_of
@@ -75,7 +75,7 @@ async def open_shared_ledger(
         opening = open_as_worker(server, name, waits=waits)
         database = await stack.enter_async_context(opening)
         ledger = SqlLedger(database, objects=SqlSharedObjects(database))
-    if not await database.read(by_driver, are_tables_right):
+    if not await database.read(by_driver, has_tables):
         await asyncio.to_thread(change, server, make_tables)
     waits.over()
     return database, ledger

@@ -441,7 +441,9 @@ def change(server: LedgerServer, what: "Callable[[psycopg.Connection[Any]], None
 def parameters_of(server: LedgerServer) -> dict[str, str]:
     """Return what a connection of another library has to be opened with, beside the URL."""
     given = conninfo_to_dict(server.url)
-    return {key: value for key, value in _DEFAULTS.items() if key not in given}
+    # Of several hosts the one that can write now: after a failover it is another one.
+    several = {"target_session_attrs": "read-write"} if "," in str(given.get("host")) else {}
+    return {key: value for key, value in {**_DEFAULTS, **several}.items() if key not in given}
 
 
 def look(server: LedgerServer) -> tuple[str, bool]:

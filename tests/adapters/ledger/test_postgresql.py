@@ -440,3 +440,26 @@ async def test_several_processes_give_no_more(place: LedgerServer) -> None:
 
     assert Counter(found.values()) == {5: 1000}
     assert execute(place, "SELECT DISTINCT used, downloads FROM page_files") == [(5, 5)]
+
+
+async def test_several_hosts(server: TestServer) -> None:
+    """The one that can write is used, as after a failover, wherever it is in the list."""
+    replica = TestServer()
+    replica.start()
+    try:
+        with psycopg.connect(replica.url(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE several")
+            connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            connection.execute("SELECT pg_reload_conf()")
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE several")
+        hosts = f"127.0.0.1:{replica.port},127.0.0.1:{server.port}"
+        place = LedgerServer(f"postgresql://relay:{PASSWORD}@{hosts}/several")
+        migrate(place)
+        async with opened(place) as database:
+            await database.write(adding(1))
+            found = await database.read(stored)
+    finally:
+        replica.close()
+
+    assert found == [1]
