@@ -209,7 +209,13 @@ async def _resume_elsewhere(parts: Bot, remote: RemoteRunner) -> None:
         if job.id in look.runs:
             parts.queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
         else:
-            parts.queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+            parts.queue.enqueue(
+                job.id,
+                origin.owner_id,
+                job.run_at,
+                group_id=origin.group_id,
+                interrupted=job.attempt > 0,
+            )
 
 
 def _spooled(resources: Resources) -> dict[int, int]:
