@@ -18,6 +18,7 @@ ALONE = (
     "adapters/oss/test_connections.py",
     "conversations/test_burst.py",
     "conversations/test_crowd.py",
+    "kill/test_chaos.py",
     "sandbox/test_shaping.py",
 )
 """Below `tests`: they measure real time."""

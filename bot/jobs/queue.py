@@ -45,6 +45,10 @@ class RunningJob:
     group_id: int | None = None
     elsewhere: bool = False
     """Whether another process runs it, which goes on when this one ends."""
+    interrupted: bool = False
+    """Set by a runner that comes back though the attempt did not fail: it was another process that
+    ended.
+    """
 
 
 Runner = Callable[[RunningJob], Awaitable[datetime | None]]
@@ -82,6 +86,8 @@ class JobQueue:
         self._held_until = 0.0
         self._edge = UnitEdge(metrics)
         self._suspects: set[int] = set()
+        # Those of the later ones that have had their turn.
+        self._interrupted: set[int] = set()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -108,9 +114,11 @@ class JobQueue:
         *,
         group_id: int | None = None,
         alone: bool = False,
+        interrupted: bool = False,
     ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
-        left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`.
+        left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`. One
+        that was `interrupted` has had its turn: it goes on before those that wait for theirs.
         """
         if job_id in self._owners:
             return
@@ -119,10 +127,12 @@ class JobQueue:
         self._owners[job_id] = owner_id
         if group_id is not None:
             self._groups[job_id] = group_id
+        if interrupted:
+            self._interrupted.add(job_id)
         if not_before > self._clock.now():
             heapq.heappush(self._later, (not_before, job_id))
         else:
-            self._fair_queue.add(owner_id, job_id)
+            self._line_up(job_id)
         self._changed.set()
 
     def adopt(self, job_id: int, owner_id: int, *, group_id: int | None = None) -> None:
@@ -149,6 +159,7 @@ class JobQueue:
         owner_id = self._owners.pop(job_id, None)
         self._groups.pop(job_id, None)
         self._suspects.discard(job_id)
+        self._interrupted.discard(job_id)
         if owner_id is not None and not self._fair_queue.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
             heapq.heapify(self._later)
@@ -197,7 +208,12 @@ class JobQueue:
         now = self._clock.now()
         while self._later and self._later[0][0] <= now:
             _, job_id = heapq.heappop(self._later)
-            self._fair_queue.add(self._owners[job_id], job_id)
+            self._line_up(job_id)
+
+    def _line_up(self, job_id: int) -> None:
+        has_had_turn = job_id in self._interrupted
+        self._interrupted.discard(job_id)
+        self._fair_queue.add(self._owners[job_id], job_id, has_had_turn=has_had_turn)
 
     def _start_what_fits(self) -> None:
         if asyncio.get_running_loop().time() < self._held_until:
@@ -262,7 +278,13 @@ class JobQueue:
             if again_at is None:
                 self._suspects.discard(running.job_id)
             else:
-                self.enqueue(running.job_id, running.owner_id, again_at, group_id=running.group_id)
+                self.enqueue(
+                    running.job_id,
+                    running.owner_id,
+                    again_at,
+                    group_id=running.group_id,
+                    interrupted=running.interrupted,
+                )
             self._changed.set()
 
     def close(self) -> None:
@@ -306,10 +328,12 @@ MOST_REMEMBERED: Final = 10_000
 class FairQueue:
     """Waiting jobs of several owners. The owner with the oldest last turn comes first, after all
     owners without one: an owner with 200 jobs delays another by at most one of them, and ten such
-    owners do not either.
+    owners do not either. Interrupted jobs, which have had their turn, come before all others.
     """
 
     def __init__(self) -> None:
+        # Those that have had their turn, with their owners, the first one first.
+        self._interrupted: dict[int, int] = {}
         # The keys are in the order in which owners came; an owner without jobs has no key.
         self._lines: dict[int, deque[int]] = {}
         # Owners by their last turn, the latest at the end; the number grows with every turn.
@@ -317,14 +341,19 @@ class FairQueue:
         self._taken = 0
 
     def __len__(self) -> int:
-        return sum(len(line) for line in self._lines.values())
+        return len(self._interrupted) + sum(len(line) for line in self._lines.values())
 
-    def add(self, owner_id: int, job_id: int) -> None:
-        """Append a job to the jobs of its owner."""
+    def add(self, owner_id: int, job_id: int, *, has_had_turn: bool = False) -> None:
+        """Append a job to the jobs of its owner, or to those that have had their turn."""
+        if has_had_turn:
+            self._interrupted[job_id] = owner_id
+            return
         self._lines.setdefault(owner_id, deque()).append(job_id)
 
     def remove(self, owner_id: int, job_id: int) -> bool:
         """Remove a waiting job; return false if it does not wait."""
+        if self._interrupted.pop(job_id, None) is not None:
+            return True
         line = self._lines.get(owner_id)
         if line is None or job_id not in line:
             return False
@@ -344,6 +373,10 @@ class FairQueue:
 
         A job that does not fit lets the next one of its owner go first, and keeps its place.
         """
+        for interrupted, owner_id in self._interrupted.items():
+            if may_start(owner_id) and fits(interrupted):
+                del self._interrupted[interrupted]
+                return owner_id, interrupted
         for owner_id, line in self._in_order():
             job_id = next(filter(fits, line), None) if may_start(owner_id) else None
             if job_id is not None:
@@ -366,11 +399,13 @@ class FairQueue:
         """Return the place in the queue, from 1, if no owner is held back by a limit; `None` if
         the job does not wait.
         """
+        if job_id in self._interrupted:
+            return [*self._interrupted].index(job_id) + 1
         line = self._lines.get(owner_id)
         if line is None or job_id not in line:
             return None
         rounds = line.index(job_id)
-        ahead = 0
+        ahead = len(self._interrupted)
         before_us = True
         for other_id, other in self._in_order():
             if other_id == owner_id:

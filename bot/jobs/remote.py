@@ -55,6 +55,8 @@ class _Watched:
     since: float = float("inf")
     over: asyncio.Event = field(default_factory=asyncio.Event)
     job: Job | None = None
+    failures: int | None = None
+    """Of the job, before this run."""
 
 
 class RemoteRunner:
@@ -139,17 +141,20 @@ class RemoteRunner:
                 # At the end of this process the worker goes on.
                 if running.stop is not StopReason.USER:
                     raise
-        return await finish(self._after(running, watched.job))
+        return await finish(self._after(watched))
 
     async def _cancel(self, running: RunningJob) -> None:
         if not await finish(self._runs.cancel(running.job_id)):
             # No worker has it: the next look says so.
             self._heard.set()
 
-    async def _after(self, running: RunningJob, job: Job | None) -> datetime | None:
+    async def _after(self, watched: _Watched) -> datetime | None:
+        running, job = watched.running, watched.job
         signals = self._lifecycle.signals
         if job is not None and job.state is JobState.QUEUED:
             if running.stop is not StopReason.USER:
+                # If it has not failed, it was its worker that ended.
+                running.interrupted = job.failures == watched.failures
                 return job.run_at
             await self._lifecycle.cancel_waiting(job.id)
         elif job is not None and job.state is JobState.RUNNING:
@@ -195,7 +200,13 @@ class RemoteRunner:
             if job.id in look.runs:
                 queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
             else:
-                queue.enqueue(job.id, origin.owner_id, job.run_at, group_id=origin.group_id)
+                queue.enqueue(
+                    job.id,
+                    origin.owner_id,
+                    job.run_at,
+                    group_id=origin.group_id,
+                    interrupted=job.attempt > 0,
+                )
 
     async def look(self, queue: JobQueue) -> Look:
         """Look at the runs and workers, and let the queue have the places that there are."""
@@ -232,6 +243,7 @@ class RemoteRunner:
             watched.job = look.others.get(running.job_id)
             watched.over.set()
             return
+        watched.failures = seen.failures
         _show(running.meter, seen.snapshot)
         running.elsewhere = bool(seen.worker)
         if seen.cancel_requested and running.stop is None:

@@ -1,5 +1,6 @@
-"""`python -m tests.bench [--pairs N] [name…]`: run the benchmarks, all of them if none is named.
-With `--pairs` those that compare in pairs take so many instead of nine, for a quick look.
+"""`python -m tests.bench [--pairs N] [--seeds N] [name…]`: run the benchmarks, all of them but
+`chaos` and `away` if none is named. With `--pairs` those that compare in pairs take so many
+instead of nine, for a quick look; `chaos` takes so many seeds instead of five.
 
 Prints ratios only, each figure beside the thing that it is compared to, measured in the same run:
 bare times say more about the machine than about the program. A benchmark is a module of this
@@ -10,8 +11,23 @@ no file stays behind.
 import signal
 import sys
 from collections.abc import Callable
+from typing import Final
 
-from tests.bench import aged, burst, floor, idle, large, load, many, overlap, pages, uploads
+from tests.bench import (
+    aged,
+    burst,
+    chaos,
+    floor,
+    front,
+    idle,
+    large,
+    load,
+    many,
+    overlap,
+    pages,
+    uploads,
+    workers,
+)
 from tests.bench.report import Sheet, show
 
 BENCHES: dict[str, Callable[..., Sheet]] = {
@@ -27,6 +43,10 @@ BENCHES: dict[str, Callable[..., Sheet]] = {
     "floor": floor.measure,
     "pages": pages.measure,
     "capped": uploads.measure_capped,
+    "workers": workers.measure,
+    "front": front.measure,
+    "chaos": chaos.measure,
+    "away": chaos.measure_away,
 }
 
 INTERRUPTED = 130
@@ -37,11 +57,16 @@ IN_PAIRS = ("burst", "idle", "aged", "uploads", "capped", "overlap", "floor", "p
 """Benchmarks that compare pairs of runs."""
 
 
+ONLY_NAMED: Final = ("chaos", "away")
+"""Those that measure nothing: they show what holds."""
+IN_SEEDS: Final = ("chaos",)
+
+
 def main(words: list[str]) -> int:
     """Run the named benchmarks; return the exit code."""
-    pairs = int(words[words.index("--pairs") + 1]) if "--pairs" in words else 9
+    pairs, seeds = _option(words, "--pairs", 9), _option(words, "--seeds", 5)
     names = [word for word in words if word in BENCHES or not word.removeprefix("--").isdecimal()]
-    names = [name for name in names if name != "--pairs"]
+    names = [name for name in names if name not in {"--pairs", "--seeds"}]
     unknown = [name for name in names if name not in BENCHES]
     if unknown:
         sys.stderr.write(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHES)}\n")
@@ -49,11 +74,16 @@ def main(words: list[str]) -> int:
     # SIGTERM ends it as Ctrl-C does, with everything tidied up on the way out.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        for name in names or list(BENCHES):
-            show(BENCHES[name](pairs) if name in IN_PAIRS else BENCHES[name]())
+        for name in names or [name for name in BENCHES if name not in ONLY_NAMED]:
+            counts = [pairs] * (name in IN_PAIRS) + [seeds] * (name in IN_SEEDS)
+            show(BENCHES[name](*counts))
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def _option(words: list[str], name: str, default: int) -> int:
+    return int(words[words.index(name) + 1]) if name in words else default
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Final
 
 from bot.sandbox.telegram.remote import RemoteChat
 from bot.sandbox.telegram.users import User
+from tests.bench.processes import cpu_of
 from tests.bench.stage import Sandbox, answers, running_sandbox
 
 AT_ONCE: Final = 8
@@ -30,7 +31,6 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     UNCOUNTED: ("-m", "bot", "run", "--settings"),
     STRAIGHTFORWARD: (str(Path(__file__).with_name("straightforward_bot.py")),),
 }
-_TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,7 @@ class Rival:
 
     def cpu(self) -> float:
         """Return the seconds of CPU that the process has used."""
-        # The name of the program, in parentheses, may contain spaces.
-        figures = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
-        user, system = figures.split()[11:13]
-        return (int(user) + int(system)) / _TICK
+        return cpu_of(self.pid)
 
     def memory(self) -> int:
         """Return the bytes of memory that the process has now."""

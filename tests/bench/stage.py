@@ -38,13 +38,16 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Both stand-ins, as a process beside this one. `settings` is the file that fits them."""
+    """Both stand-ins, as a process `pid` beside this one; `settings` is the file that fits
+    them.
+    """
 
     settings: Path
     telegram: RemoteTelegram
     oss: RemoteOss
     bucket: str
     user: User
+    pid: int
 
     @property
     def chat(self) -> RemoteChat:
@@ -92,7 +95,7 @@ async def running_sandbox(folder: Path, *options: str) -> AsyncIterator[Sandbox]
         oss = RemoteOss(settings["oss"]["endpoint"])
         user = User(id=settings["access"]["users"][0], first_name="Alice")
         async with telegram, oss:
-            yield Sandbox(path, telegram, oss, settings["oss"]["bucket"], user)
+            yield Sandbox(path, telegram, oss, settings["oss"]["bucket"], user, process.pid)
 
 
 @asynccontextmanager

@@ -147,6 +147,39 @@ async def test_worker_stops_in_the_middle_of_a_file(cluster: Cluster, alice: Per
     assert cluster.query("SELECT attempt, crashes FROM jobs") == [(2, 0)]
 
 
+@pytest.mark.parametrize("restarts", [False, True], ids=["the same front", "another front"])
+async def test_what_a_worker_had_goes_on_first(
+    cluster: Cluster,
+    alice: Person,
+    restarts: bool,  # noqa: FBT001 -- a parameter of the test.
+) -> None:
+    """A file whose worker has ended does not wait behind those that have not begun."""
+    bob = Person(cluster.stage, "Bob")
+    both = {"RELAY_ACCESS__USERS": f"{alice.id},{bob.id}"}
+    one = {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
+    hang = Fault("file", Effect.STALL, skip=1, args={"bytes": 10, "seconds": 60})
+    cluster.stage.telegram.faults.add(hang)
+    front = await cluster.front(**both)
+    files = ((bob, "done"), (bob, "waits"), (alice, "begun"))
+    for count, (person, name) in enumerate(files, start=1):
+        await person.send(b"x" * 1000, name)
+        await cluster.until("SELECT count(*) FROM jobs", [(count,)])
+    first = await cluster.worker("first", **one)
+    await cluster.until("SELECT job_id FROM runs WHERE attempt > 0", [(3,)])
+    await first.end()
+    if restarts:
+        await front.end()
+        await cluster.front(**both)
+    await cluster.worker("second", **one)
+    await cluster.until("SELECT count(*) FROM jobs WHERE state = 'done'", [(3,)])
+
+    assert cluster.query("SELECT name FROM jobs ORDER BY finished_at") == [
+        ("done",),
+        ("begun",),
+        ("waits",),
+    ]
+
+
 async def test_front_restarts_while_a_worker_runs(cluster: Cluster, alice: Person) -> None:
     """The worker goes on; the new front takes its run over, and shows it in the same message."""
     front = await cluster.front()

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -34,12 +34,13 @@ _TEMPLATE: Final = "relay_template"
 
 class TestServer:
     """A server of its own, on a port of loopback, with its data in a temporary folder. It ends
-    with the process that started it, however that ends.
+    with the process that started it, however that ends. `options` are further parameters of the
+    server (`name=value`).
     """
 
     __test__ = False
 
-    def __init__(self, *, password: str = "") -> None:
+    def __init__(self, *, password: str = "", options: Sequence[str] = ()) -> None:
         # Open to the other user, which the folders of pytest are not.
         self._folder = Path(mkdtemp(prefix="relay-postgres-"))
         self._folder.chmod(0o755)
@@ -50,6 +51,7 @@ class TestServer:
         if self._user is not None:
             shutil.chown(self._data, self._user)
         self._password = password
+        self._options = options
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._initialize()
@@ -80,7 +82,7 @@ class TestServer:
             "fsync=off", "full_page_writes=off", "unix_socket_directories=",
             "listen_addresses=127.0.0.1", "shared_buffers=16MB", "max_connections=60",
             f"port={self.port}", "log_min_messages=fatal", "wal_level=minimal",
-            "max_wal_senders=0", "jit=off",
+            "max_wal_senders=0", "jit=off", *self._options,
         )  # fmt: skip
         arguments = [argument for option in options for argument in ("-c", option)]
         self._process = subprocess.Popen(
@@ -95,6 +97,11 @@ class TestServer:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError("the server does not start")
             time.sleep(0.02)
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the first process of the server; `None` while it is stopped."""
+        return None if self._process is None else self._process.pid
 
     def _answers(self) -> bool:
         try:

@@ -171,3 +171,31 @@ def test_what_does_not_wait_cannot_be_removed() -> None:
     assert not turns.remove(1, 0)
     assert turns.position(1, 0) is None
     assert turns.position(3, 0) is None
+
+
+@given(OWNERS, st.sets(st.integers(0, 60)))
+def test_interrupted_jobs_come_first(owners: list[int], interrupted: set[int]) -> None:
+    """Jobs that have had their turn go on before all others, in the order in which they came; the
+    turns of the others stay as they are.
+    """
+    turns, others = FairQueue(), FairQueue()
+    for job_id, owner_id in enumerate(owners):
+        turns.add(owner_id, job_id, has_had_turn=job_id in interrupted)
+        if job_id not in interrupted:
+            others.add(owner_id, job_id)
+    expected = [(owner, job) for job, owner in enumerate(owners) if job in interrupted]
+    places = [turns.position(owner, job) for owner, job in expected]
+    assert len(turns) == len(owners)
+    assert drain(turns) == expected + drain(others)
+    assert places == [*range(1, len(expected) + 1)]
+
+
+def test_an_interrupted_job_waits_for_its_limits() -> None:
+    """A limit of its owner holds it back, and nobody else; it can be withdrawn."""
+    turns = FairQueue()
+    turns.add(1, 10, has_had_turn=True)
+    turns.add(2, 20)
+
+    assert turns.take(lambda owner_id: owner_id != 1) == (2, 20)
+    assert turns.remove(1, 10)
+    assert turns.take(anyone) is None

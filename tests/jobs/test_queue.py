@@ -184,6 +184,40 @@ async def test_job_comes_back_at_the_moment_that_its_runner_returned() -> None:
         assert await hall.workers.until_started(2) == [1, 1]
 
 
+async def test_interrupted_job_goes_on_first() -> None:
+    """A job whose process has ended does not wait behind those that have not begun."""
+    async with open_hall() as hall:
+        hall.add(1, 2, owner=1)
+        hall.add(3, owner=2)
+        await hall.workers.until_started(1)
+        running = hall.queue.running(1)
+        assert running is not None
+        running.interrupted = True
+        hall.workers.again[1] = hall.clock.now()
+        hall.workers.end(1)
+        assert await hall.workers.until_started(2) == [1, 1]
+        hall.workers.end(1)
+        assert await hall.workers.until_started(3) == [1, 1, 3]
+
+
+async def test_interrupted_job_that_is_put_off_goes_on_first() -> None:
+    """It waits as long as it was told to, and then for nobody."""
+    async with open_hall() as hall:
+        hall.add(1, 2, owner=1)
+        hall.add(3, owner=2)
+        await hall.workers.until_started(1)
+        running = hall.queue.running(1)
+        assert running is not None
+        running.interrupted = True
+        hall.workers.again[1] = hall.clock.now() + timedelta(seconds=5)
+        hall.workers.end(1)
+        assert await hall.workers.until_started(2) == [1, 3]
+        hall.clock.advance(timedelta(seconds=5))
+        await settled()
+        hall.workers.end(3)
+        assert await hall.workers.until_started(3) == [1, 3, 1]
+
+
 async def test_withdrawn_job_does_not_run() -> None:
     """Neither one that waits for its turn nor one that waits for its time."""
     async with open_hall() as hall:

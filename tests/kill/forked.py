@@ -5,16 +5,18 @@ processes. Copies are processes like any other: they have their own memory, file
 """
 
 import asyncio
+import ctypes
 import multiprocessing
 import os
 import resource
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Final
 
 import bot.cli.run  # noqa: F401 -- the copies shall have it already.
 from bot.cli.main import main
@@ -22,6 +24,7 @@ from tests.kill.kill_points import install
 
 COPIES = multiprocessing.get_context("forkserver")
 COPIES.set_forkserver_preload([__name__])
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class Forked:
@@ -43,6 +46,12 @@ class Forked:
         asyncio.get_running_loop().remove_reader(self._process.sentinel)
         self._process.join()
         self._ended.set()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def returncode(self) -> int | None:
@@ -97,6 +106,26 @@ async def begin(
     return Forked(process, await _reader(out), await _reader(errors))
 
 
+async def begin_logged(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    *,
+    prepare: Callable[[], None] | None = None,
+) -> Forked:
+    """Begin the command line in a copy whose output is appended to the file `log`; `prepare`, a
+    function of a module, is called in it first.
+    """
+    process = COPIES.Process(
+        target=_be_logged, args=(arguments, environment, folder, log, prepare)
+    )
+    await asyncio.to_thread(process.start)
+    nothing = asyncio.StreamReader()
+    nothing.feed_eof()
+    return Forked(process, nothing, nothing)
+
+
 async def _reader(pipe: "Connection[object, object]") -> asyncio.StreamReader:
     reader = asyncio.StreamReader()
     file = os.fdopen(os.dup(pipe.fileno()), "rb")
@@ -122,10 +151,38 @@ def _be(
     # Those of the parent may believe that they can seek, as in a file, and fail in a pipe.
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+    if kill_point:
+        install(kill_point)
+    _become(arguments, environment, folder)
+
+
+def _be_logged(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    prepare: Callable[[], None] | None,
+) -> None:
+    if prepare is not None:
+        prepare()
+    given, out = (
+        os.open(os.devnull, os.O_RDONLY),
+        os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY),
+    )
+    for descriptor, file in enumerate((given, out, out)):
+        os.dup2(file, descriptor)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", 1, errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+    _become(arguments, environment, folder)
+
+
+def _become(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    if sys.platform == "linux":
+        # Where the tests are killed, the first copy ends, and with it all others.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["relay-bot", *arguments]
-    if kill_point:
-        install(kill_point)
     main()

@@ -275,6 +275,30 @@ async def test_server_restarted_in_the_middle_of_a_file(
     assert cluster.query("SELECT state, attempt FROM jobs ORDER BY id") == [("done", 1)] * 2
 
 
+async def test_started_while_the_server_is_away(cluster: Cluster, server: TestServer) -> None:
+    """A front and a worker wait for it, as they do while they run."""
+    await asyncio.to_thread(server.stop)
+    try:
+        front, worker = await cluster.begin("front"), await cluster.begin("worker", "only")
+        await asyncio.gather(front.said("stands by"), worker.said("stands by"))
+    finally:
+        server.start()
+    await asyncio.gather(front.said("ready"), worker.said("ready"))
+    message = await cluster.alice.send(b"afterwards")
+    answer = await cluster.alice.answered(message)
+
+    assert await digest_of(link_of(answer)) == hashlib.sha256(b"afterwards").hexdigest()
+
+
+async def test_refused_by_the_server(cluster: Cluster) -> None:
+    """What no wait can cure ends the process."""
+    url = cluster.stage.more["RELAY_LEDGER__URL"]
+    cluster.stage.more["RELAY_LEDGER__URL"] = f"{url}-that-is-not-there"
+    code = await (await cluster.begin("worker", "only")).end()
+
+    assert code == 1
+
+
 AWAY = 25.0
 """Seconds: twice as long as a lease lasts. Nothing in the program counts more of them."""
 

@@ -130,6 +130,12 @@ class Backend(ABC):
         """
         return isinstance(error, Conflict)
 
+    def is_away(self, error: LedgerUnusable) -> bool:  # noqa: ARG002 -- for those that can be.
+        """Return whether the database cannot be reached, or starts or stops: it may come back by
+        itself, where a refusal does not end.
+        """
+        return False
+
     def cut_off(self, connection: Connection) -> None:  # noqa: B027 -- see `cuts_off_after`.
         """End a visit that hangs; called in the thread of the event loop."""
 

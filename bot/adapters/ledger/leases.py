@@ -267,7 +267,7 @@ async def keeping(
     first: Callable[[LeaseKeeper], Awaitable[None]] | None = None,
 ) -> AsyncIterator[LeaseKeeper]:
     """Hold a lease until the end of the block; `waits` as in `LeaseKeeper.take`. `first` is done
-    before the lease is taken.
+    before the lease is taken; with `waits`, a server that is away then is waited for.
 
     Raises:
         LedgerLocked: another process holds it and is alive.
@@ -275,8 +275,15 @@ async def keeping(
     """
     keeper = LeaseKeeper(backend, name, waits=waits)
     try:
-        if first is not None:
-            await first(keeper)
+        while first is not None:
+            try:
+                await first(keeper)
+                break
+            except LedgerUnusable as error:
+                if waits is None or not backend.is_away(error):
+                    raise
+                waits(str(error))
+            await asyncio.sleep(LOOK_EVERY)
         await keeper.take()
         yield keeper
     finally:

@@ -80,6 +80,12 @@ _XACT: Final = "relay_xact"
 _FAULTS: Final = re.compile(
     r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3D000|42501|55P03|55006"
 )
+_AWAY: Final = frozenset({"57P01", "57P02", "57P03"})
+"""Those of a server that stops or starts."""
+_COMES: Final = re.compile("starting up|shutting down|recovery|not yet accepting")
+"""The same, refused at a login, of which libpq passes only the words on (source: `postmaster.c`).
+In another language (`lc_messages`) they are not known, and count as a refusal.
+"""
 _CONFLICTS: Final = frozenset({"40001", "40P01", "25P03"})
 """Those after which the same transaction may succeed. 25P03: this process stood still for longer
 than `IDLE_TIMEOUT`.
@@ -326,6 +332,18 @@ class PostgresBackend(Backend):
                 *_CONFLICTS,
             }
         return False
+
+    def is_away(self, error: LedgerUnusable) -> bool:
+        """Return whether the server cannot be reached, or starts or stops."""
+        cause = error.__cause__
+        if isinstance(cause, DBAPIError):
+            cause = cause.orig
+        if not isinstance(cause, psycopg.Error):
+            return False
+        if cause.sqlstate is not None:
+            return cause.sqlstate in _AWAY
+        # From libpq: it found no server, or one that refused the login.
+        return "FATAL" not in str(cause) or _COMES.search(str(cause)) is not None
 
     def cut_off(self, connection: Connection) -> None:
         """End a visit of a server that does not answer, by its socket."""

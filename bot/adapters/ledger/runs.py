@@ -124,7 +124,7 @@ def look(connection: Connection, wanted: Collection[int], now: Callable[[], date
     lost, running, untaken = 0, dict[str, int](), dict[int, int | None]()
     is_old = (runs.c.made_at < _NOW - _micro(UNTAKEN_FOR)).label("is_old")
     rows = connection.execute(
-        select(runs, jobs.c.cancel_requested, _HOLDS.label("holds"), is_old)
+        select(runs, jobs.c.cancel_requested, jobs.c.failures, _HOLDS.label("holds"), is_old)
         .select_from(runs)
         .join(jobs, jobs.c.id == runs.c.job_id)
     )
@@ -136,6 +136,7 @@ def look(connection: Connection, wanted: Collection[int], now: Callable[[], date
             Snapshot(row.downloaded, row.uploaded, row.total, Phase(row.phase), row.stored),
             cancel_requested=row.cancel_requested,
             cancel_asked=row.cancel_asked,
+            failures=row.failures,
         )
         lost += bool(row.worker) and not row.holds
         if not row.worker and row.is_old:

@@ -32,7 +32,8 @@ class Role(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SeenRun:
     """A run as the front sees it. `worker` is "" until one has taken it. `cancel_requested` says
-    that the user has cancelled the job, `cancel_asked` that the worker was told so.
+    that the user has cancelled the job, `cancel_asked` that the worker was told so; `failures`
+    are those of the job before this run.
     """
 
     id: int
@@ -41,6 +42,7 @@ class SeenRun:
     snapshot: Snapshot
     cancel_requested: bool
     cancel_asked: bool
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)

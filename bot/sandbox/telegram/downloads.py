@@ -85,7 +85,7 @@ class Downloads:
             stop = min(span.start + int(fault.args.get("bytes", 0)), stop)
         try:
             await self._copy(answer, stored, span.start, stop)
-        except ConnectionResetError:
+        except ConnectionError:
             # The client closed the connection, as it does when a transfer is cancelled.
             return reset_connection(request)
         if fault is None or not breaks:

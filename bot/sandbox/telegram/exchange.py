@@ -59,6 +59,9 @@ class RequestHandler:
             raise not_found()
         except ApiError as error:
             return refusal(error)
+        except ConnectionError:
+            # The client is gone, as one that was killed.
+            return reset_connection(request)
 
     async def _call(self, request: web.BaseRequest, token: str, name: str) -> web.StreamResponse:
         params = await decode(request, self.folder)
