@@ -284,5 +284,8 @@ async def _run(
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
         await parts.runs.stop()
+        with suppress(TimeoutError):
+            # A worker of this name may never begin again.
+            await asyncio.wait_for(_remove_left(resources, parts), STUCK_AFTER.total_seconds())
     finally:
         await end([engine, *others])
