@@ -1,4 +1,4 @@
-"""`relay-bot backup` and `relay-bot restore`: copies of a ledger that is a file; `relay-bot ledger
+"""`relay-bot backup` and `relay-bot restore`: files that are copies of a ledger; `relay-bot ledger
 move`: from a file to a server, and back.
 """
 
@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Final
 
 import typer
@@ -22,6 +23,7 @@ from bot.adapters.ledger.backup import (
     examine_server,
     move_rows,
     put_back,
+    put_rows_back,
     require_sound,
 )
 from bot.adapters.ledger.database import Database, open_alone, sending
@@ -38,7 +40,6 @@ from bot.cli.common import (
 )
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
-from bot.settings import Settings
 
 _NAME: Final = "relay-%Y%m%dT%H%M%SZ.sqlite3"
 _NAMED: Final = re.compile(r"relay-[0-9]{8}T[0-9]{6}Z\.sqlite3")
@@ -66,28 +67,12 @@ def backup(
         raise typer.BadParameter(f"{file} is no folder", param_hint="--keep")
     to = file / datetime.now(UTC).strftime(_NAME) if is_folder else file
     with failing_in_a_line(), _putting(to):
-        path = _file_of(loaded, "pg_dump")
-        require_ledger(path)
-        back_up(path, to)
+        require_ledger(loaded.ledger.place)
+        back_up(loaded.ledger.place, to)
         removed = _thin_out(file, keep) if keep else 0
     typer.echo(f"{to}: {size(to.stat().st_size)}, checked")
     if removed:
         typer.echo(f"removed {removed} older ones")
-
-
-def _file_of(settings: Settings, program: str) -> Path:
-    """Return the file of the ledger.
-
-    Raises:
-        CommandFailed: it is on a server; the text names the program to use instead.
-    """
-    place = settings.ledger.place
-    if isinstance(place, Path):
-        return place
-    raise CommandFailed(
-        f"the ledger is {place}, on a PostgreSQL server, and no file; use {program}, or the"
-        " backups of the server"
-    )
 
 
 def _thin_out(folder: Path, keep: int) -> int:
@@ -110,8 +95,8 @@ def restore(
         bool, typer.Option("--check", help="Only check the backup; change nothing.")
     ] = False,
 ) -> None:
-    """Put a backup in the place of the ledger, which is kept under another name. Only while no bot
-    runs.
+    """Put a backup in the place of the ledger, which is kept under another name. A ledger on a
+    server is not replaced: it has to be empty. Only while no bot runs.
 
     Example: relay-bot restore --check /var/backups/relay-bot/relay-20260101T044000Z.sqlite3
     """
@@ -122,13 +107,31 @@ def restore(
         if check:
             typer.echo(f"{file}: ok, schema {version}, {size(file.stat().st_size)}")
             return
-        path = _file_of(loaded, "pg_restore")
-        kept = path.with_name(path.name + datetime.now(UTC).strftime(".replaced-%Y%m%dT%H%M%SZ"))
-        with _alone(path), _putting(kept):
-            had_one = path.exists()
-            put_back(file, path, kept)
-    typer.echo(f"{path}: restored" + (f"; the former one is {kept}" if had_one else ""))
+        place = loaded.ledger.place
+        if isinstance(place, Path):
+            kept = _replace(place, file)
+        else:
+            kept = None
+            _require_version(place, examine_server(place).version or VERSION)
+            with _putting(Path(gettempdir())):
+                asyncio.run(_restore(file, place))
+    typer.echo(f"{place}: restored" + (f"; the former one is {kept}" if kept else ""))
     typer.echo("start the bot, then compare the ledger with the bucket: relay-bot audit")
+
+
+def _replace(path: Path, file: Path) -> Path | None:
+    """Put a backup in the place of the file; return where the former one is, if there was one."""
+    kept = path.with_name(path.name + datetime.now(UTC).strftime(".replaced-%Y%m%dT%H%M%SZ"))
+    with _alone(path), _putting(kept):
+        had_one = path.exists()
+        put_back(file, path, kept)
+    return kept if had_one else None
+
+
+async def _restore(file: Path, server: LedgerServer) -> None:
+    """Put the rows of a backup into the ledger while this process has it for itself."""
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(put_rows_back, file, await _open_alone(stack, server))
 
 
 @contextmanager
@@ -220,9 +223,13 @@ def _require_newest(source: LedgerPlace) -> None:
         version = examine_server(source).version
     if not version:
         raise CommandFailed(f"there is no ledger in {source}; has the bot ever run here?")
+    _require_version(source, version)
+
+
+def _require_version(place: LedgerPlace, version: str) -> None:
     if version != VERSION:
         raise CommandFailed(
-            f"the ledger {source} has schema {version}, and this version of the bot {VERSION};"
+            f"the ledger {place} has schema {version}, and this version of the bot {VERSION};"
             " start the bot on it once"
         )
 
@@ -236,16 +243,24 @@ async def _refuse_workers(database: Database) -> None:
         raise CommandFailed(f"workers run on the ledger {database.place}: {names}")
 
 
+async def _open_alone(stack: AsyncExitStack, place: LedgerPlace) -> Database:
+    """Open a ledger that no other process works on, until the end of the stack.
+
+    Raises:
+        CommandFailed: workers run, or a command sends files.
+        LedgerLocked: a bot runs.
+    """
+    database = await stack.enter_async_context(open_alone(place))
+    if isinstance(place, LedgerServer):
+        await _refuse_workers(database)
+    mark = await stack.enter_async_context(sending(database))
+    if not await mark.take_alone():
+        raise CommandFailed(f"relay-bot send runs on the ledger {place}")
+    return database
+
+
 async def _move(source: LedgerPlace, target: LedgerPlace) -> dict[str, int]:
     """Move the rows while this process has both ledgers for itself."""
     async with AsyncExitStack() as stack:
-        opened = []
-        for place in (source, target):
-            database = await stack.enter_async_context(open_alone(place))
-            if isinstance(place, LedgerServer):
-                await _refuse_workers(database)
-            mark = await stack.enter_async_context(sending(database))
-            if not await mark.take_alone():
-                raise CommandFailed(f"relay-bot send runs on the ledger {place}")
-            opened.append(database)
+        opened = [await _open_alone(stack, place) for place in (source, target)]
         return await asyncio.to_thread(move_rows, *opened)

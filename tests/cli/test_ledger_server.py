@@ -2,40 +2,60 @@
 
 import asyncio
 import json
+import os
 import re
+import select as sockets
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    String,
+    create_engine,
+    func,
+    select,
+    text,
+)
 
 from bot import __version__
-from bot.adapters.ledger import backup, schema
+from bot.adapters.ledger import backup, postgresql, schema
 from bot.adapters.ledger.backup import examine_server
 from bot.adapters.ledger.database import migrate, open_alone, open_as_worker
+from bot.adapters.ledger.leases import NOW as NOW_THERE
+from bot.adapters.ledger.migration import upgrade
 from bot.adapters.ledger.rows import VALUES, Instant, Payload
 from bot.adapters.ledger.runs import SqlWorker
 from bot.adapters.ledger.schema import metadata
 from bot.adapters.oss.client import OssTime
 from bot.app import serve
-from bot.cli.common import Row, Verdict
+from bot.cli.common import Row, Verdict, size
 from bot.cli.doctor import examine_machine
 from bot.clock import SystemClock
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.demo.local_stack import LocalStack
+from bot.sandbox.faults import Effect, Fault
 from bot.settings import Settings
 from tests.cli.shell import type_in
+from tests.conversations.people import Person
 from tests.conversations.test_webhook import free_port
 from tests.fakes.ledger import engine_of, put_empty_ledger
 from tests.fakes.ledger import execute as execute_in
 from tests.fakes.pooler import pooler
 from tests.fakes.postgres import Databases
+from tests.fakes.roles import Cluster
 from tests.fakes.samples import NOW
 from tests.wiring.test_monitoring import get
 
@@ -75,28 +95,6 @@ def execute(place: LedgerServer, statement: str) -> list[Any]:
     with psycopg.connect(place.url, autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
-
-
-async def test_no_copy_of_a_file(on_server: LocalStack, place: LedgerServer) -> None:
-    """Neither is a file made or replaced that is not the ledger."""
-    here = on_server.folder / "relay.sqlite3"
-    here.write_bytes(b"an old one")
-    copied = await type_in(on_server, "backup", str(on_server.folder / "copy"))
-    on_server.more.clear()
-    here.unlink()
-    put_empty_ledger(here)
-    kept = on_server.folder / "kept"
-    made = await type_in(on_server, "backup", str(kept))
-    before = here.read_bytes()
-    on_server.more["RELAY_LEDGER__URL"] = place.url
-    checked = await type_in(on_server, "restore", "--check", str(kept))
-    refused = await type_in(on_server, "restore", str(kept))
-
-    assert (copied.code, "use pg_dump" in copied.err) == (1, True)
-    assert not (on_server.folder / "copy").exists()
-    assert (made.code, checked.code) == (0, 0)
-    assert (refused.code, "use pg_restore" in refused.err) == (1, True)
-    assert here.read_bytes() == before
 
 
 async def test_doctor(on_server: LocalStack, place: LedgerServer) -> None:
@@ -372,4 +370,277 @@ async def test_move_refused(filled: Path, on_server: LocalStack, place: LedgerSe
     assert "there is no ledger at" in missing.err
     assert "name the server in ledger.url" in nowhere.err
     assert {ended.code for ended in (here, there, damaged, older, missing, nowhere)} == {1}
+    assert not any(rows_of(place).values())
+
+
+def of_processes(place: LedgerPlace) -> int:
+    """Return the number of rows of tables that tell of processes."""
+    engine = engine_of(place)
+    with engine.connect() as connection:
+        found = sum(
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in schema.OF_PROCESSES
+        )
+    engine.dispose()
+    return found
+
+
+def outlast(place: LedgerServer) -> None:
+    """Wait for as long as the server waits for the next statement of a transaction."""
+    with closing(postgresql.connect(place, autocommit=False)) as idle:
+        idle.execute("SELECT 1")
+        assert sockets.select([idle.fileno()], [], [], 30)[0]
+
+
+def left(folder: Path) -> list[str]:
+    """Return the names of what is in the folder, but of the stand-ins."""
+    return sorted(path.name for path in folder.iterdir() if "backup" in path.name)
+
+
+async def test_backup_of_one_moment(
+    on_server: LocalStack, place: LedgerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the rows of one moment, however long it takes and whatever is written meanwhile, and
+    no row that tells of processes. The server does not wait for the comparison.
+    """
+    to, copy, count_on = on_server.folder / "backup", backup._copy_rows, backup._count_on
+    fill(place)
+    before, processes, open_ones = rows_of(place), of_processes(place), set()
+
+    def copy_while_it_is_written(*args: Any) -> Any:
+        if args[2] is next(iter(metadata.sorted_tables)):
+            outlast(place)
+            execute(place, "INSERT INTO state VALUES ('later', '1'); UPDATE jobs SET name = 'x'")
+        return copy(*args)
+
+    def look(*args: Any) -> None:
+        open_ones.update(execute(place, _OPEN))
+        count_on(*args)
+
+    monkeypatch.setattr(postgresql, "IDLE_TIMEOUT", 0.2)
+    monkeypatch.setattr(backup, "_copy_rows", copy_while_it_is_written)
+    monkeypatch.setattr(backup, "_count_on", look)
+    made = await type_in(on_server, "backup", str(to))
+    checked = await type_in(on_server, "restore", "--check", str(to))
+
+    assert (made.code, made.err) == (0, "")
+    assert made.out == f"{to}: {size(to.stat().st_size)}, checked\n"
+    assert (checked.code, ": ok, schema " in checked.out) == (0, True)
+    assert open_ones == {(0,)}
+    assert rows_of(to) == before != rows_of(place)
+    assert (processes, of_processes(place), of_processes(to)) == (9, 9, 0)
+    assert (left(on_server.folder), to.stat().st_mode & 0o777) == (["backup"], 0o600)
+
+
+_OPEN = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+)
+
+
+async def test_backup_beside_front_and_worker(on_server: LocalStack, databases: Databases) -> None:
+    """A bot of one process goes on with it on another server, also with the file that a worker was
+    relaying.
+    """
+    alice, to = Person(on_server), on_server.folder / "backup"
+    async with Cluster(on_server, alice.id) as cluster:
+        await cluster.front(RELAY_STOP__GRACE="0s")
+        await cluster.worker("left", RELAY_STOP__GRACE="0s")
+        await alice.answered(await alice.send(b"x" * 2000, "early.bin"))
+        hang = Fault("file", Effect.STALL, args={"bytes": 1 << 20, "seconds": 60})
+        on_server.telegram.faults.add(hang)
+        held = await alice.send(os.urandom(2 << 20), "held.bin")
+        await cluster.until("SELECT worker FROM runs", [("left",)])
+        made = await type_in(on_server, "backup", str(to))
+    new = databases.make(empty=True)
+    on_server.more["RELAY_LEDGER__URL"] = new.url
+    restored = await type_in(on_server, "restore", str(to))
+    await on_server.start_bot(alice.id)
+    await alice.answered(held)
+    told = await type_in(on_server, "status", "--json")
+    await on_server.stop_bot()
+    databases.drop(new)
+
+    assert (made.code, made.err) == (0, "")
+    assert (restored.code, restored.err) == (0, "")
+    assert restored.out.startswith(f"{new}: restored\nstart the bot, then")
+    assert {link["name"] for link in told.json["links"]} == {"early.bin", "held.bin"}
+
+
+async def test_backup_refused(
+    on_server: LocalStack, place: LedgerServer, databases: Databases
+) -> None:
+    """Onto a file that is there, of an older ledger or a newer one, and of none at all."""
+    to, there = on_server.folder / "backup", on_server.folder / "mine"
+    there.write_bytes(b"precious")
+    kept = await type_in(on_server, "backup", str(there))
+    execute(place, "UPDATE alembic_version SET version_num = '0006'")
+    older = await type_in(on_server, "backup", str(to))
+    execute(place, "UPDATE alembic_version SET version_num = '9999'")
+    newer = await type_in(on_server, "backup", str(to))
+    new = databases.make(empty=True)
+    on_server.more["RELAY_LEDGER__URL"] = new.url
+    nothing = await type_in(on_server, "backup", str(to))
+    tables = execute(new, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    databases.drop(new)
+    away = await type_in(on_server, "backup", str(to))
+
+    assert (f"{there} exists already" in kept.err, there.read_bytes()) == (True, b"precious")
+    assert "it has schema 0006" in older.err
+    assert "newer version" in newer.err
+    assert "there is no ledger in it" in nothing.err
+    assert tables == [(0,)]
+    assert "does not exist" in away.err
+    assert {ended.code for ended in (kept, older, newer, nothing, away)} == {1}
+    assert left(on_server.folder) == []
+
+
+async def test_backup_that_is_cut_off(
+    on_server: LocalStack, place: LedgerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left of one that lost the server, nor of one that has other rows than it."""
+    to = on_server.folder / "backup"
+    fill(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_copy_rows", lambda old, *_: old.connection.close())
+        cut = await type_in(on_server, "backup", str(to))
+    with monkeypatch.context() as patch:
+        patch.setattr(backup._Sum, "__eq__", lambda *_: False)
+        other = await type_in(on_server, "backup", str(to))
+
+    assert (cut.code, other.code) == (1, 1)
+    assert f"{to} cannot be written: other rows arrived in" in other.err
+    assert left(on_server.folder) == []
+
+
+_RUNS = "SELECT count(*) FROM runs"
+_WORKERS = "SELECT count(*) FROM workers"
+
+
+async def test_restore(filled: Path, on_server: LocalStack, place: LedgerServer) -> None:
+    """All rows of a backup of the file arrive, numbers go on after them, and the backup stays as
+    it is, also where it cannot be written.
+    """
+    before, to = rows_of(filled), on_server.folder / "disk" / "backup"
+    to.parent.mkdir()
+    backup.back_up(filled, to)
+    to.chmod(0o400)
+    content = to.read_bytes()
+    to.parent.chmod(0o500)
+    execute(place, "INSERT INTO state VALUES ('probe', '')")
+    restored = await type_in(on_server, "restore", str(to))
+    numbers = execute(place, "SELECT nextval(pg_get_serial_sequence('jobs', 'id'))")
+    to.parent.chmod(0o700)
+
+    assert (restored.code, restored.err) == (0, "")
+    assert rows_of(place) == before
+    assert execute(place, f"{_RUNS} UNION ALL {_WORKERS}") == [(0,), (0,)]
+    assert numbers == [(8,)]
+    assert (to.read_bytes(), len(list(to.parent.iterdir()))) == (content, 1)
+
+
+async def test_restore_of_an_earlier_version(on_server: LocalStack, place: LedgerServer) -> None:
+    """Its rows arrive as the newest version has them; the backup stays of its version."""
+    file = on_server.folder / "backup"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        upgrade(connection, file, to="0001")
+        connection.execute(text("INSERT INTO chats VALUES (-5, 1, 0, NULL, NULL)"))
+        connection.commit()
+    engine.dispose()
+    restored = await type_in(on_server, "restore", str(file))
+
+    assert (restored.code, restored.err) == (0, "")
+    assert execute(place, "SELECT chat_id, auto, zone FROM chats") == [(-5, True, "")]
+    assert execute_in(file, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+async def test_restore_that_is_cut_off(
+    filled: Path, on_server: LocalStack, place: LedgerServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves nothing behind, and is begun again."""
+    to, temporary = on_server.folder / "backup", on_server.folder / "temporary"
+    temporary.mkdir()
+    backup.back_up(filled, to)
+    monkeypatch.setattr(backup, "TemporaryDirectory", partial(TemporaryDirectory, dir=temporary))
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_count_on", lambda connection, _: connection.connection.close())
+        cut = await type_in(on_server, "restore", str(to))
+    rest = {name for name, rows in rows_of(place).items() if rows}
+    again = await type_in(on_server, "restore", str(to))
+
+    assert (cut.code, rest) == (1, set())
+    assert (again.code, again.err) == (0, "")
+    assert list(temporary.iterdir()) == []
+
+
+_WORKER = (
+    "INSERT INTO workers (name, fence, places, place, root, version, started_at)"
+    " VALUES ('left', 1, 3, '', '', '1', 0)"
+)
+
+
+async def test_restore_beside_others(
+    filled: Path, on_server: LocalStack, place: LedgerServer
+) -> None:
+    """A ledger that a bot, a worker or a command uses is left alone."""
+    file = on_server.folder / "backup"
+    backup.back_up(filled, file)
+    async with open_alone(place):
+        bot = await type_in(on_server, "restore", str(file))
+    held = f"INSERT INTO leases VALUES ('{{}}', 'other', 1, {NOW_THERE} + 3600000000)"  # noqa: S608 -- a constant.
+    execute(place, held.format("worker-left"))
+    execute(place, _WORKER)
+    worker = await type_in(on_server, "restore", str(file))
+    execute(place, "DELETE FROM leases")
+    execute(place, held.format("send-1"))
+    command = await type_in(on_server, "restore", str(file))
+
+    assert "another bot runs on" in bot.err
+    assert "workers run on the ledger" in worker.err
+    assert "relay-bot send runs" in command.err
+    assert {ended.code for ended in (bot, worker, command)} == {1}
+    assert not any(rows_of(place).values())
+
+
+_STATES = {
+    "INSERT INTO runs (job_id, place, handed_at, made_at) VALUES (1, '', 0, 0)": (
+        "it is not empty: there are rows in runs; make a new database"
+    ),
+    "DELETE FROM runs; INSERT INTO state VALUES ('offset', '1')": (
+        "it is not empty: there are rows in state; make a new database"
+    ),
+    "UPDATE alembic_version SET version_num = '0006'": "has schema 0006",
+}
+"""States of a ledger on a server, one after the other, and what is said of them."""
+
+
+async def test_restore_onto_rows(filled: Path, on_server: LocalStack, place: LedgerServer) -> None:
+    """What is there stays, and so does a ledger of an older version."""
+    file = on_server.folder / "backup"
+    backup.back_up(filled, file)
+    for statement, why in _STATES.items():
+        execute(place, statement)
+        refused = await type_in(on_server, "restore", str(file))
+        assert (refused.code, why in refused.err) == (1, True), refused
+
+    there = {name: rows for name, rows in rows_of(place).items() if rows}
+    assert there == {"state": ["('offset', '1')"]}
+    assert execute(place, "SELECT version_num FROM alembic_version") == [("0006",)]
+
+
+async def test_restore_of_no_backup(
+    filled: Path, on_server: LocalStack, place: LedgerServer
+) -> None:
+    """The message names the backup, and not a copy of it; nothing arrives."""
+    file = on_server.folder / "backup"
+    backup.back_up(filled, file)
+    execute_in(file, "UPDATE jobs SET created_at = 'noon' WHERE id = 2")
+    damaged = await type_in(on_server, "restore", str(file))
+    file.write_bytes(b"no database" * 100)
+    other = await type_in(on_server, "restore", str(file))
+
+    assert f"the ledger {file} cannot be used: a row cannot be read" in damaged.err
+    assert f"the ledger {file} cannot be used: file is not a database" in other.err
+    assert (damaged.code, other.code) == (1, 1)
     assert not any(rows_of(place).values())

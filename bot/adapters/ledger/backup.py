@@ -1,5 +1,5 @@
-"""Read-only inspections of a ledger, in a file or on a server; copies of the file: a backup, and
-what a backup replaces; and copies of all rows, from a file to a server and back.
+"""Read-only inspections of a ledger, in a file or on a server; backups, which are files, and their
+way back; and copies of all rows, from a file to a server and back.
 """
 
 import asyncio
@@ -23,15 +23,16 @@ from sqlalchemy import URL, Connection, RowMapping, Table, create_engine, func, 
 from sqlalchemy.exc import DatabaseError
 
 from bot.adapters.ledger.connection import AccessKind
-from bot.adapters.ledger.database import Database
+from bot.adapters.ledger.database import Database, migrate
 from bot.adapters.ledger.migration import (
     known_versions,
     refuse_foreign_tables,
+    require_known,
     require_tables,
     version_of,
 )
 from bot.adapters.ledger.rows import damaged_columns
-from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, jobs, metadata, objects, state
+from bot.adapters.ledger.schema import OF_PROCESSES, VERSION, jobs, metadata, objects, runs, state
 from bot.adapters.ledger.sqlite import is_damage, opening
 from bot.core.errors import LedgerTooNew, LedgerUnusable
 from bot.core.jobs import ObjectState
@@ -216,26 +217,47 @@ MOST_PATIENCE: Final = 30.0
 """Seconds (real) that a copy waits for a ledger that is locked against reading."""
 
 
-def back_up(path: Path, to: Path, *, patience: float = MOST_PATIENCE) -> None:
-    """Copy a ledger of any version to a new file, as of one moment, and check the copy. Blocks.
+def back_up(place: LedgerPlace, to: Path, *, patience: float = MOST_PATIENCE) -> None:
+    """Copy a ledger to a new file, as of one moment, and check the copy. Blocks. One in a file may
+    be of any version, one on a server is of the newest.
 
     Works beside a running bot and holds up none of its writes. The copy is one file of mode 0600;
-    it is complete and on the disk when it appears.
+    it is complete and on the disk when it appears. It tells nothing of processes.
 
     Raises:
         FileExistsError: there is something at `to` already.
-        LedgerUnusable: the ledger cannot be read, or is damaged.
+        LedgerTooNew: a newer version of this program has written the ledger on the server.
+        LedgerUnusable: the ledger cannot be read, is damaged, or on a server of an older version.
         OSError: the copy cannot be written.
     """
     if to.exists():
         raise FileExistsError
     with TemporaryDirectory(prefix=BEGUN, dir=to.parent) as folder:
         copy = Path(folder) / "copy.sqlite3"
-        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        with _sqlite_errors(path):
-            _copy(path, copy, patience)
-        require_sound(copy, named=path)
+        if isinstance(place, Path):
+            os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with _sqlite_errors(place):
+                _copy(place, copy, patience)
+            require_sound(copy, named=place)
+        else:
+            _fetch(place, copy)
+            require_sound(copy, named=to)
         _put(copy, to)
+
+
+def _fetch(server: LedgerServer, copy: Path) -> None:
+    """Copy all rows of a ledger on a server to a new file."""
+    try:
+        migrate(copy)
+        move_rows(Database(server), Database(copy))
+        with _sqlite_errors(copy), closing(sqlite3.connect(copy)) as connection:
+            # One file, as `_copy` makes it.
+            connection.execute("PRAGMA journal_mode=DELETE")
+    except LedgerUnusable as error:
+        if error.place != copy:
+            raise
+        # Its name tells an operator nothing.
+        raise OSError(errno.EIO, error.reason) from error
 
 
 def _copy(path: Path, copy: Path, patience: float) -> None:
@@ -353,6 +375,27 @@ def put_back(backup: Path, path: Path, kept: Path) -> None:
         _sync(path.parent)
 
 
+def put_rows_back(backup: Path, target: Database) -> None:
+    """Copy the rows of a backup, of any version, into an empty ledger as `move_rows` does. Blocks.
+    The backup stays as it is.
+
+    Raises:
+        LedgerTooNew, LedgerUnusable: see `require_sound` and `move_rows`; `target` is as before.
+        OSError: there is no room for a temporary copy.
+    """
+    with TemporaryDirectory(prefix=BEGUN) as folder:
+        copy = Path(folder) / "copy.sqlite3"
+        back_up(backup, copy)
+        try:
+            # The copy, because it changes the version, and because opening it for use writes.
+            migrate(copy)
+            move_rows(Database(copy), target)
+        except LedgerUnusable as error:
+            if error.place != copy:
+                raise
+            raise LedgerUnusable(backup, error.reason) from error
+
+
 def _give_to_owner_of(model: Path, file: Path) -> None:
     # Root may restore; the bot is another user.
     if os.geteuid() == 0:
@@ -390,38 +433,68 @@ class _Sum:
 
 def move_rows(source: Database, target: Database) -> dict[str, int]:
     """Copy all rows into an empty ledger in one transaction, and compare what arrived; return the
-    number of rows of each table. Blocks. `source` is only read; if this raises, `target` is empty
-    as before. Both are of the newest version, and used by no other process.
+    number of rows of each table. Blocks. `source` is only read, as of one moment; if this raises,
+    `target` is empty as before. Both are of the newest version, and no other process uses
+    `target`.
 
     Raises:
-        LedgerUnusable: one of them does not work, `target` has rows, a row of `source` is damaged,
-            or other rows arrived.
+        LedgerTooNew: a newer version of this program has written `source`.
+        LedgerUnusable: one of them does not work, `source` is of another version, `target` has
+            rows, a row of `source` is damaged, or other rows arrived.
     """
-    counts = {}
-    with source.apart(AccessKind.READ) as old, target.apart(AccessKind.WRITE) as new:
+    with target.apart(AccessKind.WRITE) as new:
         _require_empty(new, target.place)
-        # Those that others refer to come first.
-        for table in metadata.sorted_tables:
-            if table in OF_PROCESSES:
-                # Of processes that run, or have run, there.
-                continue
-            sent, arrived = _copy_rows(old, new, table, source.place), _Sum()
+        with source.apart(AccessKind.READ) as old:
+            _be_patient(old)
+            _require_newest(old, source.place)
+            # Those that others refer to come first; without those of processes that run, or have
+            # run, there.
+            sent = {
+                table: _copy_rows(old, new, table, source.place)
+                for table in metadata.sorted_tables
+                if table not in OF_PROCESSES
+            }
+        # Afterwards, because a server does not wait for ever while its rows are compared.
+        for table, rows in sent.items():
+            arrived = _Sum()
             for row in _rows(new, table):
                 arrived.add(row)
-            if arrived != sent:
+            if arrived != rows:
                 raise LedgerUnusable(target.place, f"other rows arrived in {table.name}")
             _count_on(new, table)
-            counts[table.name] = sent.count
-    return counts
+    return {table.name: rows.count for table, rows in sent.items()}
+
+
+def _be_patient(reader: Connection) -> None:
+    """Let a server wait for a disk that is slow to take its rows: a reader holds none of them."""
+    if reader.dialect.name != "sqlite":
+        reader.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+
+
+def _require_newest(connection: Connection, place: LedgerPlace) -> None:
+    refuse_foreign_tables(connection, place)
+    require_known(connection, place)
+    version = version_of(connection)
+    if not version:
+        raise LedgerUnusable(place, "there is no ledger in it; has the bot ever run here?")
+    if version != VERSION:
+        raise LedgerUnusable(
+            place,
+            f"it has schema {version}, and this version of the bot {VERSION}; take the version"
+            " that wrote it, or start the bot on it once",
+        )
+    require_tables(connection, place)
 
 
 def _require_empty(connection: Connection, place: LedgerPlace) -> None:
     connection.execute(state.delete().where(_PROBE))
     for table in metadata.sorted_tables:
-        if table in OF_PROCESSES:
+        # A run would be taken for one of the job that gets its number.
+        if table in OF_PROCESSES and table is not runs:
             continue
         if connection.execute(select(table).limit(1)).first() is not None:
-            raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}")
+            remedy = "; make a new database" if isinstance(place, LedgerServer) else ""
+            raise LedgerUnusable(place, f"it is not empty: there are rows in {table.name}{remedy}")
 
 
 async def require_nothing_left(database: Database, path: Path) -> None:
