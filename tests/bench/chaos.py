@@ -10,7 +10,15 @@ from typing import Final
 from tests.bench.report import Sheet
 from tests.kill.away import run_away
 from tests.kill.chaos import run_chaos
-from tests.kill.verdict import FRONT_WITHIN, JOBS_WITHIN, Plan, Takeover, Verdict, figures
+from tests.kill.verdict import (
+    FRONT_WITHIN,
+    JOBS_WITHIN,
+    Hindrance,
+    Plan,
+    Takeover,
+    Verdict,
+    figures,
+)
 
 KINDS: Final = (
     "lost",
@@ -42,7 +50,7 @@ def measure(seeds: int = 5) -> Sheet:
         f" {plan.seconds:.0f} s a process was killed every 2 to 4 s. The server of the database"
         f" was stopped as by a crash, for {plan.server_away:.0f} s; a worker and a front stood"
         f" still for {plan.standstill:.0f} s. Takeovers in seconds: median, worst, how many; those"
-        " during which the database was away stand apart.",
+        " that something else delayed stand apart.",
         *_faults(verdicts),
     ]
     return Sheet("chaos: killed processes", columns, [*_rows(verdicts)], notes)
@@ -64,18 +72,17 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[Sequence[str]]:
 def _takeovers(
     what: str, found: Sequence[Sequence[Takeover]], within: float
 ) -> Iterator[Sequence[str]]:
-    plain = [figures(some, hindered=False) for some in found]
+    plain = [figures(some) for some in found]
     worst = max((seconds for some in plain for seconds in some), default=0.0)
     yield (
         f"{what} taken over",
         *map(_spread, plain),
         f"<= {within:.0f} s: {_holds(worst <= within)}",
     )
-    yield (
-        f"{what} taken over, database away",
-        *(_spread(figures(some, hindered=True)) for some in found),
-        "",
-    )
+    for hindrance in Hindrance:
+        hindered = [figures(some, hindrance) for some in found]
+        if hindrance is not Hindrance.NONE and any(hindered):
+            yield (f"{what} taken over, {hindrance}", *map(_spread, hindered), "")
     never = [sum(taken.seconds is None for taken in some) for some in found]
     yield (f"{what} never taken over", *map(str, never), f"0: {_holds(not any(never))}")
 

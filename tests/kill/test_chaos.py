@@ -21,13 +21,13 @@ async def test_killed_again_and_again(tmp_path: Path) -> None:
 
     assert verdict.faults == {}
     assert [taken for taken in (*verdict.jobs, *verdict.fronts) if taken.seconds is None] == []
-    assert max(figures(verdict.jobs, hindered=False), default=0) <= JOBS_WITHIN
-    assert max(figures(verdict.fronts, hindered=False), default=0) <= FRONT_WITHIN
+    assert max(figures(verdict.jobs), default=0) <= JOBS_WITHIN
+    assert max(figures(verdict.fronts), default=0) <= FRONT_WITHIN
 
 
 def _described(verdict: Verdict) -> str:
     jobs, fronts = (
-        [round(seconds, 1) for seconds in figures(found, hindered=False)]
+        [round(seconds, 1) for seconds in figures(found)]
         for found in (verdict.jobs, verdict.fronts)
     )
     return (

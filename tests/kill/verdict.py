@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final
 
 from tests.kill import witness
@@ -53,17 +54,24 @@ class Sent:
     is_short: bool
 
 
+class Hindrance(StrEnum):
+    """What delays a takeover beyond the end of a lease."""
+
+    NONE = "none"
+    DATABASE = "database away"
+    FRONTS = "two fronts died"
+    """One after the other: for two leases nobody could take anything back."""
+    ON_PURPOSE = "put off"
+    """The job has crashed several workers, and waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """What a process left was taken over after `seconds`; `None` if it never was. `hindered` says
-    that the database was away meanwhile, `put_off` that the job had crashed several workers and
-    has to wait on purpose.
-    """
+    """What a process left was taken over after `seconds`; `None` if it never was."""
 
     what: str
     seconds: float | None
-    hindered: bool
-    put_off: bool = False
+    hindrance: Hindrance = Hindrance.NONE
 
 
 @dataclass
@@ -230,9 +238,17 @@ def _judge_takeover(
             continue
         taken = record.next_attempt(job_id, event.at)
         takeover = _takeover(f"job {job_id} of {event.who}", event, taken, away)
-        if taken is not None and record.was_put_off(job_id, event.at, taken.at):
-            takeover = replace(takeover, put_off=True)
+        if taken is not None and takeover.hindrance is Hindrance.NONE:
+            why = _delay(record, job_id, event.at, taken.at)
+            takeover = replace(takeover, hindrance=why)
         verdict.jobs.append(takeover)
+
+
+def _delay(record: witness.Record, job_id: int, after: float, before: float) -> Hindrance:
+    if record.was_put_off(job_id, after, before):
+        return Hindrance.ON_PURPOSE
+    fronts = [tenure for tenure in record.fronts if after < tenure.at < before]
+    return Hindrance.FRONTS if len(fronts) > 1 else Hindrance.NONE
 
 
 def _takeover(
@@ -242,9 +258,10 @@ def _takeover(
     away: Sequence[tuple[float, float]],
 ) -> Takeover:
     if taken is None:
-        return Takeover(what, None, hindered=False)
-    hindered = any(begin < taken.at and event.at < end for begin, end in away)
-    return Takeover(what, taken.at - event.at, hindered=hindered)
+        return Takeover(what, None)
+    is_away = any(begin < taken.at and event.at < end for begin, end in away)
+    hindrance = Hindrance.DATABASE if is_away else Hindrance.NONE
+    return Takeover(what, taken.at - event.at, hindrance)
 
 
 def _named(write: witness.Write) -> str:
@@ -252,16 +269,10 @@ def _named(write: witness.Write) -> str:
     return f"{write.run} at {write.at:.2f}: {write.place} {write.row.get('id')} {changes}"
 
 
-def figures(
-    takeovers: Iterable[Takeover], *, hindered: bool = False, put_off: bool = False
-) -> list[float]:
-    """Return the seconds of those takeovers, ascending; of those that were put off whether the
-    database was away or not.
-    """
+def figures(takeovers: Iterable[Takeover], hindrance: Hindrance = Hindrance.NONE) -> list[float]:
+    """Return the seconds of those takeovers, ascending."""
     return sorted(
         float(taken.seconds)
         for taken in takeovers
-        if taken.seconds is not None
-        and taken.put_off == put_off
-        and (put_off or taken.hindered == hindered)
+        if taken.seconds is not None and taken.hindrance is hindrance
     )
