@@ -27,10 +27,11 @@ class LoopbackServer(ABC):
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
-            server.close()
-            # A connection may be accepted in these turns of the loop, unseen by its task.
+            # A connection may be accepted in these turns of the loop, unseen by its task. Before
+            # the end of the server: asyncio loses the socket of one that it accepts across it.
             for _ in range(10):
                 await asyncio.sleep(0)
+            server.close()
             ends: list[BaseException | None] = []
             while self._busy:
                 task, writer = self._busy.popitem()
