@@ -43,14 +43,14 @@ test: $(READY)
 	$(BIN)/python -m pytest -q -m "not long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 # pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.
-test-all: export RELAY_TEST_LEDGERS := $(or $(RELAY_TEST_LEDGERS),roles)
+test-all: export TEST_LEDGERS := $(or $(TEST_LEDGERS),roles)
 test-all: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 # Every conversation with a bot of one process whose ledger is on a PostgreSQL server.
 test-server: $(READY)
-	RELAY_TEST_LEDGERS=postgresql $(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
+	TEST_LEDGERS=postgresql $(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check bot tests

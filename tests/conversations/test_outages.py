@@ -142,6 +142,8 @@ async def test_trouble_that_ends(
     await assert_nothing_left(alice, links=1)
 
 
+# A worker whose key OSS refuses takes no job, so that nothing fails (test_roles.py).
+@pytest.mark.in_a_file
 @pytest.mark.parametrize(
     ("prepare", "cure", "sentence"),
     [

@@ -83,14 +83,14 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def stages_on_both(metafunc: pytest.Metafunc) -> None:
-    """Run every test with ledgers in files, and once more as `RELAY_TEST_LEDGERS` says, unless the
+    """Run every test with ledgers in files, and once more as `TEST_LEDGERS` says, unless the
     test is about one kind: with a front and a worker on a server (`roles`, by `make test-all`), or
     with one process there (`postgresql`, by `make test-server`).
     """
     if "ledgers" not in metafunc.fixturenames:
         return
     places: list[object] = ["file"]
-    kind = os.environ.get("RELAY_TEST_LEDGERS")
+    kind = os.environ.get("TEST_LEDGERS")
     is_of_files = metafunc.definition.get_closest_marker("in_a_file")
     if kind in {SERVER, ROLES} and not is_of_files:
         places.append(pytest.param(kind, marks=pytest.mark.long))
