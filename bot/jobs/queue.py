@@ -6,11 +6,11 @@ jobs.
 import asyncio
 import heapq
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -304,14 +304,20 @@ class JobQueue:
         stays in the ledger as it is, and the caller must end the process with `os._exit`.
         """
         self._open = False
-        stuck = set()
+        stopped = set()
         for running, task in self._running.values():
             _stop(running, task, StopReason.SHUTDOWN)
-            stuck.add(task)
-        if stuck:
-            _, stuck = await asyncio.wait(stuck, timeout=STUCK_AFTER.total_seconds())
-        if stuck:
-            log.warning("jobs did not stop in time", count=len(stuck))
+            stopped.add(task)
+        await until_jobs_stop(stopped)
+
+
+async def until_jobs_stop(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Give jobs that were told to stop a moment; those that cannot be stopped are abandoned."""
+    if not tasks:
+        return
+    _, stuck = await asyncio.wait(tasks, timeout=STUCK_AFTER.total_seconds())
+    if stuck:
+        log.warning("jobs did not stop in time", count=len(stuck))
 
 
 def _stop(running: RunningJob, task: asyncio.Task[None], reason: StopReason) -> None:

@@ -6,7 +6,7 @@ that the attempt is over. What is told between the two are hints; both look at t
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,13 +14,12 @@ from typing import Any, Final
 
 import structlog
 
-from bot.clock import STUCK_AFTER
 from bot.core.errors import LedgerUnusable
 from bot.core.jobs import Job, JobState, ProgressMeter, Snapshot, StopReason
 from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics
 from bot.core.ports.runs import LINKS_ENDED, Engine, LiveWorker, Look, RunLedger, WorkerLedger
-from bot.jobs.queue import RUN_AGAIN_AFTER, JobQueue, RunningJob
+from bot.jobs.queue import RUN_AGAIN_AFTER, JobQueue, RunningJob, until_jobs_stop
 from bot.jobs.runner import JobLifecycle
 from bot.supervision import Unit, UnitEdge
 from bot.transfer.pool import finish
@@ -398,13 +397,10 @@ class RunWorker:
 
     async def stop(self) -> None:
         """Give what runs here back, for other workers; what cannot be stopped is abandoned."""
-        stuck: Collection[asyncio.Task[object]] = self._tasks()
+        stopped = self._tasks()
         for job_id in list(self._taken):
             self._stop(job_id, StopReason.SHUTDOWN)
-        if stuck:
-            _, stuck = await asyncio.wait(stuck, timeout=STUCK_AFTER.total_seconds())
-        if stuck:
-            log.warning("jobs did not stop in time", count=len(stuck))
+        await until_jobs_stop(stopped)
 
     def _tasks(self) -> "list[asyncio.Task[object]]":
         return [taken.task for taken in self._taken.values() if taken.task is not None]

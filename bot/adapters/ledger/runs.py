@@ -386,6 +386,10 @@ def register(
     connection.execute(_TELL)
 
 
+def _is_run_of(lease: Lease) -> ColumnElement[bool]:
+    return (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+
+
 def find(connection: Connection, run_id: int) -> TakenRun | None:
     """Return a run that no worker has taken."""
     row = connection.execute(
@@ -487,8 +491,7 @@ def tell(
     progress: Mapping[int, Snapshot],
 ) -> None:
     """Note the progress of runs, by job."""
-    is_mine = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
-    statement = update(runs).where(is_mine, runs.c.job_id == bindparam("job"))
+    statement = update(runs).where(_is_run_of(lease), runs.c.job_id == bindparam("job"))
     connection.execute(
         statement.values({name: bindparam(f"new_{name}") for name in _PROGRESS}),
         [
@@ -510,16 +513,15 @@ def cancelled(connection: Connection, job_ids: Collection[int]) -> set[int]:
 
 def mine(connection: Connection, lease: Lease) -> dict[int, int]:
     """Return the runs that a worker has by the ledger: their jobs, by run."""
-    is_mine = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
-    rows = connection.execute(select(runs.c.id, runs.c.job_id).where(is_mine))
+    rows = connection.execute(select(runs.c.id, runs.c.job_id).where(_is_run_of(lease)))
     return {row.id: row.job_id for row in rows}
 
 
 def give_up(connection: Connection, lease: Lease, run_ids: Collection[int]) -> None:
     """Put the jobs of runs back that a worker has by the ledger, and does not run."""
-    is_it = (runs.c.worker == lease.name.removeprefix(WORKER)) & (runs.c.fence == lease.fence)
+    is_it = _is_run_of(lease) & runs.c.id.in_(run_ids)
     gone = connection.execute(
-        delete(runs).where(is_it, runs.c.id.in_(run_ids)).returning(runs.c.job_id, runs.c.attempt)
+        delete(runs).where(is_it).returning(runs.c.job_id, runs.c.attempt)
     ).all()
     is_attempt = tuple_(jobs.c.id, jobs.c.attempt).in_([tuple(row) for row in gone])
     connection.execute(
