@@ -23,6 +23,7 @@ from tests.kill.verdict import (
 KINDS: Final = (
     "lost",
     "wrong bytes",
+    "not opened",
     "answered twice",
     "open upload",
     "orphan",

@@ -30,6 +30,10 @@ AFTER_END: Final = 1.5
 _LINK: Final = re.compile(r'href="([^"]+)"')
 
 
+class NotOpenedError(Exception):
+    """A link did not give its file; says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Saying:
     """A message that shows a link: when the call came, and its status, 0 where the caller was
@@ -49,6 +53,7 @@ class LinkWatch:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._read = 0
+        self._looked = asyncio.Event()
         self._opening = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._urls: dict[str, str] = {}
@@ -56,6 +61,8 @@ class LinkWatch:
         """What was said about each object, by its key."""
         self.digests: dict[str, str] = {}
         """SHA-256 in hex of what the link of an object gave."""
+        self.unopened: dict[str, str] = {}
+        """Why the link of an object did not open, by its key."""
         self.past_end: list[str] = []
         """Keys of objects whose link opened after its end."""
 
@@ -64,17 +71,26 @@ class LinkWatch:
         """Watch inside the block."""
         await self._sandbox.telegram.set_flood(FloodMode.OFF)
         timeout = aiohttp.ClientTimeout(total=60)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            watching = asyncio.create_task(self._watch(session))
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            watching = group.create_task(self._watch(session))
             try:
                 yield
             finally:
                 for task in (watching, *self._tasks):
                     task.cancel()
-                await asyncio.gather(watching, *self._tasks, return_exceptions=True)
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def settle(self) -> None:
-        """Wait until all links that end soon were opened after their ends."""
+        """Wait until every link shown so far was opened, and those that end soon once more after
+        their ends.
+        """
+        shown = self._read + len(await self._sandbox.telegram.log(since=self._read))
+        while self._read < shown:
+            self._looked.clear()
+            await self._looked.wait()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -92,6 +108,7 @@ class LinkWatch:
             for entry in entries:
                 if entry["operation"] in SAYING:
                     self._note(session, entry)
+            self._looked.set()
             await asyncio.sleep(LOOK_EVERY)
 
     def _note(self, session: aiohttp.ClientSession, entry: Mapping[str, Any]) -> None:
@@ -117,21 +134,25 @@ class LinkWatch:
 
     async def _open(self, session: aiohttp.ClientSession, key: str, url: str) -> None:
         async with self._opening:
-            digest = await _digest(session, url)
-        if digest is not None:
-            self.digests[key] = digest
+            try:
+                self.digests[key] = await _digest(session, url)
+            except NotOpenedError as error:
+                self.unopened[key] = str(error)
         left = end_of(url) - time.time()
         if left < SOON.total_seconds():
             await asyncio.sleep(max(left, 0) + AFTER_END)
-            if await _digest(session, url) is not None:
-                self.past_end.append(key)
+            await self._open_ended(session, key, url)
 
     async def open_all(self) -> None:
         """Open all links once more, after the end of all of them."""
         async with aiohttp.ClientSession() as session:
             for key, url in self._urls.items():
-                if await _digest(session, url) is not None:
-                    self.past_end.append(key)
+                await self._open_ended(session, key, url)
+
+    async def _open_ended(self, session: aiohttp.ClientSession, key: str, url: str) -> None:
+        with suppress(NotOpenedError):
+            await _digest(session, url)
+            self.past_end.append(key)
 
 
 def _is_open(entry: Mapping[str, Any]) -> bool:
@@ -155,14 +176,19 @@ def end_of(url: str) -> float:
     return signed.timestamp() + float(query["x-oss-expires"])
 
 
-async def _digest(session: aiohttp.ClientSession, url: str) -> str | None:
-    """Return the digest of what a link gives; `None` where it is refused."""
+async def _digest(session: aiohttp.ClientSession, url: str) -> str:
+    """Return the digest of what a link gives.
+
+    Raises:
+        NotOpenedError: it is refused, or broken off.
+    """
     digest = hashlib.sha256()
-    with suppress(aiohttp.ClientError, TimeoutError):
+    try:
         async with session.get(url) as answer:
             if answer.status != 200:
-                return None
+                raise NotOpenedError(f"{answer.status} {(await answer.text())[:200]}")
             async for block in answer.content.iter_chunked(1 << 16):
                 digest.update(block)
-        return digest.hexdigest()
-    return None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise NotOpenedError(repr(error)) from error
+    return digest.hexdigest()

@@ -141,16 +141,18 @@ async def _judge_files(
         if not shown:
             verdict.fault("lost", f"{file.name}: {state} {code}")
             continue
-        _judge_bytes(verdict, file, [links.digests.get(key) for key in shown])
+        _judge_bytes(verdict, file, links, shown)
         _judge_answers(verdict, file, [s for key in shown for s in links.shown[key]], cuts)
 
 
-def _judge_bytes(verdict: Verdict, file: Sent, digests: Sequence[str | None]) -> None:
-    opened = [digest for digest in digests if digest is not None]
-    if not opened and file.is_short:
-        verdict.unopened += 1
-    elif not opened or {*opened} != {file.sha256}:
+def _judge_bytes(verdict: Verdict, file: Sent, links: LinkWatch, keys: Sequence[str]) -> None:
+    opened = {links.digests[key] for key in keys if key in links.digests}
+    if opened - {file.sha256}:
         verdict.fault("wrong bytes", file.name)
+    elif not opened and file.is_short:
+        verdict.unopened += 1
+    elif not opened:
+        verdict.fault("not opened", f"{file.name}: {[links.unopened.get(key) for key in keys]}")
 
 
 def _judge_answers(
