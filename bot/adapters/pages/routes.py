@@ -60,6 +60,10 @@ NO_NAMES: Final = frozenset({"", "get", "password", "report"})
 """What addresses of forms end with, and that of a page with a slash. A browser that opens one by
 GET, from its list of tabs or from a message, uses nothing up. Unless it is the name of a file.
 """
+ENTERED: Final = "entered"
+"""The query with which a right password leads to the page: a browser that comes without its cookie
+keeps none, and is told so.
+"""
 RETRY: Final = timedelta(seconds=5)
 MOST_FILES: Final = 3
 """Digits of the number of a file."""
@@ -221,10 +225,15 @@ class PageRoutes:
         self, ask: Ask, visits: PageVisits, visit: PageVisit, *, reported: bool = False
     ) -> web.Response:
         self._metrics.page_shown(visit.state)
+        has_entered = ask.request.rel_url.raw_query_string == ENTERED
         if visit.state is PageState.LOCKED:
-            return self._locked(ask)
+            text = self._renderer.texts(ask.language)
+            return self._locked(ask, problem=text("password-no-cookie") if has_entered else "")
         if visit.state is not PageState.OPEN or visit.content is None:
             return self._state(ask, visit.state, at=visit.ended_at)
+        if has_entered:
+            # What is copied from the address bar is the link alone.
+            return _to(f"/{ask.token}")
         if not ask.wants_html:
             said = f"{self._renderer.texts(ask.language)('reported')}\n" if reported else ""
             return _respond(200, said or self._renderer.text(ask.language, visit))
@@ -302,7 +311,7 @@ class PageRoutes:
         page = visit.content.page
         if (problem := await self._problem_of(ask, page)) is not None:
             return problem
-        response = _to(f"/{ask.token}")
+        response = _to(f"/{ask.token}?{ENTERED}")
         response.set_cookie(
             COOKIE,
             self._passes.issue(page),

@@ -89,7 +89,8 @@ class Site:
         """
         parts = urlsplit(path.removeprefix(ORIGIN))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = URL(f"http://127.0.0.1:{self.port}{parts.path}", encoded=True)
+        query = f"?{parts.query}" if parts.query else ""
+        url = URL(f"http://127.0.0.1:{self.port}{parts.path}{query}", encoded=True)
         async with self.session.request(
             method, url, headers={**client, **named}, data=data, allow_redirects=False
         ) as got:

@@ -71,7 +71,7 @@ async def test_right_password(site: Site) -> None:
     site.clock.advance(PASS_LIFETIME)
     later = await site.ask(path_of(content), client=with_pass(answer))
 
-    assert (answer.status, answer.location) == (303, path_of(content))
+    assert (answer.status, answer.location) == (303, path_of(content, "?entered"))
     assert sorted(cookie.split("; ")[1:]) == [
         "HttpOnly",
         f"Max-Age={int(PASS_LIFETIME.total_seconds())}",
@@ -82,6 +82,21 @@ async def test_right_password(site: Site) -> None:
     assert "report.pdf" in page.text
     assert through == (200, b"secret bytes")
     assert "report.pdf" not in later.text
+
+
+async def test_browser_without_cookies(site: Site) -> None:
+    """It is told why the form is there again. With the cookie the address becomes the link."""
+    content = await locked(site)
+    answer = await enter(site, content)
+    without = await site.ask(answer.location)
+    kept = await site.ask(answer.location, client=with_pass(answer))
+    again = await site.ask(path_of(content))
+
+    assert without.status == 200
+    assert "this browser keeps no cookies" in without.text
+    assert "report.pdf" not in without.text
+    assert (kept.status, kept.location) == (303, path_of(content))
+    assert "cookies" not in again.text
 
 
 @pytest.mark.parametrize(
@@ -125,7 +140,7 @@ async def test_button_after_the_cookie_has_ended(site: Site, allowed: int | None
     assert {(one.status, one.location) for one in presses} == {(303, path_of(content))}
     assert program.status == 403
     assert "has a password" in program.text
-    assert (await enter(site, content)).location == path_of(content)
+    assert (await enter(site, content)).location == path_of(content, "?entered")
 
 
 @pytest.mark.parametrize("forged", ["", "x", "9" * 11 + ".x", "9" * 20 + ".", ".", "-1.", "１.x"])

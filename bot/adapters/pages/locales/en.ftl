@@ -50,6 +50,7 @@ title-locked-hint = Enter the password from the sender to see what is here.
 password = Password
 password-hint = Four words, in capitals or not.
 password-button = Open
+password-no-cookie = That is the password, but this browser keeps no cookies. Allow them for this site, and enter it again.
 password-wrong = That is not the password.
 password-wait = Too many tries. Try again in { $seconds } s.
 title-paused = Closed for now

@@ -44,6 +44,7 @@ title-locked-hint = 输入发送者提供的密码即可查看内容。
 password = 密码
 password-hint = 四个英文单词，不区分大小写。
 password-button = 打开
+password-no-cookie = 密码正确，但此浏览器没有保存 Cookie。请允许本网站使用 Cookie，然后重新输入密码。
 password-wrong = 密码不正确。
 password-wait = 尝试次数过多，请 { $seconds } 秒后再试。
 title-paused = 暂时关闭
