@@ -221,6 +221,9 @@ class RemoteRunner:
             self._learn(look.oss_offset)
         self.latest = look
         queue.set_at_once(sum(worker.places for worker in self.workers))
+        # Also of one that was adopted just now: its worker may be judged before the next look.
+        for job_id in look.runs.keys() & self._watched.keys():
+            self._watched[job_id].failures = look.runs[job_id].failures
         for job_id in wanted:
             # One that was ended by a cancel meanwhile is not there any more.
             if (watched := self._watched.get(job_id)) is not None:
@@ -242,7 +245,6 @@ class RemoteRunner:
             watched.job = look.others.get(running.job_id)
             watched.over.set()
             return
-        watched.failures = seen.failures
         _show(running.meter, seen.snapshot)
         running.elsewhere = bool(seen.worker)
         if seen.cancel_requested and running.stop is None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import supervision as units
+from bot.core.errors import LedgerLocked
 from bot.supervision import Supervisor, Unit, UnitEdge
 from tests.fakes.metrics import FakeMetrics
 
@@ -22,6 +23,16 @@ def test_edge_contains_an_error() -> None:
     assert [(line["unit"], line["id"], line["exc_info"]) for line in lines] == [
         ("outbox", 7, error)
     ]
+
+
+def test_another_process_took_over() -> None:
+    """A process that stood still for longer than its lease may write nothing: no defect of it."""
+    metrics, error = FakeMetrics(), LedgerLocked("another bot runs on the ledger")
+    with capture_logs() as lines:
+        UnitEdge(metrics).failed(Unit.ANSWER, 7, ExceptionGroup("both", [error]))
+
+    assert metrics.unexpected == []
+    assert [(line["log_level"], "exc_info" in line) for line in lines] == [("warning", False)]
 
 
 async def test_edge_lets_a_cancel_through() -> None:
