@@ -123,7 +123,7 @@ async def test_wrong_password(site: Site, typed: str) -> None:
     answer = await enter(site, content, typed)
 
     assert (answer.status, dict(answer.cookies)) == (403, {})
-    assert "That is not the password." in answer.text
+    assert "The password is wrong." in answer.text
     assert 'role="alert"' in answer.text
 
 
