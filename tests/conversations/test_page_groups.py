@@ -124,7 +124,7 @@ async def share(room: Room, who: User) -> VisibleMessage:
 
 
 async def test_few_options_in_groups(room: Room, anna: User, ben: User) -> None:
-    """Everybody reads a group, so only some options are offered; others must not press them."""
+    """All members read a group, so only some options are offered; others must not press them."""
     answer = await share(room, ben)
     refused = await room.press(room.stage.telegram.add_user("Eve"), answer, "选项…")
     await room.press(ben, answer, "选项…")

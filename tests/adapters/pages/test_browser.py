@@ -361,7 +361,9 @@ async def test_two_taps_are_one(browser: Browser, tmp_path: Path) -> None:
         await window.open(content)
         button = window.button("Download report.pdf")
         saved = [await window.download(button)]
-        await expect(window.page.locator("[data-status]")).to_have_text("The download is starting.")
+        await expect(window.page.locator("[data-status]")).to_have_text(
+            "The download is starting."
+        )
         await button.click()
         await window.page.clock.fast_forward("00:11")
         saved.append(await window.download(button))
