@@ -109,7 +109,7 @@ class RemoteRunner:
         if self.latest is None or any(worker.places for worker in self.workers):
             return ""
         if resting := ", ".join(worker.name for worker in self.workers):
-            return f"{resting} takes no jobs now; its log says why"
+            return f"no jobs are taken now by {resting}; the log there says why"
         others = ", ".join(worker.name for worker in self.latest.workers)
         if others:
             return f"{others} cannot see the files of {self._root}"
