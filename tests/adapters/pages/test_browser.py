@@ -431,5 +431,5 @@ async def test_not_looked_at_in_place(browser: Browser, tmp_path: Path) -> None:
     """Without it OSS has the file saved, and the page says so."""
     async with opened(browser, tmp_path) as window:
         await window.open(await window.site.page(name="a.png", mime_type="image/png"))
-        await expect(window.page.locator("main")).to_contain_text("To view it, save it first")
+        await expect(window.page.locator("main")).to_contain_text("Save a file first to view it")
         await expect(window.link("View a.png here")).to_have_count(0)

@@ -112,7 +112,7 @@ def test_use_against_limits(use: Usage, english: str, chinese: str) -> None:
     view = overview((QUEUED,), use=use)
 
     assert EN.render(view)[0].split("\n")[-1] == f"Used in the last 24 hours: {english}"
-    assert ZH.render(view)[0].split("\n")[-1] == f"最近 24 小时用量：{chinese}"
+    assert ZH.render(view)[0].split("\n")[-1] == f"最近 24 小时已用：{chinese}"
 
 
 def test_nothing_used_is_not_told() -> None:

@@ -22,7 +22,7 @@ started = The download is starting.
 download-name = Download { $name }
 look = View here
 look-name = View { $name } here
-no-look = To view it, save it first: this service cannot show files in the browser.
+no-look = Save a file first to view it: this service cannot show files in the browser.
 once = Can be downloaded once. It counts as soon as you press the button; the download then has a minute to begin.
 times-left = { $count ->
     [one] One download is left. It counts as soon as you press the button.
