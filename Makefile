@@ -1,4 +1,4 @@
-# Twelve verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
+# The verbs. Each makes what it needs from a bare checkout: Python >= 3.11, make and git are enough.
 #   make demo       send a real file through the whole bot, no account needed   (FILE=path to choose it;
 #                   ARGS="--workers 3" runs a front and three workers on a PostgreSQL server, and kills one)
 #   make chat       talk to the bot from a page in the browser, no account needed; Ctrl-C ends it
@@ -6,6 +6,7 @@
 #   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above): all conversations
 #                   again with a front and a worker on PostgreSQL, and more; those of other clients need Node, npm and the
 #                   registries, those of the chat page Chromium; they are skipped without them
+#   make test-server  all conversations with one process whose ledger is on PostgreSQL   (ARGS for pytest)
 #   make check      format, lint, types, import layers, and whether deploy/ fits
 #   make image-check  build the container image without an engine and run it (part of test-all); needs root, buildah
 #                   and mmdebstrap

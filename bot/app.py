@@ -225,7 +225,9 @@ async def _sweep_copies(source: LocalFiles) -> None:
     try:
         await source.sweep()
     except DiskError as error:
-        log.warning("cannot remove copies that nobody needs", code=error.code, why=str(error))
+        log.warning(
+            "cannot remove copies that are no longer needed", code=error.code, why=str(error)
+        )
 
 
 def _begin(monitoring: Monitoring, parts: Bot) -> None:

@@ -289,7 +289,7 @@ class HealthState:
             self.obstacles.pop(TOKEN, None)
             if method == POLL:
                 self.poll_answered()
-        # Whatever it refuses, it answers; 5xx is said by it or by something in between.
+        # A refusal is an answer too; 5xx may come from something in between.
         is_answer = 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR
         now, code = self._clock.now(), f"HTTP {status}" if status else "no answer"
         self._telegram = DependencyHealth(now) if is_answer else self._telegram.failed(now, code)

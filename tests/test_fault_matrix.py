@@ -59,7 +59,7 @@ COUNTED = {"members", "messenger", "source", "uploads"}
 
 
 class Everything:
-    """Queue, runner, relay and senders on a real ledger, every port of theirs recorded."""
+    """Queue, runner, relay and senders on a real ledger, each of their ports recorded."""
 
     def __init__(
         self, database: Database, recorder: Recorder, earlier: "Everything | None" = None

@@ -254,7 +254,7 @@ class _Connector(PsycopgConnector):
             timer.cancel()
 
     def _cut_off(self) -> None:
-        log.warning("the database does not answer the engine: its connections are given up")
+        log.warning("the database does not answer the engine: its connections are closed")
         for connection in list(self._open):
             _cut(connection)
 
@@ -342,7 +342,7 @@ class ProcrastinateEngine:
             try:
                 await self._work_once(places, place, handle, aborted)
                 # It ends so when it has lost its connection for notifications.
-                log.warning("the engine has lost its database, and begins anew")
+                log.warning("the engine has lost its connection to the database, and starts again")
                 is_away = False
             except LedgerUnusable as error:
                 self._trouble = error.reason

@@ -132,8 +132,8 @@ class WebhookRoute:
         try:
             await self._take(update)
         except Exception:
-            # Whatever went wrong, the update is not safe; whoever polls would end here, but a
-            # door that is shut once need not be shut for ever.
+            # After any error the update is not stored. Polling would end here, but a webhook can
+            # take the next update.
             log.exception("webhook update not taken", update=update["update_id"])
             return _later()
         return web.Response()

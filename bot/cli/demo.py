@@ -1,4 +1,4 @@
-"""`relay-bot demo` and `relay-bot sandbox`: the bot, or its stand-ins, without any account."""
+"""`relay-bot demo` and `relay-bot sandbox`: the bot, or the simulators alone."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -14,7 +14,7 @@ from bot.cli.common import BAD_SETTINGS, OK, fail
 def demo(
     *,
     file: Annotated[
-        Path | None, typer.Option("--file", help="The file to send; default: 12 MB made up.")
+        Path | None, typer.Option("--file", help="The file to send; default: a made one of 12 MB.")
     ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Send files yourself, from a page in the browser.")
@@ -23,13 +23,15 @@ def demo(
         bool, typer.Option("--browser/--no-browser", help="Open the page of --chat.")
     ] = True,
     local: Annotated[
-        bool, typer.Option("--local", help="With a Bot API server of your own: larger files.")
+        bool, typer.Option("--local", help="With a Bot API server in local mode: larger files.")
     ] = False,
     port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
     workers: Annotated[
         int,
         typer.Option(
-            min=0, max=8, help="With a front and so many workers, each a process, on PostgreSQL."
+            min=0,
+            max=8,
+            help="2 to 8: a front and so many workers, each a process, on PostgreSQL.",
         ),
     ] = 0,
 ) -> None:
@@ -89,7 +91,7 @@ def _ending_in_a_line() -> Iterator[None]:
 
 def sandbox(
     *,
-    folder: Annotated[Path, typer.Option(help="Where the stand-ins keep their data.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Where the simulators keep their data.")] = Path(
         "sandbox"
     ),
     telegram_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
@@ -98,7 +100,7 @@ def sandbox(
         bool, typer.Option("--local", help="Let the Bot API server run in local mode.")
     ] = False,
 ) -> None:
-    """Run the loopback stand-ins for Telegram and OSS, and print settings for a bot that uses
+    """Run simulators of Telegram and OSS on this machine, and print settings for a bot that uses
     them.
 
     Example: relay-bot sandbox --folder /tmp/sandbox

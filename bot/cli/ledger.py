@@ -52,7 +52,7 @@ def backup(
     *,
     settings: SettingsFile = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, help="In a folder: remove all but the newest.")
+        int | None, typer.Option("--keep", min=1, help="In a folder: so many backups are kept.")
     ] = None,
 ) -> None:
     """Copy the ledger to a file, and check the copy. Works beside a running bot, and replaces no

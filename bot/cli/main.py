@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "backup": ("bot.cli.ledger", "Copy the ledger to a file, and check the copy"),
     "restore": ("bot.cli.ledger", "Put a backup in the place of the ledger"),
     "ledger": ("bot.cli.ledger", "Move the ledger from its file to its server, or back"),
-    "sandbox": ("bot.cli.demo", "Run the loopback stand-ins for Telegram and OSS"),
+    "sandbox": ("bot.cli.demo", "Run simulators of Telegram and OSS on this machine"),
     "demo": ("bot.cli.demo", "Send files through the whole bot on this machine"),
 }
 """The module of each command and its summary, with which its help begins."""

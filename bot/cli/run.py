@@ -143,7 +143,7 @@ def run(
     settings: SettingsFile = None,
     role: Annotated[
         Role,
-        typer.Option(help="all: everything; front, worker: one of several processes on a server."),
+        typer.Option(help="all: one process; front, worker: several, with ledger.url."),
     ] = Role.ALL,
     check: Annotated[
         bool, typer.Option("--check", help="Only check the settings; exit code 2 if they are bad.")

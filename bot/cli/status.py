@@ -254,7 +254,7 @@ def links(
         list[int] | None, typer.Option(help="Take down the page with this number; repeatable.")
     ] = None,
     urls: Annotated[
-        bool, typer.Option("--urls", help="Show addresses too: who has one can download.")
+        bool, typer.Option("--urls", help="Show addresses too: anyone who has one can download.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per page.")] = False,
 ) -> None:

@@ -177,8 +177,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an object is stored and who ends its link, whatever the settings say later. Empty in
-    rows of versions that did not know: then that of the settings.
+    """Where an object is stored and who ends its link, as the settings were when it was
+    planned. Empty in rows of versions that did not store it: the present settings then apply.
     """
 
     bucket: str = ""

@@ -118,7 +118,7 @@ async def _play(folder: Path, file: Path | None, console: Console, *, local: boo
 
 
 def _pace(stage: LocalStack, size: int) -> None:
-    """Slow both halves down so that a file takes seconds, whatever its size."""
+    """Slow both halves down so that a file of any size takes seconds."""
     speed = max(SPEED, size / LONGEST)
     stage.telegram.shape.down_total = stage.oss.shape.up_total = speed
 

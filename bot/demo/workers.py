@@ -589,7 +589,7 @@ async def _come_back(scene: Scene, cluster: Cluster, name: str) -> None:
     now = [file for worker in cluster.workers for file in _files_in(cluster.spool(worker))]
     scene.checks.add(
         "back again, it removes what it had on its disk",
-        f"{left} files, then {len(now)}",
+        f"files: {left}, then {len(now)}",
         holds=not now,
     )
 

@@ -197,7 +197,7 @@ class JobButtons:
             await self._remove(press, press.status_message_id)
 
     async def _remove(self, press: JobButtonPress, message_id: int) -> None:
-        # It may be one whose call was cut off, so that nobody knows that it is there.
+        # It may be one whose call was cut off, so that the ledger does not have it.
         await self._replies.post(
             OutboxMessage(
                 kind=OutboxKind.REQUEST,

@@ -95,8 +95,8 @@ class RequestHandler:
         return Notice(await self._pages.apply(press_of(request), job) or "page-done")
 
     async def _remove(self, request: OutboxMessage) -> None:
-        """Remove a status message that nobody would remove: the process died, or its answer was
-        lost, while it was being placed. Those that the ledger knows end by themselves.
+        """Remove a status message that is in no row: the process died, or the response was lost,
+        while it was being placed. Those that the ledger knows end by themselves.
         """
         message_id = int(request.payload["message"])
         if not await self._ledger.status_messages.knows(request.chat_id, message_id):

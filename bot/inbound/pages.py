@@ -317,7 +317,7 @@ class PageVisits:
         if file.is_used_up(page.options) and file.is_open(visit.now):
             return PageDownload(PageState.USED_UP)
         if request.method == "GET" and page.options.most_downloads is not None:
-            # Before the redirect: whoever dies in between has used one, and never one more.
+            # Before the redirect: a process that dies in between has used one, and never one more.
             known = page.options.password_hash
             use = await self._ledger.use(page.token, request.number, self._clock.now(), known)
             return self._used(use, request, known)

@@ -204,10 +204,10 @@ async def audit_exposure(
     """Check anonymous access; reading is checked in signed mode only. Raises `StoreError`."""
     findings = []
     if await threads.call(exposure.listing_possible):
-        detail = "set the bucket ACL to private, and remove bucket policies for everybody"
+        detail = "set the bucket ACL to private, and remove bucket policies for everyone"
         findings.append(Finding(FindingKind.ANONYMOUS_LISTING, bucket, detail))
     if signed and await threads.call(exposure.reading_possible):
-        detail = "a bucket policy lets everybody read; remove it"
+        detail = "a bucket policy lets everyone read; remove it"
         findings.append(Finding(FindingKind.ANONYMOUS_READING, bucket, detail))
     return findings
 

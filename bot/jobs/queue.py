@@ -118,7 +118,7 @@ class JobQueue:
     ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
         left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`. One
-        that was `interrupted` has had its turn: it goes on before those that wait for theirs.
+        that was `interrupted` has had its turn: it goes on before those that still wait.
         """
         if job_id in self._owners:
             return

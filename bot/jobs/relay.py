@@ -53,7 +53,7 @@ class Copier:
         """Copy `source` to `target.key`, with names, type and ACL of the target; return when the
         CRC-64 of both has been compared.
 
-        Undoes nothing, like `Uploader.upload`: the caller decides.
+        Cleans nothing up after an error, like `Uploader.upload`: the caller decides.
 
         Raises:
             ObjectGone: the source does not exist (any more).
@@ -101,7 +101,7 @@ class Copier:
     async def _compare(self, line: StoreCaller, stat: ObjectStat, key: str) -> Uploaded:
         copied = await line.call(partial(self._store.head, key))
         if copied is None or copied.size != stat.size:
-            raise Corrupted(f"the copy of {stat.key} is not there, or not as long")
+            raise Corrupted(f"the copy of {stat.key} is missing or has another size")
         return Uploaded(stat.size, check_crc64(copied.crc64, stat.crc64, "the copy"))
 
 
@@ -110,8 +110,8 @@ STILL_LIVES_FOR = timedelta(minutes=1)
 
 
 class Deduplicator:
-    """Copies earlier objects of the same owner; never of another one, because the speed would
-    reveal them.
+    """Copies earlier objects of the same owner; never those of another one, because the speed
+    would reveal that they exist.
     """
 
     def __init__(self, copier: Copier, clock: Clock) -> None:
@@ -301,8 +301,8 @@ class Relay:
         )
 
     def _lifetime_of(self, job: Job) -> timedelta:
-        """Return how long the link of a job lives: as was asked for, but never longer than the
-        settings allow.
+        """Return how long the link of a job lives: as long as its sender asked for, but never
+        longer than the settings allow.
         """
         return min(self._lifetime, max(job.wishes.lifetime or self._lifetime, SHORTEST_LIFETIME))
 

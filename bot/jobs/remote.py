@@ -1,7 +1,7 @@
 """Jobs that run on other machines: what the front does for them, and what a worker does.
 
 The front hands a job over when its queue says that it is its turn, and waits until the ledger says
-that the attempt is over. What is told between the two are hints; both look at the ledger.
+that the attempt is over. Notifications between the two are only hints; both read the ledger.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ BETWEEN_LOOKS: Final = 0.02
 TELL_EVERY: Final = 1.0
 """Seconds (real) between two reports of a worker."""
 COMPARED_EVERY: Final = 5.0
-"""Seconds (real) between two looks of a worker at which runs are its own by the ledger."""
+"""Seconds (real) between two looks of a worker at the runs that are its own by the ledger."""
 BLIND_AFTER: Final = 3.0
-"""Seconds (real) between two looks, from which on the front did not see what happened."""
+"""Seconds (real) between two looks of the front, above which it may have missed what happened."""
 PATIENCE: Final = 7.0
 """Seconds (real) that workers have to renew their leases when the front sees again: the server
 may have been away for all.
@@ -43,7 +43,7 @@ may have been away for all.
 ENGINE_EVERY: Final = 5.0
 """Seconds (real) between two looks at the engine, while runs wait for a worker."""
 ENGINE_CLEANED_EVERY: Final = 60.0
-"""Seconds (real) between two looks at the engine otherwise: they forget what dead workers had."""
+"""Seconds (real) between two looks at the engine otherwise: each removes jobs of dead workers."""
 
 
 @dataclass
@@ -60,9 +60,9 @@ class _Watched:
 
 class RemoteRunner:
     """Runs attempts on workers, for the queue of the front. `place` is where the files are, `root`
-    the same in words. `learn` is told by how much the clock of OSS is ahead, when a worker has
-    new word of it. Since `sees_since` (monotonic) this process has seen the ledger without a
-    break, as one that stood by; `prepare_links` readies the key that signs the links.
+    the same in words. `learn` is called with the offset of OSS's clock when a worker reports a
+    new one. `sees_since` (monotonic) is since when this process has seen the ledger without a
+    break, standing by included; `prepare_links` renews the key that signs the links.
     """
 
     def __init__(  # noqa: PLR0913 -- what a front has instead of all that relays.
@@ -109,7 +109,7 @@ class RemoteRunner:
         if self.latest is None or any(worker.places for worker in self.workers):
             return ""
         if resting := ", ".join(worker.name for worker in self.workers):
-            return f"{resting} takes no jobs now; its log says why"
+            return f"no jobs are taken now by {resting}; the log there says why"
         others = ", ".join(worker.name for worker in self.latest.workers)
         if others:
             return f"{others} cannot see the files of {self._root}"
@@ -157,7 +157,7 @@ class RemoteRunner:
                 return job.run_at
             await self._lifecycle.cancel_waiting(job.id)
         elif job is not None and job.state is JobState.RUNNING:
-            # Of a process of another role: it will have been recovered.
+            # A process of another role had it; by the next try it will have been recovered.
             return self._clock.now() + RUN_AGAIN_AFTER
         elif job is not None and job.state is JobState.DONE:
             await self._prepare_links()
@@ -326,10 +326,10 @@ class RunWorker:
         self._asked.set()
 
     async def handle(self, run_id: int) -> None:
-        """Run the attempt of a run, unless it is another's or over."""
+        """Run the attempt of a run, unless another worker has the run or it is over."""
         taken = await self._ledger.find(run_id)
         if taken is None:
-            log.info("a run is another's, or over", run=run_id)
+            log.info("the run is over, or another worker has it", run=run_id)
             return
         while (earlier := self._taken.get(taken.job_id)) is not None and earlier.task is not None:
             await asyncio.wait({earlier.task})

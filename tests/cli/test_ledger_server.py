@@ -400,8 +400,8 @@ def left(folder: Path) -> list[str]:
 async def test_backup_of_one_moment(
     on_server: LocalStack, place: LedgerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the rows of one moment, however long it takes and whatever is written meanwhile, and
-    no row that tells of processes. The server does not wait for the comparison.
+    """It has the rows of one moment, however long it takes and however much is written meanwhile,
+    and no row that tells of processes. The server does not wait for the comparison.
     """
     to, copy, count_on = on_server.folder / "backup", backup._copy_rows, backup._count_on
     fill(place)

@@ -120,7 +120,7 @@ async def test_file_that_lies_deeper_beside_a_part_that_cannot_be_read(
 
 
 NOT_TO_BE_HAD: list[tuple[str, str]] = [
-    ("locked", "until then bots cannot have the files"),
+    ("locked", "until then Telegram does not give bots the files"),
     ("story", "does not give bots the files of stories"),
     ("unknown", "a kind of file I do not know yet"),
 ]

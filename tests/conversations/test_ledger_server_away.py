@@ -57,7 +57,7 @@ async def linked(person: Person, count: int) -> list[bytes]:
 
 async def test_away_in_the_middle_of_a_burst(stage: LocalStack, server: TestServer) -> None:
     """A crash of the server costs no file: what was sent before and meanwhile is answered once,
-    with its bytes, and nobody has to do anything.
+    with its bytes, without help.
     """
     alice = Person(stage)
     await stage.start_bot(alice.id)

@@ -50,7 +50,7 @@ async def test_wishes_without_pages(stage: LocalStack, mode: str) -> None:
     last = await person.answered(await person.send(b"x", "e.bin"))
 
     assert "in 59 min" in hour.text or "in 1 h" in hour.text
-    assert "no limit of downloads" in once.text
+    assert "cannot limit the downloads" in once.text
     assert once.text == said.text
     assert "e.bin" in last.text
     assert not any("d.bin" in message.text for message in person.said)
@@ -124,7 +124,7 @@ async def share(room: Room, who: User) -> VisibleMessage:
 
 
 async def test_few_options_in_groups(room: Room, anna: User, ben: User) -> None:
-    """Everybody reads a group, so only some options are offered; others must not press them."""
+    """All members read a group, so only some options are offered; others must not press them."""
     answer = await share(room, ben)
     refused = await room.press(room.stage.telegram.add_user("Eve"), answer, "选项…")
     await room.press(ben, answer, "选项…")

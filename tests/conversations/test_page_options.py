@@ -139,7 +139,7 @@ async def test_a_time_that_has_passed_is_refused(alice: Person) -> None:
     await sender.offers("10 min")
     sender.stage.clock.advance(timedelta(minutes=11))
 
-    assert "has passed already" in await sender.press("10 min")
+    assert "has already passed" in await sender.press("10 min")
     assert (await sender.page()).open_files(sender.stage.clock.now())
 
 
@@ -153,7 +153,7 @@ async def test_downloads_are_limited_and_allowed_again(alice: Person) -> None:
     async with ledger_of(sender.stage) as ledger:
         used = [(await ledger.pages.use(page.page.token, 1, now)).is_given for _ in range(2)]
     sender.stage.clock.advance(timedelta(seconds=30))
-    await sender.shows("All of these downloads are used.")
+    await sender.shows("All downloads are used up.")
     arm = (await sender.offers("Allow again")).button("Allow again")
     assert arm is not None
     assert arm.data is not None
@@ -176,13 +176,13 @@ async def test_a_late_press_arms_nothing(alice: Person) -> None:
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.use(token, 1, sender.stage.clock.now())
     sender.stage.clock.advance(timedelta(seconds=30))
-    await sender.shows("All of these downloads")
+    await sender.shows("All downloads are used up")
     await sender.offers("Allow again")
     async with ledger_of(sender.stage) as ledger:
         await ledger.pages.rearm(page.page.id)
         await ledger.pages.use(token, 1, sender.stage.clock.now())
 
-    assert "was used meanwhile" in await sender.press("Allow again")
+    assert "was used in the meantime" in await sender.press("Allow again")
     assert (await sender.page()).files[0].used == 1
 
 

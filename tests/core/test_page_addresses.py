@@ -33,7 +33,7 @@ def test_a_lone_file_needs_no_number() -> None:
 
 @given(st.text())
 def test_the_name_is_one_segment(raw: str) -> None:
-    """Whatever the name, a client finds it behind the last slash, and none takes it for a step up
+    """With any name, a client finds it behind the last slash, and none takes it for a step up
     (browsers do so with `.` and `..` in any spelling).
     """
     name = clean_name(raw, fallback="file.bin")

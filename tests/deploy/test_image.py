@@ -73,7 +73,7 @@ def check_runbook(store: Store) -> None:
 
 
 def check_commands(image: Image, tmp_path: Path) -> None:
-    """They run as user 101, without a way back, on files that nobody can change; their exit codes
+    """They run as user 101, without a way back, on files that they cannot change; their exit codes
     are their own.
     """
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]

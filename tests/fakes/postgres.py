@@ -119,7 +119,7 @@ class TestServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let the server do nothing at all, and answer nobody, for the block."""
+        """Let the server do nothing at all, and answer no client, for the block."""
         assert self._process is not None
         pids = [self._process.pid, *_children(self._process.pid)]
         for pid in pids:
@@ -190,7 +190,7 @@ class Databases:
         return self._server(name)
 
     def drop(self, server: LedgerServer) -> None:
-        """Remove a database, whoever uses it."""
+        """Remove a database, even if it is in use."""
         name = urlsplit(server.url).path.strip("/")
         self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

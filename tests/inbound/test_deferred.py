@@ -77,7 +77,7 @@ async def test_flood_wait_is_waited_for(office: DeferredFixture) -> None:
 
 @pytest.mark.parametrize("kind", [RequestKind.AUTO, RequestKind.GREET, RequestKind.GONE])
 async def test_given_up(office: DeferredFixture, kind: RequestKind) -> None:
-    """Who waits for an answer is told that there will be none; nobody else is."""
+    """Who waits for an answer is told that there will be none; others are not."""
     office.members.troubles = [ChatUnavailable("out of reach")] * 100
     asker = CHIEF if kind is RequestKind.AUTO else None
     await office.request(kind, asker, to="on")
@@ -114,7 +114,7 @@ async def test_leaving_waits_for_news(office: DeferredFixture) -> None:
 
 
 async def test_request_that_always_fails_is_set_aside(office: DeferredFixture) -> None:
-    """An unexpected error is tried again within a limit, then whoever asked is told."""
+    """An unexpected error is tried again within a limit, then the person who asked is told."""
     office.members.troubles = [MemoryError("no room")] * 100
     await office.request(RequestKind.AUTO, CHIEF, to="on")
     for _ in range(MOST_TRIES + 2):

@@ -47,7 +47,7 @@ def test_every_job_gets_one_turn(owners: list[int]) -> None:
 
 
 @given(OWNERS)
-def test_everybody_who_waits_has_one_turn_between_two_of_another(owners: list[int]) -> None:
+def test_each_who_waits_has_one_turn_between_two_of_another(owners: list[int]) -> None:
     """No more and no less, however many jobs they have."""
     taken = [owner for owner, _ in drain(fill(owners))]
     for owner_id in set(owners):
@@ -191,7 +191,7 @@ def test_interrupted_jobs_come_first(owners: list[int], interrupted: set[int]) -
 
 
 def test_an_interrupted_job_waits_for_its_limits() -> None:
-    """A limit of its owner holds it back, and nobody else; it can be withdrawn."""
+    """A limit of its owner holds it back, and no other job; it can be withdrawn."""
     turns = FairQueue()
     turns.add(1, 10, has_had_turn=True)
     turns.add(2, 20)

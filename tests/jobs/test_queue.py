@@ -201,7 +201,7 @@ async def test_interrupted_job_goes_on_first() -> None:
 
 
 async def test_interrupted_job_that_is_put_off_goes_on_first() -> None:
-    """It waits as long as it was told to, and then for nobody."""
+    """It waits as long as it was told to, and then for no other job."""
     async with open_hall() as hall:
         hall.add(1, 2, owner=1)
         hall.add(3, owner=2)

@@ -261,7 +261,7 @@ async def test_unexpected_error_is_tried_a_few_times(database: Database, error: 
 
 async def test_cancel_that_nobody_asked_for(database: Database) -> None:
     """A cancelled future of a library fails an attempt like any unexpected error; the job is
-    tried again, and not given back as at a stop, after which nobody would begin it.
+    tried again, and not given back as at a stop, after which no process would begin it.
     """
     shop = RunnerFixture(database)
     job = await shop.accept()

@@ -1,4 +1,4 @@
-"""A database that is away for long, with both roles: everybody waits, and goes on by itself."""
+"""A database that is away for long, with both roles: all wait, and go on by themselves."""
 
 import asyncio
 import os

@@ -306,7 +306,7 @@ AWAY = 25.0
 async def test_server_away_for_longer_than_a_lease(  # noqa: PLR0915 -- one story.
     cluster: Cluster, server: TestServer
 ) -> None:
-    """Everybody waits, readiness says why, nothing is lost, and all goes on by itself."""
+    """All wait, readiness says why, nothing is lost, and all goes on by itself."""
     ports = free_port(), free_port()
     front = await cluster.begin("front", port=ports[0])
     worker = await cluster.begin("worker", "only", port=ports[1])

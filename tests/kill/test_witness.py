@@ -51,7 +51,7 @@ class Ledger:
 
 
 def test_a_takeover_is_right() -> None:
-    """Nobody is a zombie who has the right to write, and it is known who worked when."""
+    """No process is a zombie that has the right to write, and it is known who worked when."""
     ledger = Ledger()
     ledger.begin()
     ledger.take_over()

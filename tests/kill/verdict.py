@@ -60,7 +60,7 @@ class Hindrance(StrEnum):
     NONE = "none"
     DATABASE = "database away"
     FRONTS = "two fronts died"
-    """One after the other: for two leases nobody could take anything back."""
+    """One after the other: for two leases no front could take anything back."""
     ON_PURPOSE = "put off"
     """The job has crashed several workers, and waits."""
 

@@ -271,7 +271,7 @@ async def test_unexpected_error_costs_one_row(desk: Desk, error: Exception) -> N
 
 
 async def test_strangers_have_a_small_budget_of_their_own(desk: Desk) -> None:
-    """What they are told comes last, and a crowd of them uses up nobody else's budget."""
+    """What they are told comes last, and a crowd of them uses up no other budget."""
     for number in range(100):
         chat_id = 10_000 + number
         desk.offer(

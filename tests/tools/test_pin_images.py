@@ -59,7 +59,7 @@ def registry() -> Iterator[str]:
 
 
 def test_digest(registry: str) -> None:
-    """It is computed from the manifest, whatever the registry says about it."""
+    """It is computed from the manifest, not from what the registry says about it."""
     assert digest_of(PYTHON, registry) == DIGEST
 
 

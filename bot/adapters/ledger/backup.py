@@ -410,9 +410,7 @@ _PROBE: Final = state.c.name == "probe"
 
 
 class _Sum:
-    """Count and checksum of the rows of a table, whatever their order: databases sort texts
-    differently.
-    """
+    """Count and checksum of the rows of a table in any order: databases sort texts differently."""
 
     def __init__(self) -> None:
         self.count = self.total = 0

@@ -259,9 +259,7 @@ class Database:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             if self.lost.is_set():
-                raise LedgerLocked(
-                    f"the lease of this process on the ledger {self.place} is another's now"
-                )
+                raise LedgerLocked(f"another process has the lease on the ledger {self.place} now")
             with suppress(LedgerUnusable):
                 if not self.state.trouble:
                     await self._look()

@@ -48,8 +48,8 @@ LASTS: Final = timedelta(seconds=12)
 RENEWED_EVERY: Final = timedelta(seconds=2)
 """Between two renewals."""
 DEAD_AFTER: Final = LASTS.total_seconds()
-"""Seconds (real) without a renewal after which a lease is free, whatever the clock of the server
-says: it may have been set back, or be that of a server that replaced another one.
+"""Seconds (real) without a renewal after which a lease is free, even if the clock of the server
+says otherwise: that may have been set back, or be that of a server that replaced another one.
 """
 MARGIN: Final = timedelta(seconds=6)
 """A transaction begins only while the lease lasts longer than this. It is more than the server

@@ -158,7 +158,7 @@ class PageWish:
     password_hash: str | None = None
 
     def file_of(self, content: PageContent) -> PageFile | None:
-        """Return the file, if the page gives it to this visitor, whatever is left of it."""
+        """Return the file, if the page gives it to this visitor; it may be used up."""
         options = content.page.options
         if options.is_paused or options.password_hash != self.password_hash:
             return None

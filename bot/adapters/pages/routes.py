@@ -10,7 +10,7 @@
     POST /TOKEN/password     the form of a page with a password
     POST /TOKEN/report       the form that tells the admins
 
-HEAD is answered where GET is. No negotiation ever gives bytes of a file, and whatever is not there
+HEAD is answered where GET is. No negotiation ever gives bytes of a file, and all that is not there
 has one answer: a page that never was, one that is forgotten, and an address that cannot be one.
 """
 

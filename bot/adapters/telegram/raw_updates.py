@@ -137,7 +137,7 @@ def _message(value: object, now: int, *, is_reply: bool = False) -> dict[str, An
         **_files(given),
     }
     if "sender_chat" in given:
-        # Not optional: who writes as a chat must not be taken for somebody else.
+        # Not optional: a person who writes as a chat must not be taken for another one.
         message["sender_chat"] = _chat(given["sender_chat"])
     if "from" in given:
         message["from"] = _sender(given["from"], chat)

@@ -80,38 +80,41 @@ def init(  # noqa: PLR0913 - one option for each question.
         Path, typer.Option("--settings", "-s", help="The file to write.")
     ] = DEFAULT_FILE,
     token: Annotated[
-        Text, typer.Option(envvar="RELAY_TELEGRAM__TOKEN", help="From @BotFather.")
+        Text,
+        typer.Option(envvar="RELAY_TELEGRAM__TOKEN", help="Token of the bot, from @BotFather."),
     ] = None,
     access_key_id: Annotated[
-        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_ID", help="Of a RAM user.")
+        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_ID", help="Access key of a RAM user.")
     ] = None,
     access_key_secret: Annotated[
-        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_SECRET", help="Goes with the id.")
+        Text, typer.Option(envvar="RELAY_OSS__ACCESS_KEY_SECRET", help="The secret of that key.")
     ] = None,
     region: Annotated[
-        Text, typer.Option(envvar="RELAY_OSS__REGION", help="Such as cn-hongkong, the default.")
+        Text, typer.Option(envvar="RELAY_OSS__REGION", help="Of the bucket; default: cn-hongkong.")
     ] = None,
     bucket: Annotated[
-        Text, typer.Option(envvar="RELAY_OSS__BUCKET", help="Is created if there is none.")
+        Text,
+        typer.Option(envvar="RELAY_OSS__BUCKET", help="The bucket; created if there is none."),
     ] = None,
     mode: Annotated[
-        Text, typer.Option(envvar="RELAY_LINK__MODE", help="signed (the default), public or page.")
+        Text,
+        typer.Option(envvar="RELAY_LINK__MODE", help="Of links: signed (default), public, page."),
     ] = None,
     url: Annotated[
         Text, typer.Option(envvar="RELAY_WEB__URL", help="Host name of the pages, for mode page.")
     ] = None,
     port: Annotated[
-        Text, typer.Option(envvar="RELAY_WEB__PORT", help="Of the web server; 8080 for pages.")
+        Text, typer.Option(envvar="RELAY_WEB__PORT", help="Port of the bot; 8080 for pages.")
     ] = None,
     admin: Annotated[
         list[int] | None,
         typer.Option(help="User id of an admin; without it, write to the bot when asked."),
     ] = None,
     base_url: Annotated[
-        Text, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Of another Bot API server.")
+        Text, typer.Option(envvar="RELAY_TELEGRAM__BASE_URL", help="Another Bot API server.")
     ] = None,
     endpoint: Annotated[
-        Text, typer.Option(envvar="RELAY_OSS__ENDPOINT", help="Of another OSS endpoint.")
+        Text, typer.Option(envvar="RELAY_OSS__ENDPOINT", help="Another OSS endpoint.")
     ] = None,
     proxy: Annotated[
         Text,

@@ -234,7 +234,7 @@ def setup(  # noqa: PLR0913 - a command has its options.
         bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
     ] = False,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Take back our lifecycle rule and our statements.")
+        bool, typer.Option("--remove", help="Remove the lifecycle rule and statements of the bot.")
     ] = False,
     public_read_bucket: Annotated[
         bool,
@@ -245,10 +245,10 @@ def setup(  # noqa: PLR0913 - a command has its options.
     ] = False,
     user_id: Annotated[
         str | None,
-        typer.Option(help="Id of the RAM user whom a bucket policy shall serve (a number)."),
+        typer.Option(help="Add a bucket policy for the RAM user with this number."),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Agree to what changes the bucket as a whole.")
+        bool, typer.Option("--yes", "-y", help="Agree to changes of the whole bucket.")
     ] = False,
     policy: Annotated[
         bool, typer.Option("--policy", help="Only print the RAM policy of the bot's key.")

@@ -94,7 +94,7 @@ class PageFile:
     used: int = 0
 
     def is_open(self, now: datetime) -> bool:
-        """Return whether it can be downloaded at `now`, whatever the options say."""
+        """Return whether it can be downloaded at `now`; the options are not regarded."""
         return self.stored.has_open_link(now)
 
     def ended_at(self, now: datetime) -> datetime | None:

@@ -137,7 +137,7 @@ async def decode(request: web.BaseRequest, folder: Path) -> Params:
     elif request.content_type == "multipart/form-data":
         await _multipart(request, params, folder)
     elif request.content_type == "application/x-www-form-urlencoded":
-        # The real server reads a body whatever the method is, GET included; aiohttp does not.
+        # The real server reads the body of every method, GET included; aiohttp does not.
         for name, value in parse_qsl(await request.text(), keep_blank_values=True):
             params.add(name, value)
     return params

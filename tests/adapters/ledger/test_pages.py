@@ -276,7 +276,7 @@ async def _due(ledger: SqlLedger, job: Job) -> timedelta:
 
 
 async def test_wishes_belong_to_the_album(ledger: SqlLedger) -> None:
-    """The files before and after the one with the caption are held to it, whatever their state."""
+    """The files before and after the one with the caption are held to it, in any state."""
     answered, done, running, waiting = [await _album(ledger) for _ in range(4)]
     other = await accept(ledger, album="10")
     await _finish(ledger, answered)

@@ -229,7 +229,7 @@ async def test_outcome_that_cannot_be_known_yet(server: TestServer) -> None:
 
 
 async def test_server_that_comes_back(server: TestServer) -> None:
-    """Stopped as by a crash and started again: whoever waits is served, and nothing is lost."""
+    """Stopped as by a crash and started again: those who wait are served, and nothing is lost."""
     execute(LedgerServer(server.url()), "CREATE DATABASE restarted")
     place = LedgerServer(server.url("restarted"))
     async with open_database(place) as database:
@@ -308,7 +308,7 @@ async def test_process_that_stood_still(
     place: LedgerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the server undid because no statement came for too long is run again, also for a
-    command, and nobody hears of it.
+    command, and raises no error.
     """
     monkeypatch.setattr(postgresql, "IDLE_TIMEOUT", 0.1)
     tries: list[int] = []

@@ -202,7 +202,7 @@ async def test_retried_by_the_clock_of_the_front(cluster: Cluster) -> None:
 
 
 async def test_ends_with_its_attempt(cluster: Cluster) -> None:
-    """The outcome and the end of the run are one transaction, whatever the outcome is."""
+    """The outcome and the end of the run are one transaction, for every outcome."""
     worker = await cluster.worker("first")
     states = []
     for number in range(5):
@@ -268,7 +268,7 @@ async def test_cancel(cluster: Cluster) -> None:
 
 async def test_worker_that_lost_its_lease(cluster: Cluster) -> None:
     """Its jobs are another's at once, and it writes nothing any more, with its old fence, though
-    nobody else has its name.
+    no other worker has its name.
     """
     first, second = await cluster.worker("first"), await cluster.worker("second")
     job = await cluster.handed_over()
@@ -388,7 +388,7 @@ async def test_lost_by_the_engine(cluster: Cluster) -> None:
 
 
 async def test_time_of_oss(cluster: Cluster) -> None:
-    """The front learns it from a worker, whatever the clocks of both machines say."""
+    """The front learns it from a worker, even if the clocks of both machines are wrong."""
     worker = await cluster.worker("first")
     told = []
     for front_ahead, oss_ahead in ((0, 0), (3600, 0), (3600, 90)):

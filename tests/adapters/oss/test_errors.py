@@ -136,8 +136,8 @@ async def test_what_an_access_denied_is_about(
 
 @pytest.mark.parametrize("where", ["Authorization header", "URL"])
 async def test_region_of_the_signature(oss: OssStandIn, bucket: OssBucket, where: str) -> None:
-    """A signature for another region is a mistake in the settings, not of the key, whatever EC
-    OSS gives it.
+    """A signature for another region is a mistake in the settings, not of the key, with any EC
+    of OSS.
     """
     message = f"Invalid signing region in {where}."
     refusing(oss, 400, "InvalidArgument", message=message, ec="0002-99999999")

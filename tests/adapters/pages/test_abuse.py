@@ -24,7 +24,7 @@ from tests.fakes.samples import LIFETIME
 
 async def test_guessing(site: Site) -> None:
     """One that never was, one that is forgotten, one with a new address, and each address below
-    them: the same bytes and headers, whatever the method.
+    them: the same bytes and headers, for every method.
     """
     forgotten, renewed = await site.page(), await site.page()
     site.clock.advance(LIFETIME + REMEMBERED_FOR)

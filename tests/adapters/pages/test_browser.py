@@ -282,7 +282,7 @@ async def test_password(browser: Browser, tmp_path: Path, scripts: str) -> None:
         assert "report" not in (await page.content()).replace("/report", "")
         await page.get_by_label("Password").fill("wrong words here now")
         await window.button("Open").click()
-        await expect(page.get_by_role("alert")).to_have_text("That is not the password.")
+        await expect(page.get_by_role("alert")).to_have_text("The password is wrong.")
         await page.get_by_label("Password").fill(PASSWORD.upper())
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text("report.pdf")
@@ -361,7 +361,9 @@ async def test_two_taps_are_one(browser: Browser, tmp_path: Path) -> None:
         await window.open(content)
         button = window.button("Download report.pdf")
         saved = [await window.download(button)]
-        await expect(window.page.locator("[data-status]")).to_have_text("The download starts.")
+        await expect(window.page.locator("[data-status]")).to_have_text(
+            "The download is starting."
+        )
         await button.click()
         await window.page.clock.fast_forward("00:11")
         saved.append(await window.download(button))
@@ -418,7 +420,7 @@ async def test_looked_at_in_place(browser: Browser, tmp_path: Path) -> None:
     async with opened(browser, tmp_path, domain="http://cdn.localhost:{port}") as window:
         window.site.oss.add_domain("cdn.localhost", BUCKET)
         await window.open(await window.site.page(content, name="a.png", mime_type="image/png"))
-        await window.link("Look at a.png here").click()
+        await window.link("View a.png here").click()
         await expect(window.page.locator("img")).to_be_visible()
         width = await window.page.locator("img").evaluate("(one) => one.naturalWidth")
 
@@ -429,5 +431,5 @@ async def test_not_looked_at_in_place(browser: Browser, tmp_path: Path) -> None:
     """Without it OSS has the file saved, and the page says so."""
     async with opened(browser, tmp_path) as window:
         await window.open(await window.site.page(name="a.png", mime_type="image/png"))
-        await expect(window.page.locator("main")).to_contain_text("To look at it, save it first")
-        await expect(window.link("Look at a.png here")).to_have_count(0)
+        await expect(window.page.locator("main")).to_contain_text("Save a file first to view it")
+        await expect(window.link("View a.png here")).to_have_count(0)

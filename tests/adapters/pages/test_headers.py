@@ -49,7 +49,7 @@ async def _answers(site: Site) -> dict[str, Answer]:
 
 
 async def test_every_answer_has_them(site: Site) -> None:
-    """Nothing is stored, framed, sniffed, indexed or told to others, whatever is answered."""
+    """Nothing is stored, framed, sniffed, indexed or told to others, in any answer."""
     answers = await _answers(site)
 
     for name, answer in answers.items():

@@ -50,7 +50,7 @@ class Elements(HTMLParser):
 
 
 async def test_naughty_names(site: Site) -> None:
-    """Whatever the names of files and of their sender are, the page has the elements of any page,
+    """With any names of files and of their sender the page has the elements of any page,
     and shows them as they are: in the heading, in previews, and in the addresses.
     """
     names = [name for name in CHOSEN if name.strip() and "\0" not in name]

@@ -123,7 +123,7 @@ async def test_wrong_password(site: Site, typed: str) -> None:
     answer = await enter(site, content, typed)
 
     assert (answer.status, dict(answer.cookies)) == (403, {})
-    assert "That is not the password." in answer.text
+    assert "The password is wrong." in answer.text
     assert 'role="alert"' in answer.text
 
 
@@ -196,8 +196,8 @@ async def test_wrong_ones_slow_a_visitor_down(site: Site) -> None:
 
 
 async def test_wrong_ones_slow_a_link_down(site: Site) -> None:
-    """However many addresses an attacker has; whoever knows the password waits half a minute at
-    most.
+    """However many addresses an attacker has; a visitor who knows the password waits half a
+    minute at most.
     """
     content, other = await locked(site), await locked(site)
     for number in range(BY_LINK.free):

@@ -291,7 +291,7 @@ async def test_new_address(site: Site) -> None:
     + [f"/{quote('é' * 11)}", f"/{'a' * 21}%61", f"/{'a' * 22}/a.txt", f"/{'a' * 22}/1/a.txt"],
 )
 async def test_one_answer_for_what_is_not_there(site: Site, path: str) -> None:
-    """Whatever is asked for, no byte of the answer tells why it is not there."""
+    """No byte of the answer tells why what was asked for is not there."""
     expected = await site.ask(f"/{make_token()}")
     answers = [await site.ask(path, method) for method in ("GET", "POST")]
 

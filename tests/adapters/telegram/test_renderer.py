@@ -78,7 +78,7 @@ def test_refused_press_can_be_answered_with_an_error() -> None:
     """The sentence of an error code is a notice like any other."""
     told = TEXTS.notice(Notice("error-rejected"), "en")
 
-    assert told == "This is not possible here; ask the bot’s admin what is."
+    assert told == "This is not possible here; ask the bot’s admin what is allowed."
 
 
 def test_unknown_notice_is_refused() -> None:

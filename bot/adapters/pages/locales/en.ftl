@@ -18,15 +18,15 @@ left-minutes = { $minutes } min left
 left-seconds = less than a minute left
 download = Download
 inside-app = Downloads may fail inside WeChat or QQ. Tap “…” at the top right, and open this page in a browser first.
-started = The download starts.
+started = The download is starting.
 download-name = Download { $name }
-look = Look at it here
-look-name = Look at { $name } here
-no-look = To look at it, save it first: this service cannot show files in place.
-once = Can be downloaded once. It counts when the download starts, which then has a minute to begin.
+look = View here
+look-name = View { $name } here
+no-look = Save a file first to view it: this service cannot show files in the browser.
+once = Can be downloaded once. It counts as soon as you press the button; the download then has a minute to begin.
 times-left = { $count ->
-    [one] One download is left. It counts when the download starts.
-   *[other] { $count } downloads are left. Each counts when it starts.
+    [one] One download is left. It counts as soon as you press the button.
+   *[other] { $count } downloads are left. Each counts as soon as you press the button.
 }
 file-used-up = Already downloaded as often as the sender allows.
 file-ended = No longer available.
@@ -48,10 +48,10 @@ reported = The admins have been told. Thank you.
 title-locked = Files with a password
 title-locked-hint = Enter the password from the sender to see what is here.
 password = Password
-password-hint = Four words, in capitals or not.
+password-hint = Four words. Capitals do not matter.
 password-button = Open
-password-no-cookie = That is the password, but this browser keeps no cookies. Allow them for this site, and enter it again.
-password-wrong = That is not the password.
+password-no-cookie = The password is right, but this browser keeps no cookies. Allow cookies for this site, and enter it again.
+password-wrong = The password is wrong.
 password-wait = Too many tries. Try again in { $seconds } s.
 title-paused = Closed for now
 paused-hint = The sender has closed this link for now. Try again later.
@@ -64,11 +64,11 @@ used-up-hint = This file was downloaded as often as the sender allows. The sende
 title-busy = Too many requests
 busy-hint = Wait a moment, then try again.
 title-starting = Starting
-starting-hint = The service starts. Try again in a moment.
-title-foreign = Not from this page
-foreign-hint = Another site has sent this. Open the link itself, and press the button there.
+starting-hint = The service is starting. Try again in a moment.
+title-foreign = Sent from another site
+foreign-hint = This request came from another site. Open the link itself, and press the button there.
 title-failed = Something went wrong
-failed-hint = It was noted. Try again in a moment.
+failed-hint = The error was recorded. Try again in a moment.
 back = Back to the files
 robots-note = This link expires by itself. Search engines do not list it.
 

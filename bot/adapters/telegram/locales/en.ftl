@@ -74,7 +74,7 @@ answer-most-downloads-each =
         [one] Each file can be downloaded once.
        *[other] Each file can be downloaded { $count } times.
     }
-answer-used-up = All of these downloads are used. “Allow again” counts from zero.
+answer-used-up = All downloads are used up. “Allow again” counts from zero.
 answer-password = Protected by a password.
 answer-paused = Paused: the link is closed for now.
 answer-sender = The page shows your name: { $person }.
@@ -89,7 +89,7 @@ answer-downloaded =
 ## The page behind a link
 
 page-password = Password of { $file }: { $password }
-    Tap it to read it, and pass it on apart from the link. I do not keep it and cannot show it again.
+    Tap it to read it, and send it separately from the link. I do not keep it and cannot show it again.
 page-qr = The address of { $file } as a QR code
 page-password-below = The link has a password now; it is below.
 page-password-private = The link has a password now; it is in your private chat with me.
@@ -100,26 +100,26 @@ page-qr-below = The QR code is below.
 page-paused = Paused: the link is closed until you resume it.
 page-resumed = The link is open again.
 page-new-address = The link has a new address; the old one no longer works.
-page-counted = A download counts when it starts, and has a minute to begin. “Allow again” counts from zero.
+page-counted = A download counts as soon as the button is pressed, and has a minute to begin. “Allow again” counts from zero.
 page-armed = Downloads count from zero again.
-page-changed = The link was used meanwhile. Look at the answer, and press again if you still want to.
-page-past = That time has passed already. “Delete now” ends the link.
+page-changed = The link was used in the meantime. Check the answer, and press again if you still want to.
+page-past = That time has already passed. To end the link, press “Delete now”.
 page-not-in-groups = This option is not offered in groups.
 page-own-name = Only the person who sent the file can show their name.
 page-done = Done.
 page-again = The file is being sent again; its new link follows.
 page-reported =
     A visitor has reported a page: { $count ->
-        [one] a file
-       *[other] { $count } files
-    } of person { $owner }, number { $id }.
+        [one] a file of user { $owner }, job { $id }.
+       *[other] { $count } files of user { $owner }, the first is job { $id }.
+    }
 page-taken-down = The page is taken down, and its files are deleted.
 page-told =
     { $count ->
         [one] { $file } was downloaded once, at { $time }.
        *[other] { $file } was downloaded { $count } times, last { $time }.
     }
-wish-downloads = Not accepted: here links have no limit of downloads. Send it again without “once”, and delete it when it has arrived.
+wish-downloads = Not accepted: this bot cannot limit the downloads of a link. Send the file again without “once”, and press “Delete now” when it has arrived.
 
 ## The status message
 
@@ -180,16 +180,16 @@ welcome-status = During a transfer you see its progress and can cancel it. /stat
 ## In groups
 
 share-how = Reply to a file with /share@{ $bot }, or use it as the caption when you send a file, and I reply with a link.
-group-sees-files = Reply to a file with /share and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see all files here, so an admin can also have every document relayed without /share: /auto on.
-group-sees-commands = Reply to a file with /share@{ $bot } and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see only commands and replies to me here; /share needs no more.
+group-sees-files = Reply to a file with /share and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see all files here, so an admin can also have every document (anything sent as a file) relayed without /share: /auto on.
+group-sees-commands = Reply to a file with /share@{ $bot } and I reply with a link that anyone can open; the link and the file are deleted within 24 hours. I can see only commands and replies to me here; that is enough for /share.
 group-not-allowed = This bot is private. To use it in this group, send the group’s id { $id } to the bot’s admin, then add the bot again. I am leaving now.
 only-in-groups = This command works only in groups.
 only-group-admins = Only admins of this group can change that.
-auto-on = Auto mode is now on: I relay every document that is sent here and answer with its link, without /share. Photos, videos, music and voice messages still need /share. /auto off turns it off.
+auto-on = Auto mode is now on: I relay every document (anything sent as a file) here and answer with its link, without /share. Photos, videos, music and voice messages still need /share. /auto off turns it off.
 auto-on-blind = Auto mode is on, but I cannot see the files here because privacy mode is on. Make me an admin of this group; or turn privacy mode off at @BotFather (/setprivacy, Disable), then remove me from the group and add me again.
 auto-off = Auto mode is now off: I relay only files that are shared with /share.
-auto-is-on = Auto mode is on: I relay every document that I can see here and answer with its link, without /share. Photos, videos, music and voice messages still need /share. /auto off turns it off.
-auto-is-off = Auto mode is off: I relay only files that are shared with /share. With /auto on, which an admin can send, I relay every document without it.
+auto-is-on = Auto mode is on: I relay every document (anything sent as a file) that I can see here and answer with its link, without /share. Photos, videos, music and voice messages still need /share. /auto off turns it off.
+auto-is-off = Auto mode is off: I relay only files that are shared with /share. An admin can turn it on with /auto on: then I relay every document (anything sent as a file) without /share.
 deliver-here = From now on I send answers here, in this group.
 deliver-private = From now on I send answers to each person in private, with a short note here.
 deliver-is-here = Answers are sent in this group. An admin can change that: /deliver private.
@@ -265,16 +265,16 @@ language-name = English
 language-auto = Same as Telegram
 language-which = Which language should I use with you?
 language-chosen = From now on I use English with you.
-language-of-people = I can store a language only for people; here I use the language that Telegram reports.
+language-of-people = I can remember a language only for a person, not for a group or channel. Here I use the language that Telegram reports.
 
-## Single sentences
+## Other messages
 
 help-any-text = Send me a file and I reply with a link. /help explains more.
 stranger = This bot is private. To get access, send your id { $id } to the bot’s admin.
-unsupported-message = There is no file in this message. Send a document, photo, video, audio or voice message.
-paid-media-locked = Paid media can be relayed only after they have been paid for; until then bots cannot have the files.
+unsupported-message = There is no file in this message. Send a file, photo, video, audio or voice message.
+paid-media-locked = Paid media can be relayed only after they have been paid for; until then Telegram does not give bots the files.
 story-closed = This is a story; Telegram does not give bots the files of stories.
-kind-unknown = This is a kind of file I do not know yet. Send it as a document.
+kind-unknown = This is a kind of file I do not know yet. Send it as a file.
 press-not-yours = Only the person who asked for this, or an admin of the group, can do that.
 press-not-handled = I could not process this. Please press the button again.
 press-too-late = Too late: this has already finished.
@@ -319,7 +319,7 @@ bot-description = Send me a file and I reply with a link that anyone can open, w
 ## A message with figures has a variant "-bare" without them, for when they are unknown.
 
 error-relay-error = Something went wrong; send the file again, and if it happens again tell the bot’s admin.
-error-rejected = This is not possible here; ask the bot’s admin what is.
+error-rejected = This is not possible here; ask the bot’s admin what is allowed.
 error-file-too-large =
     { $where ->
         [cloud] Not accepted: the file is { $size }, the limit is { $limit } (set by Telegram); the bot’s admin can raise it with a local Bot API server.
@@ -342,13 +342,13 @@ error-disk-error = The bot could not write the file to its disk; send it again l
 error-disk-full = The bot’s disk is full; send the file again later or tell the bot’s admin.
 error-store-error = The storage did not accept the file; send it again in a few minutes.
 error-store-unavailable = The bot could not reach the storage; send the file again in a few minutes.
-error-store-intercepted = A proxy or firewall answered instead of the storage; tell the person who runs this bot.
+error-store-intercepted = A proxy or firewall answered instead of the storage; tell the bot’s admin.
 error-certificate-refused = The certificate of the storage is not valid; tell the bot’s admin.
 error-store-throttled = The storage is busy; send the file again in a few minutes.
 error-clock-skewed = The storage rejected a request because the bot’s clock is wrong; ask the bot’s admin to set it.
 error-corrupted = The file was damaged during the transfer and was not kept; send it again.
 error-upload-gone = The storage lost the unfinished upload; send the file again.
-error-object-gone = The stored file to copy no longer exists; send the file again.
+error-object-gone = The earlier copy of this file no longer exists; send the file again.
 error-store-forbidden = The storage denied the bot access; ask the bot’s admin to check the permissions of its key.
 error-public-access-blocked = The storage blocks public links; tell the bot’s admin.
 error-referer-refused = The storage accepts only requests from certain websites; tell the bot’s admin.
@@ -385,9 +385,9 @@ reason-store-unavailable = the storage cannot be reached
 reason-store-intercepted = a proxy or firewall answered instead of the storage
 reason-certificate-refused = the certificate of the storage is not valid
 reason-store-throttled = the storage is busy
-reason-clock-skewed = the storage rejected the clock
+reason-clock-skewed = the bot’s clock is wrong
 reason-corrupted = a part was damaged during the transfer
-reason-upload-gone = the storage lost the upload
-reason-object-gone = the stored file no longer exists
+reason-upload-gone = the storage lost the unfinished upload
+reason-object-gone = the earlier copy of the file no longer exists
 reason-unexpected = an unexpected error occurred
 reason-other = the last attempt failed

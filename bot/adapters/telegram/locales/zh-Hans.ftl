@@ -73,7 +73,7 @@ answer-downloaded = 已下载 { $count } 次，最近一次在 { $time }。
 ## 链接背后的页面
 
 page-password = { $file } 的密码：{ $password }
-    点一下即可查看，请与链接分开转告。我不保存密码，无法再次显示。
+    点一下即可查看，请与链接分开发给对方。我不保存密码，无法再次显示。
 page-qr = { $file } 的链接二维码
 page-password-below = 链接已设置密码，见下一条消息。
 page-password-private = 链接已设置密码，见你与我的私聊。
@@ -84,7 +84,7 @@ page-qr-below = 二维码见下一条消息。
 page-paused = 已暂停：在你恢复之前，链接是关闭的。
 page-resumed = 链接已重新打开。
 page-new-address = 链接已更换网址，旧网址不再有效。
-page-counted = 下载开始时即计数，须在一分钟内开始传输。“重新计次”从零重新计算。
+page-counted = 点“下载”即计一次，须在一分钟内开始传输。“重新计次”从零重新计算。
 page-armed = 下载次数已从零重新计算。
 page-changed = 链接刚刚又被下载过。请查看回复，如仍需要请再点一次。
 page-past = 该时间已过。如需结束链接，请点“立即删除”。
@@ -92,7 +92,7 @@ page-not-in-groups = 群组中不提供这个选项。
 page-own-name = 只有发送文件的人可以显示自己的名字。
 page-done = 完成。
 page-again = 正在重新转存文件，新链接随后发出。
-page-reported = 有访问者举报了一个页面：用户 { $owner } 的 { $count } 个文件，编号 { $id }。
+page-reported = 有访问者举报了一个页面：用户 { $owner } 的 { $count } 个文件，第一个文件的任务编号是 { $id }。
 page-taken-down = 页面已关闭，文件已删除。
 page-told = { $file } 已被下载 { $count } 次，最近一次在 { $time }。
 wish-downloads = 未接收：这里的链接不能限制下载次数。请去掉“一次”重新发送，对方收到后再点“立即删除”。
@@ -112,7 +112,7 @@ card-cancelling = 正在取消…
 cancelling-count = 正在取消 { $count } 个传输。
 card-paused = 已暂停，重启后继续
 card-done = 已完成
-card-answer-follows = Telegram 一旦接受，回复就会发出。
+card-answer-follows = 等 Telegram 接受后，回复就会发出。
 card-cancelled = 已取消
 card-more = 还有 { $count } 个
 
@@ -141,7 +141,7 @@ welcome-status = 传输期间可以查看进度，也可以取消。/status 显�
 
 share-how = 用 /share@{ $bot } 回复文件，或在发送文件时把它写在文件说明里，我就会回复链接。
 group-sees-files = 用 /share 回复文件，我会回复一个任何人都能打开的链接；链接和文件会在 24 小时内删除。我能看到这里的所有文件，管理员也可以用 /auto on 开启自动模式：以文件形式发送的每个文件无需 /share 也会转存。
-group-sees-commands = 用 /share@{ $bot } 回复文件，我会回复一个任何人都能打开的链接；链接和文件会在 24 小时内删除。我在这里只能看到命令和对我的回复，使用 /share 这就够了。
+group-sees-commands = 用 /share@{ $bot } 回复文件，我会回复一个任何人都能打开的链接；链接和文件会在 24 小时内删除。我在这里只能看到命令和对我的回复，这已足够使用 /share。
 group-not-allowed = 这是私人机器人。如需在本群使用，请把群组 ID { $id } 发给机器人管理员，之后再添加机器人。我现在退出。
 only-in-groups = 这个命令只能在群组里使用。
 only-group-admins = 只有本群管理员可以更改。
@@ -205,19 +205,19 @@ language-name = 简体中文
 language-auto = 跟随 Telegram
 language-which = 希望我用哪种语言和你交流？
 language-chosen = 从现在起我用简体中文和你交流。
-language-of-people = 我只能保存个人的语言；在这里我使用 Telegram 提供的语言。
+language-of-people = 我只能为个人保存语言设置，不能为群组或频道保存；在这里我使用 Telegram 提供的语言。
 
-## 单句
+## 其他消息
 
 help-any-text = 发送文件给我，我会回复链接。详情见 /help。
 stranger = 这是私人机器人。如需使用，请把你的 ID { $id } 发给机器人管理员。
 unsupported-message = 这条消息里没有文件。请发送文件、照片、视频、音频或语音。
-paid-media-locked = 付费媒体只有在付费后才能转存；在此之前机器人拿不到文件。
+paid-media-locked = 付费媒体只有在付费后才能转存；在此之前 Telegram 不向机器人提供文件。
 story-closed = 这是一条动态；Telegram 不向机器人提供动态的文件。
-kind-unknown = 这种文件我还不认识。请把它作为文件发送。
+kind-unknown = 我还不支持这种内容，请改为以文件形式发送。
 press-not-yours = 只有发起请求的人或群管理员可以这样做。
 press-not-handled = 我无法处理这次操作，请再按一次。
-press-too-late = 太晚了，这个任务已经结束。
+press-too-late = 已经来不及了，这个任务已结束。
 press-unknown = 这个按钮已失效，请用 /status 获取当前的按钮。
 cancelling = 正在取消…
 deleting = 正在删除…
@@ -228,11 +228,11 @@ paused = 已暂停，重启后继续。
 ## 限额：哪一项、已用多少、何时恢复
 
 limit-files = 未接收：你在 24 小时内已用 { $done } / { $count } 个文件，{ $wait }后才能发送下一个，不能更早。
-limit-bytes = 未接收：你在 24 小时内已用 { $used } / { $limit }，{ $wait }后才能发送 { $size } 的文件；较小的文件可能更早。
+limit-bytes = 未接收：你在 24 小时内已用 { $used } / { $limit }，{ $wait }后才能发送 { $size } 的文件；较小的文件也许可以更早发送。
 limit-bytes-never = 未接收：文件大小为 { $size }，你 24 小时内的限额为 { $limit }。
 limit-largest = 未接收：文件大小为 { $size }，你的单个文件上限为 { $limit }。
 limit-group-files = 未接收：本群在 24 小时内已用 { $done } / { $count } 个文件，{ $wait }后才能在这里发送下一个，不能更早。
-limit-group-bytes = 未接收：本群在 24 小时内已用 { $used } / { $limit }，{ $wait }后才能在这里发送 { $size } 的文件；较小的文件可能更早。
+limit-group-bytes = 未接收：本群在 24 小时内已用 { $used } / { $limit }，{ $wait }后才能在这里发送 { $size } 的文件；较小的文件也许可以更早发送。
 limit-group-bytes-never = 未接收：文件大小为 { $size }，本群 24 小时内的限额为 { $limit }。
 limit-group-largest = 未接收：文件大小为 { $size }，本群的单个文件上限为 { $limit }。
 
@@ -282,13 +282,13 @@ error-disk-error = 机器人无法把文件写入磁盘，请稍后重新发送�
 error-disk-full = 机器人的磁盘已满，请稍后重新发送，或联系机器人管理员。
 error-store-error = 存储没有接收文件，请过几分钟重新发送。
 error-store-unavailable = 无法连接存储，请过几分钟重新发送。
-error-store-intercepted = 有代理或防火墙代替存储作了回答，请告知管理员。
+error-store-intercepted = 对存储的请求被代理或防火墙拦截，请联系机器人管理员。
 error-certificate-refused = 存储的证书无效，请联系机器人管理员。
 error-store-throttled = 存储太忙，请过几分钟重新发送。
 error-clock-skewed = 机器人的时钟有误，存储拒绝了请求，请联系机器人管理员校准时间。
 error-corrupted = 文件在传输中损坏，未保留，请重新发送。
 error-upload-gone = 存储丢失了未完成的上传，请重新发送文件。
-error-object-gone = 要复制的已存文件不存在了，请重新发送文件。
+error-object-gone = 这个文件之前的副本已不存在，请重新发送文件。
 error-store-forbidden = 存储拒绝了机器人的访问，请联系机器人管理员检查密钥权限。
 error-public-access-blocked = 存储阻止了公开链接，请联系机器人管理员。
 error-referer-refused = 存储只接受来自特定网站的请求，请联系机器人管理员。
@@ -322,12 +322,12 @@ reason-size-mismatch = 文件不完整
 reason-disk-error = 无法把文件写入磁盘
 reason-disk-full = 磁盘已满
 reason-store-unavailable = 无法连接存储
-reason-store-intercepted = 有代理或防火墙代替存储作了回答
+reason-store-intercepted = 对存储的请求被代理或防火墙拦截
 reason-certificate-refused = 存储的证书无效
 reason-store-throttled = 存储繁忙
-reason-clock-skewed = 存储拒绝了机器人的时钟
+reason-clock-skewed = 机器人的时钟有误
 reason-corrupted = 有一个分片在传输中损坏
-reason-upload-gone = 存储丢失了上传
-reason-object-gone = 存储中的文件已不存在
+reason-upload-gone = 存储丢失了未完成的上传
+reason-object-gone = 文件之前的副本已不存在
 reason-unexpected = 发生了意外错误
 reason-other = 上次尝试失败

@@ -1,1 +1,1 @@
-"""Clients that the stand-in was not written for, and a Telegram that nobody here wrote."""
+"""Clients that the stand-in was not written for, and a Telegram by other authors."""

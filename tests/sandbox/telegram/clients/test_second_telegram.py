@@ -1,4 +1,4 @@
-"""A Telegram that nobody here wrote: the command `relay-bot run` at telemelya, both as they are.
+"""A Telegram by other authors: the command `relay-bot run` at telemelya, both as they are.
 
 What was tried, and who is wrong (the bot: python-telegram-bot 22.8; the documentation: Bot API):
 
