@@ -320,7 +320,7 @@ class PageActions:
         if message.payload["show"] == "report":
             file = content.files[0]
             count, url = len(content.files), self._views.url(content)
-            return PageReport(file.job_id, file.owner_id, count, url)
+            return PageReport(content.page.id, file.job_id, file.owner_id, count, url)
         return PagePassword(name, await self._passwords.make(str(message.payload["seed"])))
 
     async def refused(self, message: OutboxMessage) -> None:

@@ -483,8 +483,8 @@ def _of_page(view: PagePassword | PageQr | PageReport, language: Language) -> Re
 
 def _of_report(view: PageReport, language: Language) -> Rendered:
     # Numbers without separators, as commands take them.
-    owner, job = code(str(view.owner_id)), code(str(view.job_id))
-    text = language.html("page-reported", id=job, owner=owner, count=view.files)
+    owner, page = code(str(view.owner_id)), code(str(view.page_id))
+    text = language.html("page-reported", id=page, owner=owner, count=view.files)
     remove = OptionButton(PageOption.REMOVE, view.job_id)
     buttons = [
         Button(language.say("button-open"), url=view.url),

@@ -295,9 +295,10 @@ class PageQr:
 @dataclass(frozen=True, slots=True)
 class PageReport:
     """What admins are told where a visitor has reported a page: no text of another person. The
-    `url` is a secret.
+    `url` is a secret; `page_id` is the number that `relay-bot links` shows.
     """
 
+    page_id: int
     job_id: int
     owner_id: int
     files: int

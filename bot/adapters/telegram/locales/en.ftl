@@ -109,10 +109,10 @@ page-own-name = Only the person who sent the file can show their name.
 page-done = Done.
 page-again = The file is being sent again; its new link follows.
 page-reported =
-    A visitor has reported a page: { $count ->
-        [one] a file of user { $owner }, job { $id }.
-       *[other] { $count } files of user { $owner }, the first is job { $id }.
-    }
+    A visitor has reported page { $id }: { $count ->
+        [one] a file
+       *[other] { $count } files
+    } of user { $owner }.
 page-taken-down = The page is taken down, and its files are deleted.
 page-told =
     { $count ->
