@@ -65,6 +65,7 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[Sequence[str]]:
     for kind in KINDS:
         counts = [len(verdict.faults.get(kind, ())) for verdict in verdicts]
         yield (kind, *map(str, counts), f"0: {_holds(not any(counts))}")
+    yield ("ended before it was opened", *(str(v.unopened) for v in verdicts), "")
     yield ("answered twice after a cut", *(str(v.twice_after_cut) for v in verdicts), "")
     yield from _takeovers("job", [v.jobs for v in verdicts], JOBS_WITHIN)
     yield from _takeovers("front", [v.fronts for v in verdicts], FRONT_WITHIN)

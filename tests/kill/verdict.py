@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from tests.kill import witness
 from tests.kill.cluster import SERVER, Cluster, Event, Happening, Role
@@ -128,16 +128,23 @@ async def _judge_files(
 ) -> None:
     rows = await cluster.ask(
         "SELECT j.chat_id, j.message_id, j.state, j.attempt, coalesce(j.error_code, ''),"
-        " coalesce(array_agg(o.key) FILTER (WHERE o.key IS NOT NULL), '{}')"
-        " FROM jobs j LEFT JOIN objects o ON o.job_id = j.id GROUP BY j.id"
+        " coalesce(array_agg(o.key) FILTER (WHERE o.key IS NOT NULL), '{}'),"
+        " coalesce(bool_or(a.message_id IS NOT NULL), false)"
+        " FROM jobs j LEFT JOIN objects o ON o.job_id = j.id"
+        " LEFT JOIN answers a ON a.id = j.answer_id GROUP BY j.id"
     )
     found = {(chat_id, message_id): rest for chat_id, message_id, *rest in rows}
     cuts = list(_cuts(cluster.events))
     verdict.states = Counter(str(rest[0]) for rest in found.values())
     verdict.attempts = Counter(int(rest[1]) for rest in found.values())
     for file in sent:
-        state, _, code, keys = found.get((file.chat_id, file.message_id), ("absent", 0, "", []))
+        absent: tuple[Any, ...] = ("absent", 0, "", [], False)
+        state, _, code, keys, answered = found.get((file.chat_id, file.message_id), absent)
         shown = [key for key in keys if key in links.shown]
+        if not shown and file.is_short and state == "done" and answered:
+            # No front ran while its link lived: the answer says that it has ended.
+            verdict.unopened += 1
+            continue
         if not shown:
             verdict.fault("lost", f"{file.name}: {state} {code}")
             continue
