@@ -19,7 +19,8 @@ from tests.conversations.groups import Room, ledger_of, open_room
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MIB = 1 << 20
-SLOW = 100_000.0
+SLOW = 20_000.0
+"""Bytes per second: a film is still on its way when all cells that press its button are over."""
 """Bytes per second of one download: a small file comes at once, a film takes minutes."""
 
 EVERYBODY: Final = (
