@@ -57,7 +57,7 @@ def test_words_are_plain() -> None:
 
 def test_all_conversations_run_on_roles() -> None:
     """`make test-all` repeats every one with a front and a worker, but for those that are about a
-    server already, and for one test each in two modules, which says why.
+    server already, and for one test, which says why.
     """
     found = {
         path.name
@@ -66,7 +66,7 @@ def test_all_conversations_run_on_roles() -> None:
     }
 
     about_a_server = {"test_ledger_server_away.py", "test_roles.py"}
-    assert found == about_a_server | {"test_groups_doors.py", "test_outages.py"}
+    assert found == about_a_server | {"test_outages.py"}
 
 
 @pytest.mark.long

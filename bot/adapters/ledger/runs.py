@@ -291,15 +291,34 @@ _DUE_FOR_ONE: Final = objects.DUE_IN_STATE.with_for_update(of=object_rows, skip_
 
 
 def take_due(
-    connection: Connection, now: datetime, state: ObjectState, limit: int
+    connection: Connection,
+    now: datetime,
+    state: ObjectState,
+    limit: int,
+    held: dict[int, datetime],
 ) -> list[StoredObject]:
-    """Return objects that are due, and hold them back from other processes for a while."""
+    """Return objects that are due, and hold them back from other processes for a while; note in
+    `held` until when.
+    """
     given = {"now": now, "state": state.value, "limit": limit}
     rows = connection.execute(_DUE_FOR_ONE, given)
     found = read_rows(connection, object_rows, rows.mappings(), to_object)
-    held = update(object_rows).where(object_rows.c.id.in_([one.id for one in found]))
-    connection.execute(held.values(not_before=now + HELD_FOR))
+    until = now + HELD_FOR
+    # Here and not by the caller, which may be cancelled after the commit. What was not committed
+    # is not held by anyone, so that `release` leaves it alone.
+    held.update((one.id, until) for one in found)
+    taken = update(object_rows).where(object_rows.c.id.in_([one.id for one in found]))
+    connection.execute(taken.values(not_before=until))
     return found
+
+
+def release(connection: Connection, held: Mapping[int, datetime]) -> None:
+    """Let others have what is still held until these moments: what was removed or postponed since
+    has another one, and what is gone stays gone.
+    """
+    is_held = tuple_(object_rows.c.id, object_rows.c.not_before).in_(list(held.items()))
+    is_left = object_rows.c.state != ObjectState.GONE.value
+    connection.execute(update(object_rows).where(is_held, is_left).values(not_before=None))
 
 
 def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> None:
@@ -311,8 +330,26 @@ def gone(connection: Connection, object_ids: Sequence[int], now: datetime) -> No
 class SqlSharedObjects(SqlObjects):
     """Implements `ObjectLedger` where several processes remove what is due."""
 
-    take_due = writes(take_due)
     gone = writes(gone)
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._held: dict[int, datetime] = {}
+
+    async def take_due(self, now: datetime, state: ObjectState, limit: int) -> list[StoredObject]:
+        """Return objects that are due, and hold them for this process."""
+        self._held = {id_: until for id_, until in self._held.items() if until > now}
+        return await self._database.write(take_due, now, state, limit, self._held)
+
+    async def release(self) -> None:
+        """Let others have what this process holds.
+
+        Raises:
+            LedgerUnusable: the server is away; it passes by itself.
+        """
+        held, self._held = self._held, {}
+        if held:
+            await self._database.try_write(release, held)
 
 
 class SqlFrontJobs(SqlJobs):

@@ -1,11 +1,11 @@
 """Runs and workers in the ledger, on a real server, with the real engine's tables."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -34,12 +34,18 @@ from bot.core.ports.ledger import LedgerServer
 from bot.core.ports.runs import CLOUD
 from bot.jobs import remote
 from bot.jobs.queue import RunningJob
+from bot.jobs.reaper import Reaper
+from bot.jobs.runner import Signals
+from bot.transfer.pool import to_the_end
+from tests.fakes.clock import WatchedClock
 from tests.fakes.ledger import execute
 from tests.fakes.postgres import Databases
+from tests.fakes.store import FakeStore
 
 pytestmark = pytest.mark.long
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+T = TypeVar("T")
 
 
 class Time:
@@ -493,13 +499,18 @@ async def test_listed(cluster: Cluster) -> None:
     assert all(leases.this_process() == one.host for one in found)
 
 
-async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
-    """Two that look at once have different objects; those of one that died are another's later."""
-    worker = await cluster.worker("first")
-    for _ in range(6):
+async def leave(cluster: Cluster, worker: Worker, count: int) -> None:
+    """Leave objects behind that are due."""
+    for _ in range(count):
         job = await cluster.handed_over()
         claim = await cluster.claimed(worker, job)
         await worker.jobs.fail(claim.job, "source_gone", {}, NOW)
+
+
+async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
+    """Two that look at once have different objects; those of one that died are another's later."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 6)
     ours, theirs = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
     both = await asyncio.gather(
         *(one.take_due(NOW, ObjectState.PLANNED, 3) for one in (ours, theirs))
@@ -510,3 +521,99 @@ async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
     assert len({stored.id for some in both for stored in some}) == 6
     assert now_none == []
     assert len(later) == 6
+
+
+async def test_what_is_given_back(cluster: Cluster) -> None:
+    """Only what was taken and is still held: nothing that was removed, waits for its second
+    removal, was postponed, or was taken by another since.
+    """
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 6)
+    ours, others = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
+    gone, swept, postponed, *left = await ours.take_due(NOW, ObjectState.PLANNED, 4)
+    await others.take_due(NOW, ObjectState.PLANNED, 1)
+    later = NOW + timedelta(minutes=1)
+    await ours.gone([gone.id], NOW)
+    await ours.swept([swept.id], later)
+    await ours.postpone([postponed.id], later, "store_unavailable")
+    unheld = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    await ours.release()
+    free = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    await ours.release()
+    none = await ours.take_due(NOW, ObjectState.PLANNED, 10)
+
+    assert len(unheld) == 1
+    assert [one.id for one in free] == [one.id for one in left]
+    assert none == []
+
+
+async def test_given_back_too_late(cluster: Cluster) -> None:
+    """What another has taken meanwhile, because it was held for too long, stays with it."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 1)
+    slow, quick = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
+    assert await slow.take_due(NOW, ObjectState.PLANNED, 1)
+    assert await quick.take_due(NOW + HELD_FOR, ObjectState.PLANNED, 1)
+    await slow.release()
+
+    assert await slow.take_due(NOW + HELD_FOR, ObjectState.PLANNED, 1) == []
+
+
+class HangingThreads:
+    """Fulfils `Threads`: a call cannot be interrupted, and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Begin a call; return once it is let go, also when cancelled meanwhile."""
+        self.begun.set()
+        await to_the_end(self._until_let_go())
+        return work()
+
+    async def _until_let_go(self) -> None:
+        await self.let_go.wait()
+
+
+async def test_stop_in_the_middle_of_a_deletion(cluster: Cluster) -> None:
+    """What a process has taken and not removed is free as soon as it has stopped, and not before
+    the call that was under way has ended.
+    """
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 3)
+    ours, others = SqlSharedObjects(worker.database), SqlSharedObjects(cluster.front)
+    threads, clock = HangingThreads(), WatchedClock(NOW)
+    reaper = Reaper(ours, FakeStore(), threads, clock, Signals())
+    running = asyncio.create_task(reaper.run(None))
+    await threads.begun.wait()
+    running.cancel()
+    await asyncio.wait({running}, timeout=0.2)
+    meanwhile = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    has_ended = running.done()
+    threads.let_go.set()
+    await asyncio.wait({running})
+    after = await others.take_due(NOW, ObjectState.PLANNED, 10)
+
+    assert not has_ended
+    assert running.cancelled()
+    assert meanwhile == []
+    assert len(after) == 3
+
+
+async def test_stop_without_the_server(cluster: Cluster) -> None:
+    """It is not waited for: what is held is free by itself after a while."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 1)
+    ours = SqlSharedObjects(worker.database)
+    threads = HangingThreads()
+    reaper = Reaper(ours, FakeStore(), threads, WatchedClock(NOW), Signals())
+    running = asyncio.create_task(reaper.run(None))
+    await threads.begun.wait()
+    running.cancel()
+    await asyncio.wait({running}, timeout=0.2)
+    await worker.database.close()
+    threads.let_go.set()
+    await asyncio.wait({running})
+
+    assert running.cancelled()
