@@ -195,6 +195,7 @@ def live_workers(connection: Connection, running: Mapping[str, int]) -> list[Liv
             running.get(row.name, 0),
             row.holder,
             row.started_at,
+            row.obstacle,
         )
         for row in rows
     ]
@@ -395,13 +396,14 @@ class SqlRuns(SqlPart):
 # ---- what a worker does ----
 
 
-def register(
+def register(  # noqa: PLR0913, PLR0917 -- what a worker says of itself.
     connection: Connection,
     lease: Lease,
     places: int,
     place: str,
     root: str,
     version: str,
+    obstacle: str,
 ) -> None:
     """Note a worker and how many jobs it takes; what it knows of the time of OSS stays."""
     values = {
@@ -412,6 +414,7 @@ def register(
         "root": root,
         "version": version,
         "started_at": _NOW,
+        "obstacle": obstacle,
     }
     connection.execute(
         insert_for(connection, workers)
@@ -421,6 +424,15 @@ def register(
         )
     )
     connection.execute(_TELL)
+
+
+def has_others(connection: Connection, lease: Lease, place: str) -> bool:
+    """Return whether another worker than that of the lease takes jobs of this place."""
+    mine = lease.name.removeprefix(WORKER)
+    return any(
+        other.places and other.place == place and other.name != mine
+        for other in live_workers(connection, {})
+    )
 
 
 def _is_run_of(lease: Lease) -> ColumnElement[bool]:
@@ -669,11 +681,15 @@ class SqlWorker(SqlPart):
     find = reads(find)
     cancelled = reads(cancelled)
 
-    async def register(self, places: int) -> None:
+    async def register(self, places: int, obstacle: str = "") -> None:
         """Note that this worker takes so many jobs at once."""
         await self._database.write(
-            register, self._lease, places, self._place, self._root, self._version
+            register, self._lease, places, self._place, self._root, self._version, obstacle
         )
+
+    async def has_others(self) -> bool:
+        """Return whether another worker takes jobs of the same place now."""
+        return await self._database.read(has_others, self._lease, self._place)
 
     async def mine(self) -> Mapping[int, int]:
         """Return the runs that this worker has by the ledger: their jobs, by run."""

@@ -485,6 +485,22 @@ async def test_migration_beside_workers(cluster: Cluster, monkeypatch: pytest.Mo
         await asyncio.to_thread(postgresql.migrate, cluster.place, alone=True)
 
 
+async def test_others(cluster: Cluster) -> None:
+    """Another worker counts if it takes jobs of the same place, and is alive."""
+    first, second = await cluster.worker("first"), await cluster.worker("second")
+    found = [await first.ledger.has_others()]
+    await second.ledger.register(0, "store_key_refused")
+    found += [await first.ledger.has_others(), await second.ledger.has_others()]
+    cluster.lose("first")
+    found.append(await second.ledger.has_others())
+    look = await cluster.runs.look([])
+
+    assert found == [True, False, True, False]
+    assert [(one.name, one.places, one.obstacle) for one in look.workers] == [
+        ("second", 0, "store_key_refused")
+    ]
+
+
 async def test_listed(cluster: Cluster) -> None:
     """Those that run are listed, with what they say of themselves."""
     await cluster.worker("first", places=3)
