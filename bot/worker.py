@@ -15,7 +15,7 @@ import structlog
 
 from bot import __version__
 from bot.adapters.engine import ProcrastinateEngine
-from bot.adapters.ledger.runs import SqlWorker, SqlWorkerJobs
+from bot.adapters.ledger.worker_runs import SqlWorker, SqlWorkerJobs
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
