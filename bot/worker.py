@@ -101,6 +101,7 @@ class KeyWatch:
         try:
             await self._threads.call(lambda: next(iter(uploads(self._prefix)), None))
         except StoreKeyRefused as error:
+            self.refused.set()
             return error
         except StoreError as error:
             log.warning("cannot check the access key", code=error.code)
@@ -248,8 +249,9 @@ def _loops(
         "spool": partial(_tidy, resources, parts),
         "progress": parts.runs.tell,
         "runs": parts.runs.compare,
-        # Beside that of the front: links end also while no front is there.
-        "reaper": partial(build_reaper(links).run, None),
+        # Beside that of the front: links end also while no front is there. With a key that OSS
+        # refuses it would take what is due, and put it off.
+        "reaper": partial(build_reaper(links, parts.key.refused.is_set).run, None),
         "ledger_watch": links.database.watch,
     }
 

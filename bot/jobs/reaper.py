@@ -127,8 +127,8 @@ class Retention:
 
 
 class Reaper:
-    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a
-    fallback.
+    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a fallback.
+    While it `rests` it takes nothing, and leaves all to other processes.
     """
 
     def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
@@ -142,8 +142,10 @@ class Reaper:
         *,
         store_of: Callable[[Placement], ObjectStore] | None = None,
         time: StoreClockKeeper | None = None,
+        rests: Callable[[], bool] | None = None,
     ) -> None:
         self._time = time
+        self._rests = rests
         self._objects = objects
         self._store = store
         self._store_of = store_of or (lambda _: store)
@@ -252,6 +254,8 @@ class Reaper:
         return bool(left)
 
     async def _take(self, state: ObjectState, most: int) -> list[StoredObject]:
+        if self._rests is not None and self._rests():
+            return []
         return await self._objects.take_due(self._clock.now(), state, most)
 
     async def _due(self, state: ObjectState) -> list[StoredObject]:
