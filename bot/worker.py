@@ -4,6 +4,7 @@ It holds a lease of its own. One whose lease is another's writes nothing any mor
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import structlog
 
 from bot import __version__
 from bot.adapters.engine import ProcrastinateEngine
-from bot.adapters.ledger.runs import SqlWorker, SqlWorkerJobs
+from bot.adapters.ledger.worker_runs import SqlWorker, SqlWorkerJobs
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
@@ -24,6 +25,7 @@ from bot.core.errors import (
     LedgerLocked,
     RelayError,
     StoreError,
+    StoreForbidden,
     StoreKeyRefused,
     leaf,
 )
@@ -49,38 +51,62 @@ log = structlog.stdlib.get_logger(__name__)
 
 TIDY_EVERY: Final = 5.0
 """Seconds (real) between two looks at the spool."""
+DENIED_FOR: Final = 60.0
+"""Seconds (real) for which a worker takes no jobs whose key lacks a right: only the next file can
+tell whether it has it now.
+"""
 LOOK_AGAIN_AFTER: Final = 5.0
-"""Seconds (real) between two looks at a folder of files that cannot be seen."""
+"""Seconds (real) between two looks at what keeps a worker from taking jobs."""
 
 
 class KeyWatch:
-    """Whether OSS knows the access key of this machine: a worker whose key is wrong would fail the
-    files that others could relay, and be the quickest to take the next.
+    """Whether OSS takes files by the access key of this machine: a worker whose key is wrong would
+    fail the files that others could relay, and be the quickest to take the next.
+
+    A key that OSS does not know is no reason to fail a file: other workers have other keys, and an
+    operator repairs this one. A right that it lacks may be lacking everywhere, so the file goes to
+    another worker only where there is one that takes jobs; the last one fails it.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, ledger: SqlWorker) -> None:
         self._threads = resources.threads
         self._prefix = resources.prefix
+        self._ledger = ledger
+        self._denied: StoreForbidden | None = None
+        self._rests_until = 0.0
         self.refused = asyncio.Event()
 
-    def note(self, error: RelayError) -> bool:
-        """Return whether an attempt failed by the key, and remember it."""
-        is_key = isinstance(error, StoreKeyRefused)
-        if is_key:
-            self.refused.set()
-        return is_key
+    async def note(self, error: RelayError) -> bool:
+        """Return whether an attempt failed by the key so that another worker may do it, and take
+        no jobs from then on.
+        """
+        # The errors below it are about the bucket, and so alike for all keys.
+        if isinstance(error, StoreForbidden) and error.code == StoreForbidden.code:
+            if not await self._ledger.has_others():
+                return False
+            self._denied, self._rests_until = error, time.monotonic() + DENIED_FOR
+        elif not isinstance(error, StoreKeyRefused):
+            return False
+        self.refused.set()
+        return True
 
-    async def trouble(self) -> str:
-        """Return why OSS refuses the key, or nothing. OSS itself may be away: each job says so."""
+    async def trouble(self) -> StoreError | None:
+        """Return why OSS takes nothing by the key, if that is so. OSS itself may be away: each job
+        says so.
+        """
+        if self._denied is not None and time.monotonic() < self._rests_until:
+            return self._denied
+        self._denied = None
         uploads = self._threads.store.list_uploads
         try:
             await self._threads.call(lambda: next(iter(uploads(self._prefix)), None))
         except StoreKeyRefused as error:
-            return str(error)
+            self.refused.set()
+            return error
         except StoreError as error:
             log.warning("cannot check the access key", code=error.code)
         self.refused.clear()
-        return ""
+        return None
 
 
 @dataclass(frozen=True)
@@ -107,11 +133,11 @@ def build_worker(resources: Resources) -> Worker:
     source = build_source(resources)
     place, root = place_of(settings)
     file_root = settings.telegram.file_root
-    time = links.store.oss.time
+    oss_time = links.store.oss.time
     ledger = SqlWorker(
         links.database,
         lease,
-        time,
+        oss_time,
         links.link_clock.now,
         place=place,
         root=root,
@@ -120,7 +146,7 @@ def build_worker(resources: Resources) -> Worker:
     runs = RunWorker(ledger, links.clock, metrics)
     jobs = SqlWorkerJobs(links.database, lease, runs.run_of, ledger.tell_time, boot_id=boot_id())
     lifecycle = JobLifecycle(jobs, links.clock, links.signals, metrics)
-    runner, key = build_runner(resources, source, jobs, lifecycle), KeyWatch(resources)
+    runner, key = build_runner(resources, source, jobs, lifecycle), KeyWatch(resources, ledger)
     runner.is_of_this_machine = key.note
     runs.run = runner.run
     links.monitoring.observe(
@@ -223,8 +249,9 @@ def _loops(
         "spool": partial(_tidy, resources, parts),
         "progress": parts.runs.tell,
         "runs": parts.runs.compare,
-        # Beside that of the front: links end also while no front is there.
-        "reaper": partial(build_reaper(links).run, None),
+        # Beside that of the front: links end also while no front is there. With a key that OSS
+        # refuses it would take what is due, and put it off.
+        "reaper": partial(build_reaper(links, parts.key.refused.is_set).run, None),
         "ledger_watch": links.database.watch,
     }
 
@@ -248,14 +275,26 @@ async def _work(parts: Worker, places: int) -> None:
 
 
 async def _until_fit(parts: Worker) -> None:
+    """Wait until nothing keeps this worker from relaying files, and let the front know why."""
     said = ""
-    while why := await asyncio.to_thread(parts.trouble) or await parts.key.trouble():
-        if why != said:
+    while found := await _trouble(parts):
+        why, code = found
+        # An error of OSS names its request, which is another one each time.
+        if (reason := code or why) != said:
             log.warning("no job is taken", why=why)
+            await parts.ledger.register(0, code)
         parts.obstacles[WORKER] = f"no job is taken: {why}"
-        said = why
+        said = reason
         await asyncio.sleep(LOOK_AGAIN_AFTER)
     parts.obstacles.pop(WORKER, None)
+
+
+async def _trouble(parts: Worker) -> tuple[str, str] | None:
+    """Return why no job can be relayed here, and the code of the error of OSS or ""."""
+    if why := await asyncio.to_thread(parts.trouble):
+        return why, ""
+    error = await parts.key.trouble()
+    return None if error is None else (str(error), error.code)
 
 
 async def _run(

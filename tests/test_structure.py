@@ -57,7 +57,7 @@ def test_words_are_plain() -> None:
 
 def test_all_conversations_run_on_roles() -> None:
     """`make test-all` repeats every one with a front and a worker, but for those that are about a
-    server already, and for one test each in two modules, which says why.
+    server already.
     """
     found = {
         path.name
@@ -65,8 +65,7 @@ def test_all_conversations_run_on_roles() -> None:
         if "mark.in_a_file" in path.read_text(encoding="utf-8")
     }
 
-    about_a_server = {"test_ledger_server_away.py", "test_roles.py"}
-    assert found == about_a_server | {"test_groups_doors.py", "test_outages.py"}
+    assert found == {"test_ledger_server_away.py", "test_roles.py"}
 
 
 @pytest.mark.long

@@ -88,6 +88,8 @@ class JobQueue:
         self._suspects: set[int] = set()
         # Those of the later ones that have had their turn.
         self._interrupted: set[int] = set()
+        self.obstacle = ""
+        """The code of the error for which no job can start now, if there is one."""
 
     @contextmanager
     def hold(self) -> Iterator[None]:

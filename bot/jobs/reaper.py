@@ -13,6 +13,7 @@ import structlog
 
 from bot.clock import StoreClockKeeper, wait_for_event
 from bot.core.errors import (
+    LedgerError,
     RelayError,
     StoreError,
     StoreForbidden,
@@ -39,6 +40,8 @@ SWEEP_AGAIN_AFTER = timedelta(minutes=10)
 UNKNOWN_AFTER = timedelta(hours=24)
 """An object unknown to the ledger is deleted only when it is older than every link can be."""
 BATCH = 1000
+RELEASED_WITHIN: Final = 1.0
+"""Seconds (real) at the end, less than is given to a loop (`bot.clock.STUCK_AFTER`)."""
 MOST_REMOVED_BETWEEN_LOOKS = 10
 """Each leftover takes several requests; what falls due meanwhile must not wait for all of them."""
 
@@ -124,8 +127,8 @@ class Retention:
 
 
 class Reaper:
-    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a
-    fallback.
+    """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a fallback.
+    While it `rests` it takes nothing, and leaves all to other processes.
     """
 
     def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
@@ -139,8 +142,10 @@ class Reaper:
         *,
         store_of: Callable[[Placement], ObjectStore] | None = None,
         time: StoreClockKeeper | None = None,
+        rests: Callable[[], bool] | None = None,
     ) -> None:
         self._time = time
+        self._rests = rests
         self._objects = objects
         self._store = store
         self._store_of = store_of or (lambda _: store)
@@ -155,11 +160,29 @@ class Reaper:
         in parallel, so that a long listing of the bucket delays no deadline. Without `prefix` it
         only sweeps, beside another process that reconciles too.
         """
-        await self.end_links()
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._sweep_on(loops))
-            if prefix is not None:
-                loops.create_task(self._reconcile_on(prefix))
+        try:
+            await self.end_links()
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._sweep_on(loops))
+                if prefix is not None:
+                    loops.create_task(self._reconcile_on(prefix))
+        finally:
+            # Only here: both loops and their threads have ended. A thread that hangs keeps what it
+            # removes, because this line is not reached.
+            await self._release()
+
+    async def _release(self) -> None:
+        """Let other processes remove what this one has taken, without waiting for them to take it
+        for dead. Not waited for where the ledger is away: it passes by itself.
+        """
+        # Contained: another error in the place of a cancel would have the loop restarted.
+        with self._edge.contain(Unit.LOOP, "release"):
+            try:
+                async with asyncio.timeout(RELEASED_WITHIN):
+                    await self._objects.release()
+            except (LedgerError, TimeoutError) as error:
+                why = str(error) or "the ledger has no answer"
+                log.warning("what is due is not given back", why=why)
 
     async def _sweep_on(self, loops: asyncio.TaskGroup) -> None:
         removal: asyncio.Task[None] | None = None
@@ -231,6 +254,8 @@ class Reaper:
         return bool(left)
 
     async def _take(self, state: ObjectState, most: int) -> list[StoredObject]:
+        if self._rests is not None and self._rests():
+            return []
         return await self._objects.take_due(self._clock.now(), state, most)
 
     async def _due(self, state: ObjectState) -> list[StoredObject]:

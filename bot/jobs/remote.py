@@ -108,12 +108,19 @@ class RemoteRunner:
         """Why no job can run, or nothing."""
         if self.latest is None or any(worker.places for worker in self.workers):
             return ""
-        if resting := ", ".join(worker.name for worker in self.workers):
+        if resting := ", ".join(_with_obstacle(worker) for worker in self.workers):
             return f"no jobs are taken now by {resting}; the log there says why"
         others = ", ".join(worker.name for worker in self.latest.workers)
         if others:
             return f"{others} cannot see the files of {self._root}"
         return "no worker runs: relay-bot run --role worker starts one"
+
+    @property
+    def obstacle(self) -> str:
+        """The code of the error of OSS for which no worker takes jobs, or nothing."""
+        if any(worker.places for worker in self.workers):
+            return ""
+        return next((worker.obstacle for worker in self.workers if worker.obstacle), "")
 
     async def run(self, running: RunningJob) -> datetime | None:
         """Have one attempt run; return when the next is due, or `None` if there will be none."""
@@ -221,6 +228,7 @@ class RemoteRunner:
             self._learn(look.oss_offset)
         self.latest = look
         queue.set_at_once(sum(worker.places for worker in self.workers))
+        queue.obstacle = self.obstacle
         # Also of one that was adopted just now: its worker may be judged before the next look.
         for job_id in look.runs.keys() & self._watched.keys():
             self._watched[job_id].failures = look.runs[job_id].failures
@@ -274,6 +282,10 @@ class RemoteRunner:
             log.warning("the engine cannot be asked", why=error.reason)
             return []
         return [run for run, number in untaken.items() if number not in known]
+
+
+def _with_obstacle(worker: LiveWorker) -> str:
+    return f"{worker.name} ({worker.obstacle})" if worker.obstacle else worker.name
 
 
 def _show(meter: ProgressMeter, now: Snapshot) -> None:

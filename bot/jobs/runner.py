@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -221,7 +221,7 @@ class JobRunner:
         # What could not be stored about attempts that have ended, by job: in the ledger they
         # still run, so nothing else can be done with them before.
         self._unstored: dict[int, Outcome] = {}
-        self.is_of_this_machine: Callable[[RelayError], bool] = lambda _: False
+        self.is_of_this_machine: Callable[[RelayError], Awaitable[bool]] = _is_of_every_machine
         """Whether another machine may relay a file that failed so for good here."""
 
     async def run(self, running: RunningJob) -> datetime | None:
@@ -299,7 +299,7 @@ class JobRunner:
         known = error if isinstance(error, RelayError) else Unexpected(type(error).__name__)
         failures = job.failures + 1
         unexpected = job.unexpected_errors + (known is not error)
-        is_permanent = known.permanent and not self.is_of_this_machine(known)
+        is_permanent = known.permanent and not await self.is_of_this_machine(known)
         is_last = is_permanent or failures >= _most_failures(known)
         if is_last or unexpected >= MOST_UNEXPECTED:
             await self._lifecycle.failed(job, known, cause=error)
@@ -324,6 +324,10 @@ class JobRunner:
         if abandon_at is not None:
             self._lifecycle.signals.deletions.set()
         return again_at
+
+
+async def _is_of_every_machine(_: RelayError) -> bool:
+    return False
 
 
 def _raise_if_stopped(running: RunningJob) -> None:

@@ -186,14 +186,18 @@ class JobViews:
         running = self._queue.running(job.id)
         if running is not None:
             return self._running_line(job, running, paused=paused)
-        wait = job.run_at - self._clock.now()
+        wait, obstacle = job.run_at - self._clock.now(), self._queue.obstacle
+        waits_after_failure = bool(job.failures) and wait > timedelta(0)
+        own = job.error_code if job.failures else None
         return StatusLine(
             job.id,
             job.file.name,
             JobState.QUEUED,
             position=self._queue.position(job.id),
-            retry_in=wait if job.failures and wait > timedelta(0) else None,
-            code=job.error_code if job.failures else None,
+            retry_in=wait if waits_after_failure else None,
+            # What holds up all jobs explains more than why this one was interrupted before.
+            code=own if waits_after_failure else obstacle or own,
+            held=bool(obstacle) and not waits_after_failure,
             total=job.file.announced_size,
             paused=paused,
         )

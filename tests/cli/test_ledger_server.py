@@ -36,8 +36,8 @@ from bot.adapters.ledger.database import migrate, open_alone, open_as_worker
 from bot.adapters.ledger.leases import NOW as NOW_THERE
 from bot.adapters.ledger.migration import upgrade
 from bot.adapters.ledger.rows import VALUES, Instant, Payload
-from bot.adapters.ledger.runs import SqlWorker
 from bot.adapters.ledger.schema import metadata
+from bot.adapters.ledger.worker_runs import SqlWorker
 from bot.adapters.oss.client import OssTime
 from bot.app import serve
 from bot.cli.common import Row, Verdict, size

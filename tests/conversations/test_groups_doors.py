@@ -91,8 +91,6 @@ async def test_admin_allows_a_group(stage: LocalStack, anna: User) -> None:
     assert str(room.id) in refused.text
 
 
-# A worker that is stopped in the middle of a deletion holds it for 20 s; this test stops at once.
-@pytest.mark.in_a_file
 async def test_thrown_out(stage: LocalStack, room: Room, anna: User) -> None:
     """Removing the bot ends its jobs for the group; no object and no upload is left."""
     stage.telegram.shape.down_total = 2.0 * MIB

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -19,11 +20,13 @@ from tests.conversations.fault_causes import (
 )
 from tests.conversations.leftovers import (
     LONGEST_WAIT,
+    answered_later,
     assert_nothing_left,
     until_given_up,
     until_it_waits,
 )
 from tests.conversations.people import Person, fetch, link_of
+from tests.fakes.fixtures import ROLES
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -32,6 +35,7 @@ CONTENT = os.urandom(300_000)
 Act = Callable[[LocalStack], object]
 
 NO_KEY = "The storage refused the bot’s key; tell the bot’s admin."
+KEY_REFUSED = "the storage refuses the bot’s key (tell the bot’s admin)"
 NO_RIGHT = (
     "The storage denied the bot access; ask the bot’s admin to check the permissions of its key."
 )
@@ -177,8 +181,6 @@ async def test_what_only_the_operator_can_cure(
     await _fails_once(stage, alice, prepare, cure, sentence)
 
 
-# A worker whose key OSS refuses takes no job, so that nothing fails (test_roles.py).
-@pytest.mark.in_a_file
 @pytest.mark.parametrize(
     "prepare",
     [
@@ -188,9 +190,39 @@ async def test_what_only_the_operator_can_cure(
     ],
     ids=["disabled", "secret", "unknown"],
 )
-async def test_key_is_refused(stage: LocalStack, alice: Person, prepare: Act) -> None:
-    """So it is where OSS does not know the key of the bot."""
-    await _fails_once(stage, alice, prepare, give_key, NO_KEY)
+async def test_key_is_refused(
+    stage: LocalStack, alice: Person, ledgers: str, prepare: Act
+) -> None:
+    """So it is where OSS does not know the key of a bot on one machine. Workers have keys of their
+    own, and none fails a file for its key: the sender sees for what it waits, also where it was
+    sent later, and has both links once the key works.
+    """
+    if ledgers != ROLES:
+        await _fails_once(stage, alice, prepare, give_key, NO_KEY)
+        return
+    prepare(stage)
+    waits = []
+    for name in ("a.bin", "b.bin"):
+        waits.append(await alice.send(CONTENT, name))
+        await alice.until(partial(_is_held, alice, name))
+    said = list(alice.said)
+    asked = [_key(entry) for entry in stage.oss.log.of("PutObject")]
+    give_key(stage)
+    answers = [await answered_later(alice, message) for message in waits]
+
+    assert said == []
+    # The second is not even tried.
+    assert [key.rpartition("/")[2] for key in asked if ".bin" in key] == ["a.bin"]
+    for answer in answers:
+        assert (await fetch(link_of(answer)))[:2] == (200, CONTENT)
+    await assert_nothing_left(alice, links=2)
+    assert len(alice.said) == 2
+
+
+def _is_held(person: Person, name: str) -> bool:
+    """Say whether the status message of a file tells that it waits for the key."""
+    held = f"{name}\nWaiting: {KEY_REFUSED}"
+    return any(shown.text == held for shown in person.status_messages)
 
 
 async def _fails_once(

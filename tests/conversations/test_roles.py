@@ -11,11 +11,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot import worker
 from bot.adapters.ledger import runs
 from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.jobs import remote
 from bot.sandbox.faults import Effect, Fault
+from tests.conversations.fault_causes import give_key
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_ledger_server_away import until_ready
 from tests.conversations.test_webhook import free_port
@@ -26,6 +28,11 @@ from tests.wiring.test_monitoring import get, ready
 pytestmark = [pytest.mark.long, pytest.mark.in_a_file]
 
 MIB = 1 << 20
+MUTE = (
+    "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
+    "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud-123456', '', '1', 0)"
+)
+"""A worker that has a lease and a place, and fetches nothing."""
 ARRIVED = 4 * MIB
 """Bytes of a held file that arrive."""
 
@@ -221,10 +228,7 @@ async def test_job_that_the_engine_has_lost(
     monkeypatch.setattr(remote, "ENGINE_EVERY", 0.5)
     await cluster.front()
     # One that has places, and a fence of its own, but fetches nothing.
-    cluster.query(
-        "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
-        "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud-123456', '', '1', 0)"
-    )
+    cluster.query(MUTE)
     await alice.send(b"lost and found", "a.bin")
     await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
     cluster.query("DELETE FROM procrastinate_jobs")
@@ -253,6 +257,53 @@ async def test_worker_whose_key_is_refused(cluster: Cluster, alice: Person) -> N
     assert first
     assert (await fetch(link_of(alice.said[1])))[1] == b"once more"
     assert cluster.query("SELECT failures FROM jobs ORDER BY id") == [(0,), (1,)]
+
+
+async def test_front_says_why_no_job_is_taken(cluster: Cluster) -> None:
+    """Readiness of the front names the worker and the error of OSS, until the key works."""
+    port, secret = free_port(), cluster.stage.oss.access_key_secret
+    cluster.stage.more["RELAY_WEB__PORT"] = str(port)
+    await cluster.front()
+    give_key(cluster.stage, secret="other")
+    cluster.begin(Role.WORKER, "only", RELAY_WEB__PORT=str(free_port()))
+    await says(port, "no jobs are taken now by only (store_key_refused)")
+    give_key(cluster.stage, secret=secret)
+
+    await cluster.until("SELECT places, obstacle FROM workers", [(4, "")])
+
+
+async def test_worker_whose_key_lacks_a_right(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may have it, so it takes the file, and the first takes none for a while. What
+    is denied to the last worker fails: the bucket may deny it to all.
+    """
+    monkeypatch.setattr(worker, "DENIED_FOR", 3600.0)
+    oss = cluster.stage.oss
+    oss.add_key("LTAI-poor", "poor", allow=["oss:GetObject", "oss:ListMultipartUploads"])
+    poor = {"RELAY_OSS__ACCESS_KEY_ID": "LTAI-poor", "RELAY_OSS__ACCESS_KEY_SECRET": "poor"}
+    await cluster.front()
+    await cluster.worker("poor", **poor)
+    # It has a place, and takes nothing.
+    cluster.query(MUTE)
+    await alice.send(b"denied once", "a.bin")
+    await cluster.until(
+        "SELECT name, places, obstacle FROM workers ORDER BY name",
+        [("mute", 1, ""), ("poor", 0, "store_forbidden")],
+    )
+    cluster.query("DELETE FROM leases WHERE name = 'worker-mute'")
+    await cluster.worker("good")
+    first = await is_answered(alice, b"denied once")
+    give_key(cluster.stage, allow=["oss:GetObject", "oss:ListMultipartUploads"])
+    await alice.send(b"denied to all", "b.bin")
+    await alice.until(lambda: len(alice.said) == 2)
+
+    assert first
+    assert "denied the bot access" in alice.said[1].text
+    assert cluster.query("SELECT state, attempt FROM jobs ORDER BY id") == [
+        ("done", 2),
+        ("failed", 1),
+    ]
 
 
 LATEST = ("jobs", "objects", "runs")

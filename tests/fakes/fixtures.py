@@ -16,6 +16,7 @@ from tests.fakes.ledger import empty_ledger
 if TYPE_CHECKING:
     from tests.fakes.postgres import Databases
 
+FILE: Final = "file"
 SERVER: Final = "postgresql"
 ROLES: Final = "roles"
 """A ledger on a server, and a front and a worker in the place of a bot that does everything."""
@@ -54,13 +55,13 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 @pytest.fixture(scope="module", autouse=True)
-def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
+def ledgers(request: pytest.FixtureRequest) -> Iterator[str]:
     """Let the bots of every stage have their ledger in a file, or on a server: one database for
-    all, which each stage finds empty. See `stages_on_both`.
+    all, which each stage finds empty. Return the kind; see `stages_on_both`.
     """
-    kind = getattr(request, "param", None)
-    if kind not in {SERVER, ROLES}:
-        yield
+    kind = getattr(request, "param", FILE)
+    if kind == FILE:
+        yield FILE
         return
     served: Databases = request.getfixturevalue("databases")
     place, enter, variables = served.shared(), LocalStack.__aenter__, LocalStack.variables
@@ -79,7 +80,7 @@ def ledgers(request: pytest.FixtureRequest) -> Iterator[None]:
             from tests.fakes.roles import serve_both
 
             patch.setattr(local_stack, "serve", serve_both)
-        yield
+        yield kind
 
 
 def stages_on_both(metafunc: pytest.Metafunc) -> None:
@@ -89,7 +90,7 @@ def stages_on_both(metafunc: pytest.Metafunc) -> None:
     """
     if "ledgers" not in metafunc.fixturenames:
         return
-    places: list[object] = ["file"]
+    places: list[object] = [FILE]
     kind = os.environ.get("TEST_LEDGERS")
     is_of_files = metafunc.definition.get_closest_marker("in_a_file")
     if kind in {SERVER, ROLES} and not is_of_files:
@@ -103,5 +104,5 @@ def on_both(metafunc: pytest.Metafunc, *, in_every_run: bool = False) -> None:
     """
     if "database" in metafunc.fixturenames:
         marks = [] if in_every_run else [pytest.mark.long]
-        both = ["file", pytest.param(SERVER, marks=marks)]
+        both = [FILE, pytest.param(SERVER, marks=marks)]
         metafunc.parametrize("database", both, indirect=True)

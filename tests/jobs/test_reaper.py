@@ -32,6 +32,27 @@ def fail(error: Exception) -> None:
     raise error
 
 
+async def test_leaves_all_to_others_while_it_rests(yard: Graveyard) -> None:
+    """Nothing is taken, tried or put off; afterwards it goes on."""
+    link, left = await yard.live(NOW - 2 * LIFETIME), await yard.left(put=True)
+    resting = [True]
+    made = reaper.Reaper(
+        yard.ledger.objects,
+        yard.store,
+        yard.threads,
+        yard.clock,
+        yard.signals,
+        rests=lambda: resting[0],
+    )
+    await made.sweep()
+    before = [(await yard.read(one)).attempts for one in (link, left)]
+    resting[0] = False
+    await made.sweep()
+
+    assert before == [0, 0]
+    assert yard.store.objects == {}
+
+
 async def test_link_ends_at_its_deadline(yard: Graveyard) -> None:
     """Not before; then the object is gone, the ledger knows, and answers are to be corrected."""
     stored = await yard.live()

@@ -108,6 +108,28 @@ async def test_line_of_a_job_that_comes_back_tells_when_and_why(stage: OutboundF
     )
 
 
+async def test_line_of_a_job_that_is_held(stage: OutboundFixture) -> None:
+    """Where no job can start the line says why, also of a job that has not begun; one that waits
+    after a failure of its own says when it is tried again.
+    """
+    waiting, failed = await stage.accept(), await stage.accept()
+    running = await samples.acquire(stage.ledger, failed)
+    await stage.ledger.jobs.retry_later(running, at(30), "disk_full")
+    stage.queue.obstacle = "store_key_refused"
+
+    async def lines() -> list[tuple[bool, str | None, bool]]:
+        jobs = [await samples.get(stage.ledger, job) for job in (waiting, failed)]
+        shown = stage.views.jobs.status_message(jobs).lines
+        return [(line.held, line.code, line.retry_in is not None) for line in shown]
+
+    before = await lines()
+    stage.clock.advance(timedelta(seconds=40))
+    after = await lines()
+
+    assert before == [(True, "store_key_refused", False), (False, "disk_full", True)]
+    assert after == [(True, "store_key_refused", False)] * 2
+
+
 async def test_answer_is_told_in_the_zone_of_its_chat(stage: OutboundFixture) -> None:
     """Also where the job came from a group that has moved since: its admins chose in the new
     one.

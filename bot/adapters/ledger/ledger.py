@@ -95,6 +95,9 @@ class SqlObjects(SqlPart):
     removing = writes(objects.removing)
     postpone = writes(objects.postpone)
 
+    async def release(self) -> None:
+        """Do nothing: no other process removes what is due, so nothing is held."""
+
 
 class SqlOffset(SqlPart):
     """Implements `OffsetLedger`."""

@@ -347,6 +347,8 @@ workers = Table(
     # worker knows it.
     Column("oss_ahead", BigInteger),
     Column("oss_told_at", Instant),
+    # The code of the error for which it takes no jobs, where it is one of OSS.
+    Column("obstacle", String(64), nullable=False, server_default=""),
 )
 
 OF_PROCESSES: Final = (leases, runs, workers)

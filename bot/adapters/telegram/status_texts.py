@@ -106,6 +106,9 @@ class StatusMessageRenderer:
                 return self._language.html("card-retry-now", reason=why)
             wait = languages.estimate(self._language, line.retry_in)
             return self._language.html("card-retry", reason=why, time=wait)
+        if line.held:
+            why = languages.reason(self._language, line.code)
+            return self._language.html("card-held", reason=why)
         if line.position is not None:
             return self._language.html("card-position", position=str(line.position))
         return self._language.html("card-waiting")

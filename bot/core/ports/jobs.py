@@ -305,6 +305,14 @@ class ObjectLedger(Protocol):
         them. Where several do, others get others for a while.
         """
 
+    async def release(self) -> None:
+        """Let others have at once what `take_due` returned and was neither removed nor postponed.
+        Call it when nothing here removes any more.
+
+        Raises:
+            LedgerError: it cannot be noted now; others have it after a while.
+        """
+
     async def overdue(self, now: datetime) -> list[StoredObject]:
         """Return live objects that should be gone, postponed ones included."""
 

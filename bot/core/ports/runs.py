@@ -48,7 +48,8 @@ class SeenRun:
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
     """A worker that holds its lease. `place` is where its jobs have to be, `root` the folder of
-    the Bot API server that it sees, in words, or "".
+    the Bot API server that it sees, in words, or "". `obstacle` is the code of the error of OSS
+    for which it takes no jobs, or "".
     """
 
     name: str
@@ -59,6 +60,7 @@ class LiveWorker:
     running: int = 0
     host: str = ""
     started_at: datetime | None = None
+    obstacle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,13 @@ class RunLedger(Protocol):
 class WorkerLedger(Protocol):
     """The runs and the registry as a worker has them. Every change needs the worker's lease."""
 
-    async def register(self, places: int) -> None:
-        """Note that this worker takes so many jobs at once, from now on; 0 for no more."""
+    async def register(self, places: int, obstacle: str = "") -> None:
+        """Note that this worker takes so many jobs at once, from now on; 0 for no more, because of
+        an error of OSS with the code `obstacle`, if there is one.
+        """
+
+    async def has_others(self) -> bool:
+        """Return whether another worker takes jobs of the same place now."""
 
     async def find(self, run_id: int) -> TakenRun | None:
         """Return a run that no worker has taken, or `None`."""

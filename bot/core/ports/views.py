@@ -131,7 +131,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class StatusLine:
     """One job in a status message. `position` counts from 1; `retry_in` is the wait before the
-    next attempt.
+    next attempt. A waiting job is `held` if no job can start, for the reason `code`.
     """
 
     job_id: int
@@ -148,6 +148,7 @@ class StatusLine:
     elapsed: timedelta | None = None
     retry_in: timedelta | None = None
     code: str | None = None
+    held: bool = False
     cancelling: bool = False
     paused: bool = False
 

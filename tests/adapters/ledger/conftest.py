@@ -1,13 +1,19 @@
 """A ledger of its own for each test: a file, and for what holds for every ledger a server too."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
 from tests.fakes.fixtures import database, databases, on_both
+
+if TYPE_CHECKING:
+    from tests.adapters.ledger.runs_fixture import Cluster
+    from tests.fakes.postgres import Databases
 
 __all__ = ["database", "databases"]
 
@@ -34,3 +40,15 @@ def path(tmp_path: Path) -> Path:
 def ledger(database: Database) -> SqlLedger:
     """Return the tables of an empty ledger."""
     return SqlLedger(database)
+
+
+@pytest.fixture
+async def cluster(databases: "Databases") -> AsyncIterator["Cluster"]:
+    """Open a front on a ledger of its own."""
+    # Here, because the tests of files need no engine.
+    from tests.adapters.ledger.runs_fixture import Cluster
+
+    place = databases.make()
+    async with AsyncExitStack() as stack:
+        yield await Cluster(place, stack).open()
+    databases.drop(place)

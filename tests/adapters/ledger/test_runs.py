@@ -1,154 +1,39 @@
-"""Runs and workers in the ledger, on a real server, with the real engine's tables."""
+"""Runs and workers in the ledger as the front has them, and deletions that processes share, on a
+real server, with the tables of the real engine.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import TypeVar
 
 import pytest
 
-from bot.adapters.engine import defer, make_tables, withdraw
 from bot.adapters.ledger import leases, postgresql
-from bot.adapters.ledger.database import Database, open_alone, open_as_worker
-from bot.adapters.ledger.ledger import SqlLedger
-from bot.adapters.ledger.postgresql import change
+from bot.adapters.ledger.database import open_as_worker
 from bot.adapters.ledger.runs import (
     HELD_FOR,
-    SqlFrontJobs,
-    SqlRuns,
     SqlSharedObjects,
-    SqlWorker,
-    SqlWorkerJobs,
     begin_alone,
     list_workers,
 )
 from bot.adapters.ledger.schema import VERSION
-from bot.clock import SystemClock
 from bot.core.errors import LedgerLocked, LedgerUnusable
-from bot.core.files import FileKind, IncomingFile
-from bot.core.jobs import Job, JobState, ObjectState, Origin, Phase, Placement, Snapshot
-from bot.core.ports.jobs import Claim, Finished, NewObject
-from bot.core.ports.ledger import LedgerServer
+from bot.core.jobs import JobState, ObjectState, Phase, Snapshot
 from bot.core.ports.runs import CLOUD
-from bot.jobs import remote
-from bot.jobs.queue import RunningJob
+from bot.jobs.reaper import Reaper
+from bot.jobs.runner import Signals
+from bot.transfer.pool import to_the_end
+from tests.adapters.ledger.runs_fixture import NOW, Cluster, Worker
+from tests.fakes.clock import WatchedClock
 from tests.fakes.ledger import execute
 from tests.fakes.postgres import Databases
+from tests.fakes.store import FakeStore
 
 pytestmark = pytest.mark.long
 
-NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-
-
-class Time:
-    """What a worker knows of the clock of OSS."""
-
-    offset = timedelta(0)
-    is_current = True
-    clock_was_set = False
-
-
-@dataclass
-class Worker:
-    """A worker of a test. `run` is the run that it takes next."""
-
-    database: Database
-    ledger: SqlWorker
-    jobs: SqlWorkerJobs
-    time: Time
-    run: int = 0
-
-
-class Cluster:
-    """A front and workers on one ledger; each has its connections and its lease."""
-
-    def __init__(self, place: LedgerServer, stack: AsyncExitStack) -> None:
-        self.place = place
-        self.now = NOW
-        self.oss_now = NOW
-        self._stack = stack
-        self._messages = 0
-
-    async def open(self) -> "Cluster":
-        """Open the front."""
-        self.front = await self._stack.enter_async_context(open_alone(self.place))
-        await asyncio.to_thread(change, self.place, make_tables)
-        self.runs = SqlRuns(self.front, defer, withdraw, lambda: self.now)
-        self.ledger = SqlLedger(self.front, jobs=SqlFrontJobs(self.front))
-        return self
-
-    async def worker(self, name: str, places: int = 2) -> Worker:
-        """Open a worker."""
-        opening = open_as_worker(self.place, name, waits=lambda _: None)
-        database = await self._stack.enter_async_context(opening)
-        time, lease = Time(), database.lease
-        assert lease is not None
-        ledger = SqlWorker(database, lease, time, lambda: self.oss_now, version="1")
-        made = Worker(database, ledger, None, time)  # type: ignore[arg-type] # Set below.
-        made.jobs = SqlWorkerJobs(
-            database, lease, lambda _: made.run, ledger.tell_time, boot_id="b"
-        )
-        await ledger.register(places)
-        return made
-
-    async def accept(self) -> Job:
-        """Accept a job."""
-        self._messages += 1
-        origin = Origin(1, 700, self._messages, 700)
-        file = IncomingFile(
-            f"id{self._messages}", f"u{self._messages}", FileKind.DOCUMENT, "a.bin", None, 5
-        )
-        job = await self.ledger.jobs.accept(origin, file, self.now)
-        assert job is not None
-        return job
-
-    async def handed_over(self) -> Job:
-        """Accept a job and hand it over."""
-        job = await self.accept()
-        await self.runs.hand_over(job.id, CLOUD, self.now)
-        return job
-
-    async def claimed(self, worker: Worker, job: Job, **more: Any) -> Claim:
-        """Let a worker take the run of a job."""
-        claim = await self.claim(worker, job, **more)
-        assert claim is not None
-        return claim
-
-    async def claim(self, worker: Worker, job: Job, now: datetime | None = None) -> Claim | None:
-        """Let a worker try to take the run of a job."""
-        worker.run = (await self.runs.look([])).runs[job.id].id
-        return await worker.jobs.claim(job.id, now or self.now, self.plan)
-
-    def plan(self, job: Job) -> NewObject:
-        """Plan an object."""
-        return NewObject(f"key/{job.id}/{job.attempt}", self.now + timedelta(hours=1), Placement())
-
-    def lose(self, name: str) -> None:
-        """End the lease of a worker, as if it had stood still."""
-        lease = f"name = 'worker-{name}'"
-        execute(self.place, f"UPDATE leases SET expires_at = 0 WHERE {lease}")  # noqa: S608
-
-    async def take_back(self) -> list[Job]:
-        """Judge."""
-        return list(await self.runs.take_back(self.now, [], judges=True))
-
-    def deferred(self) -> list[Any]:
-        """The jobs of the engine."""
-        return execute(self.place, "SELECT args FROM procrastinate_jobs ORDER BY id")
-
-
-@pytest.fixture
-async def cluster(databases: Databases) -> AsyncIterator[Cluster]:
-    """A front on a ledger of its own."""
-    place = databases.make()
-    async with AsyncExitStack() as stack:
-        yield await Cluster(place, stack).open()
-    databases.drop(place)
-
-
-RESULT = Finished(5, "ab" * 32, NOW + timedelta(hours=24), NOW)
+T = TypeVar("T")
 
 
 async def test_handed_over(cluster: Cluster) -> None:
@@ -162,90 +47,6 @@ async def test_handed_over(cluster: Cluster) -> None:
     assert [run.worker for run in look.runs.values()] == [""]
     assert cluster.deferred() == [({"run": look.runs[job.id].id},)]
     assert [one.state for one in look.others.values()] == [JobState.CANCELLED]
-
-
-async def test_taken_by_one_worker(cluster: Cluster) -> None:
-    """The first takes it, for one attempt; the others are refused, also for a run of before."""
-    first, second = await cluster.worker("first"), await cluster.worker("second")
-    job = await cluster.handed_over()
-    claim = await cluster.claimed(first, job)
-    refused = await cluster.claim(second, job)
-    found = await second.ledger.find(first.run)
-    look = await cluster.runs.look([job.id])
-
-    assert (claim.job.attempt, refused, found) == (1, None, None)
-    assert look.runs[job.id].worker == "first"
-    assert [(worker.name, worker.running) for worker in look.workers] == [
-        ("first", 1),
-        ("second", 0),
-    ]
-
-
-async def test_taken_by_a_worker_with_a_slow_clock(cluster: Cluster) -> None:
-    """The front decides when it is due, by its own clock."""
-    worker = await cluster.worker("slow")
-    claim = await cluster.claimed(worker, await cluster.handed_over(), now=NOW - timedelta(days=1))
-
-    assert claim.job.state is JobState.RUNNING
-
-
-async def test_retried_by_the_clock_of_the_front(cluster: Cluster) -> None:
-    """A worker with another clock does not shorten the wait before the next attempt."""
-    one, waits = await cluster.worker("one"), []
-    for ahead in (timedelta(hours=1), -timedelta(hours=1), timedelta(seconds=1)):
-        job, its_now = await cluster.handed_over(), cluster.now + ahead
-        claim = await cluster.claimed(one, job, now=its_now)
-        await one.jobs.retry_later(claim.job, its_now + timedelta(seconds=40), "test")
-        waits.append((await cluster.runs.look([job.id])).others[job.id].run_at - cluster.now)
-
-    assert waits == [timedelta(seconds=40), timedelta(seconds=40), timedelta(seconds=41)]
-
-
-async def test_ends_with_its_attempt(cluster: Cluster) -> None:
-    """The outcome and the end of the run are one transaction, for every outcome."""
-    worker = await cluster.worker("first")
-    states = []
-    for number in range(5):
-        job = await cluster.handed_over()
-        claim = await cluster.claimed(worker, job)
-        assert claim.prepared is not None
-        assert claim.prepared.planned is not None
-        later = NOW + timedelta(minutes=1)
-        match number:
-            case 0:
-                await worker.jobs.finish(claim.job, claim.prepared.planned, RESULT, NOW)
-            case 1:
-                await worker.jobs.fail(claim.job, "source_gone", {}, NOW)
-            case 2:
-                await worker.jobs.cancel(claim.job, NOW)
-            case 3:
-                await worker.jobs.retry_later(claim.job, later, "source_unavailable")
-            case _:
-                await worker.jobs.give_back(claim.job)
-        look = await cluster.runs.look([job.id])
-        assert look.runs == {}
-        states.append((look.others[job.id].state.value, look.others[job.id].run_at))
-
-    assert states == [
-        ("done", NOW),
-        ("failed", NOW),
-        ("cancelled", NOW),
-        ("queued", NOW + timedelta(minutes=1)),
-        ("queued", NOW),
-    ]
-
-
-async def test_progress(cluster: Cluster) -> None:
-    """The front sees what a worker tells, and of no other than its own runs."""
-    first, second = await cluster.worker("first"), await cluster.worker("second")
-    job = await cluster.handed_over()
-    await cluster.claimed(first, job)
-    moved = Snapshot(3, 2, 5, Phase.MOVING, 1)
-    await first.ledger.tell({job.id: moved})
-    await second.ledger.tell({job.id: Snapshot(0, 0, None, Phase.ROOM)})
-    look = await cluster.runs.look([])
-
-    assert look.runs[job.id].snapshot == moved
 
 
 async def test_cancel(cluster: Cluster) -> None:
@@ -335,41 +136,6 @@ async def test_cancelled_and_its_worker_died(cluster: Cluster) -> None:
     assert [one.state for one in ended] == [JobState.CANCELLED]
 
 
-async def test_run_that_its_worker_does_not_have(  # noqa: PLR0915 -- one story.
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It goes back, and costs no failure; one that runs there stays."""
-    monkeypatch.setattr(remote, "COMPARED_EVERY", 0.05)
-    here: list[int] = []
-    one = await cluster.worker("one")
-    strange, runs_here = await cluster.handed_over(), await cluster.handed_over()
-    await cluster.claimed(one, strange)
-    begun, worker = asyncio.Event(), remote.RunWorker(one.ledger, SystemClock())
-
-    async def run(running: RunningJob) -> None:
-        await cluster.claimed(one, runs_here)
-        here.append(running.job_id)
-        begun.set()
-        await asyncio.Event().wait()
-
-    worker.run = run
-    run_id = (await cluster.runs.look([])).runs[runs_here.id].id
-    handling = asyncio.create_task(worker.handle(run_id))
-    await begun.wait()
-    comparing = asyncio.create_task(worker.compare())
-    async with asyncio.timeout(10):
-        while strange.id in (look := await cluster.runs.look([strange.id])).runs:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    await asyncio.sleep(0.2)
-    handling.cancel()
-    comparing.cancel()
-    await asyncio.wait({handling, comparing})
-
-    back = (await cluster.runs.look([strange.id])).others[strange.id]
-    assert (back.state, back.attempt, back.failures) == (JobState.QUEUED, 1, 0)
-    assert list(look.runs) == here == [runs_here.id]
-
-
 async def test_lost_by_the_engine(cluster: Cluster) -> None:
     """What no worker took, and the engine does not know, is removed; what one took is not."""
     worker = await cluster.worker("first")
@@ -385,24 +151,6 @@ async def test_lost_by_the_engine(cluster: Cluster) -> None:
     assert set(late.untaken) == {late.runs[untaken.id].id}
     assert set(left.runs) == {taken.id}
     assert left.others[untaken.id].state is JobState.QUEUED
-
-
-async def test_time_of_oss(cluster: Cluster) -> None:
-    """The front learns it from a worker, even if the clocks of both machines are wrong."""
-    worker = await cluster.worker("first")
-    told = []
-    for front_ahead, oss_ahead in ((0, 0), (3600, 0), (3600, 90)):
-        now = datetime.now(UTC)
-        cluster.now = now + timedelta(seconds=front_ahead)
-        cluster.oss_now = now + timedelta(seconds=oss_ahead)
-        worker.time.offset = timedelta(seconds=front_ahead * 2 + oss_ahead)
-        await worker.ledger.tell_time()
-        look = await cluster.runs.look([])
-        assert look.oss_offset is not None
-        told.append(look.oss_offset.total_seconds())
-
-    # Some time passes between the clocks of the test and that of the server.
-    assert told == pytest.approx([0, -3600, -3510], abs=20)
 
 
 async def test_one_process_for_all_beside_workers(cluster: Cluster) -> None:
@@ -493,13 +241,18 @@ async def test_listed(cluster: Cluster) -> None:
     assert all(leases.this_process() == one.host for one in found)
 
 
-async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
-    """Two that look at once have different objects; those of one that died are another's later."""
-    worker = await cluster.worker("first")
-    for _ in range(6):
+async def leave(cluster: Cluster, worker: Worker, count: int) -> None:
+    """Leave objects behind that are due."""
+    for _ in range(count):
         job = await cluster.handed_over()
         claim = await cluster.claimed(worker, job)
         await worker.jobs.fail(claim.job, "source_gone", {}, NOW)
+
+
+async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
+    """Two that look at once have different objects; those of one that died are another's later."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 6)
     ours, theirs = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
     both = await asyncio.gather(
         *(one.take_due(NOW, ObjectState.PLANNED, 3) for one in (ours, theirs))
@@ -510,3 +263,99 @@ async def test_what_is_due_goes_to_one_process(cluster: Cluster) -> None:
     assert len({stored.id for some in both for stored in some}) == 6
     assert now_none == []
     assert len(later) == 6
+
+
+async def test_what_is_given_back(cluster: Cluster) -> None:
+    """Only what was taken and is still held: nothing that was removed, waits for its second
+    removal, was postponed, or was taken by another since.
+    """
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 6)
+    ours, others = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
+    gone, swept, postponed, *left = await ours.take_due(NOW, ObjectState.PLANNED, 4)
+    await others.take_due(NOW, ObjectState.PLANNED, 1)
+    later = NOW + timedelta(minutes=1)
+    await ours.gone([gone.id], NOW)
+    await ours.swept([swept.id], later)
+    await ours.postpone([postponed.id], later, "store_unavailable")
+    unheld = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    await ours.release()
+    free = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    await ours.release()
+    none = await ours.take_due(NOW, ObjectState.PLANNED, 10)
+
+    assert len(unheld) == 1
+    assert [one.id for one in free] == [one.id for one in left]
+    assert none == []
+
+
+async def test_given_back_too_late(cluster: Cluster) -> None:
+    """What another has taken meanwhile, because it was held for too long, stays with it."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 1)
+    slow, quick = SqlSharedObjects(cluster.front), SqlSharedObjects(worker.database)
+    assert await slow.take_due(NOW, ObjectState.PLANNED, 1)
+    assert await quick.take_due(NOW + HELD_FOR, ObjectState.PLANNED, 1)
+    await slow.release()
+
+    assert await slow.take_due(NOW + HELD_FOR, ObjectState.PLANNED, 1) == []
+
+
+class HangingThreads:
+    """Fulfils `Threads`: a call cannot be interrupted, and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Begin a call; return once it is let go, also when cancelled meanwhile."""
+        self.begun.set()
+        await to_the_end(self._until_let_go())
+        return work()
+
+    async def _until_let_go(self) -> None:
+        await self.let_go.wait()
+
+
+async def test_stop_in_the_middle_of_a_deletion(cluster: Cluster) -> None:
+    """What a process has taken and not removed is free as soon as it has stopped, and not before
+    the call that was under way has ended.
+    """
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 3)
+    ours, others = SqlSharedObjects(worker.database), SqlSharedObjects(cluster.front)
+    threads, clock = HangingThreads(), WatchedClock(NOW)
+    reaper = Reaper(ours, FakeStore(), threads, clock, Signals())
+    running = asyncio.create_task(reaper.run(None))
+    await threads.begun.wait()
+    running.cancel()
+    await asyncio.wait({running}, timeout=0.2)
+    meanwhile = await others.take_due(NOW, ObjectState.PLANNED, 10)
+    has_ended = running.done()
+    threads.let_go.set()
+    await asyncio.wait({running})
+    after = await others.take_due(NOW, ObjectState.PLANNED, 10)
+
+    assert not has_ended
+    assert running.cancelled()
+    assert meanwhile == []
+    assert len(after) == 3
+
+
+async def test_stop_without_the_server(cluster: Cluster) -> None:
+    """It is not waited for: what is held is free by itself after a while."""
+    worker = await cluster.worker("first")
+    await leave(cluster, worker, 1)
+    ours = SqlSharedObjects(worker.database)
+    threads = HangingThreads()
+    reaper = Reaper(ours, FakeStore(), threads, WatchedClock(NOW), Signals())
+    running = asyncio.create_task(reaper.run(None))
+    await threads.begun.wait()
+    running.cancel()
+    await asyncio.wait({running}, timeout=0.2)
+    await worker.database.close()
+    threads.let_go.set()
+    await asyncio.wait({running})
+
+    assert running.cancelled()

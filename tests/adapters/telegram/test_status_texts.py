@@ -53,6 +53,11 @@ def second(status_messages: StatusMessageRenderer, line: StatusLine) -> str:
             "等待重试：上次尝试失败，马上再试",
         ),
         (
+            replace(QUEUED, held=True, code="store_key_refused", position=2),
+            "Waiting: the storage refuses the bot’s key (tell the bot’s admin)",
+            "等待中：存储拒绝了机器人的密钥（请告知管理员）",
+        ),
+        (
             replace(RUNNING, phase=Phase.ROOM, total=5, fraction=0.0),
             "Waiting for free disk space; continues automatically",
             "等待磁盘空间，之后自动继续",

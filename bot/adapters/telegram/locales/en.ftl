@@ -125,6 +125,7 @@ wish-downloads = Not accepted: this bot cannot limit the downloads of a link. Se
 
 card-waiting = Waiting in the queue
 card-position = Waiting, position { $position } in the queue
+card-held = Waiting: { $reason }
 card-retry = Waiting: { $reason }; next attempt in { $time }
 card-retry-now = Waiting: { $reason }; next attempt now
 card-room = Waiting for free disk space; continues automatically
@@ -385,6 +386,8 @@ reason-store-unavailable = the storage cannot be reached
 reason-store-intercepted = a proxy or firewall answered instead of the storage
 reason-certificate-refused = the certificate of the storage is not valid
 reason-store-throttled = the storage is busy
+reason-store-key-refused = the storage refuses the bot’s key (tell the bot’s admin)
+reason-store-forbidden = the storage denies the bot access (tell the bot’s admin)
 reason-clock-skewed = the bot’s clock is wrong
 reason-corrupted = a part was damaged during the transfer
 reason-upload-gone = the storage lost the unfinished upload

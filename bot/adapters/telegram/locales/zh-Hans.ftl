@@ -101,6 +101,7 @@ wish-downloads = 未接收：这里的链接不能限制下载次数。请去掉
 
 card-waiting = 等待中
 card-position = 排队中，第 { $position } 位
+card-held = 等待中：{ $reason }
 card-retry = 等待重试：{ $reason }，{ $time }后再试
 card-retry-now = 等待重试：{ $reason }，马上再试
 card-room = 等待磁盘空间，之后自动继续
@@ -325,6 +326,8 @@ reason-store-unavailable = 无法连接存储
 reason-store-intercepted = 对存储的请求被代理或防火墙拦截
 reason-certificate-refused = 存储的证书无效
 reason-store-throttled = 存储繁忙
+reason-store-key-refused = 存储拒绝了机器人的密钥（请告知管理员）
+reason-store-forbidden = 存储拒绝机器人访问（请告知管理员）
 reason-clock-skewed = 机器人的时钟有误
 reason-corrupted = 有一个分片在传输中损坏
 reason-upload-gone = 存储丢失了未完成的上传

@@ -44,5 +44,6 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("oss_ahead", sa.BigInteger(), nullable=True),
         sa.Column("oss_told_at", sa.BigInteger(), nullable=True),
+        sa.Column("obstacle", name, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_workers"),
     )
