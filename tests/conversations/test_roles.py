@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bot.adapters.ledger import runs
+from bot.adapters.telegram.download import MinimumThroughput
 from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.jobs import remote
 from bot.sandbox.faults import Effect, Fault
+from bot.wiring import bot as wiring
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_ledger_server_away import until_ready
 from tests.conversations.test_webhook import free_port
@@ -180,8 +183,13 @@ async def test_what_a_worker_had_goes_on_first(
     ]
 
 
-async def test_front_restarts_while_a_worker_runs(cluster: Cluster, alice: Person) -> None:
+async def test_front_restarts_while_a_worker_runs(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker goes on; the new front takes its run over, and shows it in the same message."""
+    # A download that hangs is tried again after five real seconds instead of twenty.
+    hurried = partial(MinimumThroughput, patience=timedelta(seconds=5))
+    monkeypatch.setattr(wiring, "MinimumThroughput", hurried)
     front = await cluster.front()
     await cluster.worker("only")
     content = await held(cluster, alice)
