@@ -144,7 +144,8 @@ async def test_lease_that_cannot_be_renewed(
     with psycopg.connect(place.url, autocommit=True) as connection, capture_logs() as logged:
         async with open_alone(place) as database:
             # As if the lease had ended meanwhile.
-            connection.execute(f"UPDATE leases SET expires_at = 1; {refusal}".encode())
+            connection.execute("UPDATE leases SET expires_at = 1")
+            connection.execute(refusal.encode())
             while not logged:  # noqa: ASYNC110 -- nothing tells of the next attempt.
                 await asyncio.sleep(0.01)
             with pytest.raises(LedgerUnusable) as refused:
