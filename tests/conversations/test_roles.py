@@ -259,7 +259,9 @@ async def test_job_that_the_engine_has_lost(
 async def test_worker_with_other_settings(
     cluster: Cluster, alice: Person, other: dict[str, str]
 ) -> None:
-    """It has no job, whatever it would make of the file; readiness says what it is for."""
+    """It has no job, because it would do another thing with the file; readiness says what it is
+    for.
+    """
     port = free_port()
     cluster.stage.oss.add_bucket("another")
     await cluster.front(RELAY_WEB__PORT=str(port))

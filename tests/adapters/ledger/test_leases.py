@@ -134,7 +134,7 @@ async def test_lease_that_ends_soon(place: LedgerServer) -> None:
 async def test_lease_that_cannot_be_renewed(
     place: LedgerServer, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    """Whatever the reason is, it is told, and the lease is renewed once that has gone."""
+    """The reason is told, known or not, and the lease is renewed once it has gone."""
     monkeypatch.setattr(leases, "RENEWED_EVERY", timedelta(seconds=0.05))
     refusal = (
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
