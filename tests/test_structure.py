@@ -1,5 +1,10 @@
 """The bars of the program's structure; `tests/tools/` measures what they limit."""
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 
 from tests.tools.sources import ROOT, program
@@ -22,6 +27,8 @@ WORDS = 0.5
 TEXTS = ("docstrings of bot", "docstrings of tests", "prose")
 EXECUTED = {"document": 50, "status": 35, "delete": 35, "restart": 80}
 """Modules that a scenario of `tests/tools/scenarios.py` executes."""
+ABOUT_A_SERVER = {"test_ledger_server_away.py", "test_roles.py"}
+"""Conversations that bring a server of their own."""
 
 
 def test_modules_are_few() -> None:
@@ -65,7 +72,35 @@ def test_all_conversations_run_on_roles() -> None:
         if "mark.in_a_file" in path.read_text(encoding="utf-8")
     }
 
-    assert found == {"test_ledger_server_away.py", "test_roles.py"}
+    assert found == ABOUT_A_SERVER
+
+
+@pytest.mark.long
+def test_every_conversation_has_a_cell_on_roles() -> None:
+    """Cells of a conversation may be left out there, but never all of them; those that the tests
+    of the webhook borrow from other modules run there in their own.
+    """
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/conversations"]
+    listed = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"TEST_LEDGERS": "roles"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    cells = re.findall(r"/(\w+\.py)::(\w+)\[(file|roles)\b", listed.stdout)
+    on_files = {(module, name) for module, name, ledger in cells if ledger == "file"}
+    on_roles = {(module, name) for module, name, ledger in cells if ledger == "roles"}
+    names = {name for _, name in on_roles}
+    missing = {
+        (module, name)
+        for module, name in on_files - on_roles
+        if module not in ABOUT_A_SERVER and not (module == "test_webhook.py" and name in names)
+    }
+
+    assert len(on_roles) > 240
+    assert missing == set()
 
 
 @pytest.mark.long

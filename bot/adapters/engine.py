@@ -260,10 +260,15 @@ class _Connector(PsycopgConnector):
 
 
 class ProcrastinateEngine:
-    """Implements `Engine`. `parameters` are those of connections, beside the URL."""
+    """Implements `Engine`. `parameters` are those of connections, beside the URL; `place` is that
+    of the runs to be known, without which those of all places are.
+    """
 
-    def __init__(self, server: LedgerServer, parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self, server: LedgerServer, parameters: Mapping[str, str], place: str | None = None
+    ) -> None:
         self._server = server
+        self._place = place
         self._parameters = dict(parameters)
         self._handled: set[asyncio.Task[None]] = set()
         self._trouble = ""
@@ -278,7 +283,9 @@ class ProcrastinateEngine:
         )
 
     async def known(self) -> Collection[int]:
-        """Remove what has stalled; return the numbers of the rest."""
+        """Remove what has stalled; return the numbers of the rest. What waits at another place is
+        not among them: settings have changed since, and no worker may ever come for it.
+        """
         async with self._opened(App(connector=self._connector(1))) as app:
             manager = app.job_manager
             stalled = await manager.get_stalled_jobs(
@@ -288,7 +295,7 @@ class ProcrastinateEngine:
                 # A worker that was only slow may have ended it meanwhile.
                 with suppress(ProcrastinateException):
                     await manager.finish_job_by_id_async(number, Status.FAILED, delete_job=True)
-            known = await manager.list_jobs_async(task=TASK)
+            known = await manager.list_jobs_async(task=TASK, queue=self._place)
             alive = {Status.TODO.value, Status.DOING.value}
             return {job.id for job in known if job.id is not None and job.status in alive}
 

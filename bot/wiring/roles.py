@@ -82,17 +82,25 @@ async def open_shared_ledger(
 
 
 def place_of(settings: Settings) -> tuple[str, str]:
-    """Return where the files of jobs are, as a place and in words: machines that name the folder
-    of a Bot API server alike see the same one. Only the bot that was sent a file can fetch it: a
-    worker with the token of another one would fail every job.
+    """Return where the files of jobs are and what becomes of them, as a place and in words:
+    machines that name the folder of a Bot API server alike see the same one. Only the bot that was
+    sent a file can fetch it: a worker with the token of another one would fail every job.
+
+    Bucket, kind and lifetime of links are those of the front: a worker with others would make
+    public what the front promises to keep private, or put it where its key cannot reach.
     """
-    given = settings.telegram
+    given, link = settings.telegram, settings.link
+    kind = f"{link.mode.value} links in {settings.oss.bucket} for {link.lifetime}"
     if given.mode is not TelegramMode.LOCAL or given.file_root is None:
-        return f"{CLOUD}-{given.bot_id}", f"bot {given.bot_id}"
+        return f"{CLOUD}-{given.bot_id}-{_digest(kind)}", f"bot {given.bot_id}, {kind}"
     # As the server names it, where this machine has it elsewhere.
     roots = [there for there, here in given.path_map.items() if here == given.file_root]
     root = min(roots, default=str(given.file_root))
-    return f"root-{hashlib.sha256(f'{given.bot_id} {root}'.encode()).hexdigest()[:16]}", root
+    return f"root-{_digest(f'{given.bot_id} {root} {kind}')}", f"{root}, {kind}"
+
+
+def _digest(words: str) -> str:
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def build_remote(
@@ -130,4 +138,4 @@ def build_remote(
 def engine_of(settings: Settings) -> ProcrastinateEngine:
     """Return the engine in the database of the ledger."""
     server = server_of(settings)
-    return ProcrastinateEngine(server, parameters_of(server))
+    return ProcrastinateEngine(server, parameters_of(server), place_of(settings)[0])

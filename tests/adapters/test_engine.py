@@ -348,8 +348,11 @@ async def test_left_by_dead_workers(place: LedgerServer, raw: "psycopg.Connectio
         )
     known = await ProcrastinateEngine(place, {}).known()
 
+    elsewhere = await ProcrastinateEngine(place, {}, "elsewhere").known()
+
     assert set(known) == {numbers[1], numbers[3]}
     assert {row[0] for row in rows(raw)} == set(known)
+    assert set(elsewhere) == set()
 
 
 async def test_heard(place: LedgerServer, raw: "psycopg.Connection[Any]") -> None:

@@ -13,11 +13,21 @@ from bot.sandbox.telegram import User
 from tests.conversations.groups import Room, open_room
 from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
-from tests.fakes.fixtures import databases, ledgers, stages_on_both  # noqa: F401 -- fixtures.
+from tests.fakes.fixtures import (  # noqa: F401 -- fixtures.
+    databases,
+    leave_out_cells,
+    ledgers,
+    stages_on_both,
+)
 from tests.fakes.ledger import put_empty_ledger
 from tests.fakes.profile import put_profile
 
 pytest_generate_tests = stages_on_both
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a server would answer as a file does."""
+    leave_out_cells(config, items)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -13,11 +14,14 @@ import pytest
 
 from bot import worker
 from bot.adapters.ledger import runs
+from bot.adapters.telegram.download import MinimumThroughput
 from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.jobs import remote
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.fault_causes import give_key
+from bot.wiring import bot as wiring
+from bot.wiring.roles import place_of
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_ledger_server_away import until_ready
 from tests.conversations.test_webhook import free_port
@@ -28,11 +32,6 @@ from tests.wiring.test_monitoring import get, ready
 pytestmark = [pytest.mark.long, pytest.mark.in_a_file]
 
 MIB = 1 << 20
-MUTE = (
-    "INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000);"
-    "INSERT INTO workers VALUES ('mute', 1, 1, 'cloud-123456', '', '1', 0)"
-)
-"""A worker that has a lease and a place, and fetches nothing."""
 ARRIVED = 4 * MIB
 """Bytes of a held file that arrive."""
 
@@ -75,6 +74,13 @@ async def held(cluster: Cluster, alice: Person, seconds: int = 60) -> bytes:
     await alice.until(lambda: "MB of" in alice.status_messages[0].text)
     await cluster.until("SELECT count(message_id) FROM cards", [(1,)])
     return content
+
+
+def add_mute_worker(cluster: Cluster, alice: Person) -> None:
+    """Add one that has places, and a fence of its own, but fetches nothing."""
+    place, _ = place_of(cluster.stage.settings(alice.id))
+    cluster.query("INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000)")
+    cluster.query(f"INSERT INTO workers VALUES ('mute', 1, 1, '{place}', '', '1', 0)")  # noqa: S608 -- ours.
 
 
 async def says(port: int, why: str) -> None:
@@ -187,8 +193,13 @@ async def test_what_a_worker_had_goes_on_first(
     ]
 
 
-async def test_front_restarts_while_a_worker_runs(cluster: Cluster, alice: Person) -> None:
+async def test_front_restarts_while_a_worker_runs(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker goes on; the new front takes its run over, and shows it in the same message."""
+    # A download that hangs is tried again after five real seconds instead of twenty.
+    hurried = partial(MinimumThroughput, patience=timedelta(seconds=5))
+    monkeypatch.setattr(wiring, "MinimumThroughput", hurried)
     front = await cluster.front()
     await cluster.worker("only")
     content = await held(cluster, alice)
@@ -227,8 +238,7 @@ async def test_job_that_the_engine_has_lost(
     monkeypatch.setattr(runs, "UNTAKEN_FOR", timedelta(seconds=0.5))
     monkeypatch.setattr(remote, "ENGINE_EVERY", 0.5)
     await cluster.front()
-    # One that has places, and a fence of its own, but fetches nothing.
-    cluster.query(MUTE)
+    add_mute_worker(cluster, alice)
     await alice.send(b"lost and found", "a.bin")
     await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
     cluster.query("DELETE FROM procrastinate_jobs")
@@ -236,6 +246,56 @@ async def test_job_that_the_engine_has_lost(
     await cluster.worker("only")
 
     assert await is_answered(alice, b"lost and found")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"RELAY_LINK__MODE": "public"},
+        {"RELAY_OSS__BUCKET": "another"},
+        {"RELAY_OSS__BUCKET": "missing"},
+        {"RELAY_LINK__LIFETIME": "1h"},
+    ],
+    ids=str,
+)
+async def test_worker_with_other_settings(
+    cluster: Cluster, alice: Person, other: dict[str, str]
+) -> None:
+    """It has no job, because it would do another thing with the file; readiness says what it is
+    for.
+    """
+    port = free_port()
+    cluster.stage.oss.add_bucket("another")
+    await cluster.front(RELAY_WEB__PORT=str(port))
+    await cluster.worker("odd", **other)
+    await says(port, "odd cannot see the files of bot 123456, signed links in relay-sandbox for")
+    await alice.send(b"as promised", "a.bin")
+    await cluster.worker("good")
+    answered = await is_answered(alice, b"as promised")
+    (kept,) = cluster.stage.bucket.objects.values()
+
+    assert answered
+    assert "x-oss-signature" in link_of(alice.said[0])
+    assert kept.acl != "public-read"
+    assert "in 23 h" in alice.said[0].text
+
+
+async def test_settings_that_change_while_a_run_waits(
+    cluster: Cluster, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that no worker has taken is handed over anew, to those with the new settings."""
+    monkeypatch.setattr(runs, "UNTAKEN_FOR", timedelta(seconds=0.5))
+    monkeypatch.setattr(remote, "ENGINE_EVERY", 0.5)
+    front = await cluster.front()
+    add_mute_worker(cluster, alice)
+    await alice.send(b"under way", "a.bin")
+    await cluster.until("SELECT count(*) FROM procrastinate_jobs", [(1,)])
+    await front.end()
+    cluster.stage.more["RELAY_LINK__LIFETIME"] = "2h"
+    await cluster.front()
+    await cluster.worker("only")
+
+    assert await is_answered(alice, b"under way")
 
 
 async def test_worker_whose_key_is_refused(cluster: Cluster, alice: Person) -> None:
@@ -285,7 +345,7 @@ async def test_worker_whose_key_lacks_a_right(
     await cluster.front()
     await cluster.worker("poor", **poor)
     # It has a place, and takes nothing.
-    cluster.query(MUTE)
+    add_mute_worker(cluster, alice)
     await alice.send(b"denied once", "a.bin")
     await cluster.until(
         "SELECT name, places, obstacle FROM workers ORDER BY name",

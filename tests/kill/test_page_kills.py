@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 PAGES = 40
 ALLOWED = 5
 CLIENTS = 16
+SENDERS = 20
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ class Site:
     def __init__(self, stage: LocalStack, server: LedgerServer | None = None) -> None:
         self.stage = stage
         self.server = server
-        self.alice = Person(stage)
+        # Each with a chat, because a chat takes a message a second.
+        self.senders = [Person(stage, f"P{number}") for number in range(SENDERS)]
+        self.users = tuple(person.id for person in self.senders)
         port = free_port()
         self.origin = f"http://127.0.0.1:{port}"
         self.redirects: Counter[str] = Counter()
@@ -77,10 +80,11 @@ class Site:
 
     async def make_pages(self, count: int, allowed: int) -> list[str]:
         """Have files sent, and return the tokens of their pages, each with so many downloads."""
-        async with relay_bot(self.stage, "run", users=(self.alice.id,)) as bot:
+        async with relay_bot(self.stage, "run", users=self.users) as bot:
             await bot.said("ready")
             for number in range(count):
-                await self.alice.answered(await self.alice.send(b"bytes", f"{number}.bin"))
+                sender = self.senders[number % SENDERS]
+                await sender.answered(await sender.send(b"bytes", f"{number}.bin"))
             await bot.stop()
         self.query(f"UPDATE pages SET most_downloads = {allowed}")  # noqa: S608 -- a number.
         return [token for (token,) in self.query("SELECT token FROM pages ORDER BY id")]
@@ -136,7 +140,7 @@ async def test_killed_at_the_counter(
     site = Site(stage, server)
     (token,) = await site.make_pages(1, 1)
     async with aiohttp.ClientSession() as session:
-        users = (site.alice.id,)
+        users = site.users
         async with relay_bot(
             stage, "run", users=users, kill_point=f"{side}:SqlPages.use:1"
         ) as bot:
@@ -162,7 +166,7 @@ async def test_killed_at_seeded_moments(stage: LocalStack, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 -- moments to be repeated, not to be guessed.
     site, kills = Site(stage), 0
     tokens = await site.make_pages(PAGES, ALLOWED)
-    users = (site.alice.id,)
+    users = site.users
     while len(site.refused) < PAGES:
         async with relay_bot(stage, "run", users=users) as bot:
             await bot.said("ready")

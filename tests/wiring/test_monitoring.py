@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.adapters.ledger import database
+from bot.adapters.ledger import database, sqlite
 from bot.core.errors import LedgerUnusable
 from bot.demo.local_stack import LocalStack
 from bot.jobs.queue import JobQueue
@@ -224,7 +224,8 @@ async def test_ledger_that_is_locked_to_readers_at_the_start(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is known of its links: it is waited for for a while, then the start ends."""
-    monkeypatch.setattr(database, "PATIENCE", 1.0)
+    for waits in (database, sqlite):
+        monkeypatch.setattr(waits, "PATIENCE", 1.0)
     async with watched(tmp_path, port) as stage:
         path = tmp_path / "relay.sqlite3"
         put_empty_ledger(path)

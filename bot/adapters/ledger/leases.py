@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from bot.adapters.ledger.connection import Backend, ConnectionThread, Lease
 from bot.adapters.ledger.rows import insert_for
@@ -161,6 +162,8 @@ class LeaseKeeper:
         self.lease: Lease | None = None
         self.lost = asyncio.Event()
         """Set when another process has taken the lease."""
+        self.failure = ""
+        """Why the lease could not be renewed at the latest attempt, or nothing."""
         self._seen: tuple[int, int] | None = None
         self._changed_at = time.monotonic()
         self.seen_since = time.monotonic()
@@ -239,12 +242,25 @@ class LeaseKeeper:
             await asyncio.sleep(pause)
             # A server that is away is waited for.
             pause = LOOK_EVERY
-            with suppress(LedgerUnusable):
-                if not await self._thread.run(renew, lease):
+            try:
+                is_held = await self._thread.run(renew, lease)
+            except LedgerUnusable as error:
+                self._note_failure(error.reason)
+            except DBAPIError as error:
+                # An operator's to cure as well, and no reason to renew never again.
+                self._note_failure(type(error.orig).__name__)
+            else:
+                if not is_held:
                     log.error("another process runs on this ledger now", lease=self._name)
                     self.lost.set()
                     return
+                self.failure = ""
                 pause = RENEWED_EVERY.total_seconds()
+
+    def _note_failure(self, why: str) -> None:
+        if why != self.failure:
+            log.warning("the lease cannot be renewed", lease=self._name, why=why)
+        self.failure = why
 
     async def close(self) -> None:
         """Release the lease, if the server can be reached at once."""

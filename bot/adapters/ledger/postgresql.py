@@ -224,6 +224,8 @@ class PostgresBackend(Backend):
 
     def __init__(self, server: LedgerServer, unreadable: UnreadableRows) -> None:
         self.place = self._server = server
+        self.why_not_renewed: Callable[[], str] = lambda: ""
+        """Returns why the lease was not renewed, as far as that is known."""
         self._given_up = threading.Event()
         self._engines = {access: self._engine(access, unreadable) for access in AccessKind}
 
@@ -254,7 +256,9 @@ class PostgresBackend(Backend):
         if lease is not None and fence != [lease.fence]:
             raw.rollback()
             if fence == [None]:
-                raise LedgerUnusable(self._server, "the lease of this process was not renewed")
+                why = self.why_not_renewed()
+                said = "the lease of this process was not renewed"
+                raise LedgerUnusable(self._server, f"{said}: {why}" if why else said)
             raise LedgerLocked(f"{held_by_another(lease.name)} the ledger {self._server}")
         return str(xact)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from bot.adapters.ledger import database as module
 from bot.adapters.ledger import leases
@@ -127,6 +128,37 @@ async def test_lease_that_ends_soon(place: LedgerServer) -> None:
         found = await database.read(stored)
 
     assert found == [2]
+
+
+@pytest.mark.parametrize("code", ["25006", "P0001"], ids=["read-only", "not known"])
+async def test_lease_that_cannot_be_renewed(
+    place: LedgerServer, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """The reason is told, known or not, and the lease is renewed once it has gone."""
+    monkeypatch.setattr(leases, "RENEWED_EVERY", timedelta(seconds=0.05))
+    refusal = (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN RAISE 'refused here' USING errcode = '{code}'; END$$;"
+        "CREATE TRIGGER refuse BEFORE UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    with psycopg.connect(place.url, autocommit=True) as connection, capture_logs() as logged:
+        async with open_alone(place) as database:
+            # As if the lease had ended meanwhile.
+            connection.execute("UPDATE leases SET expires_at = 1")
+            connection.execute(refusal.encode())
+            while not logged:  # noqa: ASYNC110 -- nothing tells of the next attempt.
+                await asyncio.sleep(0.01)
+            with pytest.raises(LedgerUnusable) as refused:
+                await database.try_write(adding(1))
+            connection.execute("DROP TRIGGER refuse ON leases")
+            database.endure()
+            await asyncio.wait_for(database.write(adding(2)), 20)
+
+    why = "refused here" if code == "25006" else "RaiseException"
+    assert refused.value.reason == f"the lease of this process was not renewed: {why}"
+    assert [line["why"] for line in logged if line["event"] == "the lease cannot be renewed"] == [
+        why
+    ]
 
 
 async def test_commands_beside_each_other(place: LedgerServer) -> None:
