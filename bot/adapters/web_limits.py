@@ -4,7 +4,7 @@ visitor who comes through a reverse proxy.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from bot.core.limits import BoundedMap
 
@@ -45,6 +44,7 @@ WITH_PAGES: Final = WebLimits(connections=512)
 pages limit the requests of each visitor behind it.
 """
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Address = IPv4Address | IPv6Address
 V6_PREFIX: Final = 64
 """Bits of an IPv6 address that stand for one visitor: a provider gives each customer at least such
@@ -103,21 +103,21 @@ class Proxies:
             self._trusted.set(address, known)
         return known
 
-    def visitor(self, request: web.Request) -> Address | None:
+    def visitor(self, request: web.BaseRequest) -> Address | None:
         """Return who asks: the last address of X-Forwarded-For that is no trusted proxy, where a
         trusted proxy has added it. `None` where that cannot be read.
         """
         address = read_address(request.remote or "")
-        if not self.trusts(address):
+        if FORWARDED_FOR not in request.headers or not self.trusts(address):
             return address
-        hops = ",".join(request.headers.getall(FORWARDED_FOR, [])).split(",")
+        hops = ",".join(request.headers.getall(FORWARDED_FOR)).split(",")
         for hop in reversed([hop for hop in hops if hop.strip()]):
             address = read_address(hop)
             if not self.trusts(address):
                 return address
         return address
 
-    def may_monitor(self, request: web.Request) -> bool:
+    def may_monitor(self, request: web.BaseRequest) -> bool:
         """Return whether health and metrics are answered: to this machine and to trusted
         addresses, and not through a proxy that hides its visitor.
         """
@@ -155,12 +155,13 @@ class LimitedConnection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waits_until: float | None = None
         self.address: Address | None = None
 
     @property
     def waits(self) -> bool:
         """Whether no handler works on a request of this connection."""
-        return self._timer is not None
+        return self._waits_until is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the timer, and make room for this connection."""
@@ -174,26 +175,43 @@ class LimitedConnection(asyncio.Protocol):
 
     def wait(self) -> None:
         """Give the peer time for the head of the next request."""
-        self.work()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._connections.limits.head, self.abort)
+        self._waits_until = loop.time() + self._connections.limits.head
+        # One timer for many requests, which is set again when it is due: at each request it would
+        # cost more than the rest of these limits.
+        if self._timer is None:
+            self._timer = loop.call_at(self._waits_until, self._due)
 
     def work(self) -> None:
-        """Stop the timer: a request is here."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Give a request that is here as much time as it needs."""
+        self._waits_until = None
+
+    def _due(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        if self._waits_until is None:
+            return
+        if loop.time() < self._waits_until:
+            self._timer = loop.call_at(self._waits_until, self._due)
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once. The log gets one line a minute, with the number."""
-        self.work()
+        self._stop()
         self._connections.count_closed()
         if self._transport is not None:
             self._transport.abort()
 
+    def _stop(self) -> None:
+        self._waits_until = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
-        self.work()
+        self._stop()
         self._connections.remove(self, self._transport)
         self._inner.connection_lost(exc)
 
@@ -266,7 +284,7 @@ class Connections:
             log.warning("web connections closed", count=self._closed, open=len(self._open))
             self._reported_at, self._closed = now, 0
 
-    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
         """Stop the timer of the connection while a request is handled."""
         transport = request.transport
         connection = self._open.get(transport) if transport is not None else None

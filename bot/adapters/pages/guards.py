@@ -8,8 +8,6 @@ import hmac
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -56,7 +54,7 @@ _LATER_RANGE: Final = re.compile(r"bytes=(?!0-(?!0$))", re.IGNORECASE)
 class Ask:
     """A request, as far as the pages read it. `parts` are the segments of its path as sent."""
 
-    request: web.Request
+    request: web.BaseRequest
     visitor: str
     parts: tuple[str, ...]
     language: str
@@ -84,7 +82,7 @@ class Ask:
         return self.parts[0]
 
 
-def read(request: web.Request, visitor: Visitor) -> Ask:
+def read(request: web.BaseRequest, visitor: Visitor) -> Ask:
     """Read a request. Programs get text unless they ask for HTML; previews and browsers HTML."""
     agent = request.headers.get("User-Agent", "")[:512]
     is_preview, is_program = _judge(agent)
@@ -109,7 +107,7 @@ def _judge(agent: str) -> tuple[bool, bool]:
     return _PREVIEW.search(agent) is not None, is_program
 
 
-async def read_form(request: web.Request) -> dict[str, str] | int:
+async def read_form(request: web.BaseRequest) -> dict[str, str] | int:
     """Return the fields of a form, or the status that refuses it."""
     body = bytearray()
     try:
@@ -311,14 +309,15 @@ class RequestsAtOnce:
         self._most = most
         self._running: Counter[str] = Counter()
 
-    @contextmanager
-    def enter(self, visitor: str) -> Iterator[bool]:
-        """Yield whether this visitor has room for one more during the block."""
-        has_room = self._running[visitor] < self._most
+    def begin(self, visitor: str) -> bool:
+        """Count a request, and return whether this visitor had room for it; `end` it in any
+        case.
+        """
         self._running[visitor] += 1
-        try:
-            yield has_room
-        finally:
-            self._running[visitor] -= 1
-            if not self._running[visitor]:
-                del self._running[visitor]
+        return self._running[visitor] <= self._most
+
+    def end(self, visitor: str) -> None:
+        """Count a request as answered."""
+        self._running[visitor] -= 1
+        if not self._running[visitor]:
+            del self._running[visitor]

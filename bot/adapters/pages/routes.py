@@ -132,22 +132,23 @@ class PageRoutes:
         """Show pages from now on."""
         self._visits = visits
 
-    async def handle(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest, visitor: Visitor) -> web.StreamResponse:
         """Answer a request; an unexpected error ends here, and costs this request only."""
         ask = read(request, visitor)
-        with self._at_once.enter(ask.visitor) as has_room:
-            if not has_room:
+        try:
+            if not self._at_once.begin(ask.visitor):
                 return self._throttled(ask)
-            try:
-                return await self._route(ask)
-            except HasherBusy:
-                return self._throttled(ask)
-            except RelayError as error:
-                log.warning("page not shown", code=error.code)
-                return self._say(ask, 503, "title-failed", "failed-hint", wait=RETRY)
-            except Exception as error:  # noqa: BLE001 -- the edge of a unit.
-                self._edge.failed(Unit.PAGE, 0, error)
-                return self._say(ask, 500, "title-failed", "failed-hint")
+            return await self._route(ask)
+        except HasherBusy:
+            return self._throttled(ask)
+        except RelayError as error:
+            log.warning("page not shown", code=error.code)
+            return self._say(ask, 503, "title-failed", "failed-hint", wait=RETRY)
+        except Exception as error:  # noqa: BLE001 -- the edge of a unit.
+            self._edge.failed(Unit.PAGE, 0, error)
+            return self._say(ask, 500, "title-failed", "failed-hint")
+        finally:
+            self._at_once.end(ask.visitor)
 
     async def _route(self, ask: Ask) -> web.StreamResponse:
         if ask.method in {"GET", "HEAD"}:
@@ -408,7 +409,7 @@ class PageRoutes:
         when = f" {moment(at).text}" if at is not None else ""
         return _respond(status, f"{t(title)}. {t(hint)}{when}\n", wait=wait)
 
-    def _is_foreign(self, request: web.Request) -> bool:
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
         """Return whether another site has sent a form. With our referrer policy browsers send the
         origin `null`; those that do not say `Sec-Fetch-Site` are not told apart.
         """

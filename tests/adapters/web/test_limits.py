@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
 
 from bot.adapters.web import SECRET_HEADER, WebhookRoute
 from bot.adapters.web_limits import WebLimits
@@ -87,3 +90,37 @@ async def test_connection_is_used_again() -> None:
         writer.close()
 
     assert [answer.split(b" ")[1] for answer in said] == [b"200"] * 3
+
+
+@pytest.mark.parametrize("held", [0.5, 1.5])
+async def test_time_counts_from_the_answer_before(held: float) -> None:
+    """What the request before took is not taken from the next one, and what is answered never
+    waits for ever.
+    """
+    loop, head = asyncio.get_running_loop(), 0.4
+    answered_at = 0.0
+
+    async def take(_: dict[str, Any]) -> None:
+        nonlocal answered_at
+        # The subject is real time.
+        await asyncio.sleep(held * head)
+        answered_at = loop.time()
+
+    hook = WebhookRoute("/telegram", "secret")
+    hook.open(take)
+    request = (
+        f"POST /telegram HTTP/1.1\r\nHost: a\r\n{SECRET_HEADER}: secret\r\n"
+        'Content-Length: 16\r\n\r\n{"update_id": 7}'
+    )
+    limits = WebLimits(connections=30, per_address=20, head=head)
+    async with (
+        serving(hook=hook, limits=limits) as client,
+        half_open(client.port, 1, request.encode()) as (reader,),
+    ):
+        async with asyncio.timeout(20):
+            said = await reader.readuntil(b"\r\n\r\n")
+            await _end(reader)
+        closed_at = loop.time()
+
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert closed_at - answered_at >= head
