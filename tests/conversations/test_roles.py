@@ -19,9 +19,9 @@ from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.jobs import remote
 from bot.sandbox.faults import Effect, Fault
-from tests.conversations.fault_causes import give_key
 from bot.wiring import bot as wiring
 from bot.wiring.roles import place_of
+from tests.conversations.fault_causes import give_key
 from tests.conversations.people import Person, fetch, link_of
 from tests.conversations.test_ledger_server_away import until_ready
 from tests.conversations.test_webhook import free_port
