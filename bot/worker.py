@@ -65,23 +65,25 @@ class KeyWatch:
 
     A key that OSS does not know is no reason to fail a file: other workers have other keys, and an
     operator repairs this one. A right that it lacks may be lacking everywhere, so the file goes to
-    another worker only where there is one that takes jobs; the last one fails it.
+    another worker only where there is one that takes jobs; the last one fails it. So it is with a
+    disk that takes no file.
     """
 
     def __init__(self, resources: Resources, ledger: SqlWorker) -> None:
         self._threads = resources.threads
         self._prefix = resources.prefix
         self._ledger = ledger
-        self._denied: StoreForbidden | None = None
+        self._denied: RelayError | None = None
         self._rests_until = 0.0
         self.refused = asyncio.Event()
 
     async def note(self, error: RelayError) -> bool:
-        """Return whether an attempt failed by the key so that another worker may do it, and take
-        no jobs from then on.
+        """Return whether an attempt failed by the key or the disk so that another worker may do
+        it, and take no jobs from then on.
         """
         # The errors below it are about the bucket, and so alike for all keys.
-        if isinstance(error, StoreForbidden) and error.code == StoreForbidden.code:
+        is_denied = isinstance(error, StoreForbidden) and error.code == StoreForbidden.code
+        if is_denied or isinstance(error, DiskError):
             if not await self._ledger.has_others():
                 return False
             self._denied, self._rests_until = error, time.monotonic() + DENIED_FOR
@@ -90,7 +92,7 @@ class KeyWatch:
         self.refused.set()
         return True
 
-    async def trouble(self) -> StoreError | None:
+    async def trouble(self) -> RelayError | None:
         """Return why OSS takes nothing by the key, if that is so. OSS itself may be away: each job
         says so.
         """

@@ -110,9 +110,9 @@ class RemoteRunner:
             return ""
         if resting := ", ".join(_with_obstacle(worker) for worker in self.workers):
             return f"no jobs are taken now by {resting}; the log there says why"
-        others = ", ".join(worker.name for worker in self.latest.workers)
-        if others:
-            return f"{others} cannot see the files of {self._root}"
+        others = (f"{worker.name} is for {worker.root}" for worker in self.latest.workers)
+        if self.latest.workers:
+            return f"{'; '.join(others)}; this front needs {self._root}"
         return "no worker runs: relay-bot run --role worker starts one"
 
     @property

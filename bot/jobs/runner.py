@@ -222,7 +222,7 @@ class JobRunner:
         # still run, so nothing else can be done with them before.
         self._unstored: dict[int, Outcome] = {}
         self.is_of_this_machine: Callable[[RelayError], Awaitable[bool]] = _is_of_every_machine
-        """Whether another machine may relay a file that failed so for good here."""
+        """Whether another machine may relay a file that failed so here; asked of each failure."""
 
     async def run(self, running: RunningJob) -> datetime | None:
         """Run one attempt; return when the next is due, or `None` if there will be none.
@@ -299,7 +299,8 @@ class JobRunner:
         known = error if isinstance(error, RelayError) else Unexpected(type(error).__name__)
         failures = job.failures + 1
         unexpected = job.unexpected_errors + (known is not error)
-        is_permanent = known.permanent and not await self.is_of_this_machine(known)
+        # Asked of each failure: a full disk is none for good, but one of this machine.
+        is_permanent = not await self.is_of_this_machine(known) and known.permanent
         is_last = is_permanent or failures >= _most_failures(known)
         if is_last or unexpected >= MOST_UNEXPECTED:
             await self._lifecycle.failed(job, known, cause=error)

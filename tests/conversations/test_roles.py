@@ -268,7 +268,7 @@ async def test_worker_with_other_settings(
     cluster.stage.oss.add_bucket("another")
     await cluster.front(RELAY_WEB__PORT=str(port))
     await cluster.worker("odd", **other)
-    await says(port, "odd cannot see the files of bot 123456, signed links in relay-sandbox for")
+    await says(port, "; this front needs bot 123456, signed links in relay-sandbox for")
     await alice.send(b"as promised", "a.bin")
     await cluster.worker("good")
     answered = await is_answered(alice, b"as promised")
@@ -296,6 +296,28 @@ async def test_settings_that_change_while_a_run_waits(
     await cluster.worker("only")
 
     assert await is_answered(alice, b"under way")
+
+
+async def test_worker_whose_disk_is_full(cluster: Cluster, alice: Person) -> None:
+    """It rests beside one that has room, after the first file, which that one relays."""
+    port, content = free_port(), os.urandom(2 * MIB)
+    await cluster.front()
+    full = {"RELAY_SPOOL__KEEP_FREE": "1000TB", "RELAY_WEB__PORT": str(port)}
+    await cluster.worker("full", **full)
+    await cluster.until("SELECT count(*) FROM workers WHERE places > 0", [(1,)])
+    # One that has places, but fetches nothing, until the first attempt has failed.
+    cluster.query("INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000)")
+    cluster.query(
+        "INSERT INTO workers (name, fence, places, place, root, version, started_at)"
+        " SELECT 'mute', 1, 1, place, root, version, 0 FROM workers WHERE name = 'full'"
+    )
+    await alice.send(content, "a.bin")
+    await says(port, "no job is taken")
+    await cluster.worker("roomy")
+    answered = await is_answered(alice, content)
+
+    assert answered
+    assert cluster.query("SELECT attempt, failures FROM jobs") == [(2, 1)]
 
 
 async def test_worker_whose_key_is_refused(cluster: Cluster, alice: Person) -> None:
@@ -435,4 +457,4 @@ async def test_files_of_another_server(tmp_path: Path, databases: Databases) -> 
 
     assert answered
     assert taken == [(0,)]
-    assert any("blind cannot see the files of" in reason for reason in why), why
+    assert any("blind is for " in reason for reason in why), why

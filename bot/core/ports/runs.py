@@ -47,8 +47,8 @@ class SeenRun:
 
 @dataclass(frozen=True, slots=True)
 class LiveWorker:
-    """A worker that holds its lease. `place` is where its jobs have to be, `root` the folder of
-    the Bot API server that it sees, in words, or "". `obstacle` is the code of the error of OSS
+    """A worker that holds its lease. `place` is where its jobs have to be, `root` the same
+    in words. `obstacle` is the code of the error of OSS
     for which it takes no jobs, or "".
     """
 
