@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+import pytest
+
 from tests.kill.witness import Record, Write, judge
 
 QUEUED: Mapping[str, Any] = {"id": 7, "state": "queued", "attempt": 0}
@@ -64,6 +66,25 @@ def test_a_takeover_is_right() -> None:
     assert [*record.jobs_of("worker-1.1", 6.0)] == [7]
     assert taken is not None
     assert taken.run == "worker-2.1"
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_a_job_that_waits_for_a_place(overtaken: bool) -> None:  # noqa: FBT001 -- a parameter of the test.
+    """It has waited for that alone unless another job has begun before it."""
+    ledger = Ledger()
+    ledger.begin()
+    ledger.lease("front-1.1", "worker-worker-1", 2)
+    back = ledger.write("front-1.1", "jobs", FIRST, {**FIRST, "state": "queued"})
+    ledger.write("front-1.1", "jobs", {}, {**QUEUED, "id": 8})
+    if overtaken:
+        ledger.write("worker-2.1", "jobs", {**QUEUED, "id": 8}, {**FIRST, "id": 8})
+    ledger.lease("front-1.1", "worker-worker-3", 1)
+    again = ledger.write("worker-2.1", "jobs", {**FIRST, "state": "queued"}, SECOND)
+    record = ledger.judge()
+
+    waited = record.waited_for_a_place(7, back.at - 1, again.at)
+    assert waited is not overtaken
+    assert not record.waited_for_a_place(7, back.at, again.at)
 
 
 def test_a_worker_that_was_replaced() -> None:

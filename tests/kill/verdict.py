@@ -61,6 +61,8 @@ class Hindrance(StrEnum):
     DATABASE = "database away"
     FRONTS = "two fronts died"
     """One after the other: for two leases no front could take anything back."""
+    PLACES = "no place free"
+    """It was taken back, and went on as the first one that a worker had room for."""
     ON_PURPOSE = "put off"
     """The job has crashed several workers, and waits."""
 
@@ -257,7 +259,10 @@ def _delay(record: witness.Record, job_id: int, after: float, before: float) -> 
     if record.was_put_off(job_id, after, before):
         return Hindrance.ON_PURPOSE
     fronts = [tenure for tenure in record.fronts if after < tenure.at < before]
-    return Hindrance.FRONTS if len(fronts) > 1 else Hindrance.NONE
+    if len(fronts) > 1:
+        return Hindrance.FRONTS
+    waited = record.waited_for_a_place(job_id, after, before)
+    return Hindrance.PLACES if waited else Hindrance.NONE
 
 
 def _takeover(

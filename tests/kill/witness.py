@@ -135,6 +135,16 @@ class Record:
         """Return whether a job was put off between two times."""
         return any(after < t.at < before for t in self.put_off.get(job_id, ()))
 
+    def waited_for_a_place(self, job_id: int, after: float, before: float) -> bool:
+        """Return whether a job that was taken back between two times waited only for a place: it
+        was there for a while, and no job that had not begun was preferred to it meanwhile.
+        """
+        back = [t.at for t in self.attempts[job_id] if after < t.at < before and not t.run]
+        if not back or before - back[0] < SOON:
+            return False
+        firsts = (tenures[0].at for tenures in self.attempts.values() if tenures)
+        return not any(back[0] + SOON / 2 < at < before for at in firsts)
+
     def came_back(self, job_id: int, after: float) -> bool:
         """Return whether the attempt of a job ended after a time, and no other one followed."""
         later = [tenure for tenure in self.attempts[job_id] if tenure.at > after]
