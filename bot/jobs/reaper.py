@@ -4,7 +4,7 @@ found. Rows of the ledger are removed when they have been kept long enough.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -17,6 +17,7 @@ from bot.core.errors import (
     RelayError,
     StoreError,
     StoreForbidden,
+    StoreKeyRefused,
     StoreRefused,
     TransferCancelled,
     Unexpected,
@@ -50,6 +51,8 @@ LONGEST_WAIT: Final = timedelta(seconds=30)
 """After a transient error: the bytes must go within a minute once OSS answers again."""
 LONGEST_WAIT_AFTER_REFUSAL: Final = timedelta(minutes=5)
 """Of a single key; what concerns the bucket or the access key may be put right at any moment."""
+REST: Final = timedelta(minutes=1)
+"""How long a process whose key may not delete leaves all to the others."""
 ENOUGH_REFUSALS: Final = 16
 """Where so many single keys are refused and none is deleted, the others need not be asked for."""
 
@@ -128,7 +131,8 @@ class Retention:
 
 class Reaper:
     """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a fallback.
-    While it `rests` it takes nothing, and leaves all to other processes.
+    While it `rests` it takes nothing, and leaves all to other processes; one that can rest does so
+    for a minute after OSS has refused a deletion, because the key of another may have the right.
     """
 
     def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
@@ -146,6 +150,7 @@ class Reaper:
     ) -> None:
         self._time = time
         self._rests = rests
+        self._refused_until = datetime.min.replace(tzinfo=UTC)
         self._objects = objects
         self._store = store
         self._store_of = store_of or (lambda _: store)
@@ -195,7 +200,8 @@ class Reaper:
             if removal is None or removal.done():
                 removal = loops.create_task(self.remove_leftovers())
             latest = self._clock.now() + LOOK_EVERY
-            due_at = await self._objects.next_due_at()
+            # What is due stays so while this process rests.
+            due_at = None if self._is_resting else await self._objects.next_due_at()
             await wait_for_event(
                 self._signals.deletions, self._clock, min(latest, due_at or latest)
             )
@@ -253,8 +259,14 @@ class Reaper:
             await self._undo(stored)
         return bool(left)
 
+    @property
+    def _is_resting(self) -> bool:
+        if self._rests is None:
+            return False
+        return self._rests() or self._clock.now() < self._refused_until
+
     async def _take(self, state: ObjectState, most: int) -> list[StoredObject]:
-        if self._rests is not None and self._rests():
+        if self._is_resting:
             return []
         return await self._objects.take_due(self._clock.now(), state, most)
 
@@ -311,6 +323,8 @@ class Reaper:
         for stored, error in failures:
             alike.setdefault((stored.attempts + 1, error.code), []).append(stored)
         errors = {error.code: error for _, error in failures}
+        if any(isinstance(error, StoreForbidden | StoreKeyRefused) for error in errors.values()):
+            self._refused_until = self._clock.now() + REST
         for (attempts, code), some in alike.items():
             error = errors[code]
             bucket, count = some[0].placement.bucket, len(some)
