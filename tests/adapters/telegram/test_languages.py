@@ -14,7 +14,14 @@ from bot.adapters.telegram.languages import (
     load_languages,
     pick_language,
 )
-from bot.core.errors import ChatError, MessageRefused, RelayError, all_codes
+from bot.core.errors import (
+    ChatError,
+    MessageRefused,
+    RelayError,
+    StoreForbidden,
+    StoreKeyRefused,
+    all_codes,
+)
 
 LANGUAGES = load_languages()
 ENGLISH = LANGUAGES["en"]
@@ -69,12 +76,15 @@ def test_every_error_code_has_a_sentence(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", sorted(LANGUAGES))
 def test_every_transient_error_of_a_transfer_has_a_reason(tag: str) -> None:
-    """A job that waits for its next try says why."""
+    """A job that waits for its next try says why, and so does one that no worker takes because OSS
+    refuses the keys of all.
+    """
 
     def tree(cls: type[RelayError]) -> set[type[RelayError]]:
         return {cls}.union(*(tree(child) for child in cls.__subclasses__()))
 
     transient = {cls.code for cls in tree(RelayError) - tree(ChatError) if not cls.permanent}
+    transient |= {StoreKeyRefused.code, StoreForbidden.code}
     told = {name for name in LANGUAGES[tag].messages if name.startswith("reason-")}
 
     assert {f"reason-{code.replace('_', '-')}" for code in transient} | {"reason-other"} == told
