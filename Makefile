@@ -6,7 +6,8 @@
 #   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above): all conversations
 #                   again with a front and a worker on PostgreSQL, and more; those of other clients need Node, npm and the
 #                   registries, those of the chat page Chromium; they are skipped without them
-#   make test-server  all conversations with one process whose ledger is on PostgreSQL   (ARGS for pytest)
+#   make test-server  all conversations, with every cell of each, with one process whose ledger is on PostgreSQL;
+#                   with TEST_LEDGERS=roles with a front and a worker, in about 13 minutes   (ARGS for pytest)
 #   make check      format, lint, types, import layers, and whether deploy/ fits
 #   make image-check  build the container image without an engine and run it (part of test-all); needs root, buildah
 #                   and mmdebstrap
@@ -27,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Hundreds of ledgers wait for their disk, which is memory here where there is enough of it.
 MEMORY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4194304 { print "/dev/shm" }')
-test test-all: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
+test test-all test-server: export TMPDIR := $(or $(TMPDIR),$(MEMORY),/tmp)
 
 .PHONY: demo chat test test-all test-server check image-check pin-images bench pictures wheel lock clean
 
@@ -49,9 +50,11 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
-# Every conversation with a bot of one process whose ledger is on a PostgreSQL server.
+# Cells that differ in what no ledger sees run here too; see `leave_out_cells` in tests/fakes/fixtures.py.
+test-server: export TEST_LEDGERS := $(or $(TEST_LEDGERS),postgresql)
+test-server: export TEST_CELLS := all
 test-server: $(READY)
-	TEST_LEDGERS=postgresql $(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check bot tests
