@@ -261,8 +261,9 @@ async def test_leftover_that_hangs_holds_up_no_link(yard: Graveyard) -> None:
     yard.threads.gates[1] = asyncio.Event()
     async with yard.running():
         await yard.threads.reached.wait()
-        stored = await yard.live(yard.clock.now() - LIFETIME)
+        # Before the link is there: a sweep on its way may end it at once.
         yard.signals.outbox.clear()
+        stored = await yard.live(yard.clock.now() - LIFETIME)
         yard.signals.deletions.set()
         await asyncio.wait_for(yard.signals.outbox.wait(), 5.0)
         state = (await yard.read(stored)).state
