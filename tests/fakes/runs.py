@@ -28,7 +28,6 @@ class FakeRuns:
         self.jobs = dict(jobs)
         self.runs: dict[int, SeenRun] = {}
         self.lost = 0
-        self.handed: list[int] = []
         self.may_look = asyncio.Event()
         self.may_look.set()
         self._places = places
@@ -36,9 +35,7 @@ class FakeRuns:
     async def hand_over(self, job_id: int, place: str, now: datetime) -> None:
         """Make a run of a job that has none."""
         del place, now
-        if job_id not in self.runs:
-            self.handed.append(job_id)
-            self.runs[job_id] = a_run(self.jobs[job_id])
+        self.runs.setdefault(job_id, a_run(self.jobs[job_id]))
 
     async def look(self, jobs: Collection[int]) -> Look:
         """Look at all runs, and at those of `jobs` that have none."""

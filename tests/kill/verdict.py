@@ -143,11 +143,9 @@ async def _judge_files(
         absent: tuple[Any, ...] = ("absent", 0, "", [], False)
         state, _, code, keys, answered = found.get((file.chat_id, file.message_id), absent)
         shown = [key for key in keys if key in links.shown]
-        if not shown and file.is_short and state == "done" and answered:
-            # No front ran while its link lived: the answer says that it has ended.
-            verdict.unopened += 1
-            continue
-        if not shown:
+        # If no front ran while a short link lived, the answer says that it has ended.
+        has_ended = file.is_short and state == "done" and answered
+        if not shown and not has_ended:
             verdict.fault("lost", f"{file.name}: {state} {code}")
             continue
         _judge_bytes(verdict, file, links, shown)

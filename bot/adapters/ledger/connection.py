@@ -88,6 +88,8 @@ class Backend(ABC):
     place: LedgerPlace
     lease: Lease | None = None
     """What a writer needs, if it needs one."""
+    why_not_renewed: Callable[[], str] = staticmethod(str)
+    """Returns why that lease could not be renewed at the latest attempt, or nothing."""
     endures = False
     """Whether what waits in a thread for the database does so for as long as it takes."""
 

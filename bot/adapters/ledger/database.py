@@ -98,12 +98,9 @@ class Database:
 
     def fence_by(self, keeper: "LeaseKeeper") -> None:
         """From now on write only while this lease is held."""
-        from bot.adapters.ledger.postgresql import PostgresBackend
-
         self.lost, self.seen_since = keeper.lost, keeper.seen_since
         self.lease = self._backend.lease = keeper.lease
-        if isinstance(self._backend, PostgresBackend):
-            self._backend.why_not_renewed = lambda: keeper.failure
+        self._backend.why_not_renewed = lambda: keeper.failure
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

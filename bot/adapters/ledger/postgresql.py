@@ -224,8 +224,6 @@ class PostgresBackend(Backend):
 
     def __init__(self, server: LedgerServer, unreadable: UnreadableRows) -> None:
         self.place = self._server = server
-        self.why_not_renewed: Callable[[], str] = lambda: ""
-        """Returns why the lease was not renewed, as far as that is known."""
         self._given_up = threading.Event()
         self._engines = {access: self._engine(access, unreadable) for access in AccessKind}
 
