@@ -6,8 +6,8 @@
 #   make test-all   the long tests (marker `long`) and only those, at most 20 minutes   (ARGS as above): all conversations
 #                   again with a front and a worker on PostgreSQL, and more; those of other clients need Node, npm and the
 #                   registries, those of the chat page Chromium; they are skipped without them
-#   make test-server  all conversations, with every cell of each, with one process whose ledger is on PostgreSQL;
-#                   with TEST_LEDGERS=roles with a front and a worker, in about 13 minutes   (ARGS for pytest)
+#   make test-server  all conversations again with one process whose ledger is on PostgreSQL, in about 13 minutes
+#                   (ARGS for pytest)
 #   make check      format, lint, types, import layers, and whether deploy/ fits
 #   make image-check  build the container image without an engine and run it (part of test-all); needs root, buildah
 #                   and mmdebstrap
@@ -50,9 +50,7 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
-# Cells that differ in what no ledger sees run here too; see `leave_out_cells` in tests/fakes/fixtures.py.
 test-server: export TEST_LEDGERS := $(or $(TEST_LEDGERS),postgresql)
-test-server: export TEST_CELLS := all
 test-server: $(READY)
 	$(BIN)/python -m pytest -q -n 2 -m "long and not alone" tests/conversations $(ARGS)
 

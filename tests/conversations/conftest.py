@@ -15,7 +15,6 @@ from tests.conversations.leftovers import second_tries_at_once
 from tests.conversations.people import Person
 from tests.fakes.fixtures import (  # noqa: F401 -- fixtures.
     databases,
-    leave_out_cells,
     ledgers,
     stages_on_both,
 )
@@ -23,11 +22,6 @@ from tests.fakes.ledger import put_empty_ledger
 from tests.fakes.profile import put_profile
 
 pytest_generate_tests = stages_on_both
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a server would answer as a file does."""
-    leave_out_cells(config, items)
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,6 @@ MB = 1_000_000
 FILES = 50
 
 
-# How Telegram slows calls down is a matter between it and the dispatcher.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
 async def test_fifty_files_at_once(stage: LocalStack, alice: Person, mode: FloodMode) -> None:
     """All links are right, every job is in exactly one answer, no limit is hit, and `/status` is

@@ -42,8 +42,6 @@ class Waits:
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
-# How Telegram slows calls down is a matter between it and the dispatcher.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("mode", [FloodMode.REFUSE, FloodMode.DELAY])
 async def test_ten_chats_with_twenty_files_each(stage: LocalStack, mode: FloodMode) -> None:
     """No flood limit is hit, every file is in exactly one answer, its link is right, and another

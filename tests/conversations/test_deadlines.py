@@ -170,8 +170,6 @@ async def _let_time_pass(stage: LocalStack, until: asyncio.Task[None]) -> None:
     await until
 
 
-# Ends are compared in microseconds by every ledger.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize(
     "later", [LATER[0], *(pytest.param(pair, marks=pytest.mark.long) for pair in LATER[1:])]
 )

@@ -137,15 +137,10 @@ OSS = [
 ]
 
 
-# Rare ones take nearly the same way as another one, which runs on a server too.
-NOT_RARE = pytest.mark.few_on_a_server(keep=lambda item: not item.callspec.params["case"].is_rare)
-
-
 def _params(cases: list[Case]) -> list[Any]:
     return [pytest.param(c, marks=[pytest.mark.long] * c.is_rare) for c in cases]
 
 
-@NOT_RARE
 @pytest.mark.parametrize("case", _params(TELEGRAM), ids=str)
 async def test_faults_of_telegram(stage: LocalStack, alice: Person, case: Case) -> None:
     """After any single fault of Telegram the right link comes once; twice only where an answer to
@@ -159,7 +154,6 @@ async def test_faults_of_telegram(stage: LocalStack, alice: Person, case: Case) 
     assert fault.hits >= max(1, case.fault.times)
 
 
-@NOT_RARE
 @pytest.mark.parametrize("case", _params(OSS), ids=str)
 async def test_faults_of_the_storage(stage: LocalStack, case: Case) -> None:
     """After any single fault of OSS the right link comes, and it serves the bytes

@@ -76,8 +76,6 @@ async def test_album_across_a_restart(stage: LocalStack, seeing: Room, anna: Use
     assert await _relayed(seeing, late) == [CONTENTS[1]]
 
 
-# Both ways are the same job to a ledger.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("how", ["caption", "reply"])
 async def test_only_one_item_is_seen(room: Room, anna: User, ben: User, how: str) -> None:
     """With privacy mode on, the answer says that it is one of several, and how to get the rest."""

@@ -52,8 +52,6 @@ class Evening:
         self.transcript.listen(name, room.group)
 
 
-# No ledger has a text in a language.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 async def test_group_evening(stage: LocalStack, language: str) -> None:
     """Every member gets the links meant for that member and no others, which the acts assert; the

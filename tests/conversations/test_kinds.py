@@ -12,9 +12,6 @@ from bot.sandbox.telegram.rich_content import locked_media, paid_media, rich_mes
 from tests.conversations.groups import Room, open_room
 from tests.conversations.people import Person, fetch, links_of
 
-# What a message is like is read before a ledger has it.
-pytestmark = pytest.mark.few_on_a_server
-
 UNKNOWN = {"hologram": {"frames": [{"file_id": "HgACAgIAAxk", "file_unique_id": "Hg1"}]}}
 
 

@@ -53,8 +53,6 @@ def _key(entry: object) -> str:
     return str(params.get("key"))
 
 
-# Of each side one: the other cells differ in what it answers.
-@pytest.mark.few_on_a_server(keep=lambda item: item.callspec.id.endswith(("download", "OSS")))
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [

@@ -116,8 +116,6 @@ def found(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-# What other programs are answered is the same with every ledger.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("name", FINDING_NAMES)
 async def test_bytes_and_names(stage: LocalStack, tmp_path: Path, name: str) -> None:
     """Of every name, from the address that the page shows."""
@@ -140,7 +138,6 @@ async def test_bytes_and_names(stage: LocalStack, tmp_path: Path, name: str) -> 
     assert got == expected
 
 
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize("name", RESUMING)
 async def test_resumed_after_a_minute(stage: LocalStack, tmp_path: Path, name: str) -> None:
     """What was interrupted goes on from where it was, though its signed URL has died."""

@@ -91,8 +91,6 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageTo
         yield PageTown(room, people, page.files[0].job_id)
 
 
-# Who is refused changes no row: on a server the one runs who may press everything.
-@pytest.mark.few_on_a_server(keep=lambda item: item.callspec.params["who"] == "owner")
 @pytest.mark.parametrize(("option", "who"), CELLS)
 async def test_page_button(town: PageTown, option: PageOption, who: str) -> None:
     """A user of this role who presses this button of the owner's gets this answer."""

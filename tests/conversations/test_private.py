@@ -47,8 +47,6 @@ async def test_slow_file_shows_a_status_message(stage: LocalStack, alice: Person
     assert (await fetch(link_of(answer)))[1] == content
 
 
-# What a message is like is read before a ledger has it.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize(
     ("kind", "suffix"),
     [

@@ -79,8 +79,6 @@ async def test_whole_album(alice: Person) -> None:
     assert {(await fetch(link))[1] for link in links} == set(photos)
 
 
-# A ledger on a server stores such names in test_names.py.
-@pytest.mark.few_on_a_server
 @pytest.mark.parametrize(
     "name",
     ["../../../CLAUDE.md", "Quarterly-Report-2025.pdf", "Отчёт за июль.pdf", "报告.pdf", "2 "],

@@ -23,9 +23,6 @@ from tests.fakes.ledger import execute, place_of
 CONTENT = os.urandom(3_000)
 SECRET = "a text that no log may have"
 
-# What cannot be read is found out before the ledger has it.
-ONE_ON_A_SERVER = pytest.mark.few_on_a_server
-
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +60,6 @@ async def fetched(url: str) -> bytes:
         return await response.read()
 
 
-@ONE_ON_A_SERVER
 @pytest.mark.parametrize(
     "change",
     [
@@ -202,7 +198,6 @@ AT_THE_START = ("getMe", "getMyCommands", "getMyDescription", "getUpdates")
 ODD = ("null", "{}", "[1]", "true")
 
 
-@ONE_ON_A_SERVER
 @pytest.mark.parametrize(
     ("method", "result"),
     [
@@ -240,7 +235,6 @@ async def test_update_without_an_id(stage: LocalStack) -> None:
     assert dead_updates(stage) == [6]
 
 
-@ONE_ON_A_SERVER
 @pytest.mark.parametrize("result", ["null", "{}", "[1]", "true"])
 async def test_unreadable_answer_to_a_message(
     stage: LocalStack, alice: Person, result: str
@@ -253,7 +247,6 @@ async def test_unreadable_answer_to_a_message(
     assert fault.hits == 1
 
 
-@ONE_ON_A_SERVER
 @pytest.mark.parametrize("result", ["null", "{}", "[1]"])
 async def test_unreadable_answer_to_an_edit(stage: LocalStack, alice: Person, result: str) -> None:
     """The message was changed but the answer to the edit is unreadable; the bot goes on."""

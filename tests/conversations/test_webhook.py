@@ -22,12 +22,8 @@ from tests.conversations.test_private import *  # noqa: F403 -- see above.
 from tests.conversations.test_repeats import *  # noqa: F403 -- see above.
 from tests.conversations.test_restart import *  # noqa: F403 -- see above.
 
-# The conversations take as long as by polling, which `make test` runs. With a ledger on a server
-# those of other modules run by polling alone: both ways end in the same `Intake.take`.
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.few_on_a_server(keep=lambda item: item.function.__module__ == __name__),
-]
+# The conversations take as long as by polling, which `make test` runs.
+pytestmark = pytest.mark.long
 
 CONTENT = os.urandom(30_000)
 

@@ -1,7 +1,7 @@
 """Fixtures of tests that work on a real ledger; a `conftest` imports what it needs."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -96,35 +96,6 @@ def stages_on_both(metafunc: pytest.Metafunc) -> None:
     if kind in {SERVER, ROLES} and not is_of_files:
         places.append(pytest.param(kind, marks=pytest.mark.long))
     metafunc.parametrize("ledgers", places, indirect=True, scope="module")
-
-
-def leave_out_cells(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells of a test that differ in what no ledger ever sees (a language, the way
-    of updates, what a client asks), where the marker `few_on_a_server` says so. `keep`, called
-    with the test, tells which run on a server; without it, the first cell of the function does.
-    None is left out where `TEST_CELLS` is "all" (`make test-server`).
-    """
-    if os.environ.get("TEST_CELLS") == "all":
-        return
-    seen: set[object] = set()
-    left_out = [item for item in items if _is_left_out(item, seen)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
-
-
-def _is_left_out(item: pytest.Item, seen: set[object]) -> bool:
-    marker = item.get_closest_marker("few_on_a_server")
-    if marker is None or not isinstance(item, pytest.Function):
-        return False
-    if item.callspec.params["ledgers"] not in {SERVER, ROLES}:
-        return False
-    keep: Callable[[pytest.Function], bool] | None = marker.kwargs.get("keep")
-    if keep is not None:
-        return not keep(item)
-    is_first = item.function not in seen
-    seen.add(item.function)
-    return not is_first
 
 
 def on_both(metafunc: pytest.Metafunc, *, in_every_run: bool = False) -> None:
