@@ -31,6 +31,7 @@ from bot.core.errors import (
 )
 from bot.core.ports import Clock
 from bot.core.ports.runs import Role
+from bot.jobs.reaper import Reaper
 from bot.jobs.remote import RunWorker
 from bot.jobs.runner import JobLifecycle
 from bot.settings import Settings
@@ -59,55 +60,71 @@ LOOK_AGAIN_AFTER: Final = 5.0
 """Seconds (real) between two looks at what keeps a worker from taking jobs."""
 
 
-class KeyWatch:
-    """Whether OSS takes files by the access key of this machine: a worker whose key is wrong would
-    fail the files that others could relay, and be the quickest to take the next.
+class MachineCheck:
+    """Whether this machine can relay files: a worker that cannot would fail those that others
+    could relay, and be the quickest to take the next.
 
-    A key that OSS does not know is no reason to fail a file: other workers have other keys, and an
-    operator repairs this one. A right that it lacks may be lacking everywhere, so the file goes to
-    another worker only where there is one that takes jobs; the last one fails it. So it is with a
-    disk that takes no file.
+    An access key that OSS does not know is no reason to fail a file: other workers have other
+    keys, and an operator repairs this one. A right that the key lacks may be lacking everywhere,
+    so the file goes to another worker only where there is one that takes jobs; the last one fails
+    it. So it is with a disk that takes no file.
+
+    `file_trouble` returns why the files cannot be seen here, or nothing; it blocks.
     """
 
-    def __init__(self, resources: Resources, ledger: SqlWorker) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        ledger: SqlWorker,
+        reaper: Reaper,
+        file_trouble: Callable[[], str],
+    ) -> None:
         self._threads = resources.threads
         self._prefix = resources.prefix
         self._ledger = ledger
+        self._reaper = reaper
+        self._file_trouble = file_trouble
         self._denied: RelayError | None = None
-        self._rests_until = 0.0
-        self.refused = asyncio.Event()
+        self._denied_until = 0.0
+        self.failed = asyncio.Event()
+        """Set when an attempt has failed because of this machine, or its key is refused."""
 
     async def note(self, error: RelayError) -> bool:
-        """Return whether an attempt failed by the key or the disk so that another worker may do
-        it, and take no jobs from then on.
+        """Return whether an attempt failed so that another machine may do it, and take no jobs
+        from then on.
         """
         # The errors below it are about the bucket, and so alike for all keys.
         is_denied = isinstance(error, StoreForbidden) and error.code == StoreForbidden.code
         if is_denied or isinstance(error, DiskError):
             if not await self._ledger.has_others():
                 return False
-            self._denied, self._rests_until = error, time.monotonic() + DENIED_FOR
-        elif not isinstance(error, StoreKeyRefused):
+            self._denied, self._denied_until = error, time.monotonic() + DENIED_FOR
+        elif isinstance(error, StoreKeyRefused):
+            self._reaper.leave_to_others()
+        else:
             return False
-        self.refused.set()
+        self.failed.set()
         return True
 
-    async def trouble(self) -> RelayError | None:
-        """Return why OSS takes nothing by the key, if that is so. OSS itself may be away: each job
-        says so.
+    async def trouble(self) -> tuple[str, str] | None:
+        """Return why no job can be relayed here, if that is so, and the code of the error of OSS
+        or of the disk, or "". OSS itself may be away: each job says so.
         """
-        if self._denied is not None and time.monotonic() < self._rests_until:
-            return self._denied
+        if why := await asyncio.to_thread(self._file_trouble):
+            return why, ""
+        if self._denied is not None and time.monotonic() < self._denied_until:
+            return str(self._denied), self._denied.code
         self._denied = None
         uploads = self._threads.store.list_uploads
         try:
             await self._threads.call(lambda: next(iter(uploads(self._prefix)), None))
         except StoreKeyRefused as error:
-            self.refused.set()
-            return error
+            self._reaper.leave_to_others()
+            self.failed.set()
+            return str(error), error.code
         except StoreError as error:
             log.warning("cannot check the access key", code=error.code)
-        self.refused.clear()
+        self.failed.clear()
         return None
 
 
@@ -120,9 +137,9 @@ class Worker:
     engine: ProcrastinateEngine
     source: CloudFiles | LocalFiles
     place: str
-    trouble: Callable[[], str]
-    """Returns why the files cannot be seen here, or nothing. Blocks."""
-    key: KeyWatch
+    reaper: Reaper
+    """Beside that of the front: links end also while no front is there."""
+    machine: MachineCheck
     obstacles: dict[str, str]
 
 
@@ -148,8 +165,15 @@ def build_worker(resources: Resources) -> Worker:
     runs = RunWorker(ledger, links.clock, metrics)
     jobs = SqlWorkerJobs(links.database, lease, runs.run_of, ledger.tell_time, boot_id=boot_id())
     lifecycle = JobLifecycle(jobs, links.clock, links.signals, metrics)
-    runner, key = build_runner(resources, source, jobs, lifecycle), KeyWatch(resources, ledger)
-    runner.is_of_this_machine = key.note
+    runner = build_runner(resources, source, jobs, lifecycle)
+    reaper = build_reaper(links, is_beside_others=True)
+    machine = MachineCheck(
+        resources,
+        ledger,
+        reaper,
+        lambda: "" if file_root is None else folder_trouble(file_root),
+    )
+    runner.is_of_this_machine = machine.note
     runs.run = runner.run
     links.monitoring.observe(
         MonitoredParts(runs, resources.spool, file_trouble_of(file_root, source))
@@ -160,8 +184,8 @@ def build_worker(resources: Resources) -> Worker:
         engine=engine_of(settings),
         source=source,
         place=place,
-        trouble=lambda: "" if file_root is None else folder_trouble(file_root),
-        key=key,
+        reaper=reaper,
+        machine=machine,
         obstacles=links.monitoring.health_state.obstacles,
     )
 
@@ -251,35 +275,33 @@ def _loops(
         "spool": partial(_tidy, resources, parts),
         "progress": parts.runs.tell,
         "runs": parts.runs.compare,
-        # Beside that of the front: links end also while no front is there. With a key that OSS
-        # refuses it would take what is due, and put it off.
-        "reaper": partial(build_reaper(links, parts.key.refused.is_set).run, None),
+        "reaper": partial(parts.reaper.run, None),
         "ledger_watch": links.database.watch,
     }
 
 
-async def _work(parts: Worker, places: int) -> None:
-    """Take jobs while their files can be seen and OSS knows the key."""
+async def _work(parts: Worker, slots: int) -> None:
+    """Take jobs while this machine can relay their files."""
     while True:
         await _until_fit(parts)
-        await parts.ledger.register(places)
+        await parts.ledger.register(slots)
         handle, aborted = parts.runs.handle, parts.runs.aborted
-        work = asyncio.create_task(parts.engine.work(places, parts.place, handle, aborted))
-        refused = asyncio.create_task(parts.key.refused.wait())
+        work = asyncio.create_task(parts.engine.work(slots, parts.place, handle, aborted))
+        failed = asyncio.create_task(parts.machine.failed.wait())
         try:
-            await asyncio.wait({work, refused}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, failed}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
         finally:
             # What runs goes on.
-            await end([work, refused])
+            await end([work, failed])
         await parts.ledger.register(0)
 
 
 async def _until_fit(parts: Worker) -> None:
     """Wait until nothing keeps this worker from relaying files, and let the front know why."""
     said = ""
-    while found := await _trouble(parts):
+    while found := await parts.machine.trouble():
         why, code = found
         # An error of OSS names its request, which is another one each time.
         if (reason := code or why) != said:
@@ -289,14 +311,6 @@ async def _until_fit(parts: Worker) -> None:
         said = reason
         await asyncio.sleep(LOOK_AGAIN_AFTER)
     parts.obstacles.pop(WORKER, None)
-
-
-async def _trouble(parts: Worker) -> tuple[str, str] | None:
-    """Return why no job can be relayed here, and the code of the error of OSS or ""."""
-    if why := await asyncio.to_thread(parts.trouble):
-        return why, ""
-    error = await parts.key.trouble()
-    return None if error is None else (str(error), error.code)
 
 
 async def _run(
@@ -310,7 +324,7 @@ async def _run(
         for name, run in _loops(resources, parts).items()
     )
     try:
-        log.info("ready", worker=settings.worker_name, places=settings.transfer.at_once)
+        log.info("ready", worker=settings.worker_name, slots=settings.transfer.at_once)
         links.monitoring.health_state.begin(ProcessPhase.RUNNING)
         ready(settings.worker_name)
         await until_stopped(stop, [engine, *others])

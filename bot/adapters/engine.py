@@ -337,7 +337,7 @@ class ProcrastinateEngine:
 
     async def work(
         self,
-        places: int,
+        slots: int,
         place: str,
         handle: Callable[[int], Awaitable[None]],
         aborted: Callable[[], None],
@@ -347,7 +347,7 @@ class ProcrastinateEngine:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                await self._work_once(places, place, handle, aborted)
+                await self._work_once(slots, place, handle, aborted)
                 # It ends so when it has lost its connection for notifications.
                 log.warning("the engine has lost its connection to the database, and starts again")
                 is_away = False
@@ -363,7 +363,7 @@ class ProcrastinateEngine:
 
     async def _work_once(
         self,
-        places: int,
+        slots: int,
         place: str,
         handle: Callable[[int], Awaitable[None]],
         aborted: Callable[[], None],
@@ -379,7 +379,7 @@ class ProcrastinateEngine:
         async with self._opened(app):
             await app.run_worker_async(
                 queues=[place],
-                concurrency=places,
+                concurrency=slots,
                 fetch_job_polling_interval=FETCH_EVERY,
                 abort_job_polling_interval=ABORTS_EVERY,
                 # What is handled goes on without the engine's worker.

@@ -146,7 +146,7 @@ class PrometheusMetrics:
             "relay_set_aside", "Rows that were given up after unexpected errors.", "unit"
         )
         self._workers = self._gauge("relay_workers", "Workers that a front has.")
-        self._places = self._gauge("relay_worker_places", "Jobs that its workers take at once.")
+        self._slots = self._gauge("relay_worker_slots", "Jobs that its workers take at once.")
         self._disk = self._gauge(
             "relay_disk_free_bytes", "Free bytes of the disk of each folder.", "folder"
         )
@@ -249,7 +249,7 @@ class PrometheusMetrics:
             self._overdue.set(readings.links_overdue)
             self._spool.set(readings.spool_reserved)
             self._workers.set(readings.workers)
-            self._places.set(readings.places)
+            self._slots.set(readings.slots)
             self._set_aside.clear()
             for unit in Unit:
                 self._set_aside.labels(unit.value).set(0)

@@ -111,7 +111,7 @@ def _show(found: Status) -> None:
         typer.echo(f"set aside after errors: {counts}; the log has the reasons")
     if found.workers:
         cells = [
-            (one.name, f"{one.running} of {one.places}", one.root, one.version, one.host)
+            (one.name, f"{one.running} of {one.slots}", one.root, one.version, one.host)
             for one in found.workers
         ]
         print_table("workers", ("worker", "running", "files", "version", "process"), cells)
@@ -175,7 +175,7 @@ def _as_dict(found: Status) -> dict[str, Any]:
         "workers": [
             {
                 "name": one.name,
-                "places": one.places,
+                "slots": one.slots,
                 "running": one.running,
                 "files": one.root,
                 "version": one.version,

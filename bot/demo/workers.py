@@ -35,7 +35,7 @@ from bot.logs import configure
 from bot.sandbox.request_log import LoggedRequest
 from bot.sandbox.telegram import EventKind, Message
 
-PLACES: Final = 2
+SLOTS: Final = 2
 """Files that each worker relays at once."""
 SMALL: Final = 1_500_000
 LARGE: Final = 12_000_000
@@ -43,7 +43,7 @@ LARGE_NAME: Final = "holiday-photos.zip"
 WHO_HAS_IT: Final = (
     f"SELECT worker FROM runs JOIN jobs ON jobs.id = job_id WHERE name = '{LARGE_NAME}'"  # noqa: S608 -- a constant.
 )
-PRESENT: Final = "SELECT count(*) FROM workers WHERE places > 0"
+PRESENT: Final = "SELECT count(*) FROM workers WHERE slots > 0"
 SPEED: Final = 4 * MIB
 """Bytes per second of each half, for all workers together."""
 PARTS: Final = 3
@@ -286,7 +286,7 @@ class Cluster:
 
     def _variables(self, name: str) -> dict[str, str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith("RELAY_")}
-        places = 20 if name == "front" else PLACES
+        slots = 20 if name == "front" else SLOTS
         paths = [str(Path(bot.__file__).parent.parent), own.get("PYTHONPATH", "")]
         return {
             **own,
@@ -295,8 +295,8 @@ class Cluster:
             "RELAY_LEDGER__URL": self.url,
             "RELAY_SPOOL__FOLDER": str(self.spool(name)),
             "RELAY_WORKER__NAME": name,
-            "RELAY_TRANSFER__AT_ONCE": str(places),
-            "RELAY_TRANSFER__PER_OWNER": str(places),
+            "RELAY_TRANSFER__AT_ONCE": str(slots),
+            "RELAY_TRANSFER__PER_OWNER": str(slots),
             "RELAY_LOG__FORMAT": "json",
             **(KEY_OF_WORKERS if name != "front" else {}),
         }
@@ -513,9 +513,9 @@ async def _cluster(scene: Scene, group: int, workers: int) -> AsyncIterator[Clus
 
 
 async def _spread(scene: Scene, cluster: Cluster) -> None:
-    """Send as many small files as there are places."""
-    count = len(cluster.workers) * PLACES
-    scene.screen.say(f"You send {count} files; each worker relays {PLACES} at a time.")
+    """Send as many small files as there are slots."""
+    count = len(cluster.workers) * SLOTS
+    scene.screen.say(f"You send {count} files; each worker relays {SLOTS} at a time.")
     names = [f"picture-{number}.jpg" for number in range(1, count + 1)]
     sent = [await _send(scene, name) for name in names]
     same = [await _is_same(scene, one) for one in sent]

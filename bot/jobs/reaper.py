@@ -131,8 +131,8 @@ class Retention:
 
 class Reaper:
     """Deletes objects by the ledger's due dates; the bucket's lifecycle rule is only a fallback.
-    While it `rests` it takes nothing, and leaves all to other processes; one that can rest does so
-    for a minute after OSS has refused a deletion, because the key of another may have the right.
+    One that `is_beside_others` leaves all to them for a minute after OSS has refused it a
+    deletion, because the key of another process may have the right.
     """
 
     def __init__(  # noqa: PLR0913 -- independent, and what is optional by keyword.
@@ -146,11 +146,11 @@ class Reaper:
         *,
         store_of: Callable[[Placement], ObjectStore] | None = None,
         time: StoreClockKeeper | None = None,
-        rests: Callable[[], bool] | None = None,
+        is_beside_others: bool = False,
     ) -> None:
         self._time = time
-        self._rests = rests
-        self._refused_until = datetime.min.replace(tzinfo=UTC)
+        self._is_beside_others = is_beside_others
+        self._rests_until = datetime.min.replace(tzinfo=UTC)
         self._objects = objects
         self._store = store
         self._store_of = store_of or (lambda _: store)
@@ -259,11 +259,16 @@ class Reaper:
             await self._undo(stored)
         return bool(left)
 
+    def leave_to_others(self) -> None:
+        """Take nothing for a minute, where there are other processes: what this one takes and
+        cannot delete is put off for all.
+        """
+        if self._is_beside_others:
+            self._rests_until = self._clock.now() + REST
+
     @property
     def _is_resting(self) -> bool:
-        if self._rests is None:
-            return False
-        return self._rests() or self._clock.now() < self._refused_until
+        return self._clock.now() < self._rests_until
 
     async def _take(self, state: ObjectState, most: int) -> list[StoredObject]:
         if self._is_resting:
@@ -324,7 +329,7 @@ class Reaper:
             alike.setdefault((stored.attempts + 1, error.code), []).append(stored)
         errors = {error.code: error for _, error in failures}
         if any(isinstance(error, StoreForbidden | StoreKeyRefused) for error in errors.values()):
-            self._refused_until = self._clock.now() + REST
+            self.leave_to_others()
         for (attempts, code), some in alike.items():
             error = errors[code]
             bucket, count = some[0].placement.bucket, len(some)

@@ -104,9 +104,13 @@ class RemoteRunner:
         return [worker for worker in found if worker.place == self._place]
 
     @property
+    def _slots(self) -> int:
+        return sum(worker.slots for worker in self.workers)
+
+    @property
     def trouble(self) -> str:
         """Why no job can run, or nothing."""
-        if self.latest is None or any(worker.places for worker in self.workers):
+        if self.latest is None or self._slots:
             return ""
         if resting := ", ".join(_with_obstacle(worker) for worker in self.workers):
             return f"no jobs are taken now by {resting}; the log there says why"
@@ -118,9 +122,8 @@ class RemoteRunner:
     @property
     def obstacle(self) -> str:
         """The code of the error of OSS for which no worker takes jobs, or nothing."""
-        if any(worker.places for worker in self.workers):
-            return ""
-        return next((worker.obstacle for worker in self.workers if worker.obstacle), "")
+        obstacles = (worker.obstacle for worker in self.workers if worker.obstacle)
+        return "" if self._slots else next(obstacles, "")
 
     async def run(self, running: RunningJob) -> datetime | None:
         """Have one attempt run; return when the next is due, or `None` if there will be none."""
@@ -215,7 +218,7 @@ class RemoteRunner:
                 )
 
     async def look(self, queue: JobQueue) -> Look:
-        """Look at the runs and workers, and let the queue have the places that there are."""
+        """Look at the runs and workers, and let the queue have the slots that there are."""
         self._looks += 1
         number = self._looks
         wanted = [id_ for id_, watched in self._watched.items() if watched.since < number]
@@ -227,7 +230,7 @@ class RemoteRunner:
         if is_news and look.oss_offset is not None:
             self._learn(look.oss_offset)
         self.latest = look
-        queue.set_at_once(sum(worker.places for worker in self.workers))
+        queue.set_at_once(self._slots)
         queue.obstacle = self.obstacle
         # Also of one that was adopted just now: its worker may be judged before the next look.
         for job_id in look.runs.keys() & self._watched.keys():

@@ -386,8 +386,8 @@ def _handlers(resources: Resources, use_cases: UseCases) -> ProcessedUpdates:
     return processed_updates
 
 
-def build_reaper(links: LinkResources, rests: Callable[[], bool] | None = None) -> Reaper:
-    """Build what ends links, while it does not rest."""
+def build_reaper(links: LinkResources, *, is_beside_others: bool = False) -> Reaper:
+    """Build what ends links."""
     store = links.store
     return Reaper(
         links.ledger.objects,
@@ -398,7 +398,7 @@ def build_reaper(links: LinkResources, rests: Callable[[], bool] | None = None) 
         links.monitoring.metrics,
         store_of=store.stores.of,
         time=links.clock_keeper,
-        rests=rests,
+        is_beside_others=is_beside_others,
     )
 
 

@@ -182,7 +182,7 @@ class Monitoring:
         return replace(
             found,
             workers=len(workers),
-            places=sum(worker.places for worker in workers),
+            slots=sum(worker.slots for worker in workers),
             jobs_running=running,
             jobs_waiting=waiting,
             spool_reserved=self._monitored.spool.quota.reserved,

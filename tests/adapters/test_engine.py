@@ -78,10 +78,10 @@ class Handler:
 
 
 @asynccontextmanager
-async def working(place: LedgerServer, handler: Handler, places: int = 2) -> AsyncIterator[None]:
+async def working(place: LedgerServer, handler: Handler, slots: int = 2) -> AsyncIterator[None]:
     """Let an engine work for the block."""
     made = ProcrastinateEngine(place, {"connect_timeout": "5"})
-    task = asyncio.create_task(made.work(places, CLOUD, handler.handle, handler.aborted))
+    task = asyncio.create_task(made.work(slots, CLOUD, handler.handle, handler.aborted))
     try:
         yield
     finally:
@@ -194,7 +194,7 @@ async def test_given_in_a_transaction(place: LedgerServer) -> None:
 async def test_handled_once_and_forgotten(
     place: LedgerServer, raw: "psycopg.Connection[Any]"
 ) -> None:
-    """At most so many as there are places run at once, and none of them leaves a row."""
+    """At most so many as there are slots run at once, and none of them leaves a row."""
     handler = Handler()
     for run in range(1, 6):
         defer(raw, run, CLOUD)
@@ -318,7 +318,7 @@ async def test_end_of_a_job_that_is_gone(
     """A worker that was taken for dead ends its job, which is not there: others are not harmed."""
     handler = Handler()
     defer(raw, 1, CLOUD)
-    async with working(place, handler, places=1):
+    async with working(place, handler, slots=1):
         await handler.until(lambda: handler.begun == [1])
         raw.execute("DELETE FROM procrastinate_jobs")
         second = defer(raw, 2, CLOUD)

@@ -36,7 +36,7 @@ _RATES: Final = ("PRIVATE_MESSAGES", "PRIVATE_EDITS", "GROUP_ACTIONS", "ALL_ACTI
 _REGISTER: Final = """
 INSERT INTO leases (name, holder, fence, expires_at)
 VALUES ('worker-sql', 'bench', 1, 1e15::bigint * 9);
-INSERT INTO workers (name, fence, places, place, root, version, started_at)
+INSERT INTO workers (name, fence, slots, place, root, version, started_at)
 VALUES ('sql', 1, 100000, 'cloud', '', 'bench', 0);
 SELECT pg_notify('relay_runs', '')
 """

@@ -32,7 +32,7 @@ not what is full.
 FULL: Final = 0.7
 """The share of busy processors above which a lower rate is taken."""
 WARM: Final = 8.0
-"""Seconds until all workers have their places full."""
+"""Seconds until all workers have their slots full."""
 WINDOW: Final = 20.0
 """Seconds of measuring."""
 WANTED: Final = 0.95

@@ -126,7 +126,7 @@ async def test_workers(on_server: LocalStack, place: LedgerServer) -> None:
 
     assert "left" in shown.out
     assert "0 of 3" in shown.out
-    assert [(one["name"], one["places"]) for one in as_json["workers"]] == [("left", 3)]
+    assert [(one["name"], one["slots"]) for one in as_json["workers"]] == [("left", 3)]
     assert (moved.code, "workers run on the ledger" in moved.err) == (1, True)
     assert [row.meaning for row in found if row.name == "workers"] == [
         "left; together they take 3 jobs at once"
@@ -575,7 +575,7 @@ async def test_restore_that_is_cut_off(
 
 
 _WORKER = (
-    "INSERT INTO workers (name, fence, places, place, root, version, started_at)"
+    "INSERT INTO workers (name, fence, slots, place, root, version, started_at)"
     " VALUES ('left', 1, 3, '', '', '1', 0)"
 )
 

@@ -77,7 +77,7 @@ async def held(cluster: Cluster, alice: Person, seconds: int = 60) -> bytes:
 
 
 def add_mute_worker(cluster: Cluster, alice: Person) -> None:
-    """Add one that has places, and a fence of its own, but fetches nothing."""
+    """Add one that has slots, and a fence of its own, but fetches nothing."""
     place, _ = place_of(cluster.stage.settings(alice.id))
     cluster.query("INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000)")
     cluster.query(f"INSERT INTO workers VALUES ('mute', 1, 1, '{place}', '', '1', 0)")  # noqa: S608 -- ours.
@@ -113,12 +113,12 @@ async def test_without_a_worker(cluster: Cluster, alice: Person) -> None:
     _, page = await get(port, "/metrics")
 
     assert "relay_workers 1.0" in page
-    assert "relay_worker_places 4.0" in page
+    assert "relay_worker_slots 4.0" in page
     assert any("no worker runs" in reason for reason in why), why
     assert answered
 
 
-async def test_as_many_as_there_are_places(cluster: Cluster, alice: Person) -> None:
+async def test_as_many_as_there_are_slots(cluster: Cluster, alice: Person) -> None:
     """Each worker has as many as it takes; the next waits, and has its turn."""
     more = {"RELAY_TRANSFER__AT_ONCE": "1", "RELAY_TRANSFER__PER_OWNER": "1"}
     people = [alice, *(Person(cluster.stage, name) for name in ("Ben", "Cleo"))]
@@ -304,11 +304,11 @@ async def test_worker_whose_disk_is_full(cluster: Cluster, alice: Person) -> Non
     await cluster.front()
     full = {"RELAY_SPOOL__KEEP_FREE": "1000TB", "RELAY_WEB__PORT": str(port)}
     await cluster.worker("full", **full)
-    await cluster.until("SELECT count(*) FROM workers WHERE places > 0", [(1,)])
-    # One that has places, but fetches nothing, until the first attempt has failed.
+    await cluster.until("SELECT count(*) FROM workers WHERE slots > 0", [(1,)])
+    # One that has slots, but fetches nothing, until the first attempt has failed.
     cluster.query("INSERT INTO leases VALUES ('worker-mute', 'test', 1, 9000000000000000)")
     cluster.query(
-        "INSERT INTO workers (name, fence, places, place, root, version, started_at)"
+        "INSERT INTO workers (name, fence, slots, place, root, version, started_at)"
         " SELECT 'mute', 1, 1, place, root, version, 0 FROM workers WHERE name = 'full'"
     )
     await alice.send(content, "a.bin")
@@ -351,7 +351,7 @@ async def test_front_says_why_no_job_is_taken(cluster: Cluster) -> None:
     await says(port, "no jobs are taken now by only (store_key_refused)")
     give_key(cluster.stage, secret=secret)
 
-    await cluster.until("SELECT places, obstacle FROM workers", [(4, "")])
+    await cluster.until("SELECT slots, obstacle FROM workers", [(4, "")])
 
 
 async def test_worker_whose_key_lacks_a_right(
@@ -366,11 +366,11 @@ async def test_worker_whose_key_lacks_a_right(
     poor = {"RELAY_OSS__ACCESS_KEY_ID": "LTAI-poor", "RELAY_OSS__ACCESS_KEY_SECRET": "poor"}
     await cluster.front()
     await cluster.worker("poor", **poor)
-    # It has a place, and takes nothing.
+    # It has a slot, and takes nothing.
     add_mute_worker(cluster, alice)
     await alice.send(b"denied once", "a.bin")
     await cluster.until(
-        "SELECT name, places, obstacle FROM workers ORDER BY name",
+        "SELECT name, slots, obstacle FROM workers ORDER BY name",
         [("mute", 1, ""), ("poor", 0, "store_forbidden")],
     )
     cluster.query("DELETE FROM leases WHERE name = 'worker-mute'")

@@ -24,13 +24,13 @@ def a_run(job: Job, *, worker: str = "", failures: int = 0) -> SeenRun:
 class FakeRuns:
     """Implements `RunLedger`. `may_look` holds looks back."""
 
-    def __init__(self, jobs: Mapping[int, Job], *, places: int = 1) -> None:
+    def __init__(self, jobs: Mapping[int, Job], *, slots: int = 1) -> None:
         self.jobs = dict(jobs)
         self.runs: dict[int, SeenRun] = {}
         self.lost = 0
         self.may_look = asyncio.Event()
         self.may_look.set()
-        self._places = places
+        self._slots = slots
 
     async def hand_over(self, job_id: int, place: str, now: datetime) -> None:
         """Make a run of a job that has none."""
@@ -41,7 +41,7 @@ class FakeRuns:
         """Look at all runs, and at those of `jobs` that have none."""
         await self.may_look.wait()
         others = {id_: self.jobs[id_] for id_ in jobs if id_ not in self.runs}
-        worker = LiveWorker("one", self._places, "cloud", "", "1")
+        worker = LiveWorker("one", self._slots, "cloud", "", "1")
         return Look(dict(self.runs), others, [worker], lost=self.lost)
 
     async def cancel(self, job_id: int) -> bool:

@@ -1,7 +1,6 @@
 """Links end at their deadline, leftovers go at once and once more."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -36,28 +35,35 @@ def fail(error: Exception) -> None:
 async def test_leaves_all_to_others_while_it_rests(yard: Graveyard) -> None:
     """Nothing is taken, tried or put off; afterwards it goes on."""
     link, left = await yard.live(NOW - 2 * LIFETIME), await yard.left(put=True)
-    resting = [True]
-    made = shared(yard, lambda: resting[0])
+    made = shared(yard)
+    made.leave_to_others()
     await made.sweep()
     before = [(await yard.read(one)).attempts for one in (link, left)]
-    resting[0] = False
+    yard.clock.advance(reaper.REST)
     await made.sweep()
 
     assert before == [0, 0]
     assert yard.store.objects == {}
 
 
-def shared(yard: Graveyard, rests: Callable[[], bool]) -> reaper.Reaper:
+def shared(yard: Graveyard) -> reaper.Reaper:
     """Return a reaper beside those of other processes."""
     return reaper.Reaper(
-        yard.ledger.objects, yard.store, yard.threads, yard.clock, yard.signals, rests=rests
+        yard.ledger.objects,
+        yard.store,
+        yard.threads,
+        yard.clock,
+        yard.signals,
+        is_beside_others=True,
     )
 
 
 async def test_rests_without_asking_again_and_again(yard: Graveyard) -> None:
     """What is due stays due while it rests; it looks every five seconds all the same."""
     await yard.live(NOW - 2 * LIFETIME)
-    running = asyncio.create_task(shared(yard, lambda: True).run(None))
+    made = shared(yard)
+    made.leave_to_others()
+    running = asyncio.create_task(made.run(None))
     waits = await yard.clock.until_waits(1, within=reaper.LOOK_EVERY)
     running.cancel()
     await asyncio.wait([running])
@@ -70,7 +76,7 @@ async def test_key_that_may_not_delete(yard: Graveyard, error: StoreError) -> No
     """Its process leaves all to others for a minute, which are not held up meanwhile."""
     first = await yard.live(NOW - 2 * LIFETIME)
     yard.store.stuck[first.key] = error
-    made = shared(yard, lambda: False)
+    made = shared(yard)
     await made.sweep()
     second = await yard.live(NOW - 2 * LIFETIME)
     yard.clock.advance(reaper.FIRST_WAIT)
@@ -87,7 +93,7 @@ async def test_rest_has_an_end(yard: Graveyard) -> None:
     """After a minute it tries again: there may be no other process."""
     stored = await yard.live(NOW - 2 * LIFETIME)
     yard.store.stuck[stored.key] = StoreForbidden("AccessDenied")
-    made = shared(yard, lambda: False)
+    made = shared(yard)
     await made.sweep()
     yard.store.stuck.clear()
     yard.clock.advance(reaper.REST)

@@ -29,13 +29,13 @@ class SilentEngine(Engine):
 
     async def work(
         self,
-        places: int,
+        slots: int,
         place: str,
         handle: Callable[[int], Awaitable[None]],
         aborted: Callable[[], None],
     ) -> None:
         """Bring nothing."""
-        del places, place, handle, aborted
+        del slots, place, handle, aborted
         await asyncio.Event().wait()
 
 

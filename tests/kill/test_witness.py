@@ -82,9 +82,9 @@ def test_a_job_that_waits_for_a_place(overtaken: bool) -> None:  # noqa: FBT001 
     again = ledger.write("worker-2.1", "jobs", {**FIRST, "state": "queued"}, SECOND)
     record = ledger.judge()
 
-    waited = record.waited_for_a_place(7, back.at - 1, again.at)
+    waited = record.waited_for_a_slot(7, back.at - 1, again.at)
     assert waited is not overtaken
-    assert not record.waited_for_a_place(7, back.at, again.at)
+    assert not record.waited_for_a_slot(7, back.at, again.at)
 
 
 def test_a_worker_that_was_replaced() -> None:

@@ -61,7 +61,7 @@ class Hindrance(StrEnum):
     DATABASE = "database away"
     FRONTS = "two fronts died"
     """One after the other: for two leases no front could take anything back."""
-    PLACES = "no place free"
+    SLOTS = "no slot free"
     """It was taken back, and went on as the first one that a worker had room for."""
     ON_PURPOSE = "put off"
     """The job has crashed several workers, and waits."""
@@ -259,8 +259,8 @@ def _delay(record: witness.Record, job_id: int, after: float, before: float) -> 
     fronts = [tenure for tenure in record.fronts if after < tenure.at < before]
     if len(fronts) > 1:
         return Hindrance.FRONTS
-    waited = record.waited_for_a_place(job_id, after, before)
-    return Hindrance.PLACES if waited else Hindrance.NONE
+    waited = record.waited_for_a_slot(job_id, after, before)
+    return Hindrance.SLOTS if waited else Hindrance.NONE
 
 
 def _takeover(

@@ -135,7 +135,7 @@ class Record:
         """Return whether a job was put off between two times."""
         return any(after < t.at < before for t in self.put_off.get(job_id, ()))
 
-    def waited_for_a_place(self, job_id: int, after: float, before: float) -> bool:
+    def waited_for_a_slot(self, job_id: int, after: float, before: float) -> bool:
         """Return whether a job that was taken back between two times waited only for a place: it
         was there for a while, and no job that had not begun was preferred to it meanwhile.
         """

@@ -177,7 +177,7 @@ def live_workers(connection: Connection, running: Mapping[str, int]) -> list[Liv
     return [
         LiveWorker(
             row.name,
-            row.places,
+            row.slots,
             row.place,
             row.root,
             row.version,

@@ -337,7 +337,7 @@ workers = Table(
     # Its fence is that of the lease.
     Column("fence", BigInteger, nullable=False),
     # How many jobs it takes at once; 0 from the beginning of its end.
-    Column("places", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
     # Where its jobs have to be: see `runs.place`; and the folder in words for an operator.
     Column("place", String(64), nullable=False),
     Column("root", Text, nullable=False),

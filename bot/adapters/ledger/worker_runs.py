@@ -48,7 +48,7 @@ MOST_CLAIMS: Final = 1000
 def register(  # noqa: PLR0913, PLR0917 -- what a worker says of itself.
     connection: Connection,
     lease: Lease,
-    places: int,
+    slots: int,
     place: str,
     root: str,
     version: str,
@@ -58,7 +58,7 @@ def register(  # noqa: PLR0913, PLR0917 -- what a worker says of itself.
     values = {
         "name": lease.name.removeprefix(WORKER),
         "fence": lease.fence,
-        "places": places,
+        "slots": slots,
         "place": place,
         "root": root,
         "version": version,
@@ -79,7 +79,7 @@ def has_others(connection: Connection, lease: Lease, place: str) -> bool:
     """Return whether another worker than that of the lease takes jobs of this place."""
     mine = lease.name.removeprefix(WORKER)
     return any(
-        other.places and other.place == place and other.name != mine
+        other.slots and other.place == place and other.name != mine
         for other in live_workers(connection, {})
     )
 
@@ -330,10 +330,10 @@ class SqlWorker(SqlPart):
     find = reads(find)
     cancelled = reads(cancelled)
 
-    async def register(self, places: int, obstacle: str = "") -> None:
+    async def register(self, slots: int, obstacle: str = "") -> None:
         """Note that this worker takes so many jobs at once."""
         await self._database.write(
-            register, self._lease, places, self._place, self._root, self._version, obstacle
+            register, self._lease, slots, self._place, self._root, self._version, obstacle
         )
 
     async def has_others(self) -> bool:

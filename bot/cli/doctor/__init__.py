@@ -224,11 +224,11 @@ def _worker_rows(found: ServerInspection) -> list[Row]:
         return []
     names = ", ".join(worker.name for worker in found.workers)
     versions = {worker.version for worker in found.workers} | {__version__}
-    places = sum(worker.places for worker in found.workers)
+    slots = sum(worker.slots for worker in found.workers)
     if len(versions) > 1:
         meaning = say("doctor-workers-versions", versions=", ".join(sorted(versions)))
         return [warning("workers", meaning, say("doctor-workers-versions-remedy"))]
-    return [ok("workers", say("doctor-workers-ok", names=names, places=places))]
+    return [ok("workers", say("doctor-workers-ok", names=names, slots=slots))]
 
 
 def _schema_row(found: ServerInspection) -> Row:

@@ -81,7 +81,7 @@ class Readings:
     """Rows that were given up after unexpected errors, by kind of unit."""
     workers: int = 0
     """Workers that can have the files of this bot; of a front only, as are their `places`."""
-    places: int = 0
+    slots: int = 0
     """How many jobs they take at once."""
     disk_free: Mapping[str, int] = field(default_factory=dict)
     """Free bytes of the disk of each folder: "spool" and "ledger"."""

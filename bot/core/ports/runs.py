@@ -53,7 +53,7 @@ class LiveWorker:
     """
 
     name: str
-    places: int
+    slots: int
     place: str
     root: str
     version: str
@@ -119,7 +119,7 @@ class RunLedger(Protocol):
 class WorkerLedger(Protocol):
     """The runs and the registry as a worker has them. Every change needs the worker's lease."""
 
-    async def register(self, places: int, obstacle: str = "") -> None:
+    async def register(self, slots: int, obstacle: str = "") -> None:
         """Note that this worker takes so many jobs at once, from now on; 0 for no more, because of
         an error of OSS with the code `obstacle`, if there is one.
         """
@@ -175,12 +175,12 @@ class Engine(Protocol):
 
     async def work(
         self,
-        places: int,
+        slots: int,
         place: str,
         handle: Callable[[int], Awaitable[None]],
         aborted: Callable[[], None],
     ) -> None:
-        """Fetch runs for that place, at most `places` at once, and handle each by its id, until
+        """Fetch runs for that place, at most `slots` at once, and handle each by its id, until
         cancelled; what is handled then goes on. `aborted` is called when one is to be aborted.
         Outages are waited for.
         """

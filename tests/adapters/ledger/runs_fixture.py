@@ -63,7 +63,7 @@ class Cluster:
         self.ledger = SqlLedger(self.front, jobs=SqlFrontJobs(self.front))
         return self
 
-    async def worker(self, name: str, places: int = 2) -> Worker:
+    async def worker(self, name: str, slots: int = 2) -> Worker:
         """Open a worker."""
         opening = open_as_worker(self.place, name, waits=lambda _: None)
         database = await self._stack.enter_async_context(opening)
@@ -74,7 +74,7 @@ class Cluster:
         made.jobs = SqlWorkerJobs(
             database, lease, lambda _: made.run, ledger.tell_time, boot_id="b"
         )
-        await ledger.register(places)
+        await ledger.register(slots)
         return made
 
     async def accept(self) -> Job:

@@ -229,12 +229,12 @@ async def test_migration_beside_workers(cluster: Cluster, monkeypatch: pytest.Mo
 
 async def test_listed(cluster: Cluster) -> None:
     """Those that run are listed, with what they say of themselves."""
-    await cluster.worker("first", places=3)
+    await cluster.worker("first", slots=3)
     second = await cluster.worker("second")
     await second.ledger.register(0)
     found = await cluster.front.read(list_workers)
 
-    assert [(one.name, one.places, one.version) for one in found] == [
+    assert [(one.name, one.slots, one.version) for one in found] == [
         ("first", 3, "1"),
         ("second", 0, "1"),
     ]

@@ -162,6 +162,6 @@ async def test_others(cluster: Cluster) -> None:
     look = await cluster.runs.look([])
 
     assert found == [True, False, True, False]
-    assert [(one.name, one.places, one.obstacle) for one in look.workers] == [
+    assert [(one.name, one.slots, one.obstacle) for one in look.workers] == [
         ("second", 0, "store_key_refused")
     ]

@@ -37,7 +37,7 @@ def upgrade() -> None:
         "workers",
         sa.Column("name", name, nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("places", sa.Integer(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
         sa.Column("place", name, nullable=False),
         sa.Column("root", sa.Text(), nullable=False),
         sa.Column("version", name, nullable=False),
