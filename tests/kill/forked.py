@@ -18,7 +18,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
-import bot.cli.run  # noqa: F401 -- the copies shall have it already.
+# The copies shall have all of it already, that of a front and a worker too.
+import bot.adapters.ledger.postgresql
+import bot.cli.run
+import bot.worker  # noqa: F401 -- as above.
 from bot.cli.main import main
 from tests.kill.kill_points import install
 
