@@ -30,6 +30,20 @@ EXECUTED = {"document": 50, "status": 35, "delete": 35, "restart": 80}
 ABOUT_A_SERVER = {"test_ledger_server_away.py", "test_roles.py"}
 """Conversations that bring a server of their own."""
 
+KILLS_ELSEWHERE = {
+    "test_chaos.py",
+    "test_page_kills.py",
+    "test_roles.py",
+    "test_seeded_kills.py",
+    "test_seeded_roles.py",
+    "test_witness.py",
+}
+"""Modules of `tests/kill` that have processes of several roles anyway, or a counterpart that has
+them, or no process.
+"""
+TOO_LARGE = ("test_kill.py", "test_killed_and_restarted_with_200_mb")
+"""A test that differs from one of its module in its size alone."""
+
 
 def test_modules_are_few() -> None:
     """A reader meets what belongs together in one module."""
@@ -75,25 +89,47 @@ def test_all_conversations_run_on_roles() -> None:
     assert found == ABOUT_A_SERVER
 
 
-@pytest.mark.long
-def test_every_cell_of_a_conversation_runs_on_roles() -> None:
-    """`make test-all` leaves none out."""
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/conversations"]
+Cell = tuple[str, str, str, str]
+"""Module and name of a test, and what its parameters are before and after the kind of ledger."""
+
+
+def cells(folder: str) -> tuple[set[Cell], set[Cell]]:
+    """Return the cells of tests that `make test-all` runs on files, and those on roles."""
     listed = subprocess.run(
-        command,
+        [sys.executable, "-m", "pytest", "-q", "--collect-only", folder],
         cwd=ROOT,
         env=os.environ | {"TEST_LEDGERS": "roles"},
         check=True,
         capture_output=True,
         text=True,
     )
-    cells = re.findall(r"/(\w+\.py)::(\w+)\[(.*-)?(file|roles)(-.*)?\]", listed.stdout)
-    on_files = {(*name, before, after) for *name, before, kind, after in cells if kind == "file"}
-    on_roles = {(*name, before, after) for *name, before, kind, after in cells if kind == "roles"}
+    found = re.findall(r"/(\w+\.py)::(\w+)\[(.*-)?(file|roles)(-.*)?\]", listed.stdout)
+    on_files = {(*name, before, after) for *name, before, kind, after in found if kind == "file"}
+    on_roles = {(*name, before, after) for *name, before, kind, after in found if kind == "roles"}
+    return on_files, on_roles
+
+
+@pytest.mark.long
+def test_every_cell_of_a_conversation_runs_on_roles() -> None:
+    """`make test-all` leaves none out."""
+    on_files, on_roles = cells("tests/conversations")
     missing = {cell for cell in on_files - on_roles if cell[0] not in ABOUT_A_SERVER}
 
     assert len(on_roles) > 700
     assert missing == set()
+
+
+@pytest.mark.long
+def test_every_cell_of_a_kill_test_runs_on_roles() -> None:
+    """`make test-all` repeats all with a front and a worker as processes, but for what has them
+    already.
+    """
+    on_files, on_roles = cells("tests/kill")
+    missing = on_files - on_roles
+
+    assert len(on_roles) > 30
+    assert {module for module, *_ in missing} - {TOO_LARGE[0]} == KILLS_ELSEWHERE
+    assert {cell[:2] for cell in missing if cell[0] not in KILLS_ELSEWHERE} == {TOO_LARGE}
 
 
 @pytest.mark.long

@@ -49,6 +49,8 @@ class RunningJob:
     """Set by a runner that comes back though the attempt did not fail: it was another process that
     ended.
     """
+    suspect: bool = False
+    """Set by a runner that comes back: the job may be what has ended other processes."""
 
 
 Runner = Callable[[RunningJob], Awaitable[datetime | None]]
@@ -86,6 +88,8 @@ class JobQueue:
         self._held_until = 0.0
         self._edge = UnitEdge(metrics)
         self._suspects: set[int] = set()
+        # Suspects that take only a process down that is one of several.
+        self._apart: set[int] = set()
         # Those of the later ones that have had their turn.
         self._interrupted: set[int] = set()
         self.obstacle = ""
@@ -108,7 +112,7 @@ class JobQueue:
             self._held_until = 0.0
             self._changed.set()
 
-    def enqueue(
+    def enqueue(  # noqa: PLR0913 -- independent, and what is optional by keyword.
         self,
         job_id: int,
         owner_id: int,
@@ -116,16 +120,20 @@ class JobQueue:
         *,
         group_id: int | None = None,
         alone: bool = False,
+        apart: bool = False,
         interrupted: bool = False,
     ) -> None:
         """Let a job take its turn, at once or from `not_before` on. A job that is known already is
-        left alone. With `alone` it runs beside no other, until it has run for `CLEARED_AFTER`. One
-        that was `interrupted` has had its turn: it goes on before those that still wait.
+        left alone. With `alone` it runs beside no other, and with `apart` beside no other that is
+        `apart`, until it has run for `CLEARED_AFTER`. One that was `interrupted` has had its turn:
+        it goes on before those that still wait.
         """
         if job_id in self._owners:
             return
         if alone:
             self._suspects.add(job_id)
+        if apart:
+            self._apart.add(job_id)
         self._owners[job_id] = owner_id
         if group_id is not None:
             self._groups[job_id] = group_id
@@ -137,12 +145,16 @@ class JobQueue:
             self._line_up(job_id)
         self._changed.set()
 
-    def adopt(self, job_id: int, owner_id: int, *, group_id: int | None = None) -> None:
+    def adopt(
+        self, job_id: int, owner_id: int, *, group_id: int | None = None, apart: bool = False
+    ) -> None:
         """Count a job as running that runs elsewhere already; the runner knows it. Limits do not
         hold it back.
         """
         if job_id in self._owners:
             return
+        if apart:
+            self._apart.add(job_id)
         self._owners[job_id] = owner_id
         if group_id is not None:
             self._groups[job_id] = group_id
@@ -160,7 +172,7 @@ class JobQueue:
             return
         owner_id = self._owners.pop(job_id, None)
         self._groups.pop(job_id, None)
-        self._suspects.discard(job_id)
+        self._trust(job_id)
         self._interrupted.discard(job_id)
         if owner_id is not None and not self._fair_queue.remove(owner_id, job_id):
             self._later = [entry for entry in self._later if entry[1] != job_id]
@@ -228,20 +240,24 @@ class JobQueue:
                 return
             owner_id, job_id = taken
             self._start(owner_id, job_id)
-            if job_id in self._suspects:
-                asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, job_id)
 
     def _start(self, owner_id: int, job_id: int) -> None:
         group_id = self._groups.get(job_id)
         running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
         task = asyncio.create_task(self._run(running), name=f"job {job_id}")
         self._running[job_id] = (running, task)
+        if job_id in self._suspects | self._apart:
+            asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, running)
 
-    def _clear(self, job_id: int) -> None:
+    def _clear(self, running: RunningJob) -> None:
         """Let others run beside a job that has run alone for a while and crashed nothing."""
-        if job_id in self._running:
-            self._suspects.discard(job_id)
+        if self.running(running.job_id) is running:
+            self._trust(running.job_id)
             self._changed.set()
+
+    def _trust(self, job_id: int) -> None:
+        self._suspects.discard(job_id)
+        self._apart.discard(job_id)
 
     def _take(self) -> tuple[int, int] | None:
         full = self._full_groups()
@@ -250,6 +266,8 @@ class JobQueue:
         def fits(job_id: int) -> bool:
             nonlocal is_held
             if is_held or self._groups.get(job_id) in full:
+                return False
+            if job_id in self._apart and not self._apart.isdisjoint(self._running):
                 return False
             # It is its turn: nothing else starts before the others have ended.
             is_held = job_id in self._suspects and bool(self._running)
@@ -278,13 +296,14 @@ class JobQueue:
             del self._owners[running.job_id]
             self._groups.pop(running.job_id, None)
             if again_at is None:
-                self._suspects.discard(running.job_id)
+                self._trust(running.job_id)
             else:
                 self.enqueue(
                     running.job_id,
                     running.owner_id,
                     again_at,
                     group_id=running.group_id,
+                    apart=running.suspect,
                     interrupted=running.interrupted,
                 )
             self._changed.set()

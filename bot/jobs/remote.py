@@ -162,8 +162,10 @@ class RemoteRunner:
         signals = self._lifecycle.signals
         if job is not None and job.state is JobState.QUEUED:
             if running.stop is not StopReason.USER:
+                running.suspect = _is_suspect(job)
                 # If it has not failed, it was its worker that ended.
-                running.interrupted = job.failures == watched.failures
+                is_interrupted = job.failures == watched.failures
+                running.interrupted = is_interrupted and not running.suspect
                 return job.run_at
             await self._lifecycle.cancel_waiting(job.id)
         elif job is not None and job.state is JobState.RUNNING:
@@ -202,19 +204,21 @@ class RemoteRunner:
         """Go on with what workers run, and let the rest wait for its turn; what the queue knows
         is left alone. Not only at the start: a server that replaced another may lack the end of a
         job that was seen to end. A job that crashed need not run alone: it takes only its worker
-        down.
+        down. But those that crashed again do not run beside each other: one of them would have the
+        others crash with it again and again. They go on after those that crashed seldom.
         """
-        for job in unfinished:
-            origin = job.origin
+        for job in sorted(unfinished, key=lambda job: job.crashes):
+            origin, is_suspect = job.origin, _is_suspect(job)
             if job.id in look.runs:
-                queue.adopt(job.id, origin.owner_id, group_id=origin.group_id)
+                queue.adopt(job.id, origin.owner_id, group_id=origin.group_id, apart=is_suspect)
             else:
                 queue.enqueue(
                     job.id,
                     origin.owner_id,
                     job.run_at,
                     group_id=origin.group_id,
-                    interrupted=job.attempt > 0,
+                    apart=is_suspect,
+                    interrupted=job.attempt > 0 and not is_suspect,
                 )
 
     async def look(self, queue: JobQueue) -> Look:
@@ -285,6 +289,13 @@ class RemoteRunner:
             log.warning("the engine cannot be asked", why=error.reason)
             return []
         return [run for run, number in untaken.items() if number not in known]
+
+
+def _is_suspect(job: Job) -> bool:
+    """Return whether workers may have died of a job. Once it may have been by chance, and all that
+    a worker ran goes on at once.
+    """
+    return job.crashes > 1
 
 
 def _with_obstacle(worker: LiveWorker) -> str:

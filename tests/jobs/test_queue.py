@@ -316,11 +316,58 @@ async def test_suspect_runs_alone() -> None:
         assert await hall.workers.until_started(4) == [1, 2, 3, 4]
 
 
+async def test_suspects_run_apart() -> None:
+    """Of jobs that may have crashed one process of several, one runs at a time, beside others."""
+    async with open_hall(at_once=4, per_owner=4) as hall:
+        hall.queue.adopt(1, 1, apart=True)
+        hall.queue.enqueue(2, 1, hall.clock.now(), apart=True)
+        hall.queue.enqueue(3, 1, hall.clock.now(), apart=True)
+        hall.add(4)
+        await hall.workers.until_started(2)
+        await settled()
+        beside = list(hall.workers.started)
+        hall.workers.end(1)
+        await hall.workers.until_started(3)
+        await settled()
+        hall.queue.withdraw(3)
+
+        assert beside == [1, 4]
+        assert hall.workers.started == [1, 4, 2]
+        assert hall.queue.counts == (2, 0)
+
+
+async def test_jobs_that_come_back_as_suspects() -> None:
+    """The runner says so; they no longer run beside each other."""
+    async with open_hall(at_once=2, per_owner=2) as hall:
+        hall.add(1, 2)
+        await hall.workers.until_started(2)
+        for job_id in (1, 2):
+            running = hall.queue.running(job_id)
+            assert running is not None
+            running.suspect = True
+            hall.workers.again[job_id] = hall.clock.now()
+            hall.workers.end(job_id)
+        await hall.workers.until_started(3)
+        await settled()
+
+        assert hall.workers.started == [1, 2, 1]
+
+
 async def test_suspect_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it has run for a while, others run beside it."""
     monkeypatch.setattr(queue, "CLEARED_AFTER", 0.0)
     async with open_hall(at_once=2, per_owner=2) as hall:
         hall.queue.enqueue(1, 1, hall.clock.now(), alone=True)
         hall.add(2)
+
+        assert await hall.workers.until_started(2) == [1, 2]
+
+
+async def test_suspect_of_several_processes_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has run for a while, other suspects run beside it."""
+    monkeypatch.setattr(queue, "CLEARED_AFTER", 0.0)
+    async with open_hall(at_once=2, per_owner=2) as hall:
+        hall.queue.enqueue(1, 1, hall.clock.now(), apart=True)
+        hall.queue.enqueue(2, 1, hall.clock.now(), apart=True)
 
         assert await hall.workers.until_started(2) == [1, 2]

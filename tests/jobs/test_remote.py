@@ -2,9 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from bot.adapters.ledger.database import Database
+from bot.clock import end
+from bot.core.jobs import Job
 from bot.core.ports.runs import Engine
 from bot.jobs.queue import JobQueue
 from bot.jobs.remote import RemoteRunner
@@ -43,7 +47,9 @@ async def _ready() -> None:
     """A key that needs no renewal."""
 
 
-def front(runs: FakeRuns, shop: RunnerFixture) -> tuple[RemoteRunner, JobQueue]:
+def front(
+    runs: FakeRuns, shop: RunnerFixture, *, per_owner: int = 1
+) -> tuple[RemoteRunner, JobQueue]:
     """Return a front that has stood by, and its queue."""
     remote = RemoteRunner(
         runs,
@@ -56,7 +62,7 @@ def front(runs: FakeRuns, shop: RunnerFixture) -> tuple[RemoteRunner, JobQueue]:
         learn=lambda _: None,
         prepare_links=_ready,
     )
-    return remote, JobQueue(remote.run, shop.clock, at_once=1, per_owner=1)
+    return remote, JobQueue(remote.run, shop.clock, at_once=per_owner, per_owner=per_owner)
 
 
 async def test_adopted_right_before_its_worker_is_judged(database: Database) -> None:
@@ -82,3 +88,50 @@ async def test_adopted_right_before_its_worker_is_judged(database: Database) -> 
     assert runs.runs == {}
     assert [queue.position(job.id) for job in (begun, waits)] == [1, 2]
     await queue.stop()
+
+
+@asynccontextmanager
+async def running(
+    remote: RemoteRunner, queue: JobQueue, jobs: Sequence[Job]
+) -> AsyncIterator[None]:
+    """Let a front begin with these jobs, and hand over what fits, until the end of the block."""
+    remote.resume(queue, jobs, await remote.look(queue))
+    task = asyncio.create_task(queue.run())
+    await settled()
+    yield
+    await end([task])
+    await queue.stop()
+
+
+async def test_those_that_crashed_again_run_one_at_a_time(database: Database) -> None:
+    """They go on behind others: no file crashes with the same other one again and again."""
+    shop = RunnerFixture(database)
+    first, second, third, waits = jobs = [await shop.accept() for _ in range(4)]
+    runs = FakeRuns({job.id: job for job in jobs}, slots=3)
+    remote, queue = front(runs, shop, per_owner=3)
+    async with running(remote, queue, jobs):
+        begun = [*runs.runs]
+        runs.jobs |= {job.id: replace(job, crashes=2) for job in (first, second, third)}
+        runs.runs.clear()
+        await remote.look(queue)
+        await settled()
+
+    assert begun == [first.id, second.id, third.id]
+    assert [*runs.runs] == [waits.id, first.id]
+
+
+async def test_front_that_begins_knows_those_that_crashed_again(database: Database) -> None:
+    """Also one that a worker runs; once is no reason to wait."""
+    shop = RunnerFixture(database)
+    accepted = [await shop.accept() for _ in range(4)]
+    jobs = [
+        replace(job, attempt=2, crashes=crashes)
+        for job, crashes in zip(accepted, (2, 2, 1, 1), strict=True)
+    ]
+    runs = FakeRuns({job.id: job for job in jobs}, slots=3)
+    runs.runs = {jobs[1].id: a_run(jobs[1], worker="one")}
+    remote, queue = front(runs, shop, per_owner=3)
+    async with running(remote, queue, jobs):
+        found = [*runs.runs]
+
+    assert found == [jobs[1].id, jobs[2].id, jobs[3].id]

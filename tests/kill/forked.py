@@ -18,7 +18,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
-import bot.cli.run  # noqa: F401 -- the copies shall have it already.
+# The copies shall have all of it already, that of a front and a worker too.
+import bot.adapters.ledger.postgresql
+import bot.cli.run
+import bot.worker  # noqa: F401 -- as above.
 from bot.cli.main import main
 from tests.kill.kill_points import install
 
@@ -85,12 +88,14 @@ async def begin(
     folder: Path,
     *,
     kill_point: str = "",
+    prepare: Callable[[], None] | None = None,
     typed: bytes = b"",
 ) -> Forked:
     """Begin the command line in a copy, with exactly this environment.
 
-    At `kill_point` (see `kill_points.install`; "" for never) it kills itself. `typed` comes
-    through its standard input, as much as fits into a pipe.
+    At `kill_point` (see `kill_points.install`; "" for never) it kills itself. `prepare`, a
+    function of a module, is called in it first. `typed` comes through its standard input, as much
+    as fits into a pipe.
     """
     (child_in, given), (out, child_out), (errors, child_errors) = (
         COPIES.Pipe(duplex=False) for _ in range(3)
@@ -98,7 +103,7 @@ async def begin(
     os.write(given.fileno(), typed)
     streams = (child_in, child_out, child_errors)
     process = COPIES.Process(
-        target=_be, args=(arguments, environment, folder, kill_point, streams)
+        target=_be, args=(arguments, environment, folder, kill_point, prepare, streams)
     )
     with closing(given), closing(child_in), closing(child_out), closing(child_errors):
         # Blocks for as long as the first copy of all needs to import everything.
@@ -141,6 +146,7 @@ def _be(
     environment: Mapping[str, str],
     folder: Path,
     kill_point: str,
+    prepare: Callable[[], None] | None,
     streams: "Iterable[Connection[object, object]]",
 ) -> None:
     for descriptor, pipe in enumerate(streams):
@@ -151,6 +157,8 @@ def _be(
     # Those of the parent may believe that they can seek, as in a file, and fail in a pipe.
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+    if prepare is not None:
+        prepare()
     if kill_point:
         install(kill_point)
     _become(arguments, environment, folder)

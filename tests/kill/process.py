@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from bot.demo.local_stack import LocalStack
@@ -58,6 +58,11 @@ class Running:
         async with self._signals:
             self._signals.notify_all()
 
+    @property
+    def code(self) -> int | None:
+        """The exit code, negative for the signal that ended it; `None` while it runs."""
+        return self._process.returncode
+
     def limit_files(self, most: int) -> None:
         """Let it have no more open files than this."""
         self._process.limit_files(most)
@@ -73,7 +78,8 @@ class Running:
             TimeoutError: it has not ended after so many seconds.
         """
         code = await asyncio.wait_for(self._process.wait(), timeout)
-        await self._reading
+        # Its output is still wanted where the wait for it is given up.
+        await asyncio.shield(self._reading)
         return code
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
@@ -96,15 +102,19 @@ async def relay_bot(
     *arguments: str,
     users: tuple[int, ...] = (),
     kill_point: str = "",
+    prepare: Callable[[], None] | None = None,
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Run the command with `arguments` and the settings of `stage`; it ends with the block.
 
-    At `kill_point` it kills itself, "" for never; `more` are further variables.
+    At `kill_point` it kills itself, "" for never; `prepare`, a function of a module, is called in
+    it first; `more` are further variables.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     variables = own | stage.variables(*users) | dict(more or {})
-    process = await begin(arguments, variables, stage.folder, kill_point=kill_point)
+    process = await begin(
+        arguments, variables, stage.folder, kill_point=kill_point, prepare=prepare
+    )
     running = Running(process)
     try:
         yield running

@@ -10,7 +10,8 @@ import pytest
 from tests.kill.chaos import SHORT_PLAN, run_chaos
 from tests.kill.verdict import FRONT_WITHIN, JOBS_WITHIN, Verdict, figures
 
-pytestmark = pytest.mark.long
+# Its processes have roles already.
+pytestmark = [pytest.mark.in_a_file, pytest.mark.long]
 
 
 @pytest.mark.timeout(400)

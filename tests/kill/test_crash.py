@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import Person, link_of, sha256
@@ -21,25 +22,19 @@ ARRIVED = 6 * MIB
 
 
 @pytest.fixture
-def content(tmp_path: Path) -> Path:
-    """A file that Telegram hands over itself."""
+def content(tmp_path: Path, stage: LocalStack) -> Path:
+    """A file of which Telegram hands over the first bytes, and then hangs."""
+    fault = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 30})
+    stage.telegram.faults.add(fault)
     path = tmp_path / "content"
     path.write_bytes(os.urandom(SIZE))
     return path
 
 
-@pytest.fixture
-def scenario(stage: LocalStack) -> KillScenario:
-    """A stage whose Telegram hands over the first bytes of a file and then hangs."""
-    fault = Fault("file", Effect.STALL, args={"bytes": ARRIVED, "seconds": 30})
-    stage.telegram.faults.add(fault)
-    return KillScenario(stage)
-
-
 async def test_spool_survives(scenario: KillScenario, content: Path) -> None:
     """Bytes that had arrived before `kill -9` are neither fetched nor sent again."""
     stage, alice = scenario.stage, scenario.alice
-    async with scenario.bot() as bot:
+    async with scenario.bot(victim=Role.WORKER) as bot:
         message = await scenario.send(content)
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
         bot.send(signal.SIGKILL)
@@ -94,11 +89,10 @@ def _says_cancelled(alice: Person) -> bool:
     return any("ancelled" in status_message.text for status_message in alice.status_messages)
 
 
-@pytest.mark.parametrize("kill_point", ["before:OssBucket.delete:2", "before:SqlObjects.gone:1"])
-async def test_crash_in_a_deletion(stage: LocalStack, kill_point: str) -> None:
+@pytest.mark.parametrize("kill_point", ["after:SqlObjects.removing:1", "before:SqlObjects.gone:1"])
+async def test_crash_in_a_deletion(scenario: KillScenario, kill_point: str) -> None:
     """A link whose deletion the process did not survive is ended by the next start."""
-    scenario = KillScenario(stage)
-    alice = scenario.alice
+    stage, alice = scenario.stage, scenario.alice
     async with scenario.bot(kill_point=kill_point) as bot:
         answer = await alice.answered(await alice.send(b"z" * 2000))
         await alice.chat.press(alice.user, answer, "Delete now")
@@ -116,7 +110,7 @@ async def test_crash_in_a_deletion(stage: LocalStack, kill_point: str) -> None:
 async def test_killed_twice(scenario: KillScenario, content: Path) -> None:
     """A restart may be killed as well: what the two have sent together is not sent again."""
     stage, alice = scenario.stage, scenario.alice
-    async with scenario.bot() as bot:
+    async with scenario.bot(victim=Role.WORKER) as bot:
         message = await scenario.send(content)
         await stage.oss.wait_for(lambda: _stored(stage) == ARRIVED // MIB)
         bot.send(signal.SIGKILL)
@@ -137,12 +131,11 @@ def _stored(stage: LocalStack) -> int:
     return sum(len(upload.parts) for upload in stage.bucket.uploads.values())
 
 
-async def test_five_kills_fail_no_file(stage: LocalStack) -> None:
+async def test_five_kills_fail_no_file(scenario: KillScenario) -> None:
     """Files that happened to run when the process was killed, before a byte had come, get their
     links: not every job that ran is taken for the cause.
     """
-    scenario = KillScenario(stage)
-    alice = scenario.alice
+    stage, alice = scenario.stage, scenario.alice
     stage.telegram.faults.add(Fault("file", Effect.LATE, times=0, args={"seconds": 30}))
     for number in range(3):
         await alice.send(bytes([number]) * 2000)
@@ -152,7 +145,7 @@ async def test_five_kills_fail_no_file(stage: LocalStack) -> None:
 
     for _ in range(5):
         before = len(stage.telegram.log.of("getFile"))
-        async with scenario.bot() as bot:
+        async with scenario.bot(victim=Role.WORKER) as bot:
             await stage.telegram.wait_for(partial(asked_again, before))
             bot.send(signal.SIGKILL)
             await bot.end()
@@ -165,11 +158,13 @@ async def test_five_kills_fail_no_file(stage: LocalStack) -> None:
     assert scenario.query("SELECT state, count(*) FROM jobs GROUP BY state") == [("done", 3)]
 
 
-async def test_kills_of_a_local_file_that_goes_on(tmp_path: Path) -> None:
+async def test_kills_of_a_local_file_that_goes_on(tmp_path: Path, ledgers: str) -> None:
     """Nothing of it comes to the spool, but each process stores a part more: it is no suspect."""
     more = {"RELAY_TRANSFER__CONNECTIONS_PER_FILE": "1"}
-    async with LocalStack(tmp_path, local=True, more=more) as stage:
-        scenario = KillScenario(stage)
+    async with (
+        LocalStack(tmp_path, local=True, more=more) as stage,
+        KillScenario(stage, ledgers) as scenario,
+    ):
         message = await scenario.alice.send(os.urandom(5 * 4 * MIB + 1000))
         for _ in range(5):
             async with scenario.bot(kill_point="after:SqlObjects.progressed:1") as bot:
@@ -177,18 +172,18 @@ async def test_kills_of_a_local_file_that_goes_on(tmp_path: Path) -> None:
         async with scenario.bot() as bot:
             answer = await scenario.alice.answered(message)
             await bot.stop()
+        jobs = scenario.query("SELECT state, crashes FROM jobs")
 
     assert "crash" not in answer.text
-    assert scenario.query("SELECT state, crashes FROM jobs") == [("done", 0)]
+    assert jobs == [("done", 0)]
 
 
-async def test_poisonous_file_is_parked_and_its_neighbours_are_not(stage: LocalStack) -> None:
+async def test_poisonous_file_is_parked_and_its_neighbours_are_not(scenario: KillScenario) -> None:
     """A file that kills the process whenever it is begun is given up; the others get links."""
-    scenario = KillScenario(stage)
-    alice = scenario.alice
-    for number in range(2):
-        await alice.send(bytes([number]) * 2000)
+    stage, alice = scenario.stage, scenario.alice
+    await alice.send(b"before" * 300)
     poison = await alice.send(b"poison")
+    await alice.send(b"after" * 300)
     poison_id = poison.json()["document"]["file_id"]
 
     def begun() -> int:
@@ -203,7 +198,7 @@ async def test_poisonous_file_is_parked_and_its_neighbours_are_not(stage: LocalS
 
     for _ in range(10):
         before = begun()
-        async with scenario.bot() as bot:
+        async with scenario.bot(victim=Role.WORKER) as bot:
             await alice.until(partial(begun_or_answered, before))
             bot.send(signal.SIGKILL)
             await bot.end()

@@ -1,4 +1,6 @@
-"""`kill -9` at ten points of a relay, each followed by a restart; the long tests relay 200 MB."""
+"""`kill -9` at ten points of a relay, each followed by a restart: with one process, which relays
+200 MB in long tests, and with a front and a worker, of which one dies.
+"""
 
 import hashlib
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from tests.conversations.people import link_of
@@ -40,13 +43,14 @@ class Large:
 
 @dataclass(frozen=True)
 class KillPoint:
-    """When the process dies: `at` is for `kill_points.install`. Without it the test kills when
-    `seen` holds, and `held` (operation, effect, how many pass before) keeps it from going further.
-    OSS has one of `parts` parts by then.
+    """When the process dies: `at` is for `kill_points.install`. Without it the test kills the
+    `victim`, where there are several, when `seen` holds, and `held` (operation, effect, how many
+    pass before) keeps it from going further. OSS has one of `parts` parts by then.
     """
 
     name: str
     at: str = ""
+    victim: Role | None = None
     seen: Callable[[LocalStack], bool] = lambda _: False
     held: tuple[str, Effect, int] | None = None
     parts: range = range(1)
@@ -74,6 +78,7 @@ def _kill_points(parts: int) -> list[KillPoint]:
         KillPoint("upload id in the ledger, before part 1", at="after:SqlObjects.initiated:1"),
         KillPoint(
             "after a few parts",
+            victim=Role.WORKER,
             seen=_few_parts_stored,
             held=("UploadPart", Effect.STALL, FEW),
             parts=range(FEW, FEW + 1),
@@ -87,6 +92,7 @@ def _kill_points(parts: int) -> list[KillPoint]:
         KillPoint("before complete", at="before:OssBucket.complete:1", parts=every),
         KillPoint(
             "complete applied, answer not received",
+            victim=Role.WORKER,
             seen=_completed,
             held=("CompleteMultipartUpload", Effect.LATE, 0),
             parts=every,
@@ -99,13 +105,8 @@ def _kill_points(parts: int) -> list[KillPoint]:
     ]
 
 
-CASES = [
-    *(pytest.param(SMALL, point, id=point.name) for point in _kill_points(SMALL.parts)),
-    *(
-        pytest.param(LARGE, point, id=f"200 MB, {point.name}", marks=pytest.mark.long)
-        for point in _kill_points(LARGE.parts)
-    ),
-]
+def _cases(size: Size) -> list[object]:
+    return [pytest.param(size, point, id=point.name) for point in _kill_points(size.parts)]
 
 
 @pytest.fixture(scope="module")
@@ -124,22 +125,38 @@ def large(request: pytest.FixtureRequest) -> Iterator[Large]:
 
 
 @pytest.fixture
-async def scenario(large: Large) -> AsyncIterator[KillScenario]:
+async def scenario(large: Large, ledgers: str) -> AsyncIterator[KillScenario]:
     """A stage with a Bot API server in local mode, on the disk of the file."""
     with tempfile.TemporaryDirectory(dir=large.path.parent) as folder:
         async with LocalStack(Path(folder), local=True) as stage:
             # Few enough that most parts are not under way when the first ones have arrived.
             stage.more["RELAY_TRANSFER__CONNECTIONS_PER_FILE"] = "3"
-            yield KillScenario(stage)
+            async with KillScenario(stage, ledgers) as scenario:
+                yield scenario
 
 
-@pytest.mark.parametrize(("large", "kill_point"), CASES, indirect=["large"])
+@pytest.mark.parametrize(("large", "kill_point"), _cases(SMALL), indirect=["large"])
 async def test_killed_and_restarted(
     scenario: KillScenario, large: Large, kill_point: KillPoint
 ) -> None:
     """After the restart there is one answer with the right bytes, only missing parts were sent
     again, and nothing is left behind.
     """
+    await _kill_and_check(scenario, large, kill_point)
+
+
+# More bytes are more of the same for a ledger.
+@pytest.mark.in_a_file
+@pytest.mark.long
+@pytest.mark.parametrize(("large", "kill_point"), _cases(LARGE), indirect=["large"])
+async def test_killed_and_restarted_with_200_mb(
+    scenario: KillScenario, large: Large, kill_point: KillPoint
+) -> None:
+    """The same with the size of the file that the bot is measured by."""
+    await _kill_and_check(scenario, large, kill_point)
+
+
+async def _kill_and_check(scenario: KillScenario, large: Large, kill_point: KillPoint) -> None:
     stage, alice = scenario.stage, scenario.alice
     await _die(scenario, large, kill_point)
     died = len(scenario.part_requests)
@@ -171,7 +188,7 @@ async def _die(scenario: KillScenario, large: Large, kill_point: KillPoint) -> N
         operation, effect, skip = kill_point.held
         args = {"seconds": 30.0}
         stage.oss.faults.add(Fault(operation, effect, times=0, skip=skip, args={**args}))
-    async with scenario.bot(kill_point=kill_point.at) as bot:
+    async with scenario.bot(kill_point=kill_point.at, victim=kill_point.victim) as bot:
         await scenario.send(large.path)
         if not kill_point.at:
             await stage.oss.wait_for(lambda: kill_point.seen(stage))

@@ -21,7 +21,8 @@ from tests.fakes.fixtures import SERVER
 from tests.fakes.postgres import Databases
 from tests.kill.process import Running, relay_bot
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+# Those that concern a server run on both by themselves; no worker has a part in a page.
+pytestmark = [pytest.mark.in_a_file, pytest.mark.long, pytest.mark.timeout(600)]
 
 PAGES = 40
 ALLOWED = 5

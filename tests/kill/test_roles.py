@@ -22,7 +22,8 @@ from tests.kill.kill_scenario import digest_of, part_numbers, stored_parts
 from tests.kill.process import Running, relay_bot
 from tests.wiring.test_monitoring import ready
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+# Its processes have roles already.
+pytestmark = [pytest.mark.in_a_file, pytest.mark.long, pytest.mark.timeout(180)]
 
 SIZE = 32 << 20
 

@@ -21,6 +21,9 @@ from tests.fakes.ledger import execute, place_of
 from tests.kill.kill_scenario import digest_of
 from tests.kill.process import PATIENCE, Running, relay_bot
 
+# `test_seeded_roles.py` does it with several.
+pytestmark = pytest.mark.in_a_file
+
 MIB = 1 << 20
 SIZES = (2_000, MIB + 1, 3 * MIB)
 """One request to OSS, or several parts."""

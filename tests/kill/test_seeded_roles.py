@@ -16,7 +16,8 @@ from tests.fakes.postgres import Databases
 from tests.kill.process import Running, relay_bot
 from tests.kill.test_seeded_kills import REQUESTS, SEVERAL, Kills
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+# Its processes have roles already.
+pytestmark = [pytest.mark.in_a_file, pytest.mark.long, pytest.mark.timeout(600)]
 
 FRONT, WORKERS = "front", ("first", "second")
 VICTIMS = ((FRONT,), WORKERS[:1], WORKERS[1:], WORKERS, (FRONT, *WORKERS[:1]), (FRONT, *WORKERS))

@@ -1,18 +1,22 @@
-"""SIGTERM and SIGINT: how long the end takes, what is said, what is left for the next start."""
+"""SIGTERM and SIGINT: how long the end takes, what is said, what is left for the next start.
+A front and a worker are stopped together, the worker first.
+"""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from functools import partial
 
 import pytest
 
+from bot.core.ports.runs import Role
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
+from bot.sandbox.telegram import TelegramStandIn
 from tests.conversations.people import fetch, link_of
-from tests.kill.kill_scenario import KillScenario
-from tests.kill.process import PATIENCE, Running, relay_bot
+from tests.kill.kill_scenario import KillScenario, RunningBot
+from tests.kill.process import PATIENCE, Running
 
 MIB = 1 << 20
 GRACE = 1.0
@@ -21,10 +25,10 @@ BEYOND = 5.0
 
 
 @pytest.fixture
-def scenario(stage: LocalStack) -> KillScenario:
+def scenario(scenario: KillScenario) -> KillScenario:
     """A stage on which the bot has a grace of one second."""
-    stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
-    return KillScenario(stage)
+    scenario.stage.more["RELAY_STOP__GRACE"] = f"{GRACE:.0f}s"
+    return scenario
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -117,12 +121,15 @@ async def test_second_signal(scenario: KillScenario) -> None:
     stage, alice = scenario.stage, scenario.alice
     stage.more["RELAY_STOP__GRACE"] = "10m"
     stage.telegram.faults.add(Fault("file", Effect.STALL, args={"bytes": MIB, "seconds": 60}))
-    async with scenario.bot() as bot:
+    async with scenario.bot(victim=Role.WORKER) as bot:
         await alice.send(os.urandom(4 * MIB))
         await stage.oss.wait_for(lambda: bool(stage.oss.log.of("UploadPart")))
         bot.send(signal.SIGTERM)
         await bot.said("stopping")
-        code, seconds = await bot.stop()
+        began = time.monotonic()
+        bot.send(signal.SIGTERM)
+        code = await bot.end()
+        seconds = time.monotonic() - began
 
     assert code == 1
     assert seconds < 1.0
@@ -130,7 +137,7 @@ async def test_second_signal(scenario: KillScenario) -> None:
 
 
 async def test_store_that_hangs_at_the_start(scenario: KillScenario) -> None:
-    """A bot that is still looking at its bucket can be stopped."""
+    """A process that is still looking at its bucket can be stopped."""
     asked = asyncio.Event()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,35 +148,37 @@ async def test_store_that_hangs_at_the_start(scenario: KillScenario) -> None:
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
         address = "http://{}:{}".format(*server.sockets[0].getsockname())
         scenario.stage.more["RELAY_OSS__ENDPOINT"] = address
-        async with _starting(scenario) as bot:
-            await asyncio.wait_for(asked.wait(), PATIENCE)
-            code, seconds = await bot.stop()
+        for role in scenario.processes:
+            asked.clear()
+            async with scenario.starting(role) as process:
+                await asyncio.wait_for(asked.wait(), PATIENCE)
+                code, seconds = await process.stop()
 
-    assert code == 0
-    assert seconds < GRACE + BEYOND
-    _assert_clean(scenario.stage, bot)
+            assert code == 0
+            assert seconds < GRACE + BEYOND
+            _assert_clean(scenario.stage, process)
 
 
 async def test_telegram_that_hangs_at_the_start(scenario: KillScenario) -> None:
-    """A bot that waits for Telegram can be stopped."""
-    scenario.stage.telegram.faults.add(Fault("getMe", Effect.STALL, args={"seconds": 60}))
-    async with _starting(scenario) as bot:
-        telegram = scenario.stage.telegram
-        await telegram.wait_for(lambda: bool(telegram.log.of("getMe")))
-        code, seconds = await bot.stop()
+    """A process that waits for Telegram can be stopped."""
+    telegram = scenario.stage.telegram
+    for role in scenario.processes:
+        asked = len(telegram.log.of("getMe"))
+        telegram.faults.add(Fault("getMe", Effect.STALL, args={"seconds": 60}))
+        async with scenario.starting(role) as process:
+            await telegram.wait_for(partial(_has_asked, telegram, asked))
+            code, seconds = await process.stop()
 
-    assert code == 0
-    assert seconds < GRACE + BEYOND
-    _assert_clean(scenario.stage, bot)
-
-
-@asynccontextmanager
-async def _starting(scenario: KillScenario) -> AsyncIterator[Running]:
-    async with relay_bot(scenario.stage, "run", users=(scenario.alice.id,)) as bot:
-        yield bot
+        assert code == 0
+        assert seconds < GRACE + BEYOND
+        _assert_clean(scenario.stage, process)
 
 
-def _assert_clean(stage: LocalStack, bot: Running) -> None:
+def _has_asked(telegram: TelegramStandIn, before: int) -> bool:
+    return len(telegram.log.of("getMe")) > before
+
+
+def _assert_clean(stage: LocalStack, bot: RunningBot | Running) -> None:
     """No traceback and no secret in what the process wrote; to standard error nothing at all."""
     assert bot.errors == []
     assert "Traceback" not in bot.text

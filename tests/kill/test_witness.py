@@ -8,6 +8,9 @@ import pytest
 
 from tests.kill.witness import Record, Write, judge
 
+# No process runs.
+pytestmark = pytest.mark.in_a_file
+
 QUEUED: Mapping[str, Any] = {"id": 7, "state": "queued", "attempt": 0}
 FIRST = {"id": 7, "state": "running", "attempt": 1}
 SECOND = {"id": 7, "state": "running", "attempt": 2}
