@@ -5,8 +5,9 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
 
 import pytest
 from typer.testing import CliRunner
@@ -45,13 +46,14 @@ def processes_below(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that the user of the database may pass, which those of pytest are not."""
-    for path in (tmp_path, *tmp_path.parents):
-        if path == Path(gettempdir()):
-            break
-        path.chmod(path.stat().st_mode | 0o011)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """A folder that the user of the database may pass. Those of pytest are not: each session that
+    begins closes the one that all share.
+    """
+    with TemporaryDirectory(prefix="relay-demo-test-") as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
 
 
 @pytest.mark.long
