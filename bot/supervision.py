@@ -204,9 +204,11 @@ STANDBY: Final = "standby"
 """The obstacle of a process that waits for its turn, or for its version of the ledger."""
 WORKER: Final = "worker"
 """The obstacle of a worker that takes no jobs."""
+LEDGER: Final = "ledger"
+"""The check of the ledger."""
 CAUSES: Final = (
     *("bot", "telegram", "oss", TOKEN, BUCKET, STANDBY, WORKER),
-    *("ledger", "links", "loops", "spool", "telegram.file_root", "workers", "engine"),
+    *(LEDGER, "links", "loops", "spool", "telegram.file_root", "workers", "engine"),
 )
 """What can speak against readiness: the first words of reasons."""
 POLL: Final = "getUpdates"
@@ -367,6 +369,7 @@ class Readiness:
         self._clock = clock
         self._polls = polls
         self._checks: dict[str, Check] = {}
+        self._ledger_away_at: datetime | None = None
         self._looks: dict[str, asyncio.Task[str]] = {}
 
     def add(self, checks: Mapping[str, Check]) -> None:
@@ -377,10 +380,12 @@ class Readiness:
         """Run all checks."""
         health_state = self._health_state
         reasons = [f"{name}: {why}" for name, why in health_state.obstacles.items()]
-        reasons += [self._process(), self._telegram(), self._oss()]
         # A copy, because checks may be added meanwhile.
         checks = list(self._checks.items())
-        reasons += [await self._look(name, check) for name, check in checks]
+        found = {name: await self._look(name, check) for name, check in checks}
+        if found.get(LEDGER):
+            self._ledger_away_at = self._clock.now()
+        reasons += [self._process(), self._telegram(), self._oss(), *found.values()]
         return ReadinessReport(
             phase=health_state.phase,
             reasons=tuple(reason for reason in reasons if reason),
@@ -404,7 +409,9 @@ class Readiness:
             return unanswered
         if not self._polls or health_state.phase is not ProcessPhase.RUNNING:
             return ""
-        last = max(health_state.last_poll_at or health_state.since, health_state.since)
+        since = health_state.since
+        # What Telegram has sent waits for the ledger, and the next poll for that.
+        last = max(since, health_state.last_poll_at or since, self._ledger_away_at or since)
         if self._clock.now() - last < SILENT_AFTER:
             return ""
         return f"telegram: no poll was answered since {_moment(last)}"

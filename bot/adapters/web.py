@@ -22,7 +22,7 @@ from yarl import URL
 
 from bot.adapters.web_limits import Address, Connections, Handler, Proxies, WebLimits
 from bot.core.errors import PortTaken
-from bot.supervision import ReadinessReport
+from bot.supervision import STANDBY, ProcessPhase, ReadinessReport
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -50,9 +50,14 @@ class MonitoringPages:
         """Answer 200 while the event loop runs; a hanging process does not answer."""
         return web.Response(text="ok\n")
 
-    async def ready(self, _: web.BaseRequest) -> web.Response:
-        """Answer 200 if the bot can work, otherwise 503 with the reasons."""
+    async def ready(self, request: web.BaseRequest) -> web.Response:
+        """Answer 200 if the bot can work, otherwise 503 with the reasons. With the query `active`,
+        200 also where it only lacks something, and neither stands by nor stops: a reverse proxy
+        before several fronts asks which of them has webhook and pages, and a missing worker stops
+        neither.
+        """
         found = await self._look()
+        is_well = found.ready or (request.query_string == "active" and _is_active(found))
         body = {
             "ready": found.ready,
             "state": found.phase.value,
@@ -60,12 +65,16 @@ class MonitoringPages:
             "telegram_heard_at": _moment(found.last_poll_at),
             "oss_well_at": _moment(found.oss_well_at),
         }
-        return web.json_response(body, status=200 if found.ready else 503)
+        return web.json_response(body, status=200 if is_well else 503)
 
     async def metrics(self, _: web.BaseRequest) -> web.Response:
         """Return the metrics page for Prometheus."""
         page = await self._page()
         return web.Response(body=page.body, headers={"Content-Type": page.content_type})
+
+
+def _is_active(found: ReadinessReport) -> bool:
+    return found.phase is not ProcessPhase.STOPPING and STANDBY not in found.causes
 
 
 def _moment(when: datetime | None) -> str | None:

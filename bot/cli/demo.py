@@ -27,13 +27,14 @@ def demo(
     ] = False,
     port: Annotated[int, typer.Option(help="Port of the page of --chat; 0 takes a free one.")] = 0,
     workers: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=0,
+            # One is killed, and another goes on.
+            min=2,
             max=8,
-            help="2 to 8: a front and so many workers, each a process, on PostgreSQL.",
+            help="A front and so many workers, each a process, on PostgreSQL; one is killed.",
         ),
-    ] = 0,
+    ] = None,
 ) -> None:
     """Send files through the whole bot on this machine, without any account.
 
@@ -41,7 +42,7 @@ def demo(
     """
     from bot.demo import run_chat, run_demo
 
-    if workers:
+    if workers is not None:
         raise typer.Exit(_run_workers(workers, is_alone=not (chat or local or file)))
     if file is not None and not file.is_file():
         typer.echo(f"there is no file {file}", err=True)
@@ -67,8 +68,6 @@ def _run(story: Coroutine[Any, Any, int]) -> int:
 def _run_workers(workers: int, *, is_alone: bool) -> int:
     if not is_alone:
         raise typer.BadParameter("--workers takes none of --chat, --local and --file")
-    if workers == 1:
-        raise typer.BadParameter("--workers needs 2: one is killed, and another goes on")
     # Imported only here: no other demo needs a server.
     from bot.demo.workers import NoCluster, run_workers_demo
 

@@ -232,9 +232,9 @@ async def run_links(
         CommandFailed: there is no ledger, or no live page with such an id; then nothing changed.
         LedgerError: it cannot be used.
     """
-    path, clock = settings.ledger.path, clock or SystemClock()
-    require_ledger(path)
-    async with open_database(path) as database:
+    place, clock = settings.ledger.place, clock or SystemClock()
+    require_ledger(place)
+    async with open_database(place, create=False) as database:
         ledger, offset = SqlLedger(database), await SqlOffset(database).oss_offset()
         now = clock.now() + offset
         found = [LivePage(page, now) for page in await ledger.pages.live(MOST_PAGES)]

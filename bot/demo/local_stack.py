@@ -268,6 +268,11 @@ class Screen:
         self._seen = 0
         self._follower: asyncio.Task[None] | None = None
 
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        return self._console.width
+
     async def __aenter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()

@@ -267,11 +267,11 @@ class Cluster:
             self.workers[name] = process
         return process
 
-    async def status(self) -> str:
-        """Return what `relay-bot status` prints."""
+    async def status(self, width: int) -> str:
+        """Return what `relay-bot status` prints on a terminal with so many columns."""
         command = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "status"),
-            env={**self._variables("front"), "COLUMNS": "88", "NO_COLOR": "1"},
+            env={**self._variables("front"), "COLUMNS": str(width), "NO_COLOR": "1"},
             cwd=self.stage.folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -495,7 +495,7 @@ async def _cluster(scene: Scene, group: int, workers: int) -> AsyncIterator[Clus
             listed = ", ".join(f"{one.name} (process {one.process.pid})" for one in cluster.begun)
             say(f"They run: {listed}. relay-bot status prints:")
             await cluster.until(PRESENT, *range(workers))
-            printed = await cluster.status()
+            printed = await cluster.status(scene.screen.width)
             say(printed)
             told = [name for name in cluster.workers if name in printed]
             scene.checks.add(

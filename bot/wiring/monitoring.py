@@ -23,7 +23,7 @@ from bot.jobs.queue import JobQueue
 from bot.jobs.remote import RemoteRunner, RunWorker
 from bot.settings import Settings
 from bot.settings.types import is_loopback
-from bot.supervision import Check, HealthState, Readiness
+from bot.supervision import LEDGER, Check, HealthState, Readiness
 from bot.transfer.spool import Spool, free_bytes
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Monitoring:
         time.
         """
         self._probe, self._link_clock = ledger.probe, link_clock
-        self.readiness.add({"ledger": ledger.probe.trouble})
+        self.readiness.add({LEDGER: ledger.probe.trouble})
         if not is_public:
             return
 

@@ -45,6 +45,8 @@ class _Waits:
         self._obstacles = monitoring.health_state.obstacles
         self._stands_by = monitoring.stands_by
         self._why = ""
+        # It does not know yet whether it has to wait.
+        self._obstacles[STANDBY] = "the ledger is being opened"
 
     def __call__(self, why: str) -> None:
         self._obstacles[STANDBY] = why

@@ -2,10 +2,10 @@
 `chaos` and `away` if none is named. With `--pairs` those that compare in pairs take so many
 instead of nine, for a quick look; `chaos` takes so many seeds instead of five.
 
-Prints ratios only, each figure beside the thing that it is compared to, measured in the same run:
-bare times say more about the machine than about the program. A benchmark is a module of this
-package with a function `measure() -> Sheet`, and an entry below. However it ends, no process and
-no file stays behind.
+Prints ratios, each figure beside the thing that it is compared to, measured in the same run: bare
+times say more about the machine than about the program. `costs` prints the figures with which
+ARCHITECTURE.md calculates. A benchmark is a module of this package with a function
+`measure() -> Sheet`, and an entry below. However it ends, no process and no file stays behind.
 """
 
 import signal
@@ -17,6 +17,7 @@ from tests.bench import (
     aged,
     burst,
     chaos,
+    costs,
     floor,
     front,
     idle,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Callable[..., Sheet]] = {
     "capped": uploads.measure_capped,
     "workers": workers.measure,
     "front": front.measure,
+    "costs": costs.measure,
     "chaos": chaos.measure,
     "away": chaos.measure_away,
 }

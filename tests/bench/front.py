@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.core import limits
+from bot.settings import load
+from bot.wiring.roles import place_of
 from tests.bench.processes import Reading
 from tests.bench.report import Sheet, least
 from tests.kill.cluster import RUNS, Cluster, Role, running_cluster
@@ -37,7 +39,7 @@ _REGISTER: Final = """
 INSERT INTO leases (name, holder, fence, expires_at)
 VALUES ('worker-sql', 'bench', 1, 1e15::bigint * 9);
 INSERT INTO workers (name, fence, slots, place, root, version, started_at)
-VALUES ('sql', 1, 100000, 'cloud', '', 'bench', 0);
+VALUES ('sql', 1, 100000, '{place}', '', 'bench', 0);
 SELECT pg_notify('relay_runs', '')
 """
 _TAKE: Final = """
@@ -99,7 +101,9 @@ class FrontAlone:
 
     async def edits(self) -> Carried:
         """Count the edits of status messages while all jobs move."""
-        await self.cluster.ask(_REGISTER)
+        # That of the front: it hands nothing over for another one.
+        place, _ = place_of(load(self.cluster.sandbox.settings, {}))
+        await self.cluster.ask(_REGISTER.format(place=place))
         await self._until("SELECT count(*) FROM runs", PEOPLE * EACH)
         await self.cluster.ask(_TAKE)
         await self._move(EDITING / 2)

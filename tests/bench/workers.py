@@ -158,13 +158,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def running_stage(folder: Path, variables: Mapping[str, str]) -> AsyncIterator[Stage]:
+async def running_stage(
+    folder: Path, variables: Mapping[str, str], *, people: int = PEOPLE
+) -> AsyncIterator[Stage]:
     """Run a front, its stand-ins and the database server."""
     await asyncio.to_thread(folder.mkdir)
     async with (
         AsyncExitStack() as stack,
         running_sandbox(folder / "second") as second,
-        running_cluster(folder, people=PEOPLE) as cluster,
+        running_cluster(folder, people=people) as cluster,
     ):
         first = cluster.sandbox
         cluster.sandbox = replace(first, oss=second.oss)

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import select as sockets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -41,15 +41,18 @@ from bot.adapters.ledger.worker_runs import SqlWorker
 from bot.adapters.oss.client import OssTime
 from bot.app import serve
 from bot.cli.common import Row, Verdict, size
-from bot.cli.doctor import examine_machine
+from bot.cli.doctor import CONNECTIONS, CONNECTIONS_OF_COMMAND, examine_machine
+from bot.cli.doctor.telegram import examine_pages
 from bot.clock import SystemClock
 from bot.core.errors import LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
+from bot.core.ports.runs import LiveWorker, Role
 from bot.demo.local_stack import LocalStack
 from bot.sandbox.faults import Effect, Fault
 from bot.settings import Settings
 from tests.cli.shell import type_in
-from tests.conversations.people import Person
+from tests.conversations.people import Person, link_of
+from tests.conversations.test_pages import by_pages, status
 from tests.conversations.test_webhook import free_port
 from tests.fakes.ledger import engine_of, put_empty_ledger
 from tests.fakes.ledger import execute as execute_in
@@ -122,6 +125,8 @@ async def test_workers(on_server: LocalStack, place: LedgerServer) -> None:
         as_json = json.loads((await type_in(on_server, "status", "--json")).out)
         moved = await type_in(on_server, "ledger", "move", "--to", "file")
         found = await examine_machine(on_server.settings(1), {})
+        await worker.register(0)
+        idle = await examine_machine(on_server.settings(1), {})
     afterwards = json.loads((await type_in(on_server, "status", "--json")).out)
 
     assert "left" in shown.out
@@ -131,7 +136,81 @@ async def test_workers(on_server: LocalStack, place: LedgerServer) -> None:
     assert [row.meaning for row in found if row.name == "workers"] == [
         "left; together they take 3 jobs at once"
     ]
+    assert [row.verdict for row in idle if row.name == "workers"] == [Verdict.WARNING]
     assert afterwards["workers"] == []
+
+
+async def test_pages(on_server: LocalStack) -> None:
+    """`links` and `doctor` find the pages of the ledger on the server; no file comes to be."""
+    on_server.more |= by_pages(free_port())
+    alice = Person(on_server)
+    await on_server.start_bot(alice.id)
+    link = link_of(await alice.answered(await alice.send(b"x")))
+    listed = await type_in(on_server, "links", "--urls")
+    (found,) = await examine_pages(on_server.settings(1), on_server.clock)
+    removed = await type_in(on_server, "links", "--remove", "1")
+    closed = await status(link)
+    await on_server.stop_bot()
+
+    assert (listed.code, link in listed.out) == (0, True), listed.err
+    assert "nothing was counted" in found.meaning
+    assert (removed.code, closed) == (0, 410)
+    assert not list(on_server.folder.glob("relay.sqlite3*"))
+
+
+LOGINS = {
+    "front": CONNECTIONS[Role.FRONT],
+    "worker": CONNECTIONS[Role.WORKER],
+    "command": CONNECTIONS_OF_COMMAND,
+}
+"""How many connections the doctor says that each needs."""
+
+
+@pytest.fixture
+def logins(place: LedgerServer) -> Iterator[Mapping[str, str]]:
+    """The URL of a login for each kind of process, which has no more connections than that."""
+    parts, suffix = urlsplit(place.url), urlsplit(place.url).path.strip("/")
+    host = parts.netloc.rpartition("@")[2]
+    names = {kind: f"{kind}_{suffix}" for kind in LOGINS}
+    for kind, name in names.items():
+        execute(
+            place,
+            f"CREATE ROLE {name} LOGIN IN ROLE relay CONNECTION LIMIT {LOGINS[kind]};"
+            f" ALTER ROLE {name} SET role relay",
+        )
+    yield {kind: parts._replace(netloc=f"{name}@{host}").geturl() for kind, name in names.items()}
+    for name in names.values():
+        execute(place, f"DROP ROLE {name}")
+
+
+async def test_connections(
+    on_server: LocalStack, logins: Mapping[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fronts, workers and commands never need more connections than the doctor says."""
+    alice = Person(on_server)
+    sent = on_server.folder / "sent.bin"
+    sent.write_bytes(b"x" * 100_000)
+    async with Cluster(on_server, alice.id) as cluster:
+        await cluster.front(RELAY_LEDGER__URL=logins["front"])
+        await alice.send(b"waits for a worker", "first.bin")
+        await cluster.worker("left", RELAY_LEDGER__URL=logins["worker"])
+        names = [f"{number}.bin" for number in range(20)]
+        for name in names:
+            await alice.send(os.urandom(100_000), name)
+        await alice.until(partial(are_answered, alice, ["first.bin", *names]))
+        on_server.more["RELAY_LEDGER__URL"] = logins["command"]
+        copy = str(on_server.folder / "copy.sqlite3")
+        commands = (("status",), ("audit",), ("send", str(sent)), ("backup", copy))
+        codes = [(await type_in(on_server, *words)).code for words in commands]
+
+    assert codes == [0, 0, 0, 0]
+    assert "too many connections" not in caplog.text
+
+
+def are_answered(person: Person, names: Sequence[str]) -> bool:
+    """Return whether each file is in an answer, which may have several."""
+    said = "\n".join(message.text for message in person.said)
+    return all(re.search(rf"\b{name}\b", said) for name in names)
 
 
 async def test_doctor_of_a_new_database(on_server: LocalStack, databases: Databases) -> None:
@@ -189,7 +268,7 @@ async def test_doctor_of_the_way(
     """Each warning has a row and a remedy of its own."""
     found = await asyncio.to_thread(examine_server, place)
     slow = timedelta(seconds=70)
-    bad = replace(found, is_private=False, latency=slow, ahead=-slow, free=2)
+    bad = replace(found, is_private=False, latency=slow, ahead=-slow, free=6)
     monkeypatch.setattr("bot.cli.doctor.examine_server", lambda _: bad)
     _, *warned = await rows(on_server.settings(1))
 
@@ -198,6 +277,32 @@ async def test_doctor_of_the_way(
     assert "-70 s" in warned[2].meaning
     assert abs(found.ahead.total_seconds()) < 5
     assert found.free > 5
+
+
+@pytest.mark.parametrize(
+    ("runs", "workers", "enough"), [(False, 0, 7), (True, 0, 4), (True, 1, 12)]
+)
+async def test_doctor_of_connections(
+    on_server: LocalStack,
+    place: LedgerServer,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    runs: bool,
+    workers: int,
+    enough: int,
+) -> None:
+    """There have to be enough for the next process and a command: a bot, or one more worker."""
+    one = LiveWorker("left", 1, "", "", __version__)
+    found = await asyncio.to_thread(examine_server, place)
+    told = []
+    for free in (enough - 1, enough):
+        there = replace(found, free=free, bot_runs=runs, workers=(one,) * workers)
+        monkeypatch.setattr("bot.cli.doctor.examine_server", lambda _, there=there: there)
+        told.append((await rows(on_server.settings(1)))[1])
+
+    assert [row.verdict for row in told] == [Verdict.WARNING, Verdict.OK]
+    assert f"{enough} are needed" in told[0].meaning
+    assert all("a front 5, a worker 8" in row.meaning + row.remedy for row in told)
 
 
 async def test_pooler(on_server: LocalStack, place: LedgerServer) -> None:

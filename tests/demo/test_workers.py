@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from typer.testing import CliRunner
@@ -25,7 +27,7 @@ async def begin(folder: Path) -> asyncio.subprocess.Process:
         *(sys.executable, "-m", "bot", "demo", "--workers", "3"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "400"},
+        env={**os.environ, "TMPDIR": str(folder), "COLUMNS": "80"},
     )
 
 
@@ -44,11 +46,14 @@ def processes_below(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder that the user of the database may pass, which those of pytest are not."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o011)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """A folder that the user of the database may pass. Those of pytest are not: each session that
+    begins closes the one that all share.
+    """
+    with TemporaryDirectory(prefix="relay-demo-test-") as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
 
 
 @pytest.mark.long
@@ -61,7 +66,9 @@ async def test_whole(folder: Path) -> None:
 
     assert (demo.returncode, err.decode()) == (0, ""), text
     assert re.search(r"^[0-9.]+ s, 15 checks$", text, re.MULTILINE)
-    assert re.search(r"worker-\d is dead; OSS has \d+ parts", text)
+    assert re.search(r"worker-\d is dead; OSS has \d+ parts", " ".join(text.split()))
+    # Tables fit the terminal.
+    assert [line for line in text.splitlines() if line[:1] in "┃│" and line[-1:] != line[:1]] == []
     assert processes_below(folder) == []
     assert [*folder.iterdir()] == []
 
@@ -104,12 +111,21 @@ def test_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         run_workers_demo(3)
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--workers", "1"), ("--workers", "3", "--chat"), ("--workers", "3", "--local")]
-)
+@pytest.mark.parametrize("arguments", [("--chat",), ("--local",), ("--file", "x")])
 def test_refuses(arguments: tuple[str, ...]) -> None:
-    """One worker has no other to go on, and the other kinds of the demo are in one process."""
-    done = CliRunner().invoke(app, ["demo", *arguments])
+    """The other kinds of the demo are in one process."""
+    done = CliRunner().invoke(app, ["demo", "--workers", "3", *arguments])
 
     assert done.exit_code == BAD_SETTINGS
     assert "--workers" in done.output
+
+
+@pytest.mark.parametrize("count", ["-1", "0", "1", "9"])
+def test_refuses_a_number(count: str) -> None:
+    """From 2, because one worker is killed and another goes on, to 8; the option says it."""
+    done = CliRunner().invoke(app, ["demo", "--workers", count], env={"COLUMNS": "200"})
+    told = CliRunner().invoke(app, ["demo", "--help"], env={"COLUMNS": "200"})
+
+    assert done.exit_code == BAD_SETTINGS
+    assert "Invalid value for '--workers'" in done.output
+    assert "2<=x<=8" in told.output

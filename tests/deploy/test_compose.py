@@ -75,6 +75,17 @@ def test_nothing_is_published(compose: dict[str, Any]) -> None:
     assert not any("ports" in service for service in compose["services"].values())
 
 
+def test_front_can_be_published() -> None:
+    """What a front needs for pages or a webhook is there as comments, for this machine alone."""
+    lines = re.findall(r"(?m)^    #(ports: .*|environment: .*)$", read("compose.yaml"))
+    hint = YAML(typ="safe").load("\n".join(lines))
+
+    assert hint["ports"] == ["127.0.0.1:8080:8080"]
+    assert "RELAY_DEFAULT__WEB__PORT=8080" in read("Dockerfile")
+    assert set(hint["environment"]) <= known_variables()
+    assert hint["environment"]["RELAY_WEB__HOST"] == "0.0.0.0"  # noqa: S104 -- in a container.
+
+
 def test_same_paths(compose: dict[str, Any]) -> None:
     """The bot sees the files of the server where the server says that they are."""
     bot, server = (compose["services"][name] for name in ("bot-local", "bot-api"))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.demo.local_stack import LocalStack
@@ -322,3 +323,117 @@ async def test_monitoring_is_inside(pages: PageFront) -> None:
 
     assert set(found) == {404}
     assert (await fetch(inside))[0] == 200
+
+
+class ManyFronts:
+    """Two fronts, of which one is active, which lacks a worker. `taken` are the bodies that they
+    got while they were active.
+    """
+
+    def __init__(self) -> None:
+        self.ports = (free_port(), free_port())
+        self.active = 0
+        self.taken: list[tuple[int, bytes]] = []
+
+    @asynccontextmanager
+    async def serve(self, number: int) -> AsyncIterator[None]:
+        """Serve one of them."""
+
+        async def answer(request: web.BaseRequest) -> web.Response:
+            is_ready = request.path_qs != "/readyz"
+            if number != self.active or not is_ready:
+                return web.Response(status=503)
+            self.taken.append((number, await request.read()))
+            return web.Response()
+
+        runner = web.ServerRunner(web.Server(answer))
+        await runner.setup()
+        await web.TCPSite(runner, LOOPBACK, self.ports[number]).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+
+def before_many(name: str, place: Place, ports: tuple[int, int]) -> list[str]:
+    """Write the configuration that the runbook describes, without TLS; return the command."""
+    text = replaced(
+        read("README.md").partition("\n## Several machines")[2],
+        *((f"10.0.0.{n + 1}:8080", f"{LOOPBACK}:{port}") for n, port in enumerate(ports)),
+    )
+    if name == "nginx":
+        found = re.search(
+            r"`(upstream .*?)`.*?`(proxy_pass .*?)` and `(proxy_next_.*?)`", text, re.DOTALL
+        )
+        assert found is not None
+        upstream, target, others = found.groups()
+        command = nginx(place)
+        file = place.folder / "nginx.conf"
+        around = file.read_text(encoding="utf-8").partition("http {\n")
+        temporary = re.findall(r"(?m)^  \w+_temp_path .*$", around[2])
+        server = f"server {{ listen {LOOPBACK}:{place.port}; location / {{ {target} {others} }} }}"
+        http = "\n".join((*temporary, "access_log off;", upstream, server))
+        file.write_text(f"{around[0]}http {{\n{http}\n}}\n", encoding="utf-8")
+        return command
+    found = re.search(r"`(reverse_proxy .*?) \{ … \}` with `(.*?)` and `(.*?)`", text)
+    assert found is not None
+    proxied, *options = found.groups()
+    file = place.folder / "Caddyfile"
+    inside = "\n".join(options)
+    file.write_text(
+        "{\n\tadmin off\n\tauto_https off\n}\n"
+        f"http://{LOOPBACK}:{place.port} {{\n{proxied} {{\n{inside}\n}}\n}}\n",
+        encoding="utf-8",
+    )
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(file)]
+
+
+TAKEN_OVER = 5.0
+"""Real seconds until a proxy finds the front that has taken over."""
+
+
+async def post(url: str, body: bytes) -> int:
+    """Send a body, and return the status."""
+    async with aiohttp.ClientSession() as world, world.post(url, data=body) as answer:
+        return answer.status
+
+
+async def until_taken(url: str) -> None:
+    """Wait until a front takes what is sent.
+
+    Raises:
+        TimeoutError: none does, though one could.
+    """
+    async with asyncio.timeout(TAKEN_OVER):
+        while await post(url, b"first") != 200:  # noqa: ASYNC110 -- nothing tells of it.
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_several_fronts(name: str, tmp_path: Path) -> None:
+    """The active front gets every request, though it is not ready, and soon after it has taken
+    over; nothing is lost that has a body.
+    """
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not here")
+    place = Place(tmp_path / "proxy", free_port(), free_port())
+    place.folder.mkdir()
+    fronts = ManyFronts()
+    url = f"http://{LOOPBACK}:{place.port}/telegram"
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(AsyncExitStack())
+        await first.enter_async_context(fronts.serve(0))
+        await stack.enter_async_context(fronts.serve(1))
+        command = before_many(name, place, fronts.ports)
+        await stack.enter_async_context(running(place, command))
+        await until_taken(url)
+        before = [await post(url, b"1") for _ in range(6)]
+        await first.aclose()
+        gone = [await post(url, b"2") for _ in range(3)]
+        fronts.active = 1
+        await until_taken(url)
+        after = [await post(url, b"3") for _ in range(6)]
+
+    assert (before, after) == ([200] * 6, [200] * 6)
+    assert set(gone) <= {502, 503}
+    assert {number for number, body in fronts.taken if body == b"3"} == {1}

@@ -103,6 +103,25 @@ def test_settings_of_a_bare_server(tmp_path: Path) -> None:
     assert worker.worker_name != settings.worker_name
 
 
+def test_copies_of_settings_are_private() -> None:
+    """A file that gets secrets has its mode before it gets them."""
+    copied = re.findall(r"(?m)^sed .* >(\S+)$", RUNBOOK)
+
+    assert copied
+    for file in copied:
+        made = RUNBOOK.index(f"install -m 0640 -g relay-bot /dev/null {file}\n")
+        assert made < RUNBOOK.index(f">{file}\n")
+
+
+def test_url_of_the_ledger() -> None:
+    """It goes where units and commands find it: into the settings. Neither has variables."""
+    chapter = RUNBOOK.partition("## The ledger on a PostgreSQL server")[2].partition("\n## ")[0]
+    step = re.search(r"(?ms)^2\. (.*?)^3\. ", chapter)
+
+    assert step is not None
+    assert step[1].index("`ledger.url`") < step[1].index("`RELAY_LEDGER__URL_FILE`")
+
+
 def _changed(text: str, commands: list[tuple[str, str]]) -> str:
     for pattern, line in commands:
         text, changed = re.subn(pattern, line, text, flags=re.MULTILINE)

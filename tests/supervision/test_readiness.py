@@ -64,6 +64,29 @@ async def test_no_poll(patient: Patient) -> None:
     assert await patient.reasons() == []
 
 
+async def test_no_poll_while_the_ledger_is_away(patient: Patient) -> None:
+    """That is no silence of Telegram: nothing is polled before the ledger has what came. It counts
+    from the time at which the ledger is back.
+    """
+    troubles = ["the server is away"]
+
+    async def look() -> str:
+        return "".join(troubles)
+
+    patient.health.add({"ledger": look})
+    patient.health_state.poll_answered()
+    patient.clock.advance(SILENT_AFTER * 3)
+    away = await patient.reasons()
+    troubles.clear()
+    patient.clock.advance(SILENT_AFTER - SECOND)
+    back = await patient.reasons()
+    patient.clock.advance(SECOND)
+    (silence,) = await patient.reasons()
+
+    assert (away, back) == (["ledger: the server is away"], [])
+    assert "no poll was answered" in silence
+
+
 async def test_another_program_has_the_token(patient: Patient) -> None:
     """What it does to the webhook is a reason, also while polls succeed."""
     patient.health_state.poll_answered()

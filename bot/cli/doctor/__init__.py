@@ -50,6 +50,7 @@ from bot.core.errors import LedgerUnusable
 from bot.core.jobs import MIB
 from bot.core.ports import Clock
 from bot.core.ports.ledger import LedgerServer
+from bot.core.ports.runs import Role
 from bot.logs import configure
 from bot.settings import Settings, SettingsError, endpoint_problems, load, warnings
 from bot.transfer.spool import free_bytes
@@ -195,8 +196,10 @@ def _ledger_row(path: Path, actual: LedgerInspection) -> Row:
     return ok("ledger", say("doctor-ledger-ok", version=actual.version))
 
 
-NEEDED_CONNECTIONS: Final = 6
-"""A bot uses 3, and a command beside it as many."""
+CONNECTIONS: Final[Mapping[Role, int]] = {Role.ALL: 3, Role.FRONT: 5, Role.WORKER: 8}
+"""Connections of a process to the server, at most."""
+CONNECTIONS_OF_COMMAND: Final = 4
+"""Those of the command that has most: `send`."""
 SLOW_ANSWER: Final = timedelta(milliseconds=20)
 """Round trip above which the ledger, not the network of files, is likely to limit small files."""
 LARGEST_DIFFERENCE: Final = timedelta(seconds=60)
@@ -228,6 +231,9 @@ def _worker_rows(found: ServerInspection) -> list[Row]:
     if len(versions) > 1:
         meaning = say("doctor-workers-versions", versions=", ".join(sorted(versions)))
         return [warning("workers", meaning, say("doctor-workers-versions-remedy"))]
+    if idle := [f"{one.name} ({one.root})" for one in found.workers if not one.slots]:
+        meaning = say("doctor-workers-idle", names="; ".join(idle), slots=slots)
+        return [warning("workers", meaning, say("doctor-workers-idle-remedy"))]
     return [ok("workers", say("doctor-workers-ok", names=names, slots=slots))]
 
 
@@ -257,11 +263,22 @@ def _way_rows(found: ServerInspection) -> list[Row]:
         seconds = f"{found.ahead.total_seconds():+.0f}"
         meaning = say("doctor-database-clock", seconds=seconds)
         warn(meaning, say("doctor-database-clock-remedy"))
-    if found.free < NEEDED_CONNECTIONS and not found.bot_runs:
-        meaning = say("doctor-database-full", free=found.free, needed=NEEDED_CONNECTIONS)
-        warn(meaning, say("doctor-database-full-remedy"))
-    meaning = say("doctor-database-way", latency=milliseconds, free=found.free)
+    each = {role.value: count for role, count in CONNECTIONS.items()}
+    each["command"] = CONNECTIONS_OF_COMMAND
+    if found.free < (needed := _needed(found)):
+        meaning = say("doctor-database-full", free=found.free, needed=needed)
+        warn(meaning, say("doctor-database-full-remedy", **each))
+    meaning = say("doctor-database-way", latency=milliseconds, free=found.free, **each)
     return rows or [ok("ledger server", meaning)]
+
+
+def _needed(found: ServerInspection) -> int:
+    """Return how many connections the next process and a command beside it need. A bot without
+    workers is complete.
+    """
+    if found.workers:
+        return CONNECTIONS[Role.WORKER] + CONNECTIONS_OF_COMMAND
+    return CONNECTIONS_OF_COMMAND + (0 if found.bot_runs else CONNECTIONS[Role.ALL])
 
 
 def _descriptors(settings: Settings) -> Row:

@@ -275,8 +275,8 @@ async def _live_page(settings: Settings, clock: Clock) -> PageContent | None:
     ledger has a row of its own.
     """
     with suppress(LedgerError, CommandFailed):
-        require_ledger(settings.ledger.path)
-        async with open_database(settings.ledger.path) as database:
+        require_ledger(settings.ledger.place)
+        async with open_database(settings.ledger.place, create=False) as database:
             now = clock.now() + await SqlOffset(database).oss_offset()
             for page in await SqlLedger(database).pages.live(100):
                 options = page.page.options

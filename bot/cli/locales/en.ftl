@@ -308,7 +308,7 @@ doctor-database-rights-remedy = make this login the owner of the database (ALTER
 doctor-database-empty = PostgreSQL { $server }, no tables yet; the first start makes them
 doctor-database-old = PostgreSQL { $server }, schema { $version }; the next start upgrades it
 doctor-database-ok = PostgreSQL { $server }, schema { $version }
-doctor-database-way = answers in { $latency } ms, takes { $free } more connections
+doctor-database-way = answers in { $latency } ms, takes { $free } more connections; a bot in one process needs { $all }, a front { $front }, a worker { $worker }, a command { $command }
 doctor-database-open = the connection to it is not encrypted
 doctor-database-open-remedy = add sslmode=verify-full and sslrootcert= to ledger.url
 doctor-database-slow = it answers in { $latency } ms, and each step of a file waits for it
@@ -316,10 +316,12 @@ doctor-database-slow-remedy = run the bot near the server
 doctor-database-clock = its clock differs from the one of this machine by { $seconds } s
 doctor-database-clock-remedy = let both set their clocks by NTP
 doctor-workers-ok = { $names }; together they take { $slots } jobs at once
+doctor-workers-idle = no jobs are taken now by { $names }; the others together take { $slots } at once
+doctor-workers-idle-remedy = look at the log and at /readyz of each of these
 doctor-workers-versions = workers and this program have several versions: { $versions }
 doctor-workers-versions-remedy = stop the workers, upgrade the front, and start workers of its version
 doctor-database-full = it takes { $free } more connections, and { $needed } are needed
-doctor-database-full-remedy = raise max_connections, or the limit of this login
+doctor-database-full-remedy = raise max_connections, or the limit of this login: a bot in one process needs { $all }, a front { $front }, a worker { $worker }, a command { $command }
 doctor-few-files = this process may open { $may }, and may need { $needed }
 doctor-few-files-remedy = raise the limit (ulimit -n, LimitNOFILE= of a service) or lower transfer.connections
 doctor-any-number = any number

@@ -306,7 +306,7 @@ doctor-database-rights-remedy = 把数据库的所有者设为该用户（ALTER 
 doctor-database-empty = PostgreSQL { $server }，还没有表；首次启动时创建
 doctor-database-old = PostgreSQL { $server }，结构版本 { $version }；下次启动时升级
 doctor-database-ok = PostgreSQL { $server }，结构版本 { $version }
-doctor-database-way = { $latency } 毫秒内应答，还可接受 { $free } 个连接
+doctor-database-way = { $latency } 毫秒内应答，还可接受 { $free } 个连接；单进程的机器人需要 { $all } 个，前端 { $front } 个，工作进程 { $worker } 个，命令 { $command } 个
 doctor-database-open = 到它的连接没有加密
 doctor-database-open-remedy = 在 ledger.url 中加上 sslmode=verify-full 和 sslrootcert=
 doctor-database-slow = 它的应答需要 { $latency } 毫秒，文件的每一步都要等它
@@ -314,10 +314,12 @@ doctor-database-slow-remedy = 让机器人在靠近该服务器的机器上运�
 doctor-database-clock = 它的时钟与本机相差 { $seconds } 秒
 doctor-database-clock-remedy = 让两台机器都用 NTP 校时
 doctor-workers-ok = { $names }；合计可同时处理 { $slots } 个任务
+doctor-workers-idle = { $names } 目前不接受任务；其他工作进程合计可同时处理 { $slots } 个
+doctor-workers-idle-remedy = 查看它们各自的日志和 /readyz
 doctor-workers-versions = 工作进程与本程序版本不一：{ $versions }
 doctor-workers-versions-remedy = 停止工作进程，升级前端，再启动同版本的工作进程
 doctor-database-full = 它还可接受 { $free } 个连接，需要 { $needed } 个
-doctor-database-full-remedy = 调高 max_connections，或该用户的连接上限
+doctor-database-full-remedy = 调高 max_connections，或该用户的连接上限：单进程的机器人需要 { $all } 个，前端 { $front } 个，工作进程 { $worker } 个，命令 { $command } 个
 doctor-few-files = 这个进程可以打开 { $may } 个，可能需要 { $needed } 个
 doctor-few-files-remedy = 提高上限（ulimit -n，或服务的 LimitNOFILE=），或调低 transfer.connections
 doctor-any-number = 不限

@@ -63,7 +63,8 @@ class LocalFileServer:
         self._cleaner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to clean up once a day."""
+        """Make the folder, as the server does, and begin to clean up once a day."""
+        self.root.mkdir(parents=True, exist_ok=True)
         self._cleaner = asyncio.create_task(self._clean_daily())
 
     async def stop(self) -> None:

@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from bot.supervision import ProcessPhase, ReadinessReport
 from tests.adapters.web.client import serving
 
@@ -47,6 +49,27 @@ async def test_not_ready() -> None:
         body["reasons"],
         body["oss_well_at"],
     ) == (False, ["bot: starting", "oss: down"], None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "status"),
+    [
+        (ProcessPhase.RUNNING, "workers: no worker runs", 200),
+        (ProcessPhase.STARTING, "telegram.token: refused", 200),
+        (ProcessPhase.STARTING, "standby: another bot runs", 503),
+        (ProcessPhase.STOPPING, "bot: stopping", 503),
+    ],
+)
+async def test_active(phase: ProcessPhase, reason: str, status: int) -> None:
+    """A proxy before several fronts finds the one that has webhook and pages, also while that
+    lacks something else.
+    """
+    async with serving(report=ReadinessReport(phase, (reason,), None, None)) as client:
+        active = await client.get("/readyz?active")
+        ready = await client.get("/readyz")
+
+    assert (active.status, ready.status) == (status, 503)
+    assert json.loads(active.body)["reasons"] == [reason]
 
 
 async def test_metrics() -> None:

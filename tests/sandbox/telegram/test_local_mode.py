@@ -164,6 +164,12 @@ async def test_uploads_by_path(call: Call, tg: TelegramStandIn, tmp_path: Path) 
     assert missing["description"] == "Bad Request: wrong file identifier/HTTP URL specified"
 
 
+async def test_folder_from_the_start(tg: TelegramStandIn, root: Path) -> None:
+    """It is there before the first file, as that of the server: a worker waits for it."""
+    assert tg.local.root == root
+    assert root.is_dir()
+
+
 async def test_only_with_a_root(tmp_path: Path) -> None:
     """A cloud server has no local files."""
     with pytest.raises(RuntimeError, match="local_root"):
