@@ -83,11 +83,20 @@ class Database:
         self._endures = False
         self._closing = False
         self._waiting = 0
+        self._waits: dict[object, str] = {}
+        """Why operations wait, but for those that only failed by themselves."""
 
     @property
     def is_waited_for(self) -> bool:
         """Whether an operation waits for the ledger to work again."""
         return self._waiting > 0
+
+    @property
+    def waits_for(self) -> str:
+        """What was wrong with the ledger for an operation that waits, also while others work, as
+        those do on a full disk that take no room; empty if there is none.
+        """
+        return next(iter(self._waits.values()), "")
 
     def endure(self) -> None:
         """From now on wait for a ledger that does not work for as long as it takes: a full disk, a
@@ -234,6 +243,10 @@ class Database:
                 passes = waited < PATIENCE and self._backend.may_pass(error)
                 if self._closing or not (self._endures or passes):
                     raise error
+                if self._backend.is_of_one(error):
+                    self._waits.pop(call, None)
+                else:
+                    self._waits[call] = error.reason
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
                 try:
@@ -241,6 +254,7 @@ class Database:
                 except LedgerUnusable as again:
                     error = again
         finally:
+            self._waits.pop(call, None)
             self._waiting -= 1
 
     @contextmanager

@@ -185,8 +185,9 @@ class LedgerHealth(SqlPart):
 
         Costs one synchronized write, unless it is known that the ledger does not work.
         """
-        if self._database.state.trouble and self._database.is_waited_for:
-            return f"cannot be used: {self._database.state.trouble}"
+        known = self._database.state.trouble if self._database.is_waited_for else ""
+        if why := self._database.waits_for or known:
+            return f"cannot be used: {why}"
         try:
             await self._database.probe()
         except LedgerUnusable as error:
