@@ -330,6 +330,7 @@ async def _run(
         await until_stopped(stop, [engine, *others])
         log.info("stopping", grace=settings.stop.grace.total_seconds())
         links.monitoring.health_state.begin(ProcessPhase.STOPPING)
+        links.database.hurry()
         with suppress(TimeoutError):
             # The front hands nothing over any more. Not waited for where the server is away.
             await asyncio.wait_for(parts.ledger.register(0), STUCK_AFTER.total_seconds())

@@ -165,6 +165,8 @@ class Backend(ABC):
 
 P = ParamSpec("P")
 
+HURRIED: Final = 3.0
+"""Seconds (real) that a visit may take while the process ends."""
 LARGEST_GROUP: Final = 64
 """Operations of one visit: the first of a long line do not wait for the last one."""
 
@@ -431,6 +433,17 @@ class ConnectionThread:
         if self._writes:
             cursor.execute("RELEASE one")
         cursor.close()
+
+    def hurry(self) -> None:
+        """From now on end each visit that takes longer than `HURRIED`, where one can be ended: a
+        caller that is cancelled waits for its end.
+        """
+        if self.cuts_off_after is None:
+            return
+        self.cuts_off_after = HURRIED
+        if not self._idle.is_set() and self._cut_off is not None:
+            self._cut_off.cancel()
+            self._limit_visit(asyncio.get_running_loop())
 
     def reopen(self) -> None:
         """Let the next visit have another connection: the database may be another one now."""

@@ -105,6 +105,11 @@ class Database:
         """
         self._endures = self._backend.endures = True
 
+    def hurry(self) -> None:
+        """From now on wait for no answer of a server for long: the process ends."""
+        self._reader.hurry()
+        self._writer.hurry()
+
     def fence_by(self, keeper: "LeaseKeeper") -> None:
         """From now on write only while this lease is held."""
         self.lost, self.seen_since = keeper.lost, keeper.seen_since

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
+from bot.adapters.ledger import connection as module
 from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread, LedgerState
 from bot.core.errors import LedgerUnusable
 from tests.fakes.refused_threads import no_new_threads
@@ -147,6 +148,26 @@ async def test_visit_that_hangs_after_a_slow_connect() -> None:
     await thread.close()
 
     assert (early, looked) == (False, [True])
+
+
+async def test_visit_that_hangs_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the process ends, it is cut off soon, so that the callers that are cancelled end."""
+    monkeypatch.setattr(module, "HURRIED", 0.02)
+    backend, began = InMemory(), threading.Event()
+    thread = ConnectionThread(backend)
+    thread.cuts_off_after = 60.0
+
+    def hang(_: Connection) -> bool:
+        began.set()
+        return backend.was_cut_off.wait(10)
+
+    visit = asyncio.create_task(thread.run(hang))
+    await asyncio.to_thread(began.wait, 10)
+    thread.hurry()
+    was_cut_off = await visit
+    await thread.close()
+
+    assert was_cut_off
 
 
 async def test_latest_trouble_is_told() -> None:
