@@ -29,7 +29,7 @@ from bot.adapters.ledger.schema import (
     outbox,
     state,
 )
-from bot.core.errors import LedgerUnusable
+from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import EverTotals, Failures, Totals
@@ -192,6 +192,8 @@ class LedgerHealth(SqlPart):
             await self._database.probe()
         except LedgerUnusable as error:
             return f"cannot be written: {error.reason}"
+        except LedgerLocked as error:
+            return f"cannot be written: {error}"
         except SQLAlchemyError as error:
             return f"cannot be written: {type(error).__name__}"
         return ""
