@@ -166,7 +166,7 @@ class Backend(ABC):
 P = ParamSpec("P")
 
 HURRIED: Final = 3.0
-"""Seconds (real) that a visit may take while the process ends."""
+"""Seconds (real) that a visit may take while the process ends, or where another one hangs."""
 LARGEST_GROUP: Final = 64
 """Operations of one visit: the first of a long line do not wait for the last one."""
 
@@ -269,7 +269,8 @@ class ConnectionThread:
         self.cuts_off_after = backend.cuts_off_after
         """Seconds (real) that a visit may take; see `Backend`."""
         self._cut_off: asyncio.TimerHandle | None = None
-        self._was_cut_off = False
+        self.was_cut_off = False
+        """Whether the latest visit was cut off."""
         self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
         self._is_elsewhere = False
@@ -330,7 +331,7 @@ class ConnectionThread:
             if isinstance(call, _Shared):
                 del self._shared[call.what]
         loop = asyncio.get_running_loop()
-        self._was_cut_off = False
+        self.was_cut_off = False
         try:
             visit = self._executor.submit(self._transact, group)
         except (RuntimeError, MemoryError) as error:
@@ -354,7 +355,7 @@ class ConnectionThread:
 
     def _end_visit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._connection is not None:
-            self._was_cut_off = True
+            self.was_cut_off = True
             self._backend.cut_off(self._connection)
         # Again: it may have been connecting until now.
         self._limit_visit(loop)
@@ -377,7 +378,7 @@ class ConnectionThread:
         except LedgerUnusable as error:
             if self._backend.may_reconnect():
                 self._forget()
-            if self._was_cut_off and error.__cause__ is not None:
+            if self.was_cut_off and error.__cause__ is not None:
                 # The driver takes it for an end by the server.
                 why = f"it does not answer within {self.cuts_off_after:.0f} s"
                 raise LedgerUnusable(self._backend.place, why) from error.__cause__
@@ -441,13 +442,22 @@ class ConnectionThread:
         if self.cuts_off_after is None:
             return
         self.cuts_off_after = HURRIED
+        self._shorten()
+
+    def reopen(self, *, hangs: bool = False) -> None:
+        """Let the next visit have another connection: the database may be another one now. If one
+        to it `hangs`, end the visit of now soon, because it probably hangs too.
+        """
+        self._is_elsewhere = True
+        if hangs:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave `HURRIED` to the visit of now."""
         if not self._idle.is_set() and self._cut_off is not None:
             self._cut_off.cancel()
-            self._limit_visit(asyncio.get_running_loop())
-
-    def reopen(self) -> None:
-        """Let the next visit have another connection: the database may be another one now."""
-        self._is_elsewhere = True
+            loop = asyncio.get_running_loop()
+            self._cut_off = loop.call_later(HURRIED, self._end_visit, loop)
 
     async def close(self) -> None:
         """Close the connection and end the thread, after all that waits."""

@@ -115,7 +115,7 @@ class Database:
         self.lost, self.seen_since = keeper.lost, keeper.seen_since
         self.lease = self._backend.lease = keeper.lease
         self._backend.why_not_renewed = lambda: keeper.failure
-        keeper.lost_server = self._reopen
+        keeper.lost_server = lambda hangs: self._reopen(hangs=hangs)
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -210,16 +210,16 @@ class Database:
         except LedgerUnusable as error:
             self.state.failed(access, error)
             if self._backend.may_be_elsewhere(error):
-                self._reopen()
+                self._reopen(hangs=False)
             raise
         self.state.worked(access)
         if found := self._unreadable.take():
             await self._repair(found)
         return result
 
-    def _reopen(self) -> None:
-        self._reader.reopen()
-        self._writer.reopen()
+    def _reopen(self, *, hangs: bool) -> None:
+        self._reader.reopen(hangs=hangs)
+        self._writer.reopen(hangs=hangs)
 
     async def _repair(self, found: Mapping[tuple[str, Any], Sequence[str]]) -> None:
         """Take care of rows that cannot be read. Where that fails, they are found again."""

@@ -169,8 +169,10 @@ class LeaseKeeper:
         """Set when another process has taken the lease."""
         self.failure = ""
         """Why the lease could not be renewed at the latest attempt, or nothing."""
-        self.lost_server: Callable[[], None] = lambda: None
-        """Called when another server may stand in the place of the former one."""
+        self.lost_server: Callable[[bool], None] = lambda _: None
+        """Called when another server may stand in the place of the former one, with whether that
+        did not answer.
+        """
         self._seen: tuple[int, int] | None = None
         self._changed_at = time.monotonic()
         self.seen_since = time.monotonic()
@@ -255,7 +257,7 @@ class LeaseKeeper:
             except LedgerUnusable as error:
                 self._note_failure(error.reason)
                 if self._backend.may_be_elsewhere(error):
-                    self.lost_server()
+                    self.lost_server(self._thread.was_cut_off)
             except DBAPIError as error:
                 # An operator's to cure as well, and no reason to renew never again.
                 self._note_failure(type(error.orig).__name__)

@@ -65,14 +65,17 @@ async def test_lease_survives_connections_that_are_forgotten(
     place: LedgerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a firewall drops what a process sends, and new connections work, the lease is renewed
-    by a new one before it ends.
+    by a new one before it ends, and what hangs meanwhile goes on by another one too.
     """
     monkeypatch.setattr(leases, "RENEWED_EVERY", timedelta(seconds=0.05))
     monkeypatch.setattr(leases, "RENEWAL_HANGS_AFTER", 0.3, raising=False)
-    async with behind_a_proxy(place) as (proxy, way), open_alone(way):
+    monkeypatch.setattr("bot.adapters.ledger.connection.HURRIED", 0.3)
+    async with behind_a_proxy(place) as (proxy, way), open_alone(way) as database:
+        database.endure()
+        await asyncio.gather(database.write(adding(1)), database.read(stored))
         proxy.silence_all()
-        # What had passed before may still arrive.
-        await asyncio.sleep(0)
+        uses = asyncio.gather(database.write(adding(2)), database.read(stored))
+        await asyncio.wait_for(uses, PATIENCE)
         first = execute(place, END_OF_LEASE)
         async with asyncio.timeout(PATIENCE):
             while execute(place, END_OF_LEASE) == first:  # noqa: ASYNC110 -- nothing tells of it.
