@@ -167,6 +167,8 @@ P = ParamSpec("P")
 
 HURRIED: Final = 3.0
 """Seconds (real) that a visit may take while the process ends, or where another one hangs."""
+NO_ANSWER: Final = "it does not answer"
+"""Why a visit failed that was cut off."""
 LARGEST_GROUP: Final = 64
 """Operations of one visit: the first of a long line do not wait for the last one."""
 
@@ -380,8 +382,7 @@ class ConnectionThread:
                 self._forget()
             if self.was_cut_off and error.__cause__ is not None:
                 # The driver takes it for an end by the server.
-                why = f"it does not answer within {self.cuts_off_after:.0f} s"
-                raise LedgerUnusable(self._backend.place, why) from error.__cause__
+                raise LedgerUnusable(self._backend.place, NO_ANSWER) from error.__cause__
             raise
 
     def _begin(self, group: Sequence[_Call[Any]]) -> None:

@@ -100,6 +100,13 @@ _DURABLE: Final = (
     " coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)"
 )
 """What was committed is stored, or a crash of the server would lose accepted files."""
+_NOTICES_AN_END: Final = (
+    "CASE WHEN version() LIKE '%linux%'"
+    " THEN set_config('client_connection_check_interval', '2000', false) END"
+)
+"""A statement that waits for a lock ends soon after its client. On other systems a server may
+refuse the setting (source: PostgreSQL manual, "client_connection_check_interval").
+"""
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """All that a reader asks sees one moment."""
 _BEGIN_WRITE: Final = "BEGIN; SELECT pg_current_xact_id()"
@@ -205,7 +212,7 @@ def _set_up(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
     """Limit what the session may take, in one round trip unless a pooler is between."""
     settings = _settings(raw.info.server_version).items()
     each = (f"set_config('{name}', '{value}', false)" for name, value in settings)
-    set_all = f"SELECT {', '.join(each)}, {_DURABLE}"
+    set_all = f"SELECT {', '.join(each)}, {_DURABLE}, {_NOTICES_AN_END}"
     is_direct = f" WHERE pg_backend_pid() = {raw.info.backend_pid}"
     with limited(server, raw, SET_UP_HANGS_AFTER):
         is_set = raw.execute((set_all + is_direct).encode(), prepare=False).rowcount > 0

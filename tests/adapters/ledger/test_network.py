@@ -114,6 +114,26 @@ async def test_connection_that_is_forgotten_while_it_is_set_up(
     assert proxy.silent_from == []
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+async def test_wait_for_a_lock_ends_with_its_client(place: LedgerServer) -> None:
+    """A session of a client that has gone does not wait on, or each try would leave one."""
+    if "linux" not in execute(place, "SELECT version()")[0][0]:
+        pytest.skip("the server does not notice it")
+    with psycopg.connect(place.url) as other:
+        other.execute("LOCK TABLE chats")
+        raw = await asyncio.to_thread(postgresql.connect, place)
+        waiting = asyncio.create_task(asyncio.to_thread(raw.execute, "SELECT * FROM chats"))
+        await until(lambda: execute(place, WAITING) == [(1,)])
+        postgresql.cut_off(raw)
+        with pytest.raises(psycopg.OperationalError):
+            await waiting
+        async with asyncio.timeout(PATIENCE):
+            while execute(place, WAITING) != [(0,)]:  # noqa: ASYNC110 -- nothing tells of it.
+                await asyncio.sleep(0.05)
+
+
 SHORT = "100ms"
 HABITS = {
     "idle_session_timeout": SHORT,

@@ -284,7 +284,7 @@ async def test_server_that_does_not_answer(
         found = await database.read(stored)
 
     assert found == [1, 2]
-    assert why.startswith("it does not answer within ")
+    assert why == "it does not answer"
 
 
 async def test_slow_statement_costs_no_other(
