@@ -313,6 +313,7 @@ async def _run(
         await until_stopped(stop, [intake, *others, *endings])
         log.info("stopping", grace=resources.settings.stop.grace.total_seconds())
         _end(resources.monitoring)
+        resources.links.database.hurry()
         intake.cancel()
         await _finish(resources, parts)
         resources.spool.keeps = True

@@ -335,6 +335,20 @@ def is_asked_to_end() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def briefly(work: Coroutine[Any, Any, object]) -> None:
+    """Do `work` while the process ends; leave it after `STUCK_AFTER`, even where it cannot be
+    cancelled, and the process must then be ended with `os._exit`. Raises the errors of the work.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=STUCK_AFTER.total_seconds())
+    if task.done():
+        task.result()
+        return
+    # Otherwise the event loop would tell of an error that came later.
+    task.add_done_callback(lambda late: late.cancelled() or late.exception())
+    task.cancel()
+
+
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     """Cancel tasks and wait for their end, at most `STUCK_AFTER`; those that need longer are
     abandoned. Raises no error of the tasks.

@@ -6,7 +6,7 @@ It holds a lease of its own. One whose lease is another's writes nothing any mor
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -19,7 +19,7 @@ from bot.adapters.ledger.worker_runs import SqlWorker, SqlWorkerJobs
 from bot.adapters.telegram.files import CloudFiles
 from bot.adapters.telegram.local_files import LocalFiles
 from bot.adapters.telegram.request import TokenRefused
-from bot.clock import STUCK_AFTER, SystemClock, end, unless_stopped, until_stopped
+from bot.clock import SystemClock, briefly, end, unless_stopped, until_stopped
 from bot.core.errors import (
     DiskError,
     LedgerLocked,
@@ -330,17 +330,16 @@ async def _run(
         await until_stopped(stop, [engine, *others])
         log.info("stopping", grace=settings.stop.grace.total_seconds())
         links.monitoring.health_state.begin(ProcessPhase.STOPPING)
-        with suppress(TimeoutError):
-            # The front hands nothing over any more. Not waited for where the server is away.
-            await asyncio.wait_for(parts.ledger.register(0), STUCK_AFTER.total_seconds())
+        links.database.hurry()
+        # The front hands nothing over any more. Not waited for where the server is away.
+        await briefly(parts.ledger.register(0))
         await end([engine])
         await parts.runs.finish(settings.stop.grace)
         resources.spool.keeps = True
         if isinstance(parts.source, LocalFiles):
             parts.source.keeps = True
         await parts.runs.stop()
-        with suppress(TimeoutError):
-            # A worker of this name may never begin again.
-            await asyncio.wait_for(_remove_left(resources, parts), STUCK_AFTER.total_seconds())
+        # A worker of this name may never begin again.
+        await briefly(_remove_left(resources, parts))
     finally:
         await end([engine, *others])

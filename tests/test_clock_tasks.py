@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.clock import STUCK_AFTER, end, unless_stopped, until_stopped
+from bot.clock import STUCK_AFTER, briefly, end, unless_stopped, until_stopped
 from bot.transfer.pool import to_the_end
 
 
@@ -78,6 +78,21 @@ async def test_deaf_work_is_left_behind() -> None:
     deaf.finish()
 
     assert result is None
+    assert seconds < STUCK_AFTER.total_seconds() + 1
+
+
+async def test_deaf_work_is_done_briefly() -> None:
+    """Work at the end of the process is left behind if it ignores its cancel; its errors come
+    out.
+    """
+    deaf, asked = Deaf(), time.monotonic()
+    async with asyncio.timeout(STUCK_AFTER.total_seconds() + 5):
+        await briefly(deaf.work())
+    seconds = time.monotonic() - asked
+    deaf.finish()
+    with pytest.raises(ZeroDivisionError):
+        await briefly(_fail())
+
     assert seconds < STUCK_AFTER.total_seconds() + 1
 
 

@@ -22,7 +22,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import sha256
 from socket import SHUT_RDWR, socket
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from weakref import WeakSet
 
 import psycopg
@@ -64,13 +64,22 @@ POOL_PATIENCE: Final = 2.0
 """Seconds (real) for which a statement of the engine waits for a connection that works."""
 LONGEST_PAUSE: Final = 2.0
 """Seconds (real) between two tries while the database is away."""
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds (real) for a statement that neither reads nor waits for anything."""
 SILENCE: Final = 20.0
 """Seconds (real) after which a connection that hears nothing is asked whether it lives."""
 HANGS_AFTER: Final = 25.0
 """Seconds (real) for a statement with all that it waits for, more than the server gives it: a
 proxy keeps connections open, and answers for them, when its server is gone.
 """
-_TIMEOUTS: Final = "SET statement_timeout = 15000; SET idle_in_transaction_session_timeout = 5000"
+_SET_UP: Final = (
+    "SET statement_timeout = 15000; SET lock_timeout = 15000;"
+    " SET idle_in_transaction_session_timeout = 5000; SET idle_session_timeout = 0;"
+    " SET default_transaction_isolation = 'read committed';"
+    " SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10;"
+    " SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000"
+)
+"""In the place of what the host has set for the login or the database; as the ledger does it."""
 
 # Three lines for each job, and one for each try to connect.
 logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
@@ -227,7 +236,7 @@ class _Connector(PsycopgConnector):
 
     async def _configure(self, connection: "psycopg.AsyncConnection[Any]") -> None:
         self._open.add(connection)
-        await connection.execute(_TIMEOUTS)
+        await _execute(connection, _SET_UP)
         if not connection.autocommit:
             await connection.commit()
 
@@ -324,16 +333,12 @@ class ProcrastinateEngine:
 
     async def _hear(self, heard: Callable[[str], None]) -> None:
         async with await self._connect() as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+            await _execute(connection, f"{_SET_UP}; LISTEN {CHANNEL}")
             heard("")
             while True:
                 async for notification in connection.notifies(timeout=SILENCE):
                     heard(notification.payload)
-                timer = asyncio.get_running_loop().call_later(SILENCE, _cut, connection)
-                try:
-                    await connection.execute("SELECT 1")
-                finally:
-                    timer.cancel()
+                await _execute(connection, "SELECT 1")
 
     async def work(
         self,
@@ -411,6 +416,15 @@ class ProcrastinateEngine:
             # The ledger says what is to be stopped.
             aborted()
             await asyncio.shield(task)
+
+
+async def _execute(connection: "psycopg.AsyncConnection[Any]", statement: LiteralString) -> None:
+    """Execute a statement that takes no time; end a connection that does not answer."""
+    timer = asyncio.get_running_loop().call_later(ANSWERS_WITHIN, _cut, connection)
+    try:
+        await connection.execute(statement)
+    finally:
+        timer.cancel()
 
 
 def _cut(connection: "psycopg.AsyncConnection[Any]") -> None:

@@ -294,6 +294,29 @@ async def test_connections_that_never_answer(
         assert handler.ended
 
 
+async def test_connections_forgotten_while_they_are_set_up(
+    place: LedgerServer, raw: "psycopg.Connection[Any]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall lets a login pass and drops what follows: others are opened, to fetch runs and to
+    hear of them.
+    """
+    monkeypatch.setattr(engine, "ANSWERS_WITHIN", 0.3, raising=False)
+    handler, heard = Handler(), asyncio.Event()
+    async with cutting_proxy(raw.info.port) as proxy:
+        way = LedgerServer(place.url.replace(f":{raw.info.port}/", f":{proxy.port}/"))
+        proxy.silent_from.append(f"LISTEN {engine.CHANNEL}".encode())
+        listening = asyncio.create_task(ProcrastinateEngine(way, {}).listen(lambda _: heard.set()))
+        await asyncio.wait_for(heard.wait(), PATIENCE)
+        listening.cancel()
+        await asyncio.wait({listening})
+        proxy.silent_from.append(b"SET statement_timeout")
+        defer(raw, 1, CLOUD)
+        async with working(way, handler):
+            await handler.until(lambda: handler.begun == [1])
+
+    assert proxy.silent_from == []
+
+
 async def test_ended_by_the_engine_goes_on(
     place: LedgerServer, raw: "psycopg.Connection[Any]"
 ) -> None:

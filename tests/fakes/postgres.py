@@ -117,6 +117,15 @@ class TestServer:
             self._process.wait(30)
             self._process = None
 
+    def become_standby(self) -> None:
+        """Let a stopped server start as a standby, which nothing replicates to (`wal_level` has to
+        be `replica`); `pg_promote()` ends that.
+        """
+        signal_file = self._data / "standby.signal"
+        signal_file.touch()
+        if self._user is not None:
+            shutil.chown(signal_file, self._user)
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Let the server do nothing at all, and answer no client, for the block."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.core.ports.ledger import Priority, Work
+from bot.core.ports.ledger import PendingWork, Priority, Work
 from bot.outbound.dispatcher import (
     Call,
     CallKind,
@@ -99,6 +99,22 @@ async def test_call_that_hangs_is_cut_off() -> None:
     await dispatcher.last_words(timeout=1)
 
     assert speaker.said == ["paused", "and more"]
+    assert dispatcher.calls.is_idle
+
+
+async def test_ledger_that_is_away_is_not_waited_for() -> None:
+    """A server that is away when the bot stops does not keep it from its end."""
+
+    class Away(NoOutbox):
+        async def pending_work(self, limit: int) -> PendingWork:
+            del limit
+            return await asyncio.Future()
+
+    clock = SandboxClock(NOW, running=False)
+    dispatcher = ChatDispatcher([Sentences("unsaid")], Away(), asyncio.Event(), clock)
+    async with asyncio.timeout(5):
+        await dispatcher.last_words(timeout=0.05)
+
     assert dispatcher.calls.is_idle
 
 

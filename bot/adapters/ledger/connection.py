@@ -43,12 +43,14 @@ class LedgerState:
     @property
     def trouble(self) -> str:
         """What was wrong at the latest access, in words; empty if nothing."""
-        return next(iter(self._troubles.values()), "")
+        return next(reversed(self._troubles.values()), "")
 
     def failed(self, access: AccessKind, error: LedgerUnusable) -> None:
         """Note that an access failed."""
         if not self._troubles:
             log.error("ledger cannot be used, nothing is taken in", why=error.reason)
+        # As the latest one.
+        self._troubles.pop(access, None)
         self._troubles[access] = error.reason
         self.in_trouble.set()
 
@@ -79,7 +81,9 @@ class Backend(ABC):
     """
 
     cuts_off_after: ClassVar[float | None] = None
-    """Seconds (real) after which `cut_off` is called for a visit that has not ended."""
+    """Seconds (real) after which `cut_off` is called for a visit that has not ended, and again
+    after as many more.
+    """
     is_remote: ClassVar[bool] = False
     """Whether only reading it shows that it is there."""
     a_failure_ends_all: ClassVar[bool] = False
@@ -138,6 +142,12 @@ class Backend(ABC):
         """
         return False
 
+    def may_be_elsewhere(self, error: LedgerUnusable) -> bool:  # noqa: ARG002 -- see `is_away`.
+        """Return whether another database may stand in the place of this one after the failure, so
+        that all connections are to be opened anew: one to the former may go on to show what was.
+        """
+        return False
+
     def cut_off(self, connection: Connection) -> None:  # noqa: B027 -- see `cuts_off_after`.
         """End a visit that hangs; called in the thread of the event loop."""
 
@@ -155,6 +165,10 @@ class Backend(ABC):
 
 P = ParamSpec("P")
 
+HURRIED: Final = 3.0
+"""Seconds (real) that a visit may take while the process ends, or where another one hangs."""
+NO_ANSWER: Final = "it does not answer"
+"""Why a visit failed that was cut off."""
 LARGEST_GROUP: Final = 64
 """Operations of one visit: the first of a long line do not wait for the last one."""
 
@@ -254,9 +268,14 @@ class ConnectionThread:
         self._backend = backend
         self._engine = backend.engine(access)
         self._writes = access is AccessKind.WRITE
+        self.cuts_off_after = backend.cuts_off_after
+        """Seconds (real) that a visit may take; see `Backend`."""
         self._cut_off: asyncio.TimerHandle | None = None
+        self.was_cut_off = False
+        """Whether the latest visit was cut off."""
         self._executor = ThreadPool(1, thread_name_prefix="ledger")
         self._connection: Connection | None = None
+        self._is_elsewhere = False
         self._waiting: deque[_Call[Any]] = deque()
         self._shared: dict[Hashable, _Shared[Any]] = {}
         self._idle = asyncio.Event()
@@ -314,14 +333,14 @@ class ConnectionThread:
             if isinstance(call, _Shared):
                 del self._shared[call.what]
         loop = asyncio.get_running_loop()
+        self.was_cut_off = False
         try:
             visit = self._executor.submit(self._transact, group)
         except (RuntimeError, MemoryError) as error:
             # Not raised: the event loop would log it, and the callers would wait for ever.
             loop.call_soon(self._visited, group, self._refusal(error))
             return
-        if self._backend.cuts_off_after is not None:
-            self._cut_off = loop.call_later(self._backend.cuts_off_after, self._end_visit)
+        self._limit_visit(loop)
         visit.add_done_callback(
             lambda done: loop.call_soon_threadsafe(self._visited, group, done.exception())
         )
@@ -332,9 +351,16 @@ class ConnectionThread:
         refusal.__cause__ = error
         return refusal
 
-    def _end_visit(self) -> None:
+    def _limit_visit(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.cuts_off_after is not None:
+            self._cut_off = loop.call_later(self.cuts_off_after, self._end_visit, loop)
+
+    def _end_visit(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._connection is not None:
+            self.was_cut_off = True
             self._backend.cut_off(self._connection)
+        # Again: it may have been connecting until now.
+        self._limit_visit(loop)
 
     def _visited(self, group: Sequence[_Call[Any]], error: BaseException | None) -> None:
         if self._cut_off is not None:
@@ -351,18 +377,22 @@ class ConnectionThread:
         try:
             with self._backend.translating():
                 self._begin(group)
-        except LedgerUnusable:
+        except LedgerUnusable as error:
             if self._backend.may_reconnect():
                 self._forget()
+            if self.was_cut_off and error.__cause__ is not None:
+                # The driver takes it for an end by the server.
+                raise LedgerUnusable(self._backend.place, NO_ANSWER) from error.__cause__
             raise
 
     def _begin(self, group: Sequence[_Call[Any]]) -> None:
         if self._writes:
             self._backend.require_in_place()
-        if self._connection is not None and self._connection.invalidated:
+        if self._connection is not None and (self._is_elsewhere or self._connection.invalidated):
             self._forget()
         if self._connection is None:
             self._connection = self._engine.connect()
+            self._is_elsewhere = False
         if len(group) == 1:
             with self._transaction(self._connection):
                 # Raises through the transaction, which undoes it.
@@ -405,6 +435,30 @@ class ConnectionThread:
         if self._writes:
             cursor.execute("RELEASE one")
         cursor.close()
+
+    def hurry(self) -> None:
+        """From now on end each visit that takes longer than `HURRIED`, where one can be ended: a
+        caller that is cancelled waits for its end.
+        """
+        if self.cuts_off_after is None:
+            return
+        self.cuts_off_after = HURRIED
+        self._shorten()
+
+    def reopen(self, *, hangs: bool = False) -> None:
+        """Let the next visit have another connection: the database may be another one now. If one
+        to it `hangs`, end the visit of now soon, because it probably hangs too.
+        """
+        self._is_elsewhere = True
+        if hangs:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave `HURRIED` to the visit of now."""
+        if not self._idle.is_set() and self._cut_off is not None:
+            self._cut_off.cancel()
+            loop = asyncio.get_running_loop()
+            self._cut_off = loop.call_later(HURRIED, self._end_visit, loop)
 
     async def close(self) -> None:
         """Close the connection and end the thread, after all that waits."""

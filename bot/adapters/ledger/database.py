@@ -83,11 +83,20 @@ class Database:
         self._endures = False
         self._closing = False
         self._waiting = 0
+        self._waits: dict[object, str] = {}
+        """Why operations wait, but for those that only failed by themselves."""
 
     @property
     def is_waited_for(self) -> bool:
         """Whether an operation waits for the ledger to work again."""
         return self._waiting > 0
+
+    @property
+    def waits_for(self) -> str:
+        """What was wrong with the ledger for an operation that waits, also while others work, as
+        those do on a full disk that take no room; empty if there is none.
+        """
+        return next(iter(self._waits.values()), "")
 
     def endure(self) -> None:
         """From now on wait for a ledger that does not work for as long as it takes: a full disk, a
@@ -96,11 +105,17 @@ class Database:
         """
         self._endures = self._backend.endures = True
 
+    def hurry(self) -> None:
+        """From now on wait for no answer of a server for long: the process ends."""
+        self._reader.hurry()
+        self._writer.hurry()
+
     def fence_by(self, keeper: "LeaseKeeper") -> None:
         """From now on write only while this lease is held."""
         self.lost, self.seen_since = keeper.lost, keeper.seen_since
         self.lease = self._backend.lease = keeper.lease
         self._backend.why_not_renewed = lambda: keeper.failure
+        keeper.lost_server = lambda hangs: self._reopen(hangs=hangs)
 
     async def write(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -194,11 +209,17 @@ class Database:
             raise
         except LedgerUnusable as error:
             self.state.failed(access, error)
+            if self._backend.may_be_elsewhere(error):
+                self._reopen(hangs=False)
             raise
         self.state.worked(access)
         if found := self._unreadable.take():
             await self._repair(found)
         return result
+
+    def _reopen(self, *, hangs: bool) -> None:
+        self._reader.reopen(hangs=hangs)
+        self._writer.reopen(hangs=hangs)
 
     async def _repair(self, found: Mapping[tuple[str, Any], Sequence[str]]) -> None:
         """Take care of rows that cannot be read. Where that fails, they are found again."""
@@ -227,6 +248,10 @@ class Database:
                 passes = waited < PATIENCE and self._backend.may_pass(error)
                 if self._closing or not (self._endures or passes):
                     raise error
+                if self._backend.is_of_one(error):
+                    self._waits.pop(call, None)
+                else:
+                    self._waits[call] = error.reason
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
                 try:
@@ -234,6 +259,7 @@ class Database:
                 except LedgerUnusable as again:
                     error = again
         finally:
+            self._waits.pop(call, None)
             self._waiting -= 1
 
     @contextmanager

@@ -57,6 +57,11 @@ MARGIN: Final = timedelta(seconds=6)
 waits for the next statement of a transaction, so that what a process began before it was stopped
 is undone before another process holds the lease.
 """
+RENEWAL_HANGS_AFTER: Final = 3.0
+"""Seconds (real) after which a renewal is tried by another connection: a firewall that forgets the
+connections of a process drops their packets, and answers none. It is so short that the lease of a
+process that reaches the server by a new connection never lasts less than `MARGIN`.
+"""
 LOOK_EVERY: Final = 0.5
 """Seconds (real) between two attempts to take a lease that another process holds."""
 
@@ -164,6 +169,10 @@ class LeaseKeeper:
         """Set when another process has taken the lease."""
         self.failure = ""
         """Why the lease could not be renewed at the latest attempt, or nothing."""
+        self.lost_server: Callable[[bool], None] = lambda _: None
+        """Called when another server may stand in the place of the former one, with whether that
+        did not answer.
+        """
         self._seen: tuple[int, int] | None = None
         self._changed_at = time.monotonic()
         self.seen_since = time.monotonic()
@@ -238,6 +247,7 @@ class LeaseKeeper:
 
     async def _renew(self, lease: Lease) -> None:
         pause = RENEWED_EVERY.total_seconds()
+        self._thread.cuts_off_after = RENEWAL_HANGS_AFTER
         while True:
             await asyncio.sleep(pause)
             # A server that is away is waited for.
@@ -246,6 +256,8 @@ class LeaseKeeper:
                 is_held = await self._thread.run(renew, lease)
             except LedgerUnusable as error:
                 self._note_failure(error.reason)
+                if self._backend.may_be_elsewhere(error):
+                    self.lost_server(self._thread.was_cut_off)
             except DBAPIError as error:
                 # An operator's to cure as well, and no reason to renew never again.
                 self._note_failure(type(error.orig).__name__)

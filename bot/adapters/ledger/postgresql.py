@@ -50,6 +50,8 @@ that was stopped must not hold rows, nor commit much later what it has begun.
 """
 CUT_OFF: Final = 25.0
 """Seconds (real) after which a server that does not answer, not even with a timeout, is left."""
+SET_UP_HANGS_AFTER: Final = 5.0
+"""The same for the first statement after a login, which takes no time: a lease ends soon."""
 PATIENCE: Final = 30.0
 """Seconds (real) for which a command waits to learn whether its last change was stored."""
 _DEFAULTS: Final = {
@@ -64,11 +66,47 @@ _DEFAULTS: Final = {
     "client_encoding": "UTF8",
 }
 """Parameters of a connection; the URL may have others."""
-_SET_TIMEOUTS: Final = (
-    "SELECT set_config('statement_timeout', {statement:.0f}::text, false),"
-    " set_config('lock_timeout', {statement:.0f}::text, false),"
-    " set_config('idle_in_transaction_session_timeout', {idle:.0f}::text, false)"
+FIRST_WITH_TRANSACTION_TIMEOUT: Final = 170000
+
+
+def _settings(version: int) -> dict[str, str]:
+    """Return what a session needs, in the place of what the host has set for the login or the
+    database. `version` is that of the server.
+    """
+    statement, idle = f"{STATEMENT_TIMEOUT * 1000:.0f}", f"{IDLE_TIMEOUT * 1000:.0f}"
+    found = {
+        "statement_timeout": statement,
+        "lock_timeout": statement,
+        "idle_in_transaction_session_timeout": idle,
+        # A connection waits for its next use as long as it takes.
+        "idle_session_timeout": "0",
+        # Each operation is written for it; a stricter one fails those that meet.
+        "default_transaction_isolation": "read committed",
+        # Sessions of clients that vanished would count for hours (source: PostgreSQL manual, "TCP
+        # Settings": the default is that of the system, two hours), until no login is left.
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "30000",
+    }
+    if version >= FIRST_WITH_TRANSACTION_TIMEOUT:
+        # Backups and migrations are long transactions.
+        found["transaction_timeout"] = "0"
+    return found
+
+
+_DURABLE: Final = (
+    "set_config('synchronous_commit',"
+    " coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)"
 )
+"""What was committed is stored, or a crash of the server would lose accepted files."""
+_NOTICES_AN_END: Final = (
+    "CASE WHEN version() LIKE '%linux%'"
+    " THEN set_config('client_connection_check_interval', '2000', false) END"
+)
+"""A statement that waits for a lock ends soon after its client. On other systems a server may
+refuse the setting (source: PostgreSQL manual, "client_connection_check_interval").
+"""
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """All that a reader asks sees one moment."""
 _BEGIN_WRITE: Final = "BEGIN; SELECT pg_current_xact_id()"
@@ -78,7 +116,7 @@ _XACT: Final = "relay_xact"
 # SQLSTATE classes and codes of faults of the server (source: PostgreSQL manual, appendix A); all
 # others are defects of a statement.
 _FAULTS: Final = re.compile(
-    r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3D000|42501|55P03|55006"
+    r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3[DF]000|42501|55P03|55006"
 )
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03"})
 """Those of a server that stops or starts."""
@@ -172,11 +210,16 @@ def _require_suitable(server: LedgerServer, raw: "psycopg.Connection[Any]") -> N
 
 def _set_up(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
     """Limit what the session may take, in one round trip unless a pooler is between."""
-    set_all = _SET_TIMEOUTS.format(statement=STATEMENT_TIMEOUT * 1000, idle=IDLE_TIMEOUT * 1000)
+    settings = _settings(raw.info.server_version).items()
+    each = (f"set_config('{name}', '{value}', false)" for name, value in settings)
+    set_all = f"SELECT {', '.join(each)}, {_DURABLE}, {_NOTICES_AN_END}"
     is_direct = f" WHERE pg_backend_pid() = {raw.info.backend_pid}"
-    if raw.execute(set_all + is_direct, prepare=False).rowcount == 0:
+    with limited(server, raw, SET_UP_HANGS_AFTER):
+        is_set = raw.execute((set_all + is_direct).encode(), prepare=False).rowcount > 0
+    if not is_set:
         _require_session(server, raw)
-        raw.execute(set_all, prepare=False)
+        with limited(server, raw, SET_UP_HANGS_AFTER):
+            raw.execute(set_all.encode(), prepare=False)
 
 
 def _require_session(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
@@ -186,18 +229,18 @@ def _require_session(server: LedgerServer, raw: "psycopg.Connection[Any]") -> No
     One announces another process of the server than the one that answers, in every mode; so
     compare what answers with a second connection.
     """
-    found = {_session_of(raw)}
-    with closing(psycopg.connect(server.url, autocommit=True, connect_timeout=5)) as second:
-        timer = threading.Timer(CUT_OFF, cut_off, (second,))
-        timer.start()
-        try:
-            second.execute("BEGIN", prepare=False)
-            other = _session_of(second)
-            # In a transaction the second one keeps the session that the first one has used.
-            found.add(_session_of(raw))
-            second.rollback()
-        finally:
-            timer.cancel()
+    with limited(server, raw, SET_UP_HANGS_AFTER):
+        found = {_session_of(raw)}
+    with (
+        closing(psycopg.connect(server.url, autocommit=True, connect_timeout=5)) as second,
+        limited(server, second, CUT_OFF),
+        limited(server, raw, CUT_OFF),
+    ):
+        second.execute("BEGIN", prepare=False)
+        other = _session_of(second)
+        # In a transaction the second one keeps the session that the first one has used.
+        found.add(_session_of(raw))
+        second.rollback()
     if len(found) > 1 or other in found:
         raise LedgerUnusable(
             server, "a pooler in transaction mode is between; use session mode, or the server"
@@ -311,17 +354,13 @@ class PostgresBackend(Backend):
 
     def _status_of(self, xact: str) -> str | None:
         with closing(connect(self._server)) as raw:
-            timer = threading.Timer(CUT_OFF, cut_off, (raw,))
-            timer.start()
             try:
-                with using(self._server):
+                with using(self._server), limited(self._server, raw, CUT_OFF):
                     found = raw.execute("SELECT pg_xact_status(%s::xid8)", (xact,)).fetchone()
             except psycopg.Error as error:
                 if error.sqlstate == _UNKNOWN_YET:
                     return None
                 raise
-            finally:
-                timer.cancel()
         return None if found is None else found[0]
 
     def is_of_one(self, error: LedgerUnusable) -> bool:
@@ -346,6 +385,11 @@ class PostgresBackend(Backend):
             return cause.sqlstate in _AWAY
         # From libpq: it found no server, or one that refused the login.
         return "FATAL" not in str(cause) or _COMES.search(str(cause)) is not None
+
+    def may_be_elsewhere(self, error: LedgerUnusable) -> bool:
+        """Return whether it was more than one statement that the server refused."""
+        is_of_server = isinstance(error.__cause__, (DBAPIError, psycopg.Error))
+        return is_of_server and not self.is_of_one(error)
 
     def cut_off(self, connection: Connection) -> None:
         """End a visit of a server that does not answer, by its socket."""
@@ -377,6 +421,23 @@ def cut_off(raw: "psycopg.Connection[Any]") -> None:
         duplicate = os.dup(raw.fileno())
         with socket.socket(fileno=duplicate) as wire:
             wire.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def limited(
+    server: LedgerServer, raw: "psycopg.Connection[Any]", seconds: float
+) -> Iterator[None]:
+    """Cut a connection off on which the block waits for longer (real time)."""
+    timer = threading.Timer(seconds, cut_off, (raw,))
+    try:
+        timer.start()
+    except RuntimeError as error:
+        # No thread can be started.
+        raise LedgerUnusable(server, str(error)) from error
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @lru_cache(maxsize=4)
@@ -461,9 +522,12 @@ def change(server: LedgerServer, what: "Callable[[psycopg.Connection[Any]], None
 def parameters_of(server: LedgerServer) -> dict[str, str]:
     """Return what a connection of another library has to be opened with, beside the URL."""
     given = conninfo_to_dict(server.url)
-    # Of several hosts the one that can write now: after a failover it is another one.
-    several = {"target_session_attrs": "read-write"} if "," in str(given.get("host")) else {}
-    return {key: value for key, value in {**_DEFAULTS, **several}.items() if key not in given}
+    # Of several hosts the one that can write now: after a failover it is another one. A single one
+    # may have become a standby, or be one of several addresses of a name, and would show what was;
+    # one that takes no writes for now, as hosts do before a disk is full, can still be read.
+    wanted = "read-write" if "," in str(given.get("host")) else "primary"
+    found = {**_DEFAULTS, "target_session_attrs": wanted}
+    return {key: value for key, value in found.items() if key not in given}
 
 
 def look(server: LedgerServer) -> tuple[str, bool]:

@@ -29,7 +29,7 @@ from bot.adapters.ledger.schema import (
     outbox,
     state,
 )
-from bot.core.errors import LedgerUnusable
+from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.jobs import Job, JobState, ObjectState, StoredObject
 from bot.core.ports.answers import AnswerState
 from bot.core.ports.jobs import EverTotals, Failures, Totals
@@ -185,12 +185,15 @@ class LedgerHealth(SqlPart):
 
         Costs one synchronized write, unless it is known that the ledger does not work.
         """
-        if self._database.state.trouble and self._database.is_waited_for:
-            return f"cannot be used: {self._database.state.trouble}"
+        known = self._database.state.trouble if self._database.is_waited_for else ""
+        if why := self._database.waits_for or known:
+            return f"cannot be used: {why}"
         try:
             await self._database.probe()
         except LedgerUnusable as error:
             return f"cannot be written: {error.reason}"
+        except LedgerLocked as error:
+            return f"cannot be written: {error}"
         except SQLAlchemyError as error:
             return f"cannot be written: {type(error).__name__}"
         return ""

@@ -9,16 +9,24 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
-from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread
+from bot.adapters.ledger import connection as module
+from bot.adapters.ledger.connection import AccessKind, Backend, ConnectionThread, LedgerState
+from bot.core.errors import LedgerUnusable
 from tests.fakes.refused_threads import no_new_threads
 
 
 class InMemory(Backend):
-    """A database in memory."""
+    """A database in memory, which notes what is cut off."""
 
     def __init__(self) -> None:
         self.only = create_engine("sqlite://", poolclass=StaticPool)
         self.place = Path("memory")
+        self.was_cut_off = threading.Event()
+
+    def cut_off(self, connection: Connection) -> None:
+        """Note it."""
+        del connection
+        self.was_cut_off.set()
 
     def engine(self, access: AccessKind) -> Engine:
         """Return the only engine."""
@@ -114,3 +122,62 @@ async def test_no_thread_can_be_started(thread: ConnectionThread) -> None:
     unusable = "the ledger memory cannot be used: can't start new thread"
     assert [str(outcome) for outcome in outcomes] == [unusable] * 2
     assert ran == ["three"]
+
+
+async def test_visit_that_hangs_after_a_slow_connect() -> None:
+    """It is cut off as well, though there was nothing to cut off the first time."""
+    backend, connecting = InMemory(), threading.Event()
+
+    @event.listens_for(backend.only, "do_connect")
+    def wait(*_: object) -> None:
+        connecting.wait(10)
+
+    thread = ConnectionThread(backend)
+    thread.cuts_off_after = 0.02
+    looked: list[bool] = []
+
+    def hang(_: Connection) -> None:
+        looked.append(backend.was_cut_off.wait(10))
+
+    visit = asyncio.create_task(thread.run(hang))
+    # The event loop serves its timers in their order: that of the visit has passed by then.
+    await asyncio.sleep(0.05)
+    early = backend.was_cut_off.is_set()
+    connecting.set()
+    await visit
+    await thread.close()
+
+    assert (early, looked) == (False, [True])
+
+
+async def test_visit_that_hangs_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the process ends, it is cut off soon, so that the callers that are cancelled end."""
+    monkeypatch.setattr(module, "HURRIED", 0.02)
+    backend, began = InMemory(), threading.Event()
+    thread = ConnectionThread(backend)
+    thread.cuts_off_after = 60.0
+
+    def hang(_: Connection) -> bool:
+        began.set()
+        return backend.was_cut_off.wait(10)
+
+    visit = asyncio.create_task(thread.run(hang))
+    await asyncio.to_thread(began.wait, 10)
+    thread.hurry()
+    was_cut_off = await visit
+    await thread.close()
+
+    assert was_cut_off
+
+
+async def test_latest_trouble_is_told() -> None:
+    """What was wrong before, with reads or with writes, says nothing about now."""
+    state, told = LedgerState(), []
+    for access, why in ((AccessKind.READ, "a"), (AccessKind.WRITE, "b"), (AccessKind.READ, "c")):
+        state.failed(access, LedgerUnusable(Path("memory"), why))
+        told.append(state.trouble)
+    for access in (AccessKind.READ, AccessKind.WRITE):
+        state.worked(access)
+        told.append(state.trouble)
+
+    assert told == ["a", "b", "c", "b", ""]

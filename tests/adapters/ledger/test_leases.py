@@ -13,6 +13,7 @@ from bot.adapters.ledger import database as module
 from bot.adapters.ledger import leases
 from bot.adapters.ledger.database import bot_runs, open_alone, open_database, sending
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.adapters.ledger.totals import LedgerHealth
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerServer
 from tests.adapters.ledger.test_group_commit import adding, stored
@@ -106,11 +107,13 @@ async def test_bot_that_was_stopped(place: LedgerServer) -> None:
             with pytest.raises(LedgerLocked):
                 await old.write(adding(2))
             await new.write(adding(3))
+            why = await LedgerHealth(old).trouble()
             with pytest.raises(LedgerLocked):
                 await asyncio.wait_for(old.watch(), 20)
             found = await new.read(stored)
 
     assert found == [1, 3]
+    assert why.startswith("cannot be written: another bot runs on the ledger ")
 
 
 async def test_lease_that_ends_soon(place: LedgerServer) -> None:

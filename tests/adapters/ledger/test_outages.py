@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -100,6 +101,28 @@ async def test_writes_wait_until_it_works(database: Database, outage: Outage) ->
     assert health.startswith("cannot be ")
     assert (seen, waits) == ([1], True)
     assert (await database.read(ids), database.state.trouble) == ([1, 2], "")
+
+
+async def test_trouble_of_those_that_wait(database: Database) -> None:
+    """On a full disk what takes no room is written; the ledger is not well all the same until what
+    takes some is written too.
+    """
+    database.endure()
+    has_room = threading.Event()
+
+    def grow(_: Connection) -> None:
+        if not has_room.is_set():
+            raise LedgerUnusable(database.place, "the disk is full")
+
+    growing = [asyncio.create_task(database.write(grow)) for _ in range(2)]
+    await until(lambda: bool(database.state.trouble))
+    await database.write(Connection.execute, insert(chats).values(chat_id=1))
+    while_small = await LedgerHealth(database).trouble()
+    has_room.set()
+    await asyncio.gather(*growing)
+
+    assert while_small == "cannot be used: the disk is full"
+    assert await LedgerHealth(database).trouble() == ""
 
 
 @pytest.mark.parametrize("outage", [deleted, replaced], ids=lambda outage: outage.__name__)

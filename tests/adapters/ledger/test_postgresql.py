@@ -279,10 +279,12 @@ async def test_server_that_does_not_answer(
         with server.frozen():
             writing = asyncio.create_task(database.write(adding(2)))
             await asyncio.wait_for(database.state.in_trouble.wait(), 20)
+            why = database.state.trouble
         await asyncio.wait_for(writing, 30)
         found = await database.read(stored)
 
     assert found == [1, 2]
+    assert why == "it does not answer"
 
 
 async def test_slow_statement_costs_no_other(
