@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 import structlog
 
 from bot.clock import is_asked_to_end
-from bot.core.errors import LedgerLocked, leaf
+from bot.core.errors import LedgerClosed, LedgerLocked, leaf
 from bot.core.ports import Clock
 from bot.core.ports.metrics import Metrics, NoMetrics
 
@@ -83,6 +83,9 @@ class UnitEdge:
         if isinstance(cause, LedgerLocked):
             # No defect: this process stood still, and ends as soon as its lease is looked at.
             log.warning("left to the process that took over", unit=unit.value, id=unit_id)
+            return
+        if isinstance(cause, LedgerClosed):
+            log.warning("left to the next start", unit=unit.value, id=unit_id, why=cause.reason)
             return
         self._metrics.unexpected_error(unit.value, kind)
         log.error("unexpected error", unit=unit.value, id=unit_id, error=kind, exc_info=error)

@@ -32,6 +32,7 @@
     │   └ ObjectRetained            object_retained
     ├ LedgerError                   the program cannot work on its ledger
     │ ├ LedgerUnusable              ledger_unusable
+    │ │ └ LedgerClosed              ledger_unusable: raised while the process ends
     │ ├ LedgerLocked                ledger_locked
     │ └ LedgerTooNew                ledger_too_new
     ├ ChatError                     a message could not be placed
@@ -287,6 +288,12 @@ class LedgerUnusable(LedgerError):
         super().__init__(f"the ledger {place} cannot be used: {reason}")
         self.place = place
         self.reason = reason
+
+
+class LedgerClosed(LedgerUnusable):
+    """The ledger did not work, or an operation was not begun, when the process ended; the next
+    start goes on with what is stored.
+    """
 
 
 class LedgerLocked(LedgerError):

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import supervision as units
-from bot.core.errors import LedgerLocked
+from bot.core.errors import LedgerClosed, LedgerLocked
 from bot.supervision import Supervisor, Unit, UnitEdge
 from tests.fakes.metrics import FakeMetrics
 
@@ -33,6 +33,18 @@ def test_another_process_took_over() -> None:
 
     assert metrics.unexpected == []
     assert [(line["log_level"], "exc_info" in line) for line in lines] == [("warning", False)]
+
+
+def test_ledger_closed_at_the_end() -> None:
+    """A process that ends while the ledger is away leaves what it could not store: no defect."""
+    metrics, error = FakeMetrics(), LedgerClosed("ledger.db", "the disk is full")
+    with capture_logs() as lines:
+        UnitEdge(metrics).failed(Unit.ANSWER, 7, error)
+
+    assert metrics.unexpected == []
+    assert [(line["log_level"], line["why"], "exc_info" in line) for line in lines] == [
+        ("warning", "the disk is full", False)
+    ]
 
 
 async def test_edge_lets_a_cancel_through() -> None:

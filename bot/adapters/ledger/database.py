@@ -37,7 +37,7 @@ from bot.adapters.ledger.migration import version_of
 from bot.adapters.ledger.recovery import UNITS, repair
 from bot.adapters.ledger.rows import UnreadableRows
 from bot.adapters.ledger.schema import VERSION
-from bot.core.errors import LedgerLocked, LedgerTooNew, LedgerUnusable
+from bot.core.errors import LedgerClosed, LedgerLocked, LedgerTooNew, LedgerUnusable
 from bot.core.ports.ledger import LedgerPlace, LedgerServer
 from bot.core.ports.metrics import Metrics, NoMetrics
 
@@ -202,7 +202,7 @@ class Database:
     async def _used(self, access: AccessKind, run: Coroutine[Any, Any, T]) -> T:
         if self._closing:
             run.close()
-            raise LedgerUnusable(self.place, "it was closed")
+            raise LedgerClosed(self.place, "it was closed")
         try:
             result = await run
         except Conflict:
@@ -246,7 +246,9 @@ class Database:
             while True:
                 waited = time.monotonic() - began
                 passes = waited < PATIENCE and self._backend.may_pass(error)
-                if self._closing or not (self._endures or passes):
+                if self._closing:
+                    raise LedgerClosed(self.place, error.reason) from error
+                if not (self._endures or passes):
                     raise error
                 if self._backend.is_of_one(error):
                     self._waits.pop(call, None)

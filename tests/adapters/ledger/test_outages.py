@@ -15,7 +15,7 @@ from bot.adapters.ledger import database as module
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.schema import chats
 from bot.adapters.ledger.totals import LedgerHealth
-from bot.core.errors import LedgerUnusable
+from bot.core.errors import LedgerClosed, LedgerUnusable
 from tests.fakes.ledger import file_of, put_empty_ledger
 
 
@@ -173,4 +173,4 @@ async def test_end_does_not_wait(path: Path) -> None:
         await asyncio.wait([writes[1]], timeout=20)
 
     assert writes[0].cancelled()
-    assert isinstance(writes[1].exception(), LedgerUnusable)
+    assert isinstance(writes[1].exception(), LedgerClosed)
