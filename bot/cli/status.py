@@ -51,6 +51,8 @@ class Status:
     now: datetime
     oss_now: datetime
     seen: LedgerOverview
+    process: str = ""
+    """Which process runs the bot, of those that share a server."""
     workers: Sequence[LiveWorker] = ()
 
 
@@ -66,18 +68,21 @@ async def look_at_status(settings: Settings, *, clock: Clock | None = None) -> S
     async with open_database(place, create=False) as database:
         seen = await SqlCliJobs(database).overview()
         offset = await SqlOffset(database).oss_offset()
-        workers = await _workers(database)
+        process, workers = await _processes(database)
     now = clock.now()
-    return Status(await bot_runs(place), now, now + offset, seen, workers)
+    return Status(await bot_runs(place), now, now + offset, seen, process, workers)
 
 
-async def _workers(database: Database) -> Sequence[LiveWorker]:
+async def _processes(database: Database) -> tuple[str, Sequence[LiveWorker]]:
+    """Return which process runs the bot, and the workers."""
     if not isinstance(database.place, LedgerServer):
-        return ()
+        return "", ()
     # Here, because beside a file there are none.
+    from bot.adapters.ledger.leases import BOT, live
     from bot.adapters.ledger.runs import list_workers
 
-    return await database.read(list_workers)
+    holder, _ = (await database.read(live, BOT)).get(BOT, ("", 0))
+    return holder, await database.read(list_workers)
 
 
 def status(
@@ -101,8 +106,9 @@ def status(
 
 def _show(found: Status) -> None:
     seen = found.seen
+    process = f" ({found.process})" if found.process else ""
     typer.echo(
-        f"the bot {'runs' if found.bot_runs else 'does not run'};"
+        f"the bot {'runs' if found.bot_runs else 'does not run'}{process};"
         f" running {len(seen.running)}, queued {len(seen.queued)}, links {len(seen.links)},"
         f" waiting to be said {seen.unsaid}"
     )
@@ -159,6 +165,7 @@ def _as_dict(found: Status) -> dict[str, Any]:
 
     return {
         "bot_runs": found.bot_runs,
+        "process": found.process,
         "now": found.now.isoformat(),
         "oss_now": found.oss_now.isoformat(),
         "running": jobs(found.seen.running),

@@ -34,6 +34,7 @@ from bot.adapters.ledger import backup, postgresql, schema
 from bot.adapters.ledger.backup import examine_server
 from bot.adapters.ledger.database import migrate, open_alone, open_as_worker
 from bot.adapters.ledger.leases import NOW as NOW_THERE
+from bot.adapters.ledger.leases import this_process
 from bot.adapters.ledger.migration import upgrade
 from bot.adapters.ledger.rows import VALUES, Instant, Payload
 from bot.adapters.ledger.schema import metadata
@@ -112,6 +113,17 @@ async def test_doctor(on_server: LocalStack, place: LedgerServer) -> None:
     assert [row.verdict for row in beside] == [Verdict.OK, Verdict.OK]
     assert "PostgreSQL " in alone[0].meaning
     assert not list(on_server.folder.glob("relay.sqlite3*"))
+
+
+async def test_which_process_runs_the_bot(on_server: LocalStack, place: LedgerServer) -> None:
+    """Of several that may, `status` names it."""
+    async with open_alone(place):
+        shown = await type_in(on_server, "status")
+        as_json = json.loads((await type_in(on_server, "status", "--json")).out)
+    afterwards = json.loads((await type_in(on_server, "status", "--json")).out)
+
+    assert f"the bot runs ({this_process()});" in shown.out
+    assert [as_json["process"], afterwards["process"]] == [this_process(), ""]
 
 
 async def test_workers(on_server: LocalStack, place: LedgerServer) -> None:
