@@ -251,9 +251,14 @@ class JobQueue:
 
     def _clear(self, running: RunningJob) -> None:
         """Let others run beside a job that has run alone for a while and crashed nothing."""
-        if self.running(running.job_id) is running:
-            self._trust(running.job_id)
-            self._changed.set()
+        if self.running(running.job_id) is not running:
+            return
+        if running.job_id in self._apart and not running.elsewhere:
+            # No process has begun it yet.
+            asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, running)
+            return
+        self._trust(running.job_id)
+        self._changed.set()
 
     def _trust(self, job_id: int) -> None:
         self._suspects.discard(job_id)

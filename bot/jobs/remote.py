@@ -164,8 +164,7 @@ class RemoteRunner:
             if running.stop is not StopReason.USER:
                 running.suspect = _is_suspect(job)
                 # If it has not failed, it was its worker that ended.
-                is_interrupted = job.failures == watched.failures
-                running.interrupted = is_interrupted and not running.suspect
+                running.interrupted = job.failures == watched.failures
                 return job.run_at
             await self._lifecycle.cancel_waiting(job.id)
         elif job is not None and job.state is JobState.RUNNING:
@@ -218,7 +217,7 @@ class RemoteRunner:
                     job.run_at,
                     group_id=origin.group_id,
                     apart=is_suspect,
-                    interrupted=job.attempt > 0 and not is_suspect,
+                    interrupted=job.attempt > 0,
                 )
 
     async def look(self, queue: JobQueue) -> Look:
