@@ -77,7 +77,10 @@ _SET_UP: Final = (
     " SET idle_in_transaction_session_timeout = 5000; SET idle_session_timeout = 0;"
     " SET default_transaction_isolation = 'read committed';"
     " SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10;"
-    " SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000"
+    " SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000;"
+    " DO $$ BEGIN IF pg_is_in_recovery() THEN"
+    " RAISE 'it is a standby, and what it shows may be old' USING ERRCODE = '57P03';"
+    " END IF; END $$"
 )
 """In the place of what the host has set for the login or the database; as the ledger does it."""
 

@@ -141,10 +141,13 @@ SELECT 'ownership of ' || relname FROM pg_class
 _FREE: Final = """
 SELECT least(
   current_setting('max_connections')::int
-    - current_setting('superuser_reserved_connections')::int - count(*),
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true)::int, 0) - count(*),
   CASE WHEN rolconnlimit < 0 THEN NULL
     ELSE rolconnlimit - count(*) FILTER (WHERE usename = current_user) END
 ) FROM pg_roles LEFT JOIN pg_stat_activity ON backend_type = 'client backend'
+  -- Of the sessions of other logins an ordinary one sees no type, only that they have a user.
+  OR (backend_type IS NULL AND usesysid IS NOT NULL)
 WHERE rolname = current_user GROUP BY rolconnlimit
 """
 

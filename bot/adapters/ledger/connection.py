@@ -81,8 +81,8 @@ class Backend(ABC):
     """
 
     cuts_off_after: ClassVar[float | None] = None
-    """Seconds (real) after which `cut_off` is called for a visit that has not ended, and again
-    after as many more.
+    """Seconds (real) after which `cut_off` is called for a visit that has made no step meanwhile,
+    and again after as many more.
     """
     is_remote: ClassVar[bool] = False
     """Whether only reading it shows that it is there."""
@@ -166,7 +166,7 @@ class Backend(ABC):
 P = ParamSpec("P")
 
 HURRIED: Final = 3.0
-"""Seconds (real) that a visit may take while the process ends, or where another one hangs."""
+"""Seconds (real) that a visit may hang while the process ends, or where another one hangs."""
 NO_ANSWER: Final = "it does not answer"
 """Why a visit failed that was cut off."""
 LARGEST_GROUP: Final = 64
@@ -271,6 +271,8 @@ class ConnectionThread:
         self.cuts_off_after = backend.cuts_off_after
         """Seconds (real) that a visit may take; see `Backend`."""
         self._cut_off: asyncio.TimerHandle | None = None
+        self._steps = 0
+        """Connections and operations begun: a visit that makes some is slow, and does not hang."""
         self.was_cut_off = False
         """Whether the latest visit was cut off."""
         self._executor = ThreadPool(1, thread_name_prefix="ledger")
@@ -340,7 +342,7 @@ class ConnectionThread:
             # Not raised: the event loop would log it, and the callers would wait for ever.
             loop.call_soon(self._visited, group, self._refusal(error))
             return
-        self._limit_visit(loop)
+        self._limit_visit(loop, self.cuts_off_after)
         visit.add_done_callback(
             lambda done: loop.call_soon_threadsafe(self._visited, group, done.exception())
         )
@@ -351,16 +353,18 @@ class ConnectionThread:
         refusal.__cause__ = error
         return refusal
 
-    def _limit_visit(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.cuts_off_after is not None:
-            self._cut_off = loop.call_later(self.cuts_off_after, self._end_visit, loop)
+    def _limit_visit(self, loop: asyncio.AbstractEventLoop, seconds: float | None) -> None:
+        if self._cut_off is not None:
+            self._cut_off.cancel()
+        if seconds is not None:
+            self._cut_off = loop.call_later(seconds, self._end_visit, loop, self._steps)
 
-    def _end_visit(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._connection is not None:
+    def _end_visit(self, loop: asyncio.AbstractEventLoop, steps: int) -> None:
+        if self._connection is not None and self._steps == steps:
             self.was_cut_off = True
             self._backend.cut_off(self._connection)
-        # Again: it may have been connecting until now.
-        self._limit_visit(loop)
+        # Again: it may have been connecting, or at work, until now.
+        self._limit_visit(loop, self.cuts_off_after)
 
     def _visited(self, group: Sequence[_Call[Any]], error: BaseException | None) -> None:
         if self._cut_off is not None:
@@ -392,6 +396,7 @@ class ConnectionThread:
             self._forget()
         if self._connection is None:
             self._connection = self._engine.connect()
+            self._steps += 1
             self._is_elsewhere = False
         if len(group) == 1:
             with self._transaction(self._connection):
@@ -420,6 +425,7 @@ class ConnectionThread:
         # By the driver: a savepoint of SQLAlchemy costs more than most operations. What only reads
         # has nothing to undo.
         cursor = connection.connection.cursor()
+        self._steps += 1
         if self._writes:
             cursor.execute("SAVEPOINT one")
         try:
@@ -437,8 +443,8 @@ class ConnectionThread:
         cursor.close()
 
     def hurry(self) -> None:
-        """From now on end each visit that takes longer than `HURRIED`, where one can be ended: a
-        caller that is cancelled waits for its end.
+        """From now on end each visit that hangs for longer than `HURRIED`, where one can be ended:
+        a caller that is cancelled waits for its end.
         """
         if self.cuts_off_after is None:
             return
@@ -456,9 +462,7 @@ class ConnectionThread:
     def _shorten(self) -> None:
         """Leave `HURRIED` to the visit of now."""
         if not self._idle.is_set() and self._cut_off is not None:
-            self._cut_off.cancel()
-            loop = asyncio.get_running_loop()
-            self._cut_off = loop.call_later(HURRIED, self._end_visit, loop)
+            self._limit_visit(asyncio.get_running_loop(), HURRIED)
 
     async def close(self) -> None:
         """Close the connection and end the thread, after all that waits."""

@@ -187,6 +187,7 @@ class LeaseKeeper:
             LedgerLocked: another process holds it and is alive.
             LedgerUnusable: the server cannot be used.
         """
+        self._thread.cuts_off_after = RENEWAL_HANGS_AFTER
         self._changed_at = time.monotonic()
         deadline = self._changed_at + LASTS.total_seconds() + 2 * LOOK_EVERY
         while (lease := await self._try()) is None:
@@ -247,7 +248,6 @@ class LeaseKeeper:
 
     async def _renew(self, lease: Lease) -> None:
         pause = RENEWED_EVERY.total_seconds()
-        self._thread.cuts_off_after = RENEWAL_HANGS_AFTER
         while True:
             await asyncio.sleep(pause)
             # A server that is away is waited for.

@@ -118,6 +118,7 @@ _XACT: Final = "relay_xact"
 _FAULTS: Final = re.compile(
     r"08...|28...|53...|57...|58...|F0...|XX00[12]|25006|25P0[34]|3[DF]000|42501|55P03|55006"
 )
+_READ_ONLY: Final = "25006"
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03"})
 """Those of a server that stops or starts."""
 _COMES: Final = re.compile("starting up|shutting down|recovery|not yet accepting")
@@ -212,14 +213,18 @@ def _set_up(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
     """Limit what the session may take, in one round trip unless a pooler is between."""
     settings = _settings(raw.info.server_version).items()
     each = (f"set_config('{name}', '{value}', false)" for name, value in settings)
-    set_all = f"SELECT {', '.join(each)}, {_DURABLE}, {_NOTICES_AN_END}"
+    set_all = f"SELECT {', '.join(each)}, {_DURABLE}, {_NOTICES_AN_END}, pg_is_in_recovery()"
     is_direct = f" WHERE pg_backend_pid() = {raw.info.backend_pid}"
     with limited(server, raw, SET_UP_HANGS_AFTER):
-        is_set = raw.execute((set_all + is_direct).encode(), prepare=False).rowcount > 0
-    if not is_set:
+        found = raw.execute((set_all + is_direct).encode(), prepare=False).fetchone()
+    if found is None:
         _require_session(server, raw)
         with limited(server, raw, SET_UP_HANGS_AFTER):
-            raw.execute(set_all.encode(), prepare=False)
+            found = raw.execute(set_all.encode(), prepare=False).fetchone()
+    # Asked and not left to `target_session_attrs`: a pooler may repeat what the server was when it
+    # was asked first.
+    if found is not None and found[-1]:
+        raise psycopg.OperationalError("it is a standby, and what it shows may be old")
 
 
 def _require_session(server: LedgerServer, raw: "psycopg.Connection[Any]") -> None:
@@ -387,9 +392,12 @@ class PostgresBackend(Backend):
         return "FATAL" not in str(cause) or _COMES.search(str(cause)) is not None
 
     def may_be_elsewhere(self, error: LedgerUnusable) -> bool:
-        """Return whether it was more than one statement that the server refused."""
-        is_of_server = isinstance(error.__cause__, (DBAPIError, psycopg.Error))
-        return is_of_server and not self.is_of_one(error)
+        """Return whether a connection was lost or refused, or takes no writes any more."""
+        cause = error.__cause__
+        if isinstance(cause, DBAPIError):
+            is_read_only = getattr(cause.orig, "sqlstate", None) == _READ_ONLY
+            return cause.connection_invalidated or is_read_only
+        return isinstance(cause, psycopg.Error)
 
     def cut_off(self, connection: Connection) -> None:
         """End a visit of a server that does not answer, by its socket."""
@@ -522,12 +530,9 @@ def change(server: LedgerServer, what: "Callable[[psycopg.Connection[Any]], None
 def parameters_of(server: LedgerServer) -> dict[str, str]:
     """Return what a connection of another library has to be opened with, beside the URL."""
     given = conninfo_to_dict(server.url)
-    # Of several hosts the one that can write now: after a failover it is another one. A single one
-    # may have become a standby, or be one of several addresses of a name, and would show what was;
-    # one that takes no writes for now, as hosts do before a disk is full, can still be read.
-    wanted = "read-write" if "," in str(given.get("host")) else "primary"
-    found = {**_DEFAULTS, "target_session_attrs": wanted}
-    return {key: value for key, value in found.items() if key not in given}
+    # Of several hosts the one that can write now: after a failover it is another one.
+    several = {"target_session_attrs": "read-write"} if "," in str(given.get("host")) else {}
+    return {key: value for key, value in {**_DEFAULTS, **several}.items() if key not in given}
 
 
 def look(server: LedgerServer) -> tuple[str, bool]:

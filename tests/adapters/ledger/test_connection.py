@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -168,6 +169,39 @@ async def test_visit_that_hangs_at_the_end(monkeypatch: pytest.MonkeyPatch) -> N
     await thread.close()
 
     assert was_cut_off
+
+
+async def test_limit_that_is_set_before_a_visit_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same turn of the event loop as the call: it ends with the visit, and cuts nothing off
+    afterwards.
+    """
+    monkeypatch.setattr(module, "HURRIED", 0.02)
+    backend = InMemory()
+    thread = ConnectionThread(backend)
+    thread.cuts_off_after = 60.0
+    await thread.run(lambda _: None)
+    call = asyncio.create_task(thread.run(lambda _: None))
+    await asyncio.sleep(0)
+    thread.reopen(hangs=True)
+    await call
+    # The event loop serves its timers in their order: that of the limit would have passed by then.
+    await asyncio.sleep(0.05)
+    was_cut_off = backend.was_cut_off.is_set()
+    await thread.close()
+
+    assert not was_cut_off
+
+
+async def test_visit_that_is_slow() -> None:
+    """Many operations over a slow line take long together, and none of them hangs."""
+    backend = InMemory()
+    thread = ConnectionThread(backend)
+    thread.cuts_off_after = 0.5
+    await asyncio.gather(*(thread.run(lambda _: time.sleep(0.1)) for _ in range(10)))
+    was_cut_off = backend.was_cut_off.is_set()
+    await thread.close()
+
+    assert not was_cut_off
 
 
 async def test_latest_trouble_is_told() -> None:
