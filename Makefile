@@ -47,7 +47,7 @@ test: $(READY)
 # pytest ends with 5 where it has chosen no test: there may be no long one below ARGS.
 test-all: export TEST_LEDGERS := $(or $(TEST_LEDGERS),roles)
 test-all: $(READY)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "long and not alone" $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -m "long and alone" $(ARGS) || [ $$? -eq 5 ]
 
 test-server: export TEST_LEDGERS := $(or $(TEST_LEDGERS),postgresql)
