@@ -6,7 +6,7 @@ import os
 import re
 import select as sockets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -193,6 +193,22 @@ def logins(place: LedgerServer) -> Iterator[Mapping[str, str]]:
     yield {kind: parts._replace(netloc=f"{name}@{host}").geturl() for kind, name in names.items()}
     for name in names.values():
         execute(place, f"DROP ROLE {name}")
+
+
+def test_connections_of_others_count(place: LedgerServer) -> None:
+    """Also where a login may not see of what kind they are."""
+    parts = urlsplit(place.url)
+    name, host = f"plain_{parts.path.strip('/')}", parts.netloc.rpartition("@")[2]
+    execute(place, f"CREATE ROLE {name} LOGIN; GRANT pg_read_all_data TO {name}")
+    plain = LedgerServer(parts._replace(netloc=f"{name}@{host}").geturl())
+    before = examine_server(plain).free
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(psycopg.connect(place.url))
+        during = examine_server(plain).free
+    execute(place, f"DROP ROLE {name}")
+
+    assert before - during == 3
 
 
 async def test_connections(
