@@ -32,7 +32,7 @@
     │   └ ObjectRetained            object_retained
     ├ LedgerError                   the program cannot work on its ledger
     │ ├ LedgerUnusable              ledger_unusable
-    │ │ └ LedgerClosed              ledger_unusable: raised while the process ends
+    │ │ └ LedgerClosed              ledger_closed: raised while the process ends
     │ ├ LedgerLocked                ledger_locked
     │ └ LedgerTooNew                ledger_too_new
     ├ ChatError                     a message could not be placed
@@ -294,6 +294,8 @@ class LedgerClosed(LedgerUnusable):
     """The ledger did not work, or an operation was not begun, when the process ended; the next
     start goes on with what is stored.
     """
+
+    code = "ledger_closed"
 
 
 class LedgerLocked(LedgerError):
