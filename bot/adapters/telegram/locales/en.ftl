@@ -362,6 +362,7 @@ error-object-archived = The storage archives files, so they cannot be opened; te
 error-object-retained = The storage does not allow files to be deleted; tell the bot’s admin.
 error-ledger-error = The bot cannot use its database at the moment; tell the bot’s admin.
 error-ledger-unusable = The bot cannot read or write its database; tell the bot’s admin.
+error-ledger-closed = The bot stopped before this was done; it continues when it runs again.
 error-ledger-locked = Another process has locked the bot’s database; tell the bot’s admin.
 error-ledger-too-new = The bot’s database was written by a newer version; tell the bot’s admin.
 error-chat-error = The bot could not send the answer here; /status lists your links.

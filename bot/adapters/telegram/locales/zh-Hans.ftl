@@ -302,6 +302,7 @@ error-object-archived = 存储会归档文件，文件无法打开，请联系�
 error-object-retained = 存储不允许删除文件，请联系机器人管理员。
 error-ledger-error = 机器人暂时无法使用它的数据库，请联系机器人管理员。
 error-ledger-unusable = 机器人无法读写它的数据库，请联系机器人管理员。
+error-ledger-closed = 机器人在完成之前停止了；再次运行后会继续。
 error-ledger-locked = 另一个进程锁定了机器人的数据库，请联系机器人管理员。
 error-ledger-too-new = 机器人的数据库由更新的版本写入，请联系机器人管理员。
 error-chat-error = 无法在这里发送回复，请用 /status 查看你的链接。
