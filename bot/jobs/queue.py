@@ -246,7 +246,7 @@ class JobQueue:
         running = RunningJob(job_id, owner_id, self._clock.now(), group_id=group_id)
         task = asyncio.create_task(self._run(running), name=f"job {job_id}")
         self._running[job_id] = (running, task)
-        if job_id in self._suspects | self._apart:
+        if job_id in self._suspects or job_id in self._apart:
             asyncio.get_running_loop().call_later(CLEARED_AFTER, self._clear, running)
 
     def _clear(self, running: RunningJob) -> None:

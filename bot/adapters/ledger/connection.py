@@ -269,7 +269,7 @@ class ConnectionThread:
         self._engine = backend.engine(access)
         self._writes = access is AccessKind.WRITE
         self.cuts_off_after = backend.cuts_off_after
-        """Seconds (real) that a visit may take; see `Backend`."""
+        """Seconds (real) that a visit may hang; see `Backend`."""
         self._cut_off: asyncio.TimerHandle | None = None
         self._steps = 0
         """Connections and operations begun: a visit that makes some is slow, and does not hang."""

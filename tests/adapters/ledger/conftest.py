@@ -1,6 +1,6 @@
 """A ledger of its own for each test: a file, and for what holds for every ledger a server too."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ import pytest
 
 from bot.adapters.ledger.database import Database
 from bot.adapters.ledger.ledger import SqlLedger
+from bot.core.ports.ledger import LedgerServer
 from tests.fakes.fixtures import database, databases, on_both
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def path(tmp_path: Path) -> Path:
 def ledger(database: Database) -> SqlLedger:
     """Return the tables of an empty ledger."""
     return SqlLedger(database)
+
+
+@pytest.fixture
+def place(databases: "Databases") -> Iterator[LedgerServer]:
+    """Make a ledger without rows on a server, for one test."""
+    made = databases.make()
+    yield made
+    databases.drop(made)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The processes on one server: which runs the bot, and which only sends."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
@@ -17,7 +16,6 @@ from bot.adapters.ledger.totals import LedgerHealth
 from bot.core.errors import LedgerLocked, LedgerUnusable
 from bot.core.ports.ledger import LedgerServer
 from tests.adapters.ledger.test_group_commit import adding, stored
-from tests.fakes.postgres import Databases
 
 pytestmark = pytest.mark.long
 
@@ -27,14 +25,6 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(module, "LOOK_EVERY", 0.05)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
-
-
-@pytest.fixture
-def place(databases: Databases) -> Iterator[LedgerServer]:
-    """A ledger without rows."""
-    made = databases.make()
-    yield made
-    databases.drop(made)
 
 
 def end_lease(place: LedgerServer) -> None:

@@ -36,14 +36,6 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_PAUSE", 0.1)
 
 
-@pytest.fixture
-def place(databases: Databases) -> Iterator[LedgerServer]:
-    """A ledger without rows, for one test."""
-    made = databases.make()
-    yield made
-    databases.drop(made)
-
-
 def through(place: LedgerServer, proxy: CuttingProxy) -> LedgerServer:
     """Return the same database by the way of a proxy."""
     parts = urlsplit(place.url)

@@ -47,14 +47,6 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def place(databases: Databases) -> Iterator[LedgerServer]:
-    """A ledger without rows, for one test."""
-    made = databases.make()
-    yield made
-    databases.drop(made)
-
-
-@pytest.fixture
 def nothing(databases: Databases) -> Iterator[LedgerServer]:
     """A database without tables."""
     made = databases.make(empty=True)
